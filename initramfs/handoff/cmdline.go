@@ -1,0 +1,175 @@
+package handoff
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Kernel parameters that process 1 reads. All others are left to the kernel
+// and to the image's init.
+const (
+	// ParamStage names the stage: <device>:<path>, see Location.
+	ParamStage = "gitboot.stage"
+	// ParamDeployment is the id of the deployment to boot.
+	ParamDeployment = "gitboot.deployment"
+	// ParamTrying is set to 1 on an entry that has not been proven good: a
+	// failure then reboots instead of opening a shell.
+	ParamTrying = "gitboot.trying"
+	// ParamWait limits, in seconds, how long to wait for the stage's device.
+	ParamWait = "gitboot.wait"
+	// ParamShell, set to 1, opens a shell before the image is entered.
+	ParamShell = "gitboot.shell"
+	// ParamRAM, set to 1, copies the layers to memory for this boot.
+	ParamRAM = "gitboot.ram"
+	// ParamMachine tells the agent which machine this is.
+	ParamMachine = "gitboot.machine"
+)
+
+// A Location is where process 1 finds the stage.
+type Location struct {
+	// Device is UUID=…, LABEL=…, PARTUUID=… or a path below /dev.
+	Device string
+	// Path is the stage's directory, absolute from the top of the device's
+	// file system (for btrfs: of its top-level subvolume).
+	Path string
+}
+
+// String returns the form that ParamStage carries.
+func (l Location) String() string { return l.Device + ":" + l.Path }
+
+// ParseLocation reads the form that String writes.
+func ParseLocation(s string) (Location, error) {
+	dev, dir, ok := strings.Cut(s, ":/")
+	l := Location{Device: dev, Path: "/" + dir}
+	if !ok || !validDevice(dev) || path.Clean(l.Path) != l.Path || strings.ContainsAny(s, " \t\n\"") {
+		return Location{}, fmt.Errorf("stage location %q is not <UUID=…|LABEL=…|PARTUUID=…|/dev/…>:/<path>", s)
+	}
+	return l, nil
+}
+
+func validDevice(dev string) bool {
+	for _, prefix := range []string{"UUID=", "LABEL=", "PARTUUID=", "/dev/"} {
+		if rest, ok := strings.CutPrefix(dev, prefix); ok && rest != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// A Cmdline is what process 1 learns from the kernel command line.
+type Cmdline struct {
+	Stage      Location
+	Deployment string
+	Trying     bool
+	Shell      bool
+	RAM        bool
+	// Wait is in seconds; 0 means not given.
+	Wait int
+}
+
+// Args returns the parameters for a boot entry: what gitboot adds to the
+// kernel arguments that the config repo declares. panic=30 makes a kernel
+// that cannot go on reboot instead of hanging.
+func (c Cmdline) Args() []string {
+	args := []string{
+		ParamStage + "=" + c.Stage.String(),
+		ParamDeployment + "=" + c.Deployment,
+	}
+	if c.Trying {
+		args = append(args, ParamTrying+"=1")
+	}
+	if c.Shell {
+		args = append(args, ParamShell+"=1")
+	}
+	if c.RAM {
+		args = append(args, ParamRAM+"=1")
+	}
+	if c.Wait > 0 {
+		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
+	}
+	return append(args, "panic=30")
+}
+
+// ParseCmdline reads the text of /proc/cmdline. Words are separated by white
+// space outside double quotes, as the kernel's next_arg (lib/cmdline.c) splits
+// them; the last of a repeated parameter wins; what follows a bare -- belongs
+// to init.
+func ParseCmdline(text string) (Cmdline, error) {
+	var c Cmdline
+	for _, word := range Words(text) {
+		if word == "--" {
+			break
+		}
+		if err := c.set(word); err != nil {
+			return Cmdline{}, err
+		}
+	}
+	switch {
+	case c.Stage == Location{}:
+		return Cmdline{}, fmt.Errorf("the kernel command line has no %s", ParamStage)
+	case c.Deployment == "":
+		return Cmdline{}, fmt.Errorf("the kernel command line has no %s", ParamDeployment)
+	}
+	return c, nil
+}
+
+func (c *Cmdline) set(word string) (err error) {
+	key, value, _ := strings.Cut(word, "=")
+	switch key {
+	case ParamStage:
+		c.Stage, err = ParseLocation(value)
+	case ParamDeployment:
+		if !IsHash(value) {
+			return fmt.Errorf("%s=%q is not a sha256 in hex", ParamDeployment, value)
+		}
+		c.Deployment = value
+	case ParamTrying:
+		c.Trying = value == "1"
+	case ParamShell:
+		c.Shell = value == "1"
+	case ParamRAM:
+		c.RAM = value == "1"
+	case ParamWait:
+		c.Wait, err = parseSeconds(value)
+	}
+	return err
+}
+
+func parseSeconds(s string) (int, error) {
+	n := 0
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' || n > 86400 {
+			return 0, fmt.Errorf("%s=%q is not a number of seconds up to a day", ParamWait, s)
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, nil
+}
+
+// Words splits a kernel command line. Double quotes keep white space in a
+// word and are removed; there is no escape character.
+func Words(text string) []string {
+	var words []string
+	var word strings.Builder
+	started, quoted := false, false
+	for _, c := range []byte(text) {
+		switch {
+		case c == '"':
+			quoted, started = !quoted, true
+		case !quoted && (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0):
+			if started {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			started = false
+		default:
+			word.WriteByte(c)
+			started = true
+		}
+	}
+	if started {
+		words = append(words, word.String())
+	}
+	return words
+}

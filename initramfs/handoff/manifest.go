@@ -1,0 +1,171 @@
+// Package handoff is the contract between the agent, which stages
+// deployments, and process 1 of the initramfs, which boots one. It holds two
+// forms, both round-trip tested: the manifest of a deployment and the kernel
+// parameters that name it.
+//
+// On the stage:
+//
+//	objects/sha256/<hex>     immutable files: layers, kernels, initramfs
+//	deployments/<id>.json    manifests in canonical form
+//
+// The package imports the standard library only, because it is linked into
+// the program that is loaded at every boot.
+package handoff
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Version is the manifest format that this package writes.
+const Version = 1
+
+// An Object names an immutable file of the stage.
+type Object struct {
+	// SHA256 is the lower-case hex digest of the file's bytes; it is also
+	// its name below objects/sha256.
+	SHA256 string `json:"sha256"`
+	// Size is the file's length in bytes.
+	Size int64 `json:"size"`
+}
+
+// Path returns the object's path below the stage, with forward slashes.
+func (o Object) Path() string { return "objects/sha256/" + o.SHA256 }
+
+// A Manifest describes one deployment: everything that decides what boots.
+// It carries no dates and no revision, so that equal content has an equal id.
+type Manifest struct {
+	Version int    `json:"version"`
+	Image   string `json:"image"`
+
+	Kernel    Object `json:"kernel"`
+	Initramfs Object `json:"initramfs"`
+	// KernelVersion is the release string, the name of the module directory.
+	KernelVersion string `json:"kernelVersion"`
+	// KernelArgs are the arguments of image, profiles and machine, merged;
+	// without those that gitboot adds itself.
+	KernelArgs []string `json:"kernelArgs,omitempty"`
+
+	// Layers are the squashfs objects of the image, lowest first. The
+	// overlay's lowerdir option wants them the other way round.
+	Layers []Object `json:"layers"`
+	// Hooks is the squashfs above the layers, nil without hooks.
+	Hooks *Object `json:"hooks,omitempty"`
+	// AtBoot are absolute paths in the new root of scripts that process 1
+	// runs there, in order, before the image's init.
+	AtBoot []string `json:"atBoot,omitempty"`
+
+	Root Root `json:"root"`
+}
+
+// Root says how the root file system is put together.
+type Root struct {
+	// TmpfsSize limits the writable layer, as the size option of tmpfs
+	// takes it: bytes with an optional k, m or g, or a percentage of
+	// memory. Empty means the kernel's default, 50%.
+	TmpfsSize string `json:"tmpfsSize,omitempty"`
+	// CopyToRAM copies the layers into memory before they are mounted, so
+	// that the stage's disk may go away.
+	CopyToRAM bool `json:"copyToRAM,omitempty"`
+}
+
+// Canonical returns the one encoding of m whose hash is its id: JSON with two
+// spaces of indentation, fields in the order declared, a final newline.
+func (m *Manifest) Canonical() ([]byte, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(m); err != nil {
+		return nil, fmt.Errorf("encode manifest of %q: %w", m.Image, err)
+	}
+	return b.Bytes(), nil
+}
+
+// ID returns the deployment's id: the lower-case hex sha256 of a canonical
+// manifest.
+func ID(canonical []byte) string {
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}
+
+// ParseManifest reads a manifest and checks it. If id is not empty, data must
+// hash to it.
+func ParseManifest(data []byte, id string) (*Manifest, error) {
+	if id != "" && ID(data) != id {
+		return nil, fmt.Errorf("manifest of deployment %s hashes to %s: the file was changed or cut short", id, ID(data))
+	}
+	m := new(Manifest)
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(m); err != nil {
+		return nil, fmt.Errorf("parse manifest: %w", err)
+	}
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Objects returns every object that the deployment needs, each once, layers
+// first.
+func (m *Manifest) Objects() []Object {
+	all := append([]Object{}, m.Layers...)
+	if m.Hooks != nil {
+		all = append(all, *m.Hooks)
+	}
+	all = append(all, m.Kernel, m.Initramfs)
+	seen := make(map[string]bool, len(all))
+	out := all[:0]
+	for _, o := range all {
+		if !seen[o.SHA256] {
+			seen[o.SHA256] = true
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Validate reports the first thing that makes m unfit to boot.
+func (m *Manifest) Validate() error {
+	switch {
+	case m.Version != Version:
+		return fmt.Errorf("manifest has version %d, this gitboot reads %d", m.Version, Version)
+	case m.Image == "":
+		return fmt.Errorf("manifest names no image")
+	case len(m.Layers) == 0:
+		return fmt.Errorf("manifest of %q has no layers", m.Image)
+	}
+	for _, o := range m.Objects() {
+		if !IsHash(o.SHA256) || o.Size <= 0 {
+			return fmt.Errorf("manifest of %q names an impossible object %q of %d bytes", m.Image, o.SHA256, o.Size)
+		}
+	}
+	for _, p := range m.AtBoot {
+		if !strings.HasPrefix(p, "/") || path.Clean(p) != p {
+			return fmt.Errorf("manifest of %q names at-boot script %q, which is not a clean absolute path", m.Image, p)
+		}
+	}
+	return nil
+}
+
+// IsHash reports whether s is a lower-case hex sha256.
+func IsHash(s string) bool {
+	if len(s) != 2*sha256.Size {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}

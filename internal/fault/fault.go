@@ -1,0 +1,9 @@
+// Package fault names the points at which a crash test may cut a run. In
+// release builds Point is empty and inlined away; a build with the tag
+// "faults" obeys the environment:
+//
+//	GITBOOT_FAULT=<name>:kill     SIGKILL this process at the point
+//	GITBOOT_FAULT=<name>:error    the point returns an error
+//	GITBOOT_FAULT=<name>:enospc   the point returns ENOSPC
+//	GITBOOT_FAULT_LIST=<file>     append every point's name as it is passed
+package fault

@@ -1,0 +1,48 @@
+//go:build faults
+
+package fault
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Enabled reports whether fault points do anything in this build.
+const Enabled = true
+
+// Point obeys GITBOOT_FAULT if it names this point.
+func Point(name string) error {
+	if list := os.Getenv("GITBOOT_FAULT_LIST"); list != "" {
+		if err := note(list, name); err != nil {
+			return err
+		}
+	}
+	action, ok := strings.CutPrefix(os.Getenv("GITBOOT_FAULT"), name+":")
+	if !ok {
+		return nil
+	}
+	switch action {
+	case "kill":
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGKILL); err != nil {
+			return err
+		}
+		select {}
+	case "enospc":
+		return fmt.Errorf("fault %s: %w", name, syscall.ENOSPC)
+	case "error":
+		return fmt.Errorf("fault %s: %w", name, errors.ErrUnsupported)
+	}
+	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, error or enospc", action)
+}
+
+func note(list, name string) error {
+	f, err := os.OpenFile(list, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, name)
+	return errors.Join(err, f.Close())
+}
