@@ -1,0 +1,2 @@
+// Package spec turns a config repo into what one machine wants.
+package spec

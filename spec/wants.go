@@ -1,0 +1,186 @@
+package spec
+
+import (
+	"io/fs"
+	"time"
+)
+
+// Wants is all that one machine wants: what Resolve makes of a fleet. It
+// shares nothing with the fleet that a caller could change by changing it.
+type Wants struct {
+	Machine string
+	// MachineID is 32 hex digits, or "" if the config repo leaves it open.
+	MachineID string
+	Boot      Boot
+	// Images are the machine's menu entries in order; the first is the default.
+	Images []Image
+	// Builds are the images that this machine builds by declaration, whether
+	// it boots them or not, sorted by name.
+	Builds []Image
+}
+
+// Boot says how the machine's boot menu is treated.
+type Boot struct {
+	// Mode is "menu" (entries are merely there) or "managed" (gitboot chooses
+	// the default and counts tries).
+	Mode string
+	// Timeout is the menu's, in seconds; nil leaves the distribution's alone.
+	Timeout *int
+}
+
+// An Image is one menu entry. Exactly one of Pull, Archive and Build is set.
+type Image struct {
+	Name string
+	// Tag is the pull reference's tag, else "latest". Hooks' globs see
+	// "Name:Tag".
+	Tag     string
+	Pull    *Pull
+	Archive *Archive
+	Build   *Build
+
+	KernelArgs []string
+	// Kernel is a glob over the kernel's path or version; "" = the highest
+	// version in the image.
+	Kernel string
+	// Keep is how many generations stay on the stage, at least 1.
+	Keep int
+	// TmpfsSize is the size of the writable layer in the words of tmpfs(5)
+	// ("50%", "2G"); "" = the kernel's default, half of the memory.
+	TmpfsSize string
+	CopyToRAM bool
+	// Hooks are those that match this image, in the order they apply in.
+	Hooks []Hook
+}
+
+// A Pull is an image in a registry.
+type Pull struct {
+	Ref     string
+	Mirrors []string
+	// Insecure allows plain HTTP and unverified certificates.
+	Insecure bool
+	// CredentialsFile is an absolute path on the machine, or "".
+	CredentialsFile string
+	// Platform is os/architecture[/variant], or "" for the machine's own.
+	Platform string
+	// Update is the cron schedule of looking for a new digest, or "" for
+	// every reconcile.
+	Update string
+}
+
+// An Archive is an image in a file: Path or URL is set.
+type Archive struct {
+	// Path is relative to the config repo if InRepo, else absolute.
+	Path   string
+	InRepo bool
+	URL    string
+	// SHA256 is 64 hex digits; always set with URL.
+	SHA256 string
+}
+
+// A Build says how an image is made.
+type Build struct {
+	// From is the declared text. Exactly one of Scratch, Base, FromRef and
+	// FromArchive says what it means.
+	From        string
+	Scratch     bool
+	Base        *Image // from = "image:NAME"; its hooks are not resolved
+	FromRef     string
+	FromArchive *Archive
+	// Bootstrap is the command that writes a root file system tar to its
+	// standard output, run on the building host.
+	Bootstrap []string
+
+	// Paths are relative to the config repo.
+	Containerfiles []string
+	Recipe         string
+	Context        string
+
+	Run      []string
+	Copy     []Copy
+	Args     map[string]string
+	Labels   map[string]string
+	Secrets  map[string]string // id → absolute path on the building machine
+	Platform string
+	Engine   string // "" = the agent's choice
+	Schedule string // cron, "" = never by the clock
+	Push     string
+	Timeout  time.Duration // 0 = the agent's choice
+	NoCache  bool
+	// RootfsFixes puts right what building inside a container leaves behind.
+	RootfsFixes bool
+}
+
+// A Copy brings From, relative to the config repo, to To in the image.
+type Copy struct{ From, To string }
+
+// A Hook is machine-specific content put above an image, templates rendered
+// and files read.
+type Hook struct {
+	Name        string
+	Files       []File
+	Run, AtBoot []Script
+	// Builtin is nil, or exactly one of its fields is set.
+	Builtin *Builtin
+}
+
+// A File is a regular file, or a symbolic link if Link is not "".
+type File struct {
+	Path     string // absolute, clean
+	Mode     fs.FileMode
+	UID, GID int
+	Content  []byte
+	Link     string
+}
+
+// A Script is an executable and its limits.
+type Script struct {
+	Name    string
+	Content []byte // begins with #!
+	Timeout time.Duration
+	Env     map[string]string
+}
+
+// A Builtin is a hook that gitboot knows how to render itself.
+type Builtin struct {
+	Fstab          *Fstab
+	Hostname       *Hostname
+	MachineID      *MachineID
+	SSHHostKeys    *SSHHostKeys
+	AuthorizedKeys *AuthorizedKeys
+	ResolvConf     *ResolvConf
+}
+
+// Fstab writes /etc/fstab.
+type Fstab struct{ Mounts []Mount }
+
+// A Mount is one line of fstab(5).
+type Mount struct {
+	Device, Path, Type, Options string
+	Dump, Pass                  int
+}
+
+// Hostname writes /etc/hostname and /etc/hosts.
+type Hostname struct{ Name, Domain string }
+
+// MachineID writes /etc/machine-id. An empty Value is generated once and kept
+// on the stage.
+type MachineID struct{ Value string }
+
+// SSHHostKeys are generated once and kept on the stage.
+type SSHHostKeys struct{ Types []string } // ed25519, rsa, ecdsa
+
+// AuthorizedKeys writes users' ~/.ssh/authorized_keys.
+type AuthorizedKeys struct{ Users []UserKeys }
+
+// UserKeys are one user's.
+type UserKeys struct {
+	User, Home string
+	UID, GID   int
+	Keys       []string
+}
+
+// ResolvConf writes /etc/resolv.conf, or makes it a link to Link.
+type ResolvConf struct {
+	Nameservers, Search, Options []string
+	Link                         string
+}
