@@ -1,0 +1,67 @@
+# gitboot's targets; "make help" lists them. Only Go, git, bash and make are
+# needed to begin: demo, test and bench install the Debian packages that lack.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The version is stamped by the linker; Go's own stamping fails in a clone that
+# belongs to another user.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+export CGO_ENABLED := 0
+# Go wants a home for its caches, which a bare CI environment may lack.
+export HOME := $(or $(HOME),$(shell getent passwd "$$(id -u)" | cut -d: -f6),/tmp)
+
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUILD   := $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+# The whole run fits in 25 minutes on two cores; the limit is for hangs.
+TIMEOUT ?= 30m
+
+share := $(DESTDIR)$(PREFIX)/share
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test test-short lint bench install clean help
+
+build: ## bin/gitboot and bin/gitboot-init, static
+	$(BUILD) -o bin/gitboot ./cmd/gitboot
+	$(BUILD) -o bin/gitboot-init ./cmd/gitboot-init
+
+demo: ## a commit becomes a booted (virtual) machine, then another
+	tests/deps.sh demo
+	$(GO) run ./tests/demo
+
+test: ## every test; as root also the disks and the machines that boot
+	tests/deps.sh test
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+test-short: ## no root, no QEMU, under a minute
+	$(GO) test -short -timeout 5m ./...
+
+lint: ## gofmt, go vet, staticcheck
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags faults ./...
+	$(GO) tool staticcheck ./...
+
+bench: ## figures against other tools' (docs/benchmarks.md)
+	tests/deps.sh bench
+	$(GO) run ./tests/bench
+
+install: build ## into $(DESTDIR)$(PREFIX)
+	install -D -m 755 bin/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
+	install -D -m 755 bin/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
+	install -d $(share)/bash-completion/completions $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
+	bin/gitboot completion bash > $(share)/bash-completion/completions/gitboot
+	bin/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
+	bin/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
+	install -D -m 644 LICENSE $(share)/doc/gitboot/LICENSE
+	for f in README.md docs/*.md; do \
+		[ ! -f "$$f" ] || install -D -m 644 "$$f" "$(share)/doc/gitboot/$$f" || exit 1; done
+
+clean: ## what build made; the cache of root file systems stays
+	rm -rf bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Installs the Debian or Ubuntu packages that gitboot's demo, tests and
+# benchmarks use, those that lack. When nothing lacks it needs neither root nor
+# the network, and takes a moment.
+#
+#   tests/deps.sh demo|test|bench     install what that target needs
+#   tests/deps.sh --list [GROUP]      print the table below
+#
+# A group holds those before it: demo < test < bench.
+#
+# Nothing here changes how this computer boots: of GRUB only the -bin packages
+# and tools come, never grub-pc or grub-efi-amd64, whose installation scripts
+# write to disks. No service is left enabled.
+set -euo pipefail
+
+table() {
+	# group  package             why
+	cat <<-'END'
+	demo   make                  runs the targets
+	demo   git                   config repos are git repos
+	demo   squashfs-tools-ng     tar2sqfs turns layers into squashfs objects
+	demo   mmdebstrap            makes the root file systems
+	demo   debian-archive-keyring  verifies what mmdebstrap downloads
+	demo   xz-utils              mmdebstrap unpacks packages with it
+	demo   zstd                  mmdebstrap unpacks packages with it
+	demo   qemu-system-x86       the machine that boots
+	demo   ovmf                  its UEFI firmware
+	demo   grub-common           grub-mkimage, grub-editenv, grub-probe
+	demo   grub2-common          grub-install
+	demo   grub-pc-bin           GRUB for BIOS
+	demo   grub-efi-amd64-bin    GRUB for UEFI
+	demo   fdisk                 sfdisk partitions disk images
+	demo   e2fsprogs             mkfs.ext4
+	demo   dosfstools            mkfs.vfat for the EFI system partition
+	demo   mtools                fills it without mounting it
+	demo   mount                 mounts disk images
+	demo   util-linux            losetup, findmnt, flock, unshare
+	test   xfsprogs              stages on xfs
+	test   btrfs-progs           stages on btrfs, where GRUB cannot write
+	test   squashfs-tools        unsquashfs, a second opinion on our objects
+	test   kmod                  depmod and modinfo, a second opinion on modules
+	test   cpio                  a second opinion on the initramfs
+	test   busybox-static        a small root file system, an emergency shell
+	test   libcap2-bin           setcap, capabilities in layers
+	test   attr                  setfattr, extended attributes in layers
+	test   openssh-server        git over ssh, to a server of the test's own
+	test   openssh-client        ssh-keygen, for keys and signatures
+	test   strace                shows that an unchanged run writes nothing
+	bench  umoci                 peer: unpacks images as Darch does
+	bench  skopeo                peer: pulls images as Darch does
+	bench  ostree                peer: deploys a small change
+	bench  hyperfine             times commands in turn
+	END
+}
+
+# members prints the packages of the groups up to and including $1.
+members() {
+	case $1 in
+	demo) table | awk '$1 == "demo" { print $2 }' ;;
+	test) table | awk '$1 != "bench" { print $2 }' ;;
+	bench) table | awk '{ print $2 }' ;;
+	*)
+		echo "deps.sh: no group \"$1\"; there are demo, test and bench" >&2
+		exit 2
+		;;
+	esac
+}
+
+# lacking prints those of its arguments that are not installed.
+lacking() {
+	local have
+	have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
+		awk '$1 == "installed" { print $2 }' | tr '\n' ' ' || true)"
+	local p
+	for p in "$@"; do
+		[[ $have == *" $p "* ]] || echo "$p"
+	done
+}
+
+# install_packages installs its arguments and leaves no new service running or
+# enabled. A policy-rc.d that is already there is obeyed and kept.
+install_packages() {
+	local policy=/usr/sbin/policy-rc.d
+	if [[ ! -e $policy ]]; then
+		trap "rm -f $policy" EXIT
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+	fi
+	export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+	local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+	"${apt[@]}" update </dev/null ||
+		echo "deps.sh: apt-get update reported errors; going on with the package lists there are" >&2
+	"${apt[@]}" install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" </dev/null
+	if [[ " $* " == *" openssh-server "* ]] && command -v systemctl >/dev/null; then
+		systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+	fi
+}
+
+main() {
+	if [[ ${1-} == --list ]]; then
+		table | awk -v keep=" $(members "${2:-bench}" | tr '\n' ' ')" 'index(keep, " " $2 " ")'
+		return
+	fi
+	if [[ $# -ne 1 ]]; then
+		echo "usage: tests/deps.sh demo|test|bench | --list [GROUP]" >&2
+		exit 2
+	fi
+	local packages missing
+	packages=$(members "$1")
+	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+		echo "deps.sh: this is not a Debian or Ubuntu system; install the equivalents of these by hand:" >&2
+		members "$1" >&2
+		exit 1
+	fi
+	mapfile -t missing < <(lacking $packages)
+	if ((${#missing[@]} == 0)); then
+		return
+	fi
+	echo "deps.sh: installing what lacks for \"$1\": ${missing[*]}" >&2
+	if ((EUID != 0)); then
+		echo "deps.sh: only root can install packages; run: sudo tests/deps.sh $1" >&2
+		exit 1
+	fi
+	install_packages "${missing[@]}" >&2
+	mapfile -t missing < <(lacking "${missing[@]}")
+	if ((${#missing[@]} > 0)); then
+		echo "deps.sh: still not installed: ${missing[*]}; on Ubuntu enable \"universe\" (add-apt-repository universe)" >&2
+		exit 1
+	fi
+}
+
+main "$@"

@@ -1,0 +1,173 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// The layout of every disk, in sectors of 512 bytes: a partition for GRUB's
+// BIOS core, an EFI system partition, and one file system for the rest.
+const (
+	sector    = 512
+	biosStart = 2048
+	biosSize  = 2048
+	espStart  = biosStart + biosSize
+	espSize   = 64 << 11
+	rootStart = espStart + espSize
+	tailSize  = 2048 // the backup partition table, rounded up
+)
+
+// DiskOptions says what disk to make. The zero value is good.
+type DiskOptions struct {
+	// SizeMB is the size of the disk, 4096 if 0. The file is sparse.
+	SizeMB int64
+	// Type is the file system: ext4 (the default), xfs or btrfs.
+	Type string
+	// OtherSystem puts an entry of another system first in the menu, which
+	// says so on the console and powers off.
+	OtherSystem bool
+}
+
+// A Disk is a raw disk image that GRUB boots, by BIOS or by UEFI. Its one
+// large file system holds /boot/grub and has room for a stage.
+type Disk struct {
+	// Path is the image file.
+	Path string
+	// UUID is the large file system's.
+	UUID string
+	// Type is the large file system's type.
+	Type string
+
+	sizeMB int64
+	mnt    string // where it is mounted, or ""
+}
+
+// NewDisk makes a disk image at path and installs GRUB on it.
+func NewDisk(ctx context.Context, path string, o DiskOptions) (*Disk, error) {
+	d := &Disk{Path: path, UUID: newUUID(), Type: o.Type, sizeMB: o.SizeMB}
+	if d.Type == "" {
+		d.Type = "ext4"
+	}
+	if d.sizeMB == 0 {
+		d.sizeMB = 4096
+	}
+	steps := []func(context.Context) error{
+		d.partition,
+		d.format,
+		func(ctx context.Context) error { return d.installGRUB(ctx, o) },
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("make the disk %s: %w", path, err), d.Unmount(), os.Remove(path))
+		}
+	}
+	return d, nil
+}
+
+// Mount mounts the large file system on a folder beside the image and returns
+// that folder. Mounted already, it only returns the folder. No machine may be
+// running from the disk.
+func (d *Disk) Mount(ctx context.Context) (string, error) {
+	if d.mnt != "" {
+		return d.mnt, nil
+	}
+	dir := d.Path + ".mnt"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	options := fmt.Sprintf("loop,offset=%d,sizelimit=%d", rootStart*sector, d.rootSize())
+	if _, err := Run(ctx, "mount", "-t", d.Type, "-o", options, d.Path, dir); err != nil {
+		return "", err
+	}
+	d.mnt = dir
+	return dir, nil
+}
+
+// Unmount writes everything out and unmounts. Not mounted, it does nothing. It
+// takes no context, because it cleans up after one that is done.
+func (d *Disk) Unmount() error {
+	if d.mnt == "" {
+		return nil
+	}
+	if out, err := exec.Command("umount", d.mnt).CombinedOutput(); err != nil {
+		return fmt.Errorf("unmount %s: %w: %s", d.mnt, err, tail(string(out), 300))
+	}
+	dir := d.mnt
+	d.mnt = ""
+	return os.Remove(dir)
+}
+
+// Remove unmounts the disk and deletes its file.
+func (d *Disk) Remove() error {
+	return errors.Join(d.Unmount(), os.Remove(d.Path))
+}
+
+func (d *Disk) rootSize() int64 {
+	return d.sizeMB<<20 - (rootStart+tailSize)*sector
+}
+
+func (d *Disk) partition(ctx context.Context) error {
+	f, err := os.Create(d.Path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(d.sizeMB<<20), f.Close()); err != nil {
+		return err
+	}
+	table := fmt.Sprintf(`label: gpt
+start=%d, size=%d, type=21686148-6449-6E6F-744E-656564454649, name=bios
+start=%d, size=%d, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
+start=%d, size=%d, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root
+`, biosStart, biosSize, espStart, espSize, rootStart, d.rootSize()/sector)
+	cmd := exec.CommandContext(ctx, "sfdisk", "--quiet", d.Path)
+	cmd.Stdin = strings.NewReader(table)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("sfdisk: %w: %s", err, tail(string(out), 500))
+	}
+	return nil
+}
+
+// format makes the large file system. It goes through a loop device with an
+// offset: partition devices are not there on computers without udev, and on
+// kernels that read no GPT.
+func (d *Disk) format(ctx context.Context) error {
+	var mkfs []string
+	switch d.Type {
+	case "ext4":
+		mkfs = []string{"mkfs.ext4", "-q", "-F", "-U", d.UUID}
+	case "xfs":
+		mkfs = []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + d.UUID}
+	case "btrfs":
+		mkfs = []string{"mkfs.btrfs", "-q", "-f", "-U", d.UUID}
+	default:
+		return fmt.Errorf("no recipe for the file system %q", d.Type)
+	}
+	out, err := Run(ctx, "losetup", "--find", "--show",
+		"--offset", strconv.Itoa(rootStart*sector), "--sizelimit", strconv.FormatInt(d.rootSize(), 10), d.Path)
+	if err != nil {
+		return err
+	}
+	loop := strings.TrimSpace(out)
+	_, err = Run(ctx, mkfs[0], append(mkfs[1:], loop)...)
+	return errors.Join(err, exec.Command("losetup", "--detach", loop).Run())
+}
+
+// newUUID returns a random (version 4) UUID.
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+}
+
+// grubDir is where /boot/grub is while the disk is mounted.
+func (d *Disk) grubDir() string { return filepath.Join(d.mnt, "boot", "grub") }

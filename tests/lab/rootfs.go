@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Kind is a recipe for a root file system with a kernel.
+type Kind string
+
+// The root file systems that tests boot. All use Debian's cloud kernel, which
+// has the virtio, NVMe and AHCI drivers.
+const (
+	// Bookworm is Debian 12 with systemd; modules are plain .ko files.
+	Bookworm Kind = "bookworm"
+	// BookwormSysV is Debian 12 with sysvinit.
+	BookwormSysV Kind = "bookworm-sysv"
+	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
+	Trixie Kind = "trixie"
+)
+
+type recipe struct {
+	suite    string
+	packages []string
+}
+
+func (k Kind) recipe() (recipe, error) {
+	common := []string{"linux-image-cloud-amd64", "udev", "kmod"}
+	switch k {
+	case Bookworm:
+		return recipe{"bookworm", append(common, "systemd-sysv")}, nil
+	case BookwormSysV:
+		return recipe{"bookworm", append(common, "sysvinit-core")}, nil
+	case Trixie:
+		return recipe{"trixie", append(common, "systemd-sysv")}, nil
+	}
+	return recipe{}, fmt.Errorf("there is no recipe for the root file system %q", k)
+}
+
+// args returns mmdebstrap's arguments but for the output. The mirror is
+// mmdebstrap's choice, from this computer's apt configuration, unless
+// GITBOOT_MIRROR names one.
+func (r recipe) args() []string {
+	slices.Sort(r.packages)
+	args := []string{
+		"--variant=minbase", "--format=tar", "--quiet",
+		"--include=" + strings.Join(r.packages, ","),
+		"--aptopt=Acquire::Retries \"3\"",
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
+		r.suite,
+	}
+	return args
+}
+
+// RootFS returns the path of an uncompressed tar of the root file system. It
+// makes one if the cache has none, which needs root and a Debian mirror.
+func RootFS(ctx context.Context, kind Kind) (string, error) {
+	r, err := kind.recipe()
+	if err != nil {
+		return "", err
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(strings.Join(r.args(), "\x00")))
+	path := filepath.Join(cache, "rootfs-"+string(kind)+"-"+hex.EncodeToString(sum[:6])+".tar")
+	unlock, err := lock(ctx, path+".lock")
+	if err != nil {
+		return "", err
+	}
+	if _, err = os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		err = makeRootFS(ctx, r, path)
+	}
+	if err := errors.Join(err, unlock()); err != nil {
+		return "", fmt.Errorf("make the root file system %s: %w", kind, err)
+	}
+	return path, nil
+}
+
+// makeRootFS publishes the tar only when it is complete.
+func makeRootFS(ctx context.Context, r recipe, path string) error {
+	temp := path + ".tmp"
+	defer os.Remove(temp)
+	args := append(r.args(), temp)
+	if mirror := os.Getenv("GITBOOT_MIRROR"); mirror != "" {
+		args = append(args, mirror)
+	}
+	env := append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+	if _, err := runEnv(ctx, env, "mmdebstrap", args...); err != nil {
+		return fmt.Errorf("%w; it needs a Debian mirror: set http_proxy, or GITBOOT_MIRROR to one that is reachable", err)
+	}
+	return os.Rename(temp, path)
+}

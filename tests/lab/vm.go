@@ -1,0 +1,212 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+)
+
+// A Firmware is what starts GRUB.
+type Firmware string
+
+// The firmwares of x86 machines.
+const (
+	BIOS Firmware = "bios"
+	UEFI Firmware = "uefi"
+)
+
+// A Bus is how the machine sees its disk.
+type Bus string
+
+// The buses that machines have.
+const (
+	Virtio Bus = "virtio"
+	NVMe   Bus = "nvme"
+	AHCI   Bus = "ahci"
+	USB    Bus = "usb"
+)
+
+// VMOptions says what machine to start. Disk, or Kernel, must be set.
+type VMOptions struct {
+	// Disk is a raw disk image.
+	Disk string
+	// Firmware is BIOS if empty.
+	Firmware Firmware
+	// Bus is Virtio if empty.
+	Bus Bus
+	// MemoryMB is 1024 if 0.
+	MemoryMB int
+	// Snapshot leaves the image file as it is: what the machine writes is
+	// lost when it stops.
+	Snapshot bool
+	// Kernel, Initrd and Append boot a kernel without firmware or GRUB.
+	Kernel, Initrd, Append string
+	// Accel is what Accelerator returned; software emulation if empty.
+	Accel Accel
+	// Console receives what the machine prints, as it comes. May be nil.
+	Console io.Writer
+}
+
+// A VM is a running machine.
+type VM struct {
+	*Console
+	temp   string
+	stdin  io.WriteCloser
+	kill   func() error
+	exited chan struct{}
+	err    error // of QEMU; read it after exited is closed
+}
+
+// StartVM starts a machine. It runs until it powers off, until Stop, until
+// ctx is done or until this process ends, whatever comes first.
+func StartVM(ctx context.Context, o VMOptions) (*VM, error) {
+	temp, err := os.MkdirTemp("", "gitboot-vm-")
+	if err != nil {
+		return nil, err
+	}
+	vm := &VM{Console: newConsole(o.Console), temp: temp, exited: make(chan struct{})}
+	if err := vm.start(ctx, o); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the machine: %w", err), os.RemoveAll(temp))
+	}
+	return vm, nil
+}
+
+func (vm *VM) start(ctx context.Context, o VMOptions) error {
+	args, err := qemuArgs(o, vm.temp)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = vm.Console
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if vm.stdin, err = cmd.StdinPipe(); err != nil {
+		return err
+	}
+	vm.kill = func() error { return cmd.Process.Kill() }
+	started := make(chan error)
+	go func() {
+		// The kernel sends Pdeathsig when the thread that forked ends.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		_, copyErr := io.Copy(vm.Console, stdout)
+		vm.err = errors.Join(cmd.Wait(), copyErr)
+		vm.Console.end()
+		close(vm.exited)
+	}()
+	return <-started
+}
+
+// Stop pulls the plug and waits until QEMU is gone. Stopped already, it does
+// nothing.
+func (vm *VM) Stop() error {
+	if err := vm.kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-vm.exited
+	return os.RemoveAll(vm.temp)
+}
+
+// Wait waits until the machine has powered itself off.
+func (vm *VM) Wait(ctx context.Context) error {
+	select {
+	case <-vm.exited:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the machine to power off: %w; its console ended with:\n%s", ctx.Err(), vm.Tail(20))
+	}
+	if vm.err != nil {
+		return fmt.Errorf("qemu: %w: %s", vm.err, vm.Tail(5))
+	}
+	return os.RemoveAll(vm.temp)
+}
+
+// Send types text on the serial console.
+func (vm *VM) Send(text string) error {
+	_, err := io.WriteString(vm.stdin, text)
+	return err
+}
+
+func qemuArgs(o VMOptions, temp string) ([]string, error) {
+	memory := o.MemoryMB
+	if memory == 0 {
+		memory = 1024
+	}
+	args := []string{
+		"-machine", "q35", "-m", strconv.Itoa(memory), "-smp", "2",
+		"-nodefaults", "-vga", "std", "-display", "none", "-no-user-config",
+		"-serial", "stdio", "-device", "virtio-rng-pci",
+	}
+	args = append(args, o.Accel.args()...)
+	if o.Firmware == UEFI {
+		firmware, err := uefiArgs(temp)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, firmware...)
+	}
+	if o.Kernel != "" {
+		args = append(args, "-kernel", o.Kernel, "-append", o.Append, "-no-reboot")
+		if o.Initrd != "" {
+			args = append(args, "-initrd", o.Initrd)
+		}
+	}
+	if o.Disk == "" {
+		return args, nil
+	}
+	device, err := o.Bus.devices()
+	return append(append(args, driveArgs(o)...), device...), err
+}
+
+func driveArgs(o VMOptions) []string {
+	drive := "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=" + o.Disk
+	if o.Snapshot {
+		drive += ",snapshot=on"
+	}
+	return []string{"-drive", drive}
+}
+
+func (b Bus) devices() ([]string, error) {
+	switch b {
+	case "", Virtio:
+		return []string{"-device", "virtio-blk-pci,drive=disk,bootindex=1"}, nil
+	case NVMe:
+		return []string{"-device", "nvme,drive=disk,serial=lab,bootindex=1"}, nil
+	case AHCI:
+		return []string{"-device", "ahci,id=ahci", "-device", "ide-hd,drive=disk,bus=ahci.0,bootindex=1"}, nil
+	case USB:
+		return []string{"-device", "qemu-xhci", "-device", "usb-storage,drive=disk,bootindex=1"}, nil
+	}
+	return nil, fmt.Errorf("there is no disk bus %q", b)
+}
+
+// uefiArgs gives the machine Debian's OVMF and variables of its own.
+func uefiArgs(temp string) ([]string, error) {
+	const dir = "/usr/share/OVMF"
+	vars, err := os.ReadFile(filepath.Join(dir, "OVMF_VARS_4M.fd"))
+	if err != nil {
+		return nil, fmt.Errorf("%w; run tests/deps.sh demo", err)
+	}
+	mine := filepath.Join(temp, "vars.fd")
+	if err := os.WriteFile(mine, vars, 0o600); err != nil {
+		return nil, err
+	}
+	return []string{
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + filepath.Join(dir, "OVMF_CODE_4M.fd"),
+		"-drive", "if=pflash,unit=1,format=raw,file=" + mine,
+	}, nil
+}
