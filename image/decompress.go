@@ -1,0 +1,88 @@
+package image
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// A diet is what a stream's maker may ask of its decoder.
+type diet struct {
+	window int64
+	xz     bool // not among the OCI's media types
+}
+
+const (
+	// maxLayerWindow bounds what a registry can make a zstd decoder allocate.
+	// zstd's levels up to 20 and every image builder stay within it.
+	maxLayerWindow = 32 << 20
+	// maxFileWindow is what zstd itself decodes without --long; archives are
+	// chosen by whoever writes the config.
+	maxFileWindow = 128 << 20
+)
+
+func layerDiet() diet { return diet{window: maxLayerWindow} }
+func fileDiet() diet  { return diet{window: maxFileWindow, xz: true} }
+
+// decompress tells by its first bytes how a stream is compressed. What has no
+// known magic number is passed on as it is. Closing the result leaves r open.
+func decompress(r io.Reader, allowed diet) (io.ReadCloser, error) {
+	br := bufio.NewReaderSize(r, 64<<10)
+	head, err := br.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(br)
+	case isZstd(head):
+		return newZstd(br, allowed.window)
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")) && allowed.xz:
+		x, err := xz.NewReader(br)
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(x), nil
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return nil, &UnsupportedError{"the file", "it is compressed with bzip2", "compress it with zstd, gzip or xz"}
+	}
+	return io.NopCloser(br), nil
+}
+
+// isZstd knows frames and skippable frames (RFC 8878, 3.1).
+func isZstd(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
+		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18})
+}
+
+type zstdReader struct{ *zstd.Decoder }
+
+func newZstd(r io.Reader, maxWindow int64) (io.ReadCloser, error) {
+	d, err := zstd.NewReader(r,
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(uint64(maxWindow)))
+	if err != nil {
+		return nil, err
+	}
+	return zstdReader{d}, nil
+}
+
+func (z zstdReader) Read(p []byte) (int, error) {
+	n, err := z.Decoder.Read(p)
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		err = &UnsupportedError{"the zstd stream", fmt.Sprintf("it needs too much memory to decode (%v)", err), "compress it without --long and --ultra"}
+	}
+	return n, err
+}
+
+func (z zstdReader) Close() error {
+	z.Decoder.Close()
+	return nil
+}

@@ -1,0 +1,58 @@
+// Package image resolves image references, reads images from registries and
+// archives, and hands out their layers as streams of uncompressed tar.
+//
+// # From a registry
+//
+//	r, err := image.Resolve(ctx, "ghcr.io/example/router:stable", opts)
+//	img, err := image.Open(ctx, "ghcr.io/example/router:stable", r.Digest, opts)
+//	rc, err := img.Layers[0].Open(ctx)
+//
+// Resolve asks what digest a tag has now and fetches nothing else. Open
+// fetches the manifest of the wanted platform and its configuration; both are
+// checked against their digests. Layer.Open streams a blob and decompresses it
+// on the way (plain tar, gzip, zstd; eStargz and zstd:chunked are read as
+// plain gzip and zstd). Digest and size are checked while reading: where they
+// do not match, Read returns a *DigestError and never io.EOF. What was read
+// before that is unverified, so nothing may be published before io.EOF.
+//
+// # Faults
+//
+// Mirrors are asked in order, then the registry itself, for tags, manifests
+// and blobs alike. When all of them fail for a passing reason (connection,
+// silence, 408, 429, 5xx) they are asked again after a pause that doubles; a
+// 429's Retry-After is honoured. A blob that is cut is resumed where it
+// stopped, by a Range request, if need be from another source. 401, 403 and
+// 404 end the trying of that source at once. See Timing.
+//
+// # Credentials
+//
+// The file in Options.CredentialsFile alone, or else the first of these that
+// has an entry for the repository or its registry:
+//
+//	$REGISTRY_AUTH_FILE
+//	$XDG_RUNTIME_DIR/containers/auth.json (root without it: /run/containers/0/auth.json)
+//	$XDG_CONFIG_HOME/containers/auth.json (default ~/.config)
+//	$DOCKER_CONFIG/config.json (default ~/.docker)
+//
+// Resolved.Credentials and every refusal say which file was used, or why none
+// was. Credential helpers (credHelpers, credsStore) are run.
+//
+// # Transport
+//
+// HTTPS with verified certificates, for local and private addresses too.
+// Options.Insecure allows plain HTTP and any certificate. An authority of
+// one's own goes into the system's trust store (or $SSL_CERT_FILE).
+// $HTTPS_PROXY and $NO_PROXY are honoured.
+//
+// # From an archive
+//
+// OpenArchive reads a tar of a root file system (plain, gzip, zstd, xz), an
+// OCI layout (a folder or a tar, also compressed) or what docker save and
+// podman save write. What a file is is told by its content. Files are read in
+// place, nothing is unpacked; a URL is downloaded once into Options.CacheDir.
+//
+// # Not done here
+//
+// Nothing is pushed, no signature of an image is checked, and encrypted
+// layers, foreign layers, bzip2 and docker's schema 1 are refused by name.
+package image

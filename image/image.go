@@ -1,0 +1,96 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// Options says where an image may come from and how hard to try.
+type Options struct {
+	// Mirrors are asked in this order before the image's own registry. Each is
+	// "host[:port][/prefix]" and replaces the registry's name.
+	Mirrors []string
+	// Insecure allows plain HTTP and certificates that nobody vouches for, for
+	// the registry and its mirrors.
+	Insecure bool
+	// CredentialsFile is a docker or podman credential file to be used alone;
+	// "" looks where docker and podman do.
+	CredentialsFile string
+	// Platform is "os/arch[/variant]"; "" is this machine's.
+	Platform string
+	// CacheDir keeps downloaded archives, named by their sha256.
+	CacheDir string
+
+	Timing   Timing
+	Log      *slog.Logger
+	Progress progress.Sink
+}
+
+// Timing bounds how long faults are endured. Zero fields mean the defaults.
+type Timing struct {
+	// Attempts is how often all sources are tried for one thing (5).
+	Attempts int
+	// Backoff is the pause after the first failed attempt (500 ms); it doubles.
+	Backoff time.Duration
+	// MaxWait is the longest pause, and the longest that a registry may ask
+	// for with Retry-After (2 min).
+	MaxWait time.Duration
+	// Idle is how long a registry may send nothing (30 s).
+	Idle time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.Platform = cmp.Or(o.Platform, "linux/"+runtime.GOARCH)
+	o.Timing.Attempts = cmp.Or(o.Timing.Attempts, 5)
+	o.Timing.Backoff = cmp.Or(o.Timing.Backoff, 500*time.Millisecond)
+	o.Timing.MaxWait = cmp.Or(o.Timing.MaxWait, 2*time.Minute)
+	o.Timing.Idle = cmp.Or(o.Timing.Idle, 30*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// An Image is one platform's manifest and configuration, both verified.
+type Image struct {
+	// Digest names the content: the platform's manifest for a registry or an
+	// OCI layout, the configuration for a docker save archive, the file for a
+	// tar of a root file system.
+	Digest string
+	// Layers are in order, lowest first.
+	Layers []Layer
+	// Labels come from the configuration.
+	Labels map[string]string
+	// Created is zero when the image does not say.
+	Created time.Time
+}
+
+// A Layer is one tar of an image, not yet read.
+type Layer struct {
+	// DiffID is the sha256 of the uncompressed tar, as the image claims it.
+	// Open does not check it for a layer whose blob has a digest of its own:
+	// whoever stores the layer does.
+	DiffID string
+	// Digest is the sha256 of the blob as it is stored, "" when none is known.
+	Digest string
+	// Size is the blob's length in bytes, 0 when unknown.
+	Size int64
+	// MediaType is what the manifest calls the blob, "" outside of manifests.
+	MediaType string
+
+	blob     opener
+	progress progress.Sink
+	// checkDiffID is set where DiffID is the only digest there is.
+	checkDiffID bool
+	allowed     diet
+}
+
+// An opener starts reading a blob from its beginning. The blob is verified
+// while it is read, as far as its digest and size are known.
+type opener func(context.Context) (io.ReadCloser, error)

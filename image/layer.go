@@ -1,0 +1,94 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// Open streams the layer's uncompressed tar. io.EOF is only ever returned
+// once the whole blob was read and matched its digest and size; a blob that
+// does not gives a *DigestError. The stream ends with ctx, and must be closed.
+func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	blob, err := l.blob(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	task := progress.Start(l.progress, "pull "+shortDigest(l), l.Size)
+	r := &layerReader{raw: newAhead(blob, cancel), task: task}
+	if r.tar, err = decompress(io.TeeReader(r.raw, task), l.allowed); err != nil {
+		err = errors.Join(r.explain(err), r.Close())
+		return nil, err
+	}
+	if l.checkDiffID {
+		want, err := v1.NewHash(l.DiffID)
+		if err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		r.tar = newVerifier(r.tar, want, -1, "layer "+l.DiffID, func() string { return "the archive" }, nil)
+	}
+	return r, nil
+}
+
+func shortDigest(l Layer) string {
+	s := strings.TrimPrefix(l.Digest, "sha256:")
+	if s == "" {
+		s = strings.TrimPrefix(l.DiffID, "sha256:")
+	}
+	return s[:min(12, len(s))]
+}
+
+// A layerReader decompresses a verified blob.
+type layerReader struct {
+	raw  *ahead
+	tar  io.ReadCloser
+	task *progress.Task
+	err  error
+	over bool
+}
+
+func (r *layerReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.tar.Read(p)
+	if err != nil {
+		r.err = r.explain(err)
+	}
+	return n, r.err
+}
+
+// explain reads the blob to its end. Only then is it known whether it was
+// what it should be, and that is the answer: a decoder's complaint about
+// false bytes is merely its consequence.
+func (r *layerReader) explain(err error) error {
+	if _, rawErr := io.Copy(io.Discard, io.TeeReader(r.raw, r.task)); rawErr != nil {
+		return rawErr
+	}
+	return err
+}
+
+func (r *layerReader) Close() error {
+	err := r.raw.Close()
+	if r.tar != nil {
+		err = errors.Join(err, r.tar.Close())
+	}
+	if !r.over {
+		r.over = true
+		ended := r.err
+		if ended == io.EOF {
+			ended = nil
+		} else if ended == nil {
+			ended = context.Canceled
+		}
+		r.task.End(ended)
+	}
+	return err
+}

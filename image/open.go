@@ -1,0 +1,144 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A store is where an image's documents and blobs are fetched from by digest:
+// a registry or an OCI layout.
+type store interface {
+	// manifest returns verified bytes.
+	manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
+	// blob describes how to read a verified blob; nothing is read yet.
+	blob(digest v1.Hash, size int64) opener
+}
+
+// Open fetches the manifest and configuration of ref at digest for the wanted
+// platform. digest may name an index; "" resolves ref first.
+func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error) {
+	opts = opts.withDefaults()
+	if digest == "" {
+		r, err := Resolve(ctx, ref, opts)
+		if err != nil {
+			return nil, err
+		}
+		digest = r.Digest
+	}
+	want, err := v1.NewHash(digest)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: digest %q is not sha256:<64 hex digits>", cleanText(ref), printable(digest, 90))
+	}
+	parsed, s, err := newSources(ctx, ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	img, err := openManifest(ctx, s, want, parsed.Name(), opts)
+	if err != nil {
+		return nil, fmt.Errorf("open %s at %s: %w", parsed.Name(), digest, err)
+	}
+	return img, nil
+}
+
+func (s *sources) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	var data []byte
+	what := "manifest " + digest.String()
+	err := s.each(ctx, s.list, func(e *endpoint) (err error) {
+		if data, err = e.document(ctx, "manifests/"+digest.String(), what); err != nil {
+			return err
+		}
+		if got := sha256Of(data); got != digest {
+			return &DigestError{what, e.String(), digest.String(), got.String()}
+		}
+		return nil
+	})
+	return data, err
+}
+
+func (s *sources) blob(digest v1.Hash, size int64) opener {
+	b := &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}}
+	return b.open
+}
+
+// openManifest follows an index to the platform's manifest and reads it with
+// its configuration.
+func openManifest(ctx context.Context, from store, digest v1.Hash, what string, opts Options) (*Image, error) {
+	m, digest, err := platformManifest(ctx, from, digest, what, opts.Platform)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkManifest(m); err != nil {
+		return nil, err
+	}
+	config, err := readConfig(ctx, from, m.Config)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPlatform(config, what, opts.Platform); err != nil {
+		return nil, err
+	}
+	if len(config.RootFS.DiffIDs) != len(m.Layers) {
+		return nil, fmt.Errorf("manifest %s has %d layers, its configuration %d diff ids; build and push the image again", digest, len(m.Layers), len(config.RootFS.DiffIDs))
+	}
+	img := newImage(digest, config)
+	for i, d := range m.Layers {
+		img.Layers = append(img.Layers, Layer{
+			DiffID:    config.RootFS.DiffIDs[i].String(),
+			Digest:    d.Digest.String(),
+			Size:      d.Size,
+			MediaType: string(d.MediaType),
+			blob:      from.blob(d.Digest, d.Size),
+			progress:  opts.Progress,
+			allowed:   layerDiet(),
+		})
+	}
+	return img, nil
+}
+
+func newImage(digest v1.Hash, config *v1.ConfigFile) *Image {
+	return &Image{Digest: digest.String(), Labels: config.Config.Labels, Created: config.Created.Time}
+}
+
+// readConfig reads and verifies a configuration.
+func readConfig(ctx context.Context, from store, d v1.Descriptor) (*v1.ConfigFile, error) {
+	what := "configuration " + d.Digest.String()
+	if d.Size > maxDocument {
+		return nil, tooBig(what)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rc, err := from.blob(d.Digest, d.Size)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(rc)
+	if err := errors.Join(err, rc.Close()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	return parseConfig(data, what)
+}
+
+func parseConfig(data []byte, what string) (*v1.ConfigFile, error) {
+	config, err := v1.ParseConfigFile(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: not an image configuration: %s", what, printable(err.Error(), 200))
+	}
+	for _, id := range config.RootFS.DiffIDs {
+		if id.Algorithm != "sha256" {
+			return nil, fmt.Errorf("%s: diff id %s is no sha256", what, printable(id.String(), 90))
+		}
+	}
+	return config, nil
+}
+
+func sha256Of(data []byte) v1.Hash {
+	sum := sha256.Sum256(data)
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
+}

@@ -1,0 +1,197 @@
+package image
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// A request is one call of the registry API (OCI distribution-spec) below
+// /v2/<repository>/.
+type request struct {
+	method, path string
+	header       http.Header
+	what         string // for messages: "tag stable"
+}
+
+// do sends r and returns the answer when its status is one of ok. The body
+// ends with an error when the server falls silent.
+func (e *endpoint) do(ctx context.Context, r request, ok ...int) (*http.Response, error) {
+	w := watch(ctx, e.idle)
+	resp, err := e.send(w, r)
+	if err == nil {
+		for _, status := range ok {
+			if resp.StatusCode == status {
+				resp.Body = &watchedBody{resp.Body, w}
+				return resp, nil
+			}
+		}
+		err = e.refused(resp.StatusCode, r, statusError(resp))
+		resp.Body.Close()
+	} else {
+		err = e.explain(w.cause(err), r)
+	}
+	w.stop()
+	return nil, err
+}
+
+func (e *endpoint) send(w *watchdog, r request) (*http.Response, error) {
+	client, err := e.connect(w.ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.kick()
+	// The login found out the scheme, and its transport puts it in.
+	url := "https://" + e.repo.RegistryStr() + "/v2/" + e.repo.RepositoryStr() + "/" + r.path
+	req, err := http.NewRequestWithContext(w.ctx, r.method, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range r.header {
+		req.Header[k] = v
+	}
+	resp, err := client.Do(req)
+	w.kick()
+	return resp, err
+}
+
+// explain gives a failed exchange the type that callers know.
+func (e *endpoint) explain(err error, r request) error {
+	var status *transport.Error
+	var cert *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &status):
+		return e.refused(status.StatusCode, r, &StatusError{Status: status.StatusCode, Reason: diagnostics(status.Errors)})
+	case errors.As(err, &cert):
+		return &InsecureError{e.repo.RegistryStr(), "its certificate cannot be verified (" + cleanText(cert.Err.Error()) + "), add its authority to the system's trust store"}
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return &InsecureError{e.repo.RegistryStr(), "it speaks plain HTTP, which protects neither credentials nor tags"}
+	}
+	err = clean(err)
+	if errors.Is(err, errPlainHTTP) {
+		return &InsecureError{e.repo.RegistryStr(), "it leads to plain HTTP"}
+	}
+	return fmt.Errorf("ask %s for %s: %w", e, r.what, err)
+}
+
+// refused tells the refusals apart that have remedies of their own.
+func (e *endpoint) refused(status int, r request, err *StatusError) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return &AuthError{e.repo.Name(), status, e.creds.note, err.Reason}
+	case http.StatusNotFound:
+		return &NotFoundError{e.repo.Name(), r.what}
+	}
+	return fmt.Errorf("ask %s for %s: %w", e, r.what, err)
+}
+
+// passing tells whether trying again may help.
+func passing(err error) bool {
+	var (
+		auth     *AuthError
+		missing  *NotFoundError
+		insecure *InsecureError
+		digest   *DigestError
+		unsup    *UnsupportedError
+		status   *StatusError
+	)
+	switch {
+	case errors.As(err, &auth), errors.As(err, &missing), errors.As(err, &insecure),
+		errors.As(err, &digest), errors.As(err, &unsup), errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &status):
+		return passingStatus(status.Status)
+	}
+	return true
+}
+
+func passingStatus(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
+		status >= 500 && status != http.StatusNotImplemented
+}
+
+// statusError reads what a registry says about a refusal.
+func statusError(resp *http.Response) *StatusError {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	var said struct {
+		Errors []transport.Diagnostic `json:"errors"`
+	}
+	_ = json.Unmarshal(body, &said) // what is not JSON says nothing to us
+	return &StatusError{resp.StatusCode, diagnostics(said.Errors), retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+}
+
+func diagnostics(list []transport.Diagnostic) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return cleanText(string(list[0].Code) + " " + list[0].Message)
+}
+
+// retryAfter reads the header's two forms (RFC 9110, 10.2.3).
+func retryAfter(value string, now time.Time) time.Duration {
+	if s, err := strconv.Atoi(value); err == nil && s > 0 && s < 1<<30 {
+		return time.Duration(s) * time.Second
+	}
+	if t, err := http.ParseTime(value); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// A watchdog cancels an exchange in which nothing comes for a while.
+type watchdog struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	idle   time.Duration
+}
+
+func watch(ctx context.Context, idle time.Duration) *watchdog {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watchdog{ctx: ctx, cancel: cancel, idle: idle}
+	w.timer = time.AfterFunc(idle, func() { cancel(ErrIdle) })
+	return w
+}
+
+func (w *watchdog) kick() { w.timer.Reset(w.idle) }
+
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// cause replaces the error of a cancelled exchange by why it was cancelled.
+func (w *watchdog) cause(err error) error {
+	if err != nil && err != io.EOF && context.Cause(w.ctx) == ErrIdle {
+		return fmt.Errorf("%w (%s)", ErrIdle, w.idle)
+	}
+	return err
+}
+
+// A watchedBody ends in ErrIdle when the server falls silent. The time that
+// its reader takes between reads does not count.
+type watchedBody struct {
+	io.ReadCloser
+	w *watchdog
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.w.kick()
+	n, err := b.ReadCloser.Read(p)
+	b.w.timer.Stop()
+	return n, b.w.cause(err)
+}
+
+func (b *watchedBody) Close() error {
+	b.w.stop()
+	return b.ReadCloser.Close()
+}

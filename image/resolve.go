@@ -1,0 +1,117 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// Resolved is what a reference means now.
+type Resolved struct {
+	Ref         string // the reference in full, with registry and tag
+	Digest      string // of the manifest or index that it names
+	From        string // the mirror's or registry's repository that said so
+	Credentials string // where those used came from; "anonymous (why)"
+}
+
+// Resolve asks for the digest of ref, with a HEAD where the registry knows
+// it. A ref that holds a digest is its own answer: nothing is asked.
+func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
+	opts = opts.withDefaults()
+	parsed, s, err := newSources(ctx, ref, opts)
+	if err != nil {
+		return Resolved{}, err
+	}
+	out := Resolved{Ref: parsed.Name()}
+	if d, ok := parsed.(name.Digest); ok {
+		first := s.list[0]
+		out.Digest, out.From, out.Credentials = d.DigestStr(), first.String(), first.creds.note
+		return out, nil
+	}
+	err = s.each(ctx, s.list, func(e *endpoint) error {
+		digest, err := e.headTag(ctx, parsed.Identifier())
+		if err != nil {
+			return err
+		}
+		out.Digest, out.From, out.Credentials = digest.String(), e.String(), e.creds.note
+		return nil
+	})
+	if err != nil {
+		return Resolved{}, fmt.Errorf("resolve %s: %w", parsed.Name(), err)
+	}
+	opts.Log.Debug("resolved", "ref", out.Ref, "digest", out.Digest, "from", out.From, "credentials", out.Credentials)
+	return out, nil
+}
+
+// newSources parses ref and lists who may serve it.
+func newSources(ctx context.Context, ref string, opts Options) (name.Reference, *sources, error) {
+	var parse []name.Option
+	if opts.Insecure {
+		parse = append(parse, name.Insecure)
+	}
+	parsed, err := name.ParseReference(ref, parse...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("image reference %q: %s; write it as registry/name:tag or registry/name@sha256:…", cleanText(ref), cleanText(err.Error()))
+	}
+	list, err := newEndpoints(ctx, parsed, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
+	}
+	return parsed, &sources{list, opts.Timing, opts.Log}, nil
+}
+
+// maxDocument bounds manifests and configurations. The distribution-spec asks
+// registries to take manifests of 4 MiB.
+const maxDocument = 8 << 20
+
+func manifestTypes() http.Header {
+	return http.Header{"Accept": {
+		string(types.OCIImageIndex), string(types.OCIManifestSchema1),
+		string(types.DockerManifestList), string(types.DockerManifestSchema2),
+	}}
+}
+
+// headTag asks for a tag's digest, and for the manifest itself where the
+// answer has no digest.
+func (e *endpoint) headTag(ctx context.Context, tag string) (v1.Hash, error) {
+	r := request{method: http.MethodHead, path: "manifests/" + tag, header: manifestTypes(), what: "tag " + tag}
+	resp, err := e.do(ctx, r, http.StatusOK, http.StatusMethodNotAllowed, http.StatusNotImplemented)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	resp.Body.Close()
+	if digest, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); resp.StatusCode == http.StatusOK && err == nil {
+		return digest, nil
+	}
+	data, err := e.document(ctx, "manifests/"+tag, r.what)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	return sha256Of(data), nil
+}
+
+// document fetches a manifest in full, not yet verified.
+func (e *endpoint) document(ctx context.Context, path, what string) ([]byte, error) {
+	resp, err := e.do(ctx, request{http.MethodGet, path, manifestTypes(), what}, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s from %s: %w", what, e, clean(err))
+	}
+	if len(data) > maxDocument {
+		return nil, tooBig(what)
+	}
+	return data, nil
+}
+
+func tooBig(what string) error {
+	return &UnsupportedError{what, fmt.Sprintf("it is larger than %d MiB", maxDocument>>20), "an image's manifest and configuration are smaller; check what was pushed there"}
+}
