@@ -1,0 +1,74 @@
+package initramfs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// A kernelConfig is what a kernel was built with; nil if the image doesn't
+// say.
+type kernelConfig map[string]string
+
+func (t *Tree) kernelConfig(k Kernel) (kernelConfig, error) {
+	for _, name := range configPaths(k) {
+		data, err := t.readFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return parseConfig(string(data)), nil
+	}
+	return nil, nil
+}
+
+func configPaths(k Kernel) []string {
+	return []string{
+		"boot/config-" + k.Version,
+		path.Join("lib/modules", k.Version, "config"),
+		path.Join("usr/lib/modules", k.Version, "config"),
+	}
+}
+
+func parseConfig(text string) kernelConfig {
+	c := make(kernelConfig)
+	for line := range strings.Lines(text) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.HasPrefix(key, "CONFIG_") {
+			c[key] = value
+		}
+	}
+	return c
+}
+
+// zstdSince is the first Linux that can unpack a zstd initramfs.
+const zstdSince = "5.9"
+
+// compression chooses what the kernel can unpack.
+func (c kernelConfig) compression(version string) string {
+	known, can := c != nil, c["CONFIG_RD_ZSTD"] == "y"
+	if !known {
+		can = compareVersions(version, zstdSince) >= 0
+	}
+	if can {
+		return "zstd"
+	}
+	return "gzip"
+}
+
+// check reports what a kernel lacks that no module can bring.
+func (c kernelConfig) check(version string) error {
+	if c == nil {
+		return nil
+	}
+	for _, option := range []string{"CONFIG_BLK_DEV_INITRD", "CONFIG_SQUASHFS", "CONFIG_SQUASHFS_ZSTD",
+		"CONFIG_SQUASHFS_XATTR", "CONFIG_OVERLAY_FS", "CONFIG_BLK_DEV_LOOP", "CONFIG_TMPFS", "CONFIG_DEVTMPFS"} {
+		if v := c[option]; v != "y" && v != "m" {
+			return fmt.Errorf("checking the configuration of kernel %s: it is built without %s, which a boot from layers needs; put a kernel with it into the image", version, option)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package initramfs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// required is what every boot needs, as a module or built in.
+var required = [...]string{"loop", "overlay", "squashfs"}
+
+// wanted is taken by name where the kernel has it: file systems that can hold
+// a stage, their code pages, and what no alias of a disk would bring.
+var wanted = [...]string{
+	"ext4", "xfs", "btrfs", "vfat", "f2fs",
+	"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8",
+	"crc32c_generic", "crc32c_intel", "crc32_generic", "libcrc32c",
+	"sd_mod", "uas", "usb_storage", "mmc_block",
+}
+
+// storage are the folders whose modules are looked into; taken are those that
+// import one of makesDisks and drive a device that announces itself.
+var storage = [...]string{
+	"kernel/drivers/ata/", "kernel/drivers/scsi/", "kernel/drivers/nvme/host/", "kernel/drivers/block/",
+	"kernel/drivers/mmc/", "kernel/drivers/usb/storage/", "kernel/drivers/message/", "kernel/drivers/ufs/",
+	"updates/",
+}
+
+// makesDisks are the kernel functions by which a driver announces disks or
+// the hosts they hang on. dracut chooses block drivers in the same way.
+var makesDisks = [...]string{
+	"scsi_add_host_with_dma", "scsi_esp_register", "sas_register_ha", "usb_stor_probe1",
+	"ata_host_activate", "ata_host_register", "ata_pci_sff_init_one", "ata_pci_bmdma_init_one",
+	"ata_sff_queued_cmd", "ata_bmdma_port_ops", "ata_sff_port_ops", "ahci_host_activate", "ahci_platform_init_host",
+	"blk_mq_alloc_disk", "__blk_mq_alloc_disk", "blk_alloc_disk", "__blk_alloc_disk", "device_add_disk",
+	"nvme_init_ctrl", "nvme_add_ctrl", "ufshcd_init", "ufshcd_pltfrm_init",
+	"mmc_add_host", "__sdhci_add_host", "sdhci_add_host", "sdhci_pltfm_register", "sdhci_pltfm_init",
+}
+
+// buses are the folders of what disks hang on; all that drives a device is
+// taken, but for what is of no use there.
+var buses = [...]string{
+	"kernel/drivers/usb/host/", "kernel/drivers/virtio/virtio_pci", "kernel/drivers/virtio/virtio_mmio",
+	"kernel/drivers/pci/controller/", "kernel/drivers/hv/hv_vmbus", "kernel/drivers/xen/xenbus",
+	"kernel/drivers/xen/xen-privcmd",
+}
+
+// unwanted begins the paths of modules whose need makes a driver unfit:
+// storage over a network, and the target side of storage.
+var unwanted = [...]string{
+	"kernel/net/", "kernel/drivers/net/", "kernel/drivers/infiniband/", "kernel/drivers/target/",
+	"kernel/drivers/usb/gadget/", "kernel/drivers/media/", "kernel/drivers/gpu/", "kernel/drivers/pcmcia/",
+}
+
+// deviceBuses begin the aliases by which devices announce themselves.
+var deviceBuses = [...]string{
+	"acpi", "ahci", "hv", "mmc", "of", "pci", "platform", "scsi", "usb", "virtio", "vmbus", "xen", "auxiliary",
+}
+
+// softAfter is what hardware needs and no module says: neither uas nor
+// mmc_block is announced by a device of its own.
+var softAfter = map[string][]string{
+	"usb_storage": {"uas"},
+	"mmc_core":    {"mmc_block"},
+	"scsi_mod":    {"sd_mod"},
+}
+
+// softBefore is what file systems ask for by name while they mount.
+var softBefore = map[string][]string{
+	"vfat": {"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"},
+}
+
+// choose returns the modules to carry, with all that they need.
+func (s *moduleSet) choose(ctx context.Context, version string, extra []string) (*closure, error) {
+	for _, name := range required {
+		if s.byName[name] == nil && !s.builtIn[name] {
+			return nil, fmt.Errorf("choosing modules of kernel %s: it has no %s, neither as a module nor built in; put a kernel with it into the image", version, name)
+		}
+	}
+	for _, name := range extra {
+		if s.byName[name] == nil && !s.builtIn[name] {
+			return nil, fmt.Errorf("choosing modules of kernel %s: it has no module %q that was asked for", version, name)
+		}
+	}
+	c, err := s.newClosure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Concat(required[:], wanted[:], extra) {
+		if err := c.take(name); err != nil {
+			return nil, err
+		}
+	}
+	drivers, err := s.drivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range drivers {
+		fit, err := c.fit(m)
+		if err != nil {
+			return nil, err
+		}
+		if fit {
+			if err := c.take(m.name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// drivers returns the modules that bring disks.
+func (s *moduleSet) drivers(ctx context.Context) ([]*module, error) {
+	disks, hosts := s.below(storage[:]...), s.below(buses[:]...)
+	if err := s.readAll(ctx, slices.Concat(disks, hosts)); err != nil {
+		return nil, err
+	}
+	disks = slices.DeleteFunc(disks, func(m *module) bool { return !m.makesDisks() || !m.drivesDevice() })
+	hosts = slices.DeleteFunc(hosts, func(m *module) bool { return !m.drivesDevice() })
+	return slices.Concat(disks, hosts), nil
+}
+
+func (m *module) makesDisks() bool {
+	return slices.ContainsFunc(m.imports, func(s string) bool { return slices.Contains(makesDisks[:], s) })
+}
+
+func (m *module) drivesDevice() bool { return slices.ContainsFunc(m.aliases, isDeviceAlias) }
+
+func isDeviceAlias(alias string) bool {
+	bus, _, ok := strings.Cut(alias, ":")
+	return ok && slices.Contains(deviceBuses[:], bus)
+}
