@@ -1,0 +1,37 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Build builds gitboot and gitboot-init into dir, with build tags if given,
+// and returns the path of gitboot. It must run inside gitboot's own source
+// tree.
+func Build(ctx context.Context, dir string, tags ...string) (string, error) {
+	root, err := SourceDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	env := append(os.Environ(), "CGO_ENABLED=0")
+	args := []string{"-C", root, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
+		"-tags=" + strings.Join(tags, ","), "-o", dir + "/", "./cmd/gitboot", "./cmd/gitboot-init"}
+	_, err = runEnv(ctx, env, "go", args...)
+	return filepath.Join(dir, "gitboot"), err
+}
+
+// SourceDir returns the top of gitboot's source tree, which holds the examples.
+func SourceDir(ctx context.Context) (string, error) {
+	out, err := Run(ctx, "go", "env", "GOMOD")
+	if err != nil {
+		return "", err
+	}
+	mod := strings.TrimSpace(out)
+	if mod == "" || mod == os.DevNull {
+		return "", errors.New("this is not gitboot's source tree; run it where go.mod is")
+	}
+	return filepath.Dir(mod), nil
+}
