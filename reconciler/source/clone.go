@@ -1,0 +1,220 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+const (
+	// marker tells our clones from a folder that somebody named by mistake.
+	marker     = "gitboot-clone"
+	markerText = "This bare clone is gitboot's: it is rewritten, and may be removed, at any time.\n"
+	configText = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+	unborn     = "ref: refs/heads/none\n"
+	// maxPacks bounds what a cheap Open looks at; one fetch adds one pack.
+	maxPacks = 20
+	// cacheSize bounds what a waiting daemon holds of the last read objects.
+	cacheSize = 8 * cache.MiByte
+)
+
+// A clone is the bare repo on this machine. On disk there is always a whole
+// one: packs are added before HEAD names them, and removed after others hold
+// their objects.
+type clone struct {
+	dir string
+	log *slog.Logger
+
+	mu  sync.Mutex // go-git's storage is not safe for concurrent readers
+	st  *filesystem.Storage
+	tip plumbing.Hash
+}
+
+func (c *clone) packDir() string { return filepath.Join(c.dir, "objects", "pack") }
+
+// reopen forgets what was read of the packs. File names inside the clone
+// never leave it, so alternates, which it has none of, are not followed.
+func (c *clone) reopen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.st = filesystem.NewStorage(osfs.New(c.dir), cache.NewObjectLRU(cacheSize))
+}
+
+func (c *clone) storage() *filesystem.Storage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.st
+}
+
+func (c *clone) head() plumbing.Hash { return c.tip }
+
+func (c *clone) has(h plumbing.Hash) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.st.HasEncodedObject(h) == nil
+}
+
+func (c *clone) commit(h plumbing.Hash) (*object.Commit, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return object.GetCommit(c.st, h)
+}
+
+// ensure completes the clone's layout. The marker comes first, so that a cut
+// in between leaves something that the next run knows as its own.
+func (c *clone) ensure() error {
+	if err := durable.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	for _, f := range []struct{ name, text string }{
+		{marker, markerText}, {"config", configText}, {"HEAD", unborn},
+	} {
+		path := filepath.Join(c.dir, f.name)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		if err := durable.WriteFile(path, []byte(f.text), 0o600); err != nil {
+			return err
+		}
+	}
+	if err := durable.MkdirAll(filepath.Join(c.dir, "refs"), 0o700); err != nil {
+		return err
+	}
+	return durable.MkdirAll(c.packDir(), 0o700)
+}
+
+// readHead returns the recorded tip, or zero if there is none yet.
+func (c *clone) readHead() (plumbing.Hash, error) {
+	data, err := os.ReadFile(filepath.Join(c.dir, "HEAD"))
+	if errors.Is(err, fs.ErrNotExist) || string(data) == unborn {
+		return plumbing.ZeroHash, nil
+	}
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	s := strings.TrimSpace(string(data))
+	if !plumbing.IsHash(s) {
+		return plumbing.ZeroHash, fmt.Errorf("its HEAD is damaged")
+	}
+	return plumbing.NewHash(s), nil
+}
+
+func (c *clone) setHead(tip plumbing.Hash) error {
+	err := durable.WriteFile(filepath.Join(c.dir, "HEAD"), []byte(tip.String()+"\n"), 0o600)
+	if err == nil {
+		c.tip = tip
+	}
+	return err
+}
+
+// lock keeps other processes from writing to the clone until the returned
+// function is called. The lock is the folder's own: it leaves no file.
+func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
+	if err := durable.MkdirAll(c.dir, 0o700); err != nil {
+		return nil, err
+	}
+	for {
+		unlock, err := c.tryLock()
+		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
+			return unlock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for another gitboot that writes to %s: %w", c.dir, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (c *clone) tryLock() (unlock func(), err error) {
+	d, err := os.Open(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return func() { d.Close() }, nil
+}
+
+// addPack stores a pack: whole, indexed and synced before it has a name, and
+// the index last, as it is what makes the pack's objects visible.
+func (c *clone) addPack(ctx context.Context, r io.Reader) error {
+	pack, err := durable.Create(c.packDir(), 0o400)
+	if err != nil {
+		return err
+	}
+	defer pack.Discard()
+	if _, err := io.Copy(pack, contextReader{ctx, r}); err != nil {
+		return fmt.Errorf("receiving objects: %w", err)
+	}
+	index, sum, err := indexPack(pack.File)
+	if err != nil {
+		return fmt.Errorf("reading the received objects: %w", err)
+	}
+	base := filepath.Join(c.packDir(), "pack-"+sum.String())
+	if err := pack.Publish(base + ".pack"); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(base+".idx", index, 0o400); err != nil {
+		return err
+	}
+	c.reopen()
+	return nil
+}
+
+// indexPack parses a pack, and with that recomputes each object's name.
+func indexPack(f *os.File) ([]byte, plumbing.Hash, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	w := new(idxfile.Writer)
+	p, err := packfile.NewParser(packfile.NewScanner(f), w)
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	sum, err := p.Parse()
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	index, err := w.Index()
+	if err != nil {
+		return nil, plumbing.ZeroHash, err
+	}
+	var buf bytes.Buffer
+	_, err = idxfile.NewEncoder(&buf).Encode(index)
+	return buf.Bytes(), sum, err
+}
+
+// A contextReader stops reading when its context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}

@@ -1,0 +1,43 @@
+// Package source reads a config repo: it finds out which commit a branch
+// names, fetches that commit with its history into a bare clone, checks it,
+// and hands out its files as an fs.FS.
+//
+// # Use
+//
+//	src, err := source.Open(ctx, source.Options{URL: url, Branch: "main", Dir: stage + "/repo"})
+//	hash, err := src.Remote(ctx)         // cheap: nothing is fetched or written
+//	rev, err := src.Fetch(ctx, applied)  // fetched, checked against applied and the trusted keys
+//	files, err := src.Files(rev.Hash, "")
+//
+// applied is the last revision that the caller acted upon. The caller keeps
+// it outside the clone, so that a clone that had to be made anew still cannot
+// bring in another history unnoticed.
+//
+// # Repos
+//
+//   - a path or file:// URL: read in process, with no git program; a repo that
+//     another user owns is read too, as nothing in it is executed
+//   - https://: a token file, if the repo is private, and a CA file, if the
+//     server's certificate is not signed by a CA the system trusts
+//   - ssh:// and user@host:path: a key file and a known_hosts file, both
+//     required, so that nothing depends on who runs gitboot
+//
+// Git's environment variables (GIT_DIR, GIT_SSH_COMMAND, …), its configuration
+// files, ~/.ssh and an SSH agent are not consulted. HTTPS_PROXY is.
+//
+// # The clone
+//
+// Dir is a bare repo that git itself can read (git -C DIR log). It holds packs
+// only, each written, synced and then renamed into place before HEAD, detached
+// at the checked tip, is replaced. There are no branches, tags or work tree.
+// Open removes what a cut left behind and, where the tip cannot be read, moves
+// the clone aside to DIR.broken, so that Fetch makes it anew.
+//
+// # What is refused
+//
+// A history that was rewritten, until the new tip is accepted by name; where
+// trusted keys are given, a commit with no SSH signature by one of them;
+// symlinks that leave the repo; files whose content is elsewhere (submodules,
+// Git LFS). Repos with SHA-256 objects are not supported, nor local ones that
+// keep their refs in a reftable.
+package source

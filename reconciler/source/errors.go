@@ -1,0 +1,113 @@
+package source
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// An EmptyError says that the repo has no commit yet.
+type EmptyError struct{ URL string }
+
+func (e *EmptyError) Error() string {
+	return fmt.Sprintf("reading %s: the repo has no commits; push one (gitboot init writes a config repo to begin with)", e.URL)
+}
+
+// A BranchError says that the repo has no such branch.
+type BranchError struct {
+	URL    string
+	Branch string   // "" = the repo's HEAD, which names no branch that exists
+	Others []string // the branches there are, sorted
+}
+
+func (e *BranchError) Error() string {
+	what := fmt.Sprintf("no branch %q", e.Branch)
+	if e.Branch == "" {
+		what = "its HEAD names a branch that is not there"
+	}
+	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, strings.Join(e.Others, ", "))
+}
+
+// An AuthError says that the server knows us not, or lets us not read.
+type AuthError struct {
+	URL  string
+	With string // what was shown: "token file /etc/…", "key file /etc/…", or "no token file"
+	Err  error
+}
+
+func (e *AuthError) Error() string {
+	return fmt.Sprintf("reading %s: access refused with %s: %v; check that it is the right one, is still valid and may read this repo", e.URL, e.With, e.Err)
+}
+
+func (e *AuthError) Unwrap() error { return e.Err }
+
+// A HostKeyError says that an SSH server's key is not the known one.
+type HostKeyError struct {
+	Host, KnownHostsFile string
+	Fingerprint          string // of the key that the server showed
+	Line                 string // what known_hosts needs for that key
+	Changed              bool   // the file has another key for this host
+}
+
+func (e *HostKeyError) Error() string {
+	if e.Changed {
+		return fmt.Sprintf("connecting to %s: its host key %s is not the one in %s: somebody may be listening in; if the host's owner confirms the new key, replace the host's lines by: %s",
+			e.Host, e.Fingerprint, e.KnownHostsFile, e.Line)
+	}
+	return fmt.Sprintf("connecting to %s: its host key %s is not in %s; if the host's owner confirms it, add the line: %s",
+		e.Host, e.Fingerprint, e.KnownHostsFile, e.Line)
+}
+
+// An UnreachableError says that the repo could not be read at all.
+type UnreachableError struct {
+	URL string
+	Err error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("reaching %s: %v; check the address and the network", e.URL, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// A TimeoutError says that an operation took longer than Options.Timeout.
+type TimeoutError struct {
+	URL   string
+	After time.Duration
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("reaching %s: not done within %v; check the network, or allow more time", e.URL, e.After)
+}
+
+// Timeout marks the error as one, as net.Error does.
+func (e *TimeoutError) Timeout() bool { return true }
+
+// A RewrittenError says that the branch no longer holds the revision that was
+// applied last: its history was rewritten, or it is another repo.
+type RewrittenError struct{ URL, Applied, Tip string }
+
+func (e *RewrittenError) Error() string {
+	return fmt.Sprintf("following %s: the applied commit %s is not part of the branch any more, its history was rewritten up to %s; if that was meant, run again with --accept-rewrite %s",
+		e.URL, e.Applied, e.Tip, e.Tip)
+}
+
+// An UntrustedError says that a commit lacks a signature by a trusted key.
+type UntrustedError struct {
+	Hash, Reason, TrustedKeys string
+}
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("verifying commit %s: %s; sign it with a key listed in %s (git commit -S with gpg.format=ssh) and push again",
+		e.Hash, e.Reason, e.TrustedKeys)
+}
+
+// printable keeps a server's or an author's words from steering a terminal.
+func printable(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "�")))
+}

@@ -1,0 +1,206 @@
+package source
+
+import (
+	"bytes"
+	"io"
+	"io/fs"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+)
+
+// lfsHead begins every Git LFS pointer (git-lfs, docs/spec.md), and
+// lfsMax is the size that a pointer stays below.
+const (
+	lfsHead = "version https://git-lfs.github.com/spec/"
+	lfsMax  = 1024
+)
+
+// Open implements fs.FS.
+func (f *files) Open(name string) (fs.File, error) {
+	n, err := f.find("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	if n.mode == filemode.Dir {
+		entries, err := f.ReadDir(name)
+		return &openDir{info: f.info(n, 0), rest: entries}, err
+	}
+	data, err := f.content("open", name, n)
+	if err != nil {
+		return nil, err
+	}
+	return &openFile{Reader: bytes.NewReader(data), info: f.info(n, int64(len(data)))}, nil
+}
+
+// ReadFile implements fs.ReadFileFS.
+func (f *files) ReadFile(name string) ([]byte, error) {
+	n, err := f.find("read", name, true)
+	if err != nil {
+		return nil, err
+	}
+	if n.mode == filemode.Dir {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errIsDir}
+	}
+	return f.content("read", name, n)
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (f *files) ReadDir(name string) ([]fs.DirEntry, error) {
+	n, err := f.find("readdir", name, true)
+	if err == nil && n.mode != filemode.Dir {
+		err = &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := f.dir(n.hash)
+	if err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	entries := make([]fs.DirEntry, len(d.sorted))
+	for i, n := range d.sorted {
+		entries[i] = dirEntry{f, n}
+	}
+	return entries, nil
+}
+
+// Stat implements fs.StatFS; it follows symlinks.
+func (f *files) Stat(name string) (fs.FileInfo, error) { return f.stat("stat", name, true) }
+
+// Lstat implements fs.ReadLinkFS.
+func (f *files) Lstat(name string) (fs.FileInfo, error) { return f.stat("lstat", name, false) }
+
+// ReadLink implements fs.ReadLinkFS.
+func (f *files) ReadLink(name string) (string, error) {
+	n, err := f.find("readlink", name, false)
+	if err == nil && n.mode != filemode.Symlink {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	if err != nil {
+		return "", err
+	}
+	data, err := f.blob(n.hash)
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
+	}
+	return string(data), nil
+}
+
+func (f *files) stat(op, name string, follow bool) (fs.FileInfo, error) {
+	n, err := f.find(op, name, follow)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.sized(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return info, nil
+}
+
+// content reads a file whose content is really in the repo.
+func (f *files) content(op, name string, n node) ([]byte, error) {
+	if n.mode == filemode.Submodule {
+		return nil, &fs.PathError{Op: op, Path: name, Err: errSubmodule}
+	}
+	data, err := f.blob(n.hash)
+	if err == nil && len(data) < lfsMax && bytes.HasPrefix(data, []byte(lfsHead)) {
+		err = errLFS
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return data, nil
+}
+
+func (f *files) sized(n node) (fs.FileInfo, error) {
+	if n.mode == filemode.Dir || n.mode == filemode.Submodule {
+		return f.info(n, 0), nil
+	}
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	size, err := f.c.st.EncodedObjectSize(n.hash)
+	if err != nil {
+		return nil, damaged(n.hash, err)
+	}
+	return f.info(n, size), nil
+}
+
+func (f *files) info(n node, size int64) fileInfo {
+	return fileInfo{name: n.name, mode: fsMode(n.mode), size: size, time: f.time}
+}
+
+// fsMode maps the few modes that git knows. A submodule is neither a file nor
+// a folder here, so that who walks the tree passes it by.
+func fsMode(m filemode.FileMode) fs.FileMode {
+	switch m {
+	case filemode.Dir:
+		return fs.ModeDir | 0o755
+	case filemode.Executable:
+		return 0o755
+	case filemode.Symlink:
+		return fs.ModeSymlink | 0o777
+	case filemode.Submodule:
+		return fs.ModeIrregular
+	}
+	return 0o644
+}
+
+type fileInfo struct {
+	name string
+	mode fs.FileMode
+	size int64
+	time time.Time
+}
+
+func (i fileInfo) Name() string       { return i.name }
+func (i fileInfo) Size() int64        { return i.size }
+func (i fileInfo) Mode() fs.FileMode  { return i.mode }
+func (i fileInfo) ModTime() time.Time { return i.time }
+func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
+func (i fileInfo) Sys() any           { return nil }
+
+type dirEntry struct {
+	f *files
+	n node
+}
+
+func (e dirEntry) Name() string               { return e.n.name }
+func (e dirEntry) IsDir() bool                { return e.n.mode == filemode.Dir }
+func (e dirEntry) Type() fs.FileMode          { return fsMode(e.n.mode).Type() }
+func (e dirEntry) Info() (fs.FileInfo, error) { return e.f.sized(e.n) }
+func (e dirEntry) String() string             { return fs.FormatDirEntry(e) }
+
+type openFile struct {
+	*bytes.Reader
+	info fileInfo
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openDir struct {
+	info fileInfo
+	rest []fs.DirEntry
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.name, Err: errIsDir}
+}
+
+// ReadDir implements fs.ReadDirFile.
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 || n > len(d.rest) {
+		if n > 0 && len(d.rest) == 0 {
+			return nil, io.EOF
+		}
+		n = len(d.rest)
+	}
+	some := d.rest[:n]
+	d.rest = d.rest[n:]
+	return some, nil
+}

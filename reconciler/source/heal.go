@@ -1,0 +1,237 @@
+package source
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// openClone looks at the clone without writing, unless something is wrong
+// with it. A clone that is not there yet is no error.
+func openClone(dir string, log *slog.Logger) (*clone, error) {
+	if dir == "" {
+		return nil, fmt.Errorf("opening the clone: no folder is named for it")
+	}
+	c := &clone{dir: dir, log: log}
+	c.reopen()
+	switch ours, err := isOurs(dir); {
+	case err != nil:
+		return nil, fmt.Errorf("opening the clone %s: %w", dir, err)
+	case !ours:
+		return c, nil
+	}
+	if err := c.sweep(); err != nil {
+		return nil, fmt.Errorf("cleaning the clone %s after a cut: %w", dir, err)
+	}
+	if err := c.readTip(); err != nil {
+		return c, c.moveAside(err)
+	}
+	return c, nil
+}
+
+// isOurs reports whether the folder is a clone of ours; a folder with other
+// content is an error, as it would be written to.
+func isOurs(dir string) (bool, error) {
+	if _, err := os.Stat(filepath.Join(dir, marker)); err == nil {
+		return true, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), durable.TempPrefix) {
+			return false, fmt.Errorf("the folder is not empty and not a clone made by gitboot; name another one, or empty it")
+		}
+	}
+	return false, nil
+}
+
+// readTip reads HEAD and what it names.
+func (c *clone) readTip() error {
+	tip, err := c.readHead()
+	if err != nil || tip.IsZero() {
+		return err
+	}
+	commit, err := c.commit(tip)
+	if err != nil {
+		return fmt.Errorf("its commit %s cannot be read: %w", tip, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, err := object.GetTree(c.st, commit.TreeHash); err != nil {
+		return fmt.Errorf("the files of its commit %s cannot be read: %w", tip, err)
+	}
+	c.tip = tip
+	return nil
+}
+
+// sweep removes what a cut left, unless somebody is writing just now.
+func (c *clone) sweep() error {
+	left, err := c.leftovers()
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	unlock, err := c.tryLock()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if left, err = c.leftovers(); err != nil {
+		return err
+	}
+	for _, path := range left {
+		c.log.Warn("removing what an interrupted fetch left", "file", path)
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	c.reopen()
+	return durable.SyncDir(c.packDir())
+}
+
+// leftovers lists unpublished files, locks, and packs that are not whole.
+func (c *clone) leftovers() ([]string, error) {
+	var left []string
+	names := map[string]bool{}
+	for _, dir := range []string{c.dir, filepath.Join(c.dir, "refs"), filepath.Join(c.dir, "objects"), c.packDir()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			if isTemp(e.Name()) && !e.IsDir() {
+				left = append(left, path)
+			} else if dir == c.packDir() {
+				names[path] = true
+			}
+		}
+	}
+	for path := range names {
+		base := strings.TrimSuffix(path, filepath.Ext(path))
+		if !names[base+".idx"] || !names[base+".pack"] || checkPack(base) != nil {
+			left = append(left, path)
+		}
+	}
+	slices.Sort(left)
+	return left, nil
+}
+
+func isTemp(name string) bool {
+	return strings.HasPrefix(name, durable.TempPrefix) || strings.HasPrefix(name, "tmp_") || strings.HasSuffix(name, ".lock")
+}
+
+// packs lists the packs, without their extension.
+func (c *clone) packs() ([]string, error) {
+	entries, err := os.ReadDir(c.packDir())
+	var bases []string
+	for _, e := range entries {
+		if base, ok := strings.CutSuffix(e.Name(), ".idx"); ok {
+			bases = append(bases, filepath.Join(c.packDir(), base))
+		}
+	}
+	return bases, err
+}
+
+// Layout of a version 2 pack index (git's Documentation/gitformat-pack):
+// 8 bytes of header, 256 counts, then per object 20 + 4 + 4 bytes and, for
+// packs beyond 2 GiB, 8 more; last the checksums of the pack and the index.
+const (
+	idxHeader    = "\xfftOc\x00\x00\x00\x02"
+	idxFanout    = 256 * 4
+	idxPerObject = 20 + 4 + 4
+	idxTrailer   = 20 + 20
+)
+
+// checkPack finds a pack or index that is cut short or was never written,
+// from lengths and trailers alone, so that it is cheap at each start.
+func checkPack(base string) error {
+	idx, err := os.Open(base + ".idx")
+	if err != nil {
+		return err
+	}
+	defer idx.Close()
+	head := make([]byte, len(idxHeader)+idxFanout)
+	if _, err := idx.ReadAt(head, 0); err != nil {
+		return err
+	}
+	if string(head[:len(idxHeader)]) != idxHeader {
+		return fmt.Errorf("%s is not a pack index", idx.Name())
+	}
+	info, err := idx.Stat()
+	if err != nil {
+		return err
+	}
+	objects := int64(binary.BigEndian.Uint32(head[len(head)-4:]))
+	if info.Size() < int64(len(head))+objects*idxPerObject+idxTrailer {
+		return fmt.Errorf("%s is cut short", idx.Name())
+	}
+	var want, got [20]byte
+	if _, err := idx.ReadAt(want[:], info.Size()-idxTrailer); err != nil {
+		return err
+	}
+	if err := readLast(base+".pack", got[:]); err != nil {
+		return err
+	}
+	if want != got {
+		return fmt.Errorf("%s.pack is cut short", base)
+	}
+	return nil
+}
+
+func readLast(path string, into []byte) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadAt(into, info.Size()-int64(len(into)))
+	return err
+}
+
+// moveAside keeps one damaged clone for whoever wants to look into it, and
+// leaves room for a new one.
+func (c *clone) moveAside(why error) error {
+	unlock, err := c.tryLock()
+	if err != nil {
+		return fmt.Errorf("moving the damaged clone %s aside (%v): %w", c.dir, why, err)
+	}
+	defer unlock()
+	aside := filepath.Clean(c.dir) + ".broken"
+	c.log.Warn("the clone is damaged and will be made anew", "dir", c.dir, "reason", why, "kept", aside)
+	if _, err := os.Lstat(aside); err == nil {
+		if ours, err := isOurs(aside); err != nil || !ours {
+			return fmt.Errorf("moving the damaged clone %s aside: %s is in the way; remove it", c.dir, aside)
+		}
+		if err := os.RemoveAll(aside); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(c.dir, aside); err != nil {
+		return fmt.Errorf("moving the damaged clone aside: %w", err)
+	}
+	c.reopen()
+	return durable.SyncDir(filepath.Dir(filepath.Clean(c.dir)))
+}

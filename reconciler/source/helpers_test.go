@@ -1,0 +1,126 @@
+package source
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A repo is a real git repo with a work tree.
+type repo struct {
+	t   *testing.T
+	dir string
+}
+
+func newRepo(t *testing.T) *repo {
+	t.Helper()
+	r := &repo{t: t, dir: filepath.Join(t.TempDir(), "config")}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.git("init", "-q", "-b", "main")
+	return r
+}
+
+// gitEnv is what git needs, and nothing of the caller's.
+func gitEnv() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
+		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
+		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z"}
+}
+
+func (r *repo) git(args ...string) string {
+	r.t.Helper()
+	return runGit(r.t, r.dir, args...)
+}
+
+func runGit(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env = dir, gitEnv()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (r *repo) write(name, content string) {
+	r.t.Helper()
+	path := filepath.Join(r.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// commit writes one file and commits everything.
+func (r *repo) commit(name, content string, args ...string) string {
+	r.t.Helper()
+	r.write(name, content)
+	return r.commitAll("set "+name, args...)
+}
+
+func (r *repo) commitAll(message string, args ...string) string {
+	r.t.Helper()
+	r.git("add", "-A")
+	r.git(append([]string{"commit", "-q", "-m", message}, args...)...)
+	return r.git("rev-parse", "HEAD")
+}
+
+func (r *repo) options() Options {
+	return Options{URL: r.dir, Dir: filepath.Join(r.t.TempDir(), "clone"), Log: slog.New(slog.DiscardHandler)}
+}
+
+func open(t *testing.T, o Options) *Source {
+	t.Helper()
+	s, err := Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *Source) mustFetch(t *testing.T, applied string) Revision {
+	t.Helper()
+	rev, err := s.Fetch(context.Background(), applied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
+}
+
+func (s *Source) mustRead(t *testing.T, hash, name string) string {
+	t.Helper()
+	fsys, err := s.Files(hash, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := fsys.(*files).ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// packFiles lists the clone's pack folder.
+func packFiles(t *testing.T, dir, suffix string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(dir, "objects", "pack"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, "objects", "pack", e.Name()))
+		}
+	}
+	return paths
+}

@@ -1,0 +1,158 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+)
+
+// An httpsRemote reads its token and CA file anew for each operation, so that
+// a rotated one is used without a restart.
+type httpsRemote struct {
+	opts Options
+	user string
+}
+
+func newHTTPS(o Options) (remote, error) {
+	u, err := parseURL(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if u.Host == "" {
+		return nil, fmt.Errorf("following %s: the URL names no host; write https://host/path", o.URL)
+	}
+	r := &httpsRemote{opts: o, user: u.User.Username()}
+	if r.user == "" {
+		r.user = "git" // servers that take a token as password ignore the name
+	}
+	return r, nil
+}
+
+func (r *httpsRemote) open(ctx context.Context) (session, error) {
+	auth, err := r.auth()
+	if err != nil {
+		return nil, err
+	}
+	web, err := r.transport()
+	if err != nil {
+		return nil, err
+	}
+	ep, err := transport.NewEndpoint(r.opts.URL)
+	if err != nil {
+		return nil, fmt.Errorf("following %s: %w", r.opts.URL, err)
+	}
+	ep.User = ""
+	var method transport.AuthMethod
+	if auth != nil {
+		method = auth
+	}
+	up, err := githttp.NewClient(&http.Client{Transport: web}).NewUploadPackSession(ep, method)
+	if err != nil {
+		return nil, r.explain(err, auth)
+	}
+	refs, err := up.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		web.CloseIdleConnections()
+		return nil, r.explain(err, auth)
+	}
+	pack := func(ctx context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+		res, err := up.UploadPack(ctx, req)
+		if err != nil {
+			return nil, r.explain(err, auth)
+		}
+		return res, nil
+	}
+	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+		web.CloseIdleConnections()
+		return up.Close()
+	}}, nil
+}
+
+func (r *httpsRemote) auth() (*githttp.BasicAuth, error) {
+	if r.opts.TokenFile == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(r.opts.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token file: %w", err)
+	}
+	token := strings.TrimSpace(string(data))
+	if token == "" {
+		return nil, fmt.Errorf("reading the token file %s: it is empty; write the access token into it", r.opts.TokenFile)
+	}
+	return &githttp.BasicAuth{Username: r.user, Password: token}, nil
+}
+
+func (r *httpsRemote) transport() (*http.Transport, error) {
+	t := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if r.opts.CAFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(r.opts.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("reading the CA file %s: no certificate in it; it must be in PEM form", r.opts.CAFile)
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
+}
+
+// explain turns a transport's error into ours, without the token.
+func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
+	url, with := r.opts.URL, "no token file"
+	if auth != nil {
+		with = "token file " + r.opts.TokenFile
+		err = withoutSecret(err, auth)
+	}
+	var ca x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return &EmptyError{URL: url}
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+		return &AuthError{URL: url, With: with, Err: err}
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return &UnreachableError{URL: url, Err: fmt.Errorf("no such repo, or it is hidden from %s", with)}
+	case errors.As(err, &ca):
+		return &UnreachableError{URL: url, Err: fmt.Errorf("%w (name the CA's certificate as the CA file)", err)}
+	}
+	return &UnreachableError{URL: url, Err: err}
+}
+
+// withoutSecret replaces an error that repeats the token, as a server's words
+// may, by one that does not.
+func withoutSecret(err error, auth *githttp.BasicAuth) error {
+	text := err.Error()
+	clean := strings.NewReplacer(
+		auth.Password, "(token)",
+		base64.StdEncoding.EncodeToString([]byte(auth.Username+":"+auth.Password)), "(token)",
+	).Replace(printable(text))
+	if clean == printable(text) {
+		return err
+	}
+	for _, known := range []error{transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrRepositoryNotFound} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return errors.New(clean)
+}

@@ -1,0 +1,250 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+const defaultTimeout = 2 * time.Minute
+
+// Options say which repo to follow, and how.
+type Options struct {
+	// URL is a path, file://, https://, ssh:// or user@host:path.
+	URL string
+	// Branch to follow; "" = the one that the remote's HEAD names.
+	Branch string
+	// Dir is the bare clone; it is made by the first Fetch.
+	Dir string
+	// TokenFile holds an access token for https; surrounding space is cut.
+	// The user name is the URL's (https://user@host/…), else "git".
+	TokenFile string
+	// SSHKeyFile and KnownHostsFile are required for ssh.
+	SSHKeyFile, KnownHostsFile string
+	// CAFile holds PEM certificates trusted for https besides the system's.
+	CAFile string
+	// AcceptRewrite is the full hash of the one tip at which a rewritten
+	// history is accepted.
+	AcceptRewrite string
+	// Timeout bounds each Remote and each Fetch; 0 = 2 minutes.
+	Timeout time.Duration
+	// TrustedKeys is an allowed_signers file (ssh-keygen(1), ALLOWED
+	// SIGNERS); "" = unsigned commits are accepted.
+	TrustedKeys string
+	Log         *slog.Logger
+}
+
+// A Source follows one branch of one repo. It is used by one goroutine at a
+// time; the file systems that it hands out may be used by several.
+type Source struct {
+	opts   Options
+	remote remote
+	clone  *clone
+}
+
+// A Revision describes a commit.
+type Revision struct {
+	Hash    string
+	Time    time.Time // when it was committed, in UTC
+	Subject string    // first line of the message, without control characters
+	Author  string    // the author's name, without control characters
+}
+
+// Open checks the options and the clone, which it heals if a fetch was cut
+// short. A sound clone is not written to, and the network is not used.
+func Open(ctx context.Context, opts Options) (*Source, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if opts.Timeout == 0 {
+		opts.Timeout = defaultTimeout
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	r, err := newRemote(opts)
+	if err != nil {
+		return nil, err
+	}
+	c, err := openClone(opts.Dir, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{opts: opts, remote: r, clone: c}, nil
+}
+
+// Remote asks which commit the branch names now. Nothing is written.
+func (s *Source) Remote(ctx context.Context) (string, error) {
+	var tip plumbing.Hash
+	err := s.within(ctx, func(ctx context.Context) error {
+		sess, err := s.remote.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer sess.Close()
+		tip, err = sess.tip(s.opts.Branch)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return tip.String(), nil
+}
+
+// Fetch brings the branch's tip into the clone, if it is not there, and
+// checks it: complete, signed by a trusted key where keys are given, and a
+// successor of applied, the last applied revision ("" = none). A tip that
+// fails is a *RewrittenError or *UntrustedError, and is not used.
+func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
+	if applied != "" && !plumbing.IsHash(applied) {
+		return Revision{}, fmt.Errorf("following %s: the applied revision %q is not a commit hash", s.opts.URL, applied)
+	}
+	var tip plumbing.Hash
+	err := s.within(ctx, func(ctx context.Context) error {
+		var err error
+		tip, err = s.fetch(ctx)
+		return err
+	})
+	if err != nil {
+		return Revision{}, err
+	}
+	if err := s.admit(ctx, tip, applied); err != nil {
+		return Revision{}, err
+	}
+	if err := s.keep(ctx, tip); err != nil {
+		return Revision{}, fmt.Errorf("recording %s in %s: %w", tip, s.opts.Dir, err)
+	}
+	return s.Revision(ctx, tip.String())
+}
+
+// Revision describes a commit that is in the clone.
+func (s *Source) Revision(ctx context.Context, hash string) (Revision, error) {
+	if err := ctx.Err(); err != nil {
+		return Revision{}, err
+	}
+	c, err := s.commit(hash)
+	if err != nil {
+		return Revision{}, err
+	}
+	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
+	return Revision{
+		Hash:    c.Hash.String(),
+		Time:    c.Committer.When.UTC(),
+		Subject: printable(subject),
+		Author:  printable(c.Author.Name),
+	}, nil
+}
+
+// Files gives the files of a commit that is in the clone, below subdir ("" =
+// all). Where trusted keys are given, the commit is verified first.
+func (s *Source) Files(hash, subdir string) (fs.FS, error) {
+	c, err := s.commit(hash)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.verify(c.Hash); err != nil {
+		return nil, err
+	}
+	return newFiles(s.clone, c, subdir)
+}
+
+func (s *Source) fetch(ctx context.Context) (plumbing.Hash, error) {
+	sess, err := s.remote.open(ctx)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	defer sess.Close()
+	tip, err := sess.tip(s.opts.Branch)
+	if err != nil || s.clone.has(tip) {
+		return tip, err
+	}
+	unlock, err := s.clone.lock(ctx)
+	if err != nil {
+		return tip, err
+	}
+	defer unlock()
+	if err := s.clone.ensure(); err != nil {
+		return tip, fmt.Errorf("making the clone %s: %w", s.opts.Dir, err)
+	}
+	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", tip.String())
+	if err := sess.fetch(ctx, tip, s.clone); err != nil {
+		return tip, fmt.Errorf("fetching commit %s of %s: %w", tip, s.opts.URL, err)
+	}
+	if !s.clone.has(tip) {
+		return tip, fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, tip)
+	}
+	return tip, nil
+}
+
+// admit decides whether the tip may be used.
+func (s *Source) admit(ctx context.Context, tip plumbing.Hash, applied string) error {
+	if tip != s.clone.head() {
+		if err := s.clone.complete(ctx, tip); err != nil {
+			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", tip, s.opts.URL, err)
+		}
+	}
+	if err := s.verify(tip); err != nil {
+		return err
+	}
+	if applied == "" || s.opts.AcceptRewrite == tip.String() {
+		return nil
+	}
+	ok, err := s.clone.isAncestor(ctx, plumbing.NewHash(applied), tip)
+	if err != nil {
+		return fmt.Errorf("comparing commits %s and %s: %w", applied, tip, err)
+	}
+	if !ok {
+		return &RewrittenError{URL: s.opts.URL, Applied: applied, Tip: tip.String()}
+	}
+	return nil
+}
+
+// keep records the tip as the clone's HEAD and keeps the packs few.
+func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
+	if tip == s.clone.head() {
+		return nil
+	}
+	unlock, err := s.clone.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := s.clone.setHead(tip); err != nil {
+		return err
+	}
+	return s.clone.compact(ctx)
+}
+
+func (s *Source) commit(hash string) (*object.Commit, error) {
+	if !plumbing.IsHash(hash) {
+		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
+	}
+	c, err := s.clone.commit(plumbing.NewHash(hash))
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, s.opts.Dir, err)
+	}
+	return c, nil
+}
+
+// within runs one network operation under the timeout.
+func (s *Source) within(parent context.Context, op func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(parent, s.opts.Timeout)
+	defer cancel()
+	err := op(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case parent.Err() != nil:
+		return fmt.Errorf("reading %s: %w", s.opts.URL, parent.Err())
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
+	}
+	return err
+}

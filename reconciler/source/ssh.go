@@ -1,0 +1,217 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+)
+
+// An sshRemote connects by itself rather than through go-git, whose SSH
+// transport ignores the context while it dials and shakes hands, and reads
+// ~/.ssh/config.
+type sshRemote struct {
+	opts             Options
+	user, addr, path string
+}
+
+func newSSH(o Options) (remote, error) {
+	if strings.Contains(o.URL, "://") {
+		if _, err := parseURL(o.URL); err != nil {
+			return nil, err
+		}
+	}
+	ep, err := transport.NewEndpoint(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("following %s: %w", o.URL, err)
+	}
+	switch {
+	case o.SSHKeyFile == "":
+		return nil, fmt.Errorf("following %s: no SSH key file is named; make a key with ssh-keygen -N '' -f FILE and name it", o.URL)
+	case o.KnownHostsFile == "":
+		return nil, fmt.Errorf("following %s: no known_hosts file is named; make one with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it", o.URL, ep.Host)
+	case ep.Host == "" || ep.Path == "" || strings.HasPrefix(ep.Path, "-"):
+		return nil, fmt.Errorf("following %s: the URL names no host or no path; write ssh://user@host/path", o.URL)
+	}
+	r := &sshRemote{opts: o, user: ep.User, path: ep.Path}
+	if r.user == "" {
+		r.user = "git"
+	}
+	port := ep.Port
+	if port == 0 {
+		port = 22
+	}
+	r.addr = net.JoinHostPort(strings.Trim(ep.Host, "[]"), strconv.Itoa(port))
+	return r, nil
+}
+
+func (r *sshRemote) open(ctx context.Context) (session, error) {
+	client, stop, err := r.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	end := func() error { stop(); return client.Close() }
+	s, err := r.start(client, end)
+	if err != nil {
+		return nil, errors.Join(err, ignoreClosed(end()))
+	}
+	return s, nil
+}
+
+// connect dials and shakes hands. The connection ends with ctx, whatever the
+// SSH library is waiting for then.
+func (r *sshRemote) connect(ctx context.Context) (*ssh.Client, func() bool, error) {
+	config, hostErr, err := r.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.addr)
+	if err != nil {
+		return nil, nil, &UnreachableError{URL: r.opts.URL, Err: err}
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	c, chans, reqs, err := ssh.NewClientConn(conn, r.addr, config)
+	if err != nil {
+		stop()
+		conn.Close()
+		return nil, nil, r.explain(err, *hostErr)
+	}
+	return ssh.NewClient(c, chans, reqs), stop, nil
+}
+
+// config reads the key and known_hosts files; hostErr is filled in when the
+// host's key is refused.
+func (r *sshRemote) config() (config *ssh.ClientConfig, hostErr **HostKeyError, err error) {
+	pem, err := os.ReadFile(r.opts.SSHKeyFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the SSH key file: %w", err)
+	}
+	key, err := ssh.ParsePrivateKey(pem)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		return nil, nil, fmt.Errorf("reading the SSH key file %s: it has a passphrase, which nobody is there to type; use a key without one (ssh-keygen -p removes it)", r.opts.SSHKeyFile)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the SSH key file %s: %w; it must be a private key", r.opts.SSHKeyFile, err)
+	}
+	known, err := knownhosts.NewDB(r.opts.KnownHostsFile)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the known_hosts file %s: %w", r.opts.KnownHostsFile, err)
+	}
+	hostErr = new(*HostKeyError)
+	check := known.HostKeyCallback()
+	return &ssh.ClientConfig{
+		User:              r.user,
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(key)},
+		HostKeyAlgorithms: known.HostKeyAlgorithms(r.addr),
+		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
+			err := check(host, remote, key)
+			if knownhosts.IsHostKeyChanged(err) || knownhosts.IsHostUnknown(err) {
+				*hostErr = &HostKeyError{
+					Host:           host,
+					KnownHostsFile: r.opts.KnownHostsFile,
+					Fingerprint:    ssh.FingerprintSHA256(key),
+					Line:           knownhosts.Line([]string{host}, key),
+					Changed:        knownhosts.IsHostKeyChanged(err),
+				}
+			}
+			return err
+		},
+	}, hostErr, nil
+}
+
+func (r *sshRemote) explain(err error, host *HostKeyError) error {
+	switch {
+	case host != nil:
+		return host
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		return &AuthError{URL: r.opts.URL, With: fmt.Sprintf("key file %s (user %s)", r.opts.SSHKeyFile, r.user), Err: err}
+	case strings.Contains(err.Error(), "no common algorithm for host key"):
+		return &UnreachableError{URL: r.opts.URL, Err: fmt.Errorf("%w (the host shows no key of a type that %s lists for it)", err, r.opts.KnownHostsFile)}
+	}
+	return &UnreachableError{URL: r.opts.URL, Err: err}
+}
+
+// start runs upload-pack on the server and reads its refs.
+func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, error) {
+	run, err := client.NewSession()
+	if err != nil {
+		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
+	}
+	in, inErr := run.StdinPipe()
+	out, outErr := run.StdoutPipe()
+	words := &firstBytes{}
+	run.Stderr = words
+	if err := errors.Join(inErr, outErr, run.Start("git-upload-pack "+shellQuote(r.path))); err != nil {
+		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
+	}
+	refs, err := readRefs(out, r.opts.URL)
+	if empty := new(EmptyError); errors.As(err, &empty) {
+		return nil, err
+	}
+	if err != nil {
+		run.Wait() // the server's words are complete only then
+		if said := printable(words.String()); said != "" {
+			err = fmt.Errorf("%w; the server says: %s", err, said)
+		}
+		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
+	}
+	pack := func(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+		return ask(in, out, req)
+	}
+	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+		return errors.Join(ignoreClosed(run.Close()), ignoreClosed(end()))
+	}}, nil
+}
+
+// ask sends wants and haves in one go, and reads up to the pack's beginning.
+func ask(in io.WriteCloser, out io.Reader, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+	var buf bytes.Buffer
+	err := errors.Join(req.UploadRequest.Encode(&buf), req.UploadHaves.Encode(&buf, false),
+		pktline.NewEncoder(&buf).EncodeString("done\n"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.Write(buf.Bytes()); err != nil {
+		return nil, fmt.Errorf("asking for commits: %w", err)
+	}
+	res := packp.NewUploadPackResponse(req)
+	if err := res.Decode(io.NopCloser(out)); err != nil {
+		return nil, fmt.Errorf("asking for commits: %w", err)
+	}
+	return res, nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// shellQuote quotes for the server's shell as git does (sq_quote_buf in its
+// quote.c), which git-shell and the forges parse.
+func shellQuote(s string) string {
+	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(s) + "'"
+}
+
+// firstBytes keeps the beginning of what a server says to its standard error.
+type firstBytes struct{ bytes.Buffer }
+
+func (b *firstBytes) Write(p []byte) (int, error) {
+	if room := 1024 - b.Len(); room > 0 {
+		b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}

@@ -1,0 +1,111 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+// maxHaves is how many of our newest commits a server is told, so that it
+// sends only what came after them.
+const maxHaves = 256
+
+// A wireSession speaks git's pack protocol, version 0 (git's
+// Documentation/gitprotocol-pack), over a transport.
+type wireSession struct {
+	url   string
+	refs  *packp.AdvRefs
+	pack  func(context.Context, *packp.UploadPackRequest) (io.ReadCloser, error)
+	close func() error
+}
+
+func (s *wireSession) Close() error { return s.close() }
+
+func (s *wireSession) tip(branch string) (plumbing.Hash, error) {
+	heads := map[string]plumbing.Hash{}
+	for name, h := range s.refs.References {
+		if ref := plumbing.ReferenceName(name); ref.IsBranch() {
+			heads[ref.Short()] = h
+		}
+	}
+	return pick(s.url, branch, s.refs.Head, heads)
+}
+
+func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone) error {
+	req := packp.NewUploadPackRequestFromCapabilities(s.refs.Capabilities)
+	if s.refs.Capabilities.Supports(capability.NoProgress) {
+		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
+			return err
+		}
+	}
+	req.Wants = []plumbing.Hash{want}
+	var err error
+	if req.Haves, err = into.newest(ctx, maxHaves); err != nil {
+		return err
+	}
+	res, err := s.pack(ctx, req)
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	if err := into.addShallow(s.refs.Shallows); err != nil {
+		return err
+	}
+	return into.addPack(ctx, demux(req.Capabilities, res))
+}
+
+func demux(caps *capability.List, r io.Reader) io.Reader {
+	switch {
+	case caps.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, r)
+	case caps.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, r)
+	}
+	return r
+}
+
+// newest lists up to n commits of the clone, from its HEAD back.
+func (c *clone) newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
+	if c.tip.IsZero() {
+		return nil, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	start, err := object.GetCommit(c.st, c.tip)
+	if err != nil {
+		return nil, fmt.Errorf("reading the clone's commit %s: %w", c.tip, err)
+	}
+	var found []plumbing.Hash
+	err = object.NewCommitIterCTime(start, nil, c.shallowParents()).ForEach(func(commit *object.Commit) error {
+		if found = append(found, commit.Hash); len(found) == n {
+			return storer.ErrStop
+		}
+		return ctx.Err()
+	})
+	return found, err
+}
+
+// readRefs decodes what a server says first. A repo without commits says so
+// in one of several ways, by the server's age.
+func readRefs(r io.Reader, url string) (*packp.AdvRefs, error) {
+	refs := packp.NewAdvRefs()
+	switch err := refs.Decode(r); {
+	case errors.Is(err, packp.ErrEmptyAdvRefs), err == nil && refs.IsEmpty():
+		return nil, &EmptyError{URL: url}
+	case err != nil:
+		return nil, err
+	}
+	// go-git reads one answer to the commits we have, and whole packs only
+	for _, c := range []capability.Capability{capability.MultiACK, capability.MultiACKDetailed, capability.ThinPack} {
+		refs.Capabilities.Delete(c)
+	}
+	return refs, nil
+}
