@@ -1,0 +1,126 @@
+package spec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A check is what one kind of text or number must be. Pattern and enum go
+// into the JSON Schema as they are; parse finds what a pattern cannot say.
+type check struct {
+	want     string // completes "is not …"
+	remedy   string
+	pattern  *regexp.Regexp
+	enum     []string
+	min, max int  // of integers; both 0 = none
+	secret   bool // a wrong value may be a secret, and is not shown
+	// parse returns what is wrong, or "".
+	parse func(string) string
+}
+
+func matching(want, pattern, remedy string) check {
+	return check{want: want, pattern: regexp.MustCompile(pattern), remedy: remedy}
+}
+
+func oneOf(want string, values ...string) check {
+	return check{want: want, enum: values, remedy: "write one of " + strings.Join(values, ", ")}
+}
+
+func (c check) with(parse func(string) string) check {
+	c.parse = parse
+	return c
+}
+
+func (c check) hidden() check {
+	c.secret = true
+	return c
+}
+
+// text returns what is wrong with a string, and the remedy.
+func (c check) text(s string) (message, hint string) {
+	switch {
+	case c.enum != nil && !slices.Contains(c.enum, s):
+		return "is not " + c.want + suggest(s, c.enum), c.remedy
+	case c.pattern != nil && !c.pattern.MatchString(s):
+		return "is not " + c.want, c.remedy
+	case c.parse != nil:
+		if wrong := c.parse(s); wrong != "" {
+			return wrong, c.remedy
+		}
+	}
+	return "", ""
+}
+
+// number returns what is wrong with an integer, and the remedy.
+func (c check) number(n int64) (message, hint string) {
+	if c.max != 0 && (n < int64(c.min) || n > int64(c.max)) {
+		return "is not " + c.want, fmt.Sprintf("write a number from %d to %d", c.min, c.max)
+	}
+	return "", ""
+}
+
+// Parts of patterns. Control characters are kept out everywhere: values reach
+// boot menus, kernel command lines and configuration files line by line.
+const (
+	visible = `[^\x00-\x20\x7f]`
+	onLine  = `[^\x00-\x1f\x7f]`
+	domain  = `(?:localhost(?::[0-9]{1,5})?|[A-Za-z0-9][A-Za-z0-9-]*(?:(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?|:[0-9]{1,5}))`
+	repoSeg = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
+	tag     = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
+	digest  = `@sha256:[0-9a-f]{64}`
+	refHead = `^(?:` + domain + `/)?` + repoSeg + `(?:/` + repoSeg + `)*`
+)
+
+// What a base (from = …) can be, apart from other things.
+var (
+	nameCheck = matching("a name", `^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$`,
+		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").
+		with(func(s string) string { return tooLong(s, 64) })
+	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(longRef)
+	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(badArchive)
+)
+
+// checks is never written to.
+var checks = map[string]check{
+	"name":         nameCheck,
+	"include":      matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`, "write a glob from the repo's root, such as machines/*.toml").with(badInclude),
+	"kernel-arg":   matching("one kernel argument", `^`+onLine+`+$`, "write one argument an element, with double quotes around white space").with(badKernelArg),
+	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob),
+	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob),
+	"keep":         {want: "a number of generations", min: 1, max: 1000},
+	"count":        {want: "such a number", min: 0, max: 9, remedy: ""},
+	"menu-timeout": {want: "a number of seconds that a menu waits", min: -1, max: 3600},
+	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
+	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
+	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id"),
+	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://"),
+	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
+		with(uncleanPath),
+	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
+		"write a path from the repo's root, with nothing before it").with(leavesRepo),
+	"link":       matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(func(s string) string { return tooLong(s, 1024) }),
+	"platform":   matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
+	"cron":       matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
+	"image-ref":  refCheck,
+	"tagged-ref": matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(longRef),
+	"archive":    archiveCheck,
+	"sha256":     matching("a sha256", `^[0-9a-f]{64}$`, "write 64 lower case hex digits, as sha256sum prints them"),
+	"from":       matching("a base", `^`+visible+onLine+`*$`, `write "image:NAME", a registry reference, "archive:PATH" or "scratch"`).with(badFrom),
+	"engine":     oneOf("an engine", "buildah", "buildkit", "docker", "podman"),
+	"duration":   matching("a duration", `^[0-9.]+(?:ms|s|m|h)(?:[0-9.]+(?:ms|s|m|h))*$`, "write for example 90s, 5m or 1h30m").with(badDuration),
+	"build-arg":  matching("an argument's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _"),
+	"env":        matching("a variable's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _"),
+	"label":      matching("a label", `^`+visible+`+$`, "use a name without white space"),
+	"line":       matching("a line of text", `^`+onLine+`+$`, "write it without newlines"),
+	"text":       matching("text", `^[^\x00]*$`, "write it without NUL"),
+	"word":       matching("one word", `^`+visible+`+$`, "write one word an element"),
+	"template":   matching("text", `^[^\x00]*$`, "see text/template in Go's documentation").with(badTemplate),
+	"mode":       matching("a mode in octal", `^0?[0-7]{3,4}$`, `write it in quotes, such as "0644"`),
+	"owner":      matching("a numeric owner", `^[0-9]{1,9}:[0-9]{1,9}$`, `write "uid:gid", such as "0:0"; the image's users are not known here`),
+	"key-type":   oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),
+	"user":       matching("a user's name", `^[a-z_][a-z0-9_-]{0,31}$`, "use the login name"),
+	"public-key": matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(badPublicKey).hidden(),
+	"ip":         matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(badIP),
+}

@@ -1,0 +1,124 @@
+package spec
+
+// The structs below are the schema of a config file: the decoder, the merge
+// and the JSON Schema are all made from them.
+//
+//	key      the TOML key
+//	is       the check of the value, or of an array's or map's values (checks.go)
+//	names    the check of a map's keys
+//	default  what holds if the key is absent, for the JSON Schema
+//	appends  the key of the array that this one's values are added to by overlay
+//	doc      one line for editors
+//
+// A pointer or a nil slice or map is an absent key.
+
+// document is one TOML file.
+type document struct {
+	Include  []string                `key:"include" is:"include" doc:"Globs of the other config files, from the repo's root; only in gitboot.toml. ** crosses folders."`
+	Defaults *defaultsDecl           `key:"defaults" doc:"What holds for every machine and image that doesn't say otherwise."`
+	Profile  map[string]*profileDecl `key:"profile" names:"name" doc:"Settings that machines share."`
+	Image    map[string]*imageDecl   `key:"image" names:"name" doc:"Images: pulled, read from an archive, or built."`
+	Machine  map[string]*machineDecl `key:"machine" names:"name" doc:"Machines."`
+	Hook     map[string]*hookDecl    `key:"hook" names:"name" doc:"Machine-specific files put above an image."`
+}
+
+// site is where a declaration was made.
+type site struct{ where place }
+
+func (s *site) put(p place) { s.where = p }
+
+type defaultsDecl struct {
+	site
+	Machine *machineSettings `key:"machine" doc:"Merged below every machine's profiles."`
+	Image   *imageDefaults   `key:"image" doc:"Merged below every image."`
+}
+
+// settings can be given for an image, a profile and a machine.
+type settings struct {
+	KernelArgs       []string `key:"kernel_args" is:"kernel-arg" doc:"Kernel arguments, one an element; replaces what is merged below."`
+	KernelArgsAppend []string `key:"kernel_args_append" is:"kernel-arg" appends:"kernel_args" doc:"Kernel arguments added to what is merged below."`
+	Kernel           *string  `key:"kernel" is:"kernel-glob" doc:"Glob over the kernel's path or version, if the image has several; the highest version if absent."`
+	Keep             *int     `key:"keep" is:"keep" default:"3" doc:"How many generations of an image stay on the stage."`
+	TmpfsSize        *string  `key:"tmpfs_size" is:"tmpfs-size" doc:"Size of the writable layer: 2G, 512M, or a share of the memory such as 50%, which is the kernel's default."`
+	CopyToRAM        *bool    `key:"copy_to_ram" default:"false" doc:"Copy the layers to memory at boot, so that the stage's device can be removed."`
+}
+
+type machineSettings struct {
+	settings
+	Images      []string       `key:"images" is:"name" doc:"Menu entries in order; the first is the default."`
+	Hooks       []string       `key:"hooks" is:"name" doc:"Hooks by name, or a built-in one; replaces what is merged below."`
+	HooksAppend []string       `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
+	Builds      []string       `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
+	Boot        *bootDecl      `key:"boot" doc:"How the boot menu is treated."`
+	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
+}
+
+type bootDecl struct {
+	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default and falls back."`
+	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu waits; absent leaves the distribution's alone."`
+}
+
+type profileDecl struct {
+	site
+	Profiles []string `key:"profiles" is:"name" doc:"Profiles merged before this one, in order."`
+	machineSettings
+}
+
+type machineDecl struct {
+	site
+	Profiles  []string `key:"profiles" is:"name" doc:"Profiles merged in order, the machine last."`
+	MachineID *string  `key:"machine_id" is:"machine-id" doc:"The machine's /etc/machine-id: 32 hex digits. If given, the agent refuses to run on another."`
+	machineSettings
+}
+
+// registrySettings say how a registry is reached.
+type registrySettings struct {
+	Mirrors         []string `key:"mirrors" is:"mirror" doc:"Registries to ask first, in order: host[:port][/prefix]."`
+	Insecure        *bool    `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates."`
+	CredentialsFile *string  `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the machine."`
+	Platform        *string  `key:"platform" is:"platform" doc:"os/architecture[/variant]; the machine's own if absent."`
+	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; at every reconcile if absent."`
+}
+
+type imageDefaults struct {
+	settings
+	registrySettings
+}
+
+type imageDecl struct {
+	site
+	_       struct{}   `oneof:"pull,archive,build"`
+	Pull    *string    `key:"pull" is:"image-ref" doc:"A registry reference: the image is pulled."`
+	Archive *string    `key:"archive" is:"archive" doc:"A rootfs tar, an OCI layout or a docker archive: path in the repo, absolute path or URL."`
+	SHA256  *string    `key:"sha256" is:"sha256" doc:"The archive's digest; required with a URL."`
+	Build   *buildDecl `key:"build" doc:"The image is built."`
+	settings
+	registrySettings
+}
+
+type buildDecl struct {
+	site
+	From           *string           `key:"from" is:"from" required:"true" doc:"image:NAME, a registry reference, archive:PATH, or scratch."`
+	SHA256         *string           `key:"sha256" is:"sha256" doc:"The digest of from = \"archive:…\"; required with a URL."`
+	Bootstrap      []string          `key:"bootstrap" is:"line" doc:"With from = \"scratch\": a command that writes a root file system tar to its standard output."`
+	Containerfiles []string          `key:"containerfiles" is:"repo-path" doc:"Fragments, run in order; each begins FROM $GITBOOT_FROM."`
+	Recipe         *string           `key:"recipe" is:"repo-path" doc:"A folder with an executable named script."`
+	Run            []string          `key:"run" is:"text" doc:"Shell commands, after containerfiles and recipe."`
+	Copy           []copyDecl        `key:"copy" doc:"Files from the repo, before run."`
+	Context        *string           `key:"context" is:"repo-path" doc:"The folder that containerfiles see; the repo's root if absent."`
+	Args           map[string]string `key:"args" names:"build-arg" is:"text" doc:"Build arguments."`
+	Secrets        map[string]string `key:"secrets" names:"name" is:"absolute-path" doc:"Files of the building machine mounted for a step, never in a layer."`
+	Labels         map[string]string `key:"labels" names:"label" is:"text" doc:"Labels of the image."`
+	Platform       *string           `key:"platform" is:"platform" doc:"os/architecture[/variant] to build for."`
+	Engine         *string           `key:"engine" is:"engine" doc:"What builds; the agent's choice if absent."`
+	Timeout        *string           `key:"timeout" is:"duration" doc:"How long a build may take."`
+	Schedule       *string           `key:"schedule" is:"cron" doc:"When to rebuild without cache, as cron."`
+	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`
+	NoCache        *bool             `key:"no_cache" default:"false" doc:"Never use the layer cache."`
+	RootfsFixes    *bool             `key:"rootfs_fixes" default:"true" doc:"Put right what building inside a container leaves behind."`
+}
+
+type copyDecl struct {
+	From *string `key:"from" is:"repo-path" required:"true" doc:"File or folder in the repo."`
+	To   *string `key:"to" is:"absolute-path" required:"true" doc:"Where it goes in the image."`
+}

@@ -1,0 +1,174 @@
+package spec
+
+import (
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxDepth bounds how deeply arrays, inline tables and dotted keys may nest.
+// The TOML library recurses without a limit, and a Go stack overflow cannot
+// be recovered from, so the bound is checked before it sees a document.
+const maxDepth = 64
+
+// A node is the place of one key or array element in a TOML document. The
+// tree has the document's shape, so that a problem with any value can name
+// its line; the TOML library keeps positions to itself.
+type node struct {
+	line  int
+	keys  map[string]*node
+	items []*node
+	// set: by a key or header of its own, not only as part of a longer one.
+	set bool
+}
+
+func (n *node) child(key string, line int) *node {
+	if c := n.keys[key]; c != nil {
+		return c
+	}
+	if n.keys == nil {
+		n.keys = map[string]*node{}
+	}
+	c := &node{line: line}
+	n.keys[key] = c
+	return c
+}
+
+// A repeat is a key that a document sets for the second time.
+type repeat struct {
+	key         string
+	line, first int
+}
+
+// A scanner builds the nodes of a document. It accepts every valid TOML
+// document (1.1 included) and many that are not: whether a document is valid
+// is for the TOML library to say. Where the scanner cannot go on it stops,
+// and there the library finds the error.
+type scanner struct {
+	src     string
+	pos     int
+	line    int
+	root    *node
+	again   []repeat
+	tooDeep int // line, or 0
+}
+
+func scan(src string) *scanner {
+	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1, root: &node{line: 1}}
+	table, prefix := s.root, ""
+	for s.skip(true) {
+		ok := true
+		if s.src[s.pos] == '[' {
+			table, prefix, ok = s.header()
+		} else {
+			ok = s.assignment(table, prefix, 0)
+		}
+		if !ok {
+			break
+		}
+	}
+	return s
+}
+
+// skip passes over white space and, if lines, over newlines and comments. It
+// returns false at the end of the document.
+func (s *scanner) skip(lines bool) bool {
+	for ; s.pos < len(s.src); s.pos++ {
+		switch c := s.src[s.pos]; {
+		case c == ' ' || c == '\t' || c == '\r':
+		case c == '\n' && lines:
+			s.line++
+		case c == '#' && lines:
+			if end := strings.IndexByte(s.src[s.pos:], '\n'); end >= 0 {
+				s.pos += end - 1
+			} else {
+				s.pos = len(s.src) - 1
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scanner) eat(token string) bool {
+	if strings.HasPrefix(s.src[s.pos:], token) {
+		s.pos += len(token)
+		return true
+	}
+	return false
+}
+
+// header reads [a.b] or [[a.b]] and returns the table that it opens.
+func (s *scanner) header() (table *node, prefix string, ok bool) {
+	line := s.line
+	s.eat("[")
+	array := s.eat("[")
+	key, ok := s.key()
+	if !ok || !s.eat("]") || array && !s.eat("]") {
+		return nil, "", false
+	}
+	n := s.root
+	for i, part := range key {
+		n = n.child(part, line)
+		if last := len(n.items); last > 0 && (i < len(key)-1 || !array) {
+			n = n.items[last-1]
+		}
+	}
+	path := strings.Join(key, ".")
+	if array {
+		item := &node{line: line}
+		n.items = append(n.items, item)
+		return item, path, true
+	}
+	s.mark(n, path, line)
+	return n, path, true
+}
+
+// mark notes that n is set here, or was before.
+func (s *scanner) mark(n *node, path string, line int) {
+	if n.set {
+		s.again = append(s.again, repeat{key: path, line: line, first: n.line})
+		return
+	}
+	n.set, n.line = true, line
+}
+
+// key reads a dotted key and the white space after it.
+func (s *scanner) key() ([]string, bool) {
+	var parts []string
+	for s.skip(false) {
+		part, ok := s.keyPart()
+		if !ok {
+			return nil, false
+		}
+		if parts = append(parts, part); len(parts) > maxDepth {
+			s.tooDeep = s.line
+			return nil, false
+		}
+		if !s.skip(false) || !s.eat(".") {
+			return parts, true
+		}
+	}
+	return nil, false
+}
+
+func (s *scanner) keyPart() (string, bool) {
+	start := s.pos
+	if c := s.src[s.pos]; c == '"' || c == '\'' {
+		if !s.quoted(string(c)) {
+			return "", false
+		}
+		raw := s.src[start:s.pos]
+		if !strings.Contains(raw, `\`) {
+			return raw[1 : len(raw)-1], true
+		}
+		var doc struct{ K string }
+		_, err := toml.Decode("K = "+raw, &doc)
+		return doc.K, err == nil
+	}
+	for s.pos < len(s.src) && !strings.ContainsRune(" \t\r\n.=[]{}#,\"'", rune(s.src[s.pos])) {
+		s.pos++
+	}
+	return s.src[start:s.pos], s.pos > start
+}

@@ -1,0 +1,110 @@
+package spec
+
+import "strings"
+
+// assignment reads key = value into table.
+func (s *scanner) assignment(table *node, prefix string, depth int) bool {
+	line := s.line
+	key, ok := s.key()
+	if !ok || !s.eat("=") {
+		return false
+	}
+	n := table
+	for _, part := range key {
+		n = n.child(part, line)
+		prefix = join(prefix, part)
+	}
+	s.mark(n, prefix, line)
+	return s.value(n, prefix, depth)
+}
+
+func join(prefix, key string) string {
+	if prefix == "" {
+		return key
+	}
+	return prefix + "." + key
+}
+
+// value reads one value into n.
+func (s *scanner) value(n *node, path string, depth int) bool {
+	if depth > maxDepth {
+		s.tooDeep = s.line
+		return false
+	}
+	if !s.skip(false) {
+		return false
+	}
+	switch s.src[s.pos] {
+	case '"', '\'':
+		quote := s.src[s.pos : s.pos+1]
+		if strings.HasPrefix(s.src[s.pos:], strings.Repeat(quote, 3)) {
+			return s.quotedLines(quote)
+		}
+		return s.quoted(quote)
+	case '[':
+		return s.list(']', func() bool {
+			item := &node{line: s.line}
+			n.items = append(n.items, item)
+			return s.value(item, path, depth+1)
+		})
+	case '{':
+		return s.list('}', func() bool { return s.assignment(n, path, depth+1) })
+	}
+	start := s.pos
+	for s.pos < len(s.src) && !strings.ContainsRune(",]}#\n", rune(s.src[s.pos])) {
+		s.pos++
+	}
+	return s.pos > start
+}
+
+// list reads an array or inline table from its opening bracket on.
+func (s *scanner) list(closing byte, element func() bool) bool {
+	for s.pos++; s.skip(true); {
+		if s.src[s.pos] == closing {
+			s.pos++
+			return true
+		}
+		if !element() || !s.skip(true) {
+			return false
+		}
+		if !s.eat(",") && s.src[s.pos] != closing {
+			return false
+		}
+	}
+	return false
+}
+
+// quoted passes over a string on one line.
+func (s *scanner) quoted(quote string) bool {
+	for s.pos++; s.pos < len(s.src) && s.src[s.pos] != '\n'; s.pos++ {
+		switch {
+		case s.src[s.pos] == quote[0]:
+			s.pos++
+			return true
+		case s.src[s.pos] == '\\' && quote == `"`:
+			s.pos++
+		}
+	}
+	return false
+}
+
+// quotedLines passes over a string in three quotes. One or two quotes right
+// before the closing three are content.
+func (s *scanner) quotedLines(quote string) bool {
+	end := strings.Repeat(quote, 3)
+	for s.pos += 3; s.pos < len(s.src); s.pos++ {
+		switch {
+		case s.src[s.pos] == '\n':
+			s.line++
+		case s.src[s.pos] == '\\' && quote == `"`:
+			if s.pos++; s.pos < len(s.src) && s.src[s.pos] == '\n' {
+				s.line++
+			}
+		case s.eat(end):
+			for extra := 0; extra < 2 && s.eat(quote); extra++ {
+			}
+			return true
+		}
+	}
+	return false
+}

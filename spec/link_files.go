@@ -1,0 +1,140 @@
+package spec
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// imageFiles checks the repo's files that an image names.
+func (l *loader) imageFiles(i *imageDecl) {
+	if i.Archive != nil {
+		l.archive(i.where.at("archive"), *i.Archive)
+	}
+	b := i.Build
+	if b == nil {
+		return
+	}
+	if archive, ok := strings.CutPrefix(text(b.From), "archive:"); ok {
+		l.archive(b.where.at("from"), archive)
+	}
+	for n, name := range b.Containerfiles {
+		l.file(b.where.at("containerfiles").item(n), name, false)
+	}
+	if b.Context != nil {
+		l.file(b.where.at("context"), *b.Context, true)
+	}
+	if b.Recipe != nil {
+		l.file(b.where.at("recipe"), path.Join(*b.Recipe, "script"), false)
+	}
+	for n, c := range b.Copy {
+		l.there(b.where.at("copy").item(n).at("from"), text(c.From))
+	}
+}
+
+// archive checks an archive that lies in the repo: a file, or an OCI layout's
+// folder.
+func (l *loader) archive(p place, name string) {
+	if inRepo(name) && badArchive(name) == "" {
+		l.there(p, name)
+	}
+}
+
+func inRepo(archive string) bool {
+	return archive != "" && !isURL(archive) && !strings.HasPrefix(archive, "/")
+}
+
+// there checks that the repo has a file or folder.
+func (l *loader) there(p place, name string) {
+	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
+	l.file(p, name, err == nil && info.IsDir())
+}
+
+// hookFiles checks the repo's files that a hook names.
+func (l *loader) hookFiles(h *hookDecl) {
+	for i := range h.File {
+		l.body(h.File[i].where, &h.File[i].bodyDecl)
+	}
+	for _, scripts := range [][]scriptDecl{h.Run, h.AtBoot} {
+		for i := range scripts {
+			l.body(scripts[i].where, &scripts[i].bodyDecl)
+		}
+	}
+	if h.AuthorizedKeys == nil {
+		return
+	}
+	for _, user := range h.AuthorizedKeys.User {
+		for n, name := range user.Sources {
+			l.file(user.where.at("sources").item(n), name, false)
+		}
+	}
+}
+
+func (l *loader) body(p place, b *bodyDecl) {
+	if b.Source != nil {
+		l.file(p.at("source"), *b.Source, false)
+	}
+	if b.TemplateSource != nil {
+		l.file(p.at("template_source"), *b.TemplateSource, false)
+		l.templateFile(p.at("template_source"), *b.TemplateSource)
+	}
+}
+
+func (l *loader) templateFile(p place, name string) {
+	if leavesRepo(name) != "" {
+		return
+	}
+	text, err := readFile(l.fleet.fsys, path.Clean(name))
+	if err != nil {
+		return
+	}
+	if wrong := badTemplate(string(text)); wrong != "" {
+		l.add(p, name, wrong, checks["template"].remedy)
+	}
+}
+
+// cycles reports profiles and images that lead back to themselves.
+func (l *loader) cycles() {
+	f := l.fleet
+	for _, cycle := range findCycles(sortedKeys(f.profiles), func(name string) []string { return f.profiles[name].Profiles }) {
+		l.add(f.profiles[cycle[0]].where.at("profiles"), strings.Join(cycle, " → "), "goes round in a circle", "remove one of them")
+	}
+	parents := func(name string) []string { return []string{f.images[name].parent()} }
+	for _, cycle := range findCycles(f.Images(), parents) {
+		l.add(f.images[cycle[0]].Build.where.at("from"), strings.Join(cycle, " → "), "goes round in a circle", "build one of them from something else")
+	}
+}
+
+// findCycles returns each cycle once, from the first of its names that is
+// reached back to that name.
+func findCycles(names []string, next func(string) []string) [][]string {
+	const onWay, done = 1, 2
+	state := make(map[string]int, len(names))
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	var cycles [][]string
+	var way []string
+	var visit func(string)
+	visit = func(name string) {
+		switch {
+		case !known[name] || state[name] == done:
+			return
+		case state[name] == onWay:
+			i := slices.Index(way, name)
+			cycles = append(cycles, append(slices.Clone(way[i:]), name))
+			return
+		}
+		state[name], way = onWay, append(way, name)
+		for _, to := range next(name) {
+			visit(to)
+		}
+		state[name], way = done, way[:len(way)-1]
+	}
+	for _, name := range names {
+		visit(name)
+	}
+	return cycles
+}

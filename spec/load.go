@@ -1,0 +1,229 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// RootFile is the config file that a config repo must have.
+const RootFile = "gitboot.toml"
+
+// maxFile bounds every file that is read from a config repo.
+const maxFile = 64 << 20
+
+// A Fleet is what one config repo declares. It doesn't change, and can be
+// used by several goroutines.
+type Fleet struct {
+	fsys     fs.FS
+	defaults defaultsDecl
+	profiles map[string]*profileDecl
+	images   map[string]*imageDecl
+	machines map[string]*machineDecl
+	hooks    map[string]*hookDecl
+}
+
+// Load reads a config repo and checks all of it. Its error is Problems.
+func Load(fsys fs.FS) (*Fleet, error) {
+	l := newLoader(fsys)
+	root, ok := l.read(RootFile)
+	if ok {
+		l.declare(RootFile, root)
+	}
+	for _, name := range l.included(root.Include) {
+		doc, ok := l.read(name)
+		if !ok {
+			continue
+		}
+		if doc.Include != nil {
+			l.add(place{file: name, node: l.roots[name]}.at("include"), "", "is only read in "+RootFile, "move it there")
+		}
+		l.declare(name, doc)
+	}
+	// What a file that could not be read declares is unknown: to call it
+	// missing would hide the one real problem behind a hundred.
+	l.link(!l.incomplete)
+	if err := l.err(); err != nil {
+		return nil, err
+	}
+	return l.fleet, nil
+}
+
+// Machines returns the names of the fleet's machines, sorted.
+func (f *Fleet) Machines() []string { return sortedKeys(f.machines) }
+
+// Images returns the names of the fleet's images, sorted.
+func (f *Fleet) Images() []string { return sortedKeys(f.images) }
+
+// Hooks returns the names of the declared hooks, sorted.
+func (f *Fleet) Hooks() []string { return sortedKeys(f.hooks) }
+
+type loader struct {
+	decoder
+	fleet *Fleet
+	roots map[string]*node
+	// incomplete: some file's declarations are not known.
+	incomplete bool
+}
+
+func newLoader(fsys fs.FS) *loader {
+	return &loader{
+		decoder: decoder{fields: map[reflect.Type][]field{}},
+		roots:   map[string]*node{},
+		fleet: &Fleet{
+			fsys:     fsys,
+			profiles: map[string]*profileDecl{},
+			images:   map[string]*imageDecl{},
+			machines: map[string]*machineDecl{},
+			hooks:    map[string]*hookDecl{},
+		},
+	}
+}
+
+// read parses and decodes one file. It returns false if the file's
+// declarations cannot be known.
+func (l *loader) read(name string) (document, bool) {
+	var doc document
+	text, err := readFile(l.fleet.fsys, name)
+	if err != nil {
+		l.incomplete = true
+		hint := "make it readable"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "gitboot init writes one to begin with"
+		}
+		l.add(place{file: name}, "", "cannot be read: "+reason(err), hint)
+		return doc, false
+	}
+	table, ok := l.parse(name, string(text))
+	if ok {
+		l.table(place{file: name, node: l.roots[name]}, table, reflect.ValueOf(&doc).Elem())
+	}
+	return doc, ok
+}
+
+// parse returns a file's TOML as maps, and keeps its positions.
+func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
+	s := scan(text)
+	l.roots[name] = s.root
+	defer func() { l.incomplete = l.incomplete || !ok }()
+	if s.tooDeep > 0 {
+		l.add(place{file: name, node: &node{line: s.tooDeep}}, "", fmt.Sprintf("nests more than %d deep", maxDepth), "write it flatter")
+		return nil, false
+	}
+	err := decodeTOML(text, &table)
+	if err == nil {
+		return table, true
+	}
+	var bad toml.ParseError
+	if !errors.As(err, &bad) {
+		l.add(place{file: name}, "", "is not valid TOML: "+err.Error(), "see https://toml.io")
+		return nil, false
+	}
+	if strings.Contains(bad.Message, "already been defined") && len(s.again) > 0 {
+		for _, again := range s.again {
+			l.add(place{file: name, key: again.key, node: &node{line: again.line}}, "",
+				fmt.Sprintf("is declared twice, first at %s:%d", name, again.first), "remove one, or merge them")
+		}
+		return nil, false
+	}
+	l.add(place{file: name, key: bad.LastKey, node: &node{line: bad.Position.Line}}, "",
+		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
+	return nil, false
+}
+
+// decodeTOML turns the library's own failed assertions into errors: no
+// document may end the agent.
+func decodeTOML(text string, into *map[string]any) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the parser gave up: %v", r)
+		}
+	}()
+	_, err = toml.Decode(text, into)
+	return err
+}
+
+// included returns the files that the globs name, sorted, the root left out.
+func (l *loader) included(globs []string) []string {
+	var files []string
+	at := place{file: RootFile, node: l.roots[RootFile]}.at("include")
+	for i, glob := range globs {
+		if message, _ := checks["include"].text(glob); message != "" {
+			l.incomplete = true
+			continue
+		}
+		found, err := doublestar.Glob(l.fleet.fsys, path.Clean(glob), doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
+		switch {
+		case err != nil:
+			l.incomplete = true
+			l.add(at.item(i), glob, "cannot be searched: "+reason(err), "make the folders readable")
+		case len(found) == 0 && !strings.ContainsAny(glob, `*?[{\`):
+			l.incomplete = true
+			l.add(at.item(i), glob, "is not a file of the repo", "correct the path, or remove it")
+		}
+		files = append(files, found...)
+	}
+	slices.Sort(files)
+	files = slices.Compact(files)
+	return slices.DeleteFunc(files, func(name string) bool { return name == RootFile })
+}
+
+// declare adds a file's declarations to the fleet's.
+func (l *loader) declare(name string, doc document) {
+	f := l.fleet
+	addAll(l, "profile", f.profiles, doc.Profile, func(d *profileDecl) place { return d.where })
+	addAll(l, "image", f.images, doc.Image, func(d *imageDecl) place { return d.where })
+	addAll(l, "machine", f.machines, doc.Machine, func(d *machineDecl) place { return d.where })
+	addAll(l, "hook", f.hooks, doc.Hook, func(d *hookDecl) place { return d.where })
+	if d := doc.Defaults; d != nil {
+		if f.defaults.where.file != "" {
+			l.twice("defaults", d.where, f.defaults.where)
+			return
+		}
+		f.defaults = *d
+	}
+}
+
+func addAll[D any](l *loader, kind string, all, more map[string]*D, where func(*D) place) {
+	for name, decl := range more {
+		if first, ok := all[name]; ok {
+			l.twice(kind+"."+name, where(decl), where(first))
+			continue
+		}
+		all[name] = decl
+	}
+}
+
+func (l *loader) twice(key string, second, first place) {
+	l.add(second, "", fmt.Sprintf("is declared twice, first at %s", first), "remove one, or merge them")
+}
+
+// readFile reads a file of the config repo, up to a size.
+func readFile(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, errors.New("it is a folder")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	return fs.ReadFile(fsys, name)
+}
+
+// reason takes the path out of a file system's error: the problem names it.
+func reason(err error) string {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
+}

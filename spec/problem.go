@@ -1,0 +1,146 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Problem is one thing wrong with a config repo, where it is, and what to
+// do about it.
+type Problem struct {
+	File string `json:"file"`
+	Line int    `json:"line"` // from 1; 0 if the problem is with the whole file
+	// Key is the dotted path of the key; elements of arrays count from 0.
+	Key     string `json:"key"`
+	Value   string `json:"value"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// String returns file:line: key = "value": message; hint.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	b.WriteString(": ")
+	if p.Key != "" {
+		b.WriteString(p.Key)
+		if p.Value != "" {
+			b.WriteString(" = " + strconv.Quote(p.Value))
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Message)
+	if p.Hint != "" {
+		b.WriteString("; " + p.Hint)
+	}
+	return b.String()
+}
+
+// Problems is every problem that was found, sorted by file and line.
+type Problems []Problem
+
+// Error lists the problems, one a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func compareProblems(a, b Problem) int {
+	return cmp.Or(
+		cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key),
+		cmp.Compare(a.Value, b.Value), cmp.Compare(a.Message, b.Message), cmp.Compare(a.Hint, b.Hint))
+}
+
+// An UnknownMachineError says that the fleet has no machine of that name.
+type UnknownMachineError struct {
+	Name  string
+	Known []string // sorted
+}
+
+func (e *UnknownMachineError) Error() string {
+	const shown = 20
+	known := e.Known
+	more := ""
+	if len(known) > shown {
+		more = fmt.Sprintf(", and %d more", len(known)-shown)
+		known = known[:shown]
+	}
+	switch {
+	case len(known) == 0:
+		return fmt.Sprintf("the config repo has no machine %q, nor any other; declare [machine.%s]", e.Name, e.Name)
+	default:
+		return fmt.Sprintf("the config repo has no machine %q%s; it has %s%s", e.Name, suggest(e.Name, e.Known), strings.Join(known, ", "), more)
+	}
+}
+
+// problemList collects problems.
+type problemList struct{ all Problems }
+
+// add reports a problem of the value at p.
+func (l *problemList) add(p place, value, message, hint string) {
+	l.all = append(l.all, Problem{
+		File: p.file, Line: p.line(), Key: p.key,
+		Value: shorten(value), Message: message, Hint: hint,
+	})
+}
+
+// err returns the problems sorted, each once, or nil.
+func (l *problemList) err() error {
+	if len(l.all) == 0 {
+		return nil
+	}
+	slices.SortFunc(l.all, compareProblems)
+	return slices.Compact(l.all)
+}
+
+func shorten(s string) string {
+	const limit = 120
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}
+
+// A place is one key of one file.
+type place struct {
+	file string
+	key  string
+	node *node
+}
+
+func (p place) line() int {
+	if p.node == nil {
+		return 0
+	}
+	return p.node.line
+}
+
+// at returns the place of a key of the table at p. If the document doesn't
+// have it, it is the table's place.
+func (p place) at(key string) place {
+	c := place{file: p.file, key: join(p.key, key), node: p.node}
+	if p.node != nil && p.node.keys[key] != nil {
+		c.node = p.node.keys[key]
+	}
+	return c
+}
+
+// item returns the place of an element of the array at p.
+func (p place) item(i int) place {
+	c := place{file: p.file, key: p.key + "[" + strconv.Itoa(i) + "]", node: p.node}
+	if p.node != nil && i < len(p.node.items) {
+		c.node = p.node.items[i]
+	}
+	return c
+}
+
+func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line()) }

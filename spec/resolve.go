@@ -1,0 +1,165 @@
+package spec
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Resolve returns what one machine wants, its files read and its templates
+// rendered. The error is an *UnknownMachineError or Problems.
+func (f *Fleet) Resolve(machine string) (*Wants, error) {
+	decl, ok := f.machines[machine]
+	if !ok {
+		return nil, &UnknownMachineError{Name: machine, Known: f.Machines()}
+	}
+	r := f.resolver(machine, decl)
+	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Boot: Boot{Mode: "menu"}}
+	if b := r.merged.Boot; b != nil {
+		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
+		w.Boot.Timeout = copyOf(b.Timeout)
+	}
+	for _, name := range r.merged.Images {
+		image := r.image(name)
+		image.Hooks = r.hooks(image)
+		w.Images = append(w.Images, image)
+	}
+	builds := slices.Clone(r.merged.Builds)
+	slices.Sort(builds)
+	for _, name := range slices.Compact(builds) {
+		w.Builds = append(w.Builds, r.image(name))
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// A resolver makes one machine's wants.
+type resolver struct {
+	problemList
+	*Fleet
+	name   string
+	decl   *machineDecl
+	layers []*machineSettings // profiles, then the machine
+	merged machineSettings
+}
+
+func (f *Fleet) resolver(name string, decl *machineDecl) *resolver {
+	r := &resolver{Fleet: f, name: name, decl: decl}
+	for _, p := range f.profilesOf(decl.Profiles) {
+		r.layers = append(r.layers, &p.machineSettings)
+	}
+	r.layers = append(r.layers, &decl.machineSettings)
+	r.merged = merge(append([]*machineSettings{f.defaults.Machine}, r.layers...)...)
+	return r
+}
+
+// image resolves all of an image but its hooks.
+func (r *resolver) image(name string) Image {
+	decl := r.images[name]
+	s := r.settings(decl)
+	image := Image{
+		Name:       name,
+		KernelArgs: slices.Clone(s.KernelArgs),
+		Kernel:     text(s.Kernel),
+		Keep:       3,
+		TmpfsSize:  text(s.TmpfsSize),
+		CopyToRAM:  s.CopyToRAM != nil && *s.CopyToRAM,
+	}
+	if s.Keep != nil {
+		image.Keep = *s.Keep
+	}
+	r.source(decl, &image)
+	image.Tag = "latest"
+	if image.Pull != nil {
+		image.Tag = tagOf(image.Pull.Ref)
+	}
+	return image
+}
+
+// settings merges what an image and a machine can both say: the defaults of
+// both first, then the image, its machine's profiles and the machine.
+func (r *resolver) settings(image *imageDecl) settings {
+	var layers []*settings
+	if d := r.defaults.Machine; d != nil {
+		layers = append(layers, &d.settings)
+	}
+	if d := r.defaults.Image; d != nil {
+		layers = append(layers, &d.settings)
+	}
+	layers = append(layers, &image.settings)
+	for _, layer := range r.layers {
+		layers = append(layers, &layer.settings)
+	}
+	return merge(layers...)
+}
+
+// source says where an image comes from. A machine builds the images that it
+// lists in builds and those that are pushed nowhere; it pulls the others.
+func (r *resolver) source(decl *imageDecl, image *Image) {
+	switch {
+	case decl.Pull != nil:
+		image.Pull = r.pull(decl, *decl.Pull)
+	case decl.Archive != nil:
+		image.Archive = newArchive(*decl.Archive, text(decl.SHA256))
+	case decl.Build.Push != nil && !slices.Contains(r.merged.Builds, image.Name):
+		image.Pull = r.pull(decl, *decl.Build.Push)
+	default:
+		image.Build = r.build(decl.Build)
+	}
+}
+
+func (r *resolver) pull(decl *imageDecl, ref string) *Pull {
+	layers := []*registrySettings{&decl.registrySettings}
+	if d := r.defaults.Image; d != nil {
+		layers = []*registrySettings{&d.registrySettings, &decl.registrySettings}
+	}
+	s := merge(layers...)
+	return &Pull{
+		Ref:             ref,
+		Mirrors:         slices.Clone(s.Mirrors),
+		Insecure:        s.Insecure != nil && *s.Insecure,
+		CredentialsFile: text(s.CredentialsFile),
+		Platform:        text(s.Platform),
+		Update:          text(s.Update),
+	}
+}
+
+// tagOf returns the tag of a reference that was checked.
+func tagOf(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') && i > 0 {
+		return ref[i+1:]
+	}
+	return "latest"
+}
+
+func newArchive(name, sha256 string) *Archive {
+	a := &Archive{SHA256: sha256, InRepo: inRepo(name)}
+	switch {
+	case isURL(name):
+		a.URL = name
+	case a.InRepo:
+		a.Path = path.Clean(name)
+	default:
+		a.Path = name
+	}
+	return a
+}
+
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// duration parses what was checked; "" is 0.
+func duration(s *string) time.Duration {
+	d, _ := time.ParseDuration(text(s))
+	return d
+}

@@ -1,0 +1,65 @@
+package spec
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+func (r *resolver) build(decl *buildDecl) *Build {
+	b := &Build{
+		From:           text(decl.From),
+		Bootstrap:      slices.Clone(decl.Bootstrap),
+		Containerfiles: cleaned(decl.Containerfiles),
+		Recipe:         cleanPath(decl.Recipe),
+		Context:        cleanPath(decl.Context),
+		Run:            slices.Clone(decl.Run),
+		Args:           maps.Clone(decl.Args),
+		Labels:         maps.Clone(decl.Labels),
+		Secrets:        maps.Clone(decl.Secrets),
+		Platform:       text(decl.Platform),
+		Engine:         text(decl.Engine),
+		Schedule:       text(decl.Schedule),
+		Push:           text(decl.Push),
+		Timeout:        duration(decl.Timeout),
+		NoCache:        decl.NoCache != nil && *decl.NoCache,
+		RootfsFixes:    decl.RootfsFixes == nil || *decl.RootfsFixes,
+	}
+	for _, c := range decl.Copy {
+		b.Copy = append(b.Copy, Copy{From: path.Clean(text(c.From)), To: text(c.To)})
+	}
+	r.base(decl, b)
+	return b
+}
+
+// base says what from means.
+func (r *resolver) base(decl *buildDecl, b *Build) {
+	if parent, ok := strings.CutPrefix(b.From, "image:"); ok {
+		image := r.image(parent)
+		b.Base = &image
+		return
+	}
+	if archive, ok := strings.CutPrefix(b.From, "archive:"); ok {
+		b.FromArchive = newArchive(archive, text(decl.SHA256))
+		return
+	}
+	if b.Scratch = b.From == "scratch"; !b.Scratch {
+		b.FromRef = b.From
+	}
+}
+
+func cleaned(names []string) []string {
+	out := slices.Clone(names)
+	for i := range out {
+		out[i] = path.Clean(out[i])
+	}
+	return out
+}
+
+func cleanPath(name *string) string {
+	if name == nil {
+		return ""
+	}
+	return path.Clean(*name)
+}

@@ -1,0 +1,183 @@
+package spec
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// hooks returns the machine's hooks that apply to an image, in order.
+func (r *resolver) hooks(image Image) []Hook {
+	var chosen []*hookDecl
+	name := map[*hookDecl]string{}
+	for _, hook := range unique(r.merged.Hooks) {
+		decl := r.Fleet.hooks[hook]
+		if decl == nil {
+			decl = builtinDecl(hook, r.decl.where)
+		}
+		if decl.applies(image) {
+			name[decl] = hook
+			chosen = append(chosen, decl)
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b *hookDecl) int { return cmp.Compare(a.order(), b.order()) })
+	hooks := make([]Hook, 0, len(chosen))
+	for _, decl := range chosen {
+		hooks = append(hooks, r.hook(name[decl], decl, r.view(image)))
+	}
+	return hooks
+}
+
+// unique drops repeated names; the first of each stays. Profiles may append
+// the same hook.
+func unique(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// builtinDecl declares a built-in hook with its defaults.
+func builtinDecl(name string, where place) *hookDecl {
+	s := site{where: where.at("hooks")}
+	h := &hookDecl{site: s}
+	switch name {
+	case "fstab":
+		h.Fstab = &fstabDecl{}
+	case "hostname":
+		h.Hostname = &hostnameDecl{site: s}
+	case "machine-id":
+		h.MachineID = &machineIDDecl{site: s}
+	case "ssh-host-keys":
+		h.SSHHostKeys = &sshHostKeysDecl{site: s}
+	case "authorized-keys":
+		h.AuthorizedKeys = &authorizedKeysDecl{}
+	case "resolv-conf":
+		h.ResolvConf = &resolvConfDecl{site: s}
+	}
+	return h
+}
+
+func (h *hookDecl) order() int {
+	if h.Order == nil {
+		return 0
+	}
+	return *h.Order
+}
+
+func (h *hookDecl) applies(image Image) bool {
+	return matchesImage(h.Images, image) && (h.Exclude == nil || !matchesImage(h.Exclude, image))
+}
+
+// matchesImage says whether one of the globs matches name:tag. A glob without
+// a colon may also match the name alone. No globs match every image.
+func matchesImage(globs []string, image Image) bool {
+	return globs == nil || slices.ContainsFunc(globs, func(glob string) bool {
+		return match(glob, image.Name+":"+image.Tag) || !strings.Contains(glob, ":") && match(glob, image.Name)
+	})
+}
+
+func (r *resolver) hook(name string, decl *hookDecl, v view) Hook {
+	h := Hook{
+		Name:    name,
+		Run:     r.scripts("run", decl.Run, v),
+		AtBoot:  r.scripts("at_boot", decl.AtBoot, v),
+		Builtin: r.builtin(decl, v),
+	}
+	written := map[string]bool{}
+	for i := range decl.File {
+		f := &decl.File[i]
+		if p := text(f.Path); !written[p] && matchesImage(f.Images, v.image) {
+			written[p] = true
+			h.Files = append(h.Files, r.file(f, v))
+		}
+	}
+	return h
+}
+
+func (r *resolver) file(decl *fileDecl, v view) File {
+	f := File{Path: text(decl.Path), Link: text(decl.Link)}
+	f.UID, f.GID = parseOwner(decl.Owner)
+	if f.Link != "" {
+		f.Mode = fs.ModeSymlink | 0o777
+		return f
+	}
+	f.Content = r.body(decl.where, &decl.bodyDecl, v)
+	f.Mode = r.mode(decl)
+	return f
+}
+
+// mode is the declared one, else 0755 for a source that is executable in the
+// repo, else 0644.
+func (r *resolver) mode(decl *fileDecl) fs.FileMode {
+	if decl.Mode != nil {
+		return parseMode(*decl.Mode)
+	}
+	if decl.Source != nil {
+		if info, err := fs.Stat(r.fsys, path.Clean(*decl.Source)); err == nil && info.Mode()&0o111 != 0 {
+			return 0o755
+		}
+	}
+	return 0o644
+}
+
+// parseMode turns octal digits into Go's bits, which lie elsewhere for setuid,
+// setgid and sticky.
+func parseMode(s string) fs.FileMode {
+	n, _ := strconv.ParseUint(s, 8, 32)
+	mode := fs.FileMode(n & 0o777)
+	for bit, flag := range map[uint64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if n&bit != 0 {
+			mode |= flag
+		}
+	}
+	return mode
+}
+
+func parseOwner(s *string) (uid, gid int) {
+	u, g, _ := strings.Cut(text(s), ":")
+	uid, _ = strconv.Atoi(u)
+	gid, _ = strconv.Atoi(g)
+	return uid, gid
+}
+
+func (r *resolver) scripts(kind string, decls []scriptDecl, v view) []Script {
+	var out []Script
+	for i := range decls {
+		d := &decls[i]
+		s := Script{Name: d.name(kind, i), Content: r.body(d.where, &d.bodyDecl, v), Timeout: time.Minute}
+		if d.Timeout != nil {
+			s.Timeout = duration(d.Timeout)
+		}
+		if !strings.HasPrefix(string(s.Content), "#!") {
+			r.add(d.where, s.Name, noInterpreter, interpreterHint)
+		}
+		for _, key := range sortedKeys(d.Env) {
+			if s.Env == nil {
+				s.Env = map[string]string{}
+			}
+			s.Env[key] = r.render(d.where.at("env").at(key), d.Env[key], v)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (s *scriptDecl) name(kind string, i int) string {
+	if s.Name != nil {
+		return *s.Name
+	}
+	source := cmp.Or(text(s.Source), text(s.TemplateSource))
+	if name := path.Base(source); source != "" && nameCheck.pattern.MatchString(name) {
+		return name
+	}
+	return fmt.Sprintf("%s-%d", kind, i+1)
+}
