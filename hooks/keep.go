@@ -1,0 +1,59 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// keep returns what is kept under name; the first time, what generate makes.
+// Of several that generate at once, one wins and all return its content.
+func (r *renderer) keep(name string, generate func() ([]byte, error)) ([]byte, error) {
+	if r.in.StateDir == "" {
+		return nil, errNoState
+	}
+	p := filepath.Join(r.in.StateDir, name)
+	data, err := os.ReadFile(p)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	if data, err = generate(); err != nil {
+		return nil, fmt.Errorf("generate %s: %w", name, err)
+	}
+	r.in.log().Info("generated, and kept on the stage from now on", "what", name)
+	switch err := publishNew(p, data); {
+	case errors.Is(err, fs.ErrExist):
+		return os.ReadFile(p)
+	case err != nil:
+		return nil, fmt.Errorf("keep %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// publishNew writes a file durably unless it exists.
+func publishNew(p string, data []byte) error {
+	dir := filepath.Dir(p)
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := durable.Create(dir, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	// A link, unlike a rename, does not replace what another run just made.
+	if err := os.Link(f.Name(), p); err != nil {
+		return err
+	}
+	return durable.SyncDir(dir)
+}

@@ -1,0 +1,27 @@
+package hooks
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// keyVersion changes when the same input renders to something else.
+const keyVersion = 1
+
+// Key returns a hash of everything in the input that decides the output. It
+// runs and reads nothing. What is generated once and kept in StateDir counts
+// by being asked for, not by its content; directories, Parents and Log don't
+// count, Base does.
+func Key(in Input) string {
+	h := sha256.New()
+	err := json.NewEncoder(h).Encode(struct {
+		Version                   int
+		Machine, Image, Tag, Base string
+		Hooks                     []Hook
+	}{keyVersion, in.Machine, in.Image, in.Tag, in.Base, in.Hooks})
+	if err != nil {
+		panic("hooks: a plain struct does not encode: " + err.Error())
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,142 @@
+package hooks
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// An Output is the rendered layer. Its file has no name, so that nothing is
+// left of it after a crash.
+type Output struct {
+	// DiffID is "sha256:" and the digest of the tar in hex; empty if there
+	// is nothing in it.
+	DiffID string
+	// Size is the tar's length in bytes.
+	Size int64
+	// AtBoot are the paths in the image of the scripts that run at boot, in
+	// order.
+	AtBoot []string
+
+	file *os.File
+}
+
+// Empty reports whether the hooks make no layer. A nil Output is empty.
+func (o *Output) Empty() bool { return o == nil || o.file == nil }
+
+// Open returns the layer: a tar in the form of an uncompressed OCI layer, with
+// entries sorted, parents present and times at 0. Readers don't disturb each
+// other.
+func (o *Output) Open(ctx context.Context) (io.ReadCloser, error) {
+	if o.Empty() {
+		return nil, errors.New("open hook layer: it is empty")
+	}
+	return io.NopCloser(io.NewSectionReader(o.file, 0, o.Size)), ctx.Err()
+}
+
+// Close frees the layer's space. Readers end with an error.
+func (o *Output) Close() error {
+	if o.Empty() {
+		return nil
+	}
+	return o.file.Close()
+}
+
+func newOutput(ctx context.Context, dir string, t *tree, atBoot []string) (*Output, error) {
+	if len(t.nodes) == 0 {
+		return &Output{}, nil
+	}
+	f, err := os.CreateTemp(dir, "gitboot-hooks-*.tar")
+	if err != nil {
+		return nil, fmt.Errorf("write hook layer: %w", err)
+	}
+	o := &Output{AtBoot: atBoot, file: f}
+	if err := errors.Join(os.Remove(f.Name()), o.write(ctx, t)); err != nil {
+		return nil, errors.Join(fmt.Errorf("write hook layer: %w", err), f.Close())
+	}
+	return o, nil
+}
+
+func (o *Output) write(ctx context.Context, t *tree) error {
+	sum := sha256.New()
+	buf := bufio.NewWriterSize(io.MultiWriter(o.file, sum), 1<<16)
+	w := tar.NewWriter(buf)
+	root, _, err := t.image("/")
+	if err != nil {
+		return err
+	}
+	if err := w.WriteHeader(header("./", &node{mode: root.Mode, uid: root.UID, gid: root.GID})); err != nil {
+		return err
+	}
+	for _, p := range slices.Sorted(maps.Keys(t.nodes)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := writeNode(w, p, t.nodes[p]); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	if err := errors.Join(w.Close(), buf.Flush()); err != nil {
+		return err
+	}
+	o.DiffID = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	o.Size, err = o.file.Seek(0, io.SeekEnd)
+	return err
+}
+
+func header(name string, n *node) *tar.Header {
+	h := &tar.Header{Name: name, Mode: int64(n.mode.Perm()), Uid: n.uid, Gid: n.gid, ModTime: time.Unix(0, 0)}
+	for bit, octal := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
+		if n.mode&bit != 0 {
+			h.Mode |= octal
+		}
+	}
+	switch n.mode.Type() {
+	case fs.ModeDir:
+		h.Typeflag = tar.TypeDir
+	case fs.ModeSymlink:
+		h.Typeflag, h.Linkname = tar.TypeSymlink, n.link
+	case fs.ModeNamedPipe:
+		h.Typeflag = tar.TypeFifo
+	default:
+		h.Typeflag, h.Size = tar.TypeReg, n.size
+	}
+	for name, value := range n.xattrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = make(map[string]string)
+		}
+		h.PAXRecords["SCHILY.xattr."+name] = value
+	}
+	return h
+}
+
+func writeNode(w *tar.Writer, p string, n *node) error {
+	name := p[1:]
+	if n.mode.IsDir() {
+		name += "/"
+	}
+	if err := w.WriteHeader(header(name, n)); err != nil {
+		return err
+	}
+	if n.disk == "" {
+		_, err := w.Write(n.content)
+		return err
+	}
+	f, err := os.OpenFile(n.disk, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(w, f, n.size)
+	return errors.Join(err, f.Close())
+}

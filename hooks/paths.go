@@ -1,0 +1,74 @@
+package hooks
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Limits of Linux: NAME_MAX and PATH_MAX without its final zero.
+const (
+	maxName = 255
+	maxPath = 4095
+)
+
+// checkPath accepts the paths that a layer can carry and a machine can have.
+func checkPath(p string) error {
+	switch {
+	case !strings.HasPrefix(p, "/") || path.Clean(p) != p || p == "/":
+		return fmt.Errorf("path %.300q is not a clean absolute path below /", p)
+	case len(p) > maxPath:
+		return fmt.Errorf("path %.60q… has %d bytes, the limit is %d", p, len(p), maxPath)
+	case strings.ContainsRune(p, 0):
+		return fmt.Errorf("path %.300q has a zero byte in it", p)
+	}
+	for name := range strings.SplitSeq(p[1:], "/") {
+		if strings.HasPrefix(name, ".wh.") {
+			return fmt.Errorf("path %.300q has a name that begins with .wh., which layers use to delete files", p)
+		}
+		if len(name) > maxName {
+			return fmt.Errorf("path %.60q… has a name of %d bytes, the limit is %d", p, len(name), maxName)
+		}
+	}
+	return nil
+}
+
+func checkTarget(p, target string) error {
+	if target == "" || len(target) > maxPath || strings.ContainsRune(target, 0) {
+		return fmt.Errorf("link %s has a target that no file system can hold: %.60q (%d bytes)", p, target, len(target))
+	}
+	return nil
+}
+
+// usualModes are the directories below which hooks may write and which
+// distributions do not give mode 0755.
+var usualModes = map[string]fs.FileMode{
+	"/etc/NetworkManager/system-connections": 0o700,
+	"/etc/iwd":                               0o700,
+	"/etc/polkit-1/rules.d":                  0o750,
+	"/etc/sudoers.d":                         0o750,
+	"/etc/wireguard":                         0o700,
+	"/root":                                  0o700,
+	"/root/.gnupg":                           0o700,
+	"/root/.ssh":                             0o700,
+	"/tmp":                                   0o777 | fs.ModeSticky,
+	"/var/cache/private":                     0o700,
+	"/var/lib/bluetooth":                     0o700,
+	"/var/lib/iwd":                           0o700,
+	"/var/lib/private":                       0o700,
+	"/var/log/private":                       0o700,
+	"/var/tmp":                               0o777 | fs.ModeSticky,
+}
+
+// usual is the directory that belongs at p in an image that is not known or
+// has none.
+func usual(p string) Parent {
+	if mode, ok := usualModes[p]; ok {
+		return Parent{Mode: fs.ModeDir | mode}
+	}
+	return Parent{Mode: fs.ModeDir | 0o755}
+}
+
+// usualLinks are links into /usr in images with a merged /usr.
+var usualLinks = map[string]bool{"/bin": true, "/sbin": true, "/lib": true, "/lib32": true, "/lib64": true, "/libx32": true}

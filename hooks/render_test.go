@@ -1,0 +1,306 @@
+package hooks
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+// entry is one line of a layer's listing.
+type entry struct {
+	*tar.Header
+	content string
+}
+
+// renderInput renders into temporary directories and reads the layer back.
+func renderInput(t *testing.T, in Input) (map[string]entry, *Output, error) {
+	t.Helper()
+	if in.TempDir == "" {
+		in.TempDir = t.TempDir()
+	}
+	out, err := Render(t.Context(), in)
+	if left, _ := os.ReadDir(in.TempDir); len(left) > 0 {
+		t.Errorf("Render left %v in the temporary directory", left)
+	}
+	if err != nil || out.Empty() {
+		return nil, out, err
+	}
+	t.Cleanup(func() { out.Close() })
+	return readLayer(t, out), out, nil
+}
+
+func readLayer(t *testing.T, out *Output) map[string]entry {
+	t.Helper()
+	rc, err := out.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	sum := sha256.New()
+	all := io.TeeReader(rc, sum)
+	entries, last := map[string]entry{}, ""
+	r := tar.NewReader(all)
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(h.Name, "/")
+		if name <= last {
+			t.Errorf("%s follows %s: not sorted", name, last)
+		}
+		last = name
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.ModTime.Unix() != 0 {
+			t.Errorf("%s has time %s", name, h.ModTime)
+		}
+		entries["/"+name] = entry{h, string(content)}
+	}
+	io.Copy(io.Discard, all)
+	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != out.DiffID {
+		t.Errorf("layer hashes to %s, DiffID is %s", got, out.DiffID)
+	}
+	return entries
+}
+
+func mustRender(t *testing.T, in Input) map[string]entry {
+	t.Helper()
+	entries, _, err := renderInput(t, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
+}
+
+func wantError(t *testing.T, err error, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error; want one with %q", parts)
+	}
+	for _, part := range parts {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error lacks %q: %v", part, err)
+		}
+	}
+}
+
+func wantEntry(t *testing.T, entries map[string]entry, p, want string) {
+	t.Helper()
+	e, ok := entries[p]
+	if !ok {
+		t.Errorf("%s is missing", p)
+		return
+	}
+	if got := fmt.Sprintf("%c %04o %d:%d %s%s", e.Typeflag, e.Mode, e.Uid, e.Gid, e.content, e.Linkname); got != want {
+		t.Errorf("%s is %q, want %q", p, got, want)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	in := Input{Hooks: []Hook{{Name: "h", Files: []File{
+		{Path: "/etc/motd", Content: []byte("hello\n")},
+		{Path: "/usr/local/bin/su", Mode: 0o4755, UID: 3, GID: 4, Content: []byte("x")},
+		{Path: "/usr/local/bin/sg", Mode: fs.ModeSetgid | 0o711},
+		{Path: "/etc/link", Link: "../nowhere"},
+		{Path: "/etc/größe x", Content: []byte("u")},
+		{Path: "/root/x", Content: nil},
+		{Path: "/tmp/x", Content: nil},
+	}}}}
+	e := mustRender(t, in)
+	wantEntry(t, e, "/.", "5 0755 0:0 ")
+	wantEntry(t, e, "/etc", "5 0755 0:0 ")
+	wantEntry(t, e, "/etc/motd", "0 0644 0:0 hello\n")
+	wantEntry(t, e, "/usr/local/bin/su", "0 4755 3:4 x")
+	wantEntry(t, e, "/usr/local/bin/sg", "0 2711 0:0 ")
+	wantEntry(t, e, "/etc/link", "2 0777 0:0 ../nowhere")
+	wantEntry(t, e, "/etc/größe x", "0 0644 0:0 u")
+	wantEntry(t, e, "/root", "5 0700 0:0 ")
+	wantEntry(t, e, "/tmp", "5 1777 0:0 ")
+}
+
+func TestEmpty(t *testing.T) {
+	_, out, err := renderInput(t, Input{Hooks: []Hook{{Name: "nothing"}}})
+	if err != nil || !out.Empty() || !(*Output)(nil).Empty() {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	if err := out.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSameInputSameLayer(t *testing.T) {
+	in := Input{Machine: "m", StateDir: t.TempDir(), Hooks: []Hook{
+		{Name: "keys", Builtin: &Builtin{SSHHostKeys: &SSHHostKeys{Types: []string{"ed25519", "ecdsa"}}}},
+		{Name: "run", Run: []Script{{Name: "s", Content: []byte("#!/bin/sh\nmkdir $GITBOOT_OUT/etc; date +%N >$TMPDIR/x; echo a >$GITBOOT_OUT/etc/b; ln $GITBOOT_OUT/etc/b $GITBOOT_OUT/etc/a")}}},
+	}}
+	_, a, err := renderInput(t, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, b, err := renderInput(t, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.DiffID != b.DiffID || a.Size != b.Size {
+		t.Errorf("rendered twice: %s and %s", a.DiffID, b.DiffID)
+	}
+}
+
+func TestBadPaths(t *testing.T) {
+	for _, p := range []string{
+		"", "/", "etc/x", "/etc/../x", "/etc//x", "/etc/x/", "/etc/.wh.x", "/.wh..wh..opq", "/.wh.d/x",
+		"/a\x00b", "/" + strings.Repeat("n", 4000), "/" + strings.Repeat("d/", 3000) + "x",
+	} {
+		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "bad", Files: []File{{Path: p}}}}})
+		wantError(t, err, `hook "bad"`)
+		if err != nil && len(err.Error()) > 1000 {
+			t.Errorf("error of %d bytes", len(err.Error()))
+		}
+	}
+}
+
+func TestConflicts(t *testing.T) {
+	two := func(a, b File) error {
+		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "one", Files: []File{a}}, {Name: "two", Files: []File{b}}}})
+		return err
+	}
+	wantError(t, two(File{Path: "/etc/a"}, File{Path: "/etc/a/b"}), `"one"`, `"two"`, "/etc/a")
+	wantError(t, two(File{Path: "/etc/a/b"}, File{Path: "/etc/a"}), `"one"`, `"two"`, "/etc/a")
+	wantError(t, two(File{Path: "/etc/a", Link: "/b"}, File{Path: "/etc/a/b"}), `"one"`, `"two"`)
+	wantError(t, two(File{Path: "/lib/x"}, File{Path: "/y"}), "/usr/lib")
+
+	_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a"}, {Path: "/a"}}}}})
+	wantError(t, err, "/a is declared twice")
+	_, _, err = renderInput(t, Input{Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a", Mode: fs.ModeDevice}}}}})
+	wantError(t, err, "mode")
+}
+
+func TestLaterHookWins(t *testing.T) {
+	log, text := textLog()
+	e := mustRender(t, Input{Log: log, Hooks: []Hook{
+		{Name: "default", Files: []File{{Path: "/etc/motd", Content: []byte("a")}, {Path: "/etc/same"}}},
+		{Name: "special", Files: []File{{Path: "/etc/motd", Content: []byte("b")}, {Path: "/etc/same"}}},
+	}})
+	wantEntry(t, e, "/etc/motd", "0 0644 0:0 b")
+	if got := strings.Count(text.String(), "replaces"); got != 1 || !strings.Contains(text.String(), "replaced=default") {
+		t.Errorf("the log tells of %d replacements: %s", got, text)
+	}
+}
+
+// image is what Parents reports in tests: an image with a merged /usr.
+func image(p string) (Parent, error) {
+	switch p {
+	case "/":
+		return Parent{Mode: fs.ModeDir | 0o755}, nil
+	case "/usr", "/usr/lib", "/etc", "/var", "/run", "/srv":
+		return Parent{Mode: fs.ModeDir | 0o751, UID: 7}, nil
+	case "/home/me":
+		return Parent{Mode: fs.ModeDir | 0o711, UID: 1000, GID: 100}, nil
+	case "/lib":
+		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "usr/lib"}, nil
+	case "/var/run":
+		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "/run/"}, nil
+	case "/var/up":
+		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "../../../srv/."}, nil
+	case "/loop":
+		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "loop"}, nil
+	case "/etc/resolv.conf":
+		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "../run/x"}, nil
+	case "/etc/passwd":
+		return Parent{Mode: 0o644}, nil
+	case "/broken":
+		return Parent{}, errors.New("disk on fire")
+	}
+	return Parent{}, fs.ErrNotExist
+}
+
+func TestImageDirectories(t *testing.T) {
+	e := mustRender(t, Input{Parents: image, Hooks: []Hook{{Name: "h", Files: []File{
+		{Path: "/lib/systemd/x"}, {Path: "/var/run/y"}, {Path: "/var/up/z"},
+		{Path: "/etc/resolv.conf", Content: []byte("r")}, {Path: "/root/k"},
+	}}}})
+	wantEntry(t, e, "/usr/lib", "5 0751 7:0 ")
+	wantEntry(t, e, "/usr/lib/systemd", "5 0755 0:0 ")
+	wantEntry(t, e, "/usr/lib/systemd/x", "0 0644 0:0 ")
+	wantEntry(t, e, "/run/y", "0 0644 0:0 ")
+	wantEntry(t, e, "/srv/z", "0 0644 0:0 ")
+	wantEntry(t, e, "/etc/resolv.conf", "0 0644 0:0 r")
+	wantEntry(t, e, "/root", "5 0700 0:0 ")
+	for _, p := range []string{"/lib", "/var/run", "/var/up"} {
+		if _, ok := e[p]; ok {
+			t.Errorf("%s would hide the image's link", p)
+		}
+	}
+}
+
+func TestImageConflicts(t *testing.T) {
+	for p, want := range map[string]string{
+		"/loop/x":       "circles",
+		"/etc/passwd/x": "the image has a file",
+		"/etc":          "a file there would hide",
+		"/broken/x":     "disk on fire",
+	} {
+		_, _, err := renderInput(t, Input{Parents: image, Hooks: []Hook{{Name: "h", Files: []File{{Path: p}}}}})
+		wantError(t, err, want)
+	}
+}
+
+func TestAtBoot(t *testing.T) {
+	script := []byte("#!/bin/sh\n")
+	e, out, err := renderInput(t, Input{Hooks: []Hook{
+		{Name: "b", AtBoot: []Script{{Name: "scripts/one.sh", Content: script}, {Name: "two", Content: script}}},
+		{Name: "a", AtBoot: []Script{{Name: "drei €", Content: script}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{AtBootDir + "/01-b-one.sh", AtBootDir + "/02-b-two", AtBootDir + "/03-a-drei--"}
+	if fmt.Sprint(out.AtBoot) != fmt.Sprint(want) {
+		t.Errorf("at boot: %q", out.AtBoot)
+	}
+	for _, p := range want {
+		wantEntry(t, e, p, "0 0755 0:0 #!/bin/sh\n")
+	}
+	for _, bad := range []string{"", "echo hi", "#!", "#!/bin/sh\r\n"} {
+		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "h", AtBoot: []Script{{Name: "s", Content: []byte(bad)}}}}})
+		wantError(t, err, "at-boot script", "#!")
+	}
+}
+
+func TestKey(t *testing.T) {
+	base := Input{Machine: "m", Image: "i", Tag: "t", Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a", Content: []byte("x")}}}}}
+	same := base
+	same.StateDir, same.TempDir, same.Parents = "/other", "/tmp", image
+	if Key(base) != Key(same) {
+		t.Error("directories change the key")
+	}
+	for name, change := range map[string]func(*Input){
+		"machine": func(in *Input) { in.Machine = "n" },
+		"base":    func(in *Input) { in.Base = "sha256:0" },
+		"content": func(in *Input) { in.Hooks[0].Files[0].Content = []byte("y") },
+		"mode":    func(in *Input) { in.Hooks[0].Files[0].Mode = 0o600 },
+		"order":   func(in *Input) { in.Hooks = append([]Hook{{Name: "g"}}, in.Hooks...) },
+		"builtin": func(in *Input) { in.Hooks[0].Builtin = &Builtin{MachineID: &MachineID{}} },
+		"env":     func(in *Input) { in.Hooks[0].Run = []Script{{Env: map[string]string{"A": "b"}}} },
+	} {
+		in := base
+		in.Hooks = []Hook{{Name: "h", Files: []File{{Path: "/a", Content: []byte("x")}}}}
+		change(&in)
+		if Key(in) == Key(base) {
+			t.Errorf("%s does not change the key", name)
+		}
+	}
+}
