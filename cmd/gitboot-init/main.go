@@ -1,0 +1,20 @@
+// Gitboot-init is process 1 of gitboot's initramfs: it finds the stage, mounts
+// the layers of a deployment and enters the image. Package early says what it
+// needs and what it leaves behind. It is no use anywhere else.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/gitboot/gitboot/initramfs/early"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "gitboot-init: this is process 1 of gitboot's initramfs; it does nothing elsewhere")
+		os.Exit(2)
+	}
+	early.Run(os.Args[1:])
+	os.Exit(1)
+}

@@ -1,0 +1,167 @@
+// Package early is what gitboot's process 1 does in the initramfs: it finds
+// the stage, mounts a deployment's layers and enters the image.
+//
+// It needs, on the kernel command line (package handoff has all parameters):
+//
+//	gitboot.stage=UUID=…:/path   where the stage is; also LABEL=, PARTUUID=
+//	                             and /dev/… by the kernel's own names
+//	gitboot.deployment=<sha256>  what to boot
+//	panic=30                     reboot if nothing else helps
+//	init=                        optional: the image's init
+//
+// and in the initramfs /gitboot-modules (package modindex), the modules that
+// it lists, and optionally /bin/busybox for the emergency shell. The stage may
+// be on ext2, ext3, ext4, xfs, btrfs, f2fs or vfat, on a disk or a partition;
+// not on LVM, RAID, LUKS, a btrfs of several devices, or a network.
+//
+// What it leaves behind for the running system:
+//
+//	/                          overlay: layers, hooks, a tmpfs on top
+//	/dev /proc /sys /run       mounted
+//	/run/initramfs/gitboot     the stage's directory, read-only; the agent may
+//	                           remount it. It isn't there if the layers were
+//	                           copied to memory.
+//
+// Arguments of /init are passed on to the image's init: init=, /sbin/init,
+// /etc/init, /bin/init, /usr/lib/systemd/systemd, /bin/sh, the first there is.
+//
+// If anything fails, a deployment that is still being tried (gitboot.trying=1)
+// reboots, so that the boot loader's count brings back the last good one; any
+// other opens a shell on the console, or leaves it to the kernel's panic=.
+package early
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/initramfs/modindex"
+)
+
+const (
+	indexFile = "/gitboot-modules"
+	newRoot   = "/root"
+	// stageDir lies below /run/initramfs because systemd leaves that alone
+	// when it shuts down, and the root file system is on it.
+	stageDir = "/run/initramfs/gitboot"
+	// defaultWait is how long to look for the stage's device: a USB disk
+	// takes ten seconds, a large RAID controller half a minute.
+	defaultWait = 60 * time.Second
+)
+
+// A boot is the state of one way from /init to the image's init.
+type boot struct {
+	log      *log
+	start    time.Time
+	args     []string
+	text     string // the kernel command line
+	cmd      handoff.Cmdline
+	modules  *modules
+	manifest *handoff.Manifest
+	found    time.Duration // when the stage was mounted
+	entered  bool          // the new root is /
+}
+
+// Run boots. It returns only if there is nothing left to do; process 1 then
+// ends, and the kernel panics and reboots.
+func Run(args []string) {
+	b := &boot{start: time.Now(), args: args, log: new(log)}
+	err := b.run()
+	b.fail(err)
+}
+
+func (b *boot) run() error {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	base := make(chan error, 1)
+	go func() { base <- b.modules.loadNamed("loop", "squashfs", "overlay") }()
+	if err := b.mountStage(); err != nil {
+		return err
+	}
+	b.found = time.Since(b.start)
+	if err := b.readManifest(); err != nil {
+		return err
+	}
+	if err := <-base; err != nil {
+		return err
+	}
+	if err := b.mountRoot(); err != nil {
+		return err
+	}
+	if err := moveMounts(); err != nil {
+		return err
+	}
+	if err := b.runAtBoot(); err != nil {
+		return err
+	}
+	if b.cmd.Shell {
+		b.log.notice("opening a shell, as %s=1 asks; leave it to go on", handoff.ParamShell)
+		if err := b.shell(); err != nil {
+			b.log.warn("opening the shell: %v", err)
+		}
+	}
+	return b.enter()
+}
+
+// prepare makes the world that everything else needs.
+func (b *boot) prepare() error {
+	if err := mountBase(); err != nil {
+		return err
+	}
+	b.log.open()
+	text, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return fmt.Errorf("reading the kernel command line: %w", err)
+	}
+	b.text = string(text)
+	// known even if the rest of the command line is unusable: it decides
+	// what a failure does
+	b.cmd.Trying = strings.Contains(" "+b.text, " "+handoff.ParamTrying+"=1")
+	if b.cmd, err = handoff.ParseCmdline(b.text); err != nil {
+		return fmt.Errorf("reading the kernel command line: %w", err)
+	}
+	list, err := os.ReadFile(indexFile)
+	if err != nil {
+		return fmt.Errorf("reading the list of modules: %w", err)
+	}
+	index, err := modindex.Parse(string(list))
+	if err != nil {
+		return err
+	}
+	b.modules = newModules(index, b.log)
+	return nil
+}
+
+func mountBase() error {
+	for _, m := range []struct {
+		kind, dir string
+		flags     uintptr
+		data      string
+	}{
+		{"devtmpfs", "/dev", unix.MS_NOSUID, "mode=0755"},
+		{"proc", "/proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"sysfs", "/sys", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"tmpfs", "/run", unix.MS_NOSUID | unix.MS_NODEV, "mode=0755"},
+	} {
+		if err := mount(m.kind, m.dir, m.kind, m.flags, m.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mount makes the mount point and mounts on it.
+func mount(source, dir, kind string, flags uintptr, data string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making mount point %s: %w", dir, err)
+	}
+	if err := unix.Mount(source, dir, kind, flags, data); err != nil {
+		return fmt.Errorf("mounting %s on %s as %s: %w", source, dir, kind, err)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package early
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/initramfs/modindex"
+)
+
+// modules loads each module once, whoever asks; several goroutines may.
+type modules struct {
+	index *modindex.Index
+	log   *log
+	state []moduleState
+	wait  sync.WaitGroup
+}
+
+type moduleState struct {
+	once  sync.Once
+	err   error
+	after atomic.Bool // the modules that follow have been asked for
+	asked atomic.Bool
+}
+
+func newModules(x *modindex.Index, l *log) *modules {
+	return &modules{index: x, log: l, state: make([]moduleState, len(x.Modules))}
+}
+
+// loadNamed loads modules that the boot can't do without.
+func (m *modules) loadNamed(names ...string) error {
+	for _, name := range names {
+		if m.index.Has(name) {
+			continue
+		}
+		n := m.index.Find(name)
+		if n < 0 {
+			return fmt.Errorf("loading module %s: the initramfs doesn't carry it", name)
+		}
+		if err := m.load(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// request begins to load what drives a device.
+func (m *modules) request(modalias string) {
+	for _, n := range m.index.Match(modalias) {
+		if m.state[n].asked.Swap(true) {
+			continue
+		}
+		m.wait.Go(func() {
+			if err := m.load(n); err != nil {
+				m.log.info("for device %s: %v", modalias, err)
+			}
+		})
+	}
+}
+
+// load loads a module after all that it needs, then what should follow.
+func (m *modules) load(n int) error {
+	chain := append(append([]int{}, m.index.Modules[n].Before...), n)
+	for _, k := range chain {
+		// what fails here may be one of several that serve, or be
+		// missed by the module itself: its error decides
+		if err := m.insert(k); err != nil && k == n {
+			return err
+		}
+	}
+	for _, k := range chain {
+		if m.state[k].after.Swap(true) {
+			continue
+		}
+		for _, next := range m.index.Modules[k].After {
+			if err := m.load(next); err != nil {
+				m.log.debug("%v", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *modules) insert(n int) error {
+	s := &m.state[n]
+	s.once.Do(func() { s.err = insert(filepath.Join(m.index.Dir, m.index.Modules[n].Path)) })
+	return s.err
+}
+
+func insert(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("loading module: %w", err)
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("loading module %s: %w", file, err)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package early
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+)
+
+const (
+	// lowerDir has a short name: mount(2) takes at most a page of options,
+	// and cuts what is longer without a word.
+	lowerDir = "/l"
+	upperDir = "/rw"
+	ramDir   = "/ram"
+	maxMount = 4095
+)
+
+// mountRoot puts the root file system together at newRoot: the layers, the
+// hooks' layer, a tmpfs on top.
+func (b *boot) mountRoot() error {
+	layers := append([]handoff.Object{}, b.manifest.Layers...)
+	if b.manifest.Hooks != nil {
+		layers = append(layers, *b.manifest.Hooks)
+	}
+	from := stageDir
+	if b.cmd.RAM || b.manifest.Root.CopyToRAM {
+		if err := b.copyToRAM(layers); err != nil {
+			return err
+		}
+		from = ramDir
+	}
+	for i, o := range layers {
+		if err := mountLayer(filepath.Join(from, o.Path()), o, filepath.Join(lowerDir, strconv.Itoa(i))); err != nil {
+			return fmt.Errorf("mounting layer %d of %d: %w", i+1, len(layers), err)
+		}
+	}
+	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
+		return err
+	}
+	if err := mountOverlay(len(layers)); err != nil {
+		return err
+	}
+	// the overlay holds what it needs: these would only be in the way
+	for i := range layers {
+		_ = unix.Unmount(filepath.Join(lowerDir, strconv.Itoa(i)), unix.MNT_DETACH)
+	}
+	_ = unix.Unmount(upperDir, unix.MNT_DETACH)
+	return nil
+}
+
+func mountLayer(file string, o handoff.Object, dir string) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if info.Size() != o.Size {
+		return fmt.Errorf("%s has %d bytes, the manifest says %d", file, info.Size(), o.Size)
+	}
+	loop, err := attach(file)
+	if err != nil {
+		return err
+	}
+	defer loop.Close()
+	return mount(loop.Name(), dir, "squashfs", unix.MS_RDONLY, "")
+}
+
+func mountUpper(size string) error {
+	options := "mode=0755"
+	if size != "" {
+		options += ",size=" + size
+	}
+	if err := mount("gitboot", upperDir, "tmpfs", 0, options); err != nil {
+		return err
+	}
+	for _, name := range []string{"upper", "work"} {
+		if err := os.Mkdir(filepath.Join(upperDir, name), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mountOverlay joins n layers, the highest first as overlayfs wants them.
+func mountOverlay(n int) error {
+	if err := os.MkdirAll(newRoot, 0o755); err != nil {
+		return err
+	}
+	if err := overlayByParts(n); err == nil {
+		return nil
+	}
+	// before Linux 6.8 all layers go into one string
+	if err := os.Chdir(lowerDir); err != nil {
+		return err
+	}
+	defer os.Chdir("/")
+	names := make([]string, n)
+	for i := range names {
+		names[n-1-i] = strconv.Itoa(i)
+	}
+	options := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + upperDir + "/upper,workdir=" + upperDir + "/work"
+	if len(options) > maxMount {
+		return fmt.Errorf("mounting the overlay: %d layers are more than this kernel's mount takes; squash some together", n)
+	}
+	return mount("gitboot", newRoot, "overlay", 0, options)
+}
+
+// overlayByParts names one layer at a time, which has no limit of length.
+func overlayByParts(n int) error {
+	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.FsconfigSetString(fd, "source", "gitboot"); err != nil {
+		return err
+	}
+	for i := n - 1; i >= 0; i-- {
+		if err := unix.FsconfigSetString(fd, "lowerdir+", filepath.Join(lowerDir, strconv.Itoa(i))); err != nil {
+			return err
+		}
+	}
+	for key, dir := range map[string]string{"upperdir": upperDir + "/upper", "workdir": upperDir + "/work"} {
+		if err := unix.FsconfigSetString(fd, key, dir); err != nil {
+			return err
+		}
+	}
+	if err := unix.FsconfigCreate(fd); err != nil {
+		return err
+	}
+	m, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(m)
+	return unix.MoveMount(m, "", unix.AT_FDCWD, newRoot, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
