@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -15,29 +16,82 @@ const maxDepth = 64
 // tree has the document's shape, so that a problem with any value can name
 // its line; the TOML library keeps positions to itself.
 type node struct {
-	line  int
-	keys  map[string]*node
-	items []*node
+	line   int
+	parent *node
+	name   string // of a key
+	nth    int    // of an array's element
+	keys   []*node
+	items  []*node
+	// byName finds a key once there are many.
+	byName map[string]*node
 	// set: by a key or header of its own, not only as part of a longer one.
 	set bool
 }
 
-func (n *node) child(key string, line int) *node {
-	if c := n.keys[key]; c != nil {
+// few is how many keys are searched one by one: nearly all tables are small,
+// and a map for each would cost more than all else here.
+const few = 12
+
+// find returns a key of a table, or nil.
+func (n *node) find(name string) *node {
+	if n.byName != nil {
+		return n.byName[name]
+	}
+	for _, c := range n.keys {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// child returns a key of a table and adds it if need be.
+func (n *node) child(name string, line int) *node {
+	if c := n.find(name); c != nil {
 		return c
 	}
-	if n.keys == nil {
-		n.keys = map[string]*node{}
+	c := &node{line: line, parent: n, name: name}
+	n.keys = append(n.keys, c)
+	if len(n.keys) == few {
+		n.byName = make(map[string]*node, 2*few)
+		for _, c := range n.keys {
+			n.byName[c.name] = c
+		}
+	} else if n.byName != nil {
+		n.byName[name] = c
 	}
-	c := &node{line: line}
-	n.keys[key] = c
 	return c
+}
+
+// element adds an element to an array.
+func (n *node) element(line int) *node {
+	c := &node{line: line, parent: n, nth: len(n.items)}
+	n.items = append(n.items, c)
+	return c
+}
+
+// key is the dotted path of a node.
+func (n *node) key() string {
+	switch {
+	case n.parent == nil:
+		return ""
+	case n.name == "" && n.nth < len(n.parent.items) && n.parent.items[n.nth] == n:
+		return n.parent.key() + "[" + strconv.Itoa(n.nth) + "]"
+	}
+	return join(n.parent.key(), n.name)
+}
+
+func join(prefix, key string) string {
+	if prefix == "" {
+		return key
+	}
+	return prefix + "." + key
 }
 
 // A repeat is a key that a document sets for the second time.
 type repeat struct {
-	key         string
-	line, first int
+	node *node // of the first
+	line int   // of the second
 }
 
 // A scanner builds the nodes of a document. It accepts every valid TOML
@@ -55,13 +109,13 @@ type scanner struct {
 
 func scan(src string) *scanner {
 	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1, root: &node{line: 1}}
-	table, prefix := s.root, ""
+	table := s.root
 	for s.skip(true) {
 		ok := true
 		if s.src[s.pos] == '[' {
-			table, prefix, ok = s.header()
+			table, ok = s.header()
 		} else {
-			ok = s.assignment(table, prefix, 0)
+			ok = s.assignment(table, 0)
 		}
 		if !ok {
 			break
@@ -100,13 +154,13 @@ func (s *scanner) eat(token string) bool {
 }
 
 // header reads [a.b] or [[a.b]] and returns the table that it opens.
-func (s *scanner) header() (table *node, prefix string, ok bool) {
+func (s *scanner) header() (table *node, ok bool) {
 	line := s.line
 	s.eat("[")
 	array := s.eat("[")
 	key, ok := s.key()
 	if !ok || !s.eat("]") || array && !s.eat("]") {
-		return nil, "", false
+		return nil, false
 	}
 	n := s.root
 	for i, part := range key {
@@ -115,20 +169,17 @@ func (s *scanner) header() (table *node, prefix string, ok bool) {
 			n = n.items[last-1]
 		}
 	}
-	path := strings.Join(key, ".")
 	if array {
-		item := &node{line: line}
-		n.items = append(n.items, item)
-		return item, path, true
+		return n.element(line), true
 	}
-	s.mark(n, path, line)
-	return n, path, true
+	s.mark(n, line)
+	return n, true
 }
 
 // mark notes that n is set here, or was before.
-func (s *scanner) mark(n *node, path string, line int) {
+func (s *scanner) mark(n *node, line int) {
 	if n.set {
-		s.again = append(s.again, repeat{key: path, line: line, first: n.line})
+		s.again = append(s.again, repeat{node: n, line: line})
 		return
 	}
 	n.set, n.line = true, line

@@ -3,7 +3,7 @@ package spec
 import "strings"
 
 // assignment reads key = value into table.
-func (s *scanner) assignment(table *node, prefix string, depth int) bool {
+func (s *scanner) assignment(table *node, depth int) bool {
 	line := s.line
 	key, ok := s.key()
 	if !ok || !s.eat("=") {
@@ -12,21 +12,13 @@ func (s *scanner) assignment(table *node, prefix string, depth int) bool {
 	n := table
 	for _, part := range key {
 		n = n.child(part, line)
-		prefix = join(prefix, part)
 	}
-	s.mark(n, prefix, line)
-	return s.value(n, prefix, depth)
-}
-
-func join(prefix, key string) string {
-	if prefix == "" {
-		return key
-	}
-	return prefix + "." + key
+	s.mark(n, line)
+	return s.value(n, depth)
 }
 
 // value reads one value into n.
-func (s *scanner) value(n *node, path string, depth int) bool {
+func (s *scanner) value(n *node, depth int) bool {
 	if depth > maxDepth {
 		s.tooDeep = s.line
 		return false
@@ -43,12 +35,10 @@ func (s *scanner) value(n *node, path string, depth int) bool {
 		return s.quoted(quote)
 	case '[':
 		return s.list(']', func() bool {
-			item := &node{line: s.line}
-			n.items = append(n.items, item)
-			return s.value(item, path, depth+1)
+			return s.value(n.element(s.line), depth+1)
 		})
 	case '{':
-		return s.list('}', func() bool { return s.assignment(n, path, depth+1) })
+		return s.list('}', func() bool { return s.assignment(n, depth+1) })
 	}
 	start := s.pos
 	for s.pos < len(s.src) && !strings.ContainsRune(",]}#\n", rune(s.src[s.pos])) {

@@ -114,7 +114,7 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 	l.roots[name] = s.root
 	defer func() { l.incomplete = l.incomplete || !ok }()
 	if s.tooDeep > 0 {
-		l.add(place{file: name, node: &node{line: s.tooDeep}}, "", fmt.Sprintf("nests more than %d deep", maxDepth), "write it flatter")
+		l.add(onLineOf(name, s.tooDeep, ""), "", fmt.Sprintf("nests more than %d deep", maxDepth), "write it flatter")
 		return nil, false
 	}
 	err := decodeTOML(text, &table)
@@ -128,12 +128,13 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 	}
 	if strings.Contains(bad.Message, "already been defined") && len(s.again) > 0 {
 		for _, again := range s.again {
-			l.add(place{file: name, key: again.key, node: &node{line: again.line}}, "",
-				fmt.Sprintf("is declared twice, first at %s:%d", name, again.first), "remove one, or merge them")
+			l.twice(onLineOf(name, again.line, again.node.key()), place{file: name, node: again.node})
 		}
 		return nil, false
 	}
-	l.add(place{file: name, key: bad.LastKey, node: &node{line: bad.Position.Line}}, "",
+	// Position.Line is the next line's if a newline is what is wrong.
+	line := 1 + strings.Count(text[:min(bad.Position.Start, len(text))], "\n")
+	l.add(onLineOf(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
 	return nil, false
 }
@@ -178,30 +179,35 @@ func (l *loader) included(globs []string) []string {
 // declare adds a file's declarations to the fleet's.
 func (l *loader) declare(name string, doc document) {
 	f := l.fleet
-	addAll(l, "profile", f.profiles, doc.Profile, func(d *profileDecl) place { return d.where })
-	addAll(l, "image", f.images, doc.Image, func(d *imageDecl) place { return d.where })
-	addAll(l, "machine", f.machines, doc.Machine, func(d *machineDecl) place { return d.where })
-	addAll(l, "hook", f.hooks, doc.Hook, func(d *hookDecl) place { return d.where })
+	addAll(l, f.profiles, doc.Profile, func(d *profileDecl) place { return d.where })
+	addAll(l, f.images, doc.Image, func(d *imageDecl) place { return d.where })
+	addAll(l, f.machines, doc.Machine, func(d *machineDecl) place { return d.where })
+	addAll(l, f.hooks, doc.Hook, func(d *hookDecl) place { return d.where })
 	if d := doc.Defaults; d != nil {
 		if f.defaults.where.file != "" {
-			l.twice("defaults", d.where, f.defaults.where)
+			l.twice(d.where, f.defaults.where)
 			return
 		}
 		f.defaults = *d
 	}
 }
 
-func addAll[D any](l *loader, kind string, all, more map[string]*D, where func(*D) place) {
+func addAll[D any](l *loader, all, more map[string]*D, where func(*D) place) {
 	for name, decl := range more {
 		if first, ok := all[name]; ok {
-			l.twice(kind+"."+name, where(decl), where(first))
+			l.twice(where(decl), where(first))
 			continue
 		}
 		all[name] = decl
 	}
 }
 
-func (l *loader) twice(key string, second, first place) {
+// onLineOf is a place that no node stands for.
+func onLineOf(file string, line int, key string) place {
+	return place{file: file, node: &node{line: line}, absent: key}
+}
+
+func (l *loader) twice(second, first place) {
 	l.add(second, "", fmt.Sprintf("is declared twice, first at %s", first), "remove one, or merge them")
 }
 

@@ -88,7 +88,7 @@ type problemList struct{ all Problems }
 // add reports a problem of the value at p.
 func (l *problemList) add(p place, value, message, hint string) {
 	l.all = append(l.all, Problem{
-		File: p.file, Line: p.line(), Key: p.key,
+		File: p.file, Line: p.line(), Key: p.key(),
 		Value: shorten(value), Message: message, Hint: hint,
 	})
 }
@@ -110,11 +110,13 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
-// A place is one key of one file.
+// A place is one key of one file. It is made for every value, and says what
+// it is called only when there is a problem.
 type place struct {
 	file string
-	key  string
 	node *node
+	// absent is a key that the table at node doesn't have.
+	absent string
 }
 
 func (p place) line() int {
@@ -124,23 +126,30 @@ func (p place) line() int {
 	return p.node.line
 }
 
-// at returns the place of a key of the table at p. If the document doesn't
-// have it, it is the table's place.
-func (p place) at(key string) place {
-	c := place{file: p.file, key: join(p.key, key), node: p.node}
-	if p.node != nil && p.node.keys[key] != nil {
-		c.node = p.node.keys[key]
+func (p place) key() string {
+	if p.node == nil {
+		return p.absent
 	}
-	return c
+	return join(p.node.key(), p.absent)
+}
+
+// at returns the place of a key of the table at p. The line of an absent key
+// is the table's.
+func (p place) at(key string) place {
+	if p.node != nil && p.absent == "" {
+		if c := p.node.find(key); c != nil {
+			return place{file: p.file, node: c}
+		}
+	}
+	return place{file: p.file, node: p.node, absent: join(p.absent, key)}
 }
 
 // item returns the place of an element of the array at p.
 func (p place) item(i int) place {
-	c := place{file: p.file, key: p.key + "[" + strconv.Itoa(i) + "]", node: p.node}
 	if p.node != nil && i < len(p.node.items) {
-		c.node = p.node.items[i]
+		return place{file: p.file, node: p.node.items[i]}
 	}
-	return c
+	return p
 }
 
 func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line()) }
