@@ -38,7 +38,9 @@ func textLog() (*slog.Logger, *buffer) {
 	return slog.New(slog.NewTextHandler(b, nil)), b
 }
 
-func sh(body string) Script { return Script{Name: "s.sh", Content: []byte("#!/bin/sh\nset -e\n" + body)} }
+func sh(body string) Script {
+	return Script{Name: "s.sh", Content: []byte("#!/bin/sh\nset -e\n" + body)}
+}
 
 // runScripts renders one hook of run scripts.
 func runScripts(t *testing.T, scripts ...Script) (map[string]entry, string, error) {
