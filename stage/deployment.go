@@ -1,0 +1,120 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
+)
+
+// ErrNoDeployment is returned for an id that the stage does not have.
+var ErrNoDeployment = errors.New("no such deployment")
+
+func (s *Stage) deploymentPath(id string) string { return s.path("deployments", id+".json") }
+
+// Publish makes a deployment bootable and returns its id. Every object that it
+// names must be on the stage.
+func (s *Stage) Publish(m *handoff.Manifest) (id string, err error) {
+	data, err := m.Canonical()
+	if err != nil {
+		return "", fmt.Errorf("publish deployment: %w", err)
+	}
+	id = handoff.ID(data)
+	missing, err := s.missing(m)
+	if err != nil {
+		return "", fmt.Errorf("publish deployment of %q: %w", m.Image, err)
+	}
+	if len(missing) > 0 {
+		return "", fmt.Errorf("publish deployment of %q: the stage lacks %s; add them first", m.Image, names(missing))
+	}
+	path := s.deploymentPath(id)
+	if there, err := os.ReadFile(path); err == nil && string(there) == string(data) {
+		return id, nil
+	}
+	if err := fault.Point("stage.deployment.publishing"); err != nil {
+		return "", err
+	}
+	if err := durable.WriteFile(path, data, 0o600); err != nil {
+		return "", s.full(fmt.Errorf("publish deployment of %q: %w", m.Image, err), int64(len(data)))
+	}
+	return id, fault.Point("stage.deployment.published")
+}
+
+func (s *Stage) missing(m *handoff.Manifest) ([]handoff.Object, error) {
+	var missing []handoff.Object
+	for _, o := range m.Objects() {
+		ok, err := s.has(o)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			missing = append(missing, o)
+		}
+	}
+	return missing, nil
+}
+
+func names(objects []handoff.Object) string {
+	var out []string
+	for _, o := range objects {
+		out = append(out, o.Path())
+	}
+	return strings.Join(out, ", ")
+}
+
+// Deployments returns the ids of all deployments, sorted.
+func (s *Stage) Deployments() ([]string, error) {
+	return recordNames(s.path("deployments"), handoff.IsHash)
+}
+
+// Deployment returns a deployment's manifest, having checked it against its
+// id.
+func (s *Stage) Deployment(id string) (*handoff.Manifest, error) {
+	if !handoff.IsHash(id) {
+		return nil, fmt.Errorf("deployment %q: an id is 64 hex digits", id)
+	}
+	data, err := os.ReadFile(s.deploymentPath(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("deployment %s: %w", id, ErrNoDeployment)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("deployment %s: %w", id, err)
+	}
+	return handoff.ParseManifest(data, id)
+}
+
+// RemoveDeployment takes a deployment away; its objects stay until Collect.
+// One that is not there is no error.
+func (s *Stage) RemoveDeployment(id string) error {
+	if !handoff.IsHash(id) {
+		return fmt.Errorf("remove deployment %q: an id is 64 hex digits", id)
+	}
+	if err := durable.Remove(s.deploymentPath(id)); err != nil {
+		return fmt.Errorf("remove deployment %s: %w", id, err)
+	}
+	return fault.Point("stage.deployment.removed")
+}
+
+// recordNames returns the names of a folder's .json files without that,
+// sorted, where they pass ok.
+func recordNames(dir string, ok func(string) bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if name, json := strings.CutSuffix(filepath.Base(e.Name()), ".json"); json && ok(name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}

@@ -1,0 +1,38 @@
+// Package stage keeps everything bootable in one directory, which is often a
+// partition of its own.
+//
+//	objects/sha256/<hex>     immutable files named by their content's sha256:
+//	                         layers as squashfs, kernels, initramfs
+//	layers/<hex>.json        which object the layer of that diff id became, and how
+//	kernels/<key>.json       which kernel and initramfs were made for a key
+//	deployments/<id>.json    manifests; the id is the sha256 of the file
+//	boot/, repo/, state.json belong to other packages
+//	tmp/                     unfinished files; emptied by Clean
+//	lock                     flock(2) of whoever writes
+//
+// Directories have mode 0700 and files 0600.
+//
+// # Writing
+//
+// A process that writes holds the Lock. Readers need none: files appear under
+// their name whole and durable, objects before the records and manifests that
+// name them, and what is removed goes in the opposite order. A cut at any
+// point leaves at worst files in tmp/ and objects that nothing reaches; Clean
+// and Collect take them away.
+//
+// # Layers
+//
+// AddLayer reads a layer's tar once: its diff id is checked, its entries are
+// rewritten for overlayfs (internal/tarfs has the rules) and tar2sqfs packs
+// them. Nothing is unpacked, so nothing in an archive can write outside. Memory
+// holds the layer's names but never its content. A layer in which a file comes
+// twice is opened a second time; Source.Open must allow that.
+//
+// The same layer always becomes the same object, whatever is on the stage.
+//
+// # What it does not do
+//
+// It knows no image, no registry and no boot menu, and it decides nothing:
+// which deployments stay is the caller's choice, what they need stays with
+// them.
+package stage

@@ -1,0 +1,340 @@
+package tarfs
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// maxFollow is how many symbolic links lead to a place at most, as in Linux.
+const maxFollow = 40
+
+// maxMemory bounds what the names and attributes of one layer may take.
+const maxMemory = 512 << 20
+
+// A node is a name. Without an inode it is only a whiteout.
+type node struct {
+	name   string
+	parent *node
+	ino    *inode
+	// white: a whiteout hides what lower layers have below this name; device:
+	// it came as overlayfs's own form, which hard links may share.
+	white, device bool
+}
+
+// An inode is what a name stands for. Several names may share one.
+type inode struct {
+	meta *meta // nil: a directory that has no entry, or a waiting link
+	// children of a directory; nil for all else.
+	children map[string]*node
+	// opaque: what lower layers have in this directory is hidden.
+	opaque bool
+	// target is set while a hard link waits for its target to appear; alias
+	// is the target when it has.
+	target string
+	alias  *inode
+	// content: a file that is not empty; number is its place among such files.
+	content bool
+	number  int
+	// home is the name below which the inode is in the output.
+	home *node
+}
+
+type tree struct {
+	root   *node
+	memory int
+	// waiting: some hard links came before their targets.
+	waiting bool
+}
+
+func newTree() tree { return tree{root: &node{ino: newDir()}} }
+
+func newDir() *inode { return &inode{children: make(map[string]*node)} }
+
+func (n *node) dir() bool { return n.ino != nil && n.ino.children != nil }
+
+func (n *node) path() string {
+	if n.parent == nil {
+		return ""
+	}
+	return join(n.parent.path(), n.name)
+}
+
+// find walks to the name path below the root, following symbolic links among
+// its parents, and returns the directory and the last part of the name. With
+// make, missing directories are made.
+func (t *tree) find(path string, make bool) (*node, string, error) {
+	dir, base := split(path)
+	at, followed := t.root, 0
+	rest := strings.Split(dir, "/")
+	for len(rest) > 0 {
+		part := rest[0]
+		rest = rest[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..": // only from a symbolic link's target
+			if at.parent != nil {
+				at = at.parent
+			}
+			continue
+		}
+		next := at.ino.children[part]
+		switch {
+		case next == nil || next.ino == nil:
+			if !make {
+				return nil, "", errMissing
+			}
+			if next == nil {
+				next = t.attach(at, part)
+			}
+			next.ino = newDir()
+		case next.ino.children == nil && next.ino.symlink() != "":
+			if followed++; followed > maxFollow {
+				return nil, "", errors.New("too many symbolic links among its parents")
+			}
+			target := next.ino.symlink()
+			if strings.HasPrefix(target, "/") {
+				at = t.root
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+			continue
+		case next.ino.children == nil:
+			return nil, "", fmt.Errorf("its parent %q is not a directory", clip(next.path()))
+		}
+		at = next
+	}
+	if followed > 0 && len(at.path())+1+len(base) > maxPath {
+		return nil, "", fmt.Errorf("the name leads to one longer than %d bytes", maxPath)
+	}
+	return at, base, nil
+}
+
+var errMissing = errors.New("no such name in this layer")
+
+func (i *inode) symlink() string {
+	if i.meta == nil {
+		return ""
+	}
+	return i.meta.linkname
+}
+
+func (t *tree) attach(dir *node, name string) *node {
+	name = strings.Clone(name)
+	n := &node{name: name, parent: dir}
+	dir.ino.children[name] = n
+	t.memory += len(name) + 200
+	return n
+}
+
+// charge refuses a layer whose names and attributes need too much memory.
+func (t *tree) charge(m *meta) error {
+	if m != nil {
+		t.memory += 100 + len(m.linkname)
+		for key, value := range m.xattrs {
+			t.memory += 100 + len(key) + len(value)
+		}
+	}
+	if t.memory > maxMemory {
+		return errors.New("the layer has too many names")
+	}
+	return nil
+}
+
+// add gives the entry its place, as unpacking it would.
+func (rw *Rewriter) add(e *entry) error {
+	t := &rw.tree
+	if err := t.charge(e.meta); err != nil {
+		return err
+	}
+	if e.name == "" {
+		t.root.ino.merge(e)
+		return nil
+	}
+	dir, base, err := t.find(e.name, true)
+	if err != nil {
+		return err
+	}
+	n := dir.ino.children[base]
+	if n == nil {
+		n = t.attach(dir, base)
+	}
+	switch e.kind {
+	case kindWhiteout:
+		n.white, n.device = true, e.device
+	case kindOpaque:
+		return n.openOpaque()
+	case kindDir:
+		rw.addDir(n, e)
+	case kindLink:
+		return rw.addLink(n, e)
+	case kindFile, kindOther:
+		rw.replace(n)
+		n.ino = &inode{meta: e.meta}
+		if e.streamed() {
+			n.ino.content, n.ino.home, n.ino.number = true, n, len(rw.files)
+			rw.files = append(rw.files, n.ino)
+			e.name = n.path()
+		}
+	}
+	return nil
+}
+
+// openOpaque notes an opaque marker in the directory n.
+func (n *node) openOpaque() error {
+	if n.ino == nil {
+		n.ino = newDir()
+	}
+	if !n.dir() {
+		return errors.New("an opaque marker in what is not a directory")
+	}
+	n.ino.opaque = true
+	return nil
+}
+
+func (rw *Rewriter) addDir(n *node, e *entry) {
+	if !n.dir() {
+		// What was a file hid a lower layer's directory of this name; the
+		// directory that takes its place must go on hiding it.
+		hides := n.ino != nil
+		rw.replace(n)
+		n.ino = newDir()
+		n.ino.opaque = hides
+	}
+	n.ino.merge(e)
+}
+
+// merge gives a directory the attributes of an entry. Extended attributes of
+// an earlier entry stay unless they are set again.
+func (i *inode) merge(e *entry) {
+	if i.meta != nil && i.meta.xattrs != nil {
+		old := i.meta.xattrs
+		maps.Copy(old, e.meta.xattrs)
+		e.meta.xattrs = old
+	}
+	i.meta = e.meta
+	i.opaque = i.opaque || e.opaque
+}
+
+func (rw *Rewriter) addLink(n *node, e *entry) error {
+	t := &rw.tree
+	var target *node
+	dir, base, err := t.find(e.target, false)
+	switch {
+	case err == nil:
+		target = dir.ino.children[base]
+	case !errors.Is(err, errMissing):
+		return fmt.Errorf("hard link to %q: %w", clip(e.target), err)
+	}
+	switch {
+	case e.target == "" || target != nil && target.dir():
+		return fmt.Errorf("hard link to the directory %q", clip(e.target))
+	case target == n && n.ino != nil:
+		return nil
+	case target != nil && target.ino != nil:
+		ino := target.ino
+		rw.replace(n)
+		n.ino = ino
+	case target != nil && target.device:
+		n.white, n.device = true, true
+	default:
+		rw.replace(n)
+		n.ino = &inode{target: strings.Clone(e.target)}
+		t.waiting = true
+	}
+	return nil
+}
+
+// replace takes away what n stands for. If content that was written goes, or
+// would have to go by another name, the output is spoiled.
+func (rw *Rewriter) replace(n *node) {
+	ino := n.ino
+	n.ino = nil
+	if ino == nil {
+		return
+	}
+	if ino.home == n {
+		rw.spoiled = true
+	}
+	for _, child := range ino.children {
+		rw.replace(child)
+	}
+}
+
+// settle finds the targets of the links that came before them.
+func (t *tree) settle() error {
+	if !t.waiting {
+		return nil
+	}
+	return t.root.each(func(n *node) error {
+		if n.ino == nil || n.ino.target == "" || n.ino.alias != nil {
+			return nil
+		}
+		alias, err := t.follow(n.ino)
+		if err != nil {
+			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.target), err)
+		}
+		n.ino.alias = alias
+		return nil
+	})
+}
+
+// each calls do for every name below n, depth first in the order of names.
+func (n *node) each(do func(*node) error) error {
+	for _, child := range n.ino.sorted() {
+		if err := do(child); err != nil {
+			return err
+		}
+		if child.dir() {
+			if err := child.each(do); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// real returns the inode that n stands for in the end.
+func (n *node) real() *inode {
+	if n.ino != nil && n.ino.alias != nil {
+		return n.ino.alias
+	}
+	return n.ino
+}
+
+func (t *tree) follow(ino *inode) (*inode, error) {
+	seen := map[*inode]bool{}
+	for ino.target != "" {
+		if seen[ino] {
+			return nil, errors.New("the links go round in a circle")
+		}
+		seen[ino] = true
+		dir, base, err := t.find(ino.target, false)
+		if err != nil {
+			return nil, notHere(err)
+		}
+		n := dir.ino.children[base]
+		switch {
+		case n == nil || n.ino == nil:
+			return nil, notHere(errMissing)
+		case n.dir():
+			return nil, errors.New("the target is a directory")
+		}
+		ino = n.ino
+	}
+	return ino, nil
+}
+
+func notHere(err error) error {
+	if errors.Is(err, errMissing) {
+		return fmt.Errorf("%w, and squashfs cannot link to a lower one; build the layer so that it holds the target too", err)
+	}
+	return err
+}
+
+// sorted returns a directory's children by name.
+func (i *inode) sorted() []*node {
+	return slices.SortedFunc(maps.Values(i.children), func(a, b *node) int { return strings.Compare(a.name, b.name) })
+}

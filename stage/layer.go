@@ -1,0 +1,189 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// rewriterVersion changes when a layer becomes another object than before, so
+// that layers on the stage are made again.
+const rewriterVersion = 1
+
+// A Source is a layer to be added.
+type Source struct {
+	// DiffID is the digest of the uncompressed tar, "sha256:<hex>".
+	DiffID string
+	// Name says in progress and errors what the layer belongs to.
+	Name string
+	// Size is the length of the uncompressed tar in bytes, 0 if unknown.
+	Size int64
+	// Open gives the uncompressed tar. It may be called twice. Reading
+	// must end with an error when ctx ends, and never with io.EOF before
+	// all that is to be verified has been.
+	Open     func(ctx context.Context) (io.ReadCloser, error)
+	Progress progress.Sink
+}
+
+// A layerRecord is the form of layers/<hex>.json.
+type layerRecord struct {
+	DiffID   string         `json:"diffID"`
+	Object   handoff.Object `json:"object"`
+	Rewriter int            `json:"rewriter"`
+	Squasher string         `json:"squasher"`
+}
+
+func (s *Stage) layerPath(diffID string) (string, error) {
+	hex, ok := strings.CutPrefix(diffID, "sha256:")
+	if !ok || !handoff.IsHash(hex) {
+		return "", fmt.Errorf("layer %q: a diff id is sha256: and 64 hex digits", diffID)
+	}
+	return s.path("layers", hex+".json"), nil
+}
+
+// Layer returns the object that a layer became, and whether it is there.
+func (s *Stage) Layer(diffID string) (handoff.Object, bool, error) {
+	path, err := s.layerPath(diffID)
+	if err != nil {
+		return handoff.Object{}, false, err
+	}
+	r, err := readRecord[layerRecord](path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return handoff.Object{}, false, nil
+	case err != nil:
+		return handoff.Object{}, false, fmt.Errorf("layer %s: %w", diffID, err)
+	case r.DiffID != diffID || r.Rewriter != rewriterVersion:
+		return handoff.Object{}, false, nil
+	}
+	ok, err := s.has(r.Object)
+	if err != nil || !ok {
+		return handoff.Object{}, false, err
+	}
+	return r.Object, true, nil
+}
+
+// AddLayer makes a layer an object of the stage. A layer that is there is not
+// opened. Layers may be added side by side; of the same layer, the second
+// waits for the first.
+func (s *Stage) AddLayer(ctx context.Context, src Source) (handoff.Object, error) {
+	path, err := s.layerPath(src.DiffID)
+	if err != nil {
+		return handoff.Object{}, err
+	}
+	done, err := s.enter(ctx, src.DiffID)
+	if err != nil {
+		return handoff.Object{}, err
+	}
+	defer done()
+	if o, ok, err := s.Layer(src.DiffID); ok || err != nil {
+		return o, err
+	}
+	o, err := s.addLayer(ctx, src, path)
+	if err != nil {
+		return handoff.Object{}, fmt.Errorf("stage layer %s: %w", src, err)
+	}
+	return o, nil
+}
+
+func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handoff.Object, error) {
+	f, err := durable.Create(s.path("tmp"), 0o600)
+	if err != nil {
+		return handoff.Object{}, s.full(err, max(src.Size/2, 1))
+	}
+	defer f.Discard()
+	l := &layering{Source: src, log: s.log(), temp: f.File}
+	if err := l.run(ctx); err != nil {
+		need := l.estimate()
+		f.Discard()
+		return handoff.Object{}, s.full(err, need)
+	}
+	if err := fault.Point("stage.layer.squashed"); err != nil {
+		return handoff.Object{}, err
+	}
+	o, err := syncHashed(ctx, f.File)
+	if err != nil {
+		return handoff.Object{}, s.full(err, l.estimate())
+	}
+	if err := s.publish(f, o); err != nil {
+		return handoff.Object{}, s.full(err, o.Size)
+	}
+	r := layerRecord{DiffID: src.DiffID, Object: o, Rewriter: rewriterVersion, Squasher: squasher}
+	if err := writeRecord(record, r); err != nil {
+		return handoff.Object{}, s.full(err, 1)
+	}
+	return o, fault.Point("stage.layer.recorded")
+}
+
+// String names the layer in messages.
+func (src Source) String() string {
+	short := src.DiffID
+	if len(short) > 19 {
+		short = short[:19]
+	}
+	return strings.TrimSpace(src.Name + " " + short)
+}
+
+// enter makes sure that each layer is added by one at a time.
+func (s *Stage) enter(ctx context.Context, diffID string) (done func(), err error) {
+	for {
+		s.mu.Lock()
+		flight, busy := s.flights[diffID]
+		if !busy {
+			flight = make(chan struct{})
+			s.flights[diffID] = flight
+			s.mu.Unlock()
+			return func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				delete(s.flights, diffID)
+				close(flight)
+			}, nil
+		}
+		s.mu.Unlock()
+		select {
+		case <-flight:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// syncHashed hashes a written file while the disk takes it.
+func syncHashed(ctx context.Context, f *os.File) (handoff.Object, error) {
+	synced := make(chan error, 1)
+	go func() { synced <- f.Sync() }()
+	info, err := f.Stat()
+	if err != nil {
+		return handoff.Object{}, errors.Join(err, <-synced)
+	}
+	o, err := hashFile(ctx, io.NewSectionReader(f, 0, info.Size()))
+	return o, errors.Join(err, <-synced)
+}
+
+func readRecord[T any](path string) (T, error) {
+	var v T
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	return v, err
+}
+
+func writeRecord(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, append(data, '\n'), 0o600)
+}

@@ -1,0 +1,132 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/stage/internal/tarfs"
+)
+
+// writebackPeriod is how often the kernel is asked to begin writing the
+// output to the disk, so that the fsync at the end finds little to do.
+const writebackPeriod = 100 * time.Millisecond
+
+// A layering turns one layer's tar into a squashfs.
+type layering struct {
+	Source
+	log  *slog.Logger
+	temp *os.File
+	read int64 // bytes of the tar that were read
+}
+
+// run packs the layer into temp; it reads it a second time if one reading
+// cannot tell what stays.
+func (l *layering) run(ctx context.Context) error {
+	rw := tarfs.New()
+	task := progress.Start(l.Progress, "squash "+l.Source.String(), l.Size)
+	err := l.pass(ctx, task, rw.Stream)
+	if errors.Is(err, tarfs.ErrAgain) {
+		l.log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
+		task.End(nil)
+		task = progress.Start(l.Progress, "squash again "+l.Source.String(), l.Size)
+		err = l.pass(ctx, task, rw.Replay)
+	}
+	task.End(err)
+	if err == nil {
+		l.report(rw.Report())
+	}
+	return err
+}
+
+// pass reads the layer once through rewrite into a new tar2sqfs.
+func (l *layering) pass(ctx context.Context, task *progress.Task, rewrite func(io.Writer, io.Reader) error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	body, err := l.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	q, err := startSquash(ctx, l.temp.Name())
+	if err != nil {
+		return err
+	}
+	defer l.startWriteback()()
+	p := startPump(ctx, body, task)
+	err = rewrite(q, p)
+	again := errors.Is(err, tarfs.ErrAgain)
+	if err == nil || again {
+		err = errors.Join(p.drain(), p.check(l.DiffID))
+	}
+	l.read = p.count
+	if err == nil && !again {
+		return q.finish()
+	}
+	cancel(err)
+	p.stop()
+	if why := q.abandon(); why != nil && errors.Is(err, unix.EPIPE) {
+		return why
+	}
+	if err == nil {
+		return tarfs.ErrAgain
+	}
+	return err
+}
+
+// startWriteback has the output written to the disk while it grows.
+func (l *layering) startWriteback() (stop func()) {
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(writebackPeriod)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				// Only a hint: where it does not work, fsync does all.
+				_ = unix.SyncFileRange(int(l.temp.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
+}
+
+// estimate says how big the squashfs would have become, judging by what part
+// of the tar made what is there.
+func (l *layering) estimate() int64 {
+	info, err := l.temp.Stat()
+	if err != nil || l.read == 0 {
+		return l.Size / 2
+	}
+	if l.Size <= l.read {
+		return info.Size() + blockSize
+	}
+	return int64(float64(info.Size()) * float64(l.Size) / float64(l.read))
+}
+
+// report logs what the user may miss in the layer.
+func (l *layering) report(r tarfs.Report) {
+	l.log.Debug("layer rewritten", "layer", l.DiffID, "entries", r.Entries, "whiteouts", r.Whiteouts,
+		"opaque", r.Opaque, "parents", r.Parents, "xattrs", r.Xattrs, "metadata", r.Metadata)
+	for _, lost := range []struct {
+		n    int
+		what string
+	}{
+		{r.ACLs, "POSIX ACLs are dropped: squashfs cannot hold them"},
+		{r.Sockets, "sockets are dropped"},
+		{r.Devices, "character devices 0/0 are taken as whiteouts, as overlayfs would"},
+	} {
+		if lost.n > 0 {
+			l.log.Info(lost.what, "layer", l.Source.String(), "entries", lost.n)
+		}
+	}
+}

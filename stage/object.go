@@ -1,0 +1,94 @@
+package stage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
+)
+
+// blockSize is the size of the reads of whole files.
+const blockSize = 1 << 20
+
+// ObjectPath returns where the object lies, or would lie.
+func (s *Stage) ObjectPath(o handoff.Object) string {
+	return filepath.Join(s.dir, filepath.FromSlash(o.Path()))
+}
+
+// has reports whether the object is there with its full length.
+func (s *Stage) has(o handoff.Object) (bool, error) {
+	if !handoff.IsHash(o.SHA256) {
+		return false, nil
+	}
+	info, err := os.Stat(s.ObjectPath(o))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return info.Mode().IsRegular() && info.Size() == o.Size, nil
+}
+
+// AddFile stores what r gives, such as a kernel or an initramfs.
+func (s *Stage) AddFile(ctx context.Context, r io.Reader) (handoff.Object, error) {
+	f, err := durable.Create(s.path("tmp"), 0o600)
+	if err != nil {
+		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 1)
+	}
+	defer f.Discard()
+	o, err := copyHashed(ctx, f, r)
+	if err != nil {
+		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size+blockSize)
+	}
+	if err := s.publish(f, o); err != nil {
+		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size)
+	}
+	return o, nil
+}
+
+// publish gives a finished temporary file its name. An object that is there
+// with its full length stays as it is.
+func (s *Stage) publish(f *durable.File, o handoff.Object) error {
+	if there, err := s.has(o); err != nil || there {
+		return err
+	}
+	if err := f.Publish(s.ObjectPath(o)); err != nil {
+		return err
+	}
+	return fault.Point("stage.object.published")
+}
+
+// copyHashed copies r to w and returns what object the bytes are.
+func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (handoff.Object, error) {
+	h := sha256.New()
+	n, err := io.CopyBuffer(io.MultiWriter(w, h), &ctxReader{ctx, r}, make([]byte, blockSize))
+	return handoff.Object{SHA256: hex.EncodeToString(h.Sum(nil)), Size: n}, err
+}
+
+// hashFile returns what object the file's bytes are.
+func hashFile(ctx context.Context, r io.Reader) (handoff.Object, error) {
+	return copyHashed(ctx, io.Discard, r)
+}
+
+// A ctxReader stops reading when its context ends.
+type ctxReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.r.Read(p)
+}

@@ -1,0 +1,80 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// A NoSpaceError says that the stage's file system is too full.
+type NoSpaceError struct {
+	Dir string
+	// Need is what the work wants to write, Free what can be written, and
+	// Collectable what collecting garbage would free; all in bytes. Need
+	// may be an estimate.
+	Need, Free, Collectable int64
+}
+
+func (e *NoSpaceError) Error() string {
+	remedy := "nothing there is garbage: keep fewer generations, remove a deployment or enlarge the file system"
+	if e.Collectable > 0 {
+		remedy = fmt.Sprintf("`gitboot stage gc` would free %s", size(e.Collectable))
+	}
+	return fmt.Sprintf("the stage %s has too little space: %s needed, %s free, %s missing; %s",
+		e.Dir, size(e.Need), size(e.Free), size(max(e.Need-e.Free, 1)), remedy)
+}
+
+// Unwrap makes errors.Is(err, syscall.ENOSPC) true.
+func (e *NoSpaceError) Unwrap() error { return syscall.ENOSPC }
+
+// Reserve checks that need bytes can be written; it is called before work
+// begins, and returns a *NoSpaceError if they cannot.
+func (s *Stage) Reserve(need int64) error {
+	free, err := durable.FreeSpace(s.dir)
+	if err != nil {
+		return err
+	}
+	if need <= free {
+		return nil
+	}
+	return s.noSpace(need, free)
+}
+
+func (s *Stage) noSpace(need, free int64) error {
+	garbage, err := s.Collect(context.Background(), true)
+	if err != nil {
+		s.log().Debug("how much can be collected is not known", "error", err)
+	}
+	return &NoSpaceError{Dir: s.dir, Need: need, Free: free, Collectable: garbage.Bytes}
+}
+
+// full turns the error of a full file system into a *NoSpaceError; need is
+// what the work at least wanted. Other errors are returned as they are.
+func (s *Stage) full(err error, need int64) error {
+	var known *NoSpaceError
+	if errors.As(err, &known) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	free, ferr := durable.FreeSpace(s.dir)
+	if ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	return fmt.Errorf("%w (%v)", s.noSpace(max(need, free+1), free), err)
+}
+
+// size formats bytes for people.
+func size(n int64) string {
+	const unit = 1000
+	switch {
+	case n < unit:
+		return fmt.Sprintf("%d B", n)
+	case n < unit*unit:
+		return fmt.Sprintf("%.1f kB", float64(n)/unit)
+	case n < unit*unit*unit:
+		return fmt.Sprintf("%.1f MB", float64(n)/unit/unit)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/unit/unit/unit)
+}

@@ -1,0 +1,108 @@
+package stage
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// squasher is how layers are packed, as layer records tell it. zstd's level 3
+// packs at the speed of plain zstd; higher levels take many times as long for
+// a tenth less.
+const squasher = "tar2sqfs -c zstd -X level=3"
+
+// squashArgs are tar2sqfs's (of squashfs-tools-ng) arguments: quiet; the
+// output exists already, with its mode; an entry that it cannot take is an
+// error and not skipped.
+func squashArgs(path string) []string {
+	return []string{"--quiet", "--force", "--no-skip", "--compressor", "zstd", "--comp-extra", "level=3", path}
+}
+
+// pipeSize is the most that an unprivileged process may ask for.
+const pipeSize = 1 << 20
+
+// A squash is a running tar2sqfs, to which a tar is written.
+type squash struct {
+	*bufio.Writer
+	pipe   *os.File
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+}
+
+// startSquash starts tar2sqfs. It is killed when ctx ends.
+func startSquash(ctx context.Context, path string) (*squash, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start tar2sqfs: %w", err)
+	}
+	defer r.Close()
+	// A bigger pipe saves switches; the default works too.
+	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
+	q := &squash{pipe: w, Writer: bufio.NewWriterSize(w, chunkSize)}
+	q.cmd = exec.CommandContext(ctx, "tar2sqfs", squashArgs(path)...)
+	q.cmd.Env = append(os.Environ(), "LC_ALL=C")
+	q.cmd.Stdin = r
+	q.cmd.Stderr = &q.stderr
+	if err := q.cmd.Start(); err != nil {
+		w.Close()
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, errors.New("tar2sqfs is not installed; install the package squashfs-tools-ng")
+		}
+		return nil, fmt.Errorf("start tar2sqfs: %w", err)
+	}
+	return q, nil
+}
+
+// finish tells tar2sqfs that the tar is complete, and waits for it.
+func (q *squash) finish() error {
+	err := q.Flush()
+	if cerr := q.pipe.Close(); err == nil {
+		err = cerr
+	}
+	if werr := q.cmd.Wait(); werr != nil {
+		return q.explain(werr)
+	}
+	if err != nil {
+		return fmt.Errorf("write to tar2sqfs: %w", err)
+	}
+	if q.stderr.Len() > 0 {
+		return fmt.Errorf("tar2sqfs warns: %s", q.said())
+	}
+	return nil
+}
+
+// abandon ends a tar2sqfs whose output is not wanted, after its context was
+// cancelled: without that it would take a short tar for a whole one.
+func (q *squash) abandon() error {
+	err := q.cmd.Wait()
+	q.pipe.Close()
+	if q.stderr.Len() == 0 {
+		return nil
+	}
+	return q.explain(err)
+}
+
+// explain makes an error of how tar2sqfs ended and what it said.
+func (q *squash) explain(err error) error {
+	if strings.Contains(q.stderr.String(), syscall.ENOSPC.Error()) || strings.Contains(q.stderr.String(), "No space left") {
+		err = unix.ENOSPC
+	}
+	return fmt.Errorf("tar2sqfs: %s: %w", q.said(), err)
+}
+
+// said is what tar2sqfs wrote to stderr, on one line of bounded length.
+func (q *squash) said() string {
+	text := strings.Join(strings.Fields(q.stderr.String()), " ")
+	if len(text) > 500 {
+		text = text[:500] + "…"
+	}
+	return text
+}

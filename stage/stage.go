@@ -1,0 +1,141 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// ErrNotStage is returned by Open for a directory that Create did not make.
+var ErrNotStage = errors.New("this is not a stage")
+
+// A Stage is an open stage. Its methods may be called from several goroutines
+// at once; those that write want the Lock to be held.
+type Stage struct {
+	// Log takes what a user may want to know; nil is silent. It is set
+	// before the first use.
+	Log *slog.Logger
+
+	dir string
+
+	mu      sync.Mutex
+	flights map[string]chan struct{} // layers being added, by diff id
+}
+
+// folders are the stage's own, below its directory.
+func folders() []string {
+	return []string{"objects", "objects/sha256", "layers", "kernels", "deployments", "boot", "tmp"}
+}
+
+// known are the names that a stage's directory may hold.
+func known() []string {
+	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "state.json", "lost+found"}
+}
+
+// Create makes dir a stage, or opens it if it is one. It refuses a directory
+// that holds anything else.
+func Create(dir string) (*Stage, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("create stage: %w", err)
+	}
+	if s, err := Open(dir); err == nil {
+		return s, nil
+	}
+	if err := refuseForeign(dir); err != nil {
+		return nil, fmt.Errorf("create stage %s: %w", dir, err)
+	}
+	for _, folder := range append([]string{""}, folders()...) {
+		if err := durable.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			return nil, fmt.Errorf("create stage %s: %w", dir, err)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create stage %s: %w", dir, err)
+	}
+	if err := durable.WriteFile(filepath.Join(dir, "lock"), nil, 0o600); err != nil {
+		return nil, fmt.Errorf("create stage %s: %w", dir, err)
+	}
+	return Open(dir)
+}
+
+func refuseForeign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !slices.Contains(known(), e.Name()) {
+			return fmt.Errorf("the directory holds %q, which is not gitboot's; name an empty or a new directory", e.Name())
+		}
+	}
+	return nil
+}
+
+// Open opens a stage.
+func Open(dir string) (*Stage, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open stage: %w", err)
+	}
+	for _, name := range append(folders(), "lock") {
+		_, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("open %s: %w (it has no %s); create it by reconciling onto an empty directory, or name the right one with --stage", dir, ErrNotStage, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open stage %s: %w", dir, err)
+		}
+	}
+	return &Stage{dir: dir, flights: make(map[string]chan struct{})}, nil
+}
+
+// Dir returns the stage's absolute path.
+func (s *Stage) Dir() string { return s.dir }
+
+func (s *Stage) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+func (s *Stage) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
+
+// Clean removes what a cut run left unfinished. The caller holds the lock and
+// has nothing under way.
+func (s *Stage) Clean() error {
+	entries, err := os.ReadDir(s.path("tmp"))
+	if err != nil {
+		return fmt.Errorf("clean stage %s: %w", s.dir, err)
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(s.path("tmp", e.Name())); err != nil {
+			return fmt.Errorf("clean stage %s: %w", s.dir, err)
+		}
+	}
+	for _, folder := range append([]string{""}, folders()...) {
+		left, err := filepath.Glob(s.path(folder, durable.TempPrefix+"*"))
+		if err != nil {
+			return fmt.Errorf("clean stage %s: %w", s.dir, err)
+		}
+		for _, path := range left {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("clean stage %s: %w", s.dir, err)
+			}
+		}
+	}
+	return nil
+}
