@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,15 +9,7 @@ import (
 	"time"
 )
 
-func TestMain(m *testing.M) {
-	if os.Geteuid() == 0 {
-		if err := Isolate(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
 // A kernel that GRUB loads from the disk's file system starts, whichever
 // firmware started GRUB.

@@ -30,6 +30,7 @@ const (
 	Virtio Bus = "virtio"
 	NVMe   Bus = "nvme"
 	AHCI   Bus = "ahci"
+	SCSI   Bus = "scsi"
 	USB    Bus = "usb"
 )
 
@@ -186,6 +187,8 @@ func (b Bus) devices() ([]string, error) {
 		return []string{"-device", "virtio-blk-pci,drive=disk,bootindex=1"}, nil
 	case NVMe:
 		return []string{"-device", "nvme,drive=disk,serial=lab,bootindex=1"}, nil
+	case SCSI:
+		return []string{"-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=disk,bootindex=1"}, nil
 	case AHCI:
 		return []string{"-device", "ahci,id=ahci", "-device", "ide-hd,drive=disk,bus=ahci.0,bootindex=1"}, nil
 	case USB:
