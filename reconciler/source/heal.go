@@ -25,14 +25,15 @@ func openClone(dir string, log *slog.Logger) (*clone, error) {
 	}
 	c := &clone{dir: dir, log: log}
 	c.reopen()
-	switch ours, err := isOurs(dir); {
-	case err != nil:
+	ours, err := isOurs(dir)
+	if err != nil {
 		return nil, fmt.Errorf("opening the clone %s: %w", dir, err)
-	case !ours:
-		return c, nil
 	}
 	if err := c.sweep(); err != nil {
 		return nil, fmt.Errorf("cleaning the clone %s after a cut: %w", dir, err)
+	}
+	if !ours {
+		return c, nil
 	}
 	if err := c.readTip(); err != nil {
 		return c, c.moveAside(err)
@@ -104,7 +105,7 @@ func (c *clone) sweep() error {
 		}
 	}
 	c.reopen()
-	return durable.SyncDir(c.packDir())
+	return nil
 }
 
 // leftovers lists unpublished files, locks, and packs that are not whole.

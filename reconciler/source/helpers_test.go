@@ -12,11 +12,11 @@ import (
 
 // A repo is a real git repo with a work tree.
 type repo struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 }
 
-func newRepo(t *testing.T) *repo {
+func newRepo(t testing.TB) *repo {
 	t.Helper()
 	r := &repo{t: t, dir: filepath.Join(t.TempDir(), "config")}
 	if err := os.Mkdir(r.dir, 0o755); err != nil {
@@ -38,7 +38,7 @@ func (r *repo) git(args ...string) string {
 	return runGit(r.t, r.dir, args...)
 }
 
-func runGit(t *testing.T, dir string, args ...string) string {
+func runGit(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir, cmd.Env = dir, gitEnv()
@@ -78,7 +78,7 @@ func (r *repo) options() Options {
 	return Options{URL: r.dir, Dir: filepath.Join(r.t.TempDir(), "clone"), Log: slog.New(slog.DiscardHandler)}
 }
 
-func open(t *testing.T, o Options) *Source {
+func open(t testing.TB, o Options) *Source {
 	t.Helper()
 	s, err := Open(context.Background(), o)
 	if err != nil {
@@ -87,7 +87,7 @@ func open(t *testing.T, o Options) *Source {
 	return s
 }
 
-func (s *Source) mustFetch(t *testing.T, applied string) Revision {
+func (s *Source) mustFetch(t testing.TB, applied string) Revision {
 	t.Helper()
 	rev, err := s.Fetch(context.Background(), applied)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Source) mustFetch(t *testing.T, applied string) Revision {
 	return rev
 }
 
-func (s *Source) mustRead(t *testing.T, hash, name string) string {
+func (s *Source) mustRead(t testing.TB, hash, name string) string {
 	t.Helper()
 	fsys, err := s.Files(hash, "")
 	if err != nil {

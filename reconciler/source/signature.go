@@ -12,6 +12,11 @@ import (
 	"github.com/hiddeco/sshsig"
 )
 
+const (
+	armorBegin = "-----BEGIN SSH SIGNATURE-----"
+	armorEnd   = "-----END SSH SIGNATURE-----"
+)
+
 // verify checks a commit's signature, if trusted keys are given. As the
 // commit names its whole tree and history, only the one commit is checked.
 func (s *Source) verify(h plumbing.Hash) error {
@@ -22,37 +27,38 @@ func (s *Source) verify(h plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	raw, err := s.clone.rawCommit(h)
-	if err != nil {
-		return fmt.Errorf("reading commit %s: %w", h, err)
-	}
 	commit, err := s.clone.commit(h)
 	if err != nil {
 		return fmt.Errorf("reading commit %s: %w", h, err)
 	}
-	if err := checkSignature(raw, commit, keys); err != nil {
+	s.clone.mu.Lock()
+	defer s.clone.mu.Unlock()
+	if err := checkSignature(commit, keys); err != nil {
 		return &UntrustedError{Hash: h.String(), Reason: err.Error(), TrustedKeys: s.opts.TrustedKeys}
 	}
 	return nil
 }
 
-func checkSignature(raw []byte, commit *object.Commit, keys []signer) error {
-	payload, armored, err := splitSignature(raw)
-	if err != nil {
-		return err
-	}
+func checkSignature(commit *object.Commit, keys []signer) error {
+	armored := strings.TrimSpace(commit.PGPSignature) // go-git's name for every kind
 	switch {
-	case len(armored) == 0:
+	case armored == "":
 		return errors.New("it is not signed")
-	case !bytes.HasPrefix(armored, []byte("-----BEGIN SSH SIGNATURE-----")):
+	case !strings.HasPrefix(armored, armorBegin):
 		return errors.New("its signature is not an SSH one, and no other kind is supported")
+	case !strings.HasSuffix(armored, armorEnd) || strings.Count(armored, armorBegin) != 1:
+		return errors.New("it has not one signature, but something more or less")
 	}
 	// Unarmor refuses RSA signatures made with SHA-1
-	sig, err := sshsig.Unarmor(armored)
+	sig, err := sshsig.Unarmor([]byte(armored))
 	if err != nil {
 		return fmt.Errorf("its signature cannot be read (%w)", err)
 	}
 	if err := findSigner(keys, sig.PublicKey, commit.Committer.When); err != nil {
+		return err
+	}
+	payload, err := signedPart(commit)
+	if err != nil {
 		return err
 	}
 	if err := sshsig.Verify(bytes.NewReader(payload), sig, sig.PublicKey, sig.HashAlgorithm, sigNamespace); err != nil {
@@ -61,48 +67,24 @@ func checkSignature(raw []byte, commit *object.Commit, keys []signer) error {
 	return nil
 }
 
-// splitSignature takes the signature out of a commit object, as git's
-// parse_signed_commit does: what remains, byte for byte, is what was signed.
-func splitSignature(raw []byte) (payload, signature []byte, err error) {
-	header, body, ok := bytes.Cut(raw, []byte("\n\n"))
-	if !ok {
-		return raw, nil, nil
-	}
-	var inSignature, dropping bool
-	for _, line := range strings.SplitAfter(string(header)+"\n", "\n") {
-		if text, more := strings.CutPrefix(line, " "); more && (inSignature || dropping) {
-			if inSignature {
-				signature = append(signature, text...)
-			}
-			continue
-		}
-		text, begins := strings.CutPrefix(line, "gpgsig ")
-		if begins && signature != nil {
-			return nil, nil, errors.New("it has two signatures")
-		}
-		inSignature, dropping = begins, strings.HasPrefix(line, "gpgsig-sha256 ")
-		switch {
-		case begins:
-			signature = append(signature, text...)
-		case !dropping:
-			payload = append(payload, line...)
-		}
-	}
-	payload = append(payload, '\n')
-	return append(payload, body...), signature, nil
-}
-
-func (c *clone) rawCommit(h plumbing.Hash) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o, err := c.st.EncodedObject(plumbing.CommitObject, h)
-	if err != nil {
-		return nil, err
+// signedPart is the commit object without its signature headers, byte for
+// byte. It must name the tree that will be used: nothing in the headers that
+// were left out may.
+func signedPart(commit *object.Commit) ([]byte, error) {
+	var o plumbing.MemoryObject
+	if err := commit.EncodeWithoutSignature(&o); err != nil {
+		return nil, fmt.Errorf("it cannot be read (%w)", err)
 	}
 	r, err := o.Reader()
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(r)
-	return data, errors.Join(err, r.Close())
+	payload, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(payload, []byte("tree "+commit.TreeHash.String()+"\n")) {
+		return nil, errors.New("its signed part does not name its tree")
+	}
+	return payload, nil
 }

@@ -216,6 +216,9 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 		return err
 	}
 	defer unlock()
+	if err := s.clone.ensure(); err != nil {
+		return err
+	}
 	if err := s.clone.setHead(tip); err != nil {
 		return err
 	}
