@@ -169,7 +169,7 @@ func badTemplate(s string) string {
 func parseTemplate(s string) (*template.Template, error) {
 	t, err := template.New("t").Option("missingkey=error").Parse(s)
 	if err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "template: "))
+		return nil, errors.New(strings.Replace(err.Error(), "template: t:", "line ", 1))
 	}
 	return t, nil
 }

@@ -127,8 +127,11 @@ func (p place) line() int {
 }
 
 func (p place) key() string {
-	if p.node == nil {
+	switch {
+	case p.node == nil:
 		return p.absent
+	case p.absent == "":
+		return p.node.key()
 	}
 	return join(p.node.key(), p.absent)
 }

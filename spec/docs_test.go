@@ -1,0 +1,178 @@
+package spec
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+var update = flag.Bool("update", false, "rewrite the tables of docs/config.md")
+
+const reference = "../docs/config.md"
+
+var (
+	tableMark = regexp.MustCompile(`(?s)<!-- table (\w+) -->\n.*?<!-- end -->`)
+	docBlock  = regexp.MustCompile("(?ms)^```(toml|text) file=(\\S+)\\n(.*?)^```$")
+)
+
+// documented are the structs that have a table in the reference.
+func documented() map[string]reflect.Type {
+	return map[string]reflect.Type{
+		"document":    reflect.TypeFor[document](),
+		"defaults":    reflect.TypeFor[defaultsDecl](),
+		"settings":    reflect.TypeFor[settings](),
+		"machine":     reflect.TypeFor[machineDecl](),
+		"boot":        reflect.TypeFor[bootDecl](),
+		"image":       reflect.TypeFor[imageDecl](),
+		"build":       reflect.TypeFor[buildDecl](),
+		"copy":        reflect.TypeFor[copyDecl](),
+		"hook":        reflect.TypeFor[hookDecl](),
+		"file":        reflect.TypeFor[fileDecl](),
+		"script":      reflect.TypeFor[scriptDecl](),
+		"mount":       reflect.TypeFor[mountDecl](),
+		"hostname":    reflect.TypeFor[hostnameDecl](),
+		"machineID":   reflect.TypeFor[machineIDDecl](),
+		"sshHostKeys": reflect.TypeFor[sshHostKeysDecl](),
+		"user":        reflect.TypeFor[userDecl](),
+		"resolvConf":  reflect.TypeFor[resolvConfDecl](),
+	}
+}
+
+func TestReferenceTables(t *testing.T) {
+	page, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := documented()
+	seen := map[string]bool{}
+	want := tableMark.ReplaceAllStringFunc(string(page), func(old string) string {
+		name := tableMark.FindStringSubmatch(old)[1]
+		seen[name] = true
+		if types[name] == nil {
+			t.Fatalf("no struct for table %s", name)
+		}
+		return fmt.Sprintf("<!-- table %s -->\n%s<!-- end -->", name, keyTable(name, types[name]))
+	})
+	for name := range types {
+		if !seen[name] {
+			t.Errorf("%s has no table in %s", name, reference)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(reference, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(page) != want {
+		t.Errorf("%s is not what the structs say: go test ./spec -run ReferenceTables -update", reference)
+	}
+}
+
+func keyTable(name string, t reflect.Type) string {
+	var b strings.Builder
+	b.WriteString("| key | type | default | meaning |\n| --- | --- | --- | --- |\n")
+	for _, f := range fieldsOf(t) {
+		if inherited(name, f) {
+			continue
+		}
+		fallback := "—"
+		switch {
+		case f.required:
+			fallback = "required"
+		case f.fallback != "":
+			fallback = "`" + f.fallback + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.key, typeName(f.typ, &f), fallback, strings.ReplaceAll(f.doc, "|", `\|`))
+	}
+	return b.String()
+}
+
+// inherited says whether a key is one of the shared settings, which have a
+// table of their own.
+func inherited(name string, f field) bool {
+	if name == "settings" {
+		return false
+	}
+	for _, s := range fieldsOf(reflect.TypeFor[settings]()) {
+		if s.key == f.key {
+			return true
+		}
+	}
+	return false
+}
+
+func typeName(t reflect.Type, f *field) string {
+	what := "string"
+	if c := checks[f.is]; c.enum != nil {
+		what = strings.Join(c.enum, ", ")
+	} else if c.want != "" && c.max == 0 {
+		what = strings.TrimPrefix(strings.TrimPrefix(c.want, "a "), "an ")
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem(), f)
+	case reflect.Struct:
+		return "table"
+	case reflect.Map:
+		if f.names == "name" && t.Elem().Kind() == reflect.Pointer {
+			return "tables by name"
+		}
+		return "table"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Struct {
+			return "array of tables"
+		}
+		return "array: " + what
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Int:
+		if c := checks[f.is]; c.max != 0 {
+			return fmt.Sprintf("integer, %d to %d", c.min, c.max)
+		}
+		return "integer"
+	}
+	return what
+}
+
+// TestReferenceExamples loads the page's examples: a run of blocks is one
+// repo, and gitboot.toml begins the next.
+func TestReferenceExamples(t *testing.T) {
+	page, err := os.ReadFile(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var repos []fstest.MapFS
+	for _, m := range docBlock.FindAllStringSubmatch(string(page), -1) {
+		if m[2] == RootFile {
+			repos = append(repos, fstest.MapFS{})
+		}
+		repos[len(repos)-1][m[2]] = &fstest.MapFile{Data: []byte(m[3]), Mode: 0o644}
+	}
+	if len(repos) < 8 {
+		t.Fatalf("found %d examples", len(repos))
+	}
+	compiled := compileSchema(t)
+	used := map[string]bool{}
+	for _, fsys := range repos {
+		loadAll(t, fsys)
+		validateAll(t, compiled, fsys)
+		for _, file := range fsys {
+			for _, key := range regexp.MustCompile(`[A-Za-z0-9_-]+`).FindAllString(string(file.Data), -1) {
+				used[key] = true
+			}
+		}
+	}
+	for name, typ := range documented() {
+		for _, f := range fieldsOf(typ) {
+			if !used[f.key] {
+				t.Errorf("no example uses %s of %s", f.key, name)
+			}
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package spec
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// Each case is one mistake in a repo that is right otherwise, and what must be
+// said of it: file:line: key = "value": message; hint, or its beginning.
+var mistakes = map[string]struct{ text, want string }{
+	"no root file":       {"-- other.toml --\n", `gitboot.toml: cannot be read: file does not exist; gitboot init writes one`},
+	"invalid TOML":       {"x = \n", `gitboot.toml:1: x: is not valid TOML`},
+	"unknown key":        {"[image.a]\npull = \"a\"\nplatfrom = \"x\"\n", `gitboot.toml:3: image.a.platfrom: is not a known key (did you mean "platform"?)`},
+	"unknown table":      {"[machines.a]\n", `gitboot.toml:1: machines: is not a known key (did you mean "machine"?)`},
+	"key set twice":      {"[image.a]\npull = \"a\"\npull = \"b\"\n", `gitboot.toml:3: image.a.pull: is declared twice, first at gitboot.toml:2`},
+	"table twice":        {"[image.a]\npull = \"a\"\n[image.a]\n", `gitboot.toml:3: image.a: is declared twice, first at gitboot.toml:1`},
+	"in two files":       {"include = [\"b.toml\"]\n[image.a]\npull = \"a\"\n-- b.toml --\n\n[image.a]\npull = \"b\"\n", `b.toml:2: image.a: is declared twice, first at gitboot.toml:2`},
+	"include elsewhere":  {"include = [\"b.toml\"]\n-- b.toml --\ninclude = []\n", `b.toml:1: include: is only read in gitboot.toml; move it there`},
+	"include nothing":    {"include = [\"b.toml\"]\n", `gitboot.toml:1: include[0] = "b.toml": is not a file of the repo`},
+	"include outside":    {"include = [\"../*.toml\"]\n", `gitboot.toml:1: include[0] = "../*.toml": leaves the repo`},
+	"include bad glob":   {"include = [\"[\"]\n", `gitboot.toml:1: include[0] = "[": is not a valid glob`},
+	"wrong type":         {"[image.a]\npull = 3\n", `gitboot.toml:2: image.a.pull = "3": is not a string; write a string`},
+	"no source":          {"[image.a]\nkeep = 2\n", `gitboot.toml:1: image.a: has neither pull, archive nor build; give one of them`},
+	"two sources":        {"[image.a]\npull = \"a\"\narchive = \"/b\"\n", `gitboot.toml:3: image.a.archive: is given beside pull`},
+	"keep nothing":       {"[image.a]\npull = \"a\"\nkeep = 0\n", `gitboot.toml:3: image.a.keep = "0": is not a number of generations; write a number from 1 to 1000`},
+	"bad reference":      {"[image.a]\npull = \"Example.com/Foo:x\"\n", `gitboot.toml:2: image.a.pull = "Example.com/Foo:x": is not an image reference`},
+	"archive missing":    {"[image.a]\narchive = \"a.tar\"\n", `gitboot.toml:2: image.a.archive = "a.tar": is not in the repo`},
+	"archive outside":    {"[image.a]\narchive = \"../a.tar\"\n", `gitboot.toml:2: image.a.archive = "../a.tar": leaves the repo`},
+	"URL without digest": {"[image.a]\narchive = \"https://a.b/c\"\n", `gitboot.toml:2: image.a.archive = "https://a.b/c": is a URL without a sha256`},
+	"cron time zone":     {"[image.a]\npull = \"a\"\nupdate = \"TZ=UTC\"\n", `gitboot.toml:3: image.a.update = "TZ=UTC": names a time zone`},
+	"cron backwards":     {"[image.a]\npull = \"a\"\nupdate = \"@every -1h\"\n", `gitboot.toml:3: image.a.update = "@every -1h": is more often than every minute`},
+	"cron never":         {"[image.a]\npull = \"a\"\nupdate = \"0 0 31 2 *\"\n", `gitboot.toml:3: image.a.update = "0 0 31 2 *": never comes`},
+	"cron nonsense":      {"[image.a]\npull = \"a\"\nupdate = \"hourly\"\n", `gitboot.toml:3: image.a.update = "hourly": is not a schedule`},
+	"argument newline":   {"[image.a]\npull = \"a\"\nkernel_args = [\n \"a\",\n \"b\\nc\",\n]\n", `gitboot.toml:5: image.a.kernel_args[1] = "b\nc": is not one kernel argument`},
+	"two arguments":      {"[image.a]\npull = \"a\"\nkernel_args = [\"a b\"]\n", `gitboot.toml:3: image.a.kernel_args[0] = "a b": is more than one argument`},
+	"open quote":         {"[image.a]\npull = \"a\"\nkernel_args = ['a=\"b']\n", `gitboot.toml:3: image.a.kernel_args[0] = "a=\"b": has a double quote without its pair`},
+	"our argument":       {"[image.a]\npull = \"a\"\nkernel_args = [\"gitboot.stage=x\"]\n", `gitboot.toml:3: image.a.kernel_args[0] = "gitboot.stage=x": is set by gitboot itself`},
+	"tmpfs size":         {"[image.a]\npull = \"a\"\ntmpfs_size = \"120%\"\n", `gitboot.toml:3: image.a.tmpfs_size = "120%": is not a size`},
+	"hostile name":       {"[image.\"../a\"]\npull = \"a\"\n", `gitboot.toml:1: image.../a = "../a": is not a name`},
+	"image cycle":        {"[image.a.build]\nfrom = \"image:b\"\n[image.b.build]\nfrom = \"image:a\"\n", `gitboot.toml:2: image.a.build.from = "a → b → a": goes round in a circle`},
+	"profile cycle":      {"[profile.a]\nprofiles = [\"a\"]\n", `gitboot.toml:2: profile.a.profiles = "a → a": goes round in a circle`},
+	"no parent":          {"[image.a.build]\nfrom = \"image:b\"\n", `gitboot.toml:2: image.a.build.from = "b": is no image of this repo`},
+	"empty base":         {"[image.a.build]\nfrom = \"scratch\"\n", `gitboot.toml:2: image.a.build.from = "scratch": is a base with nothing in it`},
+	"no base":            {"[image.a.build]\npush = \"a:b\"\n", `gitboot.toml:1: image.a.build: has no from`},
+	"bad timeout":        {"[image.a.build]\nfrom = \"a\"\ntimeout = \"5 minutes\"\n", `gitboot.toml:3: image.a.build.timeout = "5 minutes": is not a duration`},
+	"missing image":      {"[image.desktop]\npull = \"a\"\n[machine.m]\nimages = [\n\"desktop\",\n\"desktpo\"]\n", `gitboot.toml:6: machine.m.images[1] = "desktpo": is no image of this repo (did you mean "desktop"?)`},
+	"missing profile":    {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nprofiles = [\"x\"]\n", `gitboot.toml:5: machine.m.profiles[0] = "x": is no profile of this repo`},
+	"missing hook":       {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks_append = [\"fstb\"]\n", `gitboot.toml:5: machine.m.hooks_append[0] = "fstb": is no hook of this repo (did you mean "fstab"?)`},
+	"twice in a list":    {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\", \"a\"]\n", `gitboot.toml:4: machine.m.images[1] = "a": is listed twice`},
+	"no images":          {"[machine.m]\n", `gitboot.toml:1: machine.m: has no images`},
+	"builds a pulled":    {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nbuilds = [\"a\"]\n", `gitboot.toml:5: machine.m.builds[0] = "a": is not an image that is built`},
+	"shared machine id":  {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nmachine_id = \"0123456789abcdef0123456789abcdef\"\n[machine.n]\nimages = [\"a\"]\nmachine_id = \"0123456789abcdef0123456789abcdef\"\n", `gitboot.toml:8: machine.n.machine_id = "0123456789abcdef0123456789abcdef": is also the id of another machine, at gitboot.toml:5`},
+	"boot mode":          {"[profile.p.boot]\nmode = \"manged\"\n", `gitboot.toml:2: profile.p.boot.mode = "manged": is not a boot mode (did you mean "managed"?)`},
+	"idle hook":          {"[hook.h]\norder = 1\n", `gitboot.toml:1: hook.h: does nothing`},
+	"bad hook glob":      {"[hook.h]\nimages = [\"[a\"]\n[hook.h.fstab]\n", `gitboot.toml:2: hook.h.images[0] = "[a": is not a valid glob`},
+	"hook for no image":  {"[hook.h]\nimages = [\"x:1\"]\n[hook.h.fstab]\n", `gitboot.toml:2: hook.h.images[0] = "x": is no image of this repo`},
+	"bad mode":           {"[[hook.h.file]]\npath = \"/a\"\ncontent = \"\"\nmode = \"0888\"\n", `gitboot.toml:4: hook.h.file[0].mode = "0888": is not a mode in octal`},
+	"bad owner":          {"[[hook.h.file]]\npath = \"/a\"\ncontent = \"\"\nowner = \"root\"\n", `gitboot.toml:4: hook.h.file[0].owner = "root": is not a numeric owner`},
+	"dotted path":        {"[[hook.h.file]]\npath = \"/a/../../b\"\ncontent = \"\"\n", `gitboot.toml:2: hook.h.file[0].path = "/a/../../b": is not a clean path; that would be "/b"`},
+	"source outside":     {"[[hook.h.file]]\npath = \"/a\"\nsource = \"../b\"\n", `gitboot.toml:3: hook.h.file[0].source = "../b": leaves the repo`},
+	"source beside":      {"include = [\"h/hook.toml\"]\n-- h/hook.toml --\n[[hook.h.file]]\npath = \"/a\"\nsource = \"b\"\n-- h/b --\n", `h/hook.toml:3: hook.h.file[0].source = "b": is not in the repo; paths begin at the repo's root: write "h/b"`},
+	"source a folder":    {"[[hook.h.file]]\npath = \"/a\"\nsource = \"d\"\n-- d/x --\n", `gitboot.toml:3: hook.h.file[0].source = "d": is a folder; name a file`},
+	"bad template":       {"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ .Vars\"\n", `gitboot.toml:3: hook.h.file[0].template = "{{ .Vars": is not a valid template`},
+	"bad template file":  {"[[hook.h.file]]\npath = \"/a\"\ntemplate_source = \"t\"\n-- t --\n{{ end }}\n", `gitboot.toml:3: hook.h.file[0].template_source = "t": is not a valid template`},
+	"unreachable file":   {"[[hook.h.file]]\npath = \"/a\"\ncontent = \"\"\n[[hook.h.file]]\npath = \"/a\"\ncontent = \"\"\n", `gitboot.toml:4: hook.h.file[1] = "/a": is never written, since the one at gitboot.toml:1 is for every image`},
+	"no interpreter":     {"[[hook.h.run]]\ncontent = \"true\"\n", `gitboot.toml:2: hook.h.run[0].content = "true": doesn't say what runs it`},
+	"two built-ins":      {"[hook.h.fstab]\n[hook.h.hostname]\n", `gitboot.toml:1: hook.h: has more than one built-in hook`},
+	"private key":        {"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nkeys = [\"-----BEGIN PRIVATE KEY-----\"]\n", `gitboot.toml:3: hook.h.authorized-keys.user[0].keys[0]: is a private key`},
+	"no owner":           {"[[hook.h.authorized-keys.user]]\nuser = \"ada\"\nkeys = []\n", `gitboot.toml:1: hook.h.authorized-keys.user[0] = "ada": has no keys`},
+	"name server":        {"[hook.h.resolv-conf]\nnameservers = [\"1.2.3\"]\n", `gitboot.toml:2: hook.h.resolv-conf.nameservers[0] = "1.2.3": is not an address`},
+	"deep nesting":       {"a = " + strings.Repeat("[", 100000), `gitboot.toml:1: nests more than 64 deep`},
+	"deep key":           {strings.Repeat("a.", 100000) + "a = 1", `gitboot.toml:1: nests more than 64 deep`},
+}
+
+func TestMistakes(t *testing.T) {
+	for name, m := range mistakes {
+		t.Run(name, func(t *testing.T) {
+			_, err := Load(repo(m.text))
+			var ps Problems
+			if !errors.As(err, &ps) {
+				t.Fatalf("got %v", err)
+			}
+			for _, p := range ps {
+				if strings.HasPrefix(p.String(), m.want) {
+					return
+				}
+			}
+			t.Errorf("got\n%v\nnot\n%s", ps, m.want)
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := Load(repo(`include = ["*.toml"]
+[image.a]
+pul = "a"
+keep = 0
+-- a.toml --
+x =
+-- b.toml --
+[machine.m]
+images = ["zzz"]
+keep = "many"
+-- c.toml --
+[machine.n]
+[machine.n]
+`))
+	const want = `a.toml:1: x: is not valid TOML: expected value but found '\n' instead; see https://toml.io
+b.toml:3: machine.m.keep = "many": is not an integer; write an integer
+c.toml:2: machine.n: is declared twice, first at c.toml:1; remove one, or merge them
+gitboot.toml:2: image.a: has neither pull, archive nor build; give one of them
+gitboot.toml:3: image.a.pul: is not a known key (did you mean "pull"?)`
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got\n%v", err)
+	}
+}
