@@ -1,0 +1,163 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// A Damage is something on the stage that is not as it should be.
+type Damage struct {
+	// Path is below the stage.
+	Path string `json:"path"`
+	// What is wrong.
+	What string `json:"what"`
+	// Deployments are the ids of those that cannot be trusted to boot.
+	Deployments []string `json:"deployments"`
+	// Remedy says what to do.
+	Remedy string `json:"remedy"`
+}
+
+// Verify reads everything on the stage and compares it with its names. What
+// is wrong is returned sorted by path; an error means that Verify could not
+// look.
+func (s *Stage) Verify(ctx context.Context, sink progress.Sink) ([]Damage, error) {
+	v := verification{stage: s, users: make(map[handoff.Object][]string)}
+	if err := v.manifests(); err != nil {
+		return nil, fmt.Errorf("verify stage %s: %w", s.dir, err)
+	}
+	if err := v.objects(ctx, sink); err != nil {
+		return nil, fmt.Errorf("verify stage %s: %w", s.dir, err)
+	}
+	slices.SortFunc(v.found, func(a, b Damage) int { return strings.Compare(a.Path, b.Path) })
+	return v.found, nil
+}
+
+type verification struct {
+	stage *Stage
+	users map[handoff.Object][]string // deployments by object
+
+	mu    sync.Mutex
+	found []Damage
+}
+
+func (v *verification) damage(d Damage) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if d.Deployments == nil {
+		d.Deployments = []string{}
+	}
+	v.found = append(v.found, d)
+}
+
+func (v *verification) manifests() error {
+	ids, err := v.stage.Deployments()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		m, err := v.stage.Deployment(id)
+		if err != nil {
+			v.damage(Damage{
+				Path: "deployments/" + id + ".json", What: err.Error(), Deployments: []string{id},
+				Remedy: "remove it with `gitboot stage remove " + id + "`; the next reconcile publishes what is wanted",
+			})
+			continue
+		}
+		for _, o := range m.Objects() {
+			v.users[o] = append(v.users[o], id)
+		}
+	}
+	return v.missing()
+}
+
+// missing finds the objects that manifests name and that are not there, or
+// not in their full length.
+func (v *verification) missing() error {
+	for o, ids := range v.users {
+		info, err := os.Stat(v.stage.ObjectPath(o))
+		d := Damage{Path: o.Path(), Deployments: ids, Remedy: "reconcile: it is made again"}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			d.What = "missing"
+		case err != nil:
+			return err
+		case info.Size() != o.Size:
+			d.What = fmt.Sprintf("%d bytes long instead of %d", info.Size(), o.Size)
+		default:
+			continue
+		}
+		v.damage(d)
+	}
+	return nil
+}
+
+// objects hashes every file among the objects, as many at once as there are
+// processors.
+func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
+	entries, err := os.ReadDir(v.stage.path("objects", "sha256"))
+	if err != nil {
+		return err
+	}
+	hurt := make(map[string][]string)
+	for o, ids := range v.users {
+		hurt[o.SHA256] = append(hurt[o.SHA256], ids...)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), durable.TempPrefix) {
+			continue
+		}
+		g.Go(func() error { return v.object(ctx, e.Name(), hurt[e.Name()], sink) })
+	}
+	return g.Wait()
+}
+
+func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) (err error) {
+	d := Damage{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
+	path := v.stage.path("objects", "sha256", name)
+	if !handoff.IsHash(name) {
+		d.What, d.Remedy = "this is not the name of an object", "remove "+path+" if it is not needed"
+		v.damage(d)
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	task := progress.Start(sink, "verify "+name[:12], info.Size())
+	defer func() { task.End(err) }()
+	d.Remedy = "remove " + path + " and reconcile: it is made again"
+	got, err := copyHashed(ctx, task, f)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		d.What = "cannot be read: " + err.Error()
+		d.Remedy = "check the disk, then " + d.Remedy
+	case got.SHA256 != name:
+		d.What = "the content has the sha256 " + got.SHA256
+	default:
+		return nil
+	}
+	v.damage(d)
+	return nil
+}
