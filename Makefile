@@ -31,9 +31,11 @@ demo: ## a commit becomes a booted (virtual) machine, then another
 	tests/deps.sh demo
 	$(GO) run ./tests/demo
 
+# -count=1, because tests that build and run the program depend on files that
+# go's cache of results does not see.
 test: ## every test; as root also the disks and the machines that boot
 	tests/deps.sh test
-	$(GO) test -timeout $(TIMEOUT) ./...
+	$(GO) test -count=1 -timeout $(TIMEOUT) ./...
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...

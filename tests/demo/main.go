@@ -48,18 +48,15 @@ func run(console bool) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d, err := newDemo(console)
+	var show io.Writer
+	if console {
+		show = os.Stdout
+	}
+	d, err := newDemo(show)
 	if err != nil {
 		return err
 	}
-	err = d.play(ctx)
-	if cleanErr := d.close(); err == nil {
-		err = cleanErr
-	}
-	if err != nil {
-		return err
-	}
-	return d.table(os.Stdout)
+	return d.run(ctx, os.Stdout)
 }
 
 // A step is one line of the table at the end.
@@ -84,6 +81,18 @@ func (d *demo) steps() []step {
 		{"gitboot reconcile again", d.reconcile},
 		{"boot again", d.boot("atlas")},
 	}
+}
+
+// run plays the steps, cleans up, and writes the table.
+func (d *demo) run(ctx context.Context, out io.Writer) error {
+	err := d.play(ctx)
+	if cleanErr := d.close(); err == nil {
+		err = cleanErr
+	}
+	if err != nil {
+		return err
+	}
+	return d.table(out)
 }
 
 // A result is what a step came to.
@@ -125,7 +134,9 @@ func (d *demo) table(w io.Writer) error {
 
 // newDemo takes the demo's folder, in the cache because it needs a few hundred
 // megabytes on a disk. What a killed demo left there is removed.
-func newDemo(console bool) (*demo, error) {
+//
+// The machines' consoles are copied to console, which may be nil.
+func newDemo(console io.Writer) (*demo, error) {
 	cache, err := lab.CacheDir()
 	if err != nil {
 		return nil, err
@@ -137,10 +148,7 @@ func newDemo(console bool) (*demo, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another demo is running (%s is locked); wait for it to end", lock.Name()), lock.Close())
 	}
-	d := &demo{dir: filepath.Join(cache, "demo"), log: filepath.Join(cache, "demo-console.log"), lock: lock}
-	if console {
-		d.console = os.Stdout
-	}
+	d := &demo{dir: filepath.Join(cache, "demo"), log: filepath.Join(cache, "demo-console.log"), lock: lock, console: console}
 	if err := os.RemoveAll(d.dir); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}

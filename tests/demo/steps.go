@@ -109,7 +109,7 @@ func (d *demo) reconcile(ctx context.Context) (string, error) {
 		return "", err
 	}
 	began := time.Now()
-	if err := d.run(ctx, mnt, "reconcile", "--once"); err != nil {
+	if err := d.gitbootRun(ctx, mnt, "reconcile", "--once"); err != nil {
 		return "", err
 	}
 	took := time.Since(began)
@@ -125,7 +125,7 @@ func (d *demo) plan(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := d.run(ctx, mnt, "plan"); err != nil {
+	if err := d.gitbootRun(ctx, mnt, "plan"); err != nil {
 		return "", err
 	}
 	return "what the next reconcile will do", d.disk.Unmount()
@@ -152,8 +152,8 @@ func (d *demo) rename(from, to string) func(context.Context) (string, error) {
 	}
 }
 
-// run runs gitboot as a user would, on the mounted disk.
-func (d *demo) run(ctx context.Context, mnt string, args ...string) error {
+// gitbootRun runs gitboot as a user would, on the mounted disk.
+func (d *demo) gitbootRun(ctx context.Context, mnt string, args ...string) error {
 	args = append(args, "--repo", d.repo.Dir, "--machine", "laptop",
 		"--stage", filepath.Join(mnt, "gitboot"), "--boot", filepath.Join(mnt, "boot", "grub"))
 	fmt.Println("    $ gitboot", strings.Join(args, " "))

@@ -15,13 +15,17 @@ import (
 // A Kind is a recipe for a root file system with a kernel.
 type Kind string
 
-// The root file systems that tests boot. All use Debian's cloud kernel, which
-// has the virtio, NVMe and AHCI drivers.
+// The root file systems that tests boot. All but BookwormGeneric use Debian's
+// cloud kernel, which has drivers for virtio and NVMe (Debian 13's also for
+// AHCI).
 const (
 	// Bookworm is Debian 12 with systemd; modules are plain .ko files.
 	Bookworm Kind = "bookworm"
 	// BookwormSysV is Debian 12 with sysvinit.
 	BookwormSysV Kind = "bookworm-sysv"
+	// BookwormGeneric is Debian 12 with systemd and the kernel for real
+	// hardware, which has some 4,000 modules.
+	BookwormGeneric Kind = "bookworm-generic"
 	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
 	Trixie Kind = "trixie"
 )
@@ -33,8 +37,11 @@ type recipe struct {
 
 func (k Kind) recipe() (recipe, error) {
 	common := []string{"linux-image-cloud-amd64", "udev", "kmod"}
+	if k == BookwormGeneric {
+		common[0] = "linux-image-amd64"
+	}
 	switch k {
-	case Bookworm:
+	case Bookworm, BookwormGeneric:
 		return recipe{"bookworm", append(common, "systemd-sysv")}, nil
 	case BookwormSysV:
 		return recipe{"bookworm", append(common, "sysvinit-core")}, nil
