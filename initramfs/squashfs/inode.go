@@ -24,6 +24,8 @@ const maxTarget = 4096
 type Inode struct {
 	kind uint16
 	perm fs.FileMode
+	// indexes into the table of user and group numbers
+	uid, gid uint16
 	// Size is a regular file's length in bytes.
 	Size int64
 	// Device is the number of a device node as the kernel's
@@ -61,6 +63,17 @@ func (i *Inode) Mode() fs.FileMode {
 	return i.perm
 }
 
+// permissions turns the low 12 bits of st_mode into Go's form.
+func permissions(mode uint16) fs.FileMode {
+	perm := fs.FileMode(mode & 0o777)
+	for bit, flag := range map[uint16]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if mode&bit != 0 {
+			perm |= flag
+		}
+	}
+	return perm
+}
+
 // IsWhiteout reports whether i is overlayfs's mark for a removed name.
 func (i *Inode) IsWhiteout() bool { return i.kind == typeChar && i.Device == 0 }
 
@@ -75,7 +88,7 @@ func (r *Reader) inode(ref uint64) (Inode, error) {
 	}
 	le := binary.LittleEndian
 	kind := le.Uint16(head)
-	i := Inode{kind: kind, perm: fs.FileMode(le.Uint16(head[2:]) & 0o777), xattr: none32}
+	i := Inode{kind: kind, perm: permissions(le.Uint16(head[2:])), uid: le.Uint16(head[4:]), gid: le.Uint16(head[6:]), xattr: none32}
 	ext := kind > extended
 	if ext {
 		i.kind -= extended

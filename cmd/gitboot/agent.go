@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// defaultConfig is where the agent's own settings lie.
+const defaultConfig = "/etc/gitboot/agent.toml"
+
+// agentConfig is agent.toml: what one machine needs to find its config repo.
+// Flags of the same meaning override it.
+type agentConfig struct {
+	Repo    string `toml:"repo"`    // URL or path
+	Branch  string `toml:"branch"`  // default: the remote's HEAD
+	Path    string `toml:"path"`    // folder of gitboot.toml in the repo
+	Machine string `toml:"machine"` // default: gitboot.machine=, then the hostname
+	Stage   string `toml:"stage"`
+	Boot    string `toml:"boot"` // folder of custom.cfg
+	Init    string `toml:"init"` // gitboot-init binary
+
+	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
+	StageLocation string `toml:"stage_location"`
+
+	TokenFile       string   `toml:"token_file"`
+	SSHKeyFile      string   `toml:"ssh_key_file"`
+	KnownHostsFile  string   `toml:"known_hosts_file"`
+	CAFile          string   `toml:"ca_file"`
+	TrustedKeys     string   `toml:"trusted_keys"` // allowed_signers
+	CredentialsFile string   `toml:"credentials_file"`
+	Timeout         duration `toml:"timeout"`
+	Poll            duration `toml:"poll"`
+}
+
+// duration is written as "90s" or "5m" in agent.toml.
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err == nil && v <= 0 {
+		err = fmt.Errorf("%s is not a positive duration", text)
+	}
+	*d = duration(v)
+	return err
+}
+
+// loadAgentConfig reads path. The default file may be missing; a named one
+// may not.
+func loadAgentConfig(path string, named bool) (agentConfig, error) {
+	var c agentConfig
+	meta, err := toml.DecodeFile(path, &c)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !named:
+		return c, nil
+	case err != nil:
+		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return c, usageError{fmt.Errorf("%s: unknown key %q; see docs/agent.md for the keys", path, unknown[0].String())}
+	}
+	return c, nil
+}
+
+// override replaces what a flag has given.
+func override(setting *string, flag string) {
+	if flag != "" {
+		*setting = flag
+	}
+}
+
+// findMachine decides which machine of the config repo this is, and says
+// where the name came from.
+func findMachine(configured, flag, cmdline string) (name, from string, err error) {
+	if flag != "" {
+		return flag, "--machine", nil
+	}
+	if configured != "" {
+		return configured, "agent.toml", nil
+	}
+	if cmdline != "" {
+		return cmdline, "gitboot.machine= on the kernel command line", nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", "", fmt.Errorf("find the machine's name: %w; give --machine", err)
+	}
+	short, _, _ := strings.Cut(host, ".")
+	return short, "the hostname", nil
+}
+
+// findInit looks for gitboot-init where an installation or a build puts it.
+func findInit(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(self)
+	for _, path := range []string{filepath.Join(dir, "gitboot-init"), filepath.Join(dir, "../lib/gitboot/gitboot-init")} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find gitboot-init beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with init in agent.toml", self)
+}

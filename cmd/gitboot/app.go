@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
+)
+
+// defaultStage is used on a machine that was not booted by gitboot.
+const defaultStage = "/var/lib/gitboot"
+
+// app holds the flags that all commands share, and makes a reconciler from
+// them and agent.toml.
+type app struct {
+	flags         agentConfig
+	config        string
+	logLevel      string
+	logFormat     string
+	acceptRewrite string
+	wait          bool
+	update        bool
+	poll          time.Duration
+}
+
+func (a *app) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+defaultConfig+")")
+	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path")
+	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
+	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
+	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
+	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default "+defaultStage+")")
+	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2)")
+	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
+	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
+}
+
+// settings merges agent.toml and flags.
+func (a *app) settings() (agentConfig, error) {
+	path := a.config
+	if path == "" {
+		path = defaultConfig
+	}
+	c, err := loadAgentConfig(path, a.config != "")
+	if err != nil {
+		return c, err
+	}
+	override(&c.Repo, a.flags.Repo)
+	override(&c.Branch, a.flags.Branch)
+	override(&c.Path, a.flags.Path)
+	override(&c.Stage, a.flags.Stage)
+	override(&c.Boot, a.flags.Boot)
+	override(&c.StageLocation, a.flags.StageLocation)
+	return c, nil
+}
+
+// reconciler makes one for commands that need the config repo.
+func (a *app) reconciler(c *cobra.Command, show *display) (*reconciler.Reconciler, error) {
+	cfg, err := a.reconcilerConfig(c, show)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Source.URL == "" {
+		return nil, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", defaultConfig)}
+	}
+	return reconciler.New(cfg)
+}
+
+func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Config, error) {
+	set, err := a.settings()
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	log, err := a.logger(show.log(c.ErrOrStderr()))
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	cmdline, err := readCmdline()
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	cfg := reconciler.Config{
+		Source: source.Options{
+			URL: set.Repo, Branch: set.Branch, TokenFile: set.TokenFile, SSHKeyFile: set.SSHKeyFile, KnownHostsFile: set.KnownHostsFile,
+			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, Timeout: time.Duration(set.Timeout),
+		},
+		Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
+		CredentialsFile: set.CredentialsFile, Booted: cmdline.Deployment,
+		Update: a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,
+	}
+	if cfg.Machine, cfg.MachineFrom, err = findMachine(set.Machine, a.flags.Machine, cmdline.Machine); err != nil {
+		return cfg, err
+	}
+	if cfg.Location, err = parseLocation(set.StageLocation); err != nil {
+		return cfg, err
+	}
+	cfg.Init, err = findInit(set.Init)
+	return cfg, err
+}
+
+// parseLocation reads --stage-location. Empty means to look it up.
+func parseLocation(s string) (*boot.Filesystem, error) {
+	if s == "" {
+		return nil, nil
+	}
+	loc, err := handoff.ParseLocation(s)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	uuid, ok := strings.CutPrefix(loc.Device, "UUID=")
+	if !ok {
+		return nil, usageError{fmt.Errorf("stage location %q: GRUB finds the stage by UUID; give UUID=…:%s", s, loc.Path)}
+	}
+	return &boot.Filesystem{UUID: uuid, Path: loc.Path}, nil
+}
+
+func (a *app) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return nil, usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", a.logLevel)}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch a.logFormat {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	}
+	return nil, usageError{fmt.Errorf("--log-format %q is not text or json", a.logFormat)}
+}
+
+// stageDir chooses the stage: on a machine that gitboot booted, the one that
+// it booted from.
+func stageDir(configured string) string {
+	if configured != "" {
+		return configured
+	}
+	return defaultStage
+}
+
+func machineID() string {
+	id, err := os.ReadFile("/etc/machine-id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// readCmdline reads what the boot entry told the running kernel. A system
+// that gitboot did not boot has nothing of it.
+func readCmdline() (boot.Booted, error) {
+	text, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return boot.Booted{}, fmt.Errorf("read the kernel command line: %w", err)
+	}
+	return boot.Current(string(text))
+}
+
+func newBoot(a *app) *cobra.Command {
+	return group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent())
+}
+
+type entryJSON struct {
+	Entry      string `json:"entry"`
+	Image      string `json:"image"`
+	Generation int    `json:"generation"`
+	Deployment string `json:"deployment"`
+	Default    bool   `json:"default"`
+	Booted     bool   `json:"booted"`
+}
+
+func newBootList(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: noArgs}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		r, err := a.stageReconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		s, err := r.Status()
+		if err != nil {
+			return err
+		}
+		entries := []entryJSON{}
+		var rows [][]any
+		for _, img := range s.Images {
+			for _, g := range img.Generations {
+				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted}
+				entries = append(entries, e)
+				rows = append(rows, []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), mark(e.Default), mark(e.Booted)})
+			}
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), entries)
+		}
+		return table(c.OutOrStdout(), "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED", rows)
+	}
+	return c
+}
+
+func mark(yes bool) string {
+	if yes {
+		return "*"
+	}
+	return ""
+}
+
+func newBootSetDefault(a *app) *cobra.Command {
+	var newest bool
+	c := &cobra.Command{Use: "set-default NAME | --newest", Short: "Choose the entry that boots by itself", Args: args(cobra.MaximumNArgs(1)),
+		Long:    "set-default chooses IMAGE, IMAGE:GENERATION, an entry or a deployment. The choice\nstands until its generation is removed or another is made. It needs the machine's\nboot mode \"managed\".",
+		Example: "  gitboot boot set-default desktop:3\n  gitboot boot set-default --newest"}
+	c.Flags().BoolVar(&newest, "newest", false, "go back to the newest generation of the first image")
+	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		if newest == (len(names) == 1) {
+			return usageError{errors.New("set-default needs a NAME or --newest")}
+		}
+		r, err := a.stageReconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		if newest {
+			_, err := r.SetDefault(c.Context(), "")
+			return err
+		}
+		found, err := r.SetDefault(c.Context(), names[0])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "default is %s:%d (%s)\n", found.Image, found.N, plan.Short(found.Deployment))
+		return err
+	}
+	return c
+}
+
+func newBootCurrent() *cobra.Command {
+	c := &cobra.Command{Use: "current", Short: "Show which deployment is running", Args: noArgs,
+		Long: "current exits with 1 if this system was not booted by gitboot."}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		b, err := readCmdline()
+		if err != nil {
+			return err
+		}
+		if b.Deployment == "" {
+			return errors.New("this system was not booted by gitboot")
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), map[string]string{"deployment": b.Deployment, "stage": b.Stage.String(), "machine": b.Machine})
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), b.Deployment)
+		return err
+	}
+	return c
+}

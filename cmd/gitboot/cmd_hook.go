@@ -1,0 +1,158 @@
+package main
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/spec"
+)
+
+func newHook(a *app) *cobra.Command {
+	return group("hook", "Look at the hooks of this machine and try them", newHookList(a), newHookRun(a), newHookShow())
+}
+
+type hookJSON struct {
+	Name    string   `json:"name"`
+	Image   string   `json:"image"`
+	Builtin bool     `json:"builtin"`
+	Files   []string `json:"files"`
+	Run     []string `json:"run"`
+	AtBoot  []string `json:"atBoot"`
+}
+
+func newHookList(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: noArgs}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		r, err := a.reconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		wants, _, err := r.Wants(c.Context())
+		if err != nil {
+			return err
+		}
+		list, rows := []hookJSON{}, [][]any{}
+		for _, img := range wants.Images {
+			for _, h := range img.Hooks {
+				j := describeHook(img.Name, h)
+				list = append(list, j)
+				rows = append(rows, []any{j.Image, j.Name, len(j.Files), len(j.Run), len(j.AtBoot), mark(j.Builtin)})
+			}
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), list)
+		}
+		return table(c.OutOrStdout(), "IMAGE\tHOOK\tFILES\tRUN\tAT BOOT\tBUILT IN", rows)
+	}
+	return c
+}
+
+func describeHook(image string, h spec.Hook) hookJSON {
+	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Run: []string{}, AtBoot: []string{}}
+	for _, f := range h.Files {
+		j.Files = append(j.Files, f.Path)
+	}
+	for _, s := range h.Run {
+		j.Run = append(j.Run, s.Name)
+	}
+	for _, s := range h.AtBoot {
+		j.AtBoot = append(j.AtBoot, s.Name)
+	}
+	return j
+}
+
+func newHookRun(a *app) *cobra.Command {
+	var out string
+	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: args(cobra.ExactArgs(1)),
+		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.",
+		Example: `  gitboot hook run desktop
+  gitboot hook run desktop -o hooks.tar`}
+	c.Flags().StringVarP(&out, "output", "o", "", "write the tar archive to this file, - for standard output")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		r, err := a.reconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		render := func(w io.Writer) error {
+			_, _, err := r.RunHooks(c.Context(), names[0], w)
+			return err
+		}
+		switch out {
+		case "":
+			return listTar(c.OutOrStdout(), render)
+		case "-":
+			return render(c.OutOrStdout())
+		}
+		f, err := durable.Create(filepath.Dir(out), 0o600)
+		if err != nil {
+			return err
+		}
+		defer f.Discard()
+		if err := render(f); err != nil {
+			return err
+		}
+		return f.Publish(out)
+	}
+	return c
+}
+
+// listTar prints the entries of the archive that write produces.
+func listTar(w io.Writer, write func(io.Writer) error) error {
+	r, pw := io.Pipe()
+	go func() { pw.CloseWithError(write(pw)) }()
+	defer r.Close()
+	archive := tar.NewReader(r)
+	var rows [][]any
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return table(w, "MODE\tOWNER\tSIZE\tPATH", rows)
+		}
+		if err != nil {
+			return err
+		}
+		name := h.Name
+		if h.Linkname != "" {
+			name += " -> " + h.Linkname
+		}
+		rows = append(rows, []any{os.FileMode(h.FileInfo().Mode()), fmt.Sprintf("%d:%d", h.Uid, h.Gid), h.Size, name})
+	}
+}
+
+func newHookShow() *cobra.Command {
+	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: args(cobra.MaximumNArgs(1)),
+		Example: "  gitboot hook show\n  gitboot hook show fstab"}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, names []string) error {
+		all := hooks.Builtins()
+		if len(names) == 0 {
+			if *asJSON {
+				return printJSON(c.OutOrStdout(), all)
+			}
+			var rows [][]any
+			for _, h := range all {
+				rows = append(rows, []any{h.Name, h.Summary})
+			}
+			return table(c.OutOrStdout(), "BUILT-IN\tWHAT IT MAKES", rows)
+		}
+		for _, h := range all {
+			if h.Name == names[0] && *asJSON {
+				return printJSON(c.OutOrStdout(), h)
+			} else if h.Name == names[0] {
+				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s\n\n%s\n", h.Name, h.Summary, h.Text)
+				return err
+			}
+		}
+		return usageError{fmt.Errorf("there is no built-in hook %q; `gitboot hook show` lists them", names[0])}
+	}
+	return c
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
+)
+
+func newImage(a *app) *cobra.Command {
+	return group("image", "Look at the images of this machine", newImageList(a), newImageInspect(a))
+}
+
+type imageJSON struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Source string `json:"source"`
+	Digest string `json:"digest"`
+}
+
+func newImageList(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the images that the config repo wants here", Args: noArgs,
+		Example: "  gitboot image list --machine laptop"}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		r, err := a.reconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		wants, _, err := r.Wants(c.Context())
+		if err != nil {
+			return err
+		}
+		status, err := r.Status()
+		if err != nil {
+			return err
+		}
+		digests := map[string]string{}
+		for _, img := range status.Images {
+			digests[img.Name] = img.Digest
+		}
+		images, rows := []imageJSON{}, [][]any{}
+		for _, img := range wants.Images {
+			kind, from := origin(img)
+			images = append(images, imageJSON{img.Name, kind, from, digests[img.Name]})
+			rows = append(rows, []any{img.Name, kind, from, cmp.Or(plan.Short(digests[img.Name]), "not staged")})
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), images)
+		}
+		return table(c.OutOrStdout(), "IMAGE\tKIND\tSOURCE\tDIGEST", rows)
+	}
+	return c
+}
+
+func origin(img spec.Image) (kind, from string) {
+	switch {
+	case img.Pull != nil:
+		return "pull", img.Pull.Ref
+	case img.Archive != nil:
+		return "archive", cmp.Or(img.Archive.Path, img.Archive.URL)
+	case img.Build != nil:
+		return "build", img.Build.From
+	}
+	return "", ""
+}
+
+type inspection struct {
+	Name   string            `json:"name"`
+	Digest string            `json:"digest"`
+	Labels map[string]string `json:"labels"`
+	Layers []layerJSON       `json:"layers"`
+}
+
+type layerJSON struct {
+	DiffID    string `json:"diffID"`
+	Digest    string `json:"digest"`
+	MediaType string `json:"mediaType"`
+	Bytes     int64  `json:"bytes"`
+	Staged    bool   `json:"staged"`
+}
+
+func newImageInspect(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "inspect NAME", Short: "Show what an image is at its source now", Args: args(cobra.ExactArgs(1)),
+		Example: "  gitboot image inspect desktop --json"}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, names []string) error {
+		show := newDisplay(c.ErrOrStderr())
+		r, err := a.reconciler(c, show)
+		if err != nil {
+			return err
+		}
+		img, err := r.InspectImage(c.Context(), names[0])
+		if err = errors.Join(err, show.close()); err != nil {
+			return err
+		}
+		out, err := a.inspect(names[0], img)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), out)
+		}
+		return printInspection(c, out)
+	}
+	return c
+}
+
+func (a *app) inspect(name string, img *image.Image) (inspection, error) {
+	st, err := a.openStage()
+	if err != nil {
+		return inspection{}, err
+	}
+	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
+	for _, l := range img.Layers {
+		_, staged, err := st.Layer(l.DiffID)
+		if err != nil {
+			return out, err
+		}
+		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, staged})
+	}
+	return out, nil
+}
+
+func printInspection(c *cobra.Command, in inspection) error {
+	w := c.OutOrStdout()
+	fmt.Fprintf(w, "%s %s\n", in.Name, in.Digest)
+	var rows [][]any
+	for _, l := range in.Layers {
+		rows = append(rows, []any{plan.Short(l.DiffID), byteSize(l.Bytes), cmp.Or(l.MediaType, "tar"), mark(l.Staged)})
+	}
+	return table(w, "LAYER\tSIZE\tTYPE\tSTAGED", rows)
+}

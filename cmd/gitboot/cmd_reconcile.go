@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+type reconcileOptions struct {
+	once, dryRun, exitCode, json bool
+}
+
+func newReconcile(a *app) *cobra.Command {
+	var o reconcileOptions
+	c := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Converge this machine's stage and boot menu on the config repo",
+		Long: `reconcile fetches the config repo, stages what it wants of this machine and
+writes the boot menu. Without --once it goes on doing so.
+
+Until the menu is written, the next boot is what it was before. A run that is
+cut short, by ctrl-C or by the power, is taken up by the next one.
+
+` + exitHelp,
+		Example: `  gitboot reconcile --once
+  gitboot reconcile --once --repo https://git.example/fleet.git --machine laptop
+  gitboot reconcile --once --exit-code || [ $? = 10 ]
+  gitboot reconcile --poll 5m`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runReconcile(c, a, o) },
+	}
+	f := c.Flags()
+	f.BoolVar(&o.once, "once", false, "make one run and exit")
+	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done; the same as `gitboot plan`")
+	f.BoolVar(&o.exitCode, "exit-code", false, "with --once: exit with 10 if something was changed")
+	f.BoolVar(&o.json, "json", false, "with --once: print what was done as JSON with stable fields")
+	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")
+	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
+	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
+	return c
+}
+
+func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
+	if o.dryRun {
+		return runPlan(c, a, planOptions{exitCode: o.exitCode, json: o.json})
+	}
+	show := newDisplay(c.ErrOrStderr())
+	r, err := a.reconciler(c, show)
+	if err != nil {
+		return errors.Join(err, show.close())
+	}
+	if !o.once {
+		return errors.Join(r.Poll(c.Context(), a.pollEvery()), show.close())
+	}
+	began := time.Now()
+	result, err := r.Reconcile(c.Context())
+	if closeErr := show.close(); err != nil || closeErr != nil {
+		return errors.Join(err, closeErr)
+	}
+	if err := printResult(c.OutOrStdout(), result, time.Since(began), o.json); err != nil {
+		return err
+	}
+	if err := result.Err(); err != nil {
+		return err
+	}
+	if o.exitCode && result.Changed {
+		return errHasChanges
+	}
+	return nil
+}
+
+func (a *app) pollEvery() time.Duration {
+	set, err := a.settings()
+	switch {
+	case a.poll > 0:
+		return a.poll
+	case err == nil && set.Poll > 0:
+		return time.Duration(set.Poll)
+	}
+	return time.Minute
+}
+
+// resultJSON is what reconcile --once --json prints.
+type resultJSON struct {
+	planJSON
+	Changed bool              `json:"changed"`
+	Failed  map[string]string `json:"failed"`
+}
+
+func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJSON bool) error {
+	if asJSON {
+		out := resultJSON{planJSON: toJSON(result.Plan), Changed: result.Changed, Failed: map[string]string{}}
+		for name, err := range result.Failed {
+			out.Failed[name] = err.Error()
+		}
+		return printJSON(w, out)
+	}
+	if !result.Changed {
+		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", result.Plan.Machine, plan.Short(result.Plan.To))
+		return err
+	}
+	if err := printActions(w, result.Plan); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s: converged on revision %s in %s\n", result.Plan.Machine, plan.Short(result.Plan.To), took.Round(10*time.Millisecond))
+	return err
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
+)
+
+func newStage(a *app) *cobra.Command {
+	return group("stage", "Look after what is staged",
+		newStageList(a), newStageVerify(a), newStageGC(a), newStageExport(a), newStageImport(a), newStageRemove(a))
+}
+
+// stageReconciler makes a reconciler for commands that need no config repo.
+func (a *app) stageReconciler(c *cobra.Command, show *display) (*reconciler.Reconciler, error) {
+	cfg, err := a.reconcilerConfig(c, show)
+	if err != nil {
+		return nil, err
+	}
+	return reconciler.Existing(cfg)
+}
+
+func (a *app) openStage() (*stage.Stage, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	return stage.Open(stageDir(set.Stage))
+}
+
+type deploymentJSON struct {
+	Deployment string `json:"deployment"`
+	Image      string `json:"image"`
+	Kernel     string `json:"kernel"`
+	Layers     int    `json:"layers"`
+	Bytes      int64  `json:"bytes"`
+}
+
+func newStageList(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the deployments on the stage", Args: noArgs,
+		Example: "  gitboot stage list --json"}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		st, err := a.openStage()
+		if err != nil {
+			return err
+		}
+		list, err := listDeployments(st)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), list)
+		}
+		var rows [][]any
+		for _, d := range list {
+			rows = append(rows, []any{plan.Short(d.Deployment), d.Image, d.Kernel, d.Layers, byteSize(d.Bytes)})
+		}
+		return table(c.OutOrStdout(), "DEPLOYMENT\tIMAGE\tKERNEL\tLAYERS\tSIZE", rows)
+	}
+	return c
+}
+
+func listDeployments(st *stage.Stage) ([]deploymentJSON, error) {
+	ids, err := st.Deployments()
+	if err != nil {
+		return nil, err
+	}
+	list := []deploymentJSON{}
+	for _, id := range ids {
+		m, err := st.Deployment(id)
+		if err != nil {
+			return nil, err
+		}
+		d := deploymentJSON{Deployment: id, Image: m.Image, Kernel: m.KernelVersion, Layers: len(m.Layers)}
+		for _, obj := range m.Objects() {
+			d.Bytes += obj.Size
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+func newStageVerify(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "verify", Short: "Read every object again and compare it with its digest", Args: noArgs,
+		Long: "verify reads the whole stage. It exits with 1 if anything is damaged; the next\nreconcile replaces what it can get again."}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		st, err := a.openStage()
+		if err != nil {
+			return err
+		}
+		show := newDisplay(c.ErrOrStderr())
+		damage, err := st.Verify(c.Context(), show.progress())
+		if err = errors.Join(err, show.close()); err != nil {
+			return err
+		}
+		if *asJSON {
+			err = printJSON(c.OutOrStdout(), append([]stage.Damage{}, damage...))
+		} else {
+			for _, d := range damage {
+				fmt.Fprintln(c.OutOrStdout(), d)
+			}
+		}
+		if err == nil && len(damage) > 0 {
+			err = fmt.Errorf("%d files of the stage are damaged; remove them and reconcile", len(damage))
+		}
+		return err
+	}
+	return c
+}
+
+func newStageGC(a *app) *cobra.Command {
+	var dry bool
+	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names", Args: noArgs,
+		Example: "  gitboot stage gc --dry-run"}
+	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		st, err := a.openStage()
+		if err != nil {
+			return err
+		}
+		lock, err := st.Lock(c.Context(), a.wait)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, lock.Release()) }()
+		collected, err := st.Collect(c.Context(), dry)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "dryRun": dry})
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d objects, %s\n", map[bool]string{false: "removed", true: "would remove"}[dry], collected.Objects, byteSize(collected.Bytes))
+		return err
+	}
+	return c
+}
+
+func newStageExport(a *app) *cobra.Command {
+	var out string
+	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: args(cobra.ExactArgs(1)),
+		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those.",
+		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
+	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		show := newDisplay(c.ErrOrStderr())
+		r, err := a.stageReconciler(c, show)
+		if err != nil {
+			return err
+		}
+		if out == "-" {
+			return errors.Join(r.Export(c.Context(), names[0], c.OutOrStdout()), show.close())
+		}
+		return errors.Join(exportTo(c, r, names[0], out), show.close())
+	}
+	return c
+}
+
+// exportTo leaves no file behind unless it is whole.
+func exportTo(c *cobra.Command, r *reconciler.Reconciler, name, path string) error {
+	f, err := durable.Create(cmp.Or(filepath.Dir(path), "."), 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if err := r.Export(c.Context(), name, f); err != nil {
+		return err
+	}
+	return f.Publish(path)
+}
+
+func newStageImport(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "import FILE", Short: "Stage a deployment from a file that export wrote", Args: args(cobra.ExactArgs(1)),
+		Example: "  gitboot stage import desktop.gitboot"}
+	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		show := newDisplay(c.ErrOrStderr())
+		cfg, err := a.reconcilerConfig(c, show)
+		if err != nil {
+			return err
+		}
+		r, err := reconciler.New(cfg)
+		if err != nil {
+			return err
+		}
+		file := io.NopCloser(c.InOrStdin())
+		if names[0] != "-" {
+			if file, err = os.Open(names[0]); err != nil {
+				return err
+			}
+		}
+		defer file.Close()
+		found, err := r.Import(c.Context(), file)
+		if err = errors.Join(err, show.close()); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "imported %s:%d (%s)\n", found.Image, found.N, plan.Short(found.Deployment))
+		return err
+	}
+	return c
+}
+
+func newStageRemove(a *app) *cobra.Command {
+	c := &cobra.Command{Use: "remove NAME", Short: "Take one generation off the stage and out of the menu", Args: args(cobra.ExactArgs(1)),
+		Example: "  gitboot stage remove desktop:2"}
+	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		r, err := a.stageReconciler(c, nil)
+		if err != nil {
+			return err
+		}
+		found, err := r.Remove(c.Context(), names[0])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "removed %s:%d (%s)\n", found.Image, found.N, plan.Short(found.Deployment))
+		return err
+	}
+	return c
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/spec"
+)
+
+// validation is what validate --json prints.
+type validation struct {
+	Valid    bool          `json:"valid"`
+	Machines []string      `json:"machines"`
+	Images   []string      `json:"images"`
+	Hooks    []string      `json:"hooks"`
+	Problems spec.Problems `json:"problems"`
+}
+
+func newValidate() *cobra.Command {
+	var machine string
+	c := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check a config repo and name every problem",
+		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
+or not, resolves every machine and names all problems at once.
+
+` + exitHelp,
+		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --only laptop",
+		Args:    args(cobra.MaximumNArgs(1)),
+	}
+	c.Flags().StringVar(&machine, "only", "", "resolve this machine only")
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, dirs []string) error {
+		dir := "."
+		if len(dirs) == 1 {
+			dir = dirs[0]
+		}
+		if _, err := os.Stat(dir); err != nil {
+			return usageError{err}
+		}
+		v, err := validate(os.DirFS(dir), machine)
+		if problems := (spec.Problems)(nil); err != nil && !errors.As(err, &problems) {
+			return usageError{err}
+		}
+		if *asJSON {
+			return errors.Join(printJSON(c.OutOrStdout(), v), err)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %d machines, %d images, %d hooks\n", dir, len(v.Machines), len(v.Images), len(v.Hooks))
+		return err
+	}
+	return c
+}
+
+func validate(fsys fs.FS, only string) (validation, error) {
+	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Problems: spec.Problems{}}
+	fleet, err := spec.Load(fsys)
+	if err != nil {
+		errors.As(err, &v.Problems)
+		return v, err
+	}
+	v.Machines, v.Images, v.Hooks = fleet.Machines(), fleet.Images(), fleet.Hooks()
+	machines := v.Machines
+	if only != "" {
+		machines = []string{only}
+	}
+	for _, m := range machines {
+		_, err := fleet.Resolve(m)
+		problems := spec.Problems(nil)
+		if err != nil && !errors.As(err, &problems) {
+			return v, err
+		}
+		v.Problems = append(v.Problems, problems...)
+	}
+	if v.Valid = len(v.Problems) == 0; v.Valid {
+		return v, nil
+	}
+	return v, v.Problems
+}
+
+func newInit() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Write a small commented config repo to start from",
+		Long: `init writes a config repo that validates into DIR (default: here), which may
+hold other files but none of the same names. It makes no commit.
+
+` + exitHelp,
+		Example: "  gitboot init ~/fleet && cd ~/fleet && git init && git add . && git commit -m first",
+		Args:    args(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, dirs []string) error {
+			dir := "."
+			if len(dirs) == 1 {
+				dir = dirs[0]
+			}
+			return writeStarter(c, dir)
+		},
+	}
+}
+
+// writeStarter writes nothing at all if any of its files is there already.
+func writeStarter(c *cobra.Command, dir string) error {
+	starter := spec.Starter()
+	var files []string
+	err := fs.WalkDir(starter, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files = append(files, name)
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return usageError{fmt.Errorf("init %s: %s is there already; choose an empty folder", dir, name)}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		data, err := fs.ReadFile(starter, name)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), "wrote", path)
+	}
+	return nil
+}
+
+func newSpec() *cobra.Command {
+	schema := &cobra.Command{
+		Use: "schema", Short: "Print a JSON Schema of the config files, for editors", Args: noArgs,
+		Example: "  gitboot spec schema > gitboot.schema.json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := c.OutOrStdout().Write(spec.Schema())
+			return err
+		},
+	}
+	return group("spec", "Describe the config repo's format", schema)
+}

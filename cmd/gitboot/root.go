@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func newRoot() *cobra.Command {
+	app := &app{}
+	root := &cobra.Command{
+		Use:   "gitboot",
+		Short: "A git repo decides what this machine boots",
+		Long: `gitboot clones a config repo, stages the images and hooks that it declares for
+this machine, and writes boot menu entries for them.
+
+` + exitHelp,
+		Example: `  gitboot init ~/fleet                 # a small config repo to start from
+  gitboot validate ~/fleet
+  gitboot plan --repo ~/fleet --machine laptop
+  gitboot reconcile --once`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+	})
+	app.addFlags(root.PersistentFlags())
+	root.AddCommand(
+		newReconcile(app), newPlan(app), newStatus(app), newValidate(), newInit(), newSpec(),
+		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
+	)
+	return root
+}
+
+// group is a command that only holds others.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+		return usageError{fmt.Errorf("%s needs one of its commands; see `%s --help`", c.CommandPath(), c.CommandPath())}
+	}}
+	c.AddCommand(children...)
+	return c
+}
+
+// The argument checks of cobra, as usage errors.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		if err := check(c, given); err != nil {
+			return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func noArgs(c *cobra.Command, given []string) error {
+	if len(given) > 0 {
+		return usageError{fmt.Errorf("%s does not take %q; see `%s --help`", c.CommandPath(), given[0], c.CommandPath())}
+	}
+	return nil
+}
+
+func jsonFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("json", false, "print JSON with stable fields")
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// table prints rows under a header, columns aligned.
+func table(w io.Writer, header string, rows [][]any) error {
+	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(tw, header)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				fmt.Fprint(tw, "\t")
+			}
+			fmt.Fprint(tw, cell)
+		}
+		fmt.Fprintln(tw)
+	}
+	return tw.Flush()
+}
+
+func newVersion() *cobra.Command {
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), map[string]string{"version": version})
+		}
+		_, err := fmt.Fprintln(c.OutOrStdout(), "gitboot", version)
+		return err
+	}
+	return c
+}

@@ -1,0 +1,34 @@
+package initramfs
+
+import (
+	"io/fs"
+	"path"
+)
+
+// A Stat is what a tree has at a path.
+type Stat struct {
+	Mode     fs.FileMode
+	UID, GID int
+	// Link is the target of a symbolic link.
+	Link string
+}
+
+// Lstat returns what is at a path, without following a link in its last
+// element. What is not there gives an error that is fs.ErrNotExist.
+func (t *Tree) Lstat(name string) (Stat, error) {
+	dir, base := path.Split(path.Clean("/" + name))
+	n, err := t.lookup(dir)
+	if err == nil && base != "" {
+		n, err = t.child(n, base)
+	}
+	if err != nil {
+		return Stat{}, err
+	}
+	if n == nil {
+		return Stat{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	top := n.parts[0]
+	s := Stat{Mode: n.mode(), Link: top.inode.Target}
+	s.UID, s.GID, err = t.layers[top.layer].fs.Owner(&top.inode)
+	return s, err
+}

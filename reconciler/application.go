@@ -1,0 +1,213 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Room kept free besides the layers, in bytes: for hooks and manifests, and
+// for the kernel and initramfs that new layers may bring.
+const (
+	smallRoom  = 4 << 20
+	kernelRoom = 48 << 20
+)
+
+// layersAtOnce bounds how many layers are squashed side by side: each squasher
+// uses every processor by itself, so more would only cost memory.
+const layersAtOnce = 2
+
+// An application is one run of apply.
+type application struct {
+	*Reconciler
+	*observation
+	stagings []*staging
+}
+
+// A staging is one image on its way to a new deployment.
+type staging struct {
+	plan.Stage
+	image  *observedImage
+	layers []handoff.Object
+	hooks  *handoff.Object
+	atBoot []string
+	boot   stage.KernelRecord
+	id     string
+	err    error
+}
+
+func newApplication(r *Reconciler, o *observation) *application {
+	a := &application{Reconciler: r, observation: o}
+	for _, s := range o.plan.Stages {
+		a.stagings = append(a.stagings, &staging{Stage: s, image: o.images[s.Image]})
+	}
+	return a
+}
+
+// failed returns the failures of images, found while observing or applying.
+func (a *application) failed() map[string]error {
+	out := maps.Clone(a.plan.Failed)
+	for _, s := range a.stagings {
+		if s.err != nil {
+			out[s.Image] = s.err
+		}
+	}
+	return out
+}
+
+// each does something for every image that has not failed yet. An image's
+// error is its own; only the end of ctx ends the run.
+func (a *application) each(ctx context.Context, what string, do func(context.Context, *staging) error) error {
+	for _, s := range a.stagings {
+		if s.err != nil {
+			continue
+		}
+		if err := do(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			s.err = fmt.Errorf("%s: %w", what, err)
+			a.Log.Error("image failed; it stays as it is", "image", s.Image, "error", s.err)
+		}
+	}
+	return nil
+}
+
+func (a *application) clean(context.Context) error { return a.stage.Clean() }
+
+func (a *application) reserve(ctx context.Context) error {
+	var need int64
+	return a.each(ctx, "reserve room", func(_ context.Context, s *staging) error {
+		mine := int64(smallRoom)
+		if len(s.Layers) > 0 {
+			mine += kernelRoom
+		}
+		for _, l := range s.Layers {
+			mine += l.Bytes + l.Bytes/8 // squashfs objects are a little larger than zstd layers
+		}
+		if err := a.stage.Reserve(need + mine); err != nil {
+			return err
+		}
+		need += mine
+		return nil
+	})
+}
+
+// layers puts every layer of every image on the stage, several at once.
+func (a *application) layers(ctx context.Context) error {
+	return a.each(ctx, "stage layers", func(ctx context.Context, s *staging) error {
+		if s.image.opened == nil { // the digest is staged: take its layers
+			return a.reuseLayers(s)
+		}
+		s.layers = make([]handoff.Object, len(s.image.opened.Layers))
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(layersAtOnce)
+		for i, l := range s.image.opened.Layers {
+			group.Go(func() (err error) {
+				s.layers[i], err = a.stage.AddLayer(ctx, stage.Source{
+					DiffID: l.DiffID, Name: s.Image + " " + plan.Short(l.DiffID), Open: l.Open, Progress: a.Progress,
+				})
+				return err
+			})
+		}
+		return group.Wait()
+	})
+}
+
+func (a *application) reuseLayers(s *staging) error {
+	newest := a.state.Images[s.Image].newest()
+	m, err := a.stage.Deployment(newest.Deployment)
+	if err != nil {
+		return err
+	}
+	s.layers = m.Layers
+	return nil
+}
+
+func (a *application) hooks(ctx context.Context) error {
+	return a.each(ctx, "hooks", func(ctx context.Context, s *staging) error {
+		if len(s.image.hooks.Hooks) == 0 {
+			return nil
+		}
+		tree, err := a.openTree(s)
+		if err != nil {
+			return err
+		}
+		defer tree.Close()
+		input := s.image.hooks
+		input.Parents = func(path string) (hooks.Parent, error) {
+			st, err := tree.Lstat(path)
+			return hooks.Parent(st), err
+		}
+		out, err := hooks.Render(ctx, input)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		return a.addHookLayer(ctx, s, out)
+	})
+}
+
+func (a *application) addHookLayer(ctx context.Context, s *staging, out *hooks.Output) error {
+	if out.Empty() {
+		return nil
+	}
+	obj, err := a.stage.AddLayer(ctx, stage.Source{DiffID: out.DiffID, Name: s.Image + " hooks", Size: out.Size, Open: out.Open})
+	if err != nil {
+		return err
+	}
+	s.hooks, s.atBoot = &obj, out.AtBoot
+	return nil
+}
+
+func (a *application) deployments(ctx context.Context) error {
+	return a.each(ctx, "publish deployment", func(_ context.Context, s *staging) (err error) {
+		s.id, err = a.stage.Publish(&handoff.Manifest{
+			Version:       handoff.Version,
+			Image:         s.Image,
+			Kernel:        s.boot.Kernel,
+			Initramfs:     s.boot.Initramfs,
+			KernelVersion: s.boot.Version,
+			KernelArgs:    s.Inputs.KernelArgs,
+			Layers:        s.layers,
+			Hooks:         s.hooks,
+			AtBoot:        s.atBoot,
+			Root:          handoff.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
+		})
+		return err
+	})
+}
+
+func (a *application) settle(ctx context.Context) error { return a.stage.Settle(ctx) }
+
+// recordState notes the new generations and forgets the surplus ones. It
+// comes before the menu: a run cut in between leaves a menu that differs from
+// the state, which the next run sees and puts right.
+func (a *application) recordState(context.Context) error {
+	now := a.Now().UTC().Truncate(time.Second)
+	failed := a.failed()
+	for _, s := range a.stagings {
+		state := a.next.image(s.Image)
+		state.fail(s.err, now)
+		if s.err == nil {
+			state.add(Generation{N: s.Generation, Deployment: s.id, Revision: a.revision.Hash, Created: now, Inputs: s.Inputs})
+		}
+	}
+	for _, removal := range a.plan.Removals {
+		// A failed image keeps all it has: its surplus was counted with the
+		// generation that did not come.
+		if img := a.next.Images[removal.Image]; img != nil && failed[removal.Image] == nil {
+			img.removeNumber(removal.Generation)
+		}
+	}
+	a.next.dropUnwanted(a.images)
+	return a.next.Save(a.Stage)
+}

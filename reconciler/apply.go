@@ -1,0 +1,46 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gitboot/gitboot/internal/fault"
+)
+
+// apply makes what was planned so. Its steps are the way from a commit to a
+// bootable machine, and may each be cut: until the menu is published, the next
+// boot is what it was; after that, it is the new one. Every step is idempotent,
+// so the next run finishes what a cut one left.
+//
+// The images' failures are returned by name; a failed image keeps what it has.
+func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]error, error) {
+	a := newApplication(r, o)
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"clean", a.clean},             // what a cut run left half-done
+		{"reserve", a.reserve},         // is there room for it all?
+		{"layers", a.layers},           // image layers → squashfs objects
+		{"kernels", a.kernels},         // kernel → object; modules and init → initramfs
+		{"hooks", a.hooks},             // this machine's files → one layer above
+		{"deployments", a.deployments}, // manifests
+		{"settle", a.settle},           // on disk so that GRUB can read it
+		{"state", a.recordState},       // generations, revision, failures
+		{"menu", a.publishMenu},        // one rename: from here on the new one boots
+		{"link", a.linkMenu},           // GRUB's own menu reads ours
+		{"settle-menu", a.settle},
+		{"remove", a.remove},   // generations beyond keep
+		{"collect", a.collect}, // objects that nothing reaches
+	}
+	for _, step := range steps {
+		if err := fault.Point("apply." + step.name); err != nil {
+			return a.failed(), fmt.Errorf("%s: %w", step.name, err)
+		}
+		if err := errors.Join(ctx.Err(), step.do(ctx)); err != nil {
+			return a.failed(), fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return a.failed(), fault.Point("apply.done")
+}

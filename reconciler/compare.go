@@ -1,0 +1,87 @@
+package reconciler
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// compare fills in the plan and the state that a run without changes leaves.
+func (r *Reconciler) compare(o *observation) error {
+	r.foresee(o)
+	observed, err := r.observed(o)
+	if err != nil {
+		return err
+	}
+	wants := make([]plan.Want, 0, len(o.wants.Images))
+	for _, want := range o.wants.Images {
+		img := o.images[want.Name]
+		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Keep: want.Keep, Err: img.err})
+	}
+	o.plan = plan.Compare(o.wants.Machine, o.revision.Hash, wants, observed)
+	return nil
+}
+
+// observed reports what the stage and the boot loader hold.
+func (r *Reconciler) observed(o *observation) (plan.Observed, error) {
+	out := plan.Observed{Revision: o.state.Revision, Generations: map[string][]plan.Generation{}}
+	named := map[string]bool{r.Booted: true}
+	for name, img := range o.state.Images {
+		for i, g := range img.Generations {
+			named[g.Deployment] = true
+			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Protected: r.protected(o.state, name, g)}
+			if i == len(img.Generations)-1 {
+				pg.Damaged = r.damage(g)
+			}
+			out.Generations[name] = append(out.Generations[name], pg)
+		}
+	}
+	ids, err := r.stage.Deployments()
+	if err != nil {
+		return out, err
+	}
+	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
+	return out, r.observeMenu(o, &out)
+}
+
+// observeMenu says whether the menu on disk is what the state gives.
+func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
+	want, err := r.renderMenu(o.next)
+	if err != nil {
+		return err
+	}
+	have, err := os.ReadFile(r.menuPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		out.MenuStale = "there is none yet"
+	case err != nil:
+		return err
+	case !bytes.Equal(have, want):
+		out.MenuStale = "entries or settings differ"
+	}
+	linked, err := r.linked()
+	out.Unlinked = !linked
+	return err
+}
+
+// foresee computes the state that a run leaves if it stages nothing.
+func (r *Reconciler) foresee(o *observation) {
+	o.next.Machine = o.wants.Machine
+	o.next.Revision = o.revision.Hash
+	o.next.Mode, o.next.Timeout, o.next.Order = o.wants.Boot.Mode, o.wants.Boot.Timeout, nil
+	for _, img := range o.wants.Images {
+		o.next.Order = append(o.next.Order, img.Name)
+	}
+	for name, img := range o.images {
+		state := o.next.image(name)
+		if img.err == nil {
+			state.Source = img.source
+		}
+		state.fail(img.err, r.Now().UTC())
+	}
+	o.next.dropUnwanted(o.images)
+}

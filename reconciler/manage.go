@@ -1,0 +1,198 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+)
+
+// Found is a generation that a user named.
+type Found struct {
+	Image string
+	Generation
+}
+
+// Find returns the generation that name means: IMAGE (its newest), IMAGE:N, a
+// boot entry's id, or a deployment's id or the beginning of one.
+func (s *State) Find(name string) (Found, error) {
+	image, number, _ := strings.Cut(name, ":")
+	var found []Found
+	for candidate, img := range s.Images {
+		for i, g := range img.Generations {
+			newest := i == len(img.Generations)-1
+			switch {
+			case candidate == name && newest,
+				candidate == image && number == strconv.Itoa(g.N),
+				boot.EntryID(candidate, g.Deployment) == name,
+				len(name) >= 6 && strings.HasPrefix(g.Deployment, name):
+				found = append(found, Found{candidate, g})
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Found{}, fmt.Errorf("find generation %q: none is called so; `gitboot boot list` shows those on the stage", name)
+	case 1:
+		return found[0], nil
+	}
+	return Found{}, fmt.Errorf("find generation %q: %d are called so; give more of the id", name, len(found))
+}
+
+// change runs do under the stage's lock with the state, then saves it and
+// writes the menu that follows from it.
+func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err error) {
+	lock, err := r.stage.Lock(ctx, r.Wait)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return err
+	}
+	if err := do(state); err != nil {
+		return err
+	}
+	if err := state.Save(r.Stage); err != nil {
+		return err
+	}
+	if err := r.writeMenu(state); err != nil {
+		return err
+	}
+	return r.stage.Settle(ctx)
+}
+
+// Export writes the named deployment as a single file.
+func (r *Reconciler) Export(ctx context.Context, name string, w io.Writer) error {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return err
+	}
+	found, err := state.Find(name)
+	if err != nil {
+		return err
+	}
+	return r.stage.Export(ctx, found.Deployment, w, r.Progress)
+}
+
+// Import puts an exported deployment on the stage and into the menu, as a new
+// generation of its image.
+func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, err error) {
+	err = r.change(ctx, func(state *State) error {
+		id, err := r.stage.Import(ctx, file, r.Progress)
+		if err != nil {
+			return err
+		}
+		m, err := r.stage.Deployment(id)
+		if err != nil {
+			return err
+		}
+		if state.Machine == "" {
+			state.Machine = r.Machine
+		}
+		found = state.imported(m, id, r.Now().UTC().Truncate(time.Second))
+		return nil
+	})
+	if err != nil {
+		return found, err
+	}
+	return found, r.linkIfNeeded()
+}
+
+func (s *State) imported(m *handoff.Manifest, id string, now time.Time) Found {
+	img := s.image(m.Image)
+	for _, g := range img.Generations {
+		if g.Deployment == id {
+			return Found{m.Image, g}
+		}
+	}
+	g := Generation{N: 1, Deployment: id, Created: now, Imported: true}
+	if newest := img.newest(); newest != nil {
+		g.N = newest.N + 1
+	}
+	img.add(g)
+	return Found{m.Image, g}
+}
+
+// Remove takes one generation off the stage and out of the menu.
+func (r *Reconciler) Remove(ctx context.Context, name string) (found Found, err error) {
+	err = r.change(ctx, func(state *State) error {
+		if found, err = state.Find(name); err != nil {
+			return err
+		}
+		switch {
+		case found.Deployment == r.Booted:
+			return fmt.Errorf("remove %s:%d: it is running; boot another entry first", found.Image, found.N)
+		case boot.EntryID(found.Image, found.Deployment) == state.Default:
+			return fmt.Errorf("remove %s:%d: it is the chosen default; choose another with `gitboot boot set-default`", found.Image, found.N)
+		}
+		img := state.image(found.Image)
+		img.remove(found.Deployment)
+		if len(img.Generations) == 0 && !slices.Contains(state.Order, found.Image) {
+			delete(state.Images, found.Image)
+		}
+		return nil
+	})
+	if err != nil {
+		return found, err
+	}
+	// The menu has let go of it; only now may the files follow.
+	return found, r.removeDeployment(ctx, found.Deployment)
+}
+
+func (r *Reconciler) removeDeployment(ctx context.Context, id string) (err error) {
+	lock, err := r.stage.Lock(ctx, r.Wait)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := r.stage.RemoveDeployment(id); err != nil {
+		return err
+	}
+	_, err = r.stage.Collect(ctx, false)
+	return err
+}
+
+// SetDefault makes an entry the one that boots by itself. "" goes back to the
+// newest generation of the first image.
+func (r *Reconciler) SetDefault(ctx context.Context, name string) (found Found, err error) {
+	err = r.change(ctx, func(state *State) error {
+		if state.Mode != "managed" {
+			return errors.New("set the default: the menu's mode is \"menu\", which leaves the default to the distribution; " +
+				"declare boot.mode = \"managed\" for the machine in the config repo first")
+		}
+		if name == "" {
+			state.Default = ""
+			return nil
+		}
+		if found, err = state.Find(name); err != nil {
+			return err
+		}
+		state.Default = boot.EntryID(found.Image, found.Deployment)
+		return nil
+	})
+	return found, err
+}
+
+func (r *Reconciler) linkIfNeeded() error {
+	if linked, err := r.linked(); err != nil || linked {
+		return err
+	}
+	fs, err := r.locate()
+	if err != nil {
+		return err
+	}
+	g, err := r.grub()
+	if err != nil {
+		return err
+	}
+	return g.Link(fs)
+}

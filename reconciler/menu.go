@@ -1,0 +1,172 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, "boot", "gitboot.cfg") }
+
+// renderMenu gives the menu for the generations in state: the wanted images
+// in their order, then those that are still there for another reason.
+func (r *Reconciler) renderMenu(state *State) ([]byte, error) {
+	fs, err := r.locate()
+	if err != nil {
+		return nil, err
+	}
+	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, "menu"), Timeout: state.Timeout, Default: state.Default}
+	names := slices.Clone(state.Order)
+	for _, name := range slices.Sorted(maps.Keys(state.Images)) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		entries, err := r.entries(name, state, fs)
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) > 0 {
+			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
+		}
+	}
+	if m.Default = validDefault(m); m.Default == "" && len(m.Images) > 0 {
+		m.Default = m.Images[0].Entries[0].ID
+	}
+	return boot.Render(m)
+}
+
+// validDefault keeps a chosen default only as long as its entry exists.
+func validDefault(m boot.Menu) string {
+	for _, img := range m.Images {
+		for _, e := range img.Entries {
+			if e.ID == m.Default {
+				return m.Default
+			}
+		}
+	}
+	return ""
+}
+
+// entries returns an image's boot entries, newest first. A generation whose
+// manifest cannot be read gets none: GRUB could not boot it.
+func (r *Reconciler) entries(name string, state *State, fs boot.Filesystem) ([]boot.Entry, error) {
+	img := state.Images[name]
+	if img == nil {
+		return nil, nil
+	}
+	var out []boot.Entry
+	for _, g := range slices.Backward(img.Generations) {
+		m, err := r.stage.Deployment(g.Deployment)
+		if err != nil {
+			r.Log.Warn("generation has no readable manifest; it gets no entry", "image", name, "generation", g.N, "error", err)
+			continue
+		}
+		out = append(out, r.entry(name, state.Machine, g, m, fs))
+	}
+	return out, nil
+}
+
+func (r *Reconciler) entry(name, machine string, g Generation, m *handoff.Manifest, fs boot.Filesystem) boot.Entry {
+	cmdline := handoff.Cmdline{
+		Stage:      handoff.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+		Deployment: g.Deployment,
+	}
+	args := append(cmdline.Args(), handoff.ParamMachine+"="+machine)
+	return boot.Entry{
+		ID:     boot.EntryID(name, g.Deployment),
+		Title:  fmt.Sprintf("%s, generation %d (%s, revision %.12s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.Revision),
+		Kernel: m.Kernel.Path(),
+		Initrd: m.Initramfs.Path(),
+		Args:   append(args, m.KernelArgs...),
+	}
+}
+
+// locate finds the file system that GRUB and process 1 will look for.
+func (r *Reconciler) locate() (boot.Filesystem, error) {
+	if r.Location != nil {
+		return *r.Location, nil
+	}
+	return boot.Locate(r.Stage)
+}
+
+func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.next) }
+
+func (r *Reconciler) writeMenu(state *State) error {
+	menu, err := r.renderMenu(state)
+	if err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(filepath.Dir(r.menuPath()), 0o700); err != nil {
+		return err
+	}
+	return durable.WriteFile(r.menuPath(), menu, 0o600)
+}
+
+func (r *Reconciler) linked() (bool, error) {
+	fs, err := r.locate()
+	if err != nil {
+		return false, err
+	}
+	g, err := r.grub()
+	if err != nil {
+		return false, err
+	}
+	return g.Linked(fs)
+}
+
+func (a *application) linkMenu(context.Context) error {
+	fs, err := a.locate()
+	if err != nil {
+		return err
+	}
+	g, err := a.grub()
+	if err != nil {
+		return err
+	}
+	return g.Link(fs)
+}
+
+// protected reports whether a generation must stay: it is running, it is what
+// the machine boots by choice, or it was imported and could not be had again.
+func (r *Reconciler) protected(state *State, image string, g Generation) bool {
+	return g.Imported || g.Deployment == r.Booted || boot.EntryID(image, g.Deployment) == state.Default
+}
+
+// remove takes surplus generations off the stage. The menu does not name them
+// any more, because recordState left them out of the state.
+func (a *application) remove(context.Context) error {
+	keep := map[string]bool{a.Booted: true}
+	for _, img := range a.next.Images {
+		for _, g := range img.Generations {
+			keep[g.Deployment] = true
+		}
+	}
+	for _, removal := range a.plan.Removals {
+		if keep[removal.Deployment] {
+			continue
+		}
+		if err := a.stage.RemoveDeployment(removal.Deployment); err != nil {
+			return err
+		}
+		a.Log.Info("removed deployment", "image", removal.Image, "generation", removal.Generation, "deployment", plan.Short(removal.Deployment))
+	}
+	return nil
+}
+
+func (a *application) collect(ctx context.Context) error {
+	collected, err := a.stage.Collect(ctx, false)
+	if err == nil && collected.Objects > 0 {
+		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// An observation is all that one run has found out: what is wanted, what is
+// staged, and the difference.
+type observation struct {
+	revision source.Revision
+	wants    *spec.Wants
+	// state is what was read; next is what it becomes if the plan is applied.
+	state, next *State
+	images      map[string]*observedImage
+	plan        plan.Plan
+}
+
+// An observedImage is one wanted image together with what is needed to stage
+// it: the opened image if its layers may be needed, and its hooks.
+type observedImage struct {
+	want   spec.Image
+	source Source
+	opened *image.Image
+	hooks  hooks.Input
+	inputs plan.Inputs
+	layers []plan.Layer
+	err    error
+}
+
+// settled reports whether a run would write nothing at all.
+func (o *observation) settled() bool {
+	return o.plan.Empty() && o.state.equal(o.next)
+}
+
+func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return nil, err
+	}
+	o := &observation{state: state, images: map[string]*observedImage{}}
+	files, err := r.fetch(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.wants, err = r.resolve(files); err != nil {
+		return nil, err
+	}
+	if o.next, err = state.clone(); err != nil {
+		return nil, err
+	}
+	initHash, err := hashFile(r.Init)
+	if err != nil {
+		return nil, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
+	}
+	if err := r.observeImages(ctx, o, files, initHash); err != nil {
+		return nil, err
+	}
+	return o, r.compare(o)
+}
+
+// fetch finds the revision to apply and gives its files.
+func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
+	src, err := source.Open(ctx, r.Source)
+	if err != nil {
+		return nil, err
+	}
+	if o.revision, err = src.Fetch(ctx, o.state.Revision); err != nil {
+		return nil, err
+	}
+	return src.Files(o.revision.Hash, r.Subdir)
+}
+
+// resolve reads the machine's wants, and makes sure that they are meant for
+// this machine.
+func (r *Reconciler) resolve(files fs.FS) (*spec.Wants, error) {
+	fleet, err := spec.Load(files)
+	if err != nil {
+		return nil, err
+	}
+	wants, err := fleet.Resolve(r.Machine)
+	if unknown := (*spec.UnknownMachineError)(nil); errors.As(err, &unknown) {
+		return nil, &MachineError{Name: r.Machine, From: r.MachineFrom, Known: unknown.Known}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if wants.MachineID != "" && wants.MachineID != r.MachineID {
+		return nil, &WrongMachineError{Machine: r.Machine, Want: wants.MachineID, Have: r.MachineID}
+	}
+	return wants, nil
+}
+
+// observeImages finds out what each wanted image is now, several at once
+// because most of the time goes into waiting for registries.
+func (r *Reconciler) observeImages(ctx context.Context, o *observation, files fs.FS, initHash string) error {
+	found := make([]*observedImage, len(o.wants.Images))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, want := range o.wants.Images {
+		group.Go(func() error {
+			found[i] = r.observeImage(ctx, o.state.Images[want.Name], want, files, initHash)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, img := range found {
+		o.images[img.want.Name] = img
+	}
+	return nil
+}
+
+func (r *Reconciler) observeImage(ctx context.Context, state *ImageState, want spec.Image, files fs.FS, initHash string) *observedImage {
+	img := &observedImage{want: want, hooks: r.hookInput(want)}
+	if state == nil {
+		state = &ImageState{}
+	}
+	img.source, img.opened, img.err = r.resolveImage(ctx, state.Source, want, files)
+	img.hooks.Base = img.source.Digest
+	img.inputs = plan.Inputs{
+		ImageDigest: img.source.Digest,
+		Hooks:       hooks.Key(img.hooks),
+		Init:        initHash,
+		Kernel:      want.Kernel,
+		KernelArgs:  slices.Clone(want.KernelArgs),
+		TmpfsSize:   want.TmpfsSize,
+		CopyToRAM:   want.CopyToRAM,
+	}
+	if img.err == nil && r.needsLayers(state.newest(), img.inputs) {
+		img.err = r.openLayers(ctx, img, files)
+	}
+	return img
+}
+
+// needsLayers reports whether the image's layers have to be known: not when
+// the newest generation holds them already.
+func (r *Reconciler) needsLayers(newest *Generation, inputs plan.Inputs) bool {
+	return newest == nil || newest.Inputs.ImageDigest != inputs.ImageDigest || r.damage(*newest) != ""
+}
+
+func (r *Reconciler) openLayers(ctx context.Context, img *observedImage, files fs.FS) (err error) {
+	if img.opened == nil {
+		if img.opened, err = r.openImage(ctx, img.want, img.source.Digest, files); err != nil {
+			return err
+		}
+	}
+	for _, l := range img.opened.Layers {
+		_, staged, err := r.stage.Layer(l.DiffID)
+		if err != nil {
+			return err
+		}
+		img.layers = append(img.layers, plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: staged})
+	}
+	return nil
+}
+
+// damage says what a generation lacks on the stage; empty if nothing.
+func (r *Reconciler) damage(g Generation) string {
+	m, err := r.stage.Deployment(g.Deployment)
+	if err != nil {
+		return fmt.Sprintf("generation %d has no readable manifest", g.N)
+	}
+	for _, obj := range m.Objects() {
+		info, err := os.Stat(r.stage.ObjectPath(obj))
+		if err != nil || info.Size() != obj.Size {
+			return fmt.Sprintf("generation %d lacks object %s", g.N, plan.Short(obj.SHA256))
+		}
+	}
+	return ""
+}
+
+// platform is what images are pulled for unless they say otherwise.
+func platform(want string) string {
+	if want != "" {
+		return want
+	}
+	return "linux/" + runtime.GOARCH
+}

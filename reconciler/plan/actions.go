@@ -1,0 +1,67 @@
+package plan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Kind names what an action does.
+type Kind string
+
+// The kinds, in the order in which they happen.
+const (
+	AddLayer         Kind = "add-layer"
+	AddDeployment    Kind = "add-deployment"
+	WriteMenu        Kind = "write-menu"
+	LinkMenu         Kind = "link-menu"
+	RemoveDeployment Kind = "remove-deployment"
+	RecordRevision   Kind = "record-revision"
+	SkipImage        Kind = "skip-image"
+)
+
+// An Action is one line of a plan. The JSON fields are stable.
+type Action struct {
+	Kind       Kind   `json:"kind"`
+	Image      string `json:"image,omitempty"`
+	Generation int    `json:"generation,omitempty"`
+	// Subject is a layer's diff id, a deployment's id or a revision.
+	Subject string `json:"subject,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	// Bytes to read, 0 if not known.
+	Bytes int64 `json:"bytes,omitempty"`
+}
+
+// Actions returns the plan as an ordered list.
+func (p Plan) Actions() []Action {
+	actions := []Action{}
+	seen := map[string]bool{}
+	for _, s := range p.Stages {
+		for _, l := range s.Layers {
+			if !seen[l.DiffID] {
+				seen[l.DiffID] = true
+				actions = append(actions, Action{Kind: AddLayer, Image: s.Image, Subject: l.DiffID, Bytes: l.Bytes})
+			}
+		}
+	}
+	for _, s := range p.Stages {
+		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; ")})
+	}
+	if p.Menu != "" {
+		actions = append(actions, Action{Kind: WriteMenu, Reason: p.Menu})
+	}
+	if p.Link {
+		actions = append(actions, Action{Kind: LinkMenu, Reason: "the boot loader does not read the menu yet"})
+	}
+	for _, r := range p.Removals {
+		actions = append(actions, Action{Kind: RemoveDeployment, Image: r.Image, Generation: r.Generation, Subject: r.Deployment, Reason: r.Reason})
+	}
+	if p.From != p.To {
+		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(p.From, "none")})
+	}
+	for _, image := range slices.Sorted(maps.Keys(p.Failed)) {
+		actions = append(actions, Action{Kind: SkipImage, Image: image, Reason: p.Failed[image].Error()})
+	}
+	return actions
+}

@@ -1,0 +1,228 @@
+// Package plan compares what a machine wants with what its stage holds. It is
+// pure: the same wants and observations give the same plan, and nothing here
+// reads a file, a clock or the network. `gitboot plan` prints a plan and
+// `gitboot reconcile` applies it, so the two cannot drift apart.
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Inputs is everything that decides one deployment. Equal inputs mean that
+// there is nothing to do for an image.
+type Inputs struct {
+	// ImageDigest is the digest of the image's manifest or archive.
+	ImageDigest string `json:"imageDigest"`
+	// Hooks is the key of the hooks that apply to the image, and of their
+	// contents.
+	Hooks string `json:"hooks"`
+	// Init is the sha256 of the init program in the initramfs.
+	Init       string   `json:"init"`
+	Kernel     string   `json:"kernel,omitempty"`
+	KernelArgs []string `json:"kernelArgs,omitempty"`
+	TmpfsSize  string   `json:"tmpfsSize,omitempty"`
+	CopyToRAM  bool     `json:"copyToRAM,omitempty"`
+}
+
+// A Layer is one layer of a wanted image.
+type Layer struct {
+	DiffID string
+	// Bytes is what has to be read to get it, 0 if that is not known.
+	Bytes  int64
+	Staged bool
+}
+
+// A Want is one image as the config repo and the registry give it now.
+type Want struct {
+	Image  string
+	Inputs Inputs
+	// Layers are those of the wanted digest. They are empty when the digest
+	// is the one that is staged already.
+	Layers []Layer
+	// Keep is how many generations stay on the stage, at least one.
+	Keep int
+	// Err says why the image's wanted state could not be found out. The
+	// image is then left as it is.
+	Err error
+}
+
+// A Generation is one deployment of an image on the stage.
+type Generation struct {
+	N          int
+	Deployment string
+	// Inputs is what the deployment was made from.
+	Inputs Inputs
+	// Damaged says what is missing on the stage; empty if all is there.
+	Damaged string
+	// Protected generations are never removed: booted, the default, the
+	// last good one.
+	Protected bool
+}
+
+// Observed is what the stage and the boot loader report.
+type Observed struct {
+	Revision string
+	// Generations of each image, oldest first.
+	Generations map[string][]Generation
+	// Stray are deployments on the stage that no generation names and that
+	// are not booted.
+	Stray []string
+	// MenuStale says why the menu is not what the generations give.
+	MenuStale string
+	// Unlinked says that the boot loader does not read the menu yet.
+	Unlinked bool
+}
+
+// A Stage is the making of one new generation.
+type Stage struct {
+	Image      string
+	Generation int
+	Inputs     Inputs
+	// Reasons say what differs from the generation before.
+	Reasons []string
+	// Layers are those that have to be fetched and squashed.
+	Layers []Layer
+}
+
+// A Removal takes one generation, or a stray deployment, off the stage.
+type Removal struct {
+	Image      string
+	Generation int
+	Deployment string
+	Reason     string
+}
+
+// A Plan is the difference between what is wanted and what is staged.
+type Plan struct {
+	Machine  string
+	From, To string
+	Stages   []Stage
+	Removals []Removal
+	Menu     string
+	Link     bool
+	// Failed maps an image to why nothing is planned for it.
+	Failed map[string]error
+}
+
+// Compare returns what has to happen for observed to become what wants say.
+// The order of wants is the order of the menu.
+func Compare(machine, revision string, wants []Want, observed Observed) Plan {
+	p := Plan{Machine: machine, From: observed.Revision, To: revision, Menu: observed.MenuStale, Link: observed.Unlinked, Failed: map[string]error{}}
+	wanted := map[string]bool{}
+	for _, w := range wants {
+		wanted[w.Image] = true
+		have := observed.Generations[w.Image]
+		if w.Err != nil {
+			p.Failed[w.Image] = w.Err
+			continue
+		}
+		reasons := differences(w, have)
+		if len(reasons) > 0 {
+			p.Stages = append(p.Stages, newStage(w, have, reasons))
+		}
+		p.Removals = append(p.Removals, surplus(w, have, len(reasons) > 0)...)
+	}
+	p.Removals = append(p.Removals, unwanted(observed, wanted)...)
+	if p.Menu == "" && (len(p.Stages) > 0 || len(p.Removals) > 0) {
+		p.Menu = "entries change"
+	}
+	return p
+}
+
+func newStage(w Want, have []Generation, reasons []string) Stage {
+	s := Stage{Image: w.Image, Generation: 1, Inputs: w.Inputs, Reasons: reasons}
+	if len(have) > 0 {
+		s.Generation = have[len(have)-1].N + 1
+	}
+	for _, l := range w.Layers {
+		if !l.Staged {
+			s.Layers = append(s.Layers, l)
+		}
+	}
+	return s
+}
+
+func differences(w Want, have []Generation) []string {
+	if len(have) == 0 {
+		return []string{"first deployment"}
+	}
+	last := have[len(have)-1]
+	var reasons []string
+	add := func(differs bool, format string, args ...any) {
+		if differs {
+			reasons = append(reasons, fmt.Sprintf(format, args...))
+		}
+	}
+	was, is := last.Inputs, w.Inputs
+	add(was.ImageDigest != is.ImageDigest, "image %s → %s", Short(was.ImageDigest), Short(is.ImageDigest))
+	add(was.Hooks != is.Hooks, "hooks changed")
+	add(!slices.Equal(was.KernelArgs, is.KernelArgs), "kernel arguments %q → %q", strings.Join(was.KernelArgs, " "), strings.Join(is.KernelArgs, " "))
+	add(was.Kernel != is.Kernel, "kernel %s → %s", cmp.Or(was.Kernel, "newest"), cmp.Or(is.Kernel, "newest"))
+	add(was.TmpfsSize != is.TmpfsSize, "tmpfs_size %s → %s", cmp.Or(was.TmpfsSize, "default"), cmp.Or(is.TmpfsSize, "default"))
+	add(was.CopyToRAM != is.CopyToRAM, "copy_to_ram %t → %t", was.CopyToRAM, is.CopyToRAM)
+	add(was.Init != is.Init, "gitboot-init changed")
+	add(last.Damaged != "", "%s", last.Damaged)
+	return reasons
+}
+
+// surplus returns the generations beyond keep. One more goes if a new one is
+// about to be made.
+func surplus(w Want, have []Generation, grows bool) []Removal {
+	excess := len(have) - max(w.Keep, 1)
+	if grows {
+		excess++
+	}
+	var out []Removal
+	for i, g := range have {
+		newest := i == len(have)-1 && !grows
+		if len(out) >= excess || newest {
+			break
+		}
+		if !g.Protected {
+			out = append(out, Removal{w.Image, g.N, g.Deployment, fmt.Sprintf("keep = %d", w.Keep)})
+		}
+	}
+	return out
+}
+
+func unwanted(observed Observed, wanted map[string]bool) []Removal {
+	var out []Removal
+	for image, generations := range observed.Generations {
+		for _, g := range generations {
+			if !wanted[image] && !g.Protected {
+				out = append(out, Removal{image, g.N, g.Deployment, "image is not wanted any more"})
+			}
+		}
+	}
+	for _, id := range observed.Stray {
+		out = append(out, Removal{Deployment: id, Reason: "no generation names it"})
+	}
+	slices.SortFunc(out, func(a, b Removal) int {
+		return cmp.Or(cmp.Compare(a.Image, b.Image), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Deployment, b.Deployment))
+	})
+	return out
+}
+
+// Empty reports whether applying the plan would change anything that boots.
+func (p Plan) Empty() bool {
+	return len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link
+}
+
+// Bytes returns how much has to be fetched, as far as it is known.
+func (p Plan) Bytes() (n int64) {
+	for _, s := range p.Stages {
+		for _, l := range s.Layers {
+			n += l.Bytes
+		}
+	}
+	return n
+}
+
+// Short shortens a digest or an id for people.
+func Short(digest string) string {
+	digest = strings.TrimPrefix(digest, "sha256:")
+	return digest[:min(len(digest), 12)]
+}

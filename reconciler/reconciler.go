@@ -1,0 +1,172 @@
+// Package reconciler converges one machine's stage on what a config repo
+// says. A run observes (observe.go), plans (package plan) and applies
+// (apply.go); the daemon and `gitboot reconcile --once` run the same code.
+//
+// It is the only package that knows both spec values and the leaves that do
+// the work: source, image, stage, hooks, initramfs and boot.
+//
+// What it does not do: build images, restart the machine, or decide that a
+// deployment is healthy.
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Config is what a reconciler has to be told.
+type Config struct {
+	// Source names the config repo; its Dir is set to the stage's clone.
+	Source source.Options
+	// Subdir is the folder of gitboot.toml in the repo, empty for its root.
+	Subdir string
+	// Machine is the name in the config repo, MachineFrom where it came
+	// from, for messages.
+	Machine, MachineFrom string
+	// MachineID is the running system's /etc/machine-id, empty if unknown.
+	MachineID string
+	// Stage is the stage's folder, Boot that of the boot loader's
+	// custom.cfg (empty: looked for), Init the gitboot-init binary.
+	Stage, Boot, Init string
+	// Location, if set, is where GRUB and process 1 will find the stage: for
+	// a stage that is prepared on a disk which this machine does not boot.
+	Location *boot.Filesystem
+	// Booted is the id of the deployment that is running, empty if this
+	// system was not booted by gitboot.
+	Booted string
+	// CredentialsFile is for images that name none themselves.
+	CredentialsFile string
+	// Update looks for new digests whether or not the schedule is due.
+	Update bool
+	// Wait waits for another run's lock instead of failing.
+	Wait     bool
+	Log      *slog.Logger
+	Progress progress.Sink
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// A Reconciler works on one stage.
+type Reconciler struct {
+	Config
+	stage *stage.Stage
+}
+
+// New opens the stage, or creates it where its parent folder exists.
+func New(cfg Config) (*Reconciler, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	st, err := stage.Open(cfg.Stage)
+	if errors.Is(err, stage.ErrNotStage) {
+		st, err = stage.Create(cfg.Stage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	st.Log = cfg.Log
+	cfg.Stage = st.Dir()
+	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
+	cfg.Source.Log = cfg.Log
+	return &Reconciler{Config: cfg, stage: st}, nil
+}
+
+// A Result says what a run found and did.
+type Result struct {
+	Plan plan.Plan
+	// Changed reports whether anything that boots was changed.
+	Changed bool
+	// Failed maps images to why they were left as they were.
+	Failed map[string]error
+}
+
+// Err returns the images' failures as one error, nil without any.
+func (r Result) Err() error { return imageErrors(r.Failed) }
+
+// Plan finds out what Reconcile would do, and does none of it. The config
+// repo is fetched into the stage's clone if it has a new revision.
+func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
+	o, err := r.observe(ctx)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return o.plan, nil
+}
+
+// Reconcile makes one run. A run that finds nothing to do takes no lock and
+// writes nothing. Failures of single images are in the result, not the error.
+func (r *Reconciler) Reconcile(ctx context.Context) (Result, error) {
+	o, err := r.observe(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if o.settled() {
+		return Result{Plan: o.plan, Failed: o.plan.Failed}, nil
+	}
+	lock, err := r.stage.Lock(ctx, r.Wait)
+	if err != nil {
+		return Result{Plan: o.plan}, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	// Another run may have finished between the first look and the lock.
+	if o, err = r.observe(ctx); err != nil {
+		return Result{}, err
+	}
+	failed, err := r.apply(ctx, o)
+	return Result{Plan: o.plan, Changed: err == nil && !o.plan.Empty(), Failed: failed}, err
+}
+
+// Poll reconciles at once and then every interval until ctx ends. Failed runs
+// are logged; the next one tries again.
+func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		result, err := r.Reconcile(ctx)
+		if err = errors.Join(err, result.Err()); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			r.Log.Error("reconcile failed; the next try is at the next poll", "error", err, "every", every)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *Reconciler) grub() (*boot.GRUB, error) {
+	g, err := boot.Open(r.Boot)
+	if err != nil {
+		return nil, fmt.Errorf("find the boot loader: %w", err)
+	}
+	return g, nil
+}
+
+func (r *Reconciler) imageOptions() image.Options {
+	return image.Options{CredentialsFile: r.CredentialsFile, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
+}
+
+// Existing opens a stage that is there already, for work that needs no config
+// repo.
+func Existing(cfg Config) (*Reconciler, error) {
+	if _, err := stage.Open(cfg.Stage); err != nil {
+		return nil, err
+	}
+	return New(cfg)
+}

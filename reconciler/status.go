@@ -1,0 +1,63 @@
+package reconciler
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+)
+
+// Status is what `gitboot status` shows. The JSON fields are stable.
+type Status struct {
+	Machine  string        `json:"machine"`
+	Revision string        `json:"revision"`
+	Stage    string        `json:"stage"`
+	Booted   string        `json:"booted,omitempty"`
+	Default  string        `json:"default,omitempty"`
+	Images   []ImageStatus `json:"images"`
+}
+
+// ImageStatus is one image's part of a Status.
+type ImageStatus struct {
+	Name        string             `json:"name"`
+	Digest      string             `json:"digest"`
+	Checked     time.Time          `json:"checked,omitzero"`
+	Generations []GenerationStatus `json:"generations"`
+	Failure     *Failure           `json:"failure,omitempty"`
+}
+
+// GenerationStatus is one generation's part of an ImageStatus.
+type GenerationStatus struct {
+	Generation int       `json:"generation"`
+	Deployment string    `json:"deployment"`
+	Entry      string    `json:"entry"`
+	Revision   string    `json:"revision"`
+	Created    time.Time `json:"created"`
+	Digest     string    `json:"digest"`
+	Booted     bool      `json:"booted"`
+	Damaged    string    `json:"damaged,omitempty"`
+}
+
+// Status reports what is staged, newest generation first, images by name. It
+// asks neither the config repo nor a registry.
+func (r *Reconciler) Status() (Status, error) {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.Default, Images: []ImageStatus{}}
+	for _, name := range slices.Sorted(maps.Keys(state.Images)) {
+		img := state.Images[name]
+		is := ImageStatus{Name: name, Digest: img.Source.Digest, Checked: img.Source.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
+		for _, g := range slices.Backward(img.Generations) {
+			is.Generations = append(is.Generations, GenerationStatus{
+				Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
+				Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
+				Booted: g.Deployment == r.Booted, Damaged: r.damage(g),
+			})
+		}
+		s.Images = append(s.Images, is)
+	}
+	return s, nil
+}
