@@ -1,0 +1,185 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Filesystem is where a directory lies, in terms that hold at boot.
+type Filesystem struct {
+	// Device is the block device now, such as /dev/sda2.
+	Device string
+	// UUID is the file system's, as blkid prints it.
+	UUID string
+	// Type is the kernel's name of the file system, such as ext4.
+	Type string
+	// Path is the directory's, absolute from the top of the file system (for
+	// btrfs: of its top-level subvolume).
+	Path string
+	// Modules are GRUB's modules that the device needs: lvm, mdraid1x, ….
+	Modules []string
+}
+
+// grubModules has, for the file systems that a stage can be on, the module
+// with which GRUB reads them.
+var grubModules = map[string]string{
+	"ext2": "ext2", "ext3": "ext2", "ext4": "ext2",
+	"xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "f2fs": "f2fs",
+}
+
+// Locate finds the file system of a directory that exists.
+func Locate(dir string) (Filesystem, error) {
+	fs, err := locate(dir)
+	if err != nil {
+		return Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
+	}
+	return fs, nil
+}
+
+func locate(dir string) (Filesystem, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Filesystem{}, err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return Filesystem{}, err
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
+		return Filesystem{}, err
+	}
+	id := st.Mnt_id
+	if st.Mask&unix.STATX_MNT_ID == 0 {
+		id = 0 // before Linux 5.8
+	}
+	// Not self: that is the main thread, others can be in other namespaces.
+	data, err := os.ReadFile("/proc/thread-self/mountinfo")
+	if err != nil {
+		return Filesystem{}, err
+	}
+	m, err := findMount(string(data), dir, id)
+	if err != nil {
+		return Filesystem{}, err
+	}
+	return m.filesystem(dir)
+}
+
+func (m mount) filesystem(dir string) (Filesystem, error) {
+	if err := checkType(m.fstype); err != nil {
+		return Filesystem{}, err
+	}
+	if !strings.HasPrefix(m.root, "/") || strings.HasSuffix(m.root, "//deleted") {
+		return Filesystem{}, fmt.Errorf("%s is mounted from %q, which is no longer there", m.point, m.root)
+	}
+	fs := Filesystem{Type: m.fstype, Path: path.Join(m.root, strings.TrimPrefix(dir, strings.TrimSuffix(m.point, "/")))}
+	number := m.device
+	if strings.HasPrefix(number, "0:") { // btrfs has no device of its own
+		var st unix.Stat_t
+		if err := unix.Stat(m.source, &st); err != nil {
+			return Filesystem{}, fmt.Errorf("device %s of %s: %w", m.source, m.point, err)
+		}
+		number = fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
+	}
+	sys := "/sys/dev/block/" + number
+	name, err := deviceName(sys)
+	if err != nil {
+		return Filesystem{}, err
+	}
+	fs.Device = name
+	if fs.Modules, err = deviceModules(sys); err != nil {
+		return Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
+	}
+	fs.UUID, err = blkidUUID(fs.Device)
+	return fs, err
+}
+
+func checkType(fstype string) error {
+	const remedy = "; give a directory on a disk with ext4, xfs, btrfs, f2fs or vfat"
+	switch {
+	case grubModules[fstype] != "":
+		return nil
+	case fstype == "overlay":
+		return errors.New("it is in the overlay of the running system, which is gone at the next boot" + remedy)
+	case fstype == "tmpfs" || fstype == "ramfs" || fstype == "devtmpfs":
+		return fmt.Errorf("it is in memory (%s) and gone at the next boot%s", fstype, remedy)
+	case slices.Contains([]string{"nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "ceph", "afs"}, fstype), strings.HasPrefix(fstype, "fuse"):
+		return fmt.Errorf("it is on a file system (%s) that the boot loader cannot reach%s", fstype, remedy)
+	}
+	return fmt.Errorf("it is on %s, from which gitboot cannot boot%s", fstype, remedy)
+}
+
+func deviceName(sys string) (string, error) {
+	data, err := os.ReadFile(sys + "/uevent")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "DEVNAME="); ok {
+			return "/dev/" + name, nil
+		}
+	}
+	return "", fmt.Errorf("%s/uevent does not name the device", sys)
+}
+
+// deviceModules looks at what a block device is made of, down to the disks.
+func deviceModules(sys string) ([]string, error) {
+	var modules []string
+	uuid, _ := os.ReadFile(sys + "/dm/uuid") // absent for all but the device mapper
+	if strings.HasPrefix(string(uuid), "CRYPT-") {
+		return nil, errors.New("it is encrypted, and nothing asks for a passphrase at boot; put the stage on a partition that is not")
+	}
+	if strings.HasPrefix(string(uuid), "LVM-") {
+		modules = append(modules, "lvm")
+	}
+	if _, err := os.Stat(sys + "/md"); err == nil {
+		modules = append(modules, "mdraid09", "mdraid1x")
+	}
+	slaves, err := filepath.Glob(sys + "/slaves/*")
+	if err != nil {
+		return nil, err
+	}
+	for _, slave := range slaves {
+		below, err := deviceModules(slave)
+		if err != nil {
+			return nil, err
+		}
+		modules = append(modules, below...)
+	}
+	slices.Sort(modules)
+	return slices.Compact(modules), nil
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`)
+
+const blkidTimeout = 30 * time.Second
+
+func blkidUUID(device string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), blkidTimeout)
+	defer cancel()
+	tool, err := exec.LookPath("blkid")
+	if err != nil {
+		tool = "/usr/sbin/blkid" // not in the PATH of all who become root
+	}
+	// Without a cache, which could be from before the disk was formatted.
+	out, err := exec.CommandContext(ctx, tool, "-c", "/dev/null", "-o", "export", device).Output()
+	if err != nil {
+		return "", fmt.Errorf("blkid %s: %w; is util-linux installed, and is this root?", device, err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if uuid, ok := strings.CutPrefix(strings.TrimSpace(line), "UUID="); ok && uuidForm.MatchString(uuid) {
+			return uuid, nil
+		}
+	}
+	return "", fmt.Errorf("blkid finds no UUID on %s; only root can read it from the disk", device)
+}

@@ -1,0 +1,102 @@
+package boot
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strings"
+)
+
+// MenuFile is where the menu lies, below the stage's directory.
+const MenuFile = "boot/gitboot.cfg"
+
+// Render returns the text of gitboot.cfg. It runs in the scope of the
+// distribution's grub.cfg, after all of it, so nothing but the choice of the
+// default may change a variable there; entries have what they need within.
+func Render(m Menu) ([]byte, error) {
+	if err := m.check(); err != nil {
+		return nil, fmt.Errorf("write boot menu: %w", err)
+	}
+	w := &script{stage: m.Stage}
+	w.line("# Written by gitboot at each reconcile; changes are lost.")
+	if m.Mode == ModeManaged {
+		w.choice(&m)
+	}
+	for _, image := range m.Images {
+		if err := w.image(image); err != nil {
+			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
+		}
+	}
+	return w.buf.Bytes(), nil
+}
+
+type script struct {
+	buf    bytes.Buffer
+	stage  Filesystem
+	indent int
+}
+
+func (w *script) line(format string, args ...any) {
+	w.buf.WriteString(strings.Repeat("  ", w.indent))
+	fmt.Fprintf(&w.buf, format, args...)
+	w.buf.WriteByte('\n')
+}
+
+// choice sets what boots by itself. It is the one place where that is
+// decided, and stands before the entries: counting tries belongs here.
+func (w *script) choice(m *Menu) {
+	if id := m.defaultPath(); id != "" {
+		w.line("")
+		w.line("# grub.cfg sets boot_once when next_entry asked for an entry.")
+		w.line(`if [ "${boot_once}" != "true" ]; then`)
+		w.line("  set default=%s", quote(id))
+		w.line("fi")
+	}
+	if m.Timeout != nil {
+		w.line("set timeout=%d", *m.Timeout)
+	}
+}
+
+func (w *script) image(image MenuImage) error {
+	for i, e := range image.Entries {
+		if i == 1 {
+			w.line("")
+			w.line("submenu %s --class gitboot --id %s {", quote(image.Name+", older generations"), olderID(image.Name))
+			w.indent++
+		} else {
+			w.line("")
+		}
+		if err := w.entry(image.Name, e); err != nil {
+			return fmt.Errorf("entry %s: %w", e.ID, err)
+		}
+	}
+	if w.indent > 0 {
+		w.indent--
+		w.line("}")
+	}
+	return nil
+}
+
+func (w *script) entry(image string, e Entry) error {
+	words, err := kernelArgs(e.Args)
+	if err != nil {
+		return err
+	}
+	title := e.Title
+	if e.State == Trying || e.State == Bad {
+		title += " [" + e.State + "]"
+	}
+	linux := "linux " + quote(w.path(e.Kernel))
+	for _, word := range words {
+		linux += " " + quote(word)
+	}
+	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --id %s {", quote(title), quote(idPart(image)), e.ID)
+	w.line("  search --no-floppy --fs-uuid --set=root %s", w.stage.UUID)
+	w.line("  %s", linux)
+	w.line("  initrd %s", quote(w.path(e.Initrd)))
+	w.line("}")
+	return nil
+}
+
+// path returns a path below the stage from the top of its file system.
+func (w *script) path(p string) string { return path.Join(w.stage.Path, p) }
