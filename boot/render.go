@@ -37,7 +37,9 @@ type script struct {
 }
 
 func (w *script) line(format string, args ...any) {
-	w.buf.WriteString(strings.Repeat("  ", w.indent))
+	if format != "" {
+		w.buf.WriteString(strings.Repeat("  ", w.indent))
+	}
 	fmt.Fprintf(&w.buf, format, args...)
 	w.buf.WriteByte('\n')
 }

@@ -1,0 +1,150 @@
+package boot
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const (
+	kernelA = "objects/sha256/aaaa"
+	initrdA = "objects/sha256/bbbb"
+)
+
+var ext4 = Filesystem{Device: "/dev/sda2", UUID: "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Type: "ext4", Path: "/gitboot"}
+
+func testMenu(mode string) Menu {
+	deployment := func(c string) string { return strings.Repeat(c, 64) }
+	entry := func(image, id, title, state string) Entry {
+		return Entry{ID: EntryID(image, id), Title: title, Kernel: kernelA, Initrd: initrdA, State: state,
+			Args: []string{"quiet", "console=ttyS0", "gitboot.deployment=" + id, `dyndbg="file a.c +p"`}}
+	}
+	return Menu{
+		Stage: ext4, Mode: mode, Default: EntryID("desktop", deployment("2")),
+		Images: []MenuImage{
+			{Name: "desktop", Entries: []Entry{
+				entry("desktop", deployment("3"), "desktop, generation 3, 2024-05-02, 1a2b3c4", Trying),
+				entry("desktop", deployment("2"), "desktop, generation 2, 2024-05-01, 0a1b2c3", Good),
+				entry("desktop", deployment("1"), "desktop, generation 1, 2024-04-30, ffeeddc", Bad),
+			}},
+			{Name: "router", Entries: []Entry{entry("router", deployment("4"), "router, generation 1", "")}},
+		},
+	}
+}
+
+func hostileMenu() Menu {
+	m := testMenu(ModeManaged)
+	m.Stage.Path = "/a b/$root;{ü}"
+	e := &m.Images[0].Entries[0]
+	e.Title = hostileTitle
+	e.Kernel = "objects/a b/$x;}{#"
+	e.Args = hostileArgs
+	m.Images[0].Name = "x'; reboot; '{"
+	m.Default = e.ID
+	return m
+}
+
+const hostileTitle = `it's "${root}" \ ; } { $(x) | & # > < * ✓`
+
+// hostileArgs is what reaches the kernel whole, as the kernel's parameters.
+var hostileArgs = []string{"a=b c", "v=$root", "s=;reboot", "{", "}", "#x", "|&<>*?[]!~", "ü=✓", "--", "x=$(y)", "${z}", "==", "%d"}
+
+func render(t *testing.T, m Menu) string {
+	t.Helper()
+	out, err := Render(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestGolden(t *testing.T) {
+	seconds := 5
+	managed := testMenu(ModeManaged)
+	managed.Timeout = &seconds
+	newest := managed
+	newest.Default, newest.Timeout = newest.Images[0].Entries[0].ID, nil
+	for name, text := range map[string]string{
+		"menu.cfg":    render(t, testMenu(ModeMenu)),
+		"managed.cfg": render(t, managed),
+		"newest.cfg":  render(t, newest),
+		"hostile.cfg": render(t, hostileMenu()),
+		"empty.cfg":   render(t, Menu{Stage: ext4, Mode: ModeManaged}),
+		"custom.cfg":  block(ext4),
+		"btrfs.cfg":   block(Filesystem{UUID: "0b8e", Type: "btrfs", Path: "/@/it s", Modules: []string{"lvm"}}),
+	} {
+		file := filepath.Join("testdata", name)
+		if *update {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), text); diff != "" {
+			t.Errorf("%s differs; look, then run go test -update: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for name, change := range map[string]func(*Menu){
+		"mode":            func(m *Menu) { m.Mode = "" },
+		"timeout":         func(m *Menu) { n := -2; m.Timeout = &n },
+		"default":         func(m *Menu) { m.Default = "gitboot-none" },
+		"uuid":            func(m *Menu) { m.Stage.UUID = "x; reboot" },
+		"type":            func(m *Menu) { m.Stage.Type = "zfs" },
+		"stage path":      func(m *Menu) { m.Stage.Path = "/a/../b" },
+		"title":           func(m *Menu) { m.Images[0].Entries[0].Title = "a\nb" },
+		"title utf-8":     func(m *Menu) { m.Images[0].Entries[0].Title = "a\xff" },
+		"id number":       func(m *Menu) { m.Images[0].Entries[0].ID = "1" },
+		"id path":         func(m *Menu) { m.Images[0].Entries[0].ID = "a>b" },
+		"id twice":        func(m *Menu) { m.Images[1].Entries[0].ID = m.Images[0].Entries[0].ID },
+		"state":           func(m *Menu) { m.Images[0].Entries[0].State = "fine" },
+		"kernel":          func(m *Menu) { m.Images[0].Entries[0].Kernel = "../vmlinuz" },
+		"kernel absolute": func(m *Menu) { m.Images[0].Entries[0].Kernel = "/vmlinuz" },
+		"initrd":          func(m *Menu) { m.Images[0].Entries[0].Initrd = "" },
+		"argument line":   func(m *Menu) { m.Images[0].Entries[0].Args = []string{"a\nb"} },
+		"argument tab":    func(m *Menu) { m.Images[0].Entries[0].Args = []string{"a=b\tc"} },
+		"argument empty":  func(m *Menu) { m.Images[0].Entries[0].Args = []string{""} },
+		"arguments long":  func(m *Menu) { m.Images[0].Entries[0].Args = []string{strings.Repeat("x", 2048)} },
+	} {
+		m := testMenu(ModeManaged)
+		change(&m)
+		if out, err := Render(m); err == nil || out != nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestKernelArg(t *testing.T) {
+	for arg, want := range map[string]string{
+		"quiet": "quiet", `a="b c"`: "a=b c", `"a=b c"`: "a=b c", "a=b c": "a=b c", `a=""`: "a=", "a==b": "a==b",
+	} {
+		if got, err := kernelArg(arg); err != nil || got != want {
+			t.Errorf("%q became %q, %v; want %q", arg, got, err, want)
+		}
+	}
+	for _, arg := range []string{`a"b`, `"`, `""`, `a=b"c"`, `it's`, `a\b`, " a", `a="b" c="d"`} {
+		if got, err := kernelArg(arg); err == nil {
+			t.Errorf("%q became %q", arg, got)
+		}
+	}
+}
+
+func TestEntryID(t *testing.T) {
+	if a, b := EntryID("a_b", "1"), EntryID("a b", "1"); a == b {
+		t.Errorf("two images have the id %s", a)
+	}
+	if got := EntryID("x>y", strings.Repeat("f", 64)); got != "gitboot-x_3ey-ffffffffffffffff" {
+		t.Errorf("id is %s", got)
+	}
+}
