@@ -64,6 +64,7 @@ type boot struct {
 	manifest *handoff.Manifest
 	found    time.Duration // when the stage was mounted
 	entered  bool          // the new root is /
+	freed    chan struct{} // closed when the modules' files are removed
 }
 
 // Run boots. It returns only if there is nothing left to do; process 1 then
@@ -90,6 +91,8 @@ func (b *boot) run() error {
 	if err := <-base; err != nil {
 		return err
 	}
+	b.freed = make(chan struct{})
+	go func() { freeModules(); close(b.freed) }()
 	if err := b.mountRoot(); err != nil {
 		return err
 	}

@@ -11,6 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/initramfs/early/probe"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+)
+
+const (
+	hintAfter = 5 * time.Second
+	// quickSettle is how long quick drivers must have been idle.
+	quickSettle = 50 * time.Millisecond
 )
 
 // A device is a block device that holds a known file system.
@@ -27,20 +34,24 @@ func (b *boot) findStage() (device, error) {
 		return device{}, err
 	}
 	defer unix.Shutdown(fd, unix.SHUT_RD)
-	events := make(chan uevent, 256)
-	go receive(fd, events)
-	go b.modules.coldplug()
-
-	wait := defaultWait
-	if b.cmd.Wait > 0 {
-		wait = time.Duration(b.cmd.Wait) * time.Second
-	}
 	s := search{want: b.cmd.Stage.Device, seen: make(map[string]device)}
 	if d, ok := s.all(); ok {
 		return d, nil
 	}
-	limit := time.NewTimer(wait)
-	hint := time.NewTimer(5 * time.Second)
+	events := make(chan uevent, 256)
+	go receive(fd, events)
+	b.modules.coldplug()
+	wait := defaultWait
+	if b.cmd.Wait > 0 {
+		wait = time.Duration(b.cmd.Wait) * time.Second
+	}
+	return b.await(&s, events, wait)
+}
+
+// await looks at each device that comes. Drivers that take long wait until
+// the quick ones have brought what they have.
+func (b *boot) await(s *search, events <-chan uevent, wait time.Duration) (device, error) {
+	limit, hint, quick := time.NewTimer(wait), time.NewTimer(hintAfter), time.NewTimer(0)
 	for {
 		select {
 		case e := <-events:
@@ -53,11 +64,15 @@ func (b *boot) findStage() (device, error) {
 			if d, ok := s.event(e); ok {
 				return d, nil
 			}
+		case <-quick.C:
+			if !b.modules.release() {
+				quick.Reset(quickSettle)
+			}
 		case <-hint.C:
 			b.log.notice("waiting up to %v for the stage's device %s; so far there is %s", wait, s.want, s.summary())
 		case <-limit.C:
 			return device{}, fmt.Errorf("waiting %v for the stage's device %s: it didn't come; there is %s (%s= sets another limit)",
-				wait, s.want, s.summary(), "gitboot.wait")
+				wait, s.want, s.summary(), handoff.ParamWait)
 		}
 	}
 }

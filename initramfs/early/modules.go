@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,14 +21,19 @@ type modules struct {
 	index *modindex.Index
 	log   *log
 	state []moduleState
-	wait  sync.WaitGroup
+
+	mu       sync.Mutex
+	deferred []func() // slow drivers, until release
+	released bool
+	busy     int       // quick drivers being loaded
+	idle     time.Time // since when there are none
 }
 
 type moduleState struct {
 	once  sync.Once
 	err   error
-	after atomic.Bool // the modules that follow have been asked for
 	asked atomic.Bool
+	after atomic.Bool // the modules that follow have been asked for
 }
 
 func newModules(x *modindex.Index, l *log) *modules {
@@ -49,18 +57,62 @@ func (m *modules) loadNamed(names ...string) error {
 	return nil
 }
 
-// request begins to load what drives a device.
+// quick begins the names of drivers whose disks, where there are any, are
+// there at once. Loading a stack of SCSI for nothing costs a virtual machine
+// more time than all the rest.
+var quick = [...]string{"virtio", "nvme", "xen", "hv_"}
+
+func isQuick(name string) bool {
+	return slices.ContainsFunc(quick[:], func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// request begins to load what drives a device, or, if that may take long,
+// puts it off until release.
 func (m *modules) request(modalias string) {
 	for _, n := range m.index.Match(modalias) {
 		if m.state[n].asked.Swap(true) {
 			continue
 		}
-		m.wait.Go(func() {
+		work := func() {
 			if err := m.load(n); err != nil {
 				m.log.info("for device %s: %v", modalias, err)
 			}
-		})
+		}
+		m.mu.Lock()
+		switch {
+		case m.released:
+			go work()
+		case isQuick(modindex.Name(m.index.Modules[n].Path)):
+			m.busy++
+			go func() { work(); m.done() }()
+		default:
+			m.deferred = append(m.deferred, work)
+		}
+		m.mu.Unlock()
 	}
+}
+
+func (m *modules) done() {
+	m.mu.Lock()
+	m.busy--
+	m.idle = time.Now()
+	m.mu.Unlock()
+}
+
+// release lets the slow drivers load, all at once, unless quick ones are
+// still at work or were a moment ago; it reports whether it did.
+func (m *modules) release() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.busy > 0 || time.Since(m.idle) < quickSettle {
+		return false
+	}
+	m.released = true
+	for _, work := range m.deferred {
+		go work()
+	}
+	m.deferred = nil
+	return true
 }
 
 // load loads a module after all that it needs, then what should follow.

@@ -15,15 +15,20 @@ import (
 const (
 	// lowerDir has a short name: mount(2) takes at most a page of options,
 	// and cuts what is longer without a word.
-	lowerDir = "/l"
-	upperDir = "/rw"
-	ramDir   = "/ram"
+	lowerDir = workDir + "/l"
+	ramDir   = workDir + "/ram"
 	maxMount = 4095
+	// workDir is the tmpfs of the writable layer. All that the root file
+	// system is made of is mounted inside, so that one call detaches it.
+	workDir = "/w"
 )
 
 // mountRoot puts the root file system together at newRoot: the layers, the
 // hooks' layer, a tmpfs on top.
 func (b *boot) mountRoot() error {
+	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
+		return err
+	}
 	layers := append([]handoff.Object{}, b.manifest.Layers...)
 	if b.manifest.Hooks != nil {
 		layers = append(layers, *b.manifest.Hooks)
@@ -40,18 +45,11 @@ func (b *boot) mountRoot() error {
 			return fmt.Errorf("mounting layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
-	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
-		return err
-	}
 	if err := mountOverlay(len(layers)); err != nil {
 		return err
 	}
 	// the overlay holds what it needs: these would only be in the way
-	for i := range layers {
-		_ = unix.Unmount(filepath.Join(lowerDir, strconv.Itoa(i)), unix.MNT_DETACH)
-	}
-	_ = unix.Unmount(upperDir, unix.MNT_DETACH)
-	return nil
+	return unix.Unmount(workDir, unix.MNT_DETACH)
 }
 
 func mountLayer(file string, o handoff.Object, dir string) error {
@@ -75,11 +73,11 @@ func mountUpper(size string) error {
 	if size != "" {
 		options += ",size=" + size
 	}
-	if err := mount("gitboot", upperDir, "tmpfs", 0, options); err != nil {
+	if err := mount("gitboot", workDir, "tmpfs", 0, options); err != nil {
 		return err
 	}
 	for _, name := range []string{"upper", "work"} {
-		if err := os.Mkdir(filepath.Join(upperDir, name), 0o755); err != nil {
+		if err := os.Mkdir(filepath.Join(workDir, name), 0o755); err != nil {
 			return err
 		}
 	}
@@ -103,7 +101,7 @@ func mountOverlay(n int) error {
 	for i := range names {
 		names[n-1-i] = strconv.Itoa(i)
 	}
-	options := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + upperDir + "/upper,workdir=" + upperDir + "/work"
+	options := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + workDir + "/upper,workdir=" + workDir + "/work"
 	if len(options) > maxMount {
 		return fmt.Errorf("mounting the overlay: %d layers are more than this kernel's mount takes; squash some together", n)
 	}
@@ -125,7 +123,7 @@ func overlayByParts(n int) error {
 			return err
 		}
 	}
-	for key, dir := range map[string]string{"upperdir": upperDir + "/upper", "workdir": upperDir + "/work"} {
+	for key, dir := range map[string]string{"upperdir": workDir + "/upper", "workdir": workDir + "/work"} {
 		if err := unix.FsconfigSetString(fd, key, dir); err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ func (b *boot) enter() error {
 	if err != nil {
 		return err
 	}
+	<-b.freed
 	empty(old)
 	useConsole()
 	b.log.info("entering %s after %.2f s (stage found at %.2f s, %d layers)",
@@ -109,6 +110,15 @@ func useConsole() {
 	}
 	if fd > 2 {
 		unix.Close(fd)
+	}
+}
+
+// freeModules removes the modules' files, the bulk of the initramfs: once the
+// stage is mounted, no more are needed.
+func freeModules() {
+	if dir, err := os.Open("/lib/modules"); err == nil {
+		empty(dir)
+		dir.Close()
 	}
 }
 
