@@ -1,0 +1,276 @@
+package spec
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const merging = `
+[defaults.machine]
+kernel_args = ["lowest"]
+hooks       = ["hostname"]
+keep        = 9
+tmpfs_size  = "10%"
+vars        = { a = 1, net = { dns = "d", dom = "x" } }
+[defaults.image]
+keep    = 8
+mirrors = ["m.lan:5000"]
+[image.plain]
+pull = "r.lan/plain"
+[image.own]
+pull        = "r.lan/own:1"
+mirrors     = []
+kernel_args = ["own"]
+keep        = 7
+[profile.base]
+hooks_append       = ["fstab"]
+kernel_args_append = ["base"]
+[profile.top]
+profiles = ["base"]
+hooks_append = ["fstab", "machine-id"]
+vars     = { net = { dns = "e" } }
+[machine.m]
+profiles           = ["base", "top"]
+images             = ["plain", "own"]
+kernel_args_append = ["m"]
+vars               = { b = "{{x" }
+[machine.replaces]
+profiles           = ["top"]
+images             = ["own"]
+hooks              = []
+kernel_args        = []
+kernel_args_append = ["only"]
+keep               = 1
+[machine.replaces.boot]
+timeout = 0
+`
+
+func TestMerge(t *testing.T) {
+	w := mustResolve(t, merging, "m")
+	plain, own := w.Images[0], w.Images[1]
+	for _, c := range []struct {
+		what      string
+		got, want any
+	}{
+		{"arguments over defaults", plain.KernelArgs, []string{"lowest", "base", "m"}},
+		{"arguments over an image's", own.KernelArgs, []string{"own", "base", "m"}},
+		{"keep of defaults.image", plain.Keep, 8},
+		{"keep of the image", own.Keep, 7},
+		{"size of defaults.machine", own.TmpfsSize, "10%"},
+		{"mirrors of defaults", plain.Pull.Mirrors, []string{"m.lan:5000"}},
+		{"no mirrors", own.Pull.Mirrors, []string{}},
+		{"tag", plain.Tag + own.Tag, "latest1"},
+		{"mode", w.Boot, Boot{Mode: "menu"}},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Errorf("%s: %s", c.what, diff)
+		}
+	}
+	var names []string
+	for _, h := range plain.Hooks {
+		names = append(names, h.Name)
+	}
+	if !slices.Equal(names, []string{"hostname", "fstab", "machine-id"}) {
+		t.Errorf("hooks are %q", names)
+	}
+	r := mustResolve(t, merging, "replaces")
+	if got := r.Images[0]; got.Hooks != nil && len(got.Hooks) > 0 || !slices.Equal(got.KernelArgs, []string{"only"}) || got.Keep != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if r.Boot.Timeout == nil || *r.Boot.Timeout != 0 {
+		t.Errorf("timeout is %v", r.Boot.Timeout)
+	}
+}
+
+func TestMergeVars(t *testing.T) {
+	f, err := Load(repo(merging))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"a": int64(1), "b": "{{x", "net": map[string]any{"dns": "e", "dom": "x"}}
+	for range 2 { // resolving changes nothing in the fleet
+		if diff := cmp.Diff(want, f.resolver("m", f.machines["m"]).merged.Vars); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+const hooked = `
+[image.desktop]
+pull = "r.lan:5000/fam/desktop:stable@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+[image.router]
+archive = "/r.tar"
+[machine.m]
+images = ["desktop", "router"]
+hooks  = ["late", "early", "files"]
+vars   = { name = "n" }
+[hook.late]
+order   = 5
+exclude = ["router"]
+[hook.late.ssh-host-keys]
+[hook.early]
+images = ["*p:st*"]
+order  = -1
+[hook.early.hostname]
+name = "{{ .Vars.name }}-{{ .Image.Name }}"
+[[hook.files.file]]
+path    = "/a"
+images  = ["router:latest"]
+content = "r"
+[[hook.files.file]]
+path   = "/a"
+source = "x.sh"
+owner  = "1:2"
+[[hook.files.file]]
+path    = "/s"
+content = ""
+mode    = "4755"
+[[hook.files.run]]
+source  = "x.sh"
+timeout = "1h30m"
+env     = { N = "{{ .Machine.Name }}" }
+-- x.sh --
+#!/bin/sh
+`
+
+func TestHooks(t *testing.T) {
+	fsys := repo(hooked)
+	fsys["x.sh"].Mode = 0o755
+	f, err := Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := f.Resolve("m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := []byte("#!/bin/sh\n")
+	files := Hook{
+		Name: "files",
+		Files: []File{
+			{Path: "/a", Mode: 0o755, UID: 1, GID: 2, Content: script},
+			{Path: "/s", Mode: fs.ModeSetuid | 0o755, Content: []byte{}},
+		},
+		Run: []Script{{Name: "x.sh", Content: script, Timeout: 90 * time.Minute, Env: map[string]string{"N": "m"}}},
+	}
+	want := []Hook{
+		{Name: "early", Builtin: &Builtin{Hostname: &Hostname{Name: "n-desktop"}}},
+		files,
+		{Name: "late", Builtin: &Builtin{SSHHostKeys: &SSHHostKeys{Types: []string{"ed25519", "rsa"}}}},
+	}
+	if diff := cmp.Diff(want, w.Images[0].Hooks); diff != "" {
+		t.Error(diff)
+	}
+	files.Files = slices.Clone(files.Files)
+	files.Files[0] = File{Path: "/a", Mode: 0o644, Content: []byte("r")}
+	if diff := cmp.Diff([]Hook{files}, w.Images[1].Hooks); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestBuildOrPull(t *testing.T) {
+	const text = `
+[image.base.build]
+from = "debian:12"
+push = "r.lan/base:n"
+[image.top.build]
+from = "image:base"
+timeout = "1m"
+[image.spare.build]
+from = "archive:/x.tar"
+[machine.builder]
+images = ["top"]
+builds = ["base", "spare"]
+[machine.other]
+images = ["top", "base"]
+`
+	b := mustResolve(t, text, "builder")
+	if base := b.Images[0].Build.Base; base.Build == nil || base.Build.FromRef != "debian:12" || !base.Build.RootfsFixes {
+		t.Errorf("builder's base is %+v", base)
+	}
+	if len(b.Builds) != 2 || b.Builds[1].Build.FromArchive.Path != "/x.tar" {
+		t.Errorf("builder builds %+v", b.Builds)
+	}
+	o := mustResolve(t, text, "other")
+	if base := o.Images[0].Build.Base; base.Build != nil || base.Pull.Ref != "r.lan/base:n" || o.Images[1].Tag != "n" {
+		t.Errorf("other's base is %+v", base)
+	}
+}
+
+// Mistakes that only a machine's own values show.
+func TestResolveProblems(t *testing.T) {
+	for hook, want := range map[string]string{
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"\"\"\n\n{{ .Vars.hostnam }}\"\"\"\n": `gitboot.toml:9: hook.h.file[0].template = "\n{{ .Vars.hostnam }}": cannot be rendered for machine m, in its line 2: <.Vars.hostnam>: map has no entry for key "hostnam"; set hostnam in the machine's vars, or in a profile's (did you mean "hostname"?)`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ index .Vars \\\"x\\\" }}\"\n":     `prints a variable that machine m has not`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ .Secret }}\"\n":                   `templates see .Machine.Name`,
+		"[hook.h.hostname]\nname = \"{{ .Vars.bad }}\"\n":                                  `gitboot.toml:8: hook.h.hostname.name = "a b\n": is not a host name, for machine m`,
+		"[hook.h.machine-id]\nvalue = \"{{ .Vars.bad }}\"\n":                               `is not a machine id`,
+		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"{{ .Vars.bad }}\"\n":             `is not a line of text`,
+		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"home\"\n":                        `is not an absolute path`,
+		"[[hook.h.run]]\nsource = \"x\"\n":                                                 `gitboot.toml:7: hook.h.run[0] = "x": doesn't say what runs it`,
+		"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nsources = [\"x\"]\n":            `has a line that is not a public key`,
+	} {
+		text := "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks = [\"h\"]\nvars = { hostname = \"x\", bad = \"a b\\n\" }\n" + hook + "-- x --\nnothing\n"
+		f, err := Load(repo(text))
+		if err != nil {
+			t.Errorf("%s\nload: %v", hook, err)
+			continue
+		}
+		_, err = f.Resolve("m")
+		var ps Problems
+		if !errors.As(err, &ps) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\ngot  %v\nwant %s", hook, err, want)
+		}
+	}
+}
+
+// A file can go between Load and Resolve only if the revision's tree does.
+func TestVanishedSource(t *testing.T) {
+	fsys := repo(hooked)
+	f, err := Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(fsys, "x.sh")
+	if _, err := f.Resolve("m"); err == nil || !strings.Contains(err.Error(), `"x.sh": cannot be read: file does not exist`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// openOnce fails the test if a file is opened that Resolve has no use for.
+type openOnce struct {
+	fstest.MapFS
+	opened map[string]int
+}
+
+func (o openOnce) Open(name string) (fs.File, error) {
+	o.opened[name]++
+	return o.MapFS.Open(name)
+}
+
+func (o openOnce) ReadFile(name string) ([]byte, error) {
+	o.opened[name]++
+	return o.MapFS.ReadFile(name)
+}
+
+func TestResolveReadsNoConfig(t *testing.T) {
+	o := openOnce{MapFS: big(100, 1), opened: map[string]int{}}
+	f, err := Load(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(o.opened)
+	if _, err := f.Resolve("m7"); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.opened) > 0 {
+		t.Errorf("opened %v", o.opened)
+	}
+}
