@@ -46,8 +46,8 @@ func (l *layering) run(ctx context.Context) error {
 }
 
 // pass reads the layer once through rewrite into a new tar2sqfs.
-func (l *layering) pass(ctx context.Context, task *progress.Task, rewrite func(io.Writer, io.Reader) error) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (l *layering) pass(outer context.Context, task *progress.Task, rewrite func(io.Writer, io.Reader) error) (err error) {
+	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
 	body, err := l.Open(ctx)
 	if err != nil {
@@ -71,11 +71,14 @@ func (l *layering) pass(ctx context.Context, task *progress.Task, rewrite func(i
 	}
 	cancel(err)
 	p.stop()
-	if why := q.abandon(); why != nil && errors.Is(err, unix.EPIPE) {
-		return why
-	}
-	if err == nil {
+	why := q.abandon()
+	switch {
+	case outer.Err() != nil:
+		return context.Cause(outer)
+	case err == nil:
 		return tarfs.ErrAgain
+	case why != nil && errors.Is(err, unix.EPIPE):
+		return why
 	}
 	return err
 }

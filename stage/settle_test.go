@@ -44,25 +44,6 @@ func loopMount(t *testing.T, kind string, size int64, options string) string {
 	return point
 }
 
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(out)
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("mounts need root, which -short does without")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounts need root")
-	}
-}
-
 // GRUB reads the file system's own places and not its journal. So does the
 // test: what Settle left must be there when the journal is ignored.
 func TestSettleEmptiesTheJournal(t *testing.T) {
@@ -147,13 +128,4 @@ func TestFreezeForAMoment(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(point, "file"), nil, 0o600); err != nil {
 		t.Error(err)
 	}
-}
-
-func create(t *testing.T, dir string) *Stage {
-	t.Helper()
-	s, err := Create(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }

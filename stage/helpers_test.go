@@ -1,0 +1,115 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+)
+
+// needTar2sqfs skips a test where layers cannot be packed.
+func needTar2sqfs(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("tar2sqfs"); err != nil {
+		t.Skip("tar2sqfs (squashfs-tools-ng) is not installed")
+	}
+}
+
+func create(t *testing.T, dir string) *Stage {
+	t.Helper()
+	s, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newStage(t *testing.T) *Stage {
+	t.Helper()
+	return create(t, filepath.Join(t.TempDir(), "stage"))
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs root, which -short does without")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+}
+
+func digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// source makes a layer of a tar in memory.
+func source(data []byte) Source {
+	return Source{
+		DiffID: "sha256:" + digest(data), Name: "test", Size: int64(len(data)),
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
+	}
+}
+
+func addFile(t *testing.T, s *Stage, content string) handoff.Object {
+	t.Helper()
+	o, err := s.AddFile(context.Background(), strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// manifest makes a deployment of objects that hold the given words.
+func manifest(t *testing.T, s *Stage, words ...string) *handoff.Manifest {
+	t.Helper()
+	m := &handoff.Manifest{
+		Version: handoff.Version, Image: "test", KernelVersion: "6.1",
+		Kernel: addFile(t, s, "kernel"), Initramfs: addFile(t, s, "initramfs"),
+	}
+	for _, word := range words {
+		m.Layers = append(m.Layers, addFile(t, s, word))
+	}
+	return m
+}
+
+func publish(t *testing.T, s *Stage, m *handoff.Manifest) string {
+	t.Helper()
+	id, err := s.Publish(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// files lists what is below a folder of the stage.
+func files(t *testing.T, s *Stage, folder string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(s.path(folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

@@ -1,0 +1,108 @@
+package tarfs
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rewrite runs a layer through a rewriter as the stage does.
+func rewrite(layer []byte) ([]byte, Report, error) {
+	rw := New()
+	var out bytes.Buffer
+	err := rw.Stream(&out, bytes.NewReader(layer))
+	if errors.Is(err, ErrAgain) {
+		out.Reset()
+		err = rw.Replay(&out, bytes.NewReader(layer))
+	}
+	return out.Bytes(), rw.Report(), err
+}
+
+// check reports what the output must never be.
+func check(out []byte) error {
+	seen := make(map[string]byte)
+	in := tar.NewReader(bytes.NewReader(out))
+	for {
+		hdr, err := in.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("archive/tar: %w", err)
+		}
+		n, err := io.Copy(io.Discard, in)
+		if err != nil || n != hdr.Size {
+			return fmt.Errorf("%q: %d bytes instead of %d: %v", hdr.Name, n, hdr.Size, err)
+		}
+		name := strings.TrimSuffix(hdr.Name, "/")
+		if err := checkEntry(hdr, name, seen); err != nil {
+			return fmt.Errorf("%q: %w", hdr.Name, err)
+		}
+		seen[name] = hdr.Typeflag
+	}
+	for name := range seen {
+		if parent := path.Dir(name); seen[parent] != tar.TypeDir {
+			return fmt.Errorf("%q: its parent is of type %q", name, seen[parent])
+		}
+	}
+	return nil
+}
+
+func checkEntry(hdr *tar.Header, name string, seen map[string]byte) error {
+	switch {
+	case seen[name] != 0:
+		return errors.New("comes twice")
+	case name == "" || path.IsAbs(name) || path.Clean(name) != name || strings.HasPrefix(name, "../") || name == "..":
+		return errors.New("is not clean and relative")
+	case strings.HasPrefix(path.Base(name), whiteoutPrefix):
+		return errors.New("is a marker")
+	case hdr.Typeflag == tar.TypeLink && (seen[hdr.Linkname] == 0 || seen[hdr.Linkname] == tar.TypeDir || seen[hdr.Linkname] == tar.TypeLink):
+		return fmt.Errorf("links to %q, of type %q", hdr.Linkname, seen[hdr.Linkname])
+	case (hdr.Typeflag != tar.TypeReg || hdr.Size == 0) && name != "." && seen[path.Dir(name)] != tar.TypeDir:
+		return errors.New("comes before its parent")
+	}
+	for key, value := range hdr.PAXRecords {
+		attr, ok := strings.CutPrefix(key, paxXattr)
+		if ok && strings.HasPrefix(attr, overlayXattrs) && (attr != opaqueXattr || value != "y" || name == ".") {
+			return fmt.Errorf("has %s=%q", attr, value)
+		}
+	}
+	return nil
+}
+
+func FuzzRewrite(f *testing.F) {
+	for _, c := range layers() {
+		f.Add(build(f, c.in))
+	}
+	seeds, err := filepath.Glob("testdata/*.tar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range seeds {
+		data, err := os.ReadFile(seed)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, layer []byte) {
+		out, _, err := rewrite(layer)
+		if err != nil {
+			return
+		}
+		if err := check(out); err != nil {
+			t.Fatal(err)
+		}
+		twice, _, err := rewrite(layer)
+		if err != nil || !bytes.Equal(out, twice) {
+			t.Fatalf("the output is not a function of the input (%v)", err)
+		}
+	})
+}
