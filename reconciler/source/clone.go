@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
 )
 
 const (
@@ -36,6 +37,10 @@ const (
 	maxPacks = 20
 	// cacheSize bounds what a waiting daemon holds of the last read objects.
 	cacheSize = 8 * cache.MiByte
+	// streamFrom is the size from which a file is not read into memory whole.
+	streamFrom = 1 << 20
+	// maxFetch bounds what a server can fill the disk with.
+	maxFetch = 2 << 30
 )
 
 // A clone is the bare repo on this machine. On disk there is always a whole
@@ -57,7 +62,8 @@ func (c *clone) packDir() string { return filepath.Join(c.dir, "objects", "pack"
 func (c *clone) reopen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.st = filesystem.NewStorage(osfs.New(c.dir), cache.NewObjectLRU(cacheSize))
+	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize),
+		filesystem.Options{LargeObjectThreshold: streamFrom})
 }
 
 func (c *clone) storage() *filesystem.Storage {
@@ -127,6 +133,8 @@ func (c *clone) setHead(tip plumbing.Hash) error {
 	return err
 }
 
+var errBusy = errors.New("waiting for another gitboot that writes")
+
 // lock keeps other processes from writing to the clone until the returned
 // function is called. The lock is the folder's own: it leaves no file.
 func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
@@ -140,7 +148,7 @@ func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for another gitboot that writes to %s: %w", c.dir, ctx.Err())
+			return nil, fmt.Errorf("%w to %s: %w", errBusy, c.dir, ctx.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -165,8 +173,12 @@ func (c *clone) addPack(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	defer pack.Discard()
-	if _, err := io.Copy(pack, contextReader{ctx, r}); err != nil {
+	n, err := io.Copy(pack, io.LimitReader(contextReader{ctx, r}, maxFetch+1))
+	if err != nil {
 		return fmt.Errorf("receiving objects: %w", err)
+	}
+	if n > maxFetch {
+		return fmt.Errorf("receiving objects: more than %d GiB; keep images out of the config repo, and name them by URL and sha256", maxFetch>>30)
 	}
 	index, sum, err := indexPack(pack.File)
 	if err != nil {
@@ -174,6 +186,9 @@ func (c *clone) addPack(ctx context.Context, r io.Reader) error {
 	}
 	base := filepath.Join(c.packDir(), "pack-"+sum.String())
 	if err := pack.Publish(base + ".pack"); err != nil {
+		return err
+	}
+	if err := fault.Point("source.pack.published"); err != nil {
 		return err
 	}
 	if err := durable.WriteFile(base+".idx", index, 0o400); err != nil {

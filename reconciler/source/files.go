@@ -1,7 +1,9 @@
 package source
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"io/fs"
 	"time"
@@ -26,11 +28,26 @@ func (f *files) Open(name string) (fs.File, error) {
 		entries, err := f.ReadDir(name)
 		return &openDir{info: f.info(n, 0), rest: entries}, err
 	}
-	data, err := f.content("open", name, n)
+	file, err := f.stream(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return file, nil
+}
+
+func (f *files) stream(n node) (*openFile, error) {
+	if n.mode == filemode.Submodule {
+		return nil, errSubmodule
+	}
+	r, size, err := f.open(n.hash)
 	if err != nil {
 		return nil, err
 	}
-	return &openFile{Reader: bytes.NewReader(data), info: f.info(n, int64(len(data)))}, nil
+	buf := bufio.NewReader(r)
+	if head, _ := buf.Peek(len(lfsHead)); size < lfsMax && string(head) == lfsHead {
+		return nil, errors.Join(errLFS, r.Close())
+	}
+	return &openFile{Reader: buf, Closer: r, info: f.info(n, size)}, nil
 }
 
 // ReadFile implements fs.ReadFileFS.
@@ -173,12 +190,12 @@ func (e dirEntry) Info() (fs.FileInfo, error) { return e.f.sized(e.n) }
 func (e dirEntry) String() string             { return fs.FormatDirEntry(e) }
 
 type openFile struct {
-	*bytes.Reader
+	io.Reader
+	io.Closer
 	info fileInfo
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFile) Close() error               { return nil }
 
 type openDir struct {
 	info fileInfo

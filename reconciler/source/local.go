@@ -111,7 +111,7 @@ func openGitDir(dir string) (*filesystem.Storage, error) {
 	}
 	repoFS := dotgit.NewRepositoryFilesystem(osfs.New(gitDir), osfs.New(common))
 	return filesystem.NewStorageWithOptions(repoFS, cache.NewObjectLRUDefault(),
-		filesystem.Options{AlternatesFS: osfs.New("/")}), nil
+		filesystem.Options{AlternatesFS: osfs.New("/"), LargeObjectThreshold: streamFrom}), nil
 }
 
 func findGitDir(dir string) (string, error) {

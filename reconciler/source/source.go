@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitboot/gitboot/internal/fault"
 )
 
 const defaultTimeout = 2 * time.Minute
@@ -42,7 +44,8 @@ type Options struct {
 }
 
 // A Source follows one branch of one repo. It is used by one goroutine at a
-// time; the file systems that it hands out may be used by several.
+// time; the file systems that it hands out may be used by several. Open one
+// for each run, as another process may have joined the clone's packs.
 type Source struct {
 	opts   Options
 	remote remote
@@ -62,6 +65,9 @@ type Revision struct {
 func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if opts.Branch != "" && plumbing.NewBranchReferenceName(opts.Branch).Validate() != nil {
+		return nil, fmt.Errorf("following branch %q: git allows no such name; check the branch", opts.Branch)
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
@@ -219,7 +225,13 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	if err := s.clone.ensure(); err != nil {
 		return err
 	}
+	if err := fault.Point("source.commit.admitted"); err != nil {
+		return err
+	}
 	if err := s.clone.setHead(tip); err != nil {
+		return err
+	}
+	if err := fault.Point("source.head.moved"); err != nil {
 		return err
 	}
 	return s.clone.compact(ctx)
@@ -246,7 +258,7 @@ func (s *Source) within(parent context.Context, op func(context.Context) error) 
 		return nil
 	case parent.Err() != nil:
 		return fmt.Errorf("reading %s: %w", s.opts.URL, parent.Err())
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, errBusy):
 		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
 	}
 	return err

@@ -215,6 +215,26 @@ func TestRefusedURLs(t *testing.T) {
 	}
 }
 
+func TestRefusedBranches(t *testing.T) {
+	for _, branch := range []string{"../../etc/passwd", "a..b", "/x", "x.lock", "a b", "-x/\x00"} {
+		if _, err := Open(context.Background(), Options{URL: "/", Branch: branch, Dir: filepath.Join(t.TempDir(), "c")}); err == nil {
+			t.Errorf("branch %q accepted", branch)
+		}
+	}
+}
+
+// TestUnsupportedFormats names what cannot be read, and what to do.
+func TestUnsupportedFormats(t *testing.T) {
+	for key, value := range map[string]string{"extensions.objectformat": "sha256", "extensions.refstorage": "reftable"} {
+		r := newRepo(t)
+		r.commit("a", "1")
+		r.git("config", key, value)
+		if _, err := open(t, r.options()).Remote(context.Background()); err == nil || !strings.Contains(err.Error(), value) {
+			t.Errorf("%s = %s: %v", key, value, err)
+		}
+	}
+}
+
 func TestUnreachablePath(t *testing.T) {
 	var unreachable *UnreachableError
 	for _, dir := range []string{t.TempDir(), "/nonexistent/repo"} {

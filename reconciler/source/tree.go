@@ -16,8 +16,12 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// maxLinks is the kernel's own limit for one path.
-const maxLinks = 40
+const (
+	// maxLinks is the kernel's own limit for one path.
+	maxLinks = 40
+	// maxRead bounds what is read into memory at once; Open streams.
+	maxRead = 256 << 20
+)
 
 // files are a commit's files, read from its trees as they are asked for.
 // Symlinks are followed, to anywhere in the repo (also outside of subdir).
@@ -190,16 +194,29 @@ func (f *files) dir(h plumbing.Hash) (*dir, error) {
 	return d, nil
 }
 
-func (f *files) blob(h plumbing.Hash) ([]byte, error) {
+// open gives a blob's content and size. A large one is streamed from the
+// pack, by a reader of its own.
+func (f *files) open(h plumbing.Hash) (io.ReadCloser, int64, error) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	o, err := f.c.st.EncodedObject(plumbing.BlobObject, h)
 	if err != nil {
-		return nil, damaged(h, err)
+		return nil, 0, damaged(h, err)
 	}
 	r, err := o.Reader()
 	if err != nil {
-		return nil, damaged(h, err)
+		return nil, 0, damaged(h, err)
+	}
+	return r, o.Size(), nil
+}
+
+func (f *files) blob(h plumbing.Hash) ([]byte, error) {
+	r, size, err := f.open(h)
+	if err != nil {
+		return nil, err
+	}
+	if size > maxRead {
+		return nil, errors.Join(fmt.Errorf("it is larger than %d MiB; put it into an image", maxRead>>20), r.Close())
 	}
 	data, err := io.ReadAll(r)
 	if err := errors.Join(err, r.Close()); err != nil {

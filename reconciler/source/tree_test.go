@@ -225,3 +225,18 @@ func unhex(t *testing.T, s string) string {
 	}
 	return string(b)
 }
+
+// TestLargeFile is read as a stream, from a local repo and from the clone.
+func TestLargeFile(t *testing.T) {
+	r := newRepo(t)
+	want := strings.Repeat("0123456789abcdef", 3*streamFrom/16)
+	r.write("big", want)
+	r.write("small", "s")
+	fsys := r.filesOf("")
+	if err := fstest.TestFS(fsys, "big", "small"); err != nil {
+		t.Error(err)
+	}
+	if got, err := fs.ReadFile(fsys, "big"); err != nil || string(got) != want {
+		t.Errorf("big: %d bytes, %v", len(got), err)
+	}
+}
