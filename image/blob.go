@@ -157,13 +157,19 @@ func (r *blobReader) reopen() error {
 	})
 }
 
-// from asks e for the bytes from r.off on.
+// from asks e for the bytes from r.off on. A registry that knows no such
+// range is asked for the whole blob.
 func (r *blobReader) from(e *endpoint) (io.ReadCloser, error) {
 	req := request{method: http.MethodGet, path: "blobs/" + r.blob.digest.String(), what: r.blob.what()}
 	if r.off > 0 {
-		req.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-", r.off)}}
+		req.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r.off, r.blob.size-1)}}
 	}
 	resp, err := e.do(r.ctx, req, http.StatusOK, http.StatusPartialContent)
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusRequestedRangeNotSatisfiable && r.off > 0 {
+		req.header = nil
+		resp, err = e.do(r.ctx, req, http.StatusOK)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -38,27 +38,49 @@ func decompress(r io.Reader, allowed diet) (io.ReadCloser, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+	switch c := compression(head); {
+	case c == gzipped:
 		return gzip.NewReader(br)
-	case isZstd(head):
+	case c == zstandard:
 		return newZstd(br, allowed.window)
-	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")) && allowed.xz:
+	case c == xzipped && allowed.xz:
 		x, err := xz.NewReader(br)
 		if err != nil {
 			return nil, err
 		}
 		return io.NopCloser(x), nil
-	case bytes.HasPrefix(head, []byte("BZh")):
-		return nil, &UnsupportedError{"the file", "it is compressed with bzip2", "compress it with zstd, gzip or xz"}
+	case c != plain:
+		return nil, &UnsupportedError{"the stream", "it is compressed with " + string(c), "compress it with zstd or gzip"}
 	}
 	return io.NopCloser(br), nil
 }
 
-// isZstd knows frames and skippable frames (RFC 8878, 3.1).
-func isZstd(head []byte) bool {
-	return bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
-		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18})
+// A codec is how a stream is compressed.
+type codec string
+
+const (
+	plain     codec = ""
+	gzipped   codec = "gzip"
+	zstandard codec = "zstd"
+	xzipped   codec = "xz"
+	bzipped   codec = "bzip2"
+)
+
+// compression tells a codec by its magic number. Zstandard has one for frames
+// and sixteen for skippable frames (RFC 8878, 3.1).
+func compression(head []byte) codec {
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return gzipped
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte{0x2a, 0x4d, 0x18}):
+		return zstandard
+	case bytes.HasPrefix(head, []byte("\xfd7zXZ\x00")):
+		return xzipped
+	case bytes.HasPrefix(head, []byte("BZh")):
+		return bzipped
+	}
+	return plain
 }
 
 type zstdReader struct{ *zstd.Decoder }

@@ -29,7 +29,7 @@ type endpoint struct {
 
 // newEndpoints gives the sources of a reference in the order to be asked.
 func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*endpoint, error) {
-	base := newBaseTransport(opts.Insecure)
+	base := newBaseTransport(opts.Insecure, opts.Insecure)
 	var list []*endpoint
 	for _, repo := range append(append([]string{}, opts.Mirrors...), "") {
 		r, err := mirrorRepository(repo, ref.Context(), opts.Insecure)
@@ -89,23 +89,23 @@ func (e *endpoint) String() string { return e.repo.Name() }
 // A baseTransport is what every request of an endpoint goes through, those of
 // logging in and those after a redirect too.
 type baseTransport struct {
-	insecure bool
-	inner    *http.Transport
+	plain bool // plain HTTP is allowed
+	inner *http.Transport
 }
 
 // errPlainHTTP refuses what go-containerregistry would do by itself for
 // localhost and private addresses.
 var errPlainHTTP = errors.New("plain HTTP is not allowed")
 
-func newBaseTransport(insecure bool) *baseTransport {
+func newBaseTransport(plain, unverified bool) *baseTransport {
 	// HTTP/1.1: a connection for each blob, so that one which is slow to be
 	// read never holds up another, and closing one cuts it.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &baseTransport{insecure, &http.Transport{
+	return &baseTransport{plain, &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: insecure, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: unverified, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 15 * time.Second,
 		IdleConnTimeout:     20 * time.Second,
 		MaxIdleConnsPerHost: 8,
@@ -119,7 +119,7 @@ func newBaseTransport(insecure bool) *baseTransport {
 // RoundTrip turns the answers that mean "later" into errors, so that they are
 // treated alike wherever they come, in the midst of logging in too.
 func (t *baseTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !t.insecure {
+	if req.URL.Scheme != "https" && !t.plain {
 		return nil, errPlainHTTP
 	}
 	resp, err := t.inner.RoundTrip(req)

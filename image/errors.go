@@ -144,10 +144,9 @@ func clean(err error) error {
 	if err == nil {
 		return nil
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
-		// The first one is the cause: what follows are fallbacks.
-		return &cleanError{u.Op + " " + cleanText(u.URL) + ": " + cleanText(u.Err.Error()), u.Err}
+	if u, ok := err.(*url.Error); ok {
+		err = u.Err
+		return &cleanError{u.Op + " " + cleanText(u.URL) + ": " + cleanText(err.Error()), err}
 	}
 	return &cleanError{cleanText(err.Error()), err}
 }

@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -22,10 +23,10 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	task := progress.Start(l.progress, "pull "+shortDigest(l), l.Size)
-	r := &layerReader{raw: newAhead(blob, cancel), task: task}
+	r := &layerReader{name: shortDigest(l), raw: newAhead(blob, cancel), task: task}
 	if r.tar, err = decompress(io.TeeReader(r.raw, task), l.allowed); err != nil {
-		err = errors.Join(r.explain(err), r.Close())
-		return nil, err
+		r.err = r.explain(err)
+		return nil, errors.Join(r.err, r.Close())
 	}
 	if l.checkDiffID {
 		want, err := v1.NewHash(l.DiffID)
@@ -34,7 +35,8 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		}
 		r.tar = newVerifier(r.tar, want, -1, "layer "+l.DiffID, func() string { return "the archive" }, nil)
 	}
-	return r, nil
+	// Decoding has its own goroutine too: whoever stores a layer hashes it.
+	return newAhead(r, cancel), nil
 }
 
 func shortDigest(l Layer) string {
@@ -47,11 +49,11 @@ func shortDigest(l Layer) string {
 
 // A layerReader decompresses a verified blob.
 type layerReader struct {
+	name string
 	raw  *ahead
 	tar  io.ReadCloser
 	task *progress.Task
 	err  error
-	over bool
 }
 
 func (r *layerReader) Read(p []byte) (int, error) {
@@ -72,6 +74,9 @@ func (r *layerReader) explain(err error) error {
 	if _, rawErr := io.Copy(io.Discard, io.TeeReader(r.raw, r.task)); rawErr != nil {
 		return rawErr
 	}
+	if err != io.EOF {
+		err = fmt.Errorf("decompress layer %s: %w", r.name, err)
+	}
 	return err
 }
 
@@ -80,15 +85,13 @@ func (r *layerReader) Close() error {
 	if r.tar != nil {
 		err = errors.Join(err, r.tar.Close())
 	}
-	if !r.over {
-		r.over = true
-		ended := r.err
-		if ended == io.EOF {
-			ended = nil
-		} else if ended == nil {
-			ended = context.Canceled
-		}
-		r.task.End(ended)
+	switch r.err {
+	case io.EOF:
+		r.task.End(nil)
+	case nil:
+		r.task.End(context.Canceled)
+	default:
+		r.task.End(r.err)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -51,8 +52,8 @@ func (e *endpoint) send(w *watchdog, r request) (*http.Response, error) {
 	}
 	w.kick()
 	// The login found out the scheme, and its transport puts it in.
-	url := "https://" + e.repo.RegistryStr() + "/v2/" + e.repo.RepositoryStr() + "/" + r.path
-	req, err := http.NewRequestWithContext(w.ctx, r.method, url, nil)
+	address := "https://" + e.repo.RegistryStr() + "/v2/" + e.repo.RepositoryStr() + "/" + r.path
+	req, err := http.NewRequestWithContext(w.ctx, r.method, address, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -66,21 +67,32 @@ func (e *endpoint) send(w *watchdog, r request) (*http.Response, error) {
 
 // explain gives a failed exchange the type that callers know.
 func (e *endpoint) explain(err error, r request) error {
-	var status *transport.Error
-	var cert *tls.CertificateVerificationError
+	var (
+		login  *transport.Error
+		status *StatusError
+		cert   *tls.CertificateVerificationError
+		first  *url.Error
+	)
 	switch {
+	case errors.As(err, &login):
+		return e.refused(login.StatusCode, r, &StatusError{Status: login.StatusCode, Reason: diagnostics(login.Errors)})
 	case errors.As(err, &status):
-		return e.refused(status.StatusCode, r, &StatusError{Status: status.StatusCode, Reason: diagnostics(status.Errors)})
-	case errors.As(err, &cert):
-		return &InsecureError{e.repo.RegistryStr(), "its certificate cannot be verified (" + cleanText(cert.Err.Error()) + "), add its authority to the system's trust store"}
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return &InsecureError{e.repo.RegistryStr(), "it speaks plain HTTP, which protects neither credentials nor tags"}
+		return e.refused(status.Status, r, status)
 	}
-	err = clean(err)
-	if errors.Is(err, errPlainHTTP) {
-		return &InsecureError{e.repo.RegistryStr(), "it leads to plain HTTP"}
+	if !e.base.plain && errors.As(err, &first) {
+		// A login tries HTTPS first and what is then refused here second:
+		// only the first says what is wrong.
+		err = first
+		switch {
+		case errors.As(err, &cert):
+			return &InsecureError{e.repo.RegistryStr(), "its certificate cannot be verified (" + cleanText(cert.Err.Error()) + "), add its authority to the system's trust store"}
+		case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+			return &InsecureError{e.repo.RegistryStr(), "it speaks plain HTTP, which protects neither credentials nor tags"}
+		case errors.Is(err, errPlainHTTP):
+			return &InsecureError{e.repo.RegistryStr(), "it leads to plain HTTP"}
+		}
 	}
-	return fmt.Errorf("ask %s for %s: %w", e, r.what, err)
+	return fmt.Errorf("ask %s for %s: %w", e, r.what, clean(err))
 }
 
 // refused tells the refusals apart that have remedies of their own.

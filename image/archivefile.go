@@ -1,0 +1,155 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// openFile tells what a file is and opens it as an image. The file is checked
+// against check, when that is set; known is its digest when it is certain.
+func openFile(ctx context.Context, f archiveFile, check, known v1.Hash, opts Options) (*Image, error) {
+	index, err := scanTar(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	kind := index.kind()
+	if kind == rootFS {
+		return openRootFS(ctx, f, index.compressed, known, opts)
+	}
+	if check.Hex != "" {
+		sum, err := f.digest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if sum != check {
+			return nil, &DigestError{"the file", f.path, check.String(), sum.String()}
+		}
+	}
+	if kind == ociLayout {
+		return openLayout(ctx, layout{index.open, f.path}, opts)
+	}
+	return openDockerSave(ctx, index.open, f.path, opts)
+}
+
+// stream reads the file as it is stored.
+func (f archiveFile) stream(ctx context.Context) (io.ReadCloser, error) {
+	file, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	return &contextReader{ctx, file}, nil
+}
+
+func (f archiveFile) digest(ctx context.Context) (v1.Hash, error) {
+	rc, err := f.stream(ctx)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, rc)
+	return hashed(h), errors.Join(err, rc.Close())
+}
+
+func hashed(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}
+
+// openRootFS makes an image of one layer of a tar. known, when set, is what
+// the file's digest must be.
+func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Hash, opts Options) (*Image, error) {
+	sums, err := measure(ctx, f, compressed)
+	if err != nil {
+		return nil, err
+	}
+	if known.Hex != "" && sums.file != known {
+		return nil, &DigestError{"the file", f.path, known.String(), sums.file.String()}
+	}
+	blob := func(ctx context.Context) (io.ReadCloser, error) {
+		rc, err := f.stream(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read archive: %w", err)
+		}
+		return newVerifier(rc, sums.file, sums.size, "the file", func() string { return f.path }, nil), nil
+	}
+	return &Image{Digest: sums.file.String(), Layers: []Layer{{
+		DiffID:   sums.tar.String(),
+		Digest:   sums.file.String(),
+		Size:     sums.size,
+		blob:     blob,
+		progress: opts.Progress,
+		allowed:  fileDiet(),
+	}}}, nil
+}
+
+// sums is what one pass over a tar tells.
+type sums struct {
+	file, tar v1.Hash
+	size      int64
+}
+
+// measure hashes a file, and what it holds when that is not the same.
+func measure(ctx context.Context, f archiveFile, compressed bool) (sums, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rc, err := f.stream(ctx)
+	if err != nil {
+		return sums{}, err
+	}
+	raw := &hashingReader{ReadCloser: rc, hash: sha256.New()}
+	in := newAhead(raw, cancel)
+	defer in.Close()
+	inner := sha256.New()
+	if compressed {
+		d, err := decompress(in, fileDiet())
+		if err != nil {
+			return sums{}, err
+		}
+		out := newAhead(d, cancel)
+		_, err = io.Copy(inner, out)
+		if err := errors.Join(err, out.Close()); err != nil {
+			return sums{}, fmt.Errorf("decompress: %w; the archive is damaged, make or fetch it again", err)
+		}
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		return sums{}, err
+	}
+	// The goroutine has seen the end, so nothing reads raw any more.
+	out := sums{file: hashed(raw.hash), size: raw.n}
+	if out.tar = out.file; compressed {
+		out.tar = hashed(inner)
+	}
+	return out, nil
+}
+
+type hashingReader struct {
+	io.ReadCloser
+	hash hash.Hash
+	n    int64
+}
+
+func (r *hashingReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.hash.Write(p[:n])
+	r.n += int64(n)
+	return n, err
+}
+
+// A contextReader ends when its context does.
+type contextReader struct {
+	ctx context.Context
+	io.ReadCloser
+}
+
+func (r *contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.ReadCloser.Read(p)
+}

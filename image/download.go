@@ -1,0 +1,231 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// download brings a file to opts.CacheDir, named by its digest, and returns
+// its path. What a run before this one brought of it is kept.
+func download(ctx context.Context, address string, want v1.Hash, opts Options) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		return "", errors.New("the URL is not of the form https://host/path")
+	}
+	if opts.CacheDir == "" {
+		return "", errors.New("there is no folder to keep downloads in")
+	}
+	if err := durable.MkdirAll(opts.CacheDir, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(opts.CacheDir, want.Hex)
+	d := &downloading{url: u, want: want, opts: opts}
+	if err := d.begin(ctx, path+".part"); err != nil {
+		return "", err
+	}
+	defer d.part.Close()
+	// Looked at under the lock: another process may just have finished it.
+	if _, err := os.Stat(path); err == nil {
+		return path, durable.Remove(d.part.Name())
+	}
+	task := progress.Start(opts.Progress, "download "+want.Hex[:12], 0)
+	err = d.run(ctx, task, path)
+	task.End(err)
+	return path, err
+}
+
+// A downloading is a partial file and the hash of what it holds.
+type downloading struct {
+	url  *url.URL
+	want v1.Hash
+	opts Options
+	part *os.File
+	hash hash.Hash
+	off  int64
+}
+
+// begin opens the partial file, locks it and hashes what is there.
+func (d *downloading) begin(ctx context.Context, path string) (err error) {
+	if d.part, err = lockPart(ctx, path); err != nil {
+		return err
+	}
+	d.hash = sha256.New()
+	d.off, err = io.Copy(d.hash, &contextReader{ctx, io.NopCloser(d.part)})
+	if err != nil {
+		return errors.Join(err, d.part.Close())
+	}
+	return nil
+}
+
+// lockPart waits for whoever else downloads the same. The file that they
+// leave behind may no longer be the one at path: then it is opened again.
+func lockPart(ctx context.Context, path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(ctx, f); err != nil {
+			return nil, errors.Join(fmt.Errorf("wait for another download of it: %w", err), f.Close())
+		}
+		mine, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if there, err := os.Stat(path); err == nil && os.SameFile(mine, there) {
+			return f, nil
+		}
+		f.Close()
+	}
+}
+
+func flock(ctx context.Context, f *os.File) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// run fetches, verifies and publishes. What an earlier run left may be of
+// another file, so when that makes a false whole it is fetched anew, once.
+func (d *downloading) run(ctx context.Context, task *progress.Task, path string) error {
+	resumed := d.off > 0
+	if err := d.all(ctx, task); err != nil {
+		return err
+	}
+	if resumed && hashed(d.hash) != d.want {
+		if err := d.restart(); err != nil {
+			return err
+		}
+		if err := d.all(ctx, task); err != nil {
+			return err
+		}
+	}
+	return d.publish(path)
+}
+
+// all fetches until the file is whole, patient as with a registry.
+func (d *downloading) all(ctx context.Context, task *progress.Task) error {
+	task.Add(d.off)
+	client := &http.Client{Transport: newBaseTransport(true, d.opts.Insecure)}
+	patience := &sources{timing: d.opts.Timing, log: d.opts.Log}
+	failures, failedAt := 0, d.off
+	for {
+		err := d.fetch(ctx, client, task)
+		if err == nil || ctx.Err() != nil || !passing(err) {
+			return errors.Join(err, ctx.Err())
+		}
+		if d.off-failedAt >= stride {
+			failures = 0
+		}
+		failures, failedAt = failures+1, d.off
+		if failures >= d.opts.Timing.Attempts {
+			return fmt.Errorf("after %d attempts: %w", failures, err)
+		}
+		if err := patience.pause(ctx, failures, err); err != nil {
+			return err
+		}
+	}
+}
+
+// fetch asks for the rest of the file and appends what comes.
+func (d *downloading) fetch(ctx context.Context, client *http.Client, task *progress.Task) error {
+	w := watch(ctx, d.opts.Timing.Idle)
+	defer w.stop()
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, d.url.String(), nil)
+	if err != nil {
+		return clean(err)
+	}
+	if d.off > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.off))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return clean(w.cause(err))
+	}
+	body := &watchedBody{resp.Body, w}
+	defer body.Close()
+	switch {
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		// The part is already all there is.
+		return nil
+	case resp.StatusCode == http.StatusOK:
+		if err := d.restart(); err != nil {
+			return err
+		}
+	case resp.StatusCode != http.StatusPartialContent:
+		return fmt.Errorf("%w; check the URL and who may read it", statusError(resp))
+	case !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", d.off)):
+		return &UnsupportedError{"the server's answer", "not the range that was asked for", "serve the file from another server"}
+	}
+	if err := d.fits(resp.ContentLength); err != nil {
+		return err
+	}
+	n, err := io.Copy(io.MultiWriter(d.part, d.hash, task), body)
+	d.off += n
+	if err != nil {
+		return fmt.Errorf("cut at byte %d: %w", d.off, clean(err))
+	}
+	return nil
+}
+
+// restart drops what there is, for a server that sends the whole file.
+func (d *downloading) restart() error {
+	d.off = 0
+	d.hash.Reset()
+	if err := d.part.Truncate(0); err != nil {
+		return err
+	}
+	_, err := d.part.Seek(0, io.SeekStart)
+	return err
+}
+
+func (d *downloading) fits(need int64) error {
+	free, err := durable.FreeSpace(d.opts.CacheDir)
+	if err != nil {
+		return err
+	}
+	if need > free {
+		return &UnsupportedError{"the download", fmt.Sprintf("it needs %d MiB more, %s has %d MiB free", need>>20, d.opts.CacheDir, free>>20), "make room there"}
+	}
+	return nil
+}
+
+// publish verifies the file and gives it its name.
+func (d *downloading) publish(path string) error {
+	if got := hashed(d.hash); got != d.want {
+		return errors.Join(&DigestError{"the file", cleanText(d.url.String()), d.want.String(), got.String()}, os.Remove(d.part.Name()))
+	}
+	if err := d.part.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(d.part.Name(), path); err != nil {
+		return err
+	}
+	return durable.SyncDir(d.opts.CacheDir)
+}

@@ -1,0 +1,162 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// openMember reads one file of an archive and tells its size.
+type openMember func(ctx context.Context, name string) (io.ReadCloser, int64, error)
+
+// A layout is an OCI image layout (image-spec, image-layout.md).
+type layout struct {
+	open openMember
+	path string // for messages
+}
+
+func openLayoutFolder(ctx context.Context, src ArchiveSource, opts Options) (*Image, error) {
+	fsys, err := src.folder()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fs.Stat(fsys, "index.json"); err != nil {
+		return nil, fmt.Errorf("the folder is no OCI layout: %w; name a layout, or a tar of the root file system", err)
+	}
+	open := func(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+		f, err := fsys.Open(name)
+		if err != nil {
+			return nil, 0, err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return nil, 0, errors.Join(err, f.Close())
+		}
+		return &contextReader{ctx, f}, info.Size(), nil
+	}
+	return openLayout(ctx, layout{open, src.Path}, opts)
+}
+
+func openLayout(ctx context.Context, l layout, opts Options) (*Image, error) {
+	var marker struct{ ImageLayoutVersion string }
+	if err := l.open.json(ctx, "oci-layout", &marker); err != nil {
+		return nil, err
+	}
+	if !strings.HasPrefix(marker.ImageLayoutVersion, "1.") {
+		return nil, &UnsupportedError{"the OCI layout", fmt.Sprintf("its version is %q", printable(marker.ImageLayoutVersion, 20)), "write it in version 1.0.0"}
+	}
+	data, err := l.open.read(ctx, "index.json")
+	if err != nil {
+		return nil, err
+	}
+	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("index.json: %s", printable(err.Error(), 200))
+	}
+	digest, err := chooseImage(index.Manifests, l.path, opts.Platform)
+	if err != nil {
+		return nil, err
+	}
+	return openManifest(ctx, l, digest, l.path, opts)
+}
+
+// chooseImage picks from a layout's index, which lists images as well as
+// platforms: several must differ in platform.
+func chooseImage(list []v1.Descriptor, what, platform string) (v1.Hash, error) {
+	var names, platforms []string
+	digests := map[v1.Hash]bool{}
+	unclear := false
+	for _, d := range list {
+		if !isImage(d) || digests[d.Digest] {
+			continue
+		}
+		digests[d.Digest] = true
+		names = append(names, imageName(d))
+		p := ""
+		if d.Platform != nil {
+			p = normal(*d.Platform).String()
+		}
+		unclear = unclear || p == "" || slices.Contains(platforms, p)
+		platforms = append(platforms, p)
+	}
+	switch {
+	case len(digests) == 0:
+		return v1.Hash{}, errors.New("the archive lists no image; make it again")
+	case len(digests) == 1:
+		for d := range digests {
+			return d, nil
+		}
+	case unclear:
+		return v1.Hash{}, manyImages(names)
+	}
+	return choosePlatform(list, what, platform)
+}
+
+func manyImages(names []string) error {
+	slices.Sort(names)
+	return &UnsupportedError{"the archive", "it holds several images: " + strings.Join(names, ", "), "save one of them alone"}
+}
+
+func imageName(d v1.Descriptor) string {
+	for _, key := range []string{"io.containerd.image.name", "org.opencontainers.image.ref.name"} {
+		if n := d.Annotations[key]; n != "" {
+			return printable(n, 120)
+		}
+	}
+	return printable(d.Digest.String(), 80)
+}
+
+func (l layout) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	data, err := l.open.read(ctx, blobPath(digest))
+	if err != nil {
+		return nil, err
+	}
+	if got := sha256Of(data); got != digest {
+		return nil, &DigestError{"manifest " + digest.String(), l.path, digest.String(), got.String()}
+	}
+	return data, nil
+}
+
+func (l layout) blob(digest v1.Hash, size int64) opener {
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		rc, _, err := l.open(ctx, blobPath(digest))
+		if err != nil {
+			return nil, fmt.Errorf("read blob of archive %s: %w", l.path, err)
+		}
+		return newVerifier(rc, digest, size, "blob "+digest.String(), func() string { return l.path }, nil), nil
+	}
+}
+
+func blobPath(d v1.Hash) string { return "blobs/" + d.Algorithm + "/" + d.Hex }
+
+// read returns a whole document.
+func (open openMember) read(ctx context.Context, name string) ([]byte, error) {
+	rc, size, err := open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	if size > maxDocument {
+		return nil, tooBig(printable(name, 120))
+	}
+	return io.ReadAll(io.LimitReader(rc, size))
+}
+
+func (open openMember) json(ctx context.Context, name string, v any) error {
+	data, err := open.read(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: not the JSON it should be; make the archive again", printable(name, 120))
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// What a tar may be.
+type archiveKind int
+
+const (
+	rootFS archiveKind = iota
+	ociLayout
+	dockerSave
+)
+
+// A tarIndex knows where the members of a tar lie, so that one can be read
+// without the others. It is empty for a root file system.
+type tarIndex struct {
+	file       archiveFile
+	compressed bool
+	members    map[string]member
+}
+
+// A member's data is at off in the uncompressed tar; a link has a target.
+type member struct {
+	off, size int64
+	target    string
+}
+
+// maxMembers is more than an image's 127 layers could need in any layout.
+const maxMembers = 10_000
+
+func (x *tarIndex) kind() archiveKind {
+	_, layout := x.members["oci-layout"]
+	_, index := x.members["index.json"]
+	_, manifest := x.members["manifest.json"]
+	switch {
+	case layout && index:
+		return ociLayout
+	case manifest:
+		return dockerSave
+	}
+	return rootFS
+}
+
+// scanTar lists a tar's members. It stops at the first one that only a root
+// file system has.
+func scanTar(ctx context.Context, f archiveFile) (*tarIndex, error) {
+	file, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	head := make([]byte, 6)
+	if _, err := io.ReadFull(file, head); err != nil {
+		return nil, fmt.Errorf("too short to be an archive (%w); make or fetch it again", err)
+	}
+	x := &tarIndex{file: f, compressed: compression(head) != plain}
+	if seeker, ok := file.(io.ReadSeeker); ok && !x.compressed {
+		if _, err := seeker.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		// tar.Reader seeks over what is not read.
+		return x, x.scan(ctx, seeker, func() (int64, error) { return seeker.Seek(0, io.SeekCurrent) })
+	}
+	d, err := decompress(&contextReader{ctx, part{io.MultiReader(bytes.NewReader(head), file), file}}, fileDiet())
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	c := &countingReader{r: d}
+	return x, x.scan(ctx, c, func() (int64, error) { return c.n, nil })
+}
+
+func (x *tarIndex) scan(ctx context.Context, r io.Reader, position func() (int64, error)) error {
+	tr := tar.NewReader(r)
+	for first := true; ; first = false {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h, err := tr.Next()
+		if err == io.EOF && !first {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("not a tar, an OCI layout or a docker save archive, or a damaged one: %w", err)
+		}
+		name := memberName(h.Name)
+		if top, _, _ := strings.Cut(name, "/"); isRootFolder(top) || len(x.members) >= maxMembers {
+			x.members = nil
+			return nil
+		}
+		off, err := position()
+		if err != nil {
+			return err
+		}
+		x.add(name, h, off)
+	}
+}
+
+func (x *tarIndex) add(name string, h *tar.Header, off int64) {
+	m := member{off: off, size: h.Size}
+	switch h.Typeflag {
+	case tar.TypeReg:
+	case tar.TypeSymlink:
+		m.target = path.Join(path.Dir(name), h.Linkname)
+	case tar.TypeLink:
+		m.target = memberName(h.Linkname)
+	default:
+		return
+	}
+	if x.members == nil {
+		x.members = map[string]member{}
+	}
+	x.members[name] = m
+}
+
+func memberName(name string) string {
+	return strings.TrimPrefix(path.Clean("/"+name), "/")
+}
+
+// isRootFolder knows what lies at the top of every root file system and never
+// at the top of an image's archive.
+func isRootFolder(top string) bool {
+	switch top {
+	case "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt",
+		"proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var":
+		return true
+	}
+	return false
+}
+
+// open reads one member.
+func (x *tarIndex) open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	m, ok := x.members[memberName(name)]
+	for hops := 0; ok && m.target != "" && hops < 4; hops++ {
+		m, ok = x.members[m.target]
+	}
+	if !ok || m.target != "" {
+		return nil, 0, &fs.PathError{Op: "open", Path: printable(name, 200), Err: fs.ErrNotExist}
+	}
+	file, err := x.file.open()
+	if err != nil {
+		return nil, 0, err
+	}
+	rc := &contextReader{ctx, file}
+	if at, ok := file.(io.ReaderAt); ok && !x.compressed {
+		return part{&contextReader{ctx, io.NopCloser(io.NewSectionReader(at, m.off, m.size))}, rc}, m.size, nil
+	}
+	d, err := decompress(rc, fileDiet())
+	if err != nil {
+		return nil, 0, errors.Join(err, rc.Close())
+	}
+	if _, err := io.CopyN(io.Discard, d, m.off); err != nil {
+		return nil, 0, errors.Join(err, d.Close(), rc.Close())
+	}
+	return part{io.LimitReader(d, m.size), closers{d, rc}}, m.size, nil
+}
+
+type part struct {
+	io.Reader
+	io.Closer
+}
+
+type closers []io.Closer
+
+func (c closers) Close() (err error) {
+	for _, x := range c {
+		err = errors.Join(err, x.Close())
+	}
+	return err
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
