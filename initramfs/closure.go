@@ -111,7 +111,7 @@ func (c *closure) fit(m *module) (bool, error) {
 		if err := c.set.read(m); err != nil {
 			return false, err
 		}
-		for _, dep := range m.depends {
+		for _, dep := range slices.Concat(m.depends, c.before(m), c.after(m)) {
 			if next := c.set.byName[dep]; next != nil {
 				todo = append(todo, next)
 			}

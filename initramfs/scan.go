@@ -34,6 +34,7 @@ type module struct {
 	softPre  []string
 	softPost []string
 	aliases  []string
+	firmware bool // it names firmware, which isn't carried
 }
 
 // A moduleSet is all modules of one kernel, by name. Content is read when it
@@ -202,6 +203,8 @@ func (m *module) parse() error {
 			m.depends = append(m.depends, names(strings.Split(value, ","))...)
 		case "alias":
 			m.aliases = append(m.aliases, value)
+		case "firmware":
+			m.firmware = true
 		case "softdep":
 			m.softdep(value)
 		}

@@ -32,7 +32,7 @@ var storage = [...]string{
 var makesDisks = [...]string{
 	"scsi_add_host_with_dma", "scsi_esp_register", "sas_register_ha", "usb_stor_probe1",
 	"ata_host_activate", "ata_host_register", "ata_pci_sff_init_one", "ata_pci_bmdma_init_one",
-	"ata_sff_queued_cmd", "ata_bmdma_port_ops", "ata_sff_port_ops", "ahci_host_activate", "ahci_platform_init_host",
+	"ata_pci_sff_activate_host", "ahci_host_activate", "ahci_platform_init_host",
 	"blk_mq_alloc_disk", "__blk_mq_alloc_disk", "blk_alloc_disk", "__blk_alloc_disk", "device_add_disk",
 	"nvme_init_ctrl", "nvme_add_ctrl", "ufshcd_init", "ufshcd_pltfrm_init",
 	"mmc_add_host", "__sdhci_add_host", "sdhci_add_host", "sdhci_pltfm_register", "sdhci_pltfm_init",
@@ -47,10 +47,13 @@ var buses = [...]string{
 }
 
 // unwanted begins the paths of modules whose need makes a driver unfit:
-// storage over a network, and the target side of storage.
+// storage over a network, such as iSCSI and Fibre Channel, and the target side
+// of storage.
 var unwanted = [...]string{
-	"kernel/net/", "kernel/drivers/net/", "kernel/drivers/infiniband/", "kernel/drivers/target/",
+	"kernel/net/", "kernel/drivers/net/", "kernel/drivers/infiniband/", "kernel/drivers/target/", "kernel/drivers/nvme/target/",
+	"kernel/drivers/scsi/libfc/", "kernel/drivers/scsi/fcoe/", "kernel/drivers/scsi/libiscsi", "kernel/drivers/scsi/scsi_transport_iscsi",
 	"kernel/drivers/usb/gadget/", "kernel/drivers/media/", "kernel/drivers/gpu/", "kernel/drivers/pcmcia/",
+	"kernel/drivers/usb/misc/", "kernel/drivers/usb/host/sl811", // adapters that carry a host of their own
 }
 
 // deviceBuses begin the aliases by which devices announce themselves.
@@ -116,7 +119,9 @@ func (s *moduleSet) drivers(ctx context.Context) ([]*module, error) {
 	if err := s.readAll(ctx, slices.Concat(disks, hosts)); err != nil {
 		return nil, err
 	}
-	disks = slices.DeleteFunc(disks, func(m *module) bool { return !m.makesDisks() || !m.drivesDevice() })
+	disks = slices.DeleteFunc(disks, func(m *module) bool {
+		return !m.makesDisks() || !m.drivesDevice() || m.firmware && m.name != "isci" // isci does without
+	})
 	hosts = slices.DeleteFunc(hosts, func(m *module) bool { return !m.drivesDevice() })
 	return slices.Concat(disks, hosts), nil
 }
@@ -129,5 +134,5 @@ func (m *module) drivesDevice() bool { return slices.ContainsFunc(m.aliases, isD
 
 func isDeviceAlias(alias string) bool {
 	bus, _, ok := strings.Cut(alias, ":")
-	return ok && slices.Contains(deviceBuses[:], bus)
+	return ok && slices.Contains(deviceBuses[:], strings.TrimSuffix(bus, "*")) // "acpi*:80860F14:*"
 }

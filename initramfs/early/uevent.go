@@ -79,7 +79,7 @@ func (m *modules) buses() []string {
 	have := make(map[string]bool)
 	for _, a := range m.index.Aliases {
 		bus, _, _ := strings.Cut(a.Pattern, ":")
-		have[bus] = true
+		have[strings.TrimSuffix(bus, "*")] = true
 	}
 	have["platform"] = have["platform"] || have["of"] || have["acpi"]
 	return slices.DeleteFunc(buses, func(bus string) bool { return !have[bus] })
