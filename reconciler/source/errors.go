@@ -36,7 +36,7 @@ type AuthError struct {
 }
 
 func (e *AuthError) Error() string {
-	return fmt.Sprintf("reading %s: access refused with %s: %v; check that it is the right one, is still valid and may read this repo", e.URL, e.With, e.Err)
+	return fmt.Sprintf("reading %s: access refused with %s: %v; name a file that is still valid and may read this repo", e.URL, e.With, e.Err)
 }
 
 func (e *AuthError) Unwrap() error { return e.Err }
@@ -88,7 +88,7 @@ func (e *TimeoutError) Timeout() bool { return true }
 type RewrittenError struct{ URL, Applied, Tip string }
 
 func (e *RewrittenError) Error() string {
-	return fmt.Sprintf("following %s: the applied commit %s is not part of the branch any more, its history was rewritten up to %s; if that was meant, run again with --accept-rewrite %s",
+	return fmt.Sprintf("following %s: the applied commit %s is not part of the branch any more, its history was rewritten up to %s, or this is another repo; if that was meant, run again with --accept-rewrite %s",
 		e.URL, e.Applied, e.Tip, e.Tip)
 }
 

@@ -122,8 +122,8 @@ func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 	url, with := r.opts.URL, "no token file"
 	if auth != nil {
 		with = "token file " + r.opts.TokenFile
-		err = withoutSecret(err, auth)
 	}
+	err = tidy(err, auth)
 	var ca x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
@@ -138,15 +138,17 @@ func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 	return &UnreachableError{URL: url, Err: err}
 }
 
-// withoutSecret replaces an error that repeats the token, as a server's words
-// may, by one that does not.
-func withoutSecret(err error, auth *githttp.BasicAuth) error {
-	text := err.Error()
-	clean := strings.NewReplacer(
-		auth.Password, "(token)",
-		base64.StdEncoding.EncodeToString([]byte(auth.Username+":"+auth.Password)), "(token)",
-	).Replace(printable(text))
-	if clean == printable(text) {
+// tidy replaces an error that repeats the token, or steers a terminal, as a
+// server's words may, by one that does not.
+func tidy(err error, auth *githttp.BasicAuth) error {
+	text := printable(err.Error())
+	if auth != nil {
+		text = strings.NewReplacer(
+			auth.Password, "(token)",
+			base64.StdEncoding.EncodeToString([]byte(auth.Username+":"+auth.Password)), "(token)",
+		).Replace(text)
+	}
+	if text == err.Error() {
 		return err
 	}
 	for _, known := range []error{transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrRepositoryNotFound} {
@@ -154,5 +156,5 @@ func withoutSecret(err error, auth *githttp.BasicAuth) error {
 			return known
 		}
 	}
-	return errors.New(clean)
+	return errors.New(text)
 }
