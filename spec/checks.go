@@ -111,7 +111,7 @@ var checks = map[string]check{
 	"engine":     oneOf("an engine", "buildah", "buildkit", "docker", "podman"),
 	"duration":   matching("a duration", `^[0-9.]+(?:ms|s|m|h)(?:[0-9.]+(?:ms|s|m|h))*$`, "write for example 90s, 5m or 1h30m").with(badDuration),
 	"build-arg":  matching("an argument's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _"),
-	"env":        matching("a variable's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _"),
+	"env":        matching("a variable's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _").with(ourVariable),
 	"label":      matching("a label", `^`+visible+`+$`, "use a name without white space"),
 	"line":       matching("a line of text", `^`+onLine+`+$`, "write it without newlines"),
 	"text":       matching("text", `^[^\x00]*$`, "write it without NUL"),

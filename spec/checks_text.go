@@ -118,6 +118,13 @@ func badCron(s string) string {
 	return ""
 }
 
+func ourVariable(s string) string {
+	if strings.HasPrefix(s, "GITBOOT_") {
+		return "is a name that gitboot keeps for itself"
+	}
+	return ""
+}
+
 func badDuration(s string) string {
 	switch d, err := time.ParseDuration(s); {
 	case err != nil:

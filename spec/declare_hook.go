@@ -7,7 +7,7 @@ type hookDecl struct {
 	Order          *int                `key:"order" default:"0" doc:"Hooks with lower numbers come first; equal ones as the machine lists them."`
 	File           []fileDecl          `key:"file" doc:"Files to write."`
 	Run            []scriptDecl        `key:"run" doc:"Scripts run when the hook is rendered; they write below $GITBOOT_OUT."`
-	AtBoot         []scriptDecl        `key:"at_boot" doc:"Scripts run in the new root before its init."`
+	AtBoot         []atBootDecl        `key:"at_boot" doc:"Scripts run in the new root before its init."`
 	Fstab          *fstabDecl          `key:"fstab" doc:"Built in: /etc/fstab."`
 	Hostname       *hostnameDecl       `key:"hostname" doc:"Built in: /etc/hostname and /etc/hosts."`
 	MachineID      *machineIDDecl      `key:"machine-id" doc:"Built in: /etc/machine-id, the same at every boot."`
@@ -36,12 +36,16 @@ type fileDecl struct {
 }
 
 type scriptDecl struct {
+	atBootDecl
+	Timeout *string           `key:"timeout" is:"duration" default:"5m" doc:"How long it may run."`
+	Env     map[string]string `key:"env" names:"env" is:"template" doc:"Environment variables; the values are templates."`
+}
+
+type atBootDecl struct {
 	site
-	_       struct{} `oneof:"content,source,template,template_source"`
-	Name    *string  `key:"name" is:"name" doc:"For the log; the source's file name, else the script's position, if absent."`
-	Timeout *string  `key:"timeout" is:"duration" default:"1m" doc:"How long it may run."`
+	_    struct{} `oneof:"content,source,template,template_source"`
+	Name *string  `key:"name" is:"name" doc:"For the log; the source's file name, else the script's position, if absent."`
 	bodyDecl
-	Env map[string]string `key:"env" names:"env" is:"template" doc:"Environment variables; the values are templates."`
 }
 
 type fstabDecl struct {

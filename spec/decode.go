@@ -59,8 +59,14 @@ func fieldsOf(t reflect.Type) []field {
 // alternatives returns the keys of which a struct must have exactly one.
 func alternatives(t reflect.Type) []string {
 	for i := range t.NumField() {
-		if keys := t.Field(i).Tag.Get("oneof"); keys != "" {
+		sf := t.Field(i)
+		if keys := sf.Tag.Get("oneof"); keys != "" {
 			return strings.Split(keys, ",")
+		}
+		if sf.Anonymous {
+			if keys := alternatives(sf.Type); keys != nil {
+				return keys
+			}
 		}
 	}
 	return nil

@@ -34,6 +34,7 @@ func documented() map[string]reflect.Type {
 		"hook":        reflect.TypeFor[hookDecl](),
 		"file":        reflect.TypeFor[fileDecl](),
 		"script":      reflect.TypeFor[scriptDecl](),
+		"atBoot":      reflect.TypeFor[atBootDecl](),
 		"mount":       reflect.TypeFor[mountDecl](),
 		"hostname":    reflect.TypeFor[hostnameDecl](),
 		"machineID":   reflect.TypeFor[machineIDDecl](),

@@ -56,10 +56,11 @@ func (l *loader) hookFiles(h *hookDecl) {
 	for i := range h.File {
 		l.body(h.File[i].where, &h.File[i].bodyDecl)
 	}
-	for _, scripts := range [][]scriptDecl{h.Run, h.AtBoot} {
-		for i := range scripts {
-			l.body(scripts[i].where, &scripts[i].bodyDecl)
-		}
+	for i := range h.Run {
+		l.body(h.Run[i].where, &h.Run[i].bodyDecl)
+	}
+	for i := range h.AtBoot {
+		l.body(h.AtBoot[i].where, &h.AtBoot[i].bodyDecl)
 	}
 	if h.AuthorizedKeys == nil {
 		return

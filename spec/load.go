@@ -133,7 +133,8 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 		return nil, false
 	}
 	// Position.Line is the next line's if a newline is what is wrong.
-	line := 1 + strings.Count(text[:min(bad.Position.Start, len(text))], "\n")
+	before := max(0, min(bad.Position.Start, len(text))) // it can be -1
+	line := 1 + strings.Count(text[:before], "\n")
 	l.add(onLineOf(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
 	return nil, false

@@ -88,8 +88,8 @@ func matchesImage(globs []string, image Image) bool {
 func (r *resolver) hook(name string, decl *hookDecl, v view) Hook {
 	h := Hook{
 		Name:    name,
-		Run:     r.scripts("run", decl.Run, v),
-		AtBoot:  r.scripts("at_boot", decl.AtBoot, v),
+		Run:     r.run(decl.Run, v),
+		AtBoot:  r.atBoot(decl.AtBoot, v),
 		Builtin: r.builtin(decl, v),
 	}
 	written := map[string]bool{}
@@ -149,16 +149,13 @@ func parseOwner(s *string) (uid, gid int) {
 	return uid, gid
 }
 
-func (r *resolver) scripts(kind string, decls []scriptDecl, v view) []Script {
+func (r *resolver) run(decls []scriptDecl, v view) []Script {
 	var out []Script
 	for i := range decls {
 		d := &decls[i]
-		s := Script{Name: d.name(kind, i), Content: r.body(d.where, &d.bodyDecl, v), Timeout: time.Minute}
-		if d.Timeout != nil {
+		s := r.script("run", i, &d.atBootDecl, v)
+		if s.Timeout = 5 * time.Minute; d.Timeout != nil {
 			s.Timeout = duration(d.Timeout)
-		}
-		if !strings.HasPrefix(string(s.Content), "#!") {
-			r.add(d.where, s.Name, noInterpreter, interpreterHint)
 		}
 		for _, key := range sortedKeys(d.Env) {
 			if s.Env == nil {
@@ -171,11 +168,27 @@ func (r *resolver) scripts(kind string, decls []scriptDecl, v view) []Script {
 	return out
 }
 
-func (s *scriptDecl) name(kind string, i int) string {
-	if s.Name != nil {
-		return *s.Name
+func (r *resolver) atBoot(decls []atBootDecl, v view) []Script {
+	var out []Script
+	for i := range decls {
+		out = append(out, r.script("at_boot", i, &decls[i], v))
 	}
-	source := cmp.Or(text(s.Source), text(s.TemplateSource))
+	return out
+}
+
+func (r *resolver) script(kind string, i int, d *atBootDecl, v view) Script {
+	s := Script{Name: d.name(kind, i), Content: r.body(d.where, &d.bodyDecl, v)}
+	if !strings.HasPrefix(string(s.Content), "#!") {
+		r.add(d.where, s.Name, noInterpreter, interpreterHint)
+	}
+	return s
+}
+
+func (d *atBootDecl) name(kind string, i int) string {
+	if d.Name != nil {
+		return *d.Name
+	}
+	source := cmp.Or(text(d.Source), text(d.TemplateSource))
 	if name := path.Base(source); source != "" && nameCheck.pattern.MatchString(name) {
 		return name
 	}

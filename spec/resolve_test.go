@@ -81,7 +81,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("hooks are %q", names)
 	}
 	r := mustResolve(t, merging, "replaces")
-	if got := r.Images[0]; got.Hooks != nil && len(got.Hooks) > 0 || !slices.Equal(got.KernelArgs, []string{"only"}) || got.Keep != 1 {
+	if got := r.Images[0]; len(got.Hooks) > 0 || !slices.Equal(got.KernelArgs, []string{"only"}) || got.Keep != 1 {
 		t.Errorf("got %+v", got)
 	}
 	if r.Boot.Timeout == nil || *r.Boot.Timeout != 0 {

@@ -67,7 +67,7 @@ func (h *hookDecl) builtins() int {
 	return n
 }
 
-func (s *scriptDecl) rules(d *problemList) {
+func (s *atBootDecl) rules(d *problemList) {
 	for _, body := range []struct {
 		key  string
 		text *string

@@ -136,6 +136,7 @@ type File struct {
 type Script struct {
 	Name    string
 	Content []byte // begins with #!
+	// Timeout and Env are for run scripts.
 	Timeout time.Duration
 	Env     map[string]string
 }
