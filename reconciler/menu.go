@@ -14,7 +14,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
-func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, "boot", "gitboot.cfg") }
+func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.MenuFile) }
 
 // renderMenu gives the menu for the generations in state: the wanted images
 // in their order, then those that are still there for another reason.
@@ -80,14 +80,14 @@ func (r *Reconciler) entry(name, machine string, g Generation, m *handoff.Manife
 	cmdline := handoff.Cmdline{
 		Stage:      handoff.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
 		Deployment: g.Deployment,
+		Machine:    machine,
 	}
-	args := append(cmdline.Args(), handoff.ParamMachine+"="+machine)
 	return boot.Entry{
 		ID:     boot.EntryID(name, g.Deployment),
 		Title:  fmt.Sprintf("%s, generation %d (%s, revision %.12s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.Revision),
 		Kernel: m.Kernel.Path(),
 		Initrd: m.Initramfs.Path(),
-		Args:   append(args, m.KernelArgs...),
+		Args:   append(cmdline.Args(), m.KernelArgs...),
 	}
 }
 

@@ -4,21 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
 // readCmdline reads what the boot entry told the running kernel. A system
-// that gitboot did not boot has nothing of it.
-func readCmdline() (boot.Booted, error) {
+// that gitboot did not boot has nothing of it, which is no error.
+func readCmdline() (handoff.Cmdline, error) {
 	text, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
-		return boot.Booted{}, fmt.Errorf("read the kernel command line: %w", err)
+		return handoff.Cmdline{}, fmt.Errorf("read the kernel command line: %w", err)
 	}
-	return boot.Current(string(text))
+	c, err := boot.Current(string(text))
+	if errors.Is(err, boot.ErrNotBooted) {
+		return handoff.Cmdline{Machine: machineParam(string(text))}, nil
+	}
+	return c, err
+}
+
+// machineParam finds gitboot.machine= on the command line of a system that
+// another boot entry started.
+func machineParam(cmdline string) (name string) {
+	for _, word := range handoff.Words(cmdline) {
+		if value, ok := strings.CutPrefix(word, handoff.ParamMachine+"="); ok {
+			name = value
+		}
+	}
+	return name
 }
 
 func newBoot(a *app) *cobra.Command {
@@ -109,7 +126,7 @@ func newBootCurrent() *cobra.Command {
 			return err
 		}
 		if b.Deployment == "" {
-			return errors.New("this system was not booted by gitboot")
+			return boot.ErrNotBooted
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), map[string]string{"deployment": b.Deployment, "stage": b.Stage.String(), "machine": b.Machine})

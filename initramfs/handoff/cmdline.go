@@ -57,13 +57,15 @@ func validDevice(dev string) bool {
 	return false
 }
 
-// A Cmdline is what process 1 learns from the kernel command line.
+// A Cmdline is what process 1 and the agent learn from the kernel command line.
 type Cmdline struct {
 	Stage      Location
 	Deployment string
-	Trying     bool
-	Shell      bool
-	RAM        bool
+	// Machine is the name in the config repo, for the agent.
+	Machine string
+	Trying  bool
+	Shell   bool
+	RAM     bool
 	// Wait is in seconds; 0 means not given.
 	Wait int
 }
@@ -75,6 +77,9 @@ func (c Cmdline) Args() []string {
 	args := []string{
 		ParamStage + "=" + c.Stage.String(),
 		ParamDeployment + "=" + c.Deployment,
+	}
+	if c.Machine != "" {
+		args = append(args, ParamMachine+"="+c.Machine)
 	}
 	if c.Trying {
 		args = append(args, ParamTrying+"=1")
@@ -124,6 +129,8 @@ func (c *Cmdline) set(word string) (err error) {
 			return fmt.Errorf("%s=%q is not a sha256 in hex", ParamDeployment, value)
 		}
 		c.Deployment = value
+	case ParamMachine:
+		c.Machine = value
 	case ParamTrying:
 		c.Trying = value == "1"
 	case ParamShell:

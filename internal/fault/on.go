@@ -7,14 +7,28 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 )
 
 // Enabled reports whether fault points do anything in this build.
 const Enabled = true
 
+// passes counts how often each point was passed. It is the process's own
+// history, which no caller could carry for it.
+var (
+	mu     sync.Mutex
+	passes = map[string]int{}
+)
+
 // Point obeys GITBOOT_FAULT if it names this point.
 func Point(name string) error {
+	mu.Lock()
+	passes[name]++
+	if n := passes[name]; n > 1 {
+		name = fmt.Sprintf("%s#%d", name, n)
+	}
+	mu.Unlock()
 	if list := os.Getenv("GITBOOT_FAULT_LIST"); list != "" {
 		if err := note(list, name); err != nil {
 			return err

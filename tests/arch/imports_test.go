@@ -1,0 +1,140 @@
+// Package arch holds the rules of which package may import which. The shape
+// is a star: pure cores, independent leaves, one orchestrator.
+package arch
+
+import (
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gitboot/gitboot/"
+
+// A rule says which packages of this module, and which of others, a package
+// and what lies below it may import. "internal" means all of internal/.
+type rule struct {
+	folder string
+	ours   []string
+	why    string
+	// third are modules of others that are allowed, banned are packages of
+	// the standard library that are not.
+	third  []string
+	banned []string
+}
+
+var rules = []rule{
+	{folder: "spec", why: "what a repo means is decided without touching the machine",
+		third: []string{"github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar", "github.com/robfig/cron"}, banned: []string{"os", "os/exec", "net", "net/http"}},
+	{folder: "reconciler/plan", ours: []string{"spec"}, why: "the same wants and observations give the same plan", banned: []string{"os", "os/exec", "net", "net/http", "time"}},
+	{folder: "reconciler/source", ours: []string{"internal"}, why: "a leaf",
+		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/net"}},
+	{folder: "image", ours: []string{"image", "internal"}, why: "a leaf",
+		third: []string{"github.com/google/go-containerregistry", "github.com/klauspost/compress", "github.com/ulikunitz/xz", "golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "stage", ours: []string{"stage", "internal", "initramfs/handoff"}, why: "a leaf; it stores the manifests that handoff defines",
+		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "hooks", ours: []string{"internal"}, why: "a leaf", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
+	{folder: "initramfs/handoff", why: "linked into the program that is loaded at every boot"},
+	{folder: "initramfs/early", ours: []string{"initramfs/handoff", "initramfs/modindex"}, why: "loaded at every boot: no network, TLS, git, TOML or registry",
+		third: []string{"golang.org/x/sys"}, banned: []string{"net", "net/http", "crypto/tls", "text/template"}},
+	{folder: "initramfs/modindex", why: "linked into the program that is loaded at every boot"},
+	{folder: "initramfs/squashfs", why: "a codec", third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz"}},
+	{folder: "initramfs", ours: []string{"initramfs/handoff", "initramfs/modindex", "initramfs/squashfs", "internal"}, why: "a leaf",
+		third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/cavaliergopher/cpio", "golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "boot/grubenv", why: "a codec"},
+	{folder: "boot", ours: []string{"boot/grubenv", "initramfs/handoff", "internal"}, why: "a leaf; handoff names the kernel parameters", third: []string{"golang.org/x/sys"}},
+	{folder: "internal", ours: []string{"internal"}, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
+	{folder: "cmd/gitboot-init", ours: []string{"initramfs/early"}, why: "main of process 1", third: []string{"golang.org/x/sys"}},
+}
+
+type pkg struct {
+	path    string
+	imports []string
+}
+
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	var pkgs []pkg
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		pkgs = append(pkgs, pkg{words[0], words[1:]})
+	}
+	return pkgs
+}
+
+// ruleFor returns the rule of the deepest folder that holds the package.
+func ruleFor(folder string) *rule {
+	for dir := folder; dir != "."; dir = path.Dir(dir) {
+		for i := range rules {
+			if rules[i].folder == dir {
+				return &rules[i]
+			}
+		}
+	}
+	return nil
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		folder := strings.TrimPrefix(p.path, module)
+		r := ruleFor(folder)
+		if r == nil {
+			continue
+		}
+		for _, imported := range p.imports {
+			if problem := r.check(folder, imported); problem != "" {
+				t.Errorf("%s imports %s: %s (%s: %s)", folder, imported, problem, r.folder, r.why)
+			}
+		}
+	}
+}
+
+func (r *rule) check(folder, imported string) string {
+	if ours, ok := strings.CutPrefix(imported, module); ok {
+		if within(ours, r.ours) || within(ours, []string{folder}) {
+			return ""
+		}
+		return "not among the packages it may know"
+	}
+	if !strings.Contains(strings.Split(imported, "/")[0], ".") {
+		if slices.Contains(r.banned, imported) {
+			return "banned here"
+		}
+		return ""
+	}
+	if within(imported, r.third) {
+		return ""
+	}
+	return "a library it does not need"
+}
+
+func within(imported string, allowed []string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool { return imported == a || strings.HasPrefix(imported, a+"/") })
+}
+
+// What process 1 links decides how much every boot loads.
+func TestInitLinksNoNetwork(t *testing.T) {
+	for _, p := range list(t, "-deps", "./cmd/gitboot-init") {
+		for _, ban := range []string{"net", "net/http", "crypto/tls", "encoding/xml", "text/template", "html/template", "github.com/", "gopkg.in/"} {
+			if p.path == ban || strings.HasSuffix(ban, "/") && strings.HasPrefix(p.path, ban) && !strings.HasPrefix(p.path, module) {
+				t.Errorf("gitboot-init links %s", p.path)
+			}
+		}
+	}
+}
+
+// A name that says nothing collects everything.
+func TestNoVagueNames(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if slices.Contains([]string{"util", "utils", "common", "helpers", "helper", "types", "misc"}, path.Base(p.path)) {
+			t.Errorf("%s: name a package for what it holds", p.path)
+		}
+	}
+}

@@ -1,0 +1,260 @@
+// Package crash cuts reconcile at every named fault point and looks at what is
+// left: the menu is the old or the new one, every file it names is there and
+// verifies, and the next run converges without a trace of the cut.
+package crash
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+// A machine is a stage, a boot folder and the program that fills them.
+type machine struct {
+	gitboot, repo string
+	dir           string
+}
+
+func (m machine) stage() string { return filepath.Join(m.dir, "stage") }
+func (m machine) menu() string  { return filepath.Join(m.stage(), "boot/gitboot.cfg") }
+
+func (m machine) run(t *testing.T, env []string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), m.gitboot, append(args,
+		"--repo", m.repo, "--machine", "laptop", "--stage", m.stage(), "--boot", filepath.Join(m.dir, "grub"),
+		"--stage-location", "UUID=0000-0000:/gitboot")...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (m machine) mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := m.run(t, nil, args...)
+	if err != nil {
+		t.Fatalf("gitboot %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// copy gives a machine with the same content. Objects are immutable, so they
+// are linked rather than copied.
+func (m machine) copy(t *testing.T) machine {
+	t.Helper()
+	c := m
+	c.dir = t.TempDir()
+	for _, folder := range []string{"stage", "grub"} {
+		if _, err := lab.Run(t.Context(), "cp", "-a", "--link", filepath.Join(m.dir, folder), c.dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What is replaced by rename may be shared; what is locked may not.
+	if err := os.Remove(filepath.Join(c.stage(), "lock")); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var created = regexp.MustCompile(`\(\d{4}-\d\d-\d\d \d\d:\d\d,`)
+
+// readMenu returns the menu without the minute in which it was made.
+func (m machine) readMenu(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(m.menu())
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return created.ReplaceAllString(string(data), "(")
+}
+
+var deploymentArg = regexp.MustCompile(handoff.ParamDeployment + `=([0-9a-f]{64})`)
+
+// checkBootable verifies everything that the menu names.
+func (m machine) checkBootable(t *testing.T) {
+	t.Helper()
+	for _, match := range deploymentArg.FindAllStringSubmatch(m.readMenu(t), -1) {
+		data, err := os.ReadFile(filepath.Join(m.stage(), "deployments", match[1]+".json"))
+		if err != nil {
+			t.Errorf("the menu names a deployment that is not there: %v", err)
+			continue
+		}
+		manifest, err := handoff.ParseManifest(data, match[1])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, obj := range manifest.Objects() {
+			if info, err := os.Stat(filepath.Join(m.stage(), obj.Path())); err != nil || info.Size() != obj.Size {
+				t.Errorf("deployment %.12s lacks %s: %v", match[1], obj.Path(), err)
+			}
+		}
+	}
+	m.mustRun(t, "stage", "verify")
+}
+
+// checkConverged makes the next run and expects it to end where a run without
+// a cut ends.
+func (m machine) checkConverged(t *testing.T, newMenu string) {
+	t.Helper()
+	m.mustRun(t, "reconcile", "--once")
+	if menu := m.readMenu(t); menu != newMenu {
+		t.Errorf("after the next run the menu is\n%s\nwant\n%s", menu, newMenu)
+	}
+	m.checkBootable(t)
+	m.mustRun(t, "plan", "--exit-code")
+	if left, err := filepath.Glob(filepath.Join(m.stage(), "tmp/*")); err != nil || len(left) > 0 {
+		t.Errorf("left over: %v %v", left, err)
+	}
+	if out := m.mustRun(t, "stage", "gc", "--dry-run"); !strings.Contains(out, " 0 objects") {
+		t.Errorf("garbage is left: %s", out)
+	}
+}
+
+// points lists the fault points that a run passes, in order.
+func points(t *testing.T, m machine) []string {
+	t.Helper()
+	list := filepath.Join(t.TempDir(), "points")
+	if out, err := m.run(t, []string{"GITBOOT_FAULT_LIST=" + list}, "reconcile", "--once"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(data))
+}
+
+func TestCutAtEveryPoint(t *testing.T) {
+	lab.RequireMachines(t)
+	before := prepare(t)
+	oldMenu := before.readMenu(t)
+	whole := before.copy(t)
+	names := points(t, whole)
+	if len(names) < 20 {
+		t.Fatalf("a run passes only %d fault points: %v", len(names), names)
+	}
+	newMenu := whole.readMenu(t)
+	if oldMenu == "" || oldMenu == newMenu {
+		t.Fatal("the second revision does not change the menu: nothing to test")
+	}
+	for _, name := range names {
+		t.Run("kill at "+name, func(t *testing.T) {
+			m := before.copy(t)
+			out, err := m.run(t, []string{"GITBOOT_FAULT=" + name + ":kill"}, "reconcile", "--once")
+			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Fatalf("the run was not killed: %v\n%s", err, out)
+			}
+			if menu := m.readMenu(t); menu != oldMenu && menu != newMenu {
+				t.Errorf("the menu is neither the old nor the new one:\n%s", menu)
+			}
+			m.checkBootable(t)
+			m.checkConverged(t, newMenu)
+		})
+	}
+	for _, name := range names {
+		t.Run("disk full at "+name, func(t *testing.T) {
+			m := before.copy(t)
+			out, err := m.run(t, []string{"GITBOOT_FAULT=" + name + ":enospc"}, "reconcile", "--once")
+			if err == nil || !strings.Contains(out, "no space left") {
+				t.Errorf("the run does not say that the disk is full: %v\n%s", err, out)
+			}
+			if menu := m.readMenu(t); menu != oldMenu && menu != newMenu {
+				t.Errorf("the menu is neither the old nor the new one:\n%s", menu)
+			}
+			m.checkConverged(t, newMenu)
+		})
+	}
+}
+
+// A first run that is cut leaves nothing that boots, and no menu that says so.
+func TestCutFirstRun(t *testing.T) {
+	lab.RequireMachines(t)
+	m := prepare(t)
+	want := m.readMenu(t)
+	for _, name := range []string{"stage.layer.squashed", "apply.hooks", "apply.menu", "apply.link"} {
+		fresh := m
+		fresh.dir = t.TempDir()
+		makeGRUBFolder(t, fresh)
+		if out, err := fresh.run(t, []string{"GITBOOT_FAULT=" + name + ":kill"}, "reconcile", "--once"); err == nil {
+			t.Fatalf("%s: the run was not killed\n%s", name, out)
+		}
+		fresh.checkBootable(t)
+		fresh.mustRun(t, "reconcile", "--once")
+		fresh.checkBootable(t)
+		if got := fresh.readMenu(t); bytes.Count([]byte(got), []byte("menuentry")) == 0 || want == "" {
+			t.Errorf("%s: no entries after the next run", name)
+		}
+	}
+}
+
+func makeGRUBFolder(t *testing.T, m machine) {
+	t.Helper()
+	if err := os.Mkdir(filepath.Join(m.dir, "grub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "grub/grub.cfg"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// prepare gives a machine on its first revision whose config repo has a
+// second one: another top layer and another host name.
+func prepare(t *testing.T) machine {
+	t.Helper()
+	ctx := t.Context()
+	dir := t.TempDir()
+	gitboot, err := lab.Build(ctx, dir, "faults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry, err := lab.NewRegistry(filepath.Join(dir, "registry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { registry.Close() })
+	first, second := pushTwo(t, registry, dir)
+	repo, err := lab.NewRepo(ctx, filepath.Join(dir, "repo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(t, ctx, repo, first, "one")
+	m := machine{gitboot: gitboot, repo: repo.Dir, dir: t.TempDir()}
+	makeGRUBFolder(t, m)
+	m.mustRun(t, "reconcile", "--once")
+	commit(t, ctx, repo, second, "two")
+	return m
+}
+
+func commit(t *testing.T, ctx context.Context, repo *lab.Repo, ref, hostname string) {
+	t.Helper()
+	config := `[image.desktop]
+pull = "` + ref + `"
+insecure = true
+keep = 1
+
+[machine.laptop]
+images = ["desktop"]
+hooks = ["hostname"]
+
+[hook.hostname.hostname]
+name = "` + hostname + `"
+`
+	if err := repo.Write("gitboot.toml", config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.Commit(ctx, "hostname "+hostname); err != nil {
+		t.Fatal(err)
+	}
+}
