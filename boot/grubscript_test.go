@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 )
 
 // TestScriptCheck has GRUB's own parser read everything that we write.
@@ -23,6 +22,9 @@ func TestScriptCheck(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
+		if file == "testdata/empty.cfg" {
+			continue // the tool, unlike GRUB, calls a script without commands an error
+		}
 		if out, err := exec.Command(tool, file).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", file, err, out)
 		}

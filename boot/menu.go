@@ -49,7 +49,8 @@ type Entry struct {
 	ID, Title string
 	// Kernel and Initrd are paths below the stage's directory.
 	Kernel, Initrd string
-	// Args are kernel arguments, one parameter each.
+	// Args are kernel arguments, one parameter each. gitboot's own come
+	// first: what follows a "--" is init's.
 	Args []string
 	// State is Good, Trying, Bad or not known.
 	State string

@@ -25,9 +25,9 @@ func checkText(what, s string) error {
 const maxCmdline = 2047
 
 // kernelArgs returns the arguments as words for GRUB, each of which reaches
-// the kernel as one parameter.
-func kernelArgs(args []string) ([]string, error) {
-	words, total := make([]string, 0, len(args)), 0
+// the kernel as one parameter. GRUB puts the kernel's path before them.
+func kernelArgs(kernel string, args []string) ([]string, error) {
+	words, total := make([]string, 0, len(args)), len(`BOOT_IMAGE="" `)+len(kernel)
 	for _, arg := range args {
 		word, err := kernelArg(arg)
 		if err != nil {
@@ -37,7 +37,7 @@ func kernelArgs(args []string) ([]string, error) {
 		total += len(word) + len(`"" `)
 	}
 	if total > maxCmdline {
-		return nil, fmt.Errorf("kernel arguments have %d bytes together, the kernel takes %d", total, maxCmdline)
+		return nil, fmt.Errorf("kernel arguments make a command line of %d bytes, the kernel takes %d; leave some out", total, maxCmdline)
 	}
 	return words, nil
 }

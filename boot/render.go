@@ -80,7 +80,7 @@ func (w *script) image(image MenuImage) error {
 }
 
 func (w *script) entry(image string, e Entry) error {
-	words, err := kernelArgs(e.Args)
+	words, err := kernelArgs(w.path(e.Kernel), e.Args)
 	if err != nil {
 		return err
 	}
