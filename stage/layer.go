@@ -105,6 +105,7 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handof
 	l := &layering{Source: src, log: s.log(), temp: f.File}
 	if err := l.run(ctx); err != nil {
 		need := l.estimate()
+		err = l.whyFailed(err)
 		f.Discard()
 		return handoff.Object{}, s.full(err, need)
 	}

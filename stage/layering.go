@@ -3,9 +3,11 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,6 +103,23 @@ func (l *layering) startWriteback() (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-ended }
+}
+
+// whyFailed finds out whether tar2sqfs, which says no more than "I/O error",
+// failed because the file system is full: then more cannot be written either.
+func (l *layering) whyFailed(err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	info, serr := l.temp.Stat()
+	if serr != nil {
+		return errors.Join(err, serr)
+	}
+	if _, werr := l.temp.WriteAt(make([]byte, blockSize), info.Size()); werr != nil {
+		return fmt.Errorf("%w: %w", err, werr)
+	}
+	return err
 }
 
 // estimate says how big the squashfs would have become, judging by what part

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -92,9 +91,6 @@ func (q *squash) abandon() error {
 
 // explain makes an error of how tar2sqfs ended and what it said.
 func (q *squash) explain(err error) error {
-	if strings.Contains(q.stderr.String(), syscall.ENOSPC.Error()) || strings.Contains(q.stderr.String(), "No space left") {
-		err = unix.ENOSPC
-	}
 	return fmt.Errorf("tar2sqfs: %s: %w", q.said(), err)
 }
 

@@ -1,0 +1,118 @@
+package stage
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// smallStage is a stage on a file system of its own, of the given size.
+func smallStage(t *testing.T, size string) *Stage {
+	t.Helper()
+	needRoot(t)
+	point := t.TempDir()
+	if err := unix.Mount("tmpfs", point, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("mounting a tmpfs is not possible here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(point, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return create(t, filepath.Join(point, "stage"))
+}
+
+// noise is a layer that cannot be compressed.
+func noise(t *testing.T, size int) []byte {
+	t.Helper()
+	content := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(content)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(file("noise", int64(size))); err != nil {
+		t.Fatal(err)
+	}
+	w.Write(content)
+	w.Close()
+	return b.Bytes()
+}
+
+func TestReserve(t *testing.T) {
+	s := newStage(t)
+	if err := s.Reserve(1); err != nil {
+		t.Error(err)
+	}
+	addFile(t, s, "garbage")
+	err := s.Reserve(1 << 60)
+	var full *NoSpaceError
+	if !errors.As(err, &full) || full.Need != 1<<60 || full.Free <= 0 || full.Collectable != 7 {
+		t.Errorf("error %#v", err)
+	}
+}
+
+func TestNoSpaceErrorSaysWhatToDo(t *testing.T) {
+	err := &NoSpaceError{Dir: "/stage", Need: 3_500_000_000, Free: 1_000_000, Collectable: 2_000}
+	want := "the stage /stage has too little space: 3.5 GB needed, 1.0 MB free, 3.5 GB missing; `gitboot stage gc` would free 2.0 kB"
+	if err.Error() != want {
+		t.Errorf("%q", err)
+	}
+	err.Collectable = 0
+	if !strings.Contains(err.Error(), "nothing there is garbage") {
+		t.Errorf("%q", err)
+	}
+}
+
+func TestAddLayerOnAFullStage(t *testing.T) {
+	needTar2sqfs(t)
+	s := smallStage(t, "4m")
+	addFile(t, s, "garbage")
+	_, err := s.AddLayer(context.Background(), source(noise(t, 12<<20)))
+	var full *NoSpaceError
+	if !errors.As(err, &full) || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("error %v", err)
+	}
+	if full.Need <= full.Free || full.Need > 40<<20 || full.Collectable != 7 {
+		t.Errorf("%+v", full)
+	}
+	if left := append(files(t, s, "tmp"), files(t, s, "layers")...); left != nil {
+		t.Errorf("left %v", left)
+	}
+	if _, err := s.AddLayer(context.Background(), source(noise(t, 2<<20))); err != nil {
+		t.Errorf("a layer that fits afterwards: %v", err)
+	}
+}
+
+func TestAddFileOnAFullStage(t *testing.T) {
+	s := smallStage(t, "2m")
+	_, err := s.AddFile(context.Background(), io.LimitReader(rand.NewChaCha8([32]byte{}), 4<<20))
+	var full *NoSpaceError
+	if !errors.As(err, &full) {
+		t.Errorf("error %v", err)
+	}
+	if left := append(files(t, s, "tmp"), files(t, s, "objects/sha256")...); left != nil {
+		t.Errorf("left %v", left)
+	}
+}
+
+func TestImportOnAFullStage(t *testing.T) {
+	from, to := newStage(t), smallStage(t, "2m")
+	m := manifest(t, from, strings.Repeat("layer", 1<<20))
+	var carried bytes.Buffer
+	if err := from.Export(context.Background(), publish(t, from, m), &carried, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := to.Import(context.Background(), &carried, nil)
+	var full *NoSpaceError
+	if !errors.As(err, &full) || full.Need != total(m.Objects()) {
+		t.Errorf("error %v", err)
+	}
+}
