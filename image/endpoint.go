@@ -62,7 +62,7 @@ func mirrorRepository(mirror string, repo name.Repository, insecure bool) (name.
 		opts = append(opts, name.Insecure)
 	}
 	r, err := name.NewRepository(host+"/"+repo.RepositoryStr(), opts...)
-	if err != nil || mirror != "" && !strings.HasPrefix(host, r.RegistryStr()) {
+	if err != nil || strings.Contains(host, "//") || mirror != "" && !strings.HasPrefix(host, r.RegistryStr()) {
 		return name.Repository{}, fmt.Errorf("mirror %q: not of the form host[:port][/prefix] (a host has a dot or a port)", cleanText(mirror))
 	}
 	return r, nil
