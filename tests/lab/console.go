@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,9 +48,8 @@ func newConsole(copy io.Writer) *Console {
 }
 
 // WaitFor waits for a line that matches re, after the line that the last call
-// matched. A line that has no end yet, like a prompt, counts. Its error, when
-// the kernel panics, the machine stops or ctx is done, ends with the last
-// lines of the console.
+// matched. Only whole lines count. Its error, when the kernel panics, the
+// machine stops or ctx is done, ends with the last lines of the console.
 func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (Match, error) {
 	at := c.next
 	for {
@@ -66,7 +66,7 @@ func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (Match, error)
 		if ended {
 			return Match{}, fmt.Errorf("the machine stopped before it printed %q; the console ended with:\n%s", re, c.Tail(40))
 		}
-		at += max(0, len(lines)-1) // the last one may grow
+		at += len(lines)
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -75,30 +75,24 @@ func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (Match, error)
 	}
 }
 
-// since returns the lines from the n-th on, with the unfinished one.
+// since returns the whole lines from the n-th on.
 func (c *Console) since(n int) ([]consoleLine, bool, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var lines []consoleLine
-	if n < len(c.lines) {
-		lines = append(lines, c.lines[n:]...)
-	}
-	if n <= len(c.lines) {
-		lines = append(lines, consoleLine{c.partial.String(), time.Since(c.start)})
-	}
-	return lines, c.ended, c.changed
+	return slices.Clone(c.lines[n:]), c.ended, c.changed
 }
 
-// Tail returns the last n lines that are not empty.
+// Tail returns the last n lines that are not blank, and the unfinished one.
 func (c *Console) Tail(n int) string {
-	all, _, _ := c.since(0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var lines []string
-	for i := len(all) - 1; i >= 0 && len(lines) < n; i-- {
-		if text := strings.TrimSpace(all[i].text); text != "" {
-			lines = append([]string{text}, lines...)
+	for _, line := range append(slices.Clone(c.lines), consoleLine{text: c.partial.String()}) {
+		if text := strings.TrimSpace(line.text); text != "" {
+			lines = append(lines, text)
 		}
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 // Write takes what the machine prints.

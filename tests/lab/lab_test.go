@@ -108,13 +108,16 @@ func TestReposAreDeterministic(t *testing.T) {
 
 func TestConsole(t *testing.T) {
 	c := newConsole(nil)
-	fmt.Fprint(c, "\x1b[2J\x1b[01;01H\x1b[0mGNU GRUB\x1b[5;3Hfirst entry\r\nlinux starts\r\npartial promp")
-	for _, want := range []string{"^GNU GRUB$", "^first entry$", "^linux", "promp$"} {
+	fmt.Fprint(c, "\x1b[2J\x1b[01;01H\x1b[0mGNU GRUB\x1b[5;3Hfirst entry\r\nlinux starts\r\nhalf a l")
+	for _, want := range []string{"^GNU GRUB$", "^first entry$", "^linux"} {
 		if _, err := c.WaitFor(t.Context(), regexp.MustCompile(want)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	fmt.Fprint(c, "\nuser=ada\n")
+	fmt.Fprint(c, "ine\nuser=ada\n")
+	if _, err := c.WaitFor(t.Context(), regexp.MustCompile("^half a line$")); err != nil {
+		t.Fatal(err)
+	}
 	m, err := c.WaitFor(t.Context(), regexp.MustCompile(`user=(\w+)`))
 	if err != nil || m.Groups[1] != "ada" {
 		t.Errorf("matched %v, %v", m.Groups, err)
