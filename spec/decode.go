@@ -79,9 +79,6 @@ func (d *decoder) table(p place, table map[string]any, into reflect.Value) {
 		fields = fieldsOf(t)
 		d.fields[t] = fields
 	}
-	if s, ok := into.Addr().Interface().(placed); ok {
-		s.put(p)
-	}
 	known := 0
 	for i := range fields {
 		f := &fields[i]
@@ -155,6 +152,9 @@ func (d *decoder) value(p place, v any, into reflect.Value, f *field) {
 	case reflect.Map:
 		d.names(p, v, into, f)
 	case reflect.Struct:
+		if s, ok := into.Addr().Interface().(placed); ok {
+			s.put(p)
+		}
 		if table, ok := v.(map[string]any); ok {
 			d.table(p, table, into)
 		} else {

@@ -101,7 +101,12 @@ func (l *loader) cycles() {
 	for _, cycle := range findCycles(sortedKeys(f.profiles), func(name string) []string { return f.profiles[name].Profiles }) {
 		l.add(f.profiles[cycle[0]].where.at("profiles"), strings.Join(cycle, " → "), "goes round in a circle", "remove one of them")
 	}
-	parents := func(name string) []string { return []string{f.images[name].parent()} }
+	parents := func(name string) []string {
+		if parent := f.images[name].parent(); parent != "" {
+			return []string{parent}
+		}
+		return nil
+	}
 	for _, cycle := range findCycles(f.Images(), parents) {
 		l.add(f.images[cycle[0]].Build.where.at("from"), strings.Join(cycle, " → "), "goes round in a circle", "build one of them from something else")
 	}
