@@ -1,0 +1,202 @@
+package initramfs_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+)
+
+const (
+	stageUUID  = "6d1f5b52-8c3a-4f5e-9a54-0d8f6f1c2b3a"
+	stageLabel = "gitboot-stage"
+)
+
+// initScript is the init of the test's image: it says what it sees.
+const initScript = `#!/bin/busybox sh
+b=/bin/busybox
+say() { echo "T: $*" > /dev/console; }
+say "name $0 args $*"
+say "root $($b awk '$2 == "/" {print $3}' /proc/mounts)"
+say "layered $($b cat /etc/layered)"
+[ -e /etc/hidden ] && say "hidden is there" || say "hidden is gone"
+$b ls /opaque | while read f; do say "opaque has $f"; done
+say "at-boot $($b cat /etc/at-boot)"
+echo x > /written && say "written"
+say "stage $($b awk '$2 == "/run/initramfs/gitboot" {print $3, substr($4, 1, 2)}' /proc/mounts)"
+[ -d /run/initramfs/gitboot/deployments ] && say "stage has deployments"
+say "console $(readlink /proc/self/fd/2) devices $($b ls /sys/class | $b wc -l | $b tr -d ' ')"
+say end
+$b poweroff -f
+`
+
+// TestBoot boots a Debian kernel in QEMU from a stage made by hand.
+func TestBoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines, which -short leaves out")
+	}
+	need(t, "qemu-system-x86_64", "mke2fs", "tar2sqfs", "tar", "apt-get", "apt-cache", "dpkg-deb")
+	s := makeStage(t)
+
+	t.Run("by UUID", func(t *testing.T) {
+		log := s.boot(t, "UUID="+strings.ToUpper(stageUUID), "single")
+		want(t, log, "T: name /sbin/init args single\n", "T: root overlay\n", "T: layered upper\n",
+			"T: hidden is gone\n", "T: opaque has upper\n", "T: at-boot ran\n", "T: written\n",
+			"T: stage ext4 ro\n", "T: stage has deployments\n", "T: end\n")
+		not(t, log, "opaque has lower", "Kernel panic")
+		t.Log(regexp.MustCompile(`gitboot-init: entering .*`).FindString(log))
+	})
+	t.Run("by label, to memory, another init", func(t *testing.T) {
+		log := s.boot(t, "LABEL="+stageLabel, "gitboot.ram=1 init=/sbin/other")
+		want(t, log, "T: name /sbin/other args", "T: layered upper\n", "T: stage \n", "T: end\n")
+	})
+	t.Run("a trial that fails reboots", func(t *testing.T) {
+		log := s.boot(t, "UUID="+stageUUID, "gitboot.trying=1 gitboot.deployment="+strings.Repeat("0", 64))
+		want(t, log, "gitboot-init: cannot boot deployment 0000", "falls back")
+		not(t, log, "T: name", "Kernel panic")
+	})
+}
+
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("needs the program %s", p)
+		}
+	}
+}
+
+func want(t *testing.T, log string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(log, text) {
+			t.Errorf("the console doesn't show %q", text)
+		}
+	}
+	if t.Failed() {
+		t.Log(log[max(0, len(log)-8000):])
+	}
+}
+
+func not(t *testing.T, log string, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if strings.Contains(log, text) {
+			t.Errorf("the console shows %q", text)
+		}
+	}
+}
+
+// A testStage is a disk with a stage and one deployment.
+type testStage struct{ disk, kernel, initramfs, id string }
+
+func makeStage(t *testing.T) testStage {
+	t.Helper()
+	dir := t.TempDir()
+	kernel := debianPackage(t, "linux-image-cloud-amd64")
+	busybox := debianPackage(t, "busybox-static")
+
+	lower, upper := filepath.Join(dir, "lower.sqfs"), filepath.Join(dir, "upper.sqfs")
+	squashDir(t, lower, kernel)
+	hook := filepath.Join(dir, "hook.sqfs")
+	program, err := os.ReadFile(filepath.Join(busybox, "bin/busybox"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := filepath.Join(dir, "middle.sqfs")
+	squash(t, middle, entry{name: "bin/busybox", mode: 0o755, data: string(program)},
+		entry{name: "sbin/init", mode: 0o755, data: initScript}, entry{name: "sbin/other", mode: 0o755, data: initScript},
+		entry{name: "bin/readlink", link: "busybox"},
+		entry{name: "etc/layered", data: "lower"}, entry{name: "etc/hidden", data: "x"}, entry{name: "opaque/lower", data: "x"})
+	squash(t, upper, entry{name: "etc/layered", data: "upper"}, entry{name: "etc/hidden", whiteout: true},
+		entry{name: "opaque/", opaque: true}, entry{name: "opaque/upper", data: "x"})
+	squash(t, hook, entry{name: "usr/at-boot.sh", mode: 0o755, data: "#!/bin/busybox sh\necho ran > /etc/at-boot\n"})
+
+	s := testStage{kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img")}
+	s.build(t, []string{lower, middle, upper, hook})
+	s.publish(t, dir, lower, middle, upper, hook)
+	return s
+}
+
+// build takes the kernel out of the layers and makes its initramfs.
+func (s *testStage) build(t *testing.T, layers []string) {
+	t.Helper()
+	tree, err := initramfs.OpenTree(layers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	k, err := tree.FindKernel("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := tree.OpenFile(k.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var kernel bytes.Buffer
+	if _, err := kernel.ReadFrom(in); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s.kernel, kernel.Bytes())
+	var out bytes.Buffer
+	stats, err := initramfs.Build(t.Context(), tree, k, initramfs.Options{Init: buildInit(t)}, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("initramfs of %s: %+v", k.Version, stats)
+	writeFile(t, s.initramfs, out.Bytes())
+}
+
+// publish writes objects and manifest, and makes a disk of them.
+func (s *testStage) publish(t *testing.T, dir, lower, middle, upper, hook string) {
+	t.Helper()
+	top := filepath.Join(dir, "disk")
+	object := func(file string) handoff.Object {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := handoff.Object{SHA256: handoff.ID(data), Size: int64(len(data))}
+		writeFile(t, filepath.Join(top, "var/gitboot", o.Path()), data)
+		return o
+	}
+	h := object(hook)
+	m := &handoff.Manifest{Version: handoff.Version, Image: "test", KernelVersion: "test",
+		Kernel: object(s.kernel), Initramfs: object(s.initramfs),
+		Layers: []handoff.Object{object(lower), object(middle), object(upper)}, Hooks: &h,
+		AtBoot: []string{"/usr/at-boot.sh"}, Root: handoff.Root{TmpfsSize: "64m"}}
+	data, err := m.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.id = handoff.ID(data)
+	writeFile(t, filepath.Join(top, "var/gitboot/deployments", s.id+".json"), data)
+	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-U", stageUUID, "-L", stageLabel, "-d", top, s.disk, "256M"))
+}
+
+// boot starts the machine and returns what its console showed once it is off.
+func (s *testStage) boot(t *testing.T, device, args string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmdline := fmt.Sprintf("console=ttyS0 panic=1 gitboot.stage=%s:/var/gitboot gitboot.deployment=%s %s", device, s.id, args)
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "2",
+		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", s.kernel, "-initrd", s.initramfs,
+		"-drive", "file="+s.disk+",if=virtio,format=raw,snapshot=on", "-append", cmdline)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("running QEMU: %v", err)
+	}
+	return strings.ReplaceAll(string(out), "\r\n", "\n")
+}
