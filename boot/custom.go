@@ -19,7 +19,9 @@ const (
 // variable behind but what gitboot.cfg sets on purpose.
 func block(stage Filesystem) string {
 	modules := append([]string{"part_gpt", "part_msdos"}, stage.Modules...)
-	modules = append(modules, grubModules[stage.Type])
+	if module := grubModules[stage.Type]; module != "" {
+		modules = append(modules, module)
+	}
 	menu := `"(${gitboot_stage})"` + quote(path.Join(stage.Path, MenuFile))
 	return strings.Join([]string{
 		beginMark,

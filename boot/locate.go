@@ -22,7 +22,8 @@ type Filesystem struct {
 	Device string
 	// UUID is the file system's, as blkid prints it.
 	UUID string
-	// Type is the kernel's name of the file system, such as ext4.
+	// Type is the kernel's name of the file system, such as ext4. Empty leaves
+	// it to GRUB's list of file systems, fs.lst, to find the module.
 	Type string
 	// Path is the directory's, absolute from the top of the file system (for
 	// btrfs: of its top-level subvolume).

@@ -143,7 +143,7 @@ func (f Filesystem) check() error {
 	switch {
 	case !uuidForm.MatchString(f.UUID):
 		return fmt.Errorf("the stage's file system has UUID %q, by which GRUB cannot find it", f.UUID)
-	case grubModules[f.Type] == "":
+	case f.Type != "" && grubModules[f.Type] == "":
 		return fmt.Errorf("GRUB is not known to read %q", f.Type)
 	case path.Clean(f.Path) != f.Path || !path.IsAbs(f.Path):
 		return fmt.Errorf("the stage's path %q is not clean and absolute", f.Path)
