@@ -150,3 +150,12 @@ func debianPackage(t *testing.T, name string) string {
 	}
 	return dir
 }
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
