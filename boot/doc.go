@@ -24,7 +24,7 @@
 // # Quoting
 //
 // Whatever is in a title, a path or an argument is data to GRUB's script. What
-// cannot reach the kernel unchanged is an error: GRUB up to 2.12 puts a
+// cannot reach the kernel unchanged is an error: GRUB 2.06 puts a
 // backslash before backslashes and quotes in kernel arguments, and the kernel
 // itself has no escapes. An argument with spaces may be given bare (a=b c) or
 // quoted as on a kernel command line (a="b c"); it reaches the kernel as one.

@@ -12,7 +12,9 @@ const keyVersion = 1
 // Key returns a hash of everything in the input that decides the output. It
 // runs and reads nothing. What is generated once and kept in StateDir counts
 // by being asked for, not by its content; directories, Parents and Log don't
-// count, Base does.
+// count, Base does. What a script finds out by itself, from the network or
+// the machine it runs on, is not known here: it runs again when the key
+// changes.
 func Key(in Input) string {
 	h := sha256.New()
 	err := json.NewEncoder(h).Encode(struct {

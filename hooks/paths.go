@@ -72,3 +72,9 @@ func usual(p string) Parent {
 
 // usualLinks are links into /usr in images with a merged /usr.
 var usualLinks = map[string]bool{"/bin": true, "/sbin": true, "/lib": true, "/lib32": true, "/lib64": true, "/libx32": true}
+
+// hiddenAtBoot reports whether init mounts something over p.
+func hiddenAtBoot(p string) bool {
+	top, _, _ := strings.Cut(p[1:], "/")
+	return top == "dev" || top == "proc" || top == "run" || top == "sys"
+}

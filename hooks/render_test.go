@@ -304,3 +304,11 @@ func TestKey(t *testing.T) {
 		}
 	}
 }
+
+func TestHiddenAtBoot(t *testing.T) {
+	log, text := textLog()
+	mustRender(t, Input{Log: log, Hooks: []Hook{{Name: "h", Files: []File{{Path: "/run/x"}, {Path: "/srv/run/y"}}}}})
+	if got := strings.Count(text.String(), "will not be seen"); got != 1 {
+		t.Errorf("%d warnings: %s", got, text)
+	}
+}

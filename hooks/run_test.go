@@ -145,7 +145,7 @@ func TestRunHangs(t *testing.T) {
 	for name, body := range map[string]string{
 		"itself":   "sleep 1000",
 		"child":    "sleep 1000 & wait",
-		"session":  "setsid sleep 1000 & sleep 1000",
+		"session":  "setsid sleep 20 & sleep 1000",
 		"ignoring": "trap '' TERM INT HUP; while :; do sleep 1000 || :; done",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,6 +49,9 @@ func (t *tree) add(p string, n *node) error {
 	if err := t.checkImage(p); err != nil {
 		return err
 	}
+	if hiddenAtBoot(p) {
+		t.log.Warn("most images mount something over this path at boot, so the file will not be seen", "path", p, "hook", n.from)
+	}
 	return t.put(p, n)
 }
 
