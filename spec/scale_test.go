@@ -1,0 +1,36 @@
+package spec
+
+import "testing"
+
+// TestLoadIsLinear counts allocations, which unlike time are the same on a
+// busy machine; BenchmarkLoad has the times.
+func TestLoadIsLinear(t *testing.T) {
+	load := func(machines int) float64 {
+		fsys := big(machines, machines)
+		return testing.AllocsPerRun(1, func() {
+			if _, err := Load(fsys); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := load(400), load(4000); many > 10.5*few {
+		t.Errorf("10 times the machines take %.1f times the allocations", many/few)
+	}
+}
+
+func TestResolveTouchesOneMachine(t *testing.T) {
+	resolve := func(machines int) float64 {
+		f, err := Load(big(machines, machines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return testing.AllocsPerRun(3, func() {
+			if _, err := f.Resolve("m7"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := resolve(100), resolve(1000); many > few {
+		t.Errorf("10 times the machines take %.0f allocations instead of %.0f", many, few)
+	}
+}
