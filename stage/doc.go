@@ -30,6 +30,12 @@
 //
 // The same layer always becomes the same object, whatever is on the stage.
 //
+// # What the boot loader sees
+//
+// GRUB reads the disk without replaying its file system's journal, so that a
+// file that is durable for Linux may not be there for GRUB. Settle closes that
+// gap; it is called last, when all that the next boot needs is written.
+//
 // # What it does not do
 //
 // It knows no image, no registry and no boot menu, and it decides nothing:

@@ -42,7 +42,8 @@ func (s *Stage) Kernel(key string) (KernelRecord, bool, error) {
 		return KernelRecord{}, false, nil
 	}
 	if err != nil {
-		return KernelRecord{}, false, fmt.Errorf("kernel record %s: %w; remove the file", path, err)
+		s.log().Warn("ignoring an unreadable kernel record", "path", path, "error", err)
+		return KernelRecord{}, false, nil
 	}
 	for _, o := range []handoff.Object{r.Kernel, r.Initramfs} {
 		if ok, err := s.has(o); err != nil || !ok {

@@ -62,7 +62,9 @@ func (s *Stage) Layer(diffID string) (handoff.Object, bool, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return handoff.Object{}, false, nil
 	case err != nil:
-		return handoff.Object{}, false, fmt.Errorf("layer %s: %w", diffID, err)
+		// Records are a memory of what was done: it can be done again.
+		s.log().Warn("ignoring an unreadable layer record", "path", path, "error", err)
+		return handoff.Object{}, false, nil
 	case r.DiffID != diffID || r.Rewriter != rewriterVersion:
 		return handoff.Object{}, false, nil
 	}
