@@ -109,6 +109,11 @@ func Build(ctx context.Context, t *Tree, k Kernel, o Options, w io.Writer) (Stat
 	if err != nil {
 		return Stats{}, err
 	}
+	if config == nil {
+		if err := set.checkSquashfs(k.Version); err != nil {
+			return Stats{}, err
+		}
+	}
 	files, err := t.contents(chosen, k, o)
 	if err != nil {
 		return Stats{}, err

@@ -72,3 +72,21 @@ func (c kernelConfig) check(version string) error {
 	}
 	return nil
 }
+
+// checkSquashfs stands in for the configuration where the image has none: a
+// squashfs module that reads zstd imports its functions.
+func (s *moduleSet) checkSquashfs(version string) error {
+	m := s.byName["squashfs"]
+	if m == nil {
+		return nil // built in: nothing tells
+	}
+	if err := s.read(m); err != nil {
+		return err
+	}
+	for _, name := range m.imports {
+		if strings.HasPrefix(strings.ToLower(name), "zstd_") {
+			return nil
+		}
+	}
+	return fmt.Errorf("checking the squashfs module of kernel %s: it doesn't read zstd (CONFIG_SQUASHFS_ZSTD), which the layers are made with; put a kernel with it into the image", version)
+}
