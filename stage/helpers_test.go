@@ -15,11 +15,13 @@ import (
 	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
-// needTar2sqfs skips a test where layers cannot be packed.
+// needTar2sqfs skips a test where layers cannot be packed and looked into.
 func needTar2sqfs(t *testing.T) {
 	t.Helper()
-	if _, err := exec.LookPath("tar2sqfs"); err != nil {
-		t.Skip("tar2sqfs (squashfs-tools-ng) is not installed")
+	for tool, pkg := range map[string]string{"tar2sqfs": "squashfs-tools-ng", "unsquashfs": "squashfs-tools"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s (%s) is not installed", tool, pkg)
+		}
 	}
 }
 
