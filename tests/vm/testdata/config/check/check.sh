@@ -118,7 +118,7 @@ check "modules of the image load" modprobe dummy
 
 case $machine in
 bookworm)
-	check "kernel arguments reach the kernel as they are" kernel_args "lab.quote=\$HOME;'{x}'"
+	check "kernel arguments reach the kernel as they are" kernel_args "lab.quote=\$HOME;{x}&y|#z"
 	check "the stage is mounted read-only" stage_is_read_only
 	;;
 bookworm-sysv)
