@@ -92,7 +92,11 @@ func (b *boot) run() error {
 		return err
 	}
 	b.freed = make(chan struct{})
-	go func() { freeModules(); close(b.freed) }()
+	go func() {
+		b.modules.stop()
+		freeModules()
+		close(b.freed)
+	}()
 	if err := b.mountRoot(); err != nil {
 		return err
 	}
@@ -125,9 +129,11 @@ func (b *boot) prepare() error {
 	// known even if the rest of the command line is unusable: it decides
 	// what a failure does
 	b.cmd.Trying = strings.Contains(" "+b.text, " "+handoff.ParamTrying+"=1")
-	if b.cmd, err = handoff.ParseCmdline(b.text); err != nil {
+	cmd, err := handoff.ParseCmdline(b.text)
+	if err != nil {
 		return fmt.Errorf("reading the kernel command line: %w", err)
 	}
+	b.cmd = cmd
 	list, err := os.ReadFile(indexFile)
 	if err != nil {
 		return fmt.Errorf("reading the list of modules: %w", err)

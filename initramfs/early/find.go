@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gitboot/gitboot/initramfs/early/probe"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 )
@@ -33,13 +31,12 @@ func (b *boot) findStage() (device, error) {
 	if err != nil {
 		return device{}, err
 	}
-	defer unix.Shutdown(fd, unix.SHUT_RD)
 	s := search{want: b.cmd.Stage.Device, seen: make(map[string]device)}
 	if d, ok := s.all(); ok {
 		return d, nil
 	}
 	events := make(chan uevent, 256)
-	go receive(fd, events)
+	go receive(fd, events) // until exec ends it
 	b.modules.coldplug()
 	wait := defaultWait
 	if b.cmd.Wait > 0 {

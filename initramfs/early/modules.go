@@ -22,6 +22,9 @@ type modules struct {
 	log   *log
 	state []moduleState
 
+	gate    sync.RWMutex // held for reading while a module is loaded
+	stopped bool
+
 	mu       sync.Mutex
 	deferred []func() // slow drivers, until release
 	released bool
@@ -74,7 +77,7 @@ func (m *modules) request(modalias string) {
 			continue
 		}
 		work := func() {
-			if err := m.load(n); err != nil {
+			if err := m.load(n); err != nil && !errors.Is(err, errStopped) {
 				m.log.info("for device %s: %v", modalias, err)
 			}
 		}
@@ -140,8 +143,25 @@ func (m *modules) load(n int) error {
 
 func (m *modules) insert(n int) error {
 	s := &m.state[n]
-	s.once.Do(func() { s.err = insert(filepath.Join(m.index.Dir, m.index.Modules[n].Path)) })
+	s.once.Do(func() {
+		m.gate.RLock()
+		defer m.gate.RUnlock()
+		if s.err = errStopped; !m.stopped {
+			s.err = insert(filepath.Join(m.index.Dir, m.index.Modules[n].Path))
+		}
+	})
 	return s.err
+}
+
+var errStopped = errors.New("the stage is found, the image's own system will load it")
+
+// stop lets no more modules be loaded and waits for those that are being: to
+// become the image's init kills all threads, and a driver that is interrupted
+// while it starts may give up its device for good.
+func (m *modules) stop() {
+	m.gate.Lock()
+	defer m.gate.Unlock()
+	m.stopped = true
 }
 
 func insert(file string) error {

@@ -62,7 +62,7 @@ func mountDevice(d device) error {
 	case "ext2", "ext3", "ext4":
 		kind, fallback = "ext4", "noload"
 	case "xfs":
-		// layers may be on the file system twice, copied block by block
+		// a disk and its clone may both be there
 		options, fallback = "nouuid", "nouuid,norecovery"
 	case "f2fs":
 		fallback = "disable_roll_forward"

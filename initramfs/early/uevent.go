@@ -29,7 +29,7 @@ func listen() (int, error) {
 	return fd, nil
 }
 
-// receive passes events on until the socket is closed for reading.
+// receive passes events on.
 func receive(fd int, events chan<- uevent) {
 	buf := make([]byte, 16<<10)
 	for {
