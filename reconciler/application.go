@@ -113,7 +113,7 @@ func (a *application) layers(ctx context.Context) error {
 		for i, l := range s.image.opened.Layers {
 			group.Go(func() (err error) {
 				s.layers[i], err = a.stage.AddLayer(ctx, stage.Source{
-					DiffID: l.DiffID, Name: s.Image + " " + plan.Short(l.DiffID), Open: l.Open, Progress: a.Progress,
+					DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
 				})
 				return err
 			})

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,9 +12,9 @@ import (
 )
 
 // compare fills in the plan and the state that a run without changes leaves.
-func (r *Reconciler) compare(o *observation) error {
+func (r *Reconciler) compare(ctx context.Context, o *observation) error {
 	r.foresee(o)
-	observed, err := r.observed(o)
+	observed, err := r.observed(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func (r *Reconciler) compare(o *observation) error {
 }
 
 // observed reports what the stage and the boot loader hold.
-func (r *Reconciler) observed(o *observation) (plan.Observed, error) {
+func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observed, error) {
 	out := plan.Observed{Revision: o.state.Revision, Generations: map[string][]plan.Generation{}}
 	named := map[string]bool{r.Booted: true}
 	for name, img := range o.state.Images {
@@ -45,6 +46,11 @@ func (r *Reconciler) observed(o *observation) (plan.Observed, error) {
 		return out, err
 	}
 	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
+	garbage, err := r.stage.Collect(ctx, true)
+	if err != nil {
+		return out, err
+	}
+	out.Garbage = garbage.Bytes
 	return out, r.observeMenu(o, &out)
 }
 

@@ -69,7 +69,7 @@ func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
 	if err := r.observeImages(ctx, o, files, initHash); err != nil {
 		return nil, err
 	}
-	return o, r.compare(o)
+	return o, r.compare(ctx, o)
 }
 
 // fetch finds the revision to apply and gives its files.
@@ -160,7 +160,7 @@ func (r *Reconciler) openLayers(ctx context.Context, img *observedImage, files f
 		}
 	}
 	for _, l := range img.opened.Layers {
-		_, staged, err := r.stage.Layer(l.DiffID)
+		_, staged, err := r.stage.Layer(l.DiffID, l.Digest)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,10 @@ type Source struct {
 	DiffID string
 	// Name says in progress and errors what the layer belongs to.
 	Name string
+	// Blob is the digest that Open's reader verifies the layer's stored form
+	// against before its io.EOF. Empty if it verifies nothing: then the tar
+	// is hashed here and must be DiffID.
+	Blob string
 	// Size is the length of the uncompressed tar in bytes, 0 if unknown.
 	Size int64
 	// Open gives the uncompressed tar. It may be called twice. Reading
@@ -37,7 +41,11 @@ type Source struct {
 
 // A layerRecord is the form of layers/<hex>.json.
 type layerRecord struct {
-	DiffID   string         `json:"diffID"`
+	DiffID string `json:"diffID"`
+	// Blob is the digest of the stored layer that was read, if the tar in it
+	// was not hashed itself. Another blob that claims the same diff id is
+	// then not taken for this one: an image may claim what it likes.
+	Blob     string         `json:"blob,omitempty"`
 	Object   handoff.Object `json:"object"`
 	Rewriter int            `json:"rewriter"`
 	Squasher string         `json:"squasher"`
@@ -51,8 +59,10 @@ func (s *Stage) layerPath(diffID string) (string, error) {
 	return s.path("layers", hex+".json"), nil
 }
 
-// Layer returns the object that a layer became, and whether it is there.
-func (s *Stage) Layer(diffID string) (handoff.Object, bool, error) {
+// Layer returns the object that a layer became, and whether it is there. The
+// layer is known by its diff id, and by the digest of the blob that holds it
+// if there is one (Source.Blob).
+func (s *Stage) Layer(diffID, blob string) (handoff.Object, bool, error) {
 	path, err := s.layerPath(diffID)
 	if err != nil {
 		return handoff.Object{}, false, err
@@ -65,7 +75,7 @@ func (s *Stage) Layer(diffID string) (handoff.Object, bool, error) {
 		// Records are a memory of what was done: it can be done again.
 		s.log().Warn("ignoring an unreadable layer record", "path", path, "error", err)
 		return handoff.Object{}, false, nil
-	case r.DiffID != diffID || r.Rewriter != rewriterVersion:
+	case r.DiffID != diffID || r.Rewriter != rewriterVersion || r.Blob != "" && r.Blob != blob:
 		return handoff.Object{}, false, nil
 	}
 	ok, err := s.has(r.Object)
@@ -88,8 +98,11 @@ func (s *Stage) AddLayer(ctx context.Context, src Source) (handoff.Object, error
 		return handoff.Object{}, err
 	}
 	defer done()
-	if o, ok, err := s.Layer(src.DiffID); ok || err != nil {
+	if o, ok, err := s.Layer(src.DiffID, src.Blob); ok || err != nil {
 		return o, err
+	}
+	if s.claimed(path) {
+		src.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
 	o, err := s.addLayer(ctx, src, path)
 	if err != nil {
@@ -121,11 +134,17 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handof
 	if err := s.publish(f, o); err != nil {
 		return handoff.Object{}, s.full(err, o.Size)
 	}
-	r := layerRecord{DiffID: src.DiffID, Object: o, Rewriter: rewriterVersion, Squasher: squasher}
+	r := layerRecord{DiffID: src.DiffID, Blob: src.Blob, Object: o, Rewriter: rewriterVersion, Squasher: squasher}
 	if err := writeRecord(record, r); err != nil {
 		return handoff.Object{}, s.full(err, 1)
 	}
 	return o, fault.Point("stage.layer.recorded")
+}
+
+// claimed reports whether there is a record of another blob for the layer.
+func (s *Stage) claimed(record string) bool {
+	r, err := readRecord[layerRecord](record)
+	return err == nil && r.Blob != ""
 }
 
 // String names the layer in messages.

@@ -61,7 +61,7 @@ func (l *layering) pass(outer context.Context, task *progress.Task, rewrite func
 		return err
 	}
 	defer l.startWriteback()()
-	p := startPump(ctx, body, task)
+	p := startPump(ctx, body, task, l.Blob == "")
 	err = rewrite(q, p)
 	again := errors.Is(err, tarfs.ErrAgain)
 	if err == nil || again {

@@ -18,8 +18,8 @@ const (
 	chunkCount = 12
 )
 
-// A pump reads a stream ahead and hashes it on the way, each in a goroutine
-// of its own, so that reading (which decompresses), hashing and rewriting
+// A pump reads a stream ahead and, if asked to, hashes it on the way, each in
+// a goroutine of its own, so that reading (which decompresses), hashing and rewriting
 // share the processors.
 type pump struct {
 	ctx    context.Context
@@ -28,7 +28,7 @@ type pump struct {
 	free   chan *chunk
 	toHash chan *chunk
 	toRead chan *chunk
-	hashed chan struct{} // closed when sum is set
+	hashed chan struct{} // closed when sum is set; nil without hashing
 
 	err   error // how reading ended; set before toRead is closed
 	sum   string
@@ -43,19 +43,21 @@ type chunk struct {
 	users atomic.Int32
 }
 
-func startPump(ctx context.Context, body io.Reader, task *progress.Task) *pump {
+func startPump(ctx context.Context, body io.Reader, task *progress.Task, hash bool) *pump {
 	p := &pump{
 		ctx: ctx, body: body, task: task,
 		free:   make(chan *chunk, chunkCount),
 		toHash: make(chan *chunk, chunkCount),
 		toRead: make(chan *chunk, chunkCount),
-		hashed: make(chan struct{}),
 	}
 	for range chunkCount {
 		p.free <- &chunk{data: make([]byte, 0, chunkSize)}
 	}
+	if hash {
+		p.hashed = make(chan struct{})
+		go p.hash()
+	}
 	go p.fill()
-	go p.hash()
 	return p
 }
 
@@ -72,10 +74,13 @@ func (p *pump) fill() {
 		}
 		n, err := readFull(p.body, c.data[:chunkSize])
 		c.data = c.data[:n]
-		c.users.Store(2)
 		p.task.Add(int64(n))
 		// The channels hold every chunk there is: sending never blocks.
-		p.toHash <- c
+		c.users.Store(1)
+		if p.hashed != nil {
+			c.users.Store(2)
+			p.toHash <- c
+		}
 		p.toRead <- c
 		if err != nil {
 			p.err = err
@@ -138,7 +143,7 @@ func (p *pump) drain() error {
 
 // check compares the digest of all that was read, after the end.
 func (p *pump) check(diffID string) error {
-	if p.err != io.EOF {
+	if p.err != io.EOF || p.hashed == nil {
 		return nil
 	}
 	<-p.hashed
@@ -153,5 +158,7 @@ func (p *pump) stop() {
 	for c := range p.toRead {
 		p.release(c)
 	}
-	<-p.hashed
+	if p.hashed != nil {
+		<-p.hashed
+	}
 }

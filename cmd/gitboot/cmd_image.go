@@ -118,7 +118,7 @@ func (a *app) inspect(name string, img *image.Image) (inspection, error) {
 	}
 	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
 	for _, l := range img.Layers {
-		_, staged, err := st.Layer(l.DiffID)
+		_, staged, err := st.Layer(l.DiffID, l.Digest)
 		if err != nil {
 			return out, err
 		}

@@ -17,6 +17,7 @@ const (
 	WriteMenu        Kind = "write-menu"
 	LinkMenu         Kind = "link-menu"
 	RemoveDeployment Kind = "remove-deployment"
+	CollectGarbage   Kind = "collect-garbage"
 	RecordRevision   Kind = "record-revision"
 	SkipImage        Kind = "skip-image"
 )
@@ -56,6 +57,9 @@ func (p Plan) Actions() []Action {
 	}
 	for _, r := range p.Removals {
 		actions = append(actions, Action{Kind: RemoveDeployment, Image: r.Image, Generation: r.Generation, Subject: r.Deployment, Reason: r.Reason})
+	}
+	if p.Garbage > 0 {
+		actions = append(actions, Action{Kind: CollectGarbage, Bytes: p.Garbage, Reason: "nothing reaches it"})
 	}
 	if p.From != p.To {
 		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(p.From, "none")})

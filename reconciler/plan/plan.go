@@ -74,6 +74,9 @@ type Observed struct {
 	MenuStale string
 	// Unlinked says that the boot loader does not read the menu yet.
 	Unlinked bool
+	// Garbage is how many bytes nothing reaches; a run that was cut short
+	// leaves some.
+	Garbage int64
 }
 
 // A Stage is the making of one new generation.
@@ -103,6 +106,8 @@ type Plan struct {
 	Removals []Removal
 	Menu     string
 	Link     bool
+	// Garbage is what is collected besides that of Removals, in bytes.
+	Garbage int64
 	// Failed maps an image to why nothing is planned for it.
 	Failed map[string]error
 }
@@ -110,7 +115,7 @@ type Plan struct {
 // Compare returns what has to happen for observed to become what wants say.
 // The order of wants is the order of the menu.
 func Compare(machine, revision string, wants []Want, observed Observed) Plan {
-	p := Plan{Machine: machine, From: observed.Revision, To: revision, Menu: observed.MenuStale, Link: observed.Unlinked, Failed: map[string]error{}}
+	p := Plan{Machine: machine, From: observed.Revision, To: revision, Menu: observed.MenuStale, Link: observed.Unlinked, Garbage: observed.Garbage, Failed: map[string]error{}}
 	wanted := map[string]bool{}
 	for _, w := range wants {
 		wanted[w.Image] = true
@@ -206,9 +211,10 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 	return out
 }
 
-// Empty reports whether applying the plan would change anything that boots.
+// Empty reports whether applying the plan would change anything but the
+// record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link
+	return len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.
