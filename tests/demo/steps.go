@@ -152,12 +152,15 @@ func (d *demo) rename(from, to string) func(context.Context) (string, error) {
 	}
 }
 
-// gitbootRun runs gitboot as a user would, on the mounted disk.
+// gitbootRun runs gitboot as a user would, on the mounted disk, in the folder
+// that holds the config repo and the disk's mount point.
 func (d *demo) gitbootRun(ctx context.Context, mnt string, args ...string) error {
-	args = append(args, "--repo", d.repo.Dir, "--machine", "laptop",
-		"--stage", filepath.Join(mnt, "gitboot"), "--boot", filepath.Join(mnt, "boot", "grub"))
+	disk := filepath.Base(mnt)
+	args = append(args, "--repo", filepath.Base(d.repo.Dir), "--machine", "laptop",
+		"--stage", filepath.Join(disk, "gitboot"), "--boot", filepath.Join(disk, "boot", "grub"))
 	fmt.Println("    $ gitboot", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, d.gitboot, args...)
+	cmd.Dir = d.dir
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

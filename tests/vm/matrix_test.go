@@ -45,7 +45,7 @@ func TestGenerations(t *testing.T) {
 	}
 
 	s.push(t, lab.Bookworm, []entry{file("generation", "1")})
-	s.run(t, disk, "bookworm", "reconcile", "--once")
+	s.run(t, disk, "bookworm", "reconcile", "--once", "--update")
 	vm = s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, Bus: lab.NVMe})
 	s.checkMachine(t, vm, "bookworm", "1")
 	if err := vm.Stop(); err != nil {

@@ -75,7 +75,7 @@ check "the root is an overlay" is "$(findmnt -no FSTYPE /)" overlay
 check "the root can be written" touch /lab-written
 check "the host name is the machine's" is "$(cat /proc/sys/kernel/hostname)" "$machine"
 check "/etc/hosts knows it" grep -q "[[:space:]]$machine" /etc/hosts
-check "fstab's file system is mounted" is "$(findmnt -no FSTYPE,SIZE /srv/scratch | tr -s ' ')" "tmpfs 1M"
+check "fstab's file system is mounted" is "$(findmnt -no FSTYPE,SIZE /mnt | tr -s ' ')" "tmpfs 1M"
 check "the machine id is the declared one" is "$(cat /etc/machine-id)" 0123456789abcdef0123456789abcdef
 check "the profile's kernel arguments" kernel_args "lab.profile=1"
 check "the image's kernel arguments" kernel_args "loglevel=5"
