@@ -112,7 +112,13 @@ func (r *Reconciler) writeMenu(state *State) error {
 	return durable.WriteFile(r.menuPath(), menu, 0o600)
 }
 
+// linked reports whether the boot loader reads the menu. A deployment that is
+// running was started from it; the boot loader's own folder is then that of
+// another system, and in an image there is none.
 func (r *Reconciler) linked() (bool, error) {
+	if r.Booted != "" && r.Boot == "" {
+		return true, nil
+	}
 	fs, err := r.locate()
 	if err != nil {
 		return false, err

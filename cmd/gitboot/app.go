@@ -39,7 +39,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
 	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
 	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
-	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default "+defaultStage+")")
+	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+defaultStage+")")
 	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2)")
 	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -145,6 +145,9 @@ func (a *app) logger(w io.Writer) (*slog.Logger, error) {
 func stageDir(configured string) string {
 	if configured != "" {
 		return configured
+	}
+	if info, err := os.Stat(handoff.StageMount); err == nil && info.IsDir() {
+		return handoff.StageMount
 	}
 	return defaultStage
 }

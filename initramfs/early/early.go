@@ -47,7 +47,7 @@ const (
 	newRoot   = "/root"
 	// stageDir lies below /run/initramfs because systemd leaves that alone
 	// when it shuts down, and the root file system is on it.
-	stageDir = "/run/initramfs/gitboot"
+	stageDir = handoff.StageMount
 	// defaultWait is how long to look for the stage's device: a USB disk
 	// takes ten seconds, a large RAID controller half a minute.
 	defaultWait = 60 * time.Second

@@ -26,6 +26,10 @@ const (
 	ParamMachine = "gitboot.machine"
 )
 
+// StageMount is where the running system finds the stage that it was booted
+// from, mounted read-only. It is not there after a copy to memory.
+const StageMount = "/run/initramfs/gitboot"
+
 // A Location is where process 1 finds the stage.
 type Location struct {
 	// Device is UUID=…, LABEL=…, PARTUUID=… or a path below /dev.

@@ -1,0 +1,85 @@
+package durable
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestWriteFileReplaces(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, content := range []string{"one", "two"} {
+		if err := WriteFile(path, []byte(content), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != content {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if got := names(t, dir); len(got) != 1 {
+		t.Errorf("left: %v", got)
+	}
+}
+
+func TestNothingIsLeftOfWhatIsNotPublished(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Create(dir, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Discard()
+	f.Discard()
+	if err := f.Publish(filepath.Join(dir, "f")); err == nil {
+		t.Error("a discarded file was published")
+	}
+	if f, err = Create(dir, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Publish(filepath.Join(dir, "missing", "f")); err == nil {
+		t.Error("published into a folder that is not there")
+	}
+	if got := names(t, dir); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+}
+
+func TestMkdirAllAndRemove(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b")
+	for range 2 {
+		if err := MkdirAll(deep, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := Remove(deep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(t, filepath.Join(dir, "a")); len(got) != 0 {
+		t.Errorf("left: %v", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := MkdirAll(filepath.Join(dir, "file", "x"), 0o700); err == nil {
+		t.Error("a folder was made in a file")
+	}
+}
