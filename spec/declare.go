@@ -77,7 +77,7 @@ type registrySettings struct {
 	Insecure        *bool    `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates."`
 	CredentialsFile *string  `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the machine."`
 	Platform        *string  `key:"platform" is:"platform" doc:"os/architecture[/variant]; the machine's own if absent."`
-	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; at every reconcile if absent."`
+	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; if absent, only when the reference changes or reconcile is given --update."`
 }
 
 type imageDefaults struct {

@@ -62,8 +62,8 @@ type Pull struct {
 	CredentialsFile string
 	// Platform is os/architecture[/variant], or "" for the machine's own.
 	Platform string
-	// Update is the cron schedule of looking for a new digest, or "" for
-	// every reconcile.
+	// Update is the cron schedule of looking for a new digest, or "" to keep
+	// the one that the reference meant when it was declared.
 	Update string
 }
 
