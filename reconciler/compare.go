@@ -56,7 +56,11 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 
 // observeMenu says whether the menu on disk is what the state gives.
 func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
-	want, err := r.renderMenu(o.next)
+	var err error
+	if o.location, err = r.locate(); err != nil {
+		return err
+	}
+	want, err := r.renderMenu(o.location, o.next)
 	if err != nil {
 		return err
 	}
@@ -69,7 +73,7 @@ func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
 	case !bytes.Equal(have, want):
 		out.MenuStale = "entries or settings differ"
 	}
-	linked, err := r.linked()
+	linked, err := r.linked(o.location)
 	out.Unlinked = !linked
 	return err
 }

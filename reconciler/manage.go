@@ -64,10 +64,14 @@ func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err err
 	if err := state.Save(r.Stage); err != nil {
 		return err
 	}
-	if err := r.writeMenu(state); err != nil {
+	fs, err := r.locate()
+	if err != nil {
 		return err
 	}
-	return r.stage.Settle(ctx)
+	if err := r.writeMenu(fs, state); err != nil {
+		return err
+	}
+	return errors.Join(r.link(fs), r.stage.Settle(ctx))
 }
 
 // Export writes the named deployment as a single file.
@@ -101,10 +105,7 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		found = state.imported(m, id, r.Now().UTC().Truncate(time.Second))
 		return nil
 	})
-	if err != nil {
-		return found, err
-	}
-	return found, r.linkIfNeeded()
+	return found, err
 }
 
 func (s *State) imported(m *handoff.Manifest, id string, now time.Time) Found {
@@ -180,19 +181,4 @@ func (r *Reconciler) SetDefault(ctx context.Context, name string) (found Found, 
 		return nil
 	})
 	return found, err
-}
-
-func (r *Reconciler) linkIfNeeded() error {
-	if linked, err := r.linked(); err != nil || linked {
-		return err
-	}
-	fs, err := r.locate()
-	if err != nil {
-		return err
-	}
-	g, err := r.grub()
-	if err != nil {
-		return err
-	}
-	return g.Link(fs)
 }

@@ -18,11 +18,7 @@ func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.Menu
 
 // renderMenu gives the menu for the generations in state: the wanted images
 // in their order, then those that are still there for another reason.
-func (r *Reconciler) renderMenu(state *State) ([]byte, error) {
-	fs, err := r.locate()
-	if err != nil {
-		return nil, err
-	}
+func (r *Reconciler) renderMenu(fs boot.Filesystem, state *State) ([]byte, error) {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, "menu"), Timeout: state.Timeout, Default: state.Default}
 	names := slices.Clone(state.Order)
 	for _, name := range slices.Sorted(maps.Keys(state.Images)) {
@@ -99,10 +95,10 @@ func (r *Reconciler) locate() (boot.Filesystem, error) {
 	return boot.Locate(r.Stage)
 }
 
-func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.next) }
+func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.location, a.next) }
 
-func (r *Reconciler) writeMenu(state *State) error {
-	menu, err := r.renderMenu(state)
+func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {
+	menu, err := r.renderMenu(fs, state)
 	if err != nil {
 		return err
 	}
@@ -115,13 +111,9 @@ func (r *Reconciler) writeMenu(state *State) error {
 // linked reports whether the boot loader reads the menu. A deployment that is
 // running was started from it; the boot loader's own folder is then that of
 // another system, and in an image there is none.
-func (r *Reconciler) linked() (bool, error) {
+func (r *Reconciler) linked(fs boot.Filesystem) (bool, error) {
 	if r.Booted != "" && r.Boot == "" {
 		return true, nil
-	}
-	fs, err := r.locate()
-	if err != nil {
-		return false, err
 	}
 	g, err := r.grub()
 	if err != nil {
@@ -130,12 +122,14 @@ func (r *Reconciler) linked() (bool, error) {
 	return g.Linked(fs)
 }
 
-func (a *application) linkMenu(context.Context) error {
-	fs, err := a.locate()
-	if err != nil {
+func (a *application) linkMenu(context.Context) error { return a.link(a.location) }
+
+// link makes the boot loader read the menu, if it does not yet.
+func (r *Reconciler) link(fs boot.Filesystem) error {
+	if linked, err := r.linked(fs); err != nil || linked {
 		return err
 	}
-	g, err := a.grub()
+	g, err := r.grub()
 	if err != nil {
 		return err
 	}

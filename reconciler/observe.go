@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -27,6 +28,8 @@ type observation struct {
 	state, next *State
 	images      map[string]*observedImage
 	plan        plan.Plan
+	// location is where the stage is found at boot.
+	location boot.Filesystem
 }
 
 // An observedImage is one wanted image together with what is needed to stage

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
@@ -47,6 +48,9 @@ type Config struct {
 	Booted string
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
+	// Timing bounds how long a registry's faults are endured; zero fields
+	// mean package image's defaults.
+	Timing image.Timing
 	// Update looks for new digests whether or not the schedule is due.
 	Update bool
 	// Wait waits for another run's lock instead of failing.
@@ -99,35 +103,64 @@ func (r Result) Err() error { return imageErrors(r.Failed) }
 
 // Plan finds out what Reconcile would do, and does none of it. The config
 // repo is fetched into the stage's clone if it has a new revision.
-func (r *Reconciler) Plan(ctx context.Context) (plan.Plan, error) {
-	o, err := r.observe(ctx)
+func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
+	o, release, err := r.look(ctx)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return o.plan, nil
+	return o.plan, release()
 }
 
 // Reconcile makes one run. A run that finds nothing to do takes no lock and
 // writes nothing. Failures of single images are in the result, not the error.
-func (r *Reconciler) Reconcile(ctx context.Context) (Result, error) {
-	o, err := r.observe(ctx)
+func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
+	o, release, err := r.look(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	if o.settled() {
-		return Result{Plan: o.plan, Failed: o.plan.Failed}, nil
+		return Result{Plan: o.plan, Failed: o.plan.Failed}, release()
+	}
+	if err := release(); err != nil {
+		return Result{Plan: o.plan}, err
 	}
 	lock, err := r.stage.Lock(ctx, r.Wait)
 	if err != nil {
 		return Result{Plan: o.plan}, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	// Another run may have finished between the first look and the lock.
-	if o, err = r.observe(ctx); err != nil {
+	if o, err = r.refresh(ctx, o); err != nil {
 		return Result{}, err
 	}
 	failed, err := r.apply(ctx, o)
 	return Result{Plan: o.plan, Changed: err == nil && !o.plan.Empty(), Failed: failed}, err
+}
+
+// look observes. On a stage that is mounted read-only a new revision can be
+// fetched only under the lock, which makes the stage writable for its time.
+func (r *Reconciler) look(ctx context.Context) (*observation, func() error, error) {
+	o, err := r.observe(ctx)
+	if !errors.Is(err, syscall.EROFS) {
+		return o, func() error { return nil }, err
+	}
+	lock, err := r.stage.Lock(ctx, r.Wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o, err = r.observe(ctx); err != nil {
+		return nil, nil, errors.Join(err, lock.Release())
+	}
+	return o, lock.Release, nil
+}
+
+// refresh looks again if another run has finished between the first look and
+// the lock; every run that changes something changes the state.
+func (r *Reconciler) refresh(ctx context.Context, o *observation) (*observation, error) {
+	state, err := LoadState(r.Stage)
+	if err != nil || state.equal(o.state) {
+		return o, err
+	}
+	return r.observe(ctx)
 }
 
 // Poll reconciles at once and then every interval until ctx ends. Failed runs
@@ -159,7 +192,7 @@ func (r *Reconciler) grub() (*boot.GRUB, error) {
 }
 
 func (r *Reconciler) imageOptions() image.Options {
-	return image.Options{CredentialsFile: r.CredentialsFile, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
+	return image.Options{CredentialsFile: r.CredentialsFile, Timing: r.Timing, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
 }
 
 // Existing opens a stage that is there already, for work that needs no config
