@@ -35,8 +35,13 @@ type agentConfig struct {
 	CAFile          string   `toml:"ca_file"`
 	TrustedKeys     string   `toml:"trusted_keys"` // allowed_signers
 	CredentialsFile string   `toml:"credentials_file"`
-	Timeout         duration `toml:"timeout"`
+	Timeout         duration `toml:"timeout"` // of each git operation
 	Poll            duration `toml:"poll"`
+
+	// RegistryTimeout is how long a registry may send nothing, and
+	// RegistryAttempts how often what failed for a passing reason is tried.
+	RegistryTimeout  duration `toml:"registry_timeout"`
+	RegistryAttempts int      `toml:"registry_attempts"`
 }
 
 // duration is written as "90s" or "5m" in agent.toml.
@@ -64,6 +69,9 @@ func loadAgentConfig(path string, named bool) (agentConfig, error) {
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return c, usageError{fmt.Errorf("%s: unknown key %q; see docs/agent.md for the keys", path, unknown[0].String())}
+	}
+	if c.RegistryAttempts < 0 {
+		return c, usageError{fmt.Errorf("%s: registry_attempts = %d is not a positive number", path, c.RegistryAttempts)}
 	}
 	return c, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
@@ -97,6 +98,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 		},
 		Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
 		CredentialsFile: set.CredentialsFile, Booted: cmdline.Deployment,
+		Timing: image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts},
 		Update: a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,
 	}
 	if cfg.Machine, cfg.MachineFrom, err = findMachine(set.Machine, a.flags.Machine, cmdline.Machine); err != nil {

@@ -20,9 +20,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Print what reconcile would do, and do none of it",
 		Long: `plan prints, in order, exactly what reconcile would do now. It may fetch the
 config repo into the stage's clone and ask registries for digests, but changes
-nothing that boots.
-
-` + exitHelp,
+nothing that boots.`,
 		Example: `  gitboot plan
   gitboot plan --repo ~/fleet --machine laptop --json
   gitboot plan --exit-code; [ $? = 10 ] && echo "changes are waiting"`,

@@ -25,9 +25,7 @@ func newReconcile(a *app) *cobra.Command {
 writes the boot menu. Without --once it goes on doing so.
 
 Until the menu is written, the next boot is what it was before. A run that is
-cut short, by ctrl-C or by the power, is taken up by the next one.
-
-` + exitHelp,
+cut short, by ctrl-C or by the power, is taken up by the next one.`,
 		Example: `  gitboot reconcile --once
   gitboot reconcile --once --repo https://git.example/fleet.git --machine laptop
   gitboot reconcile --once --exit-code || [ $? = 10 ]

@@ -27,9 +27,7 @@ func newValidate() *cobra.Command {
 		Use:   "validate [DIR]",
 		Short: "Check a config repo and name every problem",
 		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
-or not, resolves every machine and names all problems at once.
-
-` + exitHelp,
+or not, resolves every machine and names all problems at once.`,
 		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --only laptop",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
@@ -90,9 +88,7 @@ func newInit() *cobra.Command {
 		Use:   "init [DIR]",
 		Short: "Write a small commented config repo to start from",
 		Long: `init writes a config repo that validates into DIR (default: here), which may
-hold other files but none of the same names. It makes no commit.
-
-` + exitHelp,
+hold other files but none of the same names. It makes no commit.`,
 		Example: "  gitboot init ~/fleet && cd ~/fleet && git init && git add . && git commit -m first",
 		Args:    args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, dirs []string) error {

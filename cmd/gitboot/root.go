@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,17 +16,19 @@ func newRoot() *cobra.Command {
 		Use:   "gitboot",
 		Short: "A git repo decides what this machine boots",
 		Long: `gitboot clones a config repo, stages the images and hooks that it declares for
-this machine, and writes boot menu entries for them.
-
-` + exitHelp,
+this machine, and writes boot menu entries for them.`,
 		Example: `  gitboot init ~/fleet                 # a small config repo to start from
   gitboot validate ~/fleet
   gitboot plan --repo ~/fleet --machine laptop
   gitboot reconcile --once`,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		DisableAutoGenTag: true,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		DisableAutoGenTag:          true,
+		Args:                       knownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetHelpTemplate(root.HelpTemplate() + "\n" + exitHelp + "\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
@@ -39,9 +42,10 @@ this machine, and writes boot menu entries for them.
 
 // group is a command that only holds others.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+	c := &cobra.Command{Use: use, Short: short, Args: knownCommand, RunE: func(c *cobra.Command, _ []string) error {
 		return usageError{fmt.Errorf("%s needs one of its commands; see `%s --help`", c.CommandPath(), c.CommandPath())}
 	}}
+	c.SuggestionsMinimumDistance = 2
 	c.AddCommand(children...)
 	return c
 }
@@ -61,6 +65,18 @@ func noArgs(c *cobra.Command, given []string) error {
 		return usageError{fmt.Errorf("%s does not take %q; see `%s --help`", c.CommandPath(), given[0], c.CommandPath())}
 	}
 	return nil
+}
+
+// knownCommand is asked when the first argument names no command.
+func knownCommand(c *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	hint := ""
+	if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s? ", strings.Join(near, " or "))
+	}
+	return usageError{fmt.Errorf("there is no command %q; %ssee `%s --help`", given[0], hint, c.CommandPath())}
 }
 
 func jsonFlag(c *cobra.Command) *bool {

@@ -1,0 +1,290 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a script waits for something that must come.
+const patience = 30 * time.Second
+
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+// commands are what scripts can do besides testscript's own; doc.go explains
+// them.
+func commands() map[string]command {
+	return map[string]command{
+		"gitboot":  cmdGitboot,
+		"exits":    cmdExits,
+		"commit":   only(cmdCommit),
+		"edit":     only(cmdEdit),
+		"kernel":   only(cmdKernel),
+		"random":   only(cmdRandom),
+		"push":     only(cmdPush),
+		"pack":     only(cmdPack),
+		"registry": only(cmdRegistry),
+		"snapshot": only(cmdSnapshot),
+		"damage":   only(cmdDamage),
+		"lock":     only(cmdLock),
+		"until":    only(cmdUntil),
+		"tmpfs":    only(cmdTmpfs),
+	}
+}
+
+// only makes a command of a function that can't be negated.
+func only(do func(ts *testscript.TestScript, args []string) error) command {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("this command has no negation")
+		}
+		ts.Check(do(ts, args))
+	}
+}
+
+// gitboot runs the program with the script's agent.toml.
+func gitboot(ts *testscript.TestScript, args []string) error {
+	return ts.Exec("gitboot", append([]string{"--config", ts.MkAbs(ts.Getenv("CONFIG"))}, args...)...)
+}
+
+func cmdGitboot(ts *testscript.TestScript, neg bool, args []string) {
+	err := gitboot(ts, args)
+	switch {
+	case neg && err == nil:
+		ts.Fatalf("gitboot succeeded")
+	case !neg && err != nil:
+		ts.Fatalf("gitboot: %v", err)
+	}
+}
+
+// exits CODE ARG...
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	err = gitboot(ts, args[1:])
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if neg || got != want {
+		ts.Fatalf("gitboot exits with %d, not %d", got, want)
+	}
+}
+
+// commit MESSAGE
+func cmdCommit(ts *testscript.TestScript, args []string) error {
+	repo := ts.MkAbs("repo")
+	err := filepath.WalkDir(repo, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		if strings.Contains(path, "/.git/") {
+			return nil
+		}
+		return substitute(path, "REGISTRY", ts.Getenv("REGISTRY"))
+	})
+	if err != nil {
+		return err
+	}
+	if err := ts.Exec("git", "-C", repo, "add", "--all"); err != nil {
+		return err
+	}
+	return ts.Exec("git", "-C", repo, "commit", "--quiet", "--allow-empty", "--message="+args[0])
+}
+
+func substitute(path, old, replacement string) error {
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(data), old) {
+		return err
+	}
+	return os.WriteFile(path, []byte(strings.ReplaceAll(string(data), old, replacement)), 0o644)
+}
+
+// edit FILE OLD NEW
+func cmdEdit(ts *testscript.TestScript, args []string) error {
+	if !strings.Contains(ts.ReadFile(args[0]), args[1]) {
+		return fmt.Errorf("%s has no %q", args[0], args[1])
+	}
+	return substitute(ts.MkAbs(args[0]), args[1], args[2])
+}
+
+// kernel [-bare] DIR VERSION
+func cmdKernel(ts *testscript.TestScript, args []string) error {
+	bare := args[0] == "-bare"
+	if bare {
+		args = args[1:]
+	}
+	return writeKernel(ts.MkAbs(args[0]), args[1], !bare)
+}
+
+// random FILE BYTES
+func cmdRandom(ts *testscript.TestScript, args []string) error {
+	size, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	return writeRandom(ts.MkAbs(args[0]), size)
+}
+
+// push NAME:TAG DIR...
+func cmdPush(ts *testscript.TestScript, args []string) error {
+	var dirs []string
+	for _, dir := range args[1:] {
+		dirs = append(dirs, ts.MkAbs(dir))
+	}
+	digest, err := push(context.Background(), ts.Getenv("REGISTRY")+"/"+args[0], dirs...)
+	if err == nil {
+		ts.Setenv("DIGEST", digest)
+	}
+	return err
+}
+
+// pack FILE DIR
+func cmdPack(ts *testscript.TestScript, args []string) error {
+	f, err := os.Create(ts.MkAbs(args[0]))
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeTar(f, ts.MkAbs(args[1])), f.Close())
+}
+
+// registry fault KIND [N] | ok | stop | log | held
+func cmdRegistry(ts *testscript.TestScript, args []string) error {
+	r := ts.Value(registryKey{}).(*brokenRegistry)
+	switch args[0] {
+	case "fault":
+		n := -1
+		if len(args) > 2 {
+			var err error
+			if n, err = strconv.Atoi(args[2]); err != nil {
+				return err
+			}
+		}
+		return r.setFault(args[1], n)
+	case "ok":
+		return r.setFault("", 0)
+	case "stop":
+		r.stop()
+		return nil
+	case "log":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		_, err := fmt.Fprintln(ts.Stdout(), strings.Join(r.log, "\n"))
+		return err
+	case "held":
+		select {
+		case <-r.held:
+			return nil
+		case <-time.After(patience):
+			return errors.New("no answer is being held")
+		}
+	}
+	return fmt.Errorf("registry does not know %q", args[0])
+}
+
+// snapshot FILE DIR
+func cmdSnapshot(ts *testscript.TestScript, args []string) error {
+	var b strings.Builder
+	dir := ts.MkAbs(args[1])
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		_, err = fmt.Fprintln(&b, strings.TrimPrefix(path, dir), st.Ino, info.Mode(), info.Size(), info.ModTime().UnixNano(), st.Ctim.Nano())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o644)
+}
+
+// damage GLOB
+func cmdDamage(ts *testscript.TestScript, args []string) error {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	if err != nil || len(found) == 0 {
+		return fmt.Errorf("%s matches no file: %v", args[0], err)
+	}
+	for _, path := range found {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		data[len(data)/2] ^= 1
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type lockKey struct{}
+
+// lock DIR, or lock -release
+func cmdLock(ts *testscript.TestScript, args []string) error {
+	held := ts.Value(lockKey{}).(*os.File)
+	if args[0] == "-release" {
+		return unix.Flock(int(held.Fd()), unix.LOCK_UN)
+	}
+	f, err := os.Open(filepath.Join(ts.MkAbs(args[0]), "lock"))
+	if err != nil {
+		return err
+	}
+	// The script's own descriptor becomes the lock file's, so that it can be
+	// released later and is closed when the script ends.
+	if err := unix.Dup3(int(f.Fd()), int(held.Fd()), unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return unix.Flock(int(held.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// until FILE REGEXP
+func cmdUntil(ts *testscript.TestScript, args []string) error {
+	want, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+		if data, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && want.Match(data) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s does not come to hold %q", args[0], args[1])
+}
+
+// tmpfs DIR SIZE
+func cmdTmpfs(ts *testscript.TestScript, args []string) error {
+	dir := ts.MkAbs(args[0])
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+args[1]); err != nil {
+		return fmt.Errorf("mount a tmpfs on %s: %w", dir, err)
+	}
+	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
+	return nil
+}

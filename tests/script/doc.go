@@ -1,0 +1,40 @@
+// Package script tests the command line: the scripts below testdata run the
+// real program against a real registry in this process and real git repos.
+//
+// A script is a txtar archive: commands, one a line, then files. Its first
+// lines say what it is about. Every script finds
+//
+//	repo/            a git repo, empty but for the script's files below repo/
+//	grub/grub.cfg    an empty boot loader's folder
+//	agent.toml       settings that name repo, the machine laptop, the folder
+//	                 stage, and grub; unless the script brings its own
+//	$REGISTRY        the address of a registry of its own
+//
+// and, besides the commands of testscript
+// (https://pkg.go.dev/github.com/rogpeppe/go-internal/testscript), these:
+//
+//	gitboot ARG...             run gitboot with agent.toml (or $CONFIG)
+//	exits CODE ARG...          the same, and expect this exit code
+//	commit MESSAGE             commit repo, REGISTRY replaced in its files
+//	edit FILE OLD NEW          replace text in a file
+//	kernel [-bare] DIR VERSION put a kernel into a root file system; without
+//	                           its modules if bare
+//	random FILE BYTES          make a file that cannot be compressed
+//	push NAME:TAG DIR...       push an image, a layer from each folder; its
+//	                           digest is then $DIGEST
+//	pack FILE DIR              make a tar of a root file system
+//	registry fault KIND [N]    break the next N answers, or all: cut, spoil,
+//	                           hold, silence or an HTTP status
+//	registry ok                break nothing more
+//	registry log               print the requests since the last fault or ok
+//	registry held              wait until an answer is being held
+//	registry stop              end the registry
+//	snapshot FILE DIR          list a folder's inodes, sizes and times
+//	damage GLOB                change one bit of each file
+//	lock DIR, lock -release    take or release a stage's lock
+//	until FILE REGEXP          wait until a file holds something
+//	tmpfs DIR SIZE             mount a small file system (as root)
+//
+// Scripts in testdata/root need root, and are skipped without it and under
+// -short.
+package script

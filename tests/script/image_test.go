@@ -1,0 +1,139 @@
+package script
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/compression"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// writeKernel puts into the root file system dir what gitboot needs of a
+// kernel, short of a machine that runs it: a file with the x86 boot header
+// (the kernel's Documentation/arch/x86/boot.rst), its modules' folder, and the
+// list of what it has built in. tests/vm boots real ones.
+func writeKernel(dir, version string, modules bool) error {
+	const magic, pointer, text = 0x202, 0x20e, 0x300
+	kernel := make([]byte, 0x400)
+	copy(kernel[magic:], "HdrS")
+	binary.LittleEndian.PutUint16(kernel[pointer:], text-0x200)
+	copy(kernel[text:], version+" (gitboot's test)")
+	files := map[string][]byte{"boot/vmlinuz-" + version: kernel}
+	if modules {
+		files["lib/modules/"+version+"/modules.builtin"] = []byte(
+			"kernel/drivers/block/loop.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/fs/squashfs/squashfs.ko\n")
+	}
+	for path, data := range files {
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeRandom makes a file that no compressor makes smaller within a block of
+// squashfs. It repeats itself every half megabyte, which zstd sees and squashfs
+// does not: a layer may so be short on the wire and long on the stage.
+func writeRandom(path string, size int) error {
+	r := rand.New(rand.NewPCG(1, uint64(size)))
+	part := make([]byte, min(size, 512<<10))
+	for i := range part {
+		part[i] = byte(r.Uint32())
+	}
+	data := bytes.Repeat(part, (size+len(part)-1)/len(part))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data[:size], 0o644)
+}
+
+// writeTar packs a folder; equal folders give equal archives.
+func writeTar(w io.Writer, dir string) error {
+	out := tar.NewWriter(w)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		return addFile(out, dir, path, d)
+	})
+	if err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+func addFile(out *tar.Writer, dir, path string, d fs.DirEntry) error {
+	rel, err := filepath.Rel(dir, path)
+	if err != nil {
+		return err
+	}
+	h := &tar.Header{Name: rel, Mode: 0o644, ModTime: time.Unix(1e9, 0), Format: tar.FormatPAX}
+	if d.IsDir() {
+		h.Name, h.Mode, h.Typeflag = rel+"/", 0o755, tar.TypeDir
+		return out.WriteHeader(h)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	h.Size = int64(len(data))
+	if err := out.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err = out.Write(data)
+	return err
+}
+
+// push stores an image whose layers are folders, lowest first, and returns
+// its digest.
+func push(ctx context.Context, ref string, dirs ...string) (string, error) {
+	tag, err := name.NewTag(ref, name.Insecure)
+	if err != nil {
+		return "", err
+	}
+	img, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{
+		OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"},
+		Config: v1.Config{Labels: map[string]string{"org.opencontainers.image.title": tag.RepositoryStr()}},
+	})
+	if err != nil {
+		return "", err
+	}
+	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
+	for _, dir := range dirs {
+		var archive bytes.Buffer
+		if err := writeTar(&archive, dir); err != nil {
+			return "", err
+		}
+		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil }
+		layer, err := tarball.LayerFromOpener(open, tarball.WithCompression(compression.ZStd), tarball.WithMediaType(types.OCILayerZStd))
+		if err != nil {
+			return "", err
+		}
+		if img, err = mutate.AppendLayers(img, layer); err != nil {
+			return "", err
+		}
+	}
+	if err := remote.Write(tag, img, remote.WithContext(ctx)); err != nil {
+		return "", err
+	}
+	digest, err := img.Digest()
+	return digest.String(), err
+}

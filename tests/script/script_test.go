@@ -1,0 +1,96 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+
+func TestRootScripts(t *testing.T) {
+	if testing.Short() || os.Geteuid() != 0 {
+		t.Skip("mounts file systems: needs root, and is not run with -short")
+	}
+	runScripts(t, "testdata/root")
+}
+
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := exec.LookPath("tar2sqfs"); err != nil {
+		t.Skip("needs tar2sqfs (package squashfs-tools-ng); run tests/deps.sh test")
+	}
+	bin := t.TempDir()
+	if _, err := lab.Build(t.Context(), bin); err != nil {
+		t.Fatal(err)
+	}
+	source, err := lab.SourceDir(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                dir,
+		Cmds:               commands(),
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SOURCE", source)
+			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+			return setup(env)
+		},
+	})
+}
+
+type registryKey struct{}
+
+func setup(env *testscript.Env) error {
+	registry := newRegistry()
+	env.Defer(registry.stop)
+	env.Values[registryKey{}] = registry
+	held, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { held.Close() })
+	env.Values[lockKey{}] = held
+	for name, value := range map[string]string{
+		"REGISTRY": registry.addr(), "CONFIG": "agent.toml",
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull,
+		"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.com", "GIT_AUTHOR_DATE": "2026-01-01T12:00:00Z",
+		"GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.com", "GIT_COMMITTER_DATE": "2026-01-01T12:00:00Z",
+	} {
+		env.Setenv(name, value)
+	}
+	return writeSurroundings(env.WorkDir)
+}
+
+func writeSurroundings(dir string) error {
+	for name, content := range map[string]string{
+		"grub/grub.cfg": "",
+		"agent.toml": "repo = \"" + dir + "/repo\"\nmachine = \"laptop\"\nstage = \"" + dir + "/stage\"\n" +
+			"boot = \"" + dir + "/grub\"\nstage_location = \"UUID=1111-2222:/gitboot\"\n" +
+			"registry_attempts = 2\nregistry_timeout = \"2s\"\n",
+	} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+	}
+	_, err := lab.NewRepo(context.Background(), filepath.Join(dir, "repo"))
+	return err
+}
