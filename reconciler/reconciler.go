@@ -174,6 +174,8 @@ func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
 			return nil
 		} else if err != nil {
 			r.Log.Error("reconcile failed; the next try is at the next poll", "error", err, "every", every)
+		} else if result.Changed {
+			r.Log.Info("converged; the next boot is the new one", "machine", r.Machine, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
 		}
 		select {
 		case <-ctx.Done():

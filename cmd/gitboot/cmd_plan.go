@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
@@ -49,6 +50,9 @@ func runPlan(c *cobra.Command, a *app, o planOptions) error {
 		return err
 	}
 	if err := printPlan(c.OutOrStdout(), p, o.json); err != nil {
+		return err
+	}
+	if err := (reconciler.Result{Failed: p.Failed}).Err(); err != nil {
 		return err
 	}
 	if o.exitCode && !p.Empty() {
