@@ -93,27 +93,33 @@ func actionName(k plan.Kind) string { return strings.ReplaceAll(string(k), "-", 
 
 func printActions(w io.Writer, p plan.Plan) error {
 	for _, a := range p.Actions() {
-		line := fmt.Sprintf("  %-18s", actionName(a.Kind))
-		if a.Image != "" {
-			line += " " + a.Image
-		}
-		if a.Generation > 0 {
-			line += fmt.Sprintf(" generation %d", a.Generation)
-		}
-		if a.Subject != "" {
-			line += " " + plan.Short(a.Subject)
-		}
-		if a.Bytes > 0 {
-			line += " (" + byteSize(a.Bytes) + ")"
-		}
-		if a.Reason != "" {
-			line += ": " + a.Reason
-		}
-		if _, err := fmt.Fprintln(w, line); err != nil {
+		if _, err := fmt.Fprintf(w, "  %-18s %s\n", actionName(a.Kind), describe(a)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// describe says what an action is done to, and why.
+func describe(a plan.Action) string {
+	var words []string
+	if a.Image != "" {
+		words = append(words, a.Image)
+	}
+	if a.Generation > 0 {
+		words = append(words, fmt.Sprintf("generation %d", a.Generation))
+	}
+	if a.Subject != "" {
+		words = append(words, plan.Short(a.Subject))
+	}
+	if a.Bytes > 0 {
+		words = append(words, "("+byteSize(a.Bytes)+")")
+	}
+	what := strings.Join(words, " ")
+	if what != "" && a.Reason != "" {
+		what += ": "
+	}
+	return what + a.Reason
 }
 
 func byteSize(n int64) string {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,13 +103,21 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 		}
 		return printJSON(w, out)
 	}
-	if !result.Changed {
-		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", result.Plan.Machine, plan.Short(result.Plan.To))
-		return err
+	machine, revision := result.Plan.Machine, plan.Short(result.Plan.To)
+	if result.Changed {
+		if err := printActions(w, result.Plan); err != nil {
+			return err
+		}
 	}
-	if err := printActions(w, result.Plan); err != nil {
-		return err
+	var err error
+	switch {
+	case len(result.Failed) > 0:
+		failed := slices.Sorted(maps.Keys(result.Failed))
+		_, err = fmt.Fprintf(w, "%s: at revision %s, but these images failed and stay as they are: %s\n", machine, revision, strings.Join(failed, ", "))
+	case result.Changed:
+		_, err = fmt.Fprintf(w, "%s: converged on revision %s in %s\n", machine, revision, took.Round(10*time.Millisecond))
+	default:
+		_, err = fmt.Fprintf(w, "%s: nothing to change at revision %s\n", machine, revision)
 	}
-	_, err := fmt.Fprintf(w, "%s: converged on revision %s in %s\n", result.Plan.Machine, plan.Short(result.Plan.To), took.Round(10*time.Millisecond))
 	return err
 }

@@ -1,12 +1,20 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
+
+// minutes is how times are shown to people.
+const minutes = "2006-01-02 15:04"
 
 func newStatus(a *app) *cobra.Command {
 	c := &cobra.Command{
@@ -32,34 +40,47 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 		return err
 	}
 	w := c.OutOrStdout()
-	if asJSON {
-		return printJSON(w, s)
+	switch {
+	case asJSON:
+		err = printJSON(w, s)
+	case s.Revision == "" && len(s.Images) == 0:
+		_, err = fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
+	default:
+		err = printStatus(w, s)
 	}
-	if s.Revision == "" {
-		_, err := fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
-		return err
-	}
-	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, plan.Short(s.Revision), s.Stage)
+	return errors.Join(err, failures(s))
+}
+
+func printStatus(w io.Writer, s reconciler.Status) error {
+	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
 	var rows [][]any
-	var failure error
 	for _, img := range s.Images {
-		for i, g := range img.Generations {
-			name := img.Name
-			if i > 0 {
-				name = ""
-			}
-			note := g.Damaged
-			if g.Booted {
-				note = "booted " + note
-			}
-			rows = append(rows, []any{name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format("2006-01-02 15:04"), note})
+		for _, g := range img.Generations {
+			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(g)})
 		}
+	}
+	return table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows)
+}
+
+// note says what is special about a generation.
+func note(g reconciler.GenerationStatus) string {
+	var notes []string
+	if g.Booted {
+		notes = append(notes, "booted")
+	}
+	if g.Damaged != "" {
+		notes = append(notes, g.Damaged)
+	}
+	return strings.Join(notes, "; ")
+}
+
+// failures are those of the last run, which stand until a run without them.
+func failures(s reconciler.Status) error {
+	var errs []error
+	for _, img := range s.Images {
 		if img.Failure != nil {
-			failure = fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format("2006-01-02 15:04"), img.Failure.Message)
+			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message))
 		}
 	}
-	if err := table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows); err != nil {
-		return err
-	}
-	return failure
+	return errors.Join(errs...)
 }
