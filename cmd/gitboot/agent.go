@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -68,12 +69,21 @@ func loadAgentConfig(path string, named bool) (agentConfig, error) {
 		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, usageError{fmt.Errorf("%s: unknown key %q; see docs/agent.md for the keys", path, unknown[0].String())}
+		return c, usageError{fmt.Errorf("%s: unknown key %q; the keys are: %s", path, unknown[0].String(), strings.Join(agentKeys(), ", "))}
 	}
 	if c.RegistryAttempts < 0 {
 		return c, usageError{fmt.Errorf("%s: registry_attempts = %d is not a positive number", path, c.RegistryAttempts)}
 	}
 	return c, nil
+}
+
+// agentKeys are the keys of agent.toml, as docs/agent.md explains them.
+func agentKeys() []string {
+	var keys []string
+	for f := range reflect.TypeFor[agentConfig]().Fields() {
+		keys = append(keys, f.Tag.Get("toml"))
+	}
+	return keys
 }
 
 // override replaces what a flag has given.

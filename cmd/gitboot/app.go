@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,13 +48,11 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
 }
 
+func (a *app) configPath() string { return cmp.Or(a.config, defaultConfig) }
+
 // settings merges agent.toml and flags.
 func (a *app) settings() (agentConfig, error) {
-	path := a.config
-	if path == "" {
-		path = defaultConfig
-	}
-	c, err := loadAgentConfig(path, a.config != "")
+	c, err := loadAgentConfig(a.configPath(), a.config != "")
 	if err != nil {
 		return c, err
 	}
@@ -73,7 +72,7 @@ func (a *app) reconciler(c *cobra.Command, show *display) (*reconciler.Reconcile
 		return nil, err
 	}
 	if cfg.Source.URL == "" {
-		return nil, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", defaultConfig)}
+		return nil, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", a.configPath())}
 	}
 	return reconciler.New(cfg)
 }

@@ -144,7 +144,7 @@ func newStageGC(a *app) *cobra.Command {
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "dryRun": dry})
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d objects, %s\n", map[bool]string{false: "removed", true: "would remove"}[dry], collected.Objects, byteSize(collected.Bytes))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s\n", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), byteSize(collected.Bytes))
 		return err
 	}
 	return c

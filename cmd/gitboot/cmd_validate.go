@@ -21,17 +21,16 @@ type validation struct {
 	Problems spec.Problems `json:"problems"`
 }
 
-func newValidate() *cobra.Command {
-	var machine string
+func newValidate(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check a config repo and name every problem",
 		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
-or not, resolves every machine and names all problems at once.`,
-		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --only laptop",
+or not, resolves every machine (with --machine, that one alone) and names all
+problems at once.`,
+		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --machine laptop",
 		Args:    args(cobra.MaximumNArgs(1)),
 	}
-	c.Flags().StringVar(&machine, "only", "", "resolve this machine only")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, dirs []string) error {
 		dir := "."
@@ -41,7 +40,7 @@ or not, resolves every machine and names all problems at once.`,
 		if _, err := os.Stat(dir); err != nil {
 			return usageError{err}
 		}
-		v, err := validate(os.DirFS(dir), machine)
+		v, err := validate(os.DirFS(dir), a.flags.Machine)
 		if problems := (spec.Problems)(nil); err != nil && !errors.As(err, &problems) {
 			return usageError{err}
 		}
@@ -51,7 +50,7 @@ or not, resolves every machine and names all problems at once.`,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %d machines, %d images, %d hooks\n", dir, len(v.Machines), len(v.Images), len(v.Hooks))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %s, %s, %s\n", dir, count(len(v.Machines), "machine"), count(len(v.Images), "image"), count(len(v.Hooks), "hook"))
 		return err
 	}
 	return c

@@ -132,6 +132,14 @@ func (d *display) line(t *shownTask, ev progress.Event) {
 	}
 }
 
+// count says how many there are of something.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 func rate(n int64, took time.Duration) int64 {
 	return int64(float64(n) / max(took.Seconds(), 1e-3))
 }

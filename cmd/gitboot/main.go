@@ -53,8 +53,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 	}
-	fmt.Fprintf(stderr, "gitboot: %v\n", err)
+	report(stderr, err)
 	return exitCode(err)
+}
+
+// report prints an error. A config repo's problems begin their lines with
+// file:line, so that editors find the places.
+func report(w io.Writer, err error) {
+	problems := spec.Problems(nil)
+	if !errors.As(err, &problems) {
+		fmt.Fprintf(w, "gitboot: %v\n", err)
+		return
+	}
+	fmt.Fprintf(w, "%v\ngitboot: %s in the config repo; nothing was touched\n", problems, count(len(problems), "problem"))
 }
 
 // errHasChanges ends a command that was given --exit-code.

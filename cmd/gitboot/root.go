@@ -34,7 +34,7 @@ this machine, and writes boot menu entries for them.`,
 	})
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newPlan(app), newStatus(app), newValidate(), newInit(), newSpec(),
+		newReconcile(app), newPlan(app), newStatus(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	return root

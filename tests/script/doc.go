@@ -37,4 +37,7 @@
 //
 // Scripts in testdata/root need root, and are skipped without it and under
 // -short.
+//
+// With -update, what the program prints is written into the scripts that compare
+// it.
 package script

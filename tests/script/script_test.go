@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/gitboot/gitboot/tests/lab"
 )
+
+var update = flag.Bool("update", false, "write what the program prints into the scripts that compare it")
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 
@@ -42,6 +45,7 @@ func runScripts(t *testing.T, dir string) {
 		Dir:                dir,
 		Cmds:               commands(),
 		RequireUniqueNames: true,
+		UpdateScripts:      *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SOURCE", source)
 			env.Setenv("PATH", bin+":"+env.Getenv("PATH"))

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// docs/agent.md has a row for every key, and an example with a value for each.
+func TestEveryAgentKeyIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/agent.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(page), "```toml\n")
+	example, _, _ = strings.Cut(example, "```")
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config, err := loadAgentConfig(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := reflect.ValueOf(config)
+	for i, key := range agentKeys() {
+		if values.Field(i).IsZero() {
+			t.Errorf("the example has no %s", key)
+		}
+		if rows := strings.Count(string(page), "\n| `"+key+"` |"); rows != 1 {
+			t.Errorf("%d rows explain %s, want 1", rows, key)
+		}
+	}
+}
