@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // Found is a generation that a user named.
@@ -46,10 +47,20 @@ func (s *State) Find(name string) (Found, error) {
 	return Found{}, fmt.Errorf("find generation %q: %d are called so; give more of the id", name, len(found))
 }
 
+// lock takes the stage for writing, and says so if that means to wait.
+func (r *Reconciler) lock(ctx context.Context) (*stage.Lock, error) {
+	lock, err := r.stage.Lock(ctx, false)
+	if r.Wait && errors.Is(err, stage.ErrLocked) {
+		r.Log.Info("another run holds the stage's lock; waiting until it ends")
+		return r.stage.Lock(ctx, true)
+	}
+	return lock, err
+}
+
 // change runs do under the stage's lock with the state, then saves it and
 // writes the menu that follows from it.
 func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err error) {
-	lock, err := r.stage.Lock(ctx, r.Wait)
+	lock, err := r.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,7 +161,7 @@ func (r *Reconciler) Remove(ctx context.Context, name string) (found Found, err 
 }
 
 func (r *Reconciler) removeDeployment(ctx context.Context, id string) (err error) {
-	lock, err := r.stage.Lock(ctx, r.Wait)
+	lock, err := r.lock(ctx)
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,7 @@ func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.Menu
 // in their order, then those that are still there for another reason.
 func (r *Reconciler) renderMenu(fs boot.Filesystem, state *State) ([]byte, error) {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, "menu"), Timeout: state.Timeout, Default: state.Default}
-	names := slices.Clone(state.Order)
-	for _, name := range slices.Sorted(maps.Keys(state.Images)) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range names {
+	for _, name := range state.menuOrder() {
 		entries, err := r.entries(name, state, fs)
 		if err != nil {
 			return nil, err
@@ -39,6 +33,37 @@ func (r *Reconciler) renderMenu(fs boot.Filesystem, state *State) ([]byte, error
 		m.Default = m.Images[0].Entries[0].ID
 	}
 	return boot.Render(m)
+}
+
+// menuOrder returns the names of images as the menu shows them: the wanted
+// ones in their order, then those that are there for another reason.
+func (s *State) menuOrder() []string {
+	names := slices.Clone(s.Order)
+	for _, name := range slices.Sorted(maps.Keys(s.Images)) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// defaultEntry returns the id of the entry that boots by itself, "" if that is
+// the distribution's business.
+func (s *State) defaultEntry() string {
+	if s.Mode != "managed" {
+		return ""
+	}
+	first := ""
+	for _, name := range s.menuOrder() {
+		img := s.Images[name]
+		if newest := img.newest(); newest != nil && first == "" {
+			first = boot.EntryID(name, newest.Deployment)
+		}
+		if img != nil && slices.ContainsFunc(img.Generations, func(g Generation) bool { return boot.EntryID(name, g.Deployment) == s.Default }) {
+			return s.Default
+		}
+	}
+	return first
 }
 
 // validDefault keeps a chosen default only as long as its entry exists.
@@ -80,7 +105,7 @@ func (r *Reconciler) entry(name, machine string, g Generation, m *handoff.Manife
 	}
 	return boot.Entry{
 		ID:     boot.EntryID(name, g.Deployment),
-		Title:  fmt.Sprintf("%s, generation %d (%s, revision %.12s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.Revision),
+		Title:  fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.origin()),
 		Kernel: m.Kernel.Path(),
 		Initrd: m.Initramfs.Path(),
 		Args:   append(cmdline.Args(), m.KernelArgs...),

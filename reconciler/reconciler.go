@@ -124,7 +124,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 	if err := release(); err != nil {
 		return Result{Plan: o.plan}, err
 	}
-	lock, err := r.stage.Lock(ctx, r.Wait)
+	lock, err := r.lock(ctx)
 	if err != nil {
 		return Result{Plan: o.plan}, err
 	}
@@ -143,7 +143,7 @@ func (r *Reconciler) look(ctx context.Context) (*observation, func() error, erro
 	if !errors.Is(err, syscall.EROFS) {
 		return o, func() error { return nil }, err
 	}
-	lock, err := r.stage.Lock(ctx, r.Wait)
+	lock, err := r.lock(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

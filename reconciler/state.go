@@ -67,6 +67,14 @@ type Generation struct {
 	Imported bool `json:"imported,omitempty"`
 }
 
+// origin says where a generation came from.
+func (g Generation) origin() string {
+	if g.Revision == "" {
+		return "imported"
+	}
+	return "revision " + plan.Short(g.Revision)
+}
+
 // Failure is an error that stands until a run without it.
 type Failure struct {
 	Message string    `json:"message"`

@@ -1,7 +1,7 @@
 package reconciler
 
 import (
-	"maps"
+	"cmp"
 	"slices"
 	"time"
 
@@ -10,12 +10,15 @@ import (
 
 // Status is what `gitboot status` shows. The JSON fields are stable.
 type Status struct {
-	Machine  string        `json:"machine"`
-	Revision string        `json:"revision"`
-	Stage    string        `json:"stage"`
-	Booted   string        `json:"booted,omitempty"`
-	Default  string        `json:"default,omitempty"`
-	Images   []ImageStatus `json:"images"`
+	Machine  string `json:"machine"`
+	Revision string `json:"revision"`
+	Stage    string `json:"stage"`
+	Booted   string `json:"booted,omitempty"`
+	// Mode is the menu's, Default the entry that boots by itself, empty in
+	// mode "menu".
+	Mode    string        `json:"mode"`
+	Default string        `json:"default,omitempty"`
+	Images  []ImageStatus `json:"images"`
 }
 
 // ImageStatus is one image's part of a Status.
@@ -39,16 +42,19 @@ type GenerationStatus struct {
 	Damaged    string    `json:"damaged,omitempty"`
 }
 
-// Status reports what is staged, newest generation first, images by name. It
-// asks neither the config repo nor a registry.
+// Status reports what is staged, newest generation first, images as the menu shows them.
+// It asks neither the config repo nor a registry.
 func (r *Reconciler) Status() (Status, error) {
 	state, err := LoadState(r.Stage)
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.Default, Images: []ImageStatus{}}
-	for _, name := range slices.Sorted(maps.Keys(state.Images)) {
+	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}}
+	for _, name := range state.menuOrder() {
 		img := state.Images[name]
+		if img == nil {
+			continue
+		}
 		is := ImageStatus{Name: name, Digest: img.Source.Digest, Checked: img.Source.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
 		for _, g := range slices.Backward(img.Generations) {
 			is.Generations = append(is.Generations, GenerationStatus{

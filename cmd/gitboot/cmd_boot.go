@@ -103,7 +103,10 @@ func newBootSetDefault(a *app) *cobra.Command {
 			return err
 		}
 		if newest {
-			_, err := r.SetDefault(c.Context(), "")
+			if _, err := r.SetDefault(c.Context(), ""); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(c.OutOrStdout(), "default is the newest generation of the first image")
 			return err
 		}
 		found, err := r.SetDefault(c.Context(), names[0])

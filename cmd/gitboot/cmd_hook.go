@@ -128,12 +128,21 @@ func listTar(w io.Writer, write func(io.Writer) error) error {
 	}
 }
 
+type builtinJSON struct {
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+	Text    string `json:"text"`
+}
+
 func newHookShow() *cobra.Command {
 	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: args(cobra.MaximumNArgs(1)),
 		Example: "  gitboot hook show\n  gitboot hook show fstab"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
-		all := hooks.Builtins()
+		var all []builtinJSON
+		for _, h := range hooks.Builtins() {
+			all = append(all, builtinJSON(h))
+		}
 		if len(names) == 0 {
 			if *asJSON {
 				return printJSON(c.OutOrStdout(), all)

@@ -85,14 +85,14 @@ func printPlan(w io.Writer, p plan.Plan, asJSON bool) error {
 	if _, err := fmt.Fprintf(w, "%s: revision %s → %s\n", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)); err != nil {
 		return err
 	}
-	return printActions(w, p)
+	return printActions(w, p.Actions())
 }
 
 // actionNames are the words for people.
 func actionName(k plan.Kind) string { return strings.ReplaceAll(string(k), "-", " ") }
 
-func printActions(w io.Writer, p plan.Plan) error {
-	for _, a := range p.Actions() {
+func printActions(w io.Writer, actions []plan.Action) error {
+	for _, a := range actions {
 		if _, err := fmt.Fprintf(w, "  %-18s %s\n", actionName(a.Kind), describe(a)); err != nil {
 			return err
 		}

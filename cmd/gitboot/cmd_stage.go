@@ -91,35 +91,6 @@ func listDeployments(st *stage.Stage) ([]deploymentJSON, error) {
 	return list, nil
 }
 
-func newStageVerify(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "verify", Short: "Read every object again and compare it with its digest", Args: noArgs,
-		Long: "verify reads the whole stage. It exits with 1 if anything is damaged; the next\nreconcile replaces what it can get again."}
-	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		st, err := a.openStage()
-		if err != nil {
-			return err
-		}
-		show := newDisplay(c.ErrOrStderr())
-		damage, err := st.Verify(c.Context(), show.progress())
-		if err = errors.Join(err, show.close()); err != nil {
-			return err
-		}
-		if *asJSON {
-			err = printJSON(c.OutOrStdout(), append([]stage.Damage{}, damage...))
-		} else {
-			for _, d := range damage {
-				fmt.Fprintln(c.OutOrStdout(), d)
-			}
-		}
-		if err == nil && len(damage) > 0 {
-			err = fmt.Errorf("%d files of the stage are damaged; remove them and reconcile", len(damage))
-		}
-		return err
-	}
-	return c
-}
-
 func newStageGC(a *app) *cobra.Command {
 	var dry bool
 	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names", Args: noArgs,

@@ -37,6 +37,7 @@ func commands() map[string]command {
 		"pack":     only(cmdPack),
 		"registry": only(cmdRegistry),
 		"snapshot": only(cmdSnapshot),
+		"fields":   only(cmdFields),
 		"damage":   only(cmdDamage),
 		"lock":     only(cmdLock),
 		"until":    only(cmdUntil),
@@ -155,7 +156,11 @@ func cmdPush(ts *testscript.TestScript, args []string) error {
 
 // pack FILE DIR
 func cmdPack(ts *testscript.TestScript, args []string) error {
-	f, err := os.Create(ts.MkAbs(args[0]))
+	path := ts.MkAbs(args[0])
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
