@@ -134,7 +134,6 @@ func (r *Reconciler) observeImage(ctx context.Context, state *ImageState, want s
 		state = &ImageState{}
 	}
 	img.source, img.opened, img.err = r.resolveImage(ctx, state.Source, want, files)
-	img.hooks.Base = img.source.Digest
 	img.inputs = plan.Inputs{
 		ImageDigest: img.source.Digest,
 		Hooks:       hooks.Key(img.hooks),

@@ -78,12 +78,27 @@ func badKernelArg(s string) string {
 		return "has a double quote without its pair"
 	case len(strings.FieldsFunc(s, outsideQuotes())) != 1 || strings.TrimSpace(s) != s:
 		return "is more than one argument"
+	case strings.ContainsAny(unquoted(s), `"'\\`):
+		return "has a quote or backslash that boot loaders do not pass on unchanged"
 	case s == "--":
 		return "would hide gitboot's own arguments from it"
 	case key == "gitboot.stage" || key == "gitboot.deployment" || key == "gitboot.trying":
 		return "is set by gitboot itself"
 	}
 	return tooLong(s, 1024)
+}
+
+// unquoted takes away the one pair of quotes that may enclose an argument or
+// its value.
+func unquoted(arg string) string {
+	key, value, ok := strings.Cut(arg, "=")
+	if !ok || strings.Contains(key, `"`) {
+		key, value = "", arg
+	}
+	if len(value) > 1 && strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) {
+		value = value[1 : len(value)-1]
+	}
+	return key + value
 }
 
 func outsideQuotes() func(rune) bool {

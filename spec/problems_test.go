@@ -35,6 +35,8 @@ var mistakes = map[string]struct{ text, want string }{
 	"argument newline":   {"[image.a]\npull = \"a\"\nkernel_args = [\n \"a\",\n \"b\\nc\",\n]\n", `gitboot.toml:5: image.a.kernel_args[1] = "b\nc": is not one kernel argument`},
 	"two arguments":      {"[image.a]\npull = \"a\"\nkernel_args = [\"a b\"]\n", `gitboot.toml:3: image.a.kernel_args[0] = "a b": is more than one argument`},
 	"open quote":         {"[image.a]\npull = \"a\"\nkernel_args = ['a=\"b']\n", `gitboot.toml:3: image.a.kernel_args[0] = "a=\"b": has a double quote without its pair`},
+	"inner quote":        {"[image.a]\npull = \"a\"\nkernel_args = ['a=b\"c\"d']\n", `gitboot.toml:3: image.a.kernel_args[0] = "a=b\"c\"d": has a quote or backslash`},
+	"backslash":          {"[image.a]\npull = \"a\"\nkernel_args = ['a\\b']\n", `gitboot.toml:3: image.a.kernel_args[0] = "a\\b": has a quote or backslash`},
 	"our argument":       {"[image.a]\npull = \"a\"\nkernel_args = [\"gitboot.stage=x\"]\n", `gitboot.toml:3: image.a.kernel_args[0] = "gitboot.stage=x": is set by gitboot itself`},
 	"tmpfs size":         {"[image.a]\npull = \"a\"\ntmpfs_size = \"120%\"\n", `gitboot.toml:3: image.a.tmpfs_size = "120%": is not a size`},
 	"hostile name":       {"[image.\"../a\"]\npull = \"a\"\n", `gitboot.toml:1: image.../a = "../a": is not a name`},
