@@ -101,6 +101,9 @@ func (r *Reconciler) Export(ctx context.Context, name string, w io.Writer) error
 // Import puts an exported deployment on the stage and into the menu, as a new
 // generation of its image.
 func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, err error) {
+	if err := r.bootable(); err != nil {
+		return found, err
+	}
 	err = r.change(ctx, func(state *State) error {
 		id, err := r.stage.Import(ctx, file, r.Progress)
 		if err != nil {

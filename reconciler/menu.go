@@ -133,6 +133,16 @@ func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {
 	return durable.WriteFile(r.menuPath(), menu, 0o600)
 }
 
+// bootable fails if no menu could be written, before anything is fetched for
+// one. In an image that is running there need be no boot loader.
+func (r *Reconciler) bootable() error {
+	if r.Booted != "" && r.Boot == "" {
+		return nil
+	}
+	_, err := r.grub()
+	return err
+}
+
 // linked reports whether the boot loader reads the menu. A deployment that is
 // running was started from it; the boot loader's own folder is then that of
 // another system, and in an image there is none.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -77,7 +78,7 @@ func New(cfg Config) (*Reconciler, error) {
 	}
 	st, err := stage.Open(cfg.Stage)
 	if errors.Is(err, stage.ErrNotStage) {
-		st, err = stage.Create(cfg.Stage)
+		st, err = create(cfg.Stage)
 	}
 	if err != nil {
 		return nil, err
@@ -87,6 +88,16 @@ func New(cfg Config) (*Reconciler, error) {
 	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
 	cfg.Source.Log = cfg.Log
 	return &Reconciler{Config: cfg, stage: st}, nil
+}
+
+// create makes no parent folders: one that is missing may be a disk that is
+// not mounted.
+func create(dir string) (*stage.Stage, error) {
+	parent := filepath.Dir(filepath.Clean(dir))
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("create stage %s: there is no folder %s; mount its file system, make the folder, or name another place with --stage", dir, parent)
+	}
+	return stage.Create(dir)
 }
 
 // A Result says what a run found and did.
@@ -139,6 +150,9 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 // look observes. On a stage that is mounted read-only a new revision can be
 // fetched only under the lock, which makes the stage writable for its time.
 func (r *Reconciler) look(ctx context.Context) (*observation, func() error, error) {
+	if err := r.bootable(); err != nil {
+		return nil, nil, err
+	}
 	o, err := r.observe(ctx)
 	if !errors.Is(err, syscall.EROFS) {
 		return o, func() error { return nil }, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -71,6 +72,9 @@ func (a *app) reconciler(c *cobra.Command, show *display) (*reconciler.Reconcile
 	if err != nil {
 		return nil, err
 	}
+	if a.acceptRewrite != "" && !plumbing.IsHash(a.acceptRewrite) {
+		return nil, usageError{fmt.Errorf("--accept-rewrite %q: give the tip's full hash, as the refusal named it", a.acceptRewrite)}
+	}
 	if cfg.Source.URL == "" {
 		return nil, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", a.configPath())}
 	}
@@ -123,7 +127,11 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 	if !ok {
 		return nil, usageError{fmt.Errorf("stage location %q: GRUB finds the stage by UUID; give UUID=…:%s", s, loc.Path)}
 	}
-	return &boot.Filesystem{UUID: uuid, Path: loc.Path}, nil
+	fs := &boot.Filesystem{UUID: uuid, Path: loc.Path}
+	if _, err := boot.Render(boot.Menu{Stage: *fs, Mode: "menu"}); err != nil {
+		return nil, usageError{fmt.Errorf("stage location %q: %w", s, err)}
+	}
+	return fs, nil
 }
 
 func (a *app) logger(w io.Writer) (*slog.Logger, error) {

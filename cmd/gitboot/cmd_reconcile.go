@@ -52,6 +52,9 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 	if o.dryRun {
 		return runPlan(c, a, planOptions{exitCode: o.exitCode, json: o.json})
 	}
+	if a.poll < 0 || o.once && a.poll != 0 {
+		return usageError{fmt.Errorf("--poll %s: give a positive duration, and not with --once", a.poll)}
+	}
 	show := newDisplay(c.ErrOrStderr())
 	r, err := a.reconciler(c, show)
 	if err != nil {
