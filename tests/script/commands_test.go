@@ -27,21 +27,21 @@ type command = func(ts *testscript.TestScript, neg bool, args []string)
 // them.
 func commands() map[string]command {
 	return map[string]command{
-		"gitboot":  cmdGitboot,
-		"exits":    cmdExits,
-		"commit":   only(cmdCommit),
-		"edit":     only(cmdEdit),
-		"kernel":   only(cmdKernel),
-		"random":   only(cmdRandom),
-		"push":     only(cmdPush),
-		"pack":     only(cmdPack),
-		"registry": only(cmdRegistry),
-		"snapshot": only(cmdSnapshot),
-		"fields":   only(cmdFields),
-		"damage":   only(cmdDamage),
-		"lock":     only(cmdLock),
-		"until":    only(cmdUntil),
-		"tmpfs":    only(cmdTmpfs),
+		"gitboot":    cmdGitboot,
+		"exits":      cmdExits,
+		"commit":     only(cmdCommit),
+		"edit":       only(cmdEdit),
+		"kernel":     only(cmdKernel),
+		"random":     only(cmdRandom),
+		"push":       only(cmdPush),
+		"pack":       only(cmdPack),
+		"registry":   only(cmdRegistry),
+		"snapshot":   only(cmdSnapshot),
+		"damage":     only(cmdDamage),
+		"lock":       only(cmdLock),
+		"documented": only(cmdDocumented),
+		"until":      only(cmdUntil),
+		"tmpfs":      only(cmdTmpfs),
 	}
 }
 

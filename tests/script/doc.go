@@ -30,7 +30,8 @@
 //	registry held              wait until an answer is being held
 //	registry stop              end the registry
 //	snapshot FILE DIR          list a folder's inodes, sizes and times
-//	fields FILE                list the fields of the JSON in stdout
+//	documented COMMAND         compare the JSON in stdout with docs/json.md
+//	documented -all FIELD...   all that is documented was seen, but for these
 //	damage GLOB                change one bit of each file
 //	lock DIR, lock -release    take or release a stage's lock
 //	until FILE REGEXP          wait until a file holds something

@@ -66,6 +66,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Defer(func() { held.Close() })
 	env.Values[lockKey{}] = held
+	env.Values[seenKey{}] = map[string]bool{}
 	for name, value := range map[string]string{
 		"REGISTRY": registry.addr(), "CONFIG": "agent.toml",
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.DevNull,
