@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A row is one line of the table: something gitboot does, and what it is held
+// against.
+type row struct {
+	id, what, against string
+	// pairs is how often the two are run in turn.
+	pairs   int
+	measure func(context.Context, *site, row) (result, error)
+}
+
+// A result is what a row came to.
+type result struct {
+	// Ours and Theirs are the two figures in words.
+	Ours, Theirs string
+	Checks       []check
+	// Commands are what was run, ours first.
+	Commands []string
+	// Note is what else a reader must know; may be empty.
+	Note string
+	// Pairs are the samples, if pairs were run.
+	Pairs []pair
+}
+
+// A check holds one figure against what it is to reach.
+type check struct {
+	Target, Figure string
+	Met            bool
+}
+
+func rows() []row {
+	return []row{
+		{"cold-zstd", "pull to bootable, cold, zstd layers", "`zstd -dc blob | zstd -3 -T2`, the limit", 7, coldLimit("zstd", 1.5)},
+		{"cold-gzip", "the same, gzip layers", "`gzip -dc blob | zstd -3 -T2`", 7, coldLimit("gzip", 1.3)},
+		{"cold-darch", "the same, gzip layers", "Darch's way: skopeo, umoci, mksquashfs", 3, coldDarch},
+		{"layer-darch", "a changed 100 KB top layer", "Darch's way", 3, layerDarch},
+		{"layer-ostree", "a changed 100 KB top layer", "`ostree pull-local` and `checkout` of it", 11, layerOSTree},
+		{"hook-darch", "a changed hook, commit to menu", "Darch's way", 3, hookDarch},
+		{"idle", "nothing changed, local repo", "`git ls-remote` of that repo", 21, idle},
+		{"generations", "disk of ten generations, each with a new 100 KB layer", "disk of one", 1, generations},
+		{"initramfs-tools", "initramfs for Debian's generic kernel", "initramfs-tools, MODULES=most, zstd", 3, initramfsAgainst(initramfsTools)},
+		{"initramfs-dracut", "initramfs for Debian's generic kernel", "dracut --no-hostonly --zstd", 3, initramfsAgainst(dracut)},
+		{"boot-dracut", "from `Run /init` to the image's init in QEMU, virtio disk", "dracut's dmsquash-live, same squashfs", 5, bootDracut},
+		{"init-size", "gitboot-init", "its limit", 1, initSize},
+		{"memory", "peak memory of a pull, 2 GB", "a pull of 350 MB", 3, memory},
+		{"fleet-validate", "`validate`, 10,000 machines, 200 images", "1,000 machines", 5, fleetValidate},
+		{"fleet-plan", "`plan` for one machine of 10,000", "one of 1,000", 5, fleetPlan},
+	}
+}
+
+// atMost checks that ours takes no more than limit times theirs.
+func atMost(ratio, limit float64) check {
+	return check{
+		Target: fmt.Sprintf("at most %g times", limit),
+		Figure: fmt.Sprintf("%.3g times", ratio),
+		Met:    ratio <= limit,
+	}
+}
+
+// fasterBy checks that ours is at least limit times faster, where ratio is
+// ours by theirs.
+func fasterBy(ratio, limit float64) check {
+	c := check{Target: fmt.Sprintf("at least %g times faster", limit), Met: 1/ratio >= limit}
+	if limit == 1 {
+		c.Target = "no slower"
+	}
+	c.Figure = fmt.Sprintf("%.3g times faster", 1/ratio)
+	if ratio > 1 {
+		c.Figure = fmt.Sprintf("%.3g times slower", ratio)
+	}
+	return c
+}
+
+// timed is the usual row: two commands, run in turn, whose times are compared.
+func timed(ctx context.Context, r row, ours, theirs side, judge func(ratio float64) check) (result, error) {
+	pairs, err := runPairs(ctx, r.pairs, ours, theirs)
+	if err != nil {
+		return result{}, err
+	}
+	return result{
+		Ours: describe(pairs, pair.ours), Theirs: describe(pairs, pair.theirs),
+		Checks:   []check{judge(medianRatio(pairs))},
+		Commands: []string{ours.command, theirs.command},
+		Pairs:    pairs,
+	}, nil
+}
+
+// describe gives the median wall time and processor time of one side.
+func describe(pairs []pair, of func(pair) usage) string {
+	var wall, cpu []float64
+	for _, p := range pairs {
+		wall = append(wall, of(p).Wall.Seconds())
+		cpu = append(cpu, of(p).CPU.Seconds())
+	}
+	return fmt.Sprintf("%s, %s of processor", seconds(median(wall)), seconds(median(cpu)))
+}
+
+func seconds(s float64) string {
+	if s < 0.1 {
+		return fmt.Sprintf("%.1f ms", s*1000)
+	}
+	return fmt.Sprintf("%.2f s", s)
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+// wallOnly makes a usage of a time that no process's rusage tells.
+func wallOnly(d time.Duration) usage { return usage{Wall: d} }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+// The two fleets: the larger one is ten times the smaller.
+const (
+	smallFleet  = 1_000
+	largeFleet  = 10_000
+	fleetImages = 200
+)
+
+// fleet makes a world whose config repo declares n machines, a file each, and
+// 200 images.
+func (s *site) fleet(ctx context.Context, n int) (*world, error) {
+	ref, err := s.image(ctx, "zstd")
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.newWorld(ctx, ref, "")
+	if err != nil {
+		return nil, err
+	}
+	return w, writeFleet(ctx, w.repo, ref, n)
+}
+
+func writeFleet(ctx context.Context, repo *lab.Repo, ref string, n int) error {
+	files := map[string]string{"gitboot.toml": fleetRoot(ref)}
+	for i := range fleetImages {
+		files[fmt.Sprintf("images/%03d.toml", i)] = fmt.Sprintf(
+			"[image.os%03d]\npull        = %q\ninsecure    = true\nkernel_args = [\"quiet\", \"lab.image=%d\"]\n", i, ref, i)
+	}
+	for i := range n {
+		files[fmt.Sprintf("machines/m%05d.toml", i)] = fmt.Sprintf(`[machine.m%05d]
+profiles           = ["site%d"]
+images             = ["os%03d", "os%03d"]
+hooks_append       = ["motd"]
+kernel_args_append = ["console=ttyS0"]
+vars               = { motd = "number %d" }
+`, i, i%10, i%fleetImages, (i*7+1)%fleetImages, i)
+	}
+	for name, text := range files {
+		if err := repo.Write(name, text); err != nil {
+			return err
+		}
+	}
+	_, err := repo.Commit(ctx, "Grow the fleet")
+	return err
+}
+
+func fleetRoot(ref string) string {
+	var b strings.Builder
+	b.WriteString("include = [\"machines/*.toml\", \"images/*.toml\"]\n\n")
+	for i := range 10 {
+		fmt.Fprintf(&b, "[profile.site%d]\nhooks = [\"hostname\"]\nvars  = { site = \"%d\" }\n\n", i, i)
+	}
+	b.WriteString("[hook.motd]\n[[hook.motd.file]]\npath     = \"/etc/motd\"\ntemplate = \"{{ .Vars.motd }} of {{ .Vars.site }}\\n\"\n\n")
+	// The machine that every world has.
+	fmt.Fprintf(&b, "[image.os]\npull     = %q\ninsecure = true\n\n[machine.bench]\nprofiles = [\"site0\"]\nimages   = [\"os\", \"os001\"]\n", ref)
+	return b.String()
+}
+
+func fleetValidate(ctx context.Context, s *site, r row) (result, error) {
+	return s.compareFleets(ctx, r, "gitboot validate DIR", func(w *world) []string {
+		return []string{s.gitboot, "validate", w.repo.Dir}
+	})
+}
+
+func fleetPlan(ctx context.Context, s *site, r row) (result, error) {
+	res, err := s.compareFleets(ctx, r, shown("plan"), func(w *world) []string { return w.args("plan") })
+	res.Note = "The stage has the config repo's clone already, from a first run that is not counted."
+	return res, err
+}
+
+func (s *site) compareFleets(ctx context.Context, r row, words string, args func(*world) []string) (result, error) {
+	var sides []side
+	for _, n := range []int{largeFleet, smallFleet} {
+		w, err := s.fleet(ctx, n)
+		if err != nil {
+			return result{}, err
+		}
+		sides = append(sides, side{command: words, run: func(ctx context.Context, _ int) (usage, error) {
+			return command(ctx, args(w)...)
+		}})
+	}
+	return timed(ctx, r, sides[0], sides[1], func(ratio float64) check { return atMost(ratio, 11) })
+}
