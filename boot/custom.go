@@ -18,7 +18,7 @@ const (
 // so in one line and goes on with the distribution's menu. It leaves no
 // variable behind but what gitboot.cfg sets on purpose.
 func block(stage Filesystem) string {
-	modules := append([]string{"part_gpt", "part_msdos"}, stage.Modules...)
+	modules := []string{"part_gpt", "part_msdos"}
 	if module := grubModules[stage.Type]; module != "" {
 		modules = append(modules, module)
 	}

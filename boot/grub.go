@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -31,7 +32,7 @@ func openFirst(dirs ...string) (*GRUB, error) {
 			return &GRUB{dir}, nil
 		}
 	}
-	return nil, fmt.Errorf("find GRUB: %q is no folder; install GRUB, mount /boot, or say where custom.cfg belongs with --boot", dirs)
+	return nil, fmt.Errorf("find GRUB: there is no folder %s; install GRUB, mount /boot, or say where custom.cfg belongs with --boot", strings.Join(dirs, " or "))
 }
 
 // Dir returns the folder of custom.cfg.

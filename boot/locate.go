@@ -28,8 +28,6 @@ type Filesystem struct {
 	// Path is the directory's, absolute from the top of the file system (for
 	// btrfs: of its top-level subvolume).
 	Path string
-	// Modules are GRUB's modules that the device needs: lvm, mdraid1x, ….
-	Modules []string
 }
 
 // grubModules has, for the file systems that a stage can be on, the module
@@ -98,7 +96,7 @@ func (m mount) filesystem(dir string) (Filesystem, error) {
 		return Filesystem{}, err
 	}
 	fs.Device = name
-	if fs.Modules, err = deviceModules(sys); err != nil {
+	if err := checkDevice(sys); err != nil {
 		return Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
 	fs.UUID, err = blkidUUID(fs.Device)
@@ -133,32 +131,22 @@ func deviceName(sys string) (string, error) {
 	return "", fmt.Errorf("%s/uevent does not name the device", sys)
 }
 
-// deviceModules looks at what a block device is made of, down to the disks.
-func deviceModules(sys string) ([]string, error) {
-	var modules []string
+// checkDevice looks at what a block device is made of, down to the disks.
+// GRUB could read some of what is refused, but process 1 puts nothing together
+// from several parts, and nothing asks for a passphrase at boot.
+func checkDevice(sys string) error {
+	const remedy = "; put the stage on a plain disk or partition"
 	uuid, _ := os.ReadFile(sys + "/dm/uuid") // absent for all but the device mapper
-	if strings.HasPrefix(string(uuid), "CRYPT-") {
-		return nil, errors.New("it is encrypted, and nothing asks for a passphrase at boot; put the stage on a partition that is not")
-	}
-	if strings.HasPrefix(string(uuid), "LVM-") {
-		modules = append(modules, "lvm")
+	switch {
+	case strings.HasPrefix(string(uuid), "CRYPT-"):
+		return errors.New("it is encrypted" + remedy)
+	case len(uuid) > 0:
+		return errors.New("it is on a logical volume" + remedy)
 	}
 	if _, err := os.Stat(sys + "/md"); err == nil {
-		modules = append(modules, "mdraid09", "mdraid1x")
+		return errors.New("it is on a RAID" + remedy)
 	}
-	slaves, err := filepath.Glob(sys + "/slaves/*")
-	if err != nil {
-		return nil, err
-	}
-	for _, slave := range slaves {
-		below, err := deviceModules(slave)
-		if err != nil {
-			return nil, err
-		}
-		modules = append(modules, below...)
-	}
-	slices.Sort(modules)
-	return slices.Compact(modules), nil
+	return nil
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`)

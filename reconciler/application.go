@@ -85,7 +85,7 @@ func (a *application) clean(context.Context) error { return a.stage.Clean() }
 
 func (a *application) reserve(ctx context.Context) error {
 	var need int64
-	return a.each(ctx, "reserve room", func(_ context.Context, s *staging) error {
+	return a.each(ctx, "reserve room", func(ctx context.Context, s *staging) error {
 		mine := int64(smallRoom)
 		if len(s.Layers) > 0 {
 			mine += kernelRoom
@@ -93,12 +93,19 @@ func (a *application) reserve(ctx context.Context) error {
 		for _, l := range s.Layers {
 			mine += l.Bytes + l.Bytes/8 // squashfs objects are a little larger than zstd layers
 		}
-		if err := a.stage.Reserve(need + mine); err != nil {
+		if err := a.stage.Reserve(need + mine); err != nil && !a.freed(ctx, need+mine) {
 			return err
 		}
 		need += mine
 		return nil
 	})
+}
+
+// freed makes room by collecting what nothing reaches, such as the layers of
+// an image that failed before.
+func (a *application) freed(ctx context.Context, need int64) bool {
+	collected, err := a.stage.Collect(ctx, false)
+	return err == nil && collected.Objects > 0 && a.stage.Reserve(need) == nil
 }
 
 // layers puts every layer of every image on the stage, several at once.

@@ -46,11 +46,13 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 		return out, err
 	}
 	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
-	garbage, err := r.stage.Collect(ctx, true)
-	if err != nil {
-		return out, err
+	if !o.state.anyFailure() { // whose layers are kept for the next try
+		garbage, err := r.stage.Collect(ctx, true)
+		if err != nil {
+			return out, err
+		}
+		out.Garbage = garbage.Bytes
 	}
-	out.Garbage = garbage.Bytes
 	return out, r.observeMenu(o, &out)
 }
 

@@ -198,7 +198,12 @@ func (a *application) remove(context.Context) error {
 	return nil
 }
 
+// collect keeps what a failed image has got so far: the next try goes on from
+// there instead of fetching it again.
 func (a *application) collect(ctx context.Context) error {
+	if len(a.failed()) > 0 {
+		return nil
+	}
 	collected, err := a.stage.Collect(ctx, false)
 	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)

@@ -179,6 +179,16 @@ func (i *ImageState) fail(err error, now time.Time) {
 	}
 }
 
+// anyFailure reports whether an image failed in the last run.
+func (s *State) anyFailure() bool {
+	for _, img := range s.Images {
+		if img.Failure != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // add appends a generation. A deployment that came back takes its new number:
 // one deployment is one entry.
 func (i *ImageState) add(g Generation) {

@@ -54,7 +54,7 @@ type machineSettings struct {
 }
 
 type bootDecl struct {
-	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default and falls back."`
+	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu waits, -1 for ever; absent leaves the distribution's alone."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ func machineParam(cmdline string) (name string) {
 }
 
 func newBoot(a *app) *cobra.Command {
-	return group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent())
+	return group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootUnlink(a))
 }
 
 type entryJSON struct {
@@ -138,4 +139,25 @@ func newBootCurrent() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+func newBootUnlink(a *app) *cobra.Command {
+	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg", Args: noArgs,
+		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg; yours stay. The stage is left as it is, and the next reconcile links it\nagain.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			set, err := a.settings()
+			if err != nil {
+				return err
+			}
+			grub, err := boot.Open(set.Boot)
+			if err != nil {
+				return err
+			}
+			if err := grub.Unlink(); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(grub.Dir(), "custom.cfg"))
+			return err
+		},
+	}
 }

@@ -38,7 +38,7 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	}
 	f := c.Flags()
 	f.BoolVar(&o.once, "once", false, "make one run and exit")
-	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done; the same as `gitboot plan`")
+	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done; the same as gitboot plan")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --once: exit with 10 if something was changed")
 	f.BoolVar(&o.json, "json", false, "with --once: print what was done as JSON with stable fields")
 	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")

@@ -62,7 +62,7 @@ func (p Plan) Actions() []Action {
 		actions = append(actions, Action{Kind: CollectGarbage, Bytes: p.Garbage, Reason: "nothing reaches it"})
 	}
 	if p.From != p.To {
-		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(p.From, "none")})
+		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})
 	}
 	for _, image := range slices.Sorted(maps.Keys(p.Failed)) {
 		actions = append(actions, Action{Kind: SkipImage, Image: image, Reason: p.Failed[image].Error()})

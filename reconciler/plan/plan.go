@@ -155,6 +155,9 @@ func differences(w Want, have []Generation) []string {
 		return []string{"first deployment"}
 	}
 	last := have[len(have)-1]
+	if last.Inputs.ImageDigest == "" {
+		return []string{"the last generation was imported from a file"}
+	}
 	var reasons []string
 	add := func(differs bool, format string, args ...any) {
 		if differs {
