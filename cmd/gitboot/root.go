@@ -37,7 +37,31 @@ this machine, and writes boot menu entries for them.`,
 		newReconcile(app), newPlan(app), newStatus(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
+	strictHelp(root)
 	return root
+}
+
+// strictHelp makes `gitboot help` refuse what is no command; it keeps cobra's
+// completions.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	for _, help := range root.Commands() {
+		if help.Name() != "help" {
+			continue
+		}
+		help.Run = nil
+		help.RunE = func(c *cobra.Command, topic []string) error {
+			about, rest, err := root.Find(topic)
+			if err == nil {
+				err = knownCommand(about, rest)
+			}
+			if err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		}
+	}
 }
 
 // group is a command that only holds others.
