@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -38,6 +39,8 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 			if i == len(img.Generations)-1 {
 				pg.Damaged = r.damage(g)
 			}
+			_, err := r.stage.Deployment(g.Deployment)
+			pg.Unreadable = err != nil && g.Deployment != r.Booted
 			out.Generations[name] = append(out.Generations[name], pg)
 		}
 	}
@@ -46,22 +49,26 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 		return out, err
 	}
 	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
-	if !o.state.anyFailure() { // whose layers are kept for the next try
-		garbage, err := r.stage.Collect(ctx, true)
-		if err != nil {
-			return out, err
-		}
-		out.Garbage = garbage.Bytes
-	}
+	out.Garbage = r.garbage(ctx, o.state)
 	return out, r.observeMenu(o, &out)
+}
+
+// garbage counts the bytes that nothing reaches. What a failed image has got
+// is kept for its next try; with a manifest that cannot be read, nobody knows.
+func (r *Reconciler) garbage(ctx context.Context, state *State) int64 {
+	if state.anyFailure() {
+		return 0
+	}
+	garbage, err := r.stage.Collect(ctx, true)
+	if err != nil {
+		r.Log.Debug("garbage cannot be counted", "error", err)
+		return 0
+	}
+	return garbage.Bytes
 }
 
 // observeMenu says whether the menu on disk is what the state gives.
 func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
-	var err error
-	if o.location, err = r.locate(); err != nil {
-		return err
-	}
 	want, err := r.renderMenu(o.location, o.next)
 	if err != nil {
 		return err
@@ -88,12 +95,13 @@ func (r *Reconciler) foresee(o *observation) {
 	for _, img := range o.wants.Images {
 		o.next.Order = append(o.next.Order, img.Name)
 	}
+	now := r.Now().UTC().Truncate(time.Second)
 	for name, img := range o.images {
 		state := o.next.image(name)
 		if img.err == nil {
 			state.Source = img.source
 		}
-		state.fail(img.err, r.Now().UTC())
+		state.fail(img.err, now)
 	}
 	o.next.dropUnwanted(o.images)
 }

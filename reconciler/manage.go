@@ -60,6 +60,10 @@ func (r *Reconciler) lock(ctx context.Context) (*stage.Lock, error) {
 // change runs do under the stage's lock with the state, then saves it and
 // writes the menu that follows from it.
 func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err error) {
+	fs, err := r.bootable()
+	if err != nil {
+		return err
+	}
 	lock, err := r.lock(ctx)
 	if err != nil {
 		return err
@@ -73,10 +77,6 @@ func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err err
 		return err
 	}
 	if err := state.Save(r.Stage); err != nil {
-		return err
-	}
-	fs, err := r.locate()
-	if err != nil {
 		return err
 	}
 	if err := r.writeMenu(fs, state); err != nil {
@@ -101,9 +101,6 @@ func (r *Reconciler) Export(ctx context.Context, name string, w io.Writer) error
 // Import puts an exported deployment on the stage and into the menu, as a new
 // generation of its image.
 func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, err error) {
-	if err := r.bootable(); err != nil {
-		return found, err
-	}
 	err = r.change(ctx, func(state *State) error {
 		id, err := r.stage.Import(ctx, file, r.Progress)
 		if err != nil {

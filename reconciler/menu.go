@@ -1,10 +1,12 @@
 package reconciler
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -127,20 +129,24 @@ func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {
 	if err != nil {
 		return err
 	}
+	if have, err := os.ReadFile(r.menuPath()); err == nil && bytes.Equal(have, menu) {
+		return nil
+	}
 	if err := durable.MkdirAll(filepath.Dir(r.menuPath()), 0o700); err != nil {
 		return err
 	}
 	return durable.WriteFile(r.menuPath(), menu, 0o600)
 }
 
-// bootable fails if no menu could be written, before anything is fetched for
-// one. In an image that is running there need be no boot loader.
-func (r *Reconciler) bootable() error {
-	if r.Booted != "" && r.Boot == "" {
-		return nil
+// bootable finds the boot loader and where it will find the stage, before
+// anything is fetched that could not be booted.
+func (r *Reconciler) bootable() (boot.Filesystem, error) {
+	if r.Booted == "" || r.Boot != "" {
+		if _, err := r.grub(); err != nil {
+			return boot.Filesystem{}, err
+		}
 	}
-	_, err := r.grub()
-	return err
+	return r.locate()
 }
 
 // linked reports whether the boot loader reads the menu. A deployment that is
@@ -205,8 +211,14 @@ func (a *application) collect(ctx context.Context) error {
 		return nil
 	}
 	collected, err := a.stage.Collect(ctx, false)
-	if err == nil && collected.Objects > 0 {
+	if ctx.Err() != nil {
+		return err
+	}
+	switch {
+	case err != nil: // what is new is published all the same
+		a.Log.Warn("garbage stays where it is", "error", err)
+	case collected.Objects > 0:
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
 	}
-	return err
+	return nil
 }

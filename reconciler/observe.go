@@ -55,6 +55,9 @@ func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
 		return nil, err
 	}
 	o := &observation{state: state, images: map[string]*observedImage{}}
+	if o.location, err = r.bootable(); err != nil {
+		return nil, err
+	}
 	files, err := r.fetch(ctx, o)
 	if err != nil {
 		return nil, err

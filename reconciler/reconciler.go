@@ -144,15 +144,13 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 		return Result{}, err
 	}
 	failed, err := r.apply(ctx, o)
-	return Result{Plan: o.plan, Changed: err == nil && !o.plan.Empty(), Failed: failed}, err
+	done := o.plan.Without(failed)
+	return Result{Plan: done, Changed: err == nil && !done.Empty(), Failed: failed}, err
 }
 
 // look observes. On a stage that is mounted read-only a new revision can be
 // fetched only under the lock, which makes the stage writable for its time.
 func (r *Reconciler) look(ctx context.Context) (*observation, func() error, error) {
-	if err := r.bootable(); err != nil {
-		return nil, nil, err
-	}
 	o, err := r.observe(ctx)
 	if !errors.Is(err, syscall.EROFS) {
 		return o, func() error { return nil }, err

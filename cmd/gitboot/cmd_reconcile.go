@@ -98,17 +98,9 @@ type resultJSON struct {
 	Failed  map[string]string `json:"failed"`
 }
 
-// done are the planned actions without those of images that failed on the way.
-func done(result reconciler.Result) []plan.Action {
-	return slices.DeleteFunc(result.Plan.Actions(), func(a plan.Action) bool {
-		return a.Kind != plan.SkipImage && result.Failed[a.Image] != nil
-	})
-}
-
 func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJSON bool) error {
 	if asJSON {
 		out := resultJSON{planJSON: toJSON(result.Plan), Changed: result.Changed, Failed: map[string]string{}}
-		out.Actions = done(result)
 		for name, err := range result.Failed {
 			out.Failed[name] = err.Error()
 		}
@@ -116,7 +108,7 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	}
 	machine, revision := result.Plan.Machine, plan.Short(result.Plan.To)
 	if result.Changed {
-		if err := printActions(w, done(result)); err != nil {
+		if err := printActions(w, result.Plan.Actions()); err != nil {
 			return err
 		}
 	}

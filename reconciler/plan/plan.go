@@ -57,6 +57,8 @@ type Generation struct {
 	Inputs Inputs
 	// Damaged says what is missing on the stage; empty if all is there.
 	Damaged string
+	// Unreadable generations have no manifest that could boot.
+	Unreadable bool
 	// Protected generations are never removed: booted, the default, the
 	// last good one.
 	Protected bool
@@ -128,13 +130,40 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		if len(reasons) > 0 {
 			p.Stages = append(p.Stages, newStage(w, have, reasons))
 		}
+		have, unreadable := split(w.Image, have)
+		p.Removals = append(p.Removals, unreadable...)
 		p.Removals = append(p.Removals, surplus(w, have, len(reasons) > 0)...)
 	}
 	p.Removals = append(p.Removals, unwanted(observed, wanted)...)
 	if p.Menu == "" && (len(p.Stages) > 0 || len(p.Removals) > 0) {
-		p.Menu = "entries change"
+		p.Menu = entriesChange
 	}
 	return p
+}
+
+const entriesChange = "entries change"
+
+// Without returns what is left of a plan when images have failed on the way.
+func (p Plan) Without(failed map[string]error) Plan {
+	p.Stages = slices.DeleteFunc(slices.Clone(p.Stages), func(s Stage) bool { return failed[s.Image] != nil })
+	p.Removals = slices.DeleteFunc(slices.Clone(p.Removals), func(r Removal) bool { return failed[r.Image] != nil })
+	if p.Menu == entriesChange && len(p.Stages) == 0 && len(p.Removals) == 0 {
+		p.Menu = ""
+	}
+	p.Failed = failed
+	return p
+}
+
+// split takes out the generations that cannot boot any more.
+func split(image string, have []Generation) (rest []Generation, removals []Removal) {
+	for _, g := range have {
+		if g.Unreadable {
+			removals = append(removals, Removal{image, g.N, g.Deployment, "its manifest cannot be read"})
+		} else {
+			rest = append(rest, g)
+		}
+	}
+	return rest, removals
 }
 
 func newStage(w Want, have []Generation, reasons []string) Stage {

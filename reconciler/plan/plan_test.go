@@ -136,3 +136,26 @@ func without(generations []plan.Generation, removals []plan.Removal) []plan.Gene
 	}
 	return out
 }
+
+// A manifest that cannot be read cannot boot: its generation goes, whatever
+// keep says, and the newest is made again.
+func TestUnreadableGenerationsGo(t *testing.T) {
+	old, last := generation(1, "a"), generation(3, "c")
+	old.Unreadable, last.Unreadable, last.Damaged = true, true, "generation 3 has no readable manifest"
+	p := plan.Compare("m", "r1", []plan.Want{{Image: "desktop", Inputs: inputs("c"), Keep: 3}}, have("desktop", old, generation(2, "b"), last))
+	want := []string{"add-deployment desktop", "write-menu", "remove-deployment desktop da", "remove-deployment desktop dc"}
+	if diff := cmp.Diff(want, lines(p)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWithoutFailedImagesNothingIsClaimed(t *testing.T) {
+	wants := []plan.Want{{Image: "desktop", Inputs: inputs("b"), Keep: 1}}
+	p := plan.Compare("m", "r1", wants, have("desktop", generation(1, "a")))
+	if left := p.Without(map[string]error{"desktop": errors.New("no kernel")}); !left.Empty() {
+		t.Errorf("left: %v", lines(left))
+	}
+	if p.Empty() {
+		t.Error("the plan itself was changed")
+	}
+}
