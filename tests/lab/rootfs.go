@@ -19,7 +19,8 @@ type Kind string
 // cloud kernel, which has drivers for virtio and NVMe (Debian 13's also for
 // AHCI).
 const (
-	// Bookworm is Debian 12 with systemd; modules are plain .ko files.
+	// Bookworm is Debian 12 with systemd and what gitboot needs to run in it;
+	// modules are plain .ko files.
 	Bookworm Kind = "bookworm"
 	// BookwormSysV is Debian 12 with sysvinit.
 	BookwormSysV Kind = "bookworm-sysv"
@@ -42,7 +43,7 @@ func (k Kind) recipe() (recipe, error) {
 	}
 	switch k {
 	case Bookworm, BookwormGeneric:
-		return recipe{"bookworm", append(common, "systemd-sysv")}, nil
+		return recipe{"bookworm", append(common, "systemd-sysv", "squashfs-tools-ng")}, nil
 	case BookwormSysV:
 		return recipe{"bookworm", append(common, "sysvinit-core")}, nil
 	case Trixie:
