@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
 )
 
 func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.MenuFile) }
@@ -210,15 +212,13 @@ func (a *application) collect(ctx context.Context) error {
 	if len(a.failed()) > 0 {
 		return nil
 	}
-	collected, err := a.stage.Collect(ctx, false)
-	if ctx.Err() != nil {
-		return err
+	if _, err := a.stage.Deployment(a.Booted); a.Booted != "" && err != nil && !errors.Is(err, stage.ErrNoDeployment) {
+		a.Log.Warn("garbage stays until the next boot: what the running deployment needs is not known", "error", err)
+		return nil
 	}
-	switch {
-	case err != nil: // what is new is published all the same
-		a.Log.Warn("garbage stays where it is", "error", err)
-	case collected.Objects > 0:
+	collected, err := a.stage.Collect(ctx, false)
+	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
 	}
-	return nil
+	return err
 }
