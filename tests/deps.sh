@@ -45,11 +45,11 @@ table() {
 	test   attr                  setfattr, extended attributes in layers
 	test   openssh-server        git over ssh, to a server of the test's own
 	test   openssh-client        ssh-keygen, for keys and signatures
+	test   buildah               builds images
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
 	bench  skopeo                peer: pulls images as Darch does
 	bench  ostree                peer: deploys a small change
-	bench  hyperfine             times commands in turn
 	END
 }
 

@@ -21,7 +21,7 @@ type darch struct {
 func (s *site) newDarch(w *world) *darch { return &darch{site: s, w: w, dir: s.path("darch")} }
 
 // forget removes all that was pulled and made.
-func (d *darch) forget() error { return d.site.fresh(d.dir) }
+func (d *darch) forget() error { return fresh(d.dir) }
 
 // forgetOutput keeps the blobs that were pulled.
 func (d *darch) forgetOutput() error {
@@ -55,7 +55,7 @@ type ostree struct{ dir string }
 
 func (s *site) newOSTree(ctx context.Context) (*ostree, error) {
 	o := &ostree{dir: s.path("ostree")}
-	if err := s.fresh(o.dir); err != nil {
+	if err := fresh(o.dir); err != nil {
 		return nil, err
 	}
 	// Devices are left out: ostree cannot hold them.

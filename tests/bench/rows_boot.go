@@ -45,6 +45,7 @@ const bootLimit = 5 * time.Minute
 type bootable struct {
 	disk           *lab.Disk
 	accel          lab.Accel
+	console        string // file that keeps the last machine's console
 	kernel         string
 	ours, theirs   string // initramfs
 	args, peerArgs string
@@ -81,8 +82,13 @@ func wallOf(pairs []pair, of func(pair) usage) string {
 func (b *bootable) boot(ctx context.Context, initrd, args string, leaving *regexp.Regexp, left *[]float64) (_ usage, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
+	log, err := os.Create(b.console)
+	if err != nil {
+		return usage{}, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
 	vm, err := lab.StartVM(ctx, lab.VMOptions{
-		Disk: b.disk.Path, Kernel: b.kernel, Initrd: initrd, Append: args, Accel: b.accel, Snapshot: true,
+		Disk: b.disk.Path, Kernel: b.kernel, Initrd: initrd, Append: args, Accel: b.accel, Snapshot: true, Console: log,
 	})
 	if err != nil {
 		return usage{}, err
@@ -107,7 +113,7 @@ func (b *bootable) boot(ctx context.Context, initrd, args string, leaving *regex
 // newBootable stages Debian and the marker, in one layer, on a disk, and has
 // dracut make its initramfs for the same kernel.
 func (s *site) newBootable(ctx context.Context) (*bootable, error) {
-	b := &bootable{}
+	b := &bootable{console: s.dir + "-console.log"}
 	var err error
 	if b.accel, err = lab.Accelerator(ctx); err != nil {
 		return nil, err

@@ -99,6 +99,11 @@ func initramfsAgainst(g generator) func(context.Context, *site, row) (result, er
 		if err != nil {
 			return res, err
 		}
+		peak, err := withPeak(ctx, self, initramfsCommand, out, s.path("bin", "gitboot-init"), kernel.layer)
+		if err != nil {
+			return res, err
+		}
+		res.Note = fmt.Sprintf("Ours takes %s of memory at most", megabytes(peak.Peak.Self))
 		return res, res.addSizes(out, filepath.Join(root, "out"))
 	}
 }

@@ -16,7 +16,7 @@ func coldLimit(compression string, limit float64) func(context.Context, *site, r
 		text := fmt.Sprintf("%s -dc blob | zstd -3 -T2 -q > packed", compression)
 		theirs := side{
 			command: text,
-			prepare: func(context.Context, int) error { return s.fresh(s.path("limit")) },
+			prepare: func(context.Context, int) error { return fresh(s.path("limit")) },
 			run: func(ctx context.Context, _ int) (usage, error) {
 				return script(ctx, fmt.Sprintf("%s -dc %s | zstd -3 -T2 -q > %s", compression, blob, s.path("limit", "packed")))
 			},

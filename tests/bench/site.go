@@ -110,8 +110,8 @@ func (s *site) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }
 
-// fresh empties a folder of the site, and makes it.
-func (s *site) fresh(dir string) error {
+// fresh makes a folder that is empty.
+func fresh(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func (w *world) ours(prepare func(ctx context.Context, round int) error) side {
 // that is not measured.
 func (w *world) cold(context.Context, int) error {
 	for _, dir := range []string{w.stage, w.boot} {
-		if err := w.site.fresh(dir); err != nil {
+		if err := fresh(dir); err != nil {
 			return err
 		}
 	}
