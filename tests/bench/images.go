@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // smallLayer is the size of the layer that changes, in bytes.
@@ -34,7 +35,7 @@ func (s *site) withLayer(ctx context.Context, ref, tag string, n int) (string, e
 		// The default, gzip, is what every peer can read.
 		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(smallTar(n))), nil
-		})
+		}, tarball.WithMediaType(types.OCILayer))
 		if err != nil {
 			return "", err
 		}

@@ -138,6 +138,8 @@ func measureRows(ctx context.Context, s *site, o options) (*report, error) {
 			return nil, err
 		}
 	}
-	rep.print()
+	if len(rep.Rows) > 0 {
+		rep.print()
+	}
 	return rep, errors.Join(failed...)
 }

@@ -34,7 +34,7 @@ var (
 	runInit     = regexp.MustCompile(`\[ *(\d+\.\d+)\] Run /init as init process`)
 	imagesInit  = regexp.MustCompile(`\[ *(\d+\.\d+)\] bench: the image's init runs`)
 	ourEnter    = regexp.MustCompile(`\[ *(\d+\.\d+)\] gitboot(?:-init)?: entering `)
-	theirSwitch = regexp.MustCompile(`\[ *(\d+\.\d+)\] systemd\[1\]: Switching root`)
+	theirSwitch = regexp.MustCompile(`\[ *(\d+\.\d+)\] systemd-journald\[\d+\]: Received SIGTERM from PID 1`)
 )
 
 // bootLimit is many times what a boot takes under software emulation.
@@ -69,7 +69,7 @@ func bootDracut(ctx context.Context, s *site, r row) (result, error) {
 	}
 	res.Ours, res.Theirs = wallOf(res.Pairs, pair.ours), wallOf(res.Pairs, pair.theirs)
 	res.Note = fmt.Sprintf("QEMU with %s. Times are the kernel's own, from `Run /init` to the first line of the image's init, the same script in both. "+
-		"The last words before that came after %s (ours, \"entering\") and %s (dracut's systemd, \"Switching root\").",
+		"The last words before that came after %s (ours, \"entering\") and %s (dracut, whose systemd then ends its journal).",
 		b.accel, seconds(median(entered[1:])), seconds(median(switched[1:])))
 	return res, nil
 }
@@ -162,7 +162,7 @@ func (b *bootable) stage(ctx context.Context, s *site, ref string) error {
 	common := "console=ttyS0 panic=30 init=" + markerPath
 	line := handoff.Cmdline{Stage: handoff.Location{Device: "UUID=" + b.disk.UUID, Path: "/gitboot"}, Deployment: id}
 	b.args = common + " " + strings.Join(line.Args(), " ")
-	b.peerArgs = fmt.Sprintf("%s root=live:UUID=%s rd.live.dir=gitboot/objects/sha256 rd.live.squashimg=%s rd.live.overlay.overlayfs=1 systemd.log_target=kmsg",
+	b.peerArgs = fmt.Sprintf("%s root=live:UUID=%s rd.live.dir=gitboot/objects/sha256 rd.live.squashimg=%s rd.live.overlay.overlayfs=1",
 		common, b.disk.UUID, m.Layers[0].SHA256)
 	return b.disk.Unmount()
 }
