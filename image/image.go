@@ -67,6 +67,9 @@ type Image struct {
 	Layers []Layer
 	// Labels come from the configuration.
 	Labels map[string]string
+	// Env are the configuration's variables, NAME=VALUE each: what commands
+	// that run in the image are to see.
+	Env []string
 	// Created is zero when the image does not say.
 	Created time.Time
 }

@@ -103,7 +103,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 }
 
 func newImage(digest v1.Hash, config *v1.ConfigFile) *Image {
-	return &Image{Digest: digest.String(), Labels: config.Config.Labels, Created: config.Created.Time}
+	return &Image{Digest: digest.String(), Labels: config.Config.Labels, Env: config.Config.Env, Created: config.Created.Time}
 }
 
 // readConfig reads and verifies a configuration.

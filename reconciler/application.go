@@ -45,11 +45,14 @@ type staging struct {
 }
 
 func newApplication(r *Reconciler, o *observation) *application {
-	a := &application{Reconciler: r, observation: o}
+	return &application{Reconciler: r, observation: o, stagings: newStagings(o)}
+}
+
+func newStagings(o *observation) (out []*staging) {
 	for _, s := range o.plan.Stages {
-		a.stagings = append(a.stagings, &staging{Stage: s, image: o.images[s.Image]})
+		out = append(out, &staging{Stage: s, image: o.images[s.Image]})
 	}
-	return a
+	return out
 }
 
 // failed returns the failures of images, found while observing or applying.
@@ -111,6 +114,9 @@ func (a *application) freed(ctx context.Context, need int64) bool {
 // layers puts every layer of every image on the stage, several at once.
 func (a *application) layers(ctx context.Context) error {
 	return a.each(ctx, "stage layers", func(ctx context.Context, s *staging) error {
+		if s.image.build != nil {
+			return a.stageBuilt(ctx, s)
+		}
 		if s.image.opened == nil { // the digest is staged: take its layers
 			return a.reuseLayers(s)
 		}

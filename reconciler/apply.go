@@ -21,6 +21,7 @@ func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]erro
 		do   func(context.Context) error
 	}{
 		{"clean", a.clean},             // what a cut run left half-done
+		{"builds", a.builds},           // images made here; what they became decides the rest
 		{"reserve", a.reserve},         // is there room for it all?
 		{"layers", a.layers},           // image layers → squashfs objects
 		{"kernels", a.kernels},         // kernel → object; modules and init → initramfs

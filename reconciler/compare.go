@@ -22,9 +22,10 @@ func (r *Reconciler) compare(ctx context.Context, o *observation) error {
 	wants := make([]plan.Want, 0, len(o.wants.Images))
 	for _, want := range o.wants.Images {
 		img := o.images[want.Name]
-		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Keep: want.Keep, Err: img.err})
+		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Building: img.building(), Keep: want.Keep, Err: img.err})
 	}
 	o.plan = plan.Compare(o.wants.Machine, o.revision.Hash, wants, observed)
+	o.planBuilds()
 	return nil
 }
 
@@ -104,4 +105,5 @@ func (r *Reconciler) foresee(o *observation) {
 		state.fail(img.err, now)
 	}
 	o.next.dropUnwanted(o.images)
+	r.foreseeBuilds(o)
 }

@@ -30,9 +30,13 @@ func (e *MachineError) Error() string {
 		e.Name, e.From, strings.Join(e.Known, ", "))
 }
 
-// ErrNoBuilder is what an image that is to be built here gets.
-var ErrNoBuilder = errors.New("the image has a build section, and this gitboot only pulls images and opens archives; " +
-	"build it elsewhere and declare it with pull or archive")
+// ParentError is what an image gets that could not be built because its base
+// was not.
+type ParentError struct{ Parent string }
+
+func (e *ParentError) Error() string {
+	return fmt.Sprintf("not built, because its base image:%s failed", e.Parent)
+}
 
 func imageErrors(failed map[string]error) error {
 	var errs []error

@@ -66,6 +66,9 @@ func (r *Reconciler) InspectImage(ctx context.Context, name string) (*image.Imag
 	if err != nil {
 		return nil, err
 	}
+	if want.Build != nil {
+		return builtImage(name, state.build(name))
+	}
 	found, opened, err := r.resolveImage(ctx, Source{}, want, files)
 	if err != nil || opened != nil {
 		return opened, err
@@ -93,4 +96,16 @@ func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (di
 	defer tar.Close()
 	_, err = io.Copy(w, tar)
 	return out.DiffID, out.AtBoot, err
+}
+
+// builtImage tells what the last build of an image gave.
+func builtImage(name string, s *BuildState) (*image.Image, error) {
+	if s.Digest == "" {
+		return nil, fmt.Errorf("image %q is not built yet; `gitboot image build %s` builds it, and so does the next reconcile", name, name)
+	}
+	img := &image.Image{Digest: s.Digest, Created: s.Epoch}
+	for _, diffID := range s.Layers {
+		img.Layers = append(img.Layers, image.Layer{DiffID: diffID})
+	}
+	return img, nil
 }

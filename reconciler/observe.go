@@ -27,7 +27,12 @@ type observation struct {
 	// state is what was read; next is what it becomes if the plan is applied.
 	state, next *State
 	images      map[string]*observedImage
-	plan        plan.Plan
+	// builds are the images that are built here, parents first.
+	builds []*observedBuild
+	plan   plan.Plan
+	// files are the revision's, and initHash that of gitboot-init.
+	files    fs.FS
+	initHash string
 	// location is where the stage is found at boot.
 	location boot.Filesystem
 }
@@ -41,7 +46,9 @@ type observedImage struct {
 	hooks  hooks.Input
 	inputs plan.Inputs
 	layers []plan.Layer
-	err    error
+	// build is how the image is built, nil if it is not.
+	build *observedBuild
+	err   error
 }
 
 // settled reports whether a run would write nothing at all.
@@ -58,21 +65,22 @@ func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
 	if o.location, err = r.bootable(); err != nil {
 		return nil, err
 	}
-	files, err := r.fetch(ctx, o)
-	if err != nil {
+	if o.files, err = r.fetch(ctx, o); err != nil {
 		return nil, err
 	}
-	if o.wants, err = r.resolve(files); err != nil {
+	if o.wants, err = r.resolve(o.files); err != nil {
 		return nil, err
 	}
 	if o.next, err = state.clone(); err != nil {
 		return nil, err
 	}
-	initHash, err := hashFile(r.Init)
-	if err != nil {
+	if o.initHash, err = hashFile(r.Init); err != nil {
 		return nil, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
-	if err := r.observeImages(ctx, o, files, initHash); err != nil {
+	if err := r.observeBuilds(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := r.observeImages(ctx, o); err != nil {
 		return nil, err
 	}
 	return o, r.compare(ctx, o)
@@ -112,13 +120,13 @@ func (r *Reconciler) resolve(files fs.FS) (*spec.Wants, error) {
 
 // observeImages finds out what each wanted image is now, several at once
 // because most of the time goes into waiting for registries.
-func (r *Reconciler) observeImages(ctx context.Context, o *observation, files fs.FS, initHash string) error {
+func (r *Reconciler) observeImages(ctx context.Context, o *observation) error {
 	found := make([]*observedImage, len(o.wants.Images))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for i, want := range o.wants.Images {
 		group.Go(func() error {
-			found[i] = r.observeImage(ctx, o.state.Images[want.Name], want, files, initHash)
+			found[i] = r.observeImage(ctx, o, want)
 			return ctx.Err()
 		})
 	}
@@ -131,23 +139,33 @@ func (r *Reconciler) observeImages(ctx context.Context, o *observation, files fs
 	return nil
 }
 
-func (r *Reconciler) observeImage(ctx context.Context, state *ImageState, want spec.Image, files fs.FS, initHash string) *observedImage {
+func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec.Image) *observedImage {
 	img := &observedImage{want: want, hooks: r.hookInput(want)}
+	state := o.state.Images[want.Name]
 	if state == nil {
 		state = &ImageState{}
 	}
-	img.source, img.opened, img.err = r.resolveImage(ctx, state.Source, want, files)
+	if want.Build != nil {
+		img.build = o.build(want.Name)
+		img.source, img.err = Source{Digest: img.build.state.Digest}, img.build.err
+	} else {
+		img.source, img.opened, img.err = r.resolveImage(ctx, state.Source, want, o.files)
+	}
 	img.inputs = plan.Inputs{
 		ImageDigest: img.source.Digest,
 		Hooks:       hooks.Key(img.hooks),
-		Init:        initHash,
+		Init:        o.initHash,
 		Kernel:      want.Kernel,
 		KernelArgs:  slices.Clone(want.KernelArgs),
 		TmpfsSize:   want.TmpfsSize,
 		CopyToRAM:   want.CopyToRAM,
 	}
-	if img.err == nil && r.needsLayers(state.newest(), img.inputs) {
-		img.err = r.openLayers(ctx, img, files)
+	switch {
+	case img.err != nil || !r.needsLayers(state.newest(), img.inputs):
+	case img.build != nil:
+		img.layers, img.err = r.builtLayers(img.build.state)
+	default:
+		img.err = r.openLayers(ctx, img, o.files)
 	}
 	return img
 }

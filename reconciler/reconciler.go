@@ -5,7 +5,7 @@
 // It is the only package that knows both spec values and the leaves that do
 // the work: source, image, stage, hooks, initramfs and boot.
 //
-// What it does not do: build images, restart the machine, or decide that a
+// What it does not do: restart the machine, or decide that a
 // deployment is healthy.
 package reconciler
 
@@ -47,6 +47,9 @@ type Config struct {
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string
+	// BuildDir holds the engines' images and caches, "" for the stage's folder
+	// engine. Engine is the one that builds what names none, "" for buildah.
+	BuildDir, Engine string
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
 	// Timing bounds how long a registry's faults are endured; zero fields
@@ -145,7 +148,9 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 	}
 	failed, err := r.apply(ctx, o)
 	done := o.plan.Without(failed)
-	return Result{Plan: done, Changed: err == nil && !done.Empty(), Failed: failed}, err
+	boots := done
+	boots.Builds = nil // what an image became shows in the rest
+	return Result{Plan: done, Changed: err == nil && !boots.Empty(), Failed: failed}, err
 }
 
 // look observes. On a stage that is mounted read-only a new revision can be

@@ -40,7 +40,7 @@ func (r *Reconciler) resolveImage(ctx context.Context, known Source, want spec.I
 	case want.Archive != nil:
 		return r.resolveArchive(ctx, known, fresh, declared, want, files)
 	}
-	return known, nil, ErrNoBuilder
+	return known, nil, fmt.Errorf("image %q is built, and comes from nowhere else", want.Name)
 }
 
 func (r *Reconciler) resolveArchive(ctx context.Context, known Source, fresh bool, declared string, want spec.Image, files fs.FS) (Source, *image.Image, error) {

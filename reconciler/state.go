@@ -26,6 +26,8 @@ type State struct {
 	// Revision is the last one that was applied; empty before the first.
 	Revision string                 `json:"revision,omitempty"`
 	Images   map[string]*ImageState `json:"images,omitempty"`
+	// Builds are the images that were built here, by name.
+	Builds map[string]*BuildState `json:"builds,omitempty"`
 	// Order is the wanted images as the menu shows them, and Mode and Timeout
 	// how the menu is treated: kept so that the menu can be written without
 	// the config repo.
@@ -102,6 +104,11 @@ func LoadState(dir string) (*State, error) {
 	if s.Images == nil {
 		s.Images = map[string]*ImageState{}
 	}
+	for name, b := range s.Builds {
+		if b == nil {
+			return nil, fmt.Errorf("state %s: build %q is null; move the file away, and the next reconcile stages anew from what is there", path, name)
+		}
+	}
 	for name, img := range s.Images {
 		if img == nil {
 			return nil, fmt.Errorf("state %s: image %q is null; move the file away, and the next reconcile stages anew from what is there", path, name)
@@ -169,14 +176,16 @@ func (s *State) image(name string) *ImageState {
 
 // fail records why an image did not converge, and keeps the time of the first
 // run that said the same, so that a standing failure is not written anew.
-func (i *ImageState) fail(err error, now time.Time) {
-	if err == nil {
-		i.Failure = nil
-		return
+func (i *ImageState) fail(err error, now time.Time) { i.Failure = newFailure(i.Failure, err, now) }
+
+func newFailure(old *Failure, err error, now time.Time) *Failure {
+	switch {
+	case err == nil:
+		return nil
+	case old != nil && old.Message == err.Error():
+		return old
 	}
-	if i.Failure == nil || i.Failure.Message != err.Error() {
-		i.Failure = &Failure{Message: err.Error(), Since: now}
-	}
+	return &Failure{Message: err.Error(), Since: now}
 }
 
 // anyFailure reports whether an image failed in the last run.

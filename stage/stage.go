@@ -36,7 +36,7 @@ func folders() []string {
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "state.json", "lost+found"}
+	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "builds", "engine", "state.json", "lost+found"}
 }
 
 // Create makes dir a stage, or opens it if it is one. It refuses a directory

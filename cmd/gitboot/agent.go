@@ -27,6 +27,9 @@ type agentConfig struct {
 	Boot    string `toml:"boot"` // folder of custom.cfg
 	Init    string `toml:"init"` // gitboot-init binary
 
+	BuildDir string `toml:"build_dir"`
+	Engine   string `toml:"engine"`
+
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location"`
 

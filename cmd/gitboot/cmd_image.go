@@ -13,7 +13,8 @@ import (
 )
 
 func newImage(a *app) *cobra.Command {
-	return group("image", "Look at the images of this machine", newImageList(a), newImageInspect(a))
+	return group("image", "Look at the images of this machine, and build them", newImageList(a), newImageInspect(a), newImageTree(a),
+		newImageRender(a), newImageBuild(a), newImageLog(a))
 }
 
 type imageJSON struct {

@@ -12,6 +12,7 @@ type Kind string
 
 // The kinds, in the order in which they happen.
 const (
+	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
 	AddDeployment    Kind = "add-deployment"
 	WriteMenu        Kind = "write-menu"
@@ -37,6 +38,9 @@ type Action struct {
 // Actions returns the plan as an ordered list.
 func (p Plan) Actions() []Action {
 	actions := []Action{}
+	for _, b := range p.Builds {
+		actions = append(actions, Action{Kind: BuildImage, Image: b.Image, Reason: strings.Join(b.Reasons, "; ")})
+	}
 	seen := map[string]bool{}
 	for _, s := range p.Stages {
 		for _, l := range s.Layers {

@@ -42,6 +42,9 @@ type Want struct {
 	// Layers are those of the wanted digest. They are empty when the digest
 	// is the one that is staged already.
 	Layers []Layer
+	// Building says that the image is built first, so that its digest is not
+	// known yet.
+	Building bool
 	// Keep is how many generations stay on the stage, at least one.
 	Keep int
 	// Err says why the image's wanted state could not be found out. The
@@ -81,6 +84,13 @@ type Observed struct {
 	Garbage int64
 }
 
+// A Build is the making of an image.
+type Build struct {
+	Image string
+	// Reasons say what changed since the image was built before.
+	Reasons []string
+}
+
 // A Stage is the making of one new generation.
 type Stage struct {
 	Image      string
@@ -104,6 +114,9 @@ type Removal struct {
 type Plan struct {
 	Machine  string
 	From, To string
+	// Builds come first, parents before their children. What they give decides
+	// whether the stages of their images are needed.
+	Builds   []Build
 	Stages   []Stage
 	Removals []Removal
 	Menu     string
@@ -145,6 +158,7 @@ const entriesChange = "entries change"
 
 // Without returns what is left of a plan when images have failed on the way.
 func (p Plan) Without(failed map[string]error) Plan {
+	p.Builds = slices.DeleteFunc(slices.Clone(p.Builds), func(b Build) bool { return failed[b.Image] != nil })
 	p.Stages = slices.DeleteFunc(slices.Clone(p.Stages), func(s Stage) bool { return failed[s.Image] != nil })
 	p.Removals = slices.DeleteFunc(slices.Clone(p.Removals), func(r Removal) bool { return failed[r.Image] != nil })
 	if p.Menu == entriesChange && len(p.Stages) == 0 && len(p.Removals) == 0 {
@@ -194,7 +208,8 @@ func differences(w Want, have []Generation) []string {
 		}
 	}
 	was, is := last.Inputs, w.Inputs
-	add(was.ImageDigest != is.ImageDigest, "image %s → %s", Short(was.ImageDigest), Short(is.ImageDigest))
+	add(w.Building, "the image is built; not needed if its layers come out the same")
+	add(!w.Building && was.ImageDigest != is.ImageDigest, "image %s → %s", Short(was.ImageDigest), Short(is.ImageDigest))
 	add(was.Hooks != is.Hooks, "hooks changed")
 	add(!slices.Equal(was.KernelArgs, is.KernelArgs), "kernel arguments %q → %q", strings.Join(was.KernelArgs, " "), strings.Join(is.KernelArgs, " "))
 	add(was.Kernel != is.Kernel, "kernel %s → %s", cmp.Or(was.Kernel, "newest"), cmp.Or(is.Kernel, "newest"))
@@ -246,7 +261,7 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 // Empty reports whether applying the plan would change anything but the
 // record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
+	return len(p.Builds) == 0 && len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.

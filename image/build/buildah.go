@@ -1,0 +1,218 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// BuildahOptions says where buildah works.
+type BuildahOptions struct {
+	// Dir holds its images and its cache. Nothing else may use it.
+	Dir string
+	// RunDir is for what ends with this system's run, "" for /run/gitboot.
+	RunDir string
+}
+
+// searchPath is where programs are looked for, whatever the caller's is.
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// Buildah builds with Debian's buildah, which needs no daemon.
+type Buildah struct {
+	root, runRoot, temp string
+	driver              string
+}
+
+// NewBuildah opens buildah's store. It is made when it is first needed.
+func NewBuildah(opts BuildahOptions) (*Buildah, error) {
+	dir, err := filepath.Abs(filepath.Join(opts.Dir, "buildah"))
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(dir))
+	run := opts.RunDir
+	if run == "" {
+		run = "/run/gitboot"
+	}
+	b := &Buildah{root: filepath.Join(dir, "store"), runRoot: filepath.Join(run, "buildah-"+hex.EncodeToString(sum[:6])), temp: filepath.Join(dir, "tmp")}
+	b.driver = driver(b.root)
+	return b, nil
+}
+
+// make makes the store's folders.
+func (b *Buildah) make() error {
+	for _, d := range []string{filepath.Dir(b.root), b.root, b.runRoot, b.temp} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return fmt.Errorf("make buildah's folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// driver chooses how layers are stored: by overlayfs, unless the folder is
+// itself on one, where the kernel allows no other.
+func driver(dir string) string {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	for errors.Is(err, unix.ENOENT) && dir != "/" { // the store is not made yet
+		dir = filepath.Dir(dir)
+		err = unix.Statfs(dir, &st)
+	}
+	if err == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return "vfs"
+	}
+	return "overlay"
+}
+
+// Name implements Engine.
+func (b *Buildah) Name() string { return "buildah" }
+
+// Check implements Engine.
+func (b *Buildah) Check(context.Context) error {
+	for program, pkg := range map[string]string{"buildah": "buildah", "unshare": "util-linux"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return &MissingError{"buildah", program, pkg}
+		}
+	}
+	return nil
+}
+
+func (b *Buildah) command(args ...string) command {
+	c := command{
+		args: append([]string{"buildah", "--root", b.root, "--runroot", b.runRoot, "--storage-driver", b.driver}, args...),
+		env:  []string{"PATH=" + searchPath, "HOME=" + b.temp, "TMPDIR=" + b.temp, "XDG_RUNTIME_DIR=" + b.runRoot, "LANG=C.UTF-8"},
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		if value, ok := os.LookupEnv(name); ok {
+			c.env = append(c.env, name+"="+value)
+		}
+	}
+	return c
+}
+
+// output runs buildah in a folder and returns what it prints.
+func (b *Buildah) output(ctx context.Context, dir string, args ...string) (string, error) {
+	if err := b.make(); err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	c := b.command(args...)
+	c.dir, c.out = dir, &out
+	err := c.run(ctx)
+	return strings.TrimSpace(out.String()), err
+}
+
+// Clean implements Engine.
+func (b *Buildah) Clean(ctx context.Context) error {
+	if _, err := b.output(ctx, b.temp, "rm", "--all"); err != nil {
+		return fmt.Errorf("remove buildah's working containers: %w", err)
+	}
+	left, err := os.ReadDir(b.temp)
+	for _, e := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(b.temp, e.Name())))
+	}
+	return err
+}
+
+// Import implements Engine.
+func (b *Buildah) Import(ctx context.Context, layout string) (Image, error) {
+	// Buildah names the image after the path that it is given, and names are in
+	// lower case: it is given one below the working directory.
+	id, err := b.output(ctx, filepath.Dir(layout), "pull", "--quiet", "--policy", "always", "oci:"+filepath.Base(layout))
+	if err != nil {
+		return Image{}, fmt.Errorf("import the base into buildah's store: %w", err)
+	}
+	return b.Image(ctx, id)
+}
+
+// Build implements Engine.
+func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
+	if ctx.Err() != nil {
+		return Image{}, context.Cause(ctx)
+	}
+	if err := b.make(); err != nil {
+		return Image{}, err
+	}
+	idFile := filepath.Join(filepath.Dir(j.Containerfile), "id")
+	args := []string{"build", "--isolation", "chroot", "--format", "oci", "--layers", "--identity-label=false",
+		"--timestamp", strconv.FormatInt(j.Epoch.Unix(), 10), "--iidfile", idFile,
+		"--file", "/proc/self/cwd/" + filepath.Base(j.Containerfile)} // buildah splits the option at commas
+	if j.NoCache {
+		args = append(args, "--no-cache")
+	}
+	if j.Platform != "" {
+		args = append(args, "--platform", j.Platform)
+	}
+	if j.Base != "" {
+		args = append(args, "--build-arg", BaseArg+"="+j.Base)
+	}
+	args = append(args, "--build-arg", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch.Unix(), 10))
+	for _, name := range slices.Sorted(maps.Keys(j.Args)) {
+		args = append(args, "--build-arg", name+"="+j.Args[name])
+	}
+	for _, id := range slices.Sorted(maps.Keys(j.Secrets)) {
+		args = append(args, "--secret", "id="+id+",src="+j.Secrets[id])
+	}
+	c := b.command(append(args, j.Context)...)
+	c.dir, c.log = filepath.Dir(j.Containerfile), j.Log
+	if err := c.run(ctx); err != nil {
+		return Image{}, err
+	}
+	id, err := os.ReadFile(idFile)
+	if err != nil {
+		return Image{}, fmt.Errorf("read the built image's id: %w", err)
+	}
+	return b.Image(ctx, string(id))
+}
+
+// Image implements Engine.
+func (b *Buildah) Image(ctx context.Context, id string) (Image, error) {
+	id = strings.TrimPrefix(strings.TrimSpace(id), "sha256:")
+	top, config, err := b.stored(id)
+	if err != nil {
+		return Image{}, err
+	}
+	return b.image(id, top, config)
+}
+
+// inherited is what of a configuration a child's steps depend on.
+type inherited struct {
+	Config struct {
+		Env                       []string
+		User, WorkingDir          string
+		Shell, Entrypoint, Volume []string
+		OnBuild                   []string
+	} `json:"config"`
+	RootFS struct {
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+// contentOf hashes what a child can tell of its base.
+func contentOf(config []byte) (content, digest string, diffIDs []string, err error) {
+	var c inherited
+	if err := json.Unmarshal(config, &c); err != nil {
+		return "", "", nil, fmt.Errorf("read the image's configuration: %w", err)
+	}
+	all, err := json.Marshal(c)
+	layers, err2 := json.Marshal(c.RootFS.DiffIDs)
+	return sha256Text(all), sha256Text(layers), c.RootFS.DiffIDs, errors.Join(err, err2)
+}
+
+func sha256Text(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,77 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// An Engine executes Containerfiles and keeps what comes of them. Its methods
+// may be called side by side. Whatever ends with ctx has left no process,
+// mount or container when the method returns, or leaves what the next Clean
+// removes.
+type Engine interface {
+	// Name is what a config repo calls the engine.
+	Name() string
+	// Check returns a *MissingError if the engine cannot work here.
+	Check(ctx context.Context) error
+	// Clean removes what cut builds have left. No build may be under way.
+	Clean(ctx context.Context) error
+	// Import stores the image in an OCI layout's folder.
+	Import(ctx context.Context, layout string) (Image, error)
+	// Build executes a job.
+	Build(ctx context.Context, j Job) (Image, error)
+	// Image returns a stored image; its error wraps ErrGone if it is not, or
+	// no longer, there.
+	Image(ctx context.Context, id string) (Image, error)
+}
+
+// A Job is one Containerfile to be executed.
+type Job struct {
+	// Containerfile and Context are paths.
+	Containerfile, Context string
+	// Base is the id of the image that BaseArg names, "" for scratch.
+	Base     string
+	Args     map[string]string
+	Secrets  map[string]string // id → path
+	Platform string
+	// NoCache executes every step anew.
+	NoCache bool
+	// Epoch is the time that files in layers and the image bear.
+	Epoch time.Time
+	// Log takes all that the steps print.
+	Log io.Writer
+}
+
+// An Image is one in an engine's store.
+type Image struct {
+	// ID finds it again: the digest of its configuration.
+	ID string
+	// Content is the same for images that a child cannot tell apart: a hash
+	// of the layers and of what of the configuration is inherited.
+	Content string
+	// Digest is the same for images of the same layers.
+	Digest string
+	Layers []Layer
+}
+
+// A Layer is one of an image, lowest first.
+type Layer struct {
+	DiffID string
+	Size   int64 // of the tar
+	// Open streams the tar. It is verified by nobody: whoever stores it
+	// compares it with DiffID.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// ErrGone says that an engine does not hold an image.
+var ErrGone = fmt.Errorf("the engine's store does not hold it")
+
+// A MissingError says that an engine, or what it needs, is not installed.
+type MissingError struct{ Engine, Program, Package string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("engine %s: %s is not installed; install the package %s (apt-get install %s), or let another machine build and push the image",
+		e.Engine, e.Program, e.Package, e.Package)
+}

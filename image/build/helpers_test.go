@@ -1,0 +1,137 @@
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// repo is a config repo of regular files; those whose content begins with #!
+// are executable.
+func repo(files map[string]string) fstest.MapFS {
+	out := fstest.MapFS{}
+	for name, content := range files {
+		f := &fstest.MapFile{Data: []byte(content), Mode: 0o644}
+		if strings.HasPrefix(content, "#!") {
+			f.Mode = 0o755
+		}
+		out[name] = f
+	}
+	return out
+}
+
+// newEngine opens buildah on a store of the test's own.
+func newEngine(t *testing.T) *Buildah {
+	t.Helper()
+	if testing.Short() || os.Geteuid() != 0 {
+		t.Skip("runs containers: needs root, and is not run with -short")
+	}
+	b, err := NewBuildah(BuildahOptions{Dir: t.TempDir(), RunDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Check(t.Context()); err != nil {
+		t.Skip(err, "; run tests/deps.sh test")
+	}
+	return b
+}
+
+// busybox imports a root file system of nothing but busybox.
+func busybox(t *testing.T, e Engine) Image {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Skip("needs busybox (package busybox-static); run tests/deps.sh test")
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	add := func(h tar.Header, data []byte) {
+		h.Size, h.ModTime = int64(len(data)), time.Unix(1e9, 0)
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		w.Write(data)
+	}
+	for _, dir := range []string{"bin", "etc", "tmp", "root"} {
+		add(tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o755}, nil)
+	}
+	add(tar.Header{Name: "bin/busybox", Mode: 0o755, Typeflag: tar.TypeReg}, binary)
+	for _, name := range []string{"sh", "cat", "ls", "sleep", "mkdir", "ln", "rm", "grep", "date", "echo", "touch", "test", "chmod", "yes"} {
+		add(tar.Header{Name: "bin/" + name, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
+	}
+	add(tar.Header{Name: "etc/resolv.conf", Mode: 0o644, Typeflag: tar.TypeReg}, []byte("nameserver 192.0.2.1\n"))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open := func(context.Context) (io.ReadCloser, error) { return io.NopCloser(&archive), nil }
+	img, err := importLayers(t.Context(), e, []tarLayer{{open: open}}, nil, "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// entry is one of an image, as the highest layer that has it says.
+type entry struct {
+	tar.Header
+	content string
+	layer   int
+}
+
+// contents reads all layers, each of which must be what its diff id says.
+func contents(t *testing.T, img Image) map[string]entry {
+	t.Helper()
+	all := map[string]entry{}
+	for i, l := range img.Layers {
+		r, err := l.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		if got := sha256Text(data); got != l.DiffID || int64(len(data)) != l.Size {
+			t.Errorf("layer %d is %s of %d bytes, not %s of %d", i, got, len(data), l.DiffID, l.Size)
+		}
+		archive := tar.NewReader(bytes.NewReader(data))
+		for {
+			h, err := archive.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := io.ReadAll(archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[filepath.Clean(h.Name)] = entry{*h, string(content), i}
+		}
+	}
+	return all
+}
+
+func prepare(t *testing.T, r Recipe) *Prepared {
+	t.Helper()
+	r.Name = "test"
+	p, err := Prepare(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,338 @@
+package build
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// BaseArg is the build argument that names the base.
+const BaseArg = "GITBOOT_FROM"
+
+// ownFolder holds, in the context, what recipe and copy take from the repo.
+const ownFolder = ".gitboot"
+
+// recipeMount is where a recipe sees its folder. It is made for the step and
+// taken away with it.
+const recipeMount = "/run/gitboot-recipe"
+
+// A renderer writes one Containerfile. prev is the stage so far.
+type renderer struct {
+	*Prepared
+	out   bytes.Buffer
+	prev  string
+	count int // stages written
+	files *collector
+}
+
+func (p *Prepared) render() ([]byte, error) {
+	r := &renderer{Prepared: p, prev: "$" + BaseArg, files: newCollector(p.FS)}
+	if p.Scratch {
+		r.prev = "scratch"
+	}
+	fragments, err := r.load()
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range fragments {
+		if err := r.fragment(f, i+1); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.local(); err != nil {
+		return nil, err
+	}
+	if err := r.last(); err != nil {
+		return nil, err
+	}
+	p.files = r.files.sorted()
+	p.parts = append(p.parts, r.files.parts()...)
+	return r.out.Bytes(), nil
+}
+
+// A fragment is one parsed Containerfile.
+type fragment struct {
+	name string
+	body []instruction // from its first FROM on
+}
+
+// load reads the fragments. Arguments before a fragment's first FROM hold for
+// all FROMs: they are written first.
+func (r *renderer) load() ([]fragment, error) {
+	if !r.Scratch {
+		fmt.Fprintf(&r.out, "ARG %s\n", BaseArg)
+	}
+	known := map[string]string{}
+	var out []fragment
+	for _, name := range r.Containerfiles {
+		data, err := fs.ReadFile(r.FS, name)
+		if err != nil {
+			return nil, fmt.Errorf("read containerfile: %w", err)
+		}
+		r.parts = append(r.parts, hashPart(name, data))
+		all, err := parse(name, string(data))
+		if err != nil {
+			return nil, err
+		}
+		first := slices.IndexFunc(all, func(i instruction) bool { return i.keyword == "FROM" })
+		if first < 0 {
+			return nil, fmt.Errorf("%s: it has no FROM; begin it with ARG %s and FROM $%s", name, BaseArg, BaseArg)
+		}
+		for _, i := range all[:first] {
+			if err := r.globalArg(name, i, known); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, fragment{name, all[first:]})
+	}
+	return out, nil
+}
+
+func (r *renderer) globalArg(name string, i instruction, known map[string]string) error {
+	if i.keyword == "" {
+		return nil
+	}
+	if i.keyword != "ARG" {
+		return fmt.Errorf("%s:%d: %s before the first FROM; only ARG may be there", name, i.line, i.keyword)
+	}
+	for _, arg := range i.args() {
+		key, value, _ := strings.Cut(arg, "=")
+		if key == BaseArg {
+			continue
+		}
+		if before, ok := known[key]; ok && before != value {
+			return fmt.Errorf("%s:%d: argument %s is declared with another value in a fragment before; give both the same", name, i.line, key)
+		} else if !ok {
+			known[key] = value
+			fmt.Fprintf(&r.out, "ARG %s\n", arg)
+		}
+	}
+	return nil
+}
+
+var isBase = regexp.MustCompile(`^\$(?:` + BaseArg + `|\{` + BaseArg + `(?::?-[^}]*)?\})$`)
+
+// fragment writes one fragment's stages. Its own stage names are prefixed, so
+// that fragments cannot hide each other's.
+func (r *renderer) fragment(f fragment, n int) error {
+	fmt.Fprintf(&r.out, "\n# %s\n", f.name)
+	for len(f.body) > 0 && strings.TrimSpace(f.body[len(f.body)-1].text) == "" {
+		f.body = f.body[:len(f.body)-1]
+	}
+	names, onBase := map[string]string{}, map[string]bool{}
+	last, n0 := "", r.count
+	for _, i := range f.body {
+		if i.keyword != "FROM" {
+			if err := r.step(f.name, i, names); err != nil {
+				return err
+			}
+			continue
+		}
+		from, err := parseFrom(i)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", f.name, i.line, err)
+		}
+		index := strconv.Itoa(r.count - n0)
+		alias := strings.ToLower(cmp.Or(from.as, index))
+		last = fmt.Sprintf("gitboot-%d-%s", n, alias)
+		image := from.image
+		if isBase.MatchString(image) {
+			image, onBase[last] = r.prev, true
+		} else if own := names[strings.ToLower(image)]; own != "" {
+			image, onBase[last] = own, onBase[own]
+		}
+		names[alias], names[index] = last, last
+		r.count++
+		fmt.Fprintf(&r.out, "FROM %s AS %s\n", strings.Join(append(from.flags, image), " "), last)
+	}
+	if !onBase[last] {
+		return fmt.Errorf("%s: its last stage does not begin FROM $%s, so what comes before it would be lost", f.name, BaseArg)
+	}
+	r.prev = last
+	return nil
+}
+
+var fromFlag = regexp.MustCompile(`(--from=|[,=]from=)([A-Za-z0-9_.-]+)`)
+
+// step writes an instruction, its references to stages put right, and notes
+// what it needs of the context.
+func (r *renderer) step(name string, i instruction, names map[string]string) error {
+	text := i.text
+	if i.keyword == "COPY" || i.keyword == "RUN" {
+		text = fromFlag.ReplaceAllStringFunc(text, func(m string) string {
+			at := strings.LastIndexByte(m, '=') + 1
+			if own := names[strings.ToLower(m[at:])]; own != "" {
+				return m[:at] + own
+			}
+			return m
+		})
+	}
+	r.out.WriteString(strings.TrimSuffix(text, "\n") + "\n")
+	var err error
+	switch i.keyword {
+	case "COPY", "ADD":
+		sources, known := i.sources()
+		if !known {
+			sources = []string{"."}
+		}
+		for _, source := range sources {
+			err = errors.Join(err, r.files.context(&r.Recipe, source))
+		}
+	case "RUN":
+		for _, source := range i.binds() {
+			r.bound = true
+			err = errors.Join(err, r.files.context(&r.Recipe, source))
+		}
+	case "ONBUILD":
+		err = r.files.context(&r.Recipe, ".")
+	}
+	if err != nil {
+		return fmt.Errorf("%s:%d: %w", name, i.line, err)
+	}
+	return nil
+}
+
+// local writes recipe, copy and run.
+func (r *renderer) local() error {
+	if r.Recipe.Recipe == "" && len(r.Copy) == 0 && len(r.Run) == 0 {
+		return nil
+	}
+	r.stage("gitboot-local")
+	for _, arg := range slices.Sorted(maps.Keys(r.Args)) {
+		fmt.Fprintf(&r.out, "ARG %s\n", arg)
+	}
+	if r.Recipe.Recipe != "" {
+		if err := r.recipe(r.Recipe.Recipe); err != nil {
+			return err
+		}
+	}
+	for _, c := range r.Copy {
+		if err := r.copy(c); err != nil {
+			return err
+		}
+	}
+	for _, command := range r.Run {
+		fmt.Fprintf(&r.out, "RUN %s%s\n", r.secretMounts(), shell(command))
+	}
+	if len(r.Run) > 0 {
+		r.parts = append(r.parts, hashPart("run", []byte(strings.Join(r.Run, "\x00"))))
+	}
+	return nil
+}
+
+func (r *renderer) stage(name string) {
+	fmt.Fprintf(&r.out, "\nFROM %s AS %s\n", r.prev, name)
+	r.prev = name
+	r.count++
+}
+
+// recipe runs a folder's script. Engines do not look into what they mount, so
+// the step names its content: another content is another step.
+func (r *renderer) recipe(folder string) error {
+	if err := plainPath(folder); err != nil {
+		return err
+	}
+	info, err := fs.Stat(r.FS, path.Join(folder, "script"))
+	if err != nil {
+		return fmt.Errorf("read recipe: %w", err)
+	}
+	if info.Mode()&0o111 == 0 {
+		return fmt.Errorf("recipe %s: its script is not executable; run git update-index --chmod=+x %s/script", folder, folder)
+	}
+	sum, err := r.files.own(folder)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(&r.out, "RUN --mount=type=bind,source=%s,target=%s %scd %s && exec ./script # %s\n",
+		path.Join(ownFolder, folder), recipeMount, r.secretMounts(), recipeMount, sum)
+	return nil
+}
+
+func (r *renderer) copy(c Copy) error {
+	if err := plainPath(c.From); err != nil {
+		return err
+	}
+	if _, err := r.files.own(c.From); err != nil {
+		return err
+	}
+	info, err := fs.Stat(r.FS, c.From)
+	if err != nil {
+		return fmt.Errorf("read copy: %w", err)
+	}
+	source := path.Join(ownFolder, c.From)
+	if info.IsDir() {
+		source += "/"
+	}
+	fmt.Fprintf(&r.out, "COPY %s\n", jsonText([]string{source, strings.ReplaceAll(c.To, "$", `\$`)}))
+	r.parts = append(r.parts, hashPart("copy to "+c.To, []byte(c.From)))
+	return nil
+}
+
+// plainPath refuses names that a Containerfile would take for more than that.
+func plainPath(name string) error {
+	if strings.ContainsAny(name, "*?[]\\$,\"' \t\n") {
+		return fmt.Errorf("%q: white space and any of *?[]\\$,\"' mean something else in a Containerfile; rename it", name)
+	}
+	return nil
+}
+
+// secretMounts shows the secrets to a step, as /run/secrets/ID.
+func (r *renderer) secretMounts() string {
+	var b strings.Builder
+	for _, id := range slices.Sorted(maps.Keys(r.Secrets)) {
+		fmt.Fprintf(&b, "--mount=type=secret,id=%s ", id)
+	}
+	return b.String()
+}
+
+// shell writes a command so that it stays one instruction: as it is where it
+// can be, else as JSON. A script of several lines ends with its first failure.
+func shell(command string) string {
+	if strings.ContainsAny(command, "\n\r") {
+		return jsonText([]string{"/bin/sh", "-ec", command})
+	}
+	trimmed := strings.TrimSpace(command)
+	if strings.HasSuffix(trimmed, `\`) || strings.HasPrefix(trimmed, "[") || strings.HasPrefix(trimmed, "--") || strings.Contains(trimmed, "<<") {
+		return jsonText([]string{"/bin/sh", "-c", command})
+	}
+	return trimmed
+}
+
+func jsonText(v any) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v) // strings cannot fail
+	return strings.TrimSpace(b.String())
+}
+
+// last writes the fixes and the labels.
+func (r *renderer) last() error {
+	if r.RootfsFixes {
+		r.fixes()
+	} else if r.count == 0 {
+		r.stage("gitboot-base") // nothing but the base
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Labels)) {
+		value := r.Labels[key]
+		if strings.ContainsAny(key+value, "\n\r") {
+			return fmt.Errorf("label %q: a label is one line", key)
+		}
+		fmt.Fprintf(&r.out, "LABEL %s=%s\n", quoteLabel(key), quoteLabel(value))
+		r.parts = append(r.parts, hashPart("label "+key, []byte(value)))
+	}
+	return nil
+}
+
+func quoteLabel(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`).Replace(s) + `"`
+}

@@ -1,0 +1,154 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gitboot/gitboot/image/build"
+)
+
+// BuildRequest names images to be built.
+type BuildRequest struct {
+	// Names are of images that this machine builds; All means all of them.
+	Names []string
+	All   bool
+	// NoCache builds the named images even if nothing changed, every step.
+	NoCache bool
+}
+
+// A BuildResult is what became of one image.
+type BuildResult struct {
+	Image string
+	// Built says that it was built now; else it was up to date, or failed.
+	Built  bool
+	Digest string
+	Err    error
+}
+
+// BuildImages builds images and the bases that they need, and stages nothing.
+// The results are in the order of building; failures are in them.
+func (r *Reconciler) BuildImages(ctx context.Context, req BuildRequest) (results []BuildResult, err error) {
+	lock, err := r.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if err := r.stage.Clean(); err != nil {
+		return nil, err
+	}
+	o, err := r.wanted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.observeBuilds(ctx, o); err != nil {
+		return nil, err
+	}
+	if err := o.choose(req); err != nil {
+		return nil, err
+	}
+	if err := r.observeStores(o); err != nil {
+		return nil, err
+	}
+	if err := r.buildAll(ctx, o); err != nil {
+		return nil, err
+	}
+	for _, b := range o.builds {
+		results = append(results, BuildResult{b.want.Name, b.ran, b.state.Digest, b.err})
+		if known := o.state.Builds[b.want.Name]; known != nil || b.err != nil {
+			state := o.state.build(b.want.Name)
+			state.Failure = newFailure(state.Failure, b.err, r.Now().UTC())
+			o.state.setBuild(b.want.Name, state)
+		}
+	}
+	return results, o.state.Save(r.Stage)
+}
+
+// wanted reads the config repo's current revision.
+func (r *Reconciler) wanted(ctx context.Context) (*observation, error) {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return nil, err
+	}
+	o := &observation{state: state, images: map[string]*observedImage{}}
+	if o.files, err = r.fetch(ctx, o); err != nil {
+		return nil, err
+	}
+	o.wants, err = r.resolve(o.files)
+	return o, err
+}
+
+// choose keeps the builds that are asked for, and their bases.
+func (o *observation) choose(req BuildRequest) error {
+	for _, name := range req.Names {
+		if o.build(name) == nil {
+			return o.notBuilt(name)
+		}
+	}
+	keep := map[*observedBuild]bool{}
+	for _, b := range o.builds {
+		if !req.All && !slices.Contains(req.Names, b.want.Name) {
+			continue
+		}
+		if b.err == nil && req.NoCache {
+			b.forced, b.fresh, b.reasons = true, true, []string{"asked for without cache"}
+		}
+		for at := b; at != nil; at = at.parent {
+			keep[at] = true
+		}
+	}
+	o.builds = slices.DeleteFunc(o.builds, func(b *observedBuild) bool { return !keep[b] })
+	return nil
+}
+
+// notBuilt says why an image cannot be built here.
+func (o *observation) notBuilt(name string) error {
+	var known []string
+	for _, b := range o.builds {
+		known = append(known, b.want.Name)
+	}
+	for _, img := range o.wants.Images {
+		if img.Name == name {
+			return fmt.Errorf("image %q is not built on this machine: it is pulled or an archive; to build it here, add it to the machine's builds", name)
+		}
+	}
+	slices.Sort(known)
+	return fmt.Errorf("this machine builds no image %q; it builds: %s", name, strings.Join(known, ", "))
+}
+
+// RenderImage returns the Containerfile that building an image executes.
+func (r *Reconciler) RenderImage(ctx context.Context, name string) ([]byte, error) {
+	o, err := r.wanted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, want := range buildOrder(o.wants) {
+		if want.Name == name {
+			p, err := build.Prepare(recipeOf(want, o))
+			if err != nil {
+				return nil, err
+			}
+			return p.Containerfile, nil
+		}
+		o.builds = append(o.builds, &observedBuild{want: want})
+	}
+	return nil, o.notBuilt(name)
+}
+
+// BuildLog returns the path of the log of an image's last build.
+func (r *Reconciler) BuildLog(name string) (string, error) {
+	if name != filepath.Base(name) {
+		return "", fmt.Errorf("image %q: not the name of an image", name)
+	}
+	logs, err := filepath.Glob(filepath.Join(r.logDir(name), "*.log"))
+	if err != nil {
+		return "", err
+	}
+	if len(logs) == 0 {
+		return "", fmt.Errorf("image %q was not built on this machine; `gitboot image build %s` builds it", name, name)
+	}
+	return slices.Max(logs), nil
+}

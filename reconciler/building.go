@@ -1,0 +1,271 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// buildsAtOnce bounds how many images are built side by side.
+const buildsAtOnce = 2
+
+// logsKept is how many logs of an image's builds are kept.
+const logsKept = 10
+
+// cleanupTime bounds the removal of what cut builds have left.
+const cleanupTime = 30 * time.Second
+
+// builds makes the images that are to be made, and then plans again: only now
+// is it known what they became.
+func (a *application) builds(ctx context.Context) error {
+	planned := a.plan.Builds
+	if len(planned) == 0 {
+		return nil
+	}
+	if err := a.buildAll(ctx, a.observation); err != nil {
+		return err
+	}
+	o := a.observation
+	var err error
+	if o.next, err = o.state.clone(); err != nil {
+		return err
+	}
+	for _, img := range o.images {
+		if img.build != nil {
+			o.images[img.want.Name] = a.observeImage(ctx, o, img.want)
+		}
+	}
+	if err := a.compare(ctx, o); err != nil {
+		return err
+	}
+	o.plan.Builds = slices.DeleteFunc(planned, func(p plan.Build) bool { return !a.built(o.build(p.Image)) })
+	a.stagings = newStagings(o)
+	return nil
+}
+
+// built reports whether an image was built by this run.
+func (a *application) built(b *observedBuild) bool { return b.err == nil && b.ran }
+
+// A builder builds the images of one run.
+type builder struct {
+	*Reconciler
+	o  *observation
+	mu sync.Mutex // guards the state
+}
+
+// buildAll builds every image that has a reason to be, parents before their
+// children. Each image's failure is its own; only the end of ctx ends it all.
+func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
+	if err := r.cleanEngines(ctx, o); err != nil {
+		return err
+	}
+	x := &builder{Reconciler: r, o: o}
+	var group errgroup.Group
+	group.SetLimit(buildsAtOnce)
+	for _, b := range o.builds {
+		group.Go(func() error {
+			defer close(b.done)
+			x.one(ctx, b)
+			return nil
+		})
+	}
+	group.Wait() // the goroutines return none
+	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return b.err != nil }) {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		defer cancel()
+		err = r.cleanEngines(clean, o)
+	}
+	return errors.Join(ctx.Err(), err)
+}
+
+// cleanEngines removes what cut builds have left in the engines that are to be
+// used. An engine that is missing fails its images, and no others.
+func (r *Reconciler) cleanEngines(ctx context.Context, o *observation) error {
+	cleaned := map[string]bool{}
+	for _, b := range o.builds {
+		engine, err := r.engine(b)
+		if err != nil || len(b.reasons) == 0 || cleaned[engine.Name()] {
+			continue
+		}
+		cleaned[engine.Name()] = true
+		if missing := (*build.MissingError)(nil); errors.As(engine.Check(ctx), &missing) {
+			continue
+		}
+		if err := engine.Clean(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one builds an image when its parent has been.
+func (x *builder) one(ctx context.Context, b *observedBuild) {
+	if b.parent != nil {
+		<-b.parent.done // always comes: the parent was started before
+		if b.err == nil && b.parent.err != nil {
+			b.err = &ParentError{b.parent.want.Name}
+		}
+		if b.err == nil && !b.forced {
+			x.decide(b) // anew, now that it is known what the parent became
+		}
+	}
+	if b.err != nil || len(b.reasons) == 0 {
+		return
+	}
+	x.Log.Info("building", "image", b.want.Name, "reason", strings.Join(b.reasons, "; "))
+	began := x.Now()
+	if b.err = x.build(ctx, b); b.err != nil {
+		x.Log.Error("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
+		return
+	}
+	b.reasons, b.ran = nil, true
+	x.Log.Info("built", "image", b.want.Name, "digest", plan.Short(b.state.Digest), "took", x.Now().Sub(began).Round(10*time.Millisecond))
+}
+
+func (x *builder) build(ctx context.Context, b *observedBuild) (err error) {
+	engine, err := x.engine(b)
+	if err != nil {
+		return err
+	}
+	if err := engine.Check(ctx); err != nil {
+		return err
+	}
+	log, err := x.openLog(b.want.Name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	key := b.key()
+	opts := build.Options{
+		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
+		Epoch: b.state.Epoch,
+	}
+	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
+		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
+	}
+	base, err := x.base(ctx, engine, b, opts)
+	if err == nil {
+		opts.Base = base.ID
+		var img build.Image
+		if img, err = build.Run(ctx, engine, b.prepared, opts); err == nil {
+			return x.record(b, key, base, img, opts.Epoch)
+		}
+	}
+	return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
+}
+
+// base makes sure that the engine holds the base.
+func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+	switch {
+	case b.parent != nil:
+		return engine.Image(ctx, b.parent.state.ID)
+	case b.prepared.Scratch:
+		return build.Image{}, nil
+	}
+	same := b.base == nil && !b.fresh || b.base != nil && b.state.BaseDigest == b.state.Base.Digest
+	if b.state.BaseID != "" && same {
+		if img, err := engine.Image(ctx, b.state.BaseID); !errors.Is(err, build.ErrGone) {
+			return img, err
+		}
+	}
+	if b.base == nil {
+		return build.ImportBootstrap(ctx, engine, b.want.Build.Bootstrap, b.want.Build.Platform, opts)
+	}
+	opened, err := x.openBase(ctx, x.o, b)
+	if err != nil {
+		return build.Image{}, fmt.Errorf("open the base: %w", err)
+	}
+	return build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
+}
+
+// record notes a built image at once: whatever becomes of the run, it need not
+// be built again.
+func (x *builder) record(b *observedBuild, key build.Key, base, img build.Image, epoch time.Time) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := b.state
+	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
+	s.Built, s.Revision, s.Failure = x.Now().UTC().Truncate(time.Second), x.o.revision.Hash, nil
+	s.BaseID, s.BaseDigest = "", ""
+	if b.parent == nil {
+		s.BaseID, s.BaseDigest = base.ID, s.Base.Digest
+	}
+	s.Layers = nil
+	for _, l := range img.Layers {
+		s.Layers = append(s.Layers, l.DiffID)
+	}
+	saved := *s
+	x.o.state.setBuild(b.want.Name, &saved)
+	return x.o.state.Save(x.Stage)
+}
+
+// stageBuilt puts the layers of a built image on the stage, straight from the
+// engine's store.
+func (a *application) stageBuilt(ctx context.Context, s *staging) error {
+	b := s.image.build
+	engine, err := a.engine(b)
+	if err != nil {
+		return err
+	}
+	s.layers = make([]handoff.Object, len(b.state.Layers))
+	var stored build.Image
+	for i, diffID := range b.state.Layers {
+		var staged bool
+		if s.layers[i], staged, err = a.stage.Layer(diffID, ""); err != nil {
+			return err
+		}
+		if staged {
+			continue
+		}
+		if stored.ID == "" {
+			if stored, err = engine.Image(ctx, b.state.ID); err != nil {
+				return err
+			}
+		}
+		if s.layers[i], err = a.addBuilt(ctx, s.Image, stored.Layers[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *application) addBuilt(ctx context.Context, name string, l build.Layer) (handoff.Object, error) {
+	return a.stage.AddLayer(ctx, stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open, Progress: a.Progress})
+}
+
+// logDir holds the logs of an image's builds.
+func (r *Reconciler) logDir(name string) string { return filepath.Join(r.Stage, "builds", name) }
+
+// openLog begins a log, and removes the oldest beyond those that are kept.
+func (r *Reconciler) openLog(name string) (io.WriteCloser, error) {
+	dir := r.logDir(name)
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	old, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(old)
+	for _, path := range old[:max(0, len(old)-logsKept+1)] {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(filepath.Join(dir, r.Now().UTC().Format("20060102T150405.000000000Z")+".log"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}

@@ -1,0 +1,285 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// BuildState is what is known of an image that was built here.
+type BuildState struct {
+	// Key is what the image was built from: an equal one builds nothing.
+	Key build.Key `json:"key,omitempty"`
+	// Base is what a base that is pulled or opened was resolved to. BaseID is
+	// in the engine's store what it was when its digest was BaseDigest.
+	Base       Source `json:"base,omitzero"`
+	BaseID     string `json:"baseID,omitempty"`
+	BaseDigest string `json:"baseDigest,omitempty"`
+	// ID is the image in the engine's store; Content changes when children
+	// have to be built again, Digest when its layers change.
+	ID      string `json:"id,omitempty"`
+	Content string `json:"content,omitempty"`
+	Digest  string `json:"digest,omitempty"`
+	// Layers are diff ids.
+	Layers []string `json:"layers,omitempty"`
+	// Epoch is the time that the files bear: that of the revision which
+	// changed the key last.
+	Epoch time.Time `json:"epoch,omitzero"`
+	// Built is when it was built last, at Revision.
+	Built    time.Time `json:"built,omitzero"`
+	Revision string    `json:"revision,omitempty"`
+	Failure  *Failure  `json:"failure,omitempty"`
+}
+
+// build returns a copy of what is known of an image's builds.
+func (s *State) build(name string) *BuildState {
+	if b := s.Builds[name]; b != nil {
+		c := *b
+		return &c
+	}
+	return &BuildState{}
+}
+
+func (s *State) setBuild(name string, b *BuildState) {
+	if s.Builds == nil {
+		s.Builds = map[string]*BuildState{}
+	}
+	s.Builds[name] = b
+}
+
+// An observedBuild is one image that is built here.
+type observedBuild struct {
+	want     spec.Image
+	parent   *observedBuild // nil if the base is not built here
+	prepared *build.Prepared
+	state    *BuildState // never nil
+	// base is the image that a base is pulled or opened as, if it is.
+	base *spec.Image
+	// reasons say why it is to be built; none, and it is not. fresh builds
+	// without cache.
+	reasons []string
+	fresh   bool
+	// forced is built whatever its parent becomes; ran was built by this run.
+	forced, ran bool
+	err         error
+	done        chan struct{} // closed when its build has ended, one way or another
+}
+
+func (o *observation) build(name string) *observedBuild {
+	i := slices.IndexFunc(o.builds, func(b *observedBuild) bool { return b.want.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return o.builds[i]
+}
+
+// building reports whether the image is built before it is staged.
+func (i *observedImage) building() bool { return i.build != nil && len(i.build.reasons) > 0 }
+
+// buildOrder returns the images that are built here, parents first: those that
+// the machine boots, those that it builds for others, and their bases.
+func buildOrder(wants *spec.Wants) []spec.Image {
+	var out []spec.Image
+	var add func(spec.Image)
+	add = func(img spec.Image) {
+		if img.Build == nil || slices.ContainsFunc(out, func(o spec.Image) bool { return o.Name == img.Name }) {
+			return
+		}
+		if img.Build.Base != nil {
+			add(*img.Build.Base)
+		}
+		out = append(out, img)
+	}
+	for _, img := range slices.Concat(wants.Images, wants.Builds) {
+		add(img)
+	}
+	return out
+}
+
+// observeBuilds finds out which images have to be built, and why. Nothing is
+// built and no engine is asked to do anything.
+func (r *Reconciler) observeBuilds(ctx context.Context, o *observation) error {
+	o.builds = nil
+	for _, want := range buildOrder(o.wants) {
+		b := &observedBuild{want: want, state: o.state.build(want.Name), done: make(chan struct{})}
+		if want.Build.Base != nil {
+			b.parent = o.build(want.Build.Base.Name)
+		}
+		b.err = r.observeBuild(ctx, o, b)
+		o.builds = append(o.builds, b)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return r.observeStores(o)
+}
+
+func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observedBuild) (err error) {
+	if _, err := r.engine(b); err != nil {
+		return err
+	}
+	if b.prepared, err = build.Prepare(recipeOf(b.want, o)); err != nil {
+		return err
+	}
+	if b.parent != nil && b.parent.err != nil {
+		return &ParentError{b.parent.want.Name}
+	}
+	if b.base = baseOf(b.want); b.base != nil {
+		known := b.state.Base
+		if due(b.want.Build.Schedule, b.state.Built, r.Now()) {
+			known = Source{} // look what the reference means now
+		}
+		if b.state.Base, _, err = r.resolveImage(ctx, known, *b.base, o.files); err != nil {
+			return fmt.Errorf("look up the base: %w", err)
+		}
+	}
+	r.decide(b)
+	return nil
+}
+
+// decide finds the reasons to build. If the parent is built first, what it
+// becomes is not known yet, and it is decided again after that.
+func (r *Reconciler) decide(b *observedBuild) {
+	b.reasons, b.fresh = nil, b.want.Build.NoCache
+	switch {
+	case b.state.Key == nil:
+		b.forced, b.reasons = true, []string{"it was not built yet"}
+	case due(b.want.Build.Schedule, b.state.Built, r.Now()):
+		b.forced, b.fresh, b.reasons = true, true, []string{"schedule " + b.want.Build.Schedule + " is due"}
+	default:
+		b.reasons = b.key().Differences(b.state.Key)
+	}
+	if b.parent != nil && len(b.parent.reasons) > 0 && len(b.reasons) == 0 {
+		b.reasons = []string{"its base image:" + b.parent.want.Name + " is built; not needed if that comes out the same"}
+	}
+}
+
+func (b *observedBuild) key() build.Key {
+	s := build.Settings{Base: b.state.Base.Digest, Bootstrap: b.want.Build.Bootstrap, Engine: b.engineName("")}
+	if b.parent != nil {
+		s.Base = b.parent.state.Content
+	}
+	return b.prepared.Key(s)
+}
+
+// observeStores finds images that are needed and that the engine does not hold
+// any more: those with layers to be staged, and bases of what is built.
+func (r *Reconciler) observeStores(o *observation) error {
+	for _, b := range slices.Backward(o.builds) {
+		if b.err != nil || len(b.reasons) > 0 {
+			continue
+		}
+		layers, err := r.builtLayers(b.state)
+		if err != nil {
+			return err
+		}
+		wanted := slices.ContainsFunc(o.wants.Images, func(i spec.Image) bool { return i.Name == b.want.Name })
+		lacks := wanted && slices.ContainsFunc(layers, func(l plan.Layer) bool { return !l.Staged })
+		isBase := slices.ContainsFunc(o.builds, func(c *observedBuild) bool { return c.parent == b && len(c.reasons) > 0 })
+		if !lacks && !isBase {
+			continue
+		}
+		engine, err := r.engine(b)
+		if err != nil {
+			return err
+		}
+		if _, err := engine.Image(context.Background(), b.state.ID); errors.Is(err, build.ErrGone) {
+			b.forced, b.reasons = true, []string{"the engine's store does not hold it any more"}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// builtLayers says which layers of a built image are on the stage.
+func (r *Reconciler) builtLayers(s *BuildState) ([]plan.Layer, error) {
+	var out []plan.Layer
+	for _, diffID := range s.Layers {
+		_, staged, err := r.stage.Layer(diffID, "")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, plan.Layer{DiffID: diffID, Staged: staged})
+	}
+	return out, nil
+}
+
+// baseOf returns a base that is pulled or opened, nil if it is none of these.
+func baseOf(want spec.Image) *spec.Image {
+	b := want.Build
+	switch {
+	case b.Base != nil && b.Base.Build == nil:
+		return b.Base
+	case b.FromRef != "":
+		return &spec.Image{Name: want.Name, Pull: &spec.Pull{Ref: b.FromRef, Platform: b.Platform}}
+	case b.FromArchive != nil:
+		return &spec.Image{Name: want.Name, Archive: b.FromArchive}
+	}
+	return nil
+}
+
+// recipeOf turns what spec says of a build into what the leaf renders.
+func recipeOf(want spec.Image, o *observation) build.Recipe {
+	b := want.Build
+	return build.Recipe{
+		Name: want.Name, FS: o.files, Scratch: b.Scratch && len(b.Bootstrap) == 0,
+		Containerfiles: b.Containerfiles, Context: b.Context, Recipe: b.Recipe,
+		Copy: convertAll(b.Copy, func(c spec.Copy) build.Copy { return build.Copy(c) }), Run: b.Run,
+		Args: b.Args, Labels: b.Labels, Secrets: b.Secrets, Platform: b.Platform, RootfsFixes: b.RootfsFixes,
+	}
+}
+
+func (b *observedBuild) engineName(fallback string) string {
+	return cmp.Or(b.want.Build.Engine, fallback, "buildah")
+}
+
+// engine returns the engine that builds an image.
+func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
+	if name := b.engineName(r.Engine); name != "buildah" {
+		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use buildah, or let another machine build and push the image", name)
+	}
+	return build.NewBuildah(build.BuildahOptions{Dir: cmp.Or(r.BuildDir, filepath.Join(r.Stage, "engine"))})
+}
+
+// planBuilds adds the builds to the plan, and what became of them to its
+// failures.
+func (o *observation) planBuilds() {
+	for _, b := range o.builds {
+		switch {
+		case b.err != nil:
+			o.plan.Failed[b.want.Name] = b.err
+		case len(b.reasons) > 0:
+			o.plan.Builds = append(o.plan.Builds, plan.Build{Image: b.want.Name, Reasons: b.reasons})
+		}
+	}
+}
+
+// foreseeBuilds notes what is known of builds, and forgets those that nothing
+// wants any more.
+func (r *Reconciler) foreseeBuilds(o *observation) {
+	before := o.next.Builds
+	o.next.Builds = map[string]*BuildState{}
+	for _, b := range o.builds {
+		state := *b.state
+		if old := before[b.want.Name]; old != nil {
+			state.Failure = old.Failure
+		}
+		state.Failure = newFailure(state.Failure, b.err, r.Now().UTC())
+		o.next.Builds[b.want.Name] = &state
+	}
+}
+
+// openBase opens a base that is pulled or in an archive.
+func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBuild) (*image.Image, error) {
+	return r.openImage(ctx, *b.base, b.state.Base.Digest, o.files)
+}
