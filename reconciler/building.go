@@ -163,7 +163,7 @@ func (x *builder) build(ctx context.Context, b *observedBuild) (err error) {
 		opts.Base = base.ID
 		var img build.Image
 		if img, err = build.Run(ctx, engine, b.prepared, opts); err == nil {
-			return x.record(b, key, base, img, opts.Epoch)
+			return x.record(b, key, img, opts.Epoch)
 		}
 	}
 	return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
@@ -177,12 +177,21 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 	case b.prepared.Scratch:
 		return build.Image{}, nil
 	}
-	same := b.base == nil && !b.fresh || b.base != nil && b.state.BaseDigest == b.state.Base.Digest
-	if b.state.BaseID != "" && same {
+	bootstrapped := b.base == nil
+	if b.state.BaseID != "" && b.state.BaseDigest == b.baseDigest() && !(bootstrapped && b.fresh) {
 		if img, err := engine.Image(ctx, b.state.BaseID); !errors.Is(err, build.ErrGone) {
 			return img, err
 		}
 	}
+	img, err := x.importBase(ctx, engine, b, opts)
+	if err != nil {
+		return img, err
+	}
+	b.state.BaseID, b.state.BaseDigest = img.ID, b.baseDigest()
+	return img, x.save(b) // a build that fails need not import it again
+}
+
+func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
 	if b.base == nil {
 		return build.ImportBootstrap(ctx, engine, b.want.Build.Bootstrap, b.want.Build.Platform, opts)
 	}
@@ -195,21 +204,24 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 
 // record notes a built image at once: whatever becomes of the run, it need not
 // be built again.
-func (x *builder) record(b *observedBuild, key build.Key, base, img build.Image, epoch time.Time) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch time.Time) error {
 	s := b.state
 	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
 	s.Built, s.Revision, s.Failure = x.Now().UTC().Truncate(time.Second), x.o.revision.Hash, nil
-	s.BaseID, s.BaseDigest = "", ""
-	if b.parent == nil {
-		s.BaseID, s.BaseDigest = base.ID, s.Base.Digest
+	if b.parent != nil {
+		s.BaseID, s.BaseDigest = "", ""
 	}
 	s.Layers = nil
 	for _, l := range img.Layers {
 		s.Layers = append(s.Layers, l.DiffID)
 	}
-	saved := *s
+	return x.save(b)
+}
+
+func (x *builder) save(b *observedBuild) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	saved := *b.state
 	x.o.state.setBuild(b.want.Name, &saved)
 	return x.o.state.Save(x.Stage)
 }

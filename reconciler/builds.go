@@ -3,6 +3,8 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -169,6 +171,16 @@ func (b *observedBuild) key() build.Key {
 		s.Base = b.parent.state.Content
 	}
 	return b.prepared.Key(s)
+}
+
+// baseDigest tells bases that are not built here apart: by what they were
+// resolved to, or by the command that makes them.
+func (b *observedBuild) baseDigest() string {
+	if b.base != nil {
+		return b.state.Base.Digest
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", b.want.Build.Bootstrap, b.want.Build.Platform))
+	return hex.EncodeToString(sum[:])
 }
 
 // observeStores finds images that are needed and that the engine does not hold

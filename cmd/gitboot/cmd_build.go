@@ -49,6 +49,7 @@ others to be built, but for its children.`,
 	f := c.Flags()
 	f.BoolVar(&req.All, "all", false, "build all images that this machine builds")
 	f.BoolVar(&req.NoCache, "no-cache", false, "build even if nothing changed, and execute every step anew")
+	f.BoolVar(&a.update, "update", false, "look up bases in registries now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
