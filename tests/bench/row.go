@@ -58,7 +58,7 @@ func rows() []row {
 func atMost(ratio, limit float64) check {
 	return check{
 		Target: fmt.Sprintf("at most %g times", limit),
-		Figure: fmt.Sprintf("%.3g times", ratio),
+		Figure: number(ratio) + " times",
 		Met:    ratio <= limit,
 	}
 }
@@ -70,11 +70,19 @@ func fasterBy(ratio, limit float64) check {
 	if limit == 1 {
 		c.Target = "no slower"
 	}
-	c.Figure = fmt.Sprintf("%.3g times faster", 1/ratio)
+	c.Figure = number(1/ratio) + " times faster"
 	if ratio > 1 {
-		c.Figure = fmt.Sprintf("%.3g times slower", ratio)
+		c.Figure = number(ratio) + " times slower"
 	}
 	return c
+}
+
+// number gives three digits, or all before the point.
+func number(v float64) string {
+	if v >= 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // timed is the usual row: two commands, run in turn, whose times are compared.

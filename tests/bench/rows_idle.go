@@ -72,21 +72,25 @@ func (s *site) traceWrites(ctx context.Context, args []string) ([]string, error)
 		return nil, err
 	}
 	defer f.Close()
-	var writes []string
+	var found []string
 	lines := 0
 	scan := bufio.NewScanner(f)
 	for scan.Scan() {
 		lines++
-		line := scan.Text()
-		harmless := opens.MatchString(line) && (!mayWrite.MatchString(line) || notOnDisks.MatchString(line))
-		if tracedCall.MatchString(line) && !harmless {
-			writes = append(writes, line)
+		if writes(scan.Text()) {
+			found = append(found, scan.Text())
 		}
 	}
 	if lines == 0 {
 		return nil, errors.New("strace saw no call at all")
 	}
-	return writes, scan.Err()
+	return found, scan.Err()
+}
+
+// writes reports whether a line of strace's is a call that may write.
+func writes(line string) bool {
+	harmless := opens.MatchString(line) && (!mayWrite.MatchString(line) || notOnDisks.MatchString(line))
+	return tracedCall.MatchString(line) && !harmless
 }
 
 // diskUse is what the files below a folder take on the disk, in bytes.
