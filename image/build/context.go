@@ -121,17 +121,22 @@ func within(dir, name string) string {
 // own adds a file or folder of the repo to gitboot's folder of the context,
 // and returns a hash of it.
 func (c *collector) own(repo string) (string, error) {
-	before := maps.Clone(c.files)
-	if err := c.walk(repo, path.Join(ownFolder, repo)); err != nil {
+	name := path.Join(ownFolder, repo)
+	if err := c.walk(repo, name); err != nil {
 		return "", err
 	}
+	return c.sum(name), nil
+}
+
+// sum hashes what was gathered of a file or folder of the context, "" for all.
+func (c *collector) sum(name string) string {
 	h := sha256.New()
 	for _, f := range c.sorted() {
-		if _, ok := before[f.name]; !ok || strings.HasPrefix(f.name, path.Join(ownFolder, repo)) {
+		if name == "" || f.name == name || strings.HasPrefix(f.name, name+"/") {
 			fmt.Fprintf(h, "%q %v %s\n", f.name, f.mode, f.sum)
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 func (c *collector) add(repo, name string) error {

@@ -136,6 +136,12 @@ func testCache(t *testing.T, e Engine, base Image) {
 	if fresh := must(t, e, r, Options{Base: base.ID, NoCache: true}); fresh.Digest == first.Digest {
 		t.Error("without the cache, the step was not run again")
 	}
+	for _, data := range []string{"one", "two"} {
+		bound := Recipe{FS: repo(map[string]string{"data/x": data, "f": "FROM $GITBOOT_FROM\nRUN --mount=type=bind,source=data,target=/run/data cat /run/data/x > /root/x\n"}), Containerfiles: []string{"f"}}
+		if got := contents(t, must(t, e, bound, Options{Base: base.ID}))["root/x"].content; got != data {
+			t.Errorf("a mounted file that became %q gave %q", data, got)
+		}
+	}
 	r.FS = repo(map[string]string{"r/script": "#!/bin/sh\necho changed > /root/x\n"})
 	if got := contents(t, must(t, e, r, Options{Base: base.ID}))["root/x"].content; got != "changed\n" {
 		t.Errorf("a changed recipe gave %q", got)

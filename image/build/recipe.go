@@ -46,9 +46,6 @@ type Prepared struct {
 	// files are the context's, sorted by path.
 	files []contextFile
 	parts []Part
-	// bound says that steps see files of the context that engines' caches do
-	// not watch.
-	bound bool
 }
 
 // Prepare reads and renders a recipe.

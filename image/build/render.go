@@ -176,8 +176,17 @@ func (r *renderer) step(name string, i instruction, names map[string]string) err
 			return m
 		})
 	}
+	if err := r.take(i); err != nil {
+		return fmt.Errorf("%s:%d: %w", name, i.line, err)
+	}
 	r.out.WriteString(strings.TrimSuffix(text, "\n") + "\n")
-	var err error
+	return nil
+}
+
+// take notes what an instruction takes from the context. Engines do not look
+// into what a RUN mounts: an argument before it names its content, so that
+// another content is another step.
+func (r *renderer) take(i instruction) (err error) {
 	switch i.keyword {
 	case "COPY", "ADD":
 		sources, known := i.sources()
@@ -189,16 +198,13 @@ func (r *renderer) step(name string, i instruction, names map[string]string) err
 		}
 	case "RUN":
 		for _, source := range i.binds() {
-			r.bound = true
 			err = errors.Join(err, r.files.context(&r.Recipe, source))
+			fmt.Fprintf(&r.out, "ARG GITBOOT_CONTEXT=%s\n", r.files.sum(strings.TrimPrefix(path.Clean("/"+source), "/")))
 		}
 	case "ONBUILD":
 		err = r.files.context(&r.Recipe, ".")
 	}
-	if err != nil {
-		return fmt.Errorf("%s:%d: %w", name, i.line, err)
-	}
-	return nil
+	return err
 }
 
 // local writes recipe, copy and run.
