@@ -21,7 +21,7 @@ import (
 // modules come from the tar of another root file system, so that all make an
 // initramfs for the same kernel.
 func (s *site) peerRoot(ctx context.Context, name string, packages []string, kernelFrom string) (string, error) {
-	tarball, err := peerTar(ctx, name, packages)
+	tarball, err := peerTar(ctx, packages)
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +47,7 @@ func (s *site) peerRoot(ctx context.Context, name string, packages []string, ker
 }
 
 // peerTar makes the root file system's tar if the cache has none.
-func peerTar(ctx context.Context, name string, packages []string) (string, error) {
+func peerTar(ctx context.Context, packages []string) (string, error) {
 	cache, err := lab.CacheDir()
 	if err != nil {
 		return "", err
@@ -58,7 +58,7 @@ func peerTar(ctx context.Context, name string, packages []string) (string, error
 		"--include=" + strings.Join(append(packages, "kmod", "systemd-sysv", "udev", "zstd"), ","), "bookworm",
 	}
 	sum := sha256.Sum256([]byte(strings.Join(args, "\x00")))
-	path := filepath.Join(cache, "bench-"+name+"-"+hex.EncodeToString(sum[:6])+".tar")
+	path := filepath.Join(cache, "rootfs-peer-"+hex.EncodeToString(sum[:6])+".tar")
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		return path, err
 	}
