@@ -46,7 +46,7 @@ func Key(t *Tree, k Kernel, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	init, err := checksum(o.Init)
+	init, err := Checksum(o.Init)
 	if err != nil {
 		return "", fmt.Errorf("reading the init program: %w", err)
 	}
@@ -82,9 +82,9 @@ func (t *Tree) origins(k Kernel) (map[string][]string, error) {
 	return out, nil
 }
 
-// checksum tells two builds of a program apart. It need not withstand
-// malice, only be quick: it is computed on every reconcile.
-func checksum(name string) (string, error) {
+// Checksum tells two builds of a program apart. It need not withstand malice,
+// only be quick: it is computed on every reconcile.
+func Checksum(name string) (string, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return "", err

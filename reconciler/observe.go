@@ -14,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
@@ -30,9 +31,9 @@ type observation struct {
 	// builds are the images that are built here, parents first.
 	builds []*observedBuild
 	plan   plan.Plan
-	// files are the revision's, and initHash that of gitboot-init.
-	files    fs.FS
-	initHash string
+	// files are the revision's, and initSum that of gitboot-init.
+	files   fs.FS
+	initSum string
 	// location is where the stage is found at boot.
 	location boot.Filesystem
 }
@@ -74,7 +75,7 @@ func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
 	if o.next, err = state.clone(); err != nil {
 		return nil, err
 	}
-	if o.initHash, err = hashFile(r.Init); err != nil {
+	if o.initSum, err = initramfs.Checksum(r.Init); err != nil {
 		return nil, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
 	if err := r.observeBuilds(ctx, o); err != nil {
@@ -154,7 +155,7 @@ func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec
 	img.inputs = plan.Inputs{
 		ImageDigest: img.source.Digest,
 		Hooks:       hooks.Key(img.hooks),
-		Init:        o.initHash,
+		Init:        o.initSum,
 		Kernel:      want.Kernel,
 		KernelArgs:  slices.Clone(want.KernelArgs),
 		TmpfsSize:   want.TmpfsSize,

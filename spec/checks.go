@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A check is what one kind of text or number must be. Pattern and enum go
@@ -12,7 +13,7 @@ import (
 type check struct {
 	want     string // completes "is not …"
 	remedy   string
-	pattern  *regexp.Regexp
+	pattern  *pattern
 	enum     []string
 	min, max int  // of integers; both 0 = none
 	secret   bool // a wrong value may be a secret, and is not shown
@@ -20,8 +21,19 @@ type check struct {
 	parse func(string) string
 }
 
-func matching(want, pattern, remedy string) check {
-	return check{want: want, pattern: regexp.MustCompile(pattern), remedy: remedy}
+// A pattern is compiled when it is first needed: a run needs few of them, and
+// compiling all took a tenth of one that finds nothing to do.
+type pattern struct {
+	text     string
+	compiled func() *regexp.Regexp
+}
+
+func (p *pattern) MatchString(s string) bool { return p.compiled().MatchString(s) }
+func (p *pattern) String() string            { return p.text }
+
+func matching(want, text, remedy string) check {
+	p := &pattern{text, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+	return check{want: want, pattern: p, remedy: remedy}
 }
 
 func oneOf(want string, values ...string) check {

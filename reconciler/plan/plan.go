@@ -19,7 +19,7 @@ type Inputs struct {
 	// Hooks is the key of the hooks that apply to the image, and of their
 	// contents.
 	Hooks string `json:"hooks"`
-	// Init is the sha256 of the init program in the initramfs.
+	// Init tells builds of the init program in the initramfs apart.
 	Init       string   `json:"init"`
 	Kernel     string   `json:"kernel,omitempty"`
 	KernelArgs []string `json:"kernelArgs,omitempty"`
