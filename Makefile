@@ -23,9 +23,11 @@ share := $(DESTDIR)$(PREFIX)/share
 .DEFAULT_GOAL := build
 .PHONY: build demo test test-short lint bench install clean help
 
+# gitboot-init has no version in it, so that it changes only when its code does:
+# another gitboot-init is another initramfs, and so another deployment.
 build: ## bin/gitboot and bin/gitboot-init, static
 	$(BUILD) -o bin/gitboot ./cmd/gitboot
-	$(BUILD) -o bin/gitboot-init ./cmd/gitboot-init
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init ./cmd/gitboot-init
 
 demo: ## a commit becomes a booted (virtual) machine, then another
 	tests/deps.sh demo

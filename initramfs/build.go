@@ -85,11 +85,15 @@ func (t *Tree) origins(k Kernel) (map[string][]string, error) {
 // Checksum tells two builds of a program apart. It need not withstand malice,
 // only be quick: it is computed on every reconcile.
 func Checksum(name string) (string, error) {
-	data, err := os.ReadFile(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d %08x %08x", len(data), crc32.ChecksumIEEE(data), crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))), nil
+	defer f.Close()
+	ieee, castagnoli := crc32.NewIEEE(), crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	// Without its WriteTo, so that the buffer is used.
+	n, err := io.CopyBuffer(io.MultiWriter(ieee, castagnoli), struct{ io.Reader }{f}, make([]byte, 64<<10))
+	return fmt.Sprintf("%d %08x %08x", n, ieee.Sum32(), castagnoli.Sum32()), err
 }
 
 // Build writes the initramfs for kernel k.
