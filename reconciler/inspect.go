@@ -12,75 +12,72 @@ import (
 	"github.com/gitboot/gitboot/spec"
 )
 
+// current is what an observation knows without looking at images: the state,
+// the revision and its files, and what they want of this machine.
+func (r *Reconciler) current(ctx context.Context) (*observation, error) {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return nil, err
+	}
+	o := &observation{state: state}
+	if o.files, err = r.fetch(ctx, o); err != nil {
+		return nil, err
+	}
+	o.wants, err = r.resolve(o.files)
+	return o, err
+}
+
 // Wants returns what the config repo's current revision wants of this
 // machine.
 func (r *Reconciler) Wants(ctx context.Context) (*spec.Wants, source.Revision, error) {
-	state, err := LoadState(r.Stage)
+	o, err := r.current(ctx)
 	if err != nil {
 		return nil, source.Revision{}, err
 	}
-	o := &observation{state: state}
-	files, err := r.fetch(ctx, o)
-	if err != nil {
-		return nil, o.revision, err
-	}
-	wants, err := r.resolve(files)
-	return wants, o.revision, err
+	return o.wants, o.revision, nil
 }
 
-// WantedImage returns one of the wanted images by name.
-func (r *Reconciler) WantedImage(ctx context.Context, name string) (spec.Image, error) {
-	wants, _, err := r.Wants(ctx)
-	if err != nil {
-		return spec.Image{}, err
-	}
+// image returns one of the wanted images by name.
+func (o *observation) image(name string) (spec.Image, error) {
 	var known []string
-	for _, img := range wants.Images {
+	for _, img := range o.wants.Images {
 		if img.Name == name {
 			return img, nil
 		}
 		known = append(known, img.Name)
 	}
-	return spec.Image{}, fmt.Errorf("machine %q has no image %q; it has: %s", r.Machine, name, strings.Join(known, ", "))
+	return spec.Image{}, fmt.Errorf("machine %q has no image %q; it has: %s", o.wants.Machine, name, strings.Join(known, ", "))
 }
 
 // InspectImage opens a wanted image where it comes from now.
 func (r *Reconciler) InspectImage(ctx context.Context, name string) (*image.Image, error) {
-	want, err := r.WantedImage(ctx, name)
+	o, err := r.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	state, err := LoadState(r.Stage)
-	if err != nil {
-		return nil, err
-	}
-	src, err := source.Open(ctx, r.Source)
-	if err != nil {
-		return nil, err
-	}
-	revision, err := src.Fetch(ctx, state.Revision)
-	if err != nil {
-		return nil, err
-	}
-	files, err := src.Files(revision.Hash, r.Subdir)
+	want, err := o.image(name)
 	if err != nil {
 		return nil, err
 	}
 	if want.Build != nil {
-		return builtImage(name, state.build(name))
+		return builtImage(name, o.state.build(name))
 	}
-	found, opened, err := r.resolveImage(ctx, Source{}, want, files)
+	found, opened, err := r.resolveImage(ctx, Source{}, want, o.files)
 	if err != nil || opened != nil {
 		return opened, err
 	}
-	return r.openImage(ctx, want, found.Digest, files)
+	return r.openImage(ctx, want, found.Digest, o.files)
 }
 
 // RunHooks renders the hooks of one image, as reconcile would, and writes
 // their layer as a tar archive. Nothing is staged; secrets that do not exist
 // yet are made and kept.
 func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (diffID string, atBoot []string, err error) {
-	want, err := r.WantedImage(ctx, name)
+	o, err := r.current(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	want, err := o.image(name)
 	if err != nil {
 		return "", nil, err
 	}
