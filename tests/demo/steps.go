@@ -77,10 +77,10 @@ func (d *demo) makeConfig(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if d.repo, err = lab.NewRepo(ctx, filepath.Join(d.dir, "dotfiles")); err != nil {
+	if d.repo, err = lab.NewRepo(ctx, filepath.Join(d.dir, "laptop")); err != nil {
 		return "", err
 	}
-	if err := d.repo.CopyDir(filepath.Join(src, "examples", "dotfiles")); err != nil {
+	if err := d.repo.CopyDir(filepath.Join(src, "examples", "laptop")); err != nil {
 		return "", err
 	}
 	const pull = `"registry.example/desktop:stable"`
@@ -88,7 +88,7 @@ func (d *demo) makeConfig(ctx context.Context) (string, error) {
 		return "", err
 	}
 	hash, err := d.repo.Commit(ctx, "Begin with one laptop")
-	return "examples/dotfiles as commit " + short(hash), err
+	return "examples/laptop as commit " + short(hash), err
 }
 
 func (d *demo) makeDisk(ctx context.Context) (string, error) {
