@@ -1,0 +1,114 @@
+package packages
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+)
+
+// readRPM reads rpm's database in whichever of its three forms it is there:
+// sqlite, ndb or Berkeley DB. All of them hold one header per package.
+func readRPM(root Root) ([]Package, error) {
+	var paths []string
+	for _, dir := range []string{"usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"} {
+		paths = append(paths, dir+"/rpmdb.sqlite", dir+"/Packages.db", dir+"/Packages")
+	}
+	data, name, err := firstFile(root, maxRPM, paths...)
+	if err != nil || len(data) == 0 {
+		return nil, err
+	}
+	found, err := parseRPM(path.Base(name), data)
+	if err != nil {
+		return nil, fmt.Errorf("read package database /%s: %w", name, err)
+	}
+	return found, nil
+}
+
+func parseRPM(name string, data []byte) (found []Package, err error) {
+	add := func(header []byte) error {
+		p, err := parseHeader(header)
+		if err == nil && p.Name != "gpg-pubkey" { // a key that rpm keeps beside the packages
+			found = append(found, p)
+		}
+		return err
+	}
+	switch name {
+	case "rpmdb.sqlite":
+		err = sqliteBlobs(data, "Packages", add)
+	case "Packages.db":
+		err = ndbBlobs(data, add)
+	default:
+		err = bdbBlobs(data, add)
+	}
+	return found, err
+}
+
+// Tags and types of an rpm header (rpm's include/rpm/rpmtag.h).
+const (
+	tagName    = 1000
+	tagVersion = 1001
+	tagRelease = 1002
+	tagEpoch   = 1003
+	tagArch    = 1022
+
+	typeInt32  = 4
+	typeString = 6
+	typeI18N   = 9
+)
+
+var errHeader = errors.New("a package's header is damaged")
+
+// parseHeader reads a header as the database holds it: how many entries and how
+// many bytes of data, the entries (tag, type, offset, count), the data; all
+// numbers big-endian (rpm's docs, "RPM v4 package format").
+func parseHeader(b []byte) (Package, error) {
+	p := Package{System: RPM}
+	if len(b) < 8 {
+		return p, errHeader
+	}
+	entries, size := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
+	if entries*16+size > int64(len(b)-8) {
+		return p, errHeader
+	}
+	index, data := b[8:8+entries*16], b[8+entries*16:]
+	var release, epoch string
+	for ; len(index) > 0; index = index[16:] {
+		tag, kind, offset := binary.BigEndian.Uint32(index), binary.BigEndian.Uint32(index[4:]), int64(binary.BigEndian.Uint32(index[8:]))
+		field := map[uint32]*string{tagName: &p.Name, tagVersion: &p.Version, tagRelease: &release, tagEpoch: &epoch, tagArch: &p.Arch}[tag]
+		if field == nil || *field != "" {
+			continue
+		}
+		var err error
+		if *field, err = headerValue(data, kind, offset); err != nil {
+			return p, err
+		}
+	}
+	if epoch != "" {
+		p.Version = epoch + ":" + p.Version
+	}
+	if release != "" {
+		p.Version += "-" + release
+	}
+	return p, nil
+}
+
+func headerValue(data []byte, kind uint32, offset int64) (string, error) {
+	if offset > int64(len(data)) {
+		return "", errHeader
+	}
+	data = data[offset:]
+	switch {
+	case kind == typeInt32 && len(data) >= 4:
+		return strconv.FormatUint(uint64(binary.BigEndian.Uint32(data)), 10), nil
+	case kind == typeString, kind == typeI18N:
+		end := bytes.IndexByte(data[:min(len(data), maxWord+1)], 0)
+		if end < 0 {
+			return "", errHeader
+		}
+		return string(data[:end]), nil
+	}
+	return "", errHeader
+}

@@ -1,0 +1,165 @@
+package packages
+
+import (
+	"fmt"
+	"strings"
+)
+
+// readDpkg reads /var/lib/dpkg/status, and what distroless images have in its
+// place: a file per package in status.d. The format is deb822's (Debian Policy,
+// chapter 5).
+func readDpkg(root Root) ([]Package, error) {
+	const dir = "var/lib/dpkg"
+	data, _, err := firstFile(root, maxText, dir+"/status")
+	if err != nil {
+		return nil, err
+	}
+	found := parseDpkg(string(data))
+	names, err := list(root, dir+"/status.d")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".md5sums") {
+			continue
+		}
+		data, _, err := firstFile(root, maxText/64, dir+"/status.d/"+name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, parseDpkg(string(data))...)
+	}
+	return found, nil
+}
+
+func parseDpkg(text string) (found []Package) {
+	p, installed := Package{System: Dpkg}, true
+	end := func() {
+		if p.Name != "" && p.Version != "" && installed {
+			found = append(found, p)
+		}
+		p, installed = Package{System: Dpkg}, true
+	}
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == "" {
+			end()
+			continue
+		}
+		field, value, ok := strings.Cut(line, ":")
+		if !ok || line[0] == ' ' || line[0] == '\t' {
+			continue // the value goes on
+		}
+		value = strings.TrimSpace(value)
+		switch strings.ToLower(field) {
+		case "package":
+			p.Name = value
+		case "version":
+			p.Version = value
+		case "architecture":
+			p.Arch = value
+		case "status": // want, flag, state
+			installed = !strings.HasSuffix(value, " not-installed") && !strings.HasSuffix(value, " config-files")
+		}
+	}
+	end()
+	return found
+}
+
+// readApk reads apk's list of what is installed: lines of a letter, a colon and
+// a value, a blank line between packages (apk-tools, apk-v2(5)).
+func readApk(root Root) ([]Package, error) {
+	data, _, err := firstFile(root, maxText, "lib/apk/db/installed", "usr/lib/apk/db/installed")
+	return parseApk(string(data)), err
+}
+
+func parseApk(text string) (found []Package) {
+	p := Package{System: Apk}
+	end := func() {
+		if p.Name != "" && p.Version != "" {
+			found = append(found, p)
+		}
+		p = Package{System: Apk}
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			end()
+			continue
+		}
+		switch {
+		case strings.HasPrefix(line, "P:"):
+			p.Name = line[2:]
+		case strings.HasPrefix(line, "V:"):
+			p.Version = line[2:]
+		case strings.HasPrefix(line, "A:"):
+			p.Arch = line[2:]
+		}
+	}
+	end()
+	return found
+}
+
+// readPacman reads a folder per package, each with a file desc: a line %FIELD%,
+// its values, a blank line (libalpm, lib/libalpm/be_local.c).
+func readPacman(root Root) (found []Package, err error) {
+	for _, dir := range []string{"var/lib/pacman/local", "usr/lib/sysimage/pacman/local", "usr/lib/sysimage/lib/pacman/local"} {
+		names, err := list(root, dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			data, _, err := firstFile(root, maxText/64, dir+"/"+name+"/desc")
+			if err != nil {
+				return nil, err
+			}
+			if p := parsePacman(string(data)); p.Name != "" && p.Version != "" {
+				found = append(found, p)
+			}
+		}
+		if len(found) > 0 {
+			return found, nil
+		}
+	}
+	return nil, nil
+}
+
+func parsePacman(text string) Package {
+	p := Package{System: Pacman}
+	field := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch field {
+		case "%NAME%":
+			p.Name = line
+		case "%VERSION%":
+			p.Version = line
+		case "%ARCH%":
+			p.Arch = line
+		}
+		field = line
+	}
+	return p
+}
+
+// readXbps reads the property list that xbps keeps: a dictionary of
+// dictionaries, by package.
+func readXbps(root Root) (found []Package, err error) {
+	const dir = "var/db/xbps"
+	names, err := list(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "pkgdb-") || !strings.HasSuffix(name, ".plist") {
+			continue
+		}
+		data, path, err := firstFile(root, maxText, dir+"/"+name)
+		if err != nil {
+			return nil, err
+		}
+		if found, err = parseXbps(data); err != nil {
+			return nil, fmt.Errorf("read package database /%s: %w", path, err)
+		}
+	}
+	return found, nil
+}
