@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -127,17 +128,20 @@ func (x *builder) one(ctx context.Context, b *observedBuild) {
 	if b.err != nil || len(b.reasons) == 0 {
 		return
 	}
-	x.Log.Info("building", "image", b.want.Name, "reason", strings.Join(b.reasons, "; "))
-	began := x.Now()
-	if b.err = x.build(ctx, b); b.err != nil {
+	reason := strings.Join(b.reasons, "; ")
+	x.Log.Debug("building", "image", b.want.Name, "reason", reason)
+	task := progress.StartBuild(x.Progress, b.want.Name, reason)
+	b.err = x.build(ctx, b, task)
+	task.End(b.err)
+	if b.err != nil {
 		x.Log.Error("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
 		return
 	}
 	b.reasons, b.ran = nil, true
-	x.Log.Info("built", "image", b.want.Name, "digest", plan.Short(b.state.Digest), "took", x.Now().Sub(began).Round(10*time.Millisecond))
+	x.Log.Debug("built", "image", b.want.Name, "digest", plan.Short(b.state.Digest))
 }
 
-func (x *builder) build(ctx context.Context, b *observedBuild) (err error) {
+func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.BuildTask) (err error) {
 	engine, err := x.engine(b)
 	if err != nil {
 		return err
@@ -153,7 +157,7 @@ func (x *builder) build(ctx context.Context, b *observedBuild) (err error) {
 	key := b.key()
 	opts := build.Options{
 		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
-		Epoch: b.state.Epoch,
+		Epoch: b.state.Epoch, Progress: task,
 	}
 	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
 		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
@@ -193,8 +197,10 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 
 func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
 	if b.base == nil {
+		opts.Progress.Step(0, 0, strings.Join(b.want.Build.Bootstrap, " "))
 		return build.ImportBootstrap(ctx, engine, b.want.Build.Bootstrap, b.want.Build.Platform, opts)
 	}
+	opts.Progress.Step(0, 0, "fetch the base")
 	opened, err := x.openBase(ctx, x.o, b)
 	if err != nil {
 		return build.Image{}, fmt.Errorf("open the base: %w", err)

@@ -70,7 +70,7 @@ func ImportBootstrap(ctx context.Context, e Engine, command []string, platform s
 }
 
 func bootstrap(ctx context.Context, args []string, w io.Writer, opts Options) error {
-	c := command{args: args, out: w, log: opts.Log, env: []string{
+	c := command{args: args, out: w, log: io.MultiWriter(opts.Log, &lineWriter{each: opts.Progress.Line}), env: []string{
 		"PATH=" + searchPath, "HOME=/root", "LANG=C.UTF-8", "TMPDIR=" + opts.TempDir,
 		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", opts.Epoch.Unix()),
 	}}

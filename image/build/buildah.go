@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -166,8 +167,13 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	for _, id := range slices.Sorted(maps.Keys(j.Secrets)) {
 		args = append(args, "--secret", "id="+id+",src="+j.Secrets[id])
 	}
+	text, err := os.ReadFile(j.Containerfile)
+	if err != nil {
+		return Image{}, err
+	}
+	steps := &stepReader{task: j.Progress, steps: countSteps(text)}
 	c := b.command(append(args, j.Context)...)
-	c.dir, c.log = filepath.Dir(j.Containerfile), j.Log
+	c.dir, c.log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, &lineWriter{each: steps.line})
 	if err := c.run(ctx); err != nil {
 		return Image{}, err
 	}

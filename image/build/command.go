@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/plain"
 )
 
 // A command is a program that leaves nothing behind: as root it runs in
@@ -96,12 +98,7 @@ func (t *tail) String() string {
 	lines = lines[max(0, len(lines)-tailLines):]
 	var b strings.Builder
 	for _, line := range lines {
-		line = strings.Map(func(r rune) rune {
-			if r < ' ' && r != '\t' || r == 0x7f {
-				return -1
-			}
-			return r
-		}, line)
+		line = plain.Line(line)
 		if line != "" {
 			b.WriteString("\n    " + line)
 		}

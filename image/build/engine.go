@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // An Engine executes Containerfiles and keeps what comes of them. Its methods
@@ -42,6 +44,8 @@ type Job struct {
 	Epoch time.Time
 	// Log takes all that the steps print.
 	Log io.Writer
+	// Progress, if it is not nil, is told how far the build is.
+	Progress *progress.BuildTask
 }
 
 // An Image is one in an engine's store.

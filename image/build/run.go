@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // DefaultTimeout is how long a build may take that says nothing else.
@@ -23,8 +25,9 @@ type Options struct {
 	Epoch   time.Time
 	Timeout time.Duration // 0 = DefaultTimeout
 	// TempDir takes the context while the build runs.
-	TempDir string
-	Log     io.Writer
+	TempDir  string
+	Log      io.Writer
+	Progress *progress.BuildTask // nil to tell nobody
 }
 
 // TimeoutError says that a build took too long and was ended.
@@ -43,7 +46,8 @@ func Run(ctx context.Context, e Engine, p *Prepared, opts Options) (img Image, e
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	job := Job{
 		Containerfile: filepath.Join(dir, "Containerfile"), Context: filepath.Join(dir, "context"),
-		Base: opts.Base, Args: p.Args, Secrets: p.Secrets, Platform: p.Platform, NoCache: opts.NoCache, Epoch: opts.Epoch, Log: opts.Log,
+		Base: opts.Base, Args: p.Args, Secrets: p.Secrets, Platform: p.Platform, NoCache: opts.NoCache, Epoch: opts.Epoch,
+		Log: opts.Log, Progress: opts.Progress,
 	}
 	if err := os.Mkdir(job.Context, 0o755); err != nil {
 		return Image{}, err

@@ -9,6 +9,8 @@ type Event struct {
 	Task string
 	// Done and Total are in bytes; Total is 0 when it is not known.
 	Done, Total int64
+	// Build is set for the building of an image, which is not counted in bytes.
+	Build *Build
 	// Finished marks a task's last event; Err is then how it ended.
 	Finished bool
 	Err      error
