@@ -142,7 +142,7 @@ func (t *Tree) contents(chosen *closure, k Kernel, o Options) (*archive, error) 
 	a.file("init", 0o755, init)
 	a.file(IndexPath, 0o644, chosen.index("/"+dir).Encode())
 	for _, m := range chosen.modules() {
-		a.file(path.Join(dir, m.path), 0o644, m.data)
+		a.stream(path.Join(dir, m.path), 0o644, m.size, m.write)
 	}
 	// until devtmpfs is mounted: the kernel opens its console, and a Go
 	// program whose standard files are closed opens /dev/null

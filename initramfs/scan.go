@@ -2,7 +2,6 @@ package initramfs
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"debug/elf"
 	"fmt"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/initramfs/modindex"
@@ -28,7 +25,8 @@ type module struct {
 
 	load     sync.Once
 	err      error
-	data     []byte // the file itself, expanded
+	write    func(io.Writer) error // writes the file, expanded
+	size     int64                 // of that
 	imports  []string
 	depends  []string
 	softPre  []string
@@ -138,12 +136,9 @@ func (s *moduleSet) readAll(ctx context.Context, list []*module) error {
 
 func (s *moduleSet) read(m *module) error {
 	m.load.Do(func() {
-		raw, err := s.tree.read(m.node)
+		data, err := s.fetch(m)
 		if err == nil {
-			m.data, err = expand(m.node.path, raw)
-		}
-		if err == nil {
-			err = m.parse()
+			err = m.parse(data)
 		}
 		if err != nil {
 			m.err = fmt.Errorf("reading module /%s: %w", m.node.path, err)
@@ -152,36 +147,9 @@ func (s *moduleSet) read(m *module) error {
 	return m.err
 }
 
-func expand(name string, raw []byte) ([]byte, error) {
-	var r io.Reader
-	var err error
-	switch path.Ext(name) {
-	case ".gz":
-		r, err = gzip.NewReader(bytes.NewReader(raw))
-	case ".xz":
-		r, err = xz.NewReader(bytes.NewReader(raw))
-	case ".zst":
-		var dec *zstd.Decoder
-		if dec, err = zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20)); err == nil {
-			defer dec.Close()
-			r = dec
-		}
-	default:
-		return raw, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out, err := io.ReadAll(io.LimitReader(r, maxRead+1))
-	if err == nil && len(out) > maxRead {
-		err = fmt.Errorf("more than %d bytes", int64(maxRead))
-	}
-	return out, err
-}
-
 // parse reads the symbols that a module imports and its .modinfo section.
-func (m *module) parse() error {
-	f, err := elf.NewFile(bytes.NewReader(m.data))
+func (m *module) parse(data []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,80 @@
+package initramfs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// fetch returns a module's file, expanded. It is not kept: the modules of a
+// generic kernel together are more than all else that a run needs memory for.
+// They are read from the layer again when they are written, but for xz, which
+// is slow to expand: those are kept in a form that is not.
+func (s *moduleSet) fetch(m *module) ([]byte, error) {
+	data, err := s.again(m)
+	if err != nil {
+		return nil, err
+	}
+	m.size = int64(len(data))
+	m.write = func(w io.Writer) error {
+		data, err := s.again(m)
+		return writeAll(w, data, err)
+	}
+	if path.Ext(m.node.path) == ".xz" {
+		packed := bytes.Clone(s2.Encode(nil, data))
+		m.write = func(w io.Writer) error {
+			data, err := s2.Decode(nil, packed)
+			return writeAll(w, data, err)
+		}
+	}
+	return data, nil
+}
+
+func (s *moduleSet) again(m *module) ([]byte, error) {
+	raw, err := s.tree.read(m.node)
+	if err != nil {
+		return nil, err
+	}
+	return expand(m.node.path, raw)
+}
+
+func writeAll(w io.Writer, data []byte, err error) error {
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	return err
+}
+
+// expand undoes the compression that a file's name tells of.
+func expand(name string, raw []byte) ([]byte, error) {
+	var r io.Reader
+	var err error
+	switch path.Ext(name) {
+	case ".gz":
+		r, err = gzip.NewReader(bytes.NewReader(raw))
+	case ".xz":
+		r, err = xz.NewReader(bytes.NewReader(raw))
+	case ".zst":
+		var dec *zstd.Decoder
+		if dec, err = zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20)); err == nil {
+			defer dec.Close()
+			r = dec
+		}
+	default:
+		return raw, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	out, err := io.ReadAll(io.LimitReader(r, maxRead+1))
+	if err == nil && len(out) > maxRead {
+		err = fmt.Errorf("more than %d bytes", int64(maxRead))
+	}
+	return out, err
+}
