@@ -3,6 +3,7 @@ package initramfs
 import (
 	"io/fs"
 	"path"
+	"strings"
 )
 
 // A Stat is what a tree has at a path.
@@ -31,4 +32,10 @@ func (t *Tree) Lstat(name string) (Stat, error) {
 	s := Stat{Mode: n.mode(), Link: top.inode.Target}
 	s.UID, s.GID, err = t.layers[top.layer].fs.Owner(&top.inode)
 	return s, err
+}
+
+// ReadDir returns the names in a folder, sorted, following links inside the
+// tree. A missing one is empty.
+func (t *Tree) ReadDir(name string) ([]string, error) {
+	return t.readDir(strings.TrimPrefix(name, "/"))
 }
