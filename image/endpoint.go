@@ -20,6 +20,7 @@ import (
 type endpoint struct {
 	repo  name.Repository
 	creds credentials
+	scope string // what to log in for: to pull, or to push too
 	base  *baseTransport
 	idle  time.Duration
 
@@ -41,7 +42,7 @@ func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*end
 			return nil, err
 		}
 		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.note)
-		list = append(list, &endpoint{repo: r, creds: creds, base: base, idle: opts.Timing.Idle})
+		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, idle: opts.Timing.Idle})
 	}
 	return list, nil
 }
@@ -76,7 +77,7 @@ func (e *endpoint) connect(ctx context.Context) (*http.Client, error) {
 	if e.client != nil {
 		return e.client, nil
 	}
-	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.auth, e.base, []string{e.repo.Scope(transport.PullScope)})
+	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.auth, e.base, []string{e.repo.Scope(e.scope)})
 	if err != nil {
 		return nil, err
 	}

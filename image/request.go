@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -22,12 +23,34 @@ type request struct {
 	method, path string
 	header       http.Header
 	what         string // for messages: "tag stable"
+
+	address string // an absolute one instead of path, "" for path
+	body    io.ReadCloser
+	length  int64 // of body, -1 if not known
+	sends   bool  // for messages: what is sent, not asked for
+	slow    bool  // the answer may take slowly times as long as others
+}
+
+// slowly is how many times as long a registry may take to answer for a whole
+// layer: some copy it to where they keep it first.
+const slowly = 10
+
+// doing says what a request does, for messages.
+func (e *endpoint) doing(r request) string {
+	if r.sends {
+		return fmt.Sprintf("send %s to %s", r.what, e)
+	}
+	return fmt.Sprintf("ask %s for %s", e, r.what)
 }
 
 // do sends r and returns the answer when its status is one of ok. The body
 // ends with an error when the server falls silent.
 func (e *endpoint) do(ctx context.Context, r request, ok ...int) (*http.Response, error) {
-	w := watch(ctx, e.idle)
+	idle := e.idle
+	if r.slow {
+		idle *= slowly
+	}
+	w := watch(ctx, idle)
 	resp, err := e.send(w, r)
 	if err == nil {
 		for _, status := range ok {
@@ -52,10 +75,13 @@ func (e *endpoint) send(w *watchdog, r request) (*http.Response, error) {
 	}
 	w.kick()
 	// The login found out the scheme, and its transport puts it in.
-	address := "https://" + e.repo.RegistryStr() + "/v2/" + e.repo.RepositoryStr() + "/" + r.path
+	address := cmp.Or(r.address, "https://"+e.repo.RegistryStr()+"/v2/"+e.repo.RepositoryStr()+"/"+r.path)
 	req, err := http.NewRequestWithContext(w.ctx, r.method, address, nil)
 	if err != nil {
 		return nil, err
+	}
+	if r.body != nil {
+		req.Body, req.ContentLength = &sentBody{ReadCloser: r.body, w: w}, r.length
 	}
 	for k, v := range r.header {
 		req.Header[k] = v
@@ -92,18 +118,18 @@ func (e *endpoint) explain(err error, r request) error {
 			return &InsecureError{e.repo.RegistryStr(), "it leads to plain HTTP"}
 		}
 	}
-	return fmt.Errorf("ask %s for %s: %w", e, r.what, clean(err))
+	return fmt.Errorf("%s: %w", e.doing(r), clean(err))
 }
 
 // refused tells the refusals apart that have remedies of their own.
 func (e *endpoint) refused(status int, r request, err *StatusError) error {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &AuthError{e.repo.Name(), status, e.creds.note, err.Reason}
-	case http.StatusNotFound:
+	case status == http.StatusNotFound && !r.sends:
 		return &NotFoundError{e.repo.Name(), r.what}
 	}
-	return fmt.Errorf("ask %s for %s: %w", e, r.what, err)
+	return fmt.Errorf("%s: %w", e.doing(r), err)
 }
 
 // passing tells whether trying again may help.
@@ -115,9 +141,10 @@ func passing(err error) bool {
 		digest   *DigestError
 		unsup    *UnsupportedError
 		status   *StatusError
+		layer    *layerError
 	)
 	switch {
-	case errors.As(err, &auth), errors.As(err, &missing), errors.As(err, &insecure),
+	case errors.As(err, &layer), errors.As(err, &auth), errors.As(err, &missing), errors.As(err, &insecure),
 		errors.As(err, &digest), errors.As(err, &unsup), errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &status):

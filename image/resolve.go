@@ -97,7 +97,7 @@ func (e *endpoint) headTag(ctx context.Context, tag string) (v1.Hash, error) {
 
 // document fetches a manifest in full, not yet verified.
 func (e *endpoint) document(ctx context.Context, path, what string) ([]byte, error) {
-	resp, err := e.do(ctx, request{http.MethodGet, path, manifestTypes(), what}, http.StatusOK)
+	resp, err := e.do(ctx, request{method: http.MethodGet, path: path, header: manifestTypes(), what: what}, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}

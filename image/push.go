@@ -1,0 +1,216 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// An Upload is an image to be published.
+type Upload struct {
+	// Ref is registry/repository:tag; Tags are further ones in the repository.
+	Ref  string
+	Tags []string
+	// Config is the image's configuration; PublicConfig makes it.
+	Config []byte
+	Layers []UploadLayer
+	// Compression is "zstd" or "gzip".
+	Compression string
+}
+
+// An UploadLayer is one layer to be published, lowest first.
+type UploadLayer struct {
+	DiffID string
+	Size   int64 // of the tar, 0 if not known
+	// Known is the blob that the layer became before. It is used again where
+	// its compression is the wanted one.
+	Known *Blob
+	// Open streams the uncompressed tar. It is called for a layer that the
+	// registry does not have, and again when sending it has failed.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// A Blob is a compressed layer in a registry.
+type Blob struct {
+	MediaType string `json:"mediaType"`
+	Digest    string `json:"digest"`
+	Size      int64  `json:"size"`
+	// Repository had it last: registry/repository.
+	Repository string `json:"repository"`
+}
+
+// Uploaded is what became of an upload.
+type Uploaded struct {
+	// Digest is the manifest's.
+	Digest string
+	// Blobs are the layers', lowest first.
+	Blobs []Blob
+	// Sent counts the layers that were sent; the others were there. There
+	// says that the registry had it all, under each tag, and nothing was done.
+	Sent  int
+	There bool
+}
+
+// Push publishes an image. What the registry has is not sent again. The same
+// layers, configuration and known blobs give the same digest. Mirrors are not
+// asked: an image is pushed to its own registry.
+func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
+	opts = opts.withDefaults()
+	opts.Mirrors = nil
+	parsed, s, err := newSources(ctx, u.Ref, opts)
+	if err != nil {
+		return Uploaded{}, fmt.Errorf("push: %w", err)
+	}
+	s.list[0].scope = transport.PushScope
+	p := &pusher{Upload: u, to: s.list[0], from: s, opts: opts}
+	for _, l := range u.Layers {
+		if known := l.Known; known != nil && known.MediaType == string(p.mediaType()) {
+			p.out.Blobs = append(p.out.Blobs, *known)
+		} else {
+			p.out.Blobs = append(p.out.Blobs, Blob{})
+		}
+	}
+	p.Tags = append(slices.Clone(u.Tags), parsed.Identifier())
+	if _, ok := parsed.(name.Tag); !ok {
+		return Uploaded{}, fmt.Errorf("push %s: a digest cannot be chosen; write registry/repository:tag", parsed.Name())
+	}
+	if err := p.push(ctx); err != nil {
+		return Uploaded{}, fmt.Errorf("push %s: %w", parsed.Name(), pushRemedy(err))
+	}
+	return p.out, nil
+}
+
+// A pusher pushes one image.
+type pusher struct {
+	Upload
+	to   *endpoint
+	from *sources // to alone, with the patience for it
+	opts Options
+	out  Uploaded
+}
+
+func (p *pusher) mediaType() types.MediaType {
+	if p.Compression == "gzip" {
+		return types.OCILayer
+	}
+	return types.OCILayerZStd
+}
+
+// push sends what is missing: layers and configuration, then the manifest
+// under each tag, the reference's own last.
+func (p *pusher) push(ctx context.Context) error {
+	if !slices.ContainsFunc(p.out.Blobs, func(b Blob) bool { return b.Digest == "" }) {
+		there, err := p.there(ctx)
+		if p.out.There = there; err != nil || there {
+			return err
+		}
+	}
+	group, layersCtx := errgroup.WithContext(ctx)
+	group.SetLimit(2)
+	for i := range p.Layers {
+		group.Go(func() error { return p.layer(layersCtx, i) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for i := range p.out.Blobs {
+		if p.out.Blobs[i].Repository != p.to.String() {
+			p.out.Blobs[i].Repository = p.to.String()
+			p.out.Sent++
+		}
+	}
+	if err := p.config(ctx); err != nil {
+		return err
+	}
+	return p.publish(ctx)
+}
+
+// manifest returns the manifest and notes its digest.
+func (p *pusher) manifest() ([]byte, error) {
+	config := sha256Of(p.Config)
+	m := v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
+		Config: v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: config, Size: int64(len(p.Config))},
+		Layers: []v1.Descriptor{},
+	}
+	for _, b := range p.out.Blobs {
+		digest, err := v1.NewHash(b.Digest)
+		if err != nil {
+			return nil, fmt.Errorf("blob %q: %w", b.Digest, err)
+		}
+		m.Layers = append(m.Layers, v1.Descriptor{MediaType: types.MediaType(b.MediaType), Digest: digest, Size: b.Size})
+	}
+	data, err := json.Marshal(m)
+	p.out.Digest = sha256Of(data).String()
+	return data, err
+}
+
+// there tells whether each tag is the image already.
+func (p *pusher) there(ctx context.Context) (bool, error) {
+	if _, err := p.manifest(); err != nil {
+		return false, err
+	}
+	for _, tag := range p.Tags {
+		var found v1.Hash
+		err := p.from.each(ctx, p.from.list, func(e *endpoint) (err error) {
+			found, err = e.headTag(ctx, tag)
+			return err
+		})
+		var missing *NotFoundError
+		if errors.As(err, &missing) || err == nil && found.String() != p.out.Digest {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// layer makes sure that the registry has a layer.
+func (p *pusher) layer(ctx context.Context, i int) error {
+	l, blob := p.Layers[i], &p.out.Blobs[i]
+	if blob.Digest != "" {
+		have, err := p.have(ctx, blob.Digest, blob.Repository)
+		if err != nil || have {
+			return err
+		}
+	}
+	task := progress.Start(p.opts.Progress, "push "+shortDigest(Layer{DiffID: l.DiffID}), l.Size)
+	err := p.from.each(ctx, p.from.list, func(e *endpoint) (err error) {
+		*blob, err = p.send(ctx, l, task)
+		return err
+	})
+	task.End(err)
+	return err
+}
+
+// have tells whether the repository has a blob, or gets it from another one of
+// the same registry, which may refuse that without giving a reason.
+func (p *pusher) have(ctx context.Context, digest, repository string) (have bool, err error) {
+	err = p.from.each(ctx, p.from.list, func(e *endpoint) error {
+		head := request{method: http.MethodHead, path: "blobs/" + digest, what: "blob " + digest}
+		resp, err := e.do(ctx, head, http.StatusOK, http.StatusNotFound)
+		if err != nil {
+			return err
+		}
+		have = resp.StatusCode == http.StatusOK
+		return resp.Body.Close()
+	})
+	if err != nil || have || repository == p.to.String() {
+		return have, err
+	}
+	return p.mount(ctx, digest, repository), ctx.Err()
+}

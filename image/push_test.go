@@ -1,0 +1,271 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+)
+
+// A recorder is a registry that notes what is asked of it.
+type recorder struct {
+	*httptest.Server
+	mu   sync.Mutex
+	log  []string
+	deny func(*http.Request) int // a status to answer with, 0 for none
+}
+
+func newRecorder(t *testing.T) *recorder {
+	r := &recorder{deny: func(*http.Request) int { return 0 }}
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.mu.Lock()
+		r.log = append(r.log, req.Method+" "+req.URL.Path)
+		status := r.deny(req)
+		r.mu.Unlock()
+		if status != 0 {
+			http.Error(w, "{}", status)
+			return
+		}
+		inner.ServeHTTP(w, req)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *recorder) ref(repo string) string { return strings.TrimPrefix(r.URL, "http://") + "/" + repo }
+
+// writes returns the requests since it was called last that change something.
+func (r *recorder) writes() (out []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.log {
+		if !strings.HasPrefix(line, "GET ") && !strings.HasPrefix(line, "HEAD ") {
+			out = append(out, line)
+		}
+	}
+	r.log = nil
+	return out
+}
+
+func pushOptions() Options {
+	return Options{Insecure: true, Timing: Timing{Attempts: 2, Backoff: time.Millisecond, Idle: 2 * time.Second}}
+}
+
+// upload is an image of layers with these contents.
+func upload(t *testing.T, ref string, contents ...string) Upload {
+	t.Helper()
+	u := Upload{Ref: ref, Tags: []string{"dated"}, Compression: "zstd"}
+	var diffIDs []string
+	for _, c := range contents {
+		id := sha256Of([]byte(c)).String()
+		diffIDs = append(diffIDs, id)
+		u.Layers = append(u.Layers, UploadLayer{DiffID: id, Size: int64(len(c)), Open: func(context.Context) (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(c)), nil
+		}})
+	}
+	engine, err := json.Marshal(map[string]any{
+		"architecture": "amd64", "os": "linux", "config": map[string]any{"Env": []string{"A=b"}, "Hostname": "x", "Labels": map[string]string{"own": "1"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": diffIDs},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Config, err = PublicConfig(engine, time.Unix(1e9, 0), map[string]string{"org.opencontainers.image.title": "desktop", "own": "2"}); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func mustPush(t *testing.T, u Upload) Uploaded {
+	t.Helper()
+	out, err := Push(t.Context(), u, pushOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestPushedImageIsPulled(t *testing.T) {
+	r := newRecorder(t)
+	big := strings.Repeat("layer ", 1<<19)
+	for _, kind := range []string{"zstd", "gzip"} {
+		u := upload(t, r.ref("desktop:nightly"), "one", big)
+		u.Compression = kind
+		pushed := mustPush(t, u)
+		for _, tag := range []string{"nightly", "dated"} {
+			found, err := Resolve(t.Context(), r.ref("desktop:"+tag), pushOptions())
+			if err != nil || found.Digest != pushed.Digest {
+				t.Errorf("%s: tag %s is %s, not %s: %v", kind, tag, found.Digest, pushed.Digest, err)
+			}
+		}
+		img, err := Open(t.Context(), u.Ref, pushed.Digest, Options{Insecure: true, Platform: "linux/amd64"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img.Labels["org.opencontainers.image.title"] != "desktop" || img.Labels["own"] != "1" || !slices.Equal(img.Env, []string{"A=b"}) || !img.Created.Equal(time.Unix(1e9, 0)) {
+			t.Errorf("%s: %+v", kind, img)
+		}
+		rc, err := img.Layers[1].Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(rc)
+		if err := errors.Join(err, rc.Close()); err != nil || string(data) != big {
+			t.Errorf("%s: %d bytes: %v", kind, len(data), err)
+		}
+	}
+}
+
+func TestPushSendsOnlyWhatIsMissing(t *testing.T) {
+	r := newRecorder(t)
+	u := upload(t, r.ref("base:1"), "one", "two")
+	first := mustPush(t, u)
+	if first.Sent != 2 || first.There {
+		t.Errorf("first: %+v", first)
+	}
+	r.writes()
+	for i := range u.Layers {
+		u.Layers[i].Known = &first.Blobs[i]
+		u.Layers[i].Open = func(context.Context) (io.ReadCloser, error) { return nil, errors.New("opened") }
+	}
+	again := mustPush(t, u)
+	if !again.There || again.Digest != first.Digest || len(r.writes()) != 0 {
+		t.Errorf("again: %+v", again)
+	}
+	// A child in another repository takes its parent's layers over.
+	child := upload(t, r.ref("child:1"), "one", "two", "three")
+	child.Layers[0], child.Layers[1] = u.Layers[0], u.Layers[1]
+	taken := mustPush(t, child)
+	patches := slices.DeleteFunc(r.writes(), func(s string) bool { return !strings.HasPrefix(s, "PATCH") })
+	if len(patches) != 1 || taken.Blobs[0].Repository != r.ref("child") {
+		t.Errorf("sent %v, %+v", patches, taken)
+	}
+	// Another compression has other blobs.
+	u.Compression = "gzip"
+	if _, err := Push(t.Context(), u, pushOptions()); err == nil || !strings.Contains(err.Error(), "opened") {
+		t.Errorf("other compression: %v", err)
+	}
+}
+
+func TestCompressionIsDeterministic(t *testing.T) {
+	var data bytes.Buffer
+	for i := range 300_000 {
+		fmt.Fprintf(&data, "%d %x\n", i, i*i)
+	}
+	for _, kind := range []string{"zstd", "gzip"} {
+		var sums []string
+		for _, chunk := range []int{777, 4096, 1 << 20} {
+			var out bytes.Buffer
+			z, err := newCompressor(&out, kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for part := range slices.Chunk(data.Bytes(), chunk) {
+				if _, err := z.Write(part); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := z.Close(); err != nil {
+				t.Fatal(err)
+			}
+			sums = append(sums, sha256Of(out.Bytes()).String())
+		}
+		if len(slices.Compact(sums)) != 1 {
+			t.Errorf("%s: %v", kind, sums)
+		}
+	}
+}
+
+func TestPushFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		method string
+		want   string
+	}{
+		"not logged in": {401, "POST", "refused access (401) with credentials: anonymous"},
+		"no right":      {403, "POST", "pushing needs the right to write there"},
+		"read-only":     {405, "POST", "it is read-only, or a mirror of another"},
+		"no repository": {404, "POST", "the server answered 404; check the repository's name: some registries want it created first"},
+		"too large":     {413, "PATCH", "a proxy before the registry limits"},
+		"manifest":      {500, "PUT", "after 2 attempts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorder(t)
+			r.deny = func(req *http.Request) int {
+				if req.Method == c.method {
+					return c.status
+				}
+				return 0
+			}
+			_, err := Push(t.Context(), upload(t, r.ref("desktop:1"), "one"), pushOptions())
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "push "+r.ref("desktop:1")+": ") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestPushIsTriedAgain(t *testing.T) {
+	r := newRecorder(t)
+	left := 1
+	r.deny = func(req *http.Request) int {
+		if req.Method == http.MethodPatch && left > 0 {
+			left--
+			return 503
+		}
+		return 0
+	}
+	if out := mustPush(t, upload(t, r.ref("desktop:1"), "one")); out.Sent != 1 || left != 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestPushOfAFalseLayer(t *testing.T) {
+	r := newRecorder(t)
+	u := upload(t, r.ref("desktop:1"), "one")
+	opened := 0
+	u.Layers[0].Open = func(context.Context) (io.ReadCloser, error) {
+		opened++
+		return io.NopCloser(strings.NewReader("other")), nil
+	}
+	_, err := Push(t.Context(), u, pushOptions())
+	var digest *DigestError
+	if !errors.As(err, &digest) || opened != 1 {
+		t.Errorf("opened %d times: %v", opened, err)
+	}
+	if _, err := Resolve(t.Context(), u.Ref, pushOptions()); err == nil {
+		t.Error("it was published")
+	}
+}
+
+func TestPushGoesToNoAddressOfTheRegistrysChoice(t *testing.T) {
+	inner := newRecorder(t)
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodPost {
+			w.Header().Set("Location", inner.URL+"/v2/x/blobs/uploads/1")
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		if req.URL.Path != "/v2/" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer evil.Close()
+	_, err := Push(t.Context(), upload(t, strings.TrimPrefix(evil.URL, "http://")+"/x:1", "one"), pushOptions())
+	if err == nil || !strings.Contains(err.Error(), "an address of this network") || len(inner.writes()) > 0 {
+		t.Errorf("got %v", err)
+	}
+}
