@@ -233,11 +233,18 @@ func baseOf(want spec.Image) *spec.Image {
 	case b.Base != nil && b.Base.Build == nil:
 		return b.Base
 	case b.FromRef != "":
-		return &spec.Image{Name: want.Name, Pull: &spec.Pull{Ref: b.FromRef, Platform: b.Platform}}
+		return pulled(want, b.FromRef)
 	case b.FromArchive != nil:
 		return &spec.Image{Name: want.Name, Archive: b.FromArchive}
 	}
 	return nil
+}
+
+// pulled is an image of a registry that a build names.
+func pulled(want spec.Image, ref string) *spec.Image {
+	p := want.Build.Pulled
+	p.Ref = ref
+	return &spec.Image{Name: want.Name, Pull: &p}
 }
 
 // recipeOf turns what spec says of a build into what the leaf renders.

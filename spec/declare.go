@@ -113,7 +113,11 @@ type buildDecl struct {
 	Engine         *string           `key:"engine" is:"engine" doc:"What builds; the agent's choice if absent."`
 	Timeout        *string           `key:"timeout" is:"duration" doc:"How long a build may take."`
 	Schedule       *string           `key:"schedule" is:"cron" doc:"When to rebuild without cache, as cron."`
+	Mirrors        []string          `key:"mirrors" is:"mirror" doc:"Registries to ask first for from and for other images that steps name, in order: host[:port][/prefix]."`
+	Insecure       *bool             `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates for from and for other images that steps name; for push, the image's own insecure counts."`
+	Credentials    *string           `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the building machine, for from and push; for push, the image's own if absent."`
 	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`
+	Compression    *string           `key:"push_compression" is:"compression" default:"zstd" doc:"How layers are compressed for push: zstd, or gzip for readers that know no zstd."`
 	NoCache        *bool             `key:"no_cache" default:"false" doc:"Never use the layer cache."`
 	RootfsFixes    *bool             `key:"rootfs_fixes" default:"true" doc:"Put right what building inside a container leaves behind."`
 }

@@ -108,14 +108,18 @@ func (r *resolver) source(decl *imageDecl, image *Image) {
 	case decl.Build.Push != nil && !slices.Contains(r.merged.Builds, image.Name):
 		image.Pull = r.pull(decl, *decl.Build.Push)
 	default:
-		image.Build = r.build(decl.Build)
+		image.Build = r.build(decl)
 	}
 }
 
 func (r *resolver) pull(decl *imageDecl, ref string) *Pull {
-	layers := []*registrySettings{&decl.registrySettings}
+	return r.pulled(&decl.registrySettings, ref)
+}
+
+func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
+	layers := []*registrySettings{own}
 	if d := r.defaults.Image; d != nil {
-		layers = []*registrySettings{&d.registrySettings, &decl.registrySettings}
+		layers = []*registrySettings{&d.registrySettings, own}
 	}
 	s := merge(layers...)
 	return &Pull{

@@ -1,13 +1,15 @@
 package spec
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 )
 
-func (r *resolver) build(decl *buildDecl) *Build {
+func (r *resolver) build(image *imageDecl) *Build {
+	decl := image.Build
 	b := &Build{
 		From:           text(decl.From),
 		Bootstrap:      slices.Clone(decl.Bootstrap),
@@ -21,7 +23,6 @@ func (r *resolver) build(decl *buildDecl) *Build {
 		Platform:       text(decl.Platform),
 		Engine:         text(decl.Engine),
 		Schedule:       text(decl.Schedule),
-		Push:           text(decl.Push),
 		Timeout:        duration(decl.Timeout),
 		NoCache:        decl.NoCache != nil && *decl.NoCache,
 		RootfsFixes:    decl.RootfsFixes == nil || *decl.RootfsFixes,
@@ -30,7 +31,25 @@ func (r *resolver) build(decl *buildDecl) *Build {
 		b.Copy = append(b.Copy, Copy{From: path.Clean(text(c.From)), To: text(c.To)})
 	}
 	r.base(decl, b)
+	r.registries(image, b)
 	return b
+}
+
+// registries says how the registries of a build are reached. What the image
+// itself says is of its own reference, which is the one that it is pushed to.
+func (r *resolver) registries(image *imageDecl, b *Build) {
+	decl := image.Build
+	b.Pulled = *r.pulled(&registrySettings{
+		Mirrors: decl.Mirrors, Insecure: decl.Insecure, CredentialsFile: decl.Credentials,
+	}, "")
+	b.Pulled.Platform, b.Pulled.Update = b.Platform, "" // the build's schedule says when to look
+	if decl.Push != nil {
+		own := r.pull(image, *decl.Push)
+		b.Push = &Push{
+			Ref: own.Ref, Insecure: own.Insecure,
+			CredentialsFile: cmp.Or(text(decl.Credentials), own.CredentialsFile), Compression: cmp.Or(text(decl.Compression), "zstd"),
+		}
+	}
 }
 
 // base says what from means.

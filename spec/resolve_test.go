@@ -204,6 +204,49 @@ images = ["top", "base"]
 	}
 }
 
+func TestBuildRegistries(t *testing.T) {
+	const text = `
+[defaults.image]
+mirrors = ["m.lan:5000"]
+credentials_file = "/d.json"
+[image.a]
+insecure = true
+[image.a.build]
+from = "debian:12"
+push = "r.lan/a:n"
+[image.b]
+credentials_file = "/read.json"
+[image.b.build]
+from = "debian:12"
+mirrors = []
+insecure = true
+credentials_file = "/write.json"
+push = "r.lan/b:n"
+push_compression = "gzip"
+[machine.m]
+images = ["a", "b"]
+builds = ["a", "b"]
+[machine.other]
+images = ["b"]
+`
+	w := mustResolve(t, text, "m")
+	a, b := w.Images[0].Build, w.Images[1].Build
+	for _, c := range []struct {
+		what      string
+		got, want any
+	}{
+		{"defaults of a base", a.Pulled, Pull{Mirrors: []string{"m.lan:5000"}, CredentialsFile: "/d.json"}},
+		{"a's push", a.Push, &Push{Ref: "r.lan/a:n", Insecure: true, CredentialsFile: "/d.json", Compression: "zstd"}},
+		{"own of a base", b.Pulled, Pull{Mirrors: []string{}, Insecure: true, CredentialsFile: "/write.json"}},
+		{"b's push", b.Push, &Push{Ref: "r.lan/b:n", CredentialsFile: "/write.json", Compression: "gzip"}},
+		{"b pulled", mustResolve(t, text, "other").Images[0].Pull.CredentialsFile, "/read.json"},
+	} {
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Errorf("%s: %s", c.what, diff)
+		}
+	}
+}
+
 // Mistakes that only a machine's own values show.
 func TestResolveProblems(t *testing.T) {
 	for hook, want := range map[string]string{

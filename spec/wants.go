@@ -103,11 +103,25 @@ type Build struct {
 	Platform string
 	Engine   string // "" = the agent's choice
 	Schedule string // cron, "" = never by the clock
-	Push     string
-	Timeout  time.Duration // 0 = the agent's choice
-	NoCache  bool
+	// Pulled says how the registries of FromRef and of other images that steps
+	// name are reached; its Ref is empty.
+	Pulled Pull
+	// Push is where the image is published, nil if nowhere.
+	Push    *Push
+	Timeout time.Duration // 0 = the agent's choice
+	NoCache bool
 	// RootfsFixes puts right what building inside a container leaves behind.
 	RootfsFixes bool
+}
+
+// A Push is where a built image is published.
+type Push struct {
+	Ref string // with a tag
+	// Insecure allows plain HTTP and unverified certificates.
+	Insecure bool
+	// CredentialsFile is an absolute path on the machine, or "".
+	CredentialsFile string
+	Compression     string // "zstd" or "gzip"
 }
 
 // A Copy brings From, relative to the config repo, to To in the image.
