@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -41,7 +42,10 @@ type staging struct {
 	atBoot []string
 	boot   stage.KernelRecord
 	id     string
-	err    error
+	// packages is how they differ from the generation before, nil if that is
+	// not known or nothing can differ.
+	packages *packages.Summary
+	err      error
 }
 
 func newApplication(r *Reconciler, o *observation) *application {
@@ -211,7 +215,7 @@ func (a *application) recordState(context.Context) error {
 		state := a.next.image(s.Image)
 		state.fail(s.err, now)
 		if s.err == nil {
-			state.add(Generation{N: s.Generation, Deployment: s.id, Revision: a.revision.Hash, Created: now, Inputs: s.Inputs})
+			state.add(Generation{N: s.Generation, Deployment: s.id, Revision: a.revision.Hash, Created: now, Inputs: s.Inputs, Packages: s.packages})
 		}
 	}
 	for _, removal := range a.plan.Removals {

@@ -26,6 +26,7 @@ func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]erro
 		{"layers", a.layers},           // image layers → squashfs objects
 		{"kernels", a.kernels},         // kernel → object; modules and init → initramfs
 		{"hooks", a.hooks},             // this machine's files → one layer above
+		{"packages", a.packages},       // which ones changed, for people
 		{"deployments", a.deployments}, // manifests
 		{"settle", a.settle},           // on disk so that GRUB can read it
 		{"state", a.recordState},       // generations, revision, failures

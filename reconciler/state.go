@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -65,6 +66,9 @@ type Generation struct {
 	Revision   string      `json:"revision"`
 	Created    time.Time   `json:"created"`
 	Inputs     plan.Inputs `json:"inputs"`
+	// Packages is how the packages differ from the generation before it, absent
+	// if that is not known or the layers are the same.
+	Packages *packages.Summary `json:"packages,omitempty"`
 	// Imported generations came as a file, not from the config repo.
 	Imported bool `json:"imported,omitempty"`
 }

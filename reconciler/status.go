@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/image/packages"
 )
 
 // Status is what `gitboot status` shows. The JSON fields are stable.
@@ -40,6 +41,8 @@ type GenerationStatus struct {
 	Digest     string    `json:"digest"`
 	Booted     bool      `json:"booted"`
 	Damaged    string    `json:"damaged,omitempty"`
+	// Packages is how the packages differ from the generation before it.
+	Packages *packages.Summary `json:"packages,omitempty"`
 }
 
 // Status reports what is staged, newest generation first, images as the menu shows them.
@@ -60,7 +63,7 @@ func (r *Reconciler) Status() (Status, error) {
 			is.Generations = append(is.Generations, GenerationStatus{
 				Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
 				Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
-				Booted: g.Deployment == r.Booted, Damaged: r.damage(g),
+				Booted: g.Deployment == r.Booted, Damaged: r.damage(g), Packages: g.Packages,
 			})
 		}
 		s.Images = append(s.Images, is)

@@ -14,7 +14,7 @@ import (
 
 func newImage(a *app) *cobra.Command {
 	return group("image", "Look at the images of this machine, and build them", newImageList(a), newImageInspect(a), newImageTree(a),
-		newImageRender(a), newImageBuild(a), newImageLog(a))
+		newImageRender(a), newImageBuild(a), newImageLog(a), newImageDiff(a))
 }
 
 type imageJSON struct {

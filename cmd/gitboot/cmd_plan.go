@@ -96,6 +96,12 @@ func printActions(w io.Writer, actions []plan.Action) error {
 		if _, err := fmt.Fprintf(w, "  %-18s %s\n", actionName(a.Kind), describe(a)); err != nil {
 			return err
 		}
+		if a.Packages == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "  %-18s packages: %s\n", "", a.Packages); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -71,6 +71,9 @@ func note(g reconciler.GenerationStatus) string {
 	if g.Damaged != "" {
 		notes = append(notes, g.Damaged)
 	}
+	if g.Packages != nil {
+		notes = append(notes, "packages: "+g.Packages.String())
+	}
 	return strings.Join(notes, "; ")
 }
 

@@ -5,14 +5,19 @@ import (
 	"strings"
 )
 
-// A Summary is how many packages changed, and the first few of them: small
-// enough to be kept and shown beside others.
-type Summary struct {
+// A Count is how many packages changed.
+type Count struct {
 	Upgraded   int `json:"upgraded"`
 	Downgraded int `json:"downgraded"`
 	Changed    int `json:"changed"`
 	Added      int `json:"added"`
 	Removed    int `json:"removed"`
+}
+
+// A Summary is a Count and the first few changes: small enough to be kept and
+// shown beside others.
+type Summary struct {
+	Count
 	// First are the first changes of each kind.
 	First []Change `json:"first,omitempty"`
 }
@@ -24,7 +29,7 @@ const shown = 3
 func Summarize(changes []Change) Summary {
 	var s Summary
 	for _, c := range changes {
-		n := s.count(c.Op)
+		n := s.of(c.Op)
 		if *n++; *n <= shown {
 			s.First = append(s.First, c)
 		}
@@ -32,39 +37,33 @@ func Summarize(changes []Change) Summary {
 	return s
 }
 
-func (s *Summary) count(op Op) *int {
+func (c *Count) of(op Op) *int {
 	switch op {
 	case Upgraded:
-		return &s.Upgraded
+		return &c.Upgraded
 	case Downgraded:
-		return &s.Downgraded
+		return &c.Downgraded
 	case Added:
-		return &s.Added
+		return &c.Added
 	case Removed:
-		return &s.Removed
+		return &c.Removed
 	}
-	return &s.Changed
+	return &c.Changed
 }
+
+// String is the count in words: "2 upgraded, 1 added".
+func (c Count) String() string { return c.text(func(Op) string { return "" }) }
 
 // String is the summary in one line: "2 upgraded (linux 6.1 → 6.2, openssl 3.0
 // → 3.1), 1 added (jq 1.6)".
-func (s Summary) String() string { return s.text(true) }
+func (s Summary) String() string { return s.text(s.names) }
 
-// Counts is the summary without names: "2 upgraded, 1 added".
-func (s Summary) Counts() string { return s.text(false) }
-
-func (s Summary) text(named bool) string {
+func (c Count) text(more func(Op) string) string {
 	var parts []string
 	for _, op := range ops() {
-		n := *s.count(op)
-		if n == 0 {
-			continue
+		if n := *c.of(op); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s%s", n, op, more(op)))
 		}
-		part := fmt.Sprintf("%d %s", n, op)
-		if named {
-			part += " (" + s.names(op, n) + ")"
-		}
-		parts = append(parts, part)
 	}
 	if len(parts) == 0 {
 		return "none changed"
@@ -72,15 +71,15 @@ func (s Summary) text(named bool) string {
 	return strings.Join(parts, ", ")
 }
 
-func (s Summary) names(op Op, n int) string {
+func (s Summary) names(op Op) string {
 	var names []string
 	for _, c := range s.First {
 		if c.Op == op {
 			names = append(names, c.String())
 		}
 	}
-	if n > len(names) {
+	if *s.of(op) > len(names) {
 		names = append(names, "…")
 	}
-	return strings.Join(names, ", ")
+	return " (" + strings.Join(names, ", ") + ")"
 }

@@ -68,7 +68,7 @@ func parseDpkg(text string) (found []Package) {
 // readApk reads apk's list of what is installed: lines of a letter, a colon and
 // a value, a blank line between packages (apk-tools, apk-v2(5)).
 func readApk(root Root) ([]Package, error) {
-	data, _, err := firstFile(root, maxText, "lib/apk/db/installed", "usr/lib/apk/db/installed")
+	data, _, err := firstFile(root, maxText, "usr/lib/apk/db/installed", "lib/apk/db/installed")
 	return parseApk(string(data)), err
 }
 

@@ -33,6 +33,8 @@ type Action struct {
 	Reason  string `json:"reason,omitempty"`
 	// Bytes to read, 0 if not known.
 	Bytes int64 `json:"bytes,omitempty"`
+	// Packages says which packages change, empty if that is not known.
+	Packages string `json:"packages,omitempty"`
 }
 
 // Actions returns the plan as an ordered list.
@@ -51,7 +53,7 @@ func (p Plan) Actions() []Action {
 		}
 	}
 	for _, s := range p.Stages {
-		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; ")})
+		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages})
 	}
 	if p.Menu != "" {
 		actions = append(actions, Action{Kind: WriteMenu, Reason: p.Menu})

@@ -100,6 +100,8 @@ type Stage struct {
 	Reasons []string
 	// Layers are those that have to be fetched and squashed.
 	Layers []Layer
+	// Packages says which packages change, empty if that is not known.
+	Packages string
 }
 
 // A Removal takes one generation, or a stray deployment, off the stage.
@@ -152,6 +154,15 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		p.Menu = entriesChange
 	}
 	return p
+}
+
+// SetPackages notes which packages change with an image's new generation.
+func (p *Plan) SetPackages(image, summary string) {
+	for i := range p.Stages {
+		if p.Stages[i].Image == image {
+			p.Stages[i].Packages = summary
+		}
+	}
 }
 
 const entriesChange = "entries change"

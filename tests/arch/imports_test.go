@@ -32,6 +32,7 @@ var rules = []rule{
 		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/net"}},
 	{folder: "image", ours: []string{"image", "internal"}, why: "a leaf",
 		third: []string{"github.com/google/go-containerregistry", "github.com/klauspost/compress", "github.com/ulikunitz/xz", "golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "image/packages", why: "reads files that it is handed, and nothing else", banned: []string{"os", "os/exec", "net", "net/http", "database/sql"}},
 	{folder: "stage", ours: []string{"stage", "internal", "initramfs/handoff"}, why: "a leaf; it stores the manifests that handoff defines",
 		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
 	{folder: "hooks", ours: []string{"internal"}, why: "a leaf", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
