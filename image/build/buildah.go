@@ -154,6 +154,12 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if j.NoCache {
 		args = append(args, "--no-cache")
 	}
+	if j.CredentialsFile != "" {
+		args = append(args, "--authfile", j.CredentialsFile)
+	}
+	if j.Insecure {
+		args = append(args, "--tls-verify=false")
+	}
 	if j.Platform != "" {
 		args = append(args, "--platform", j.Platform)
 	}

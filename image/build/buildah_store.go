@@ -66,7 +66,7 @@ func readStore[T any](path string) ([]T, error) {
 
 // image puts together what is known of an image whose highest layer is top.
 func (b *Buildah) image(id, top string, config []byte) (Image, error) {
-	img := Image{ID: "sha256:" + id}
+	img := Image{ID: "sha256:" + id, Config: config}
 	var diffIDs []string
 	var err error
 	if img.Content, img.Digest, diffIDs, err = contentOf(config); err != nil {

@@ -38,6 +38,11 @@ type Job struct {
 	Args     map[string]string
 	Secrets  map[string]string // id → path
 	Platform string
+	// CredentialsFile and Insecure are for images that steps name and the
+	// engine pulls: a docker or podman auth.json ("" for the engine's own), and
+	// whether plain HTTP and unverified certificates will do.
+	CredentialsFile string
+	Insecure        bool
 	// NoCache executes every step anew.
 	NoCache bool
 	// Epoch is the time that files in layers and the image bear.
@@ -57,6 +62,8 @@ type Image struct {
 	Content string
 	// Digest is the same for images of the same layers.
 	Digest string
+	// Config is its OCI configuration, as the engine has made it.
+	Config []byte
 	Layers []Layer
 }
 
