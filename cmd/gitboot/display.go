@@ -23,14 +23,18 @@ import (
 //   - Elsewhere a task prints a line when it ends, and one every ten seconds
 //     while it runs; tasks that end within a second and move nothing are
 //     silent.
+//   - An image that is being built is shown as display_build.go says.
+//   - What strangers wrote, such as a build's output, is shown without control
+//     characters and cut to the terminal's width.
 //
 // A nil display is silent.
 type display struct {
 	out  io.Writer
 	bars *mpb.Progress // nil where there is no terminal
 
-	mu    sync.Mutex
-	tasks map[string]*shownTask
+	mu     sync.Mutex
+	tasks  map[string]*shownTask
+	builds map[string]*shownBuild
 }
 
 type shownTask struct {
@@ -43,7 +47,7 @@ type shownTask struct {
 const lineEvery = 10 * time.Second
 
 func newDisplay(w io.Writer) *display {
-	d := &display{out: w, tasks: map[string]*shownTask{}}
+	d := &display{out: w, tasks: map[string]*shownTask{}, builds: map[string]*shownBuild{}}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		d.bars = mpb.New(mpb.WithOutput(f), mpb.WithAutoRefresh())
 	}
@@ -75,6 +79,9 @@ func (d *display) close() error {
 	for _, t := range d.tasks {
 		t.bar.Abort(false)
 	}
+	for _, b := range d.builds {
+		b.bar.Abort(true)
+	}
 	d.bars.Wait()
 	d.bars = nil
 	return nil
@@ -83,6 +90,10 @@ func (d *display) close() error {
 func (d *display) show(ev progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if ev.Build != nil {
+		d.showBuild(ev)
+		return
+	}
 	t := d.tasks[ev.Task]
 	if t == nil {
 		t = &shownTask{began: time.Now(), printed: time.Now()}

@@ -70,3 +70,29 @@ func escape(s string) int {
 	}
 	return 0
 }
+
+// Cut shortens a line to a terminal's columns. Where it is not certain how
+// wide a character is drawn, the larger width is taken: a line never wraps.
+func Cut(s string, columns int) string {
+	used, end := 0, 0 // end is where a mark of the cut still fits
+	for i, r := range s {
+		w := columnsOf(r)
+		if used+w > columns {
+			return s[:end] + "…"[:len("…")*min(columns, 1)]
+		}
+		if used += w; used < columns {
+			end = i + utf8.RuneLen(r)
+		}
+	}
+	return s
+}
+
+func columnsOf(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case r >= 0x1100: // from here on there are wide characters
+		return 2
+	}
+	return 1
+}

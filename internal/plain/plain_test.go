@@ -32,6 +32,21 @@ func TestLine(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		in      string
+		columns int
+		want    string
+	}{
+		{"short", 5, "short"}, {"longer", 5, "long…"}, {"ab", 1, "…"}, {"ab", 0, ""}, {"", 0, ""},
+		{"日本語", 6, "日本語"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"}, {"e\u0301e\u0301x", 3, "e\u0301e\u0301x"},
+	} {
+		if got := Cut(c.in, c.columns); got != c.want {
+			t.Errorf("Cut(%q, %d) = %q, not %q", c.in, c.columns, got, c.want)
+		}
+	}
+}
+
 func FuzzLine(f *testing.F) {
 	for _, s := range []string{"a\x1b[31mb", "\u009b", "\x1b]x\x1b\\", "\xc2", "\r\n\t"} {
 		f.Add(s)
