@@ -177,7 +177,7 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	steps := &stepReader{task: j.Progress, steps: countSteps(text)}
+	steps := &stepReader{task: j.Progress, steps: countSteps(text), used: map[string]bool{}}
 	c := b.command(append(args, j.Context)...)
 	c.dir, c.log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, &lineWriter{each: steps.line})
 	if err := c.run(ctx); err != nil {
@@ -187,7 +187,12 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("read the built image's id: %w", err)
 	}
-	return b.Image(ctx, string(id))
+	img, err := b.Image(ctx, string(id))
+	if err != nil {
+		return Image{}, err
+	}
+	steps.used[strings.TrimPrefix(img.ID, "sha256:")] = true
+	return img, b.note(steps.used)
 }
 
 // Image implements Engine.

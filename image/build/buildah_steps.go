@@ -13,7 +13,7 @@ type stepReader struct {
 	task  *progress.BuildTask
 	steps int // of the whole Containerfile
 	step  int
-	used  []string
+	used  map[string]bool
 }
 
 var (
@@ -31,7 +31,7 @@ func (r *stepReader) line(line string) {
 		return
 	}
 	if m := cacheLine.FindStringSubmatch(line); m != nil {
-		r.used = append(r.used, m[1])
+		r.used[m[1]] = true
 		r.task.Cached()
 		return
 	}

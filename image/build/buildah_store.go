@@ -18,8 +18,9 @@ import (
 // Image and Layer). It is read, never written: that is buildah's.
 
 type storedImage struct {
-	ID    string `json:"id"`
-	Layer string `json:"layer"`
+	ID    string   `json:"id"`
+	Names []string `json:"names"`
+	Layer string   `json:"layer"`
 }
 
 type storedLayer struct {

@@ -27,6 +27,11 @@ type Engine interface {
 	// Image returns a stored image; its error wraps ErrGone if it is not, or
 	// no longer, there.
 	Image(ctx context.Context, id string) (Image, error)
+	// Collect removes what was used longest ago, until the engine holds no
+	// more than limit bytes; never the images to be kept, nor what they are
+	// made of. No build may be under way. An engine that others use as well
+	// leaves this to its own settings.
+	Collect(ctx context.Context, keep []string, limit int64) (freed int64, err error)
 }
 
 // A Job is one Containerfile to be executed.

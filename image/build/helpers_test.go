@@ -68,7 +68,7 @@ func busybox(t *testing.T, e Engine) Image {
 		add(tar.Header{Name: dir + "/", Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
 	add(tar.Header{Name: "bin/busybox", Mode: 0o755, Typeflag: tar.TypeReg}, binary)
-	for _, name := range []string{"sh", "cat", "ls", "sleep", "mkdir", "ln", "rm", "grep", "date", "echo", "touch", "test", "chmod", "yes"} {
+	for _, name := range []string{"sh", "cat", "ls", "sleep", "mkdir", "ln", "rm", "grep", "date", "echo", "touch", "test", "chmod", "yes", "dd"} {
 		add(tar.Header{Name: "bin/" + name, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
 	}
 	add(tar.Header{Name: "etc/resolv.conf", Mode: 0o644, Typeflag: tar.TypeReg}, []byte("nameserver 192.0.2.1\n"))
