@@ -57,15 +57,15 @@ type Uploaded struct {
 	Digest string
 	// Blobs are the layers', lowest first.
 	Blobs []Blob
-	// Sent counts the layers that were sent; the others were there. There
-	// says that the registry had it all, under each tag, and nothing was done.
-	Sent  int
+	// There says that the registry had it all, under each tag, and nothing was
+	// done.
 	There bool
 }
 
 // Push publishes an image. What the registry has is not sent again. The same
 // layers, configuration and known blobs give the same digest. Mirrors are not
-// asked: an image is pushed to its own registry.
+// asked: an image is pushed to its own registry. With an error come the blobs
+// that have been sent; the others have no digest.
 func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 	opts = opts.withDefaults()
 	opts.Mirrors = nil
@@ -87,7 +87,7 @@ func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 		return Uploaded{}, fmt.Errorf("push %s: a digest cannot be chosen; write registry/repository:tag", parsed.Name())
 	}
 	if err := p.push(ctx); err != nil {
-		return Uploaded{}, fmt.Errorf("push %s: %w", parsed.Name(), pushRemedy(err))
+		return p.out, fmt.Errorf("push %s: %w", parsed.Name(), pushRemedy(err))
 	}
 	return p.out, nil
 }
@@ -124,12 +124,6 @@ func (p *pusher) push(ctx context.Context) error {
 	}
 	if err := group.Wait(); err != nil {
 		return err
-	}
-	for i := range p.out.Blobs {
-		if p.out.Blobs[i].Repository != p.to.String() {
-			p.out.Blobs[i].Repository = p.to.String()
-			p.out.Sent++
-		}
 	}
 	if err := p.config(ctx); err != nil {
 		return err
@@ -185,6 +179,7 @@ func (p *pusher) layer(ctx context.Context, i int) error {
 	if blob.Digest != "" {
 		have, err := p.have(ctx, blob.Digest, blob.Repository)
 		if err != nil || have {
+			blob.Repository = p.to.String()
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (p *pusher) send(ctx context.Context, l UploadLayer, task *progress.Task) (
 	if err := p.commit(ctx, at, digest, nil); err != nil {
 		return Blob{}, err
 	}
-	return Blob{MediaType: string(p.mediaType()), Digest: digest, Size: out.size}, nil
+	return Blob{MediaType: string(p.mediaType()), Digest: digest, Size: out.size, Repository: p.to.String()}, nil
 }
 
 // newCompressor gives a writer whose output depends on its input alone.

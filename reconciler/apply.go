@@ -35,6 +35,7 @@ func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]erro
 		{"settle-menu", a.settle},
 		{"remove", a.remove},   // generations beyond keep
 		{"collect", a.collect}, // objects that nothing reaches
+		{"push", a.push},       // images for other machines
 	}
 	for _, step := range steps {
 		if err := fault.Point("apply." + step.name); err != nil {

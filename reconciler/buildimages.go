@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ type BuildRequest struct {
 	All   bool
 	// NoCache builds the named images even if nothing changed, every step.
 	NoCache bool
+	// NoPush publishes nothing.
+	NoPush bool
 }
 
 // A BuildResult is what became of one image.
@@ -26,6 +29,8 @@ type BuildResult struct {
 	// Built says that it was built now; else it was up to date, or failed.
 	Built  bool
 	Digest string
+	// Pushed says that it was published now.
+	Pushed bool
 	Err    error
 }
 
@@ -50,21 +55,28 @@ func (r *Reconciler) BuildImages(ctx context.Context, req BuildRequest) (results
 	if err := o.choose(req); err != nil {
 		return nil, err
 	}
-	if err := r.observeStores(o); err != nil {
+	if err := r.observeStores(ctx, o); err != nil {
 		return nil, err
 	}
 	if err := r.buildAll(ctx, o); err != nil {
 		return nil, err
 	}
 	for _, b := range o.builds {
-		results = append(results, BuildResult{b.want.Name, b.ran, b.state.Digest, b.err})
+		results = append(results, BuildResult{Image: b.want.Name, Built: b.ran, Digest: b.state.Digest, Err: b.err})
 		if known := o.state.Builds[b.want.Name]; known != nil || b.err != nil {
 			state := o.state.build(b.want.Name)
 			state.Failure = newFailure(state.Failure, b.err, r.Now().UTC())
 			o.state.setBuild(b.want.Name, state)
 		}
 	}
-	return results, o.state.Save(r.Stage)
+	if err := o.state.Save(r.Stage); err != nil || req.NoPush {
+		return results, err
+	}
+	err = r.pushAll(ctx, o, o.state)
+	for i, b := range o.builds {
+		results[i].Pushed, results[i].Err = b.pushed, cmp.Or(b.err, b.pushErr)
+	}
+	return results, err
 }
 
 // wanted reads the config repo's current revision.

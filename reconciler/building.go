@@ -212,8 +212,12 @@ func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observ
 // be built again.
 func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch time.Time) error {
 	s := b.state
+	now := x.Now().UTC().Truncate(time.Second)
+	if err := s.made(img, Made{now, x.o.revision.Hash}); err != nil {
+		return err
+	}
 	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
-	s.Built, s.Revision, s.Failure = x.Now().UTC().Truncate(time.Second), x.o.revision.Hash, nil
+	s.Built, s.Revision, s.Failure = now, x.o.revision.Hash, nil
 	if b.parent != nil {
 		s.BaseID, s.BaseDigest = "", ""
 	}

@@ -39,7 +39,12 @@ type BuildState struct {
 	// Built is when it was built last, at Revision.
 	Built    time.Time `json:"built,omitzero"`
 	Revision string    `json:"revision,omitempty"`
-	Failure  *Failure  `json:"failure,omitempty"`
+	// Config is a hash of the configuration that is published, Made the build
+	// that gave it and the layers.
+	Config  string     `json:"config,omitempty"`
+	Made    Made       `json:"made,omitzero"`
+	Push    *PushState `json:"push,omitempty"`
+	Failure *Failure   `json:"failure,omitempty"`
 }
 
 // build returns a copy of what is known of an image's builds.
@@ -73,7 +78,12 @@ type observedBuild struct {
 	// forced is built whatever its parent becomes; ran was built by this run.
 	forced, ran bool
 	err         error
-	done        chan struct{} // closed when its build has ended, one way or another
+	// lost says why what was published is to be published again; pushed was by
+	// this run, unless it failed with pushErr.
+	lost    string
+	pushed  bool
+	pushErr error
+	done    chan struct{} // closed when its build has ended, one way or another
 }
 
 func (o *observation) build(name string) *observedBuild {
@@ -122,7 +132,8 @@ func (r *Reconciler) observeBuilds(ctx context.Context, o *observation) error {
 			return ctx.Err()
 		}
 	}
-	return r.observeStores(o)
+	r.observePushes(ctx, o)
+	return r.observeStores(ctx, o)
 }
 
 func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observedBuild) (err error) {
@@ -184,8 +195,9 @@ func (b *observedBuild) baseDigest() string {
 }
 
 // observeStores finds images that are needed and that the engine does not hold
-// any more: those with layers to be staged, and bases of what is built.
-func (r *Reconciler) observeStores(o *observation) error {
+// any more: those with layers to be staged, those to be published, and bases of
+// what is built.
+func (r *Reconciler) observeStores(ctx context.Context, o *observation) error {
 	for _, b := range slices.Backward(o.builds) {
 		if b.err != nil || len(b.reasons) > 0 {
 			continue
@@ -197,14 +209,14 @@ func (r *Reconciler) observeStores(o *observation) error {
 		wanted := slices.ContainsFunc(o.wants.Images, func(i spec.Image) bool { return i.Name == b.want.Name })
 		lacks := wanted && slices.ContainsFunc(layers, func(l plan.Layer) bool { return !l.Staged })
 		isBase := slices.ContainsFunc(o.builds, func(c *observedBuild) bool { return c.parent == b && len(c.reasons) > 0 })
-		if !lacks && !isBase {
+		if !lacks && !isBase && r.pushReason(b) == "" {
 			continue
 		}
 		engine, err := r.engine(b)
 		if err != nil {
 			return err
 		}
-		if _, err := engine.Image(context.Background(), b.state.ID); errors.Is(err, build.ErrGone) {
+		if _, err := engine.Image(ctx, b.state.ID); errors.Is(err, build.ErrGone) {
 			b.forced, b.reasons = true, []string{"the engine's store does not hold it any more"}
 		} else if err != nil {
 			return err
@@ -272,7 +284,7 @@ func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 
 // planBuilds adds the builds to the plan, and what became of them to its
 // failures.
-func (o *observation) planBuilds() {
+func (r *Reconciler) planBuilds(o *observation) {
 	for _, b := range o.builds {
 		switch {
 		case b.err != nil:
@@ -281,6 +293,7 @@ func (o *observation) planBuilds() {
 			o.plan.Builds = append(o.plan.Builds, plan.Build{Image: b.want.Name, Reasons: b.reasons})
 		}
 	}
+	r.planPushes(o)
 }
 
 // foreseeBuilds notes what is known of builds, and forgets those that nothing
@@ -294,6 +307,9 @@ func (r *Reconciler) foreseeBuilds(o *observation) {
 			state.Failure = old.Failure
 		}
 		state.Failure = newFailure(state.Failure, b.err, r.Now().UTC())
+		if b.want.Build.Push == nil {
+			state.Push = nil
+		}
 		o.next.Builds[b.want.Name] = &state
 	}
 }

@@ -25,7 +25,7 @@ func (r *Reconciler) compare(ctx context.Context, o *observation) error {
 		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Building: img.building(), Keep: want.Keep, Err: img.err})
 	}
 	o.plan = plan.Compare(o.wants.Machine, o.revision.Hash, wants, observed)
-	o.planBuilds()
+	r.planBuilds(o)
 	return nil
 }
 

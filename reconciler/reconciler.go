@@ -106,14 +106,15 @@ func create(dir string) (*stage.Stage, error) {
 // A Result says what a run found and did.
 type Result struct {
 	Plan plan.Plan
-	// Changed reports whether anything that boots was changed.
+	// Changed reports whether anything that boots or is published was changed.
 	Changed bool
-	// Failed maps images to why they were left as they were.
-	Failed map[string]error
+	// Failed maps images to why they were left as they were, Unpublished to
+	// why they were not pushed.
+	Failed, Unpublished map[string]error
 }
 
 // Err returns the images' failures as one error, nil without any.
-func (r Result) Err() error { return imageErrors(r.Failed) }
+func (r Result) Err() error { return errors.Join(imageErrors(r.Failed), imageErrors(r.Unpublished)) }
 
 // Plan finds out what Reconcile would do, and does none of it. The config
 // repo is fetched into the stage's clone if it has a new revision.
@@ -148,9 +149,12 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 	}
 	failed, err := r.apply(ctx, o)
 	done := o.plan.Without(failed)
-	boots := done
-	boots.Builds = nil // what an image became shows in the rest
-	return Result{Plan: done, Changed: err == nil && !boots.Empty(), Failed: failed}, err
+	result.Failed = failed
+	done.Pushes, result.Unpublished = o.pushed()
+	result.Plan = done
+	done.Builds = nil // what an image became shows in the rest
+	result.Changed = err == nil && !done.Empty()
+	return result, err
 }
 
 // look observes. On a stage that is mounted read-only a new revision can be
@@ -191,7 +195,7 @@ func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
 			return nil
 		} else if err != nil {
 			r.Log.Error("reconcile failed; the next try is at the next poll", "error", err, "every", every)
-		} else if result.Changed {
+		} else if result.Changed && result.Plan.Menu != "" {
 			r.Log.Info("converged; the next boot is the new one", "machine", r.Machine, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
 		}
 		select {

@@ -40,8 +40,9 @@ func newImageBuild(a *app) *cobra.Command {
 	var req reconciler.BuildRequest
 	c := &cobra.Command{Use: "build NAME... | --all", Short: "Build images and the bases they need, and stage nothing",
 		Long: `build builds the named images where something they are made from changed, bases
-first. What it built is staged by the next reconcile. A failed image leaves the
-others to be built, but for its children.`,
+first. What it built is staged by the next reconcile, and published now if the
+image has push. A failed image leaves the others to be built, but for its
+children.`,
 		Example: `  gitboot image build desktop
   gitboot image build desktop --no-cache     # every step anew, changed or not
   gitboot image build --all`,
@@ -49,6 +50,7 @@ others to be built, but for its children.`,
 	f := c.Flags()
 	f.BoolVar(&req.All, "all", false, "build all images that this machine builds")
 	f.BoolVar(&req.NoCache, "no-cache", false, "build even if nothing changed, and execute every step anew")
+	f.BoolVar(&req.NoPush, "no-push", false, "publish nothing; the next reconcile does")
 	f.BoolVar(&a.update, "update", false, "look up bases in registries now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
@@ -74,6 +76,7 @@ type buildJSON struct {
 	Image  string `json:"image"`
 	Result string `json:"result"` // built, unchanged or failed
 	Digest string `json:"digest"`
+	Pushed bool   `json:"pushed"`
 	Error  string `json:"error,omitempty"`
 }
 
@@ -81,7 +84,7 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 	failed := map[string]error{}
 	list, rows := []buildJSON{}, [][]any{}
 	for _, b := range results {
-		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest}
+		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed}
 		switch {
 		case b.Err != nil:
 			j.Result, j.Error, failed[b.Image] = "failed", b.Err.Error(), b.Err
@@ -89,13 +92,17 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 			j.Result = "built"
 		}
 		list = append(list, j)
-		rows = append(rows, []any{j.Image, j.Result, plan.Short(j.Digest)})
+		note := ""
+		if j.Pushed {
+			note = "pushed"
+		}
+		rows = append(rows, []any{j.Image, j.Result, plan.Short(j.Digest), note})
 	}
 	var err error
 	if asJSON {
 		err = printJSON(w, list)
 	} else {
-		err = table(w, "IMAGE\tRESULT\tDIGEST", rows)
+		err = table(w, "IMAGE\tRESULT\tDIGEST\tNOTE", rows)
 	}
 	return errors.Join(err, reconciler.Result{Failed: failed}.Err())
 }

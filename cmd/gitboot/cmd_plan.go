@@ -118,6 +118,9 @@ func describe(a plan.Action) string {
 	if a.Subject != "" {
 		words = append(words, plan.Short(a.Subject))
 	}
+	if a.Ref != "" {
+		words = append(words, a.Ref)
+	}
 	if a.Bytes > 0 {
 		words = append(words, "("+byteSize(a.Bytes)+")")
 	}

@@ -19,6 +19,7 @@ const (
 	LinkMenu         Kind = "link-menu"
 	RemoveDeployment Kind = "remove-deployment"
 	CollectGarbage   Kind = "collect-garbage"
+	PushImage        Kind = "push-image"
 	RecordRevision   Kind = "record-revision"
 	SkipImage        Kind = "skip-image"
 )
@@ -30,7 +31,9 @@ type Action struct {
 	Generation int    `json:"generation,omitempty"`
 	// Subject is a layer's diff id, a deployment's id or a revision.
 	Subject string `json:"subject,omitempty"`
-	Reason  string `json:"reason,omitempty"`
+	// Ref is where an image is published.
+	Ref    string `json:"ref,omitempty"`
+	Reason string `json:"reason,omitempty"`
 	// Bytes to read, 0 if not known.
 	Bytes int64 `json:"bytes,omitempty"`
 	// Packages says which packages change, empty if that is not known.
@@ -66,6 +69,9 @@ func (p Plan) Actions() []Action {
 	}
 	if p.Garbage > 0 {
 		actions = append(actions, Action{Kind: CollectGarbage, Bytes: p.Garbage, Reason: "nothing reaches it"})
+	}
+	for _, push := range p.Pushes {
+		actions = append(actions, Action{Kind: PushImage, Image: push.Image, Ref: push.Ref, Reason: push.Reason})
 	}
 	if p.From != p.To {
 		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})

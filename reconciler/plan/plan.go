@@ -91,6 +91,9 @@ type Build struct {
 	Reasons []string
 }
 
+// A Push is the publishing of an image.
+type Push struct{ Image, Ref, Reason string }
+
 // A Stage is the making of one new generation.
 type Stage struct {
 	Image      string
@@ -121,8 +124,10 @@ type Plan struct {
 	Builds   []Build
 	Stages   []Stage
 	Removals []Removal
-	Menu     string
-	Link     bool
+	// Pushes come last: nothing that boots here depends on them.
+	Pushes []Push
+	Menu   string
+	Link   bool
 	// Garbage is what is collected besides that of Removals, in bytes.
 	Garbage int64
 	// Failed maps an image to why nothing is planned for it.
@@ -272,7 +277,7 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 // Empty reports whether applying the plan would change anything but the
 // record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Builds) == 0 && len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
+	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.

@@ -1,0 +1,281 @@
+package reconciler
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// Made is the build that gave what an image is now. Those after it gave the
+// same, so that what is published stays the same too.
+type Made struct {
+	Time     time.Time `json:"time"`
+	Revision string    `json:"revision"`
+}
+
+// PushState is what was published of an image.
+type PushState struct {
+	// Ref is where, Key a hash of all that decides what was published there.
+	Ref string `json:"ref,omitempty"`
+	Key string `json:"key,omitempty"`
+	// Digest is the manifest's, Tag the dated one.
+	Digest string    `json:"digest,omitempty"`
+	Tag    string    `json:"tag,omitempty"`
+	Time   time.Time `json:"time,omitzero"`
+	// Blobs are what the layers became, by diff id.
+	Blobs   map[string]image.Blob `json:"blobs,omitempty"`
+	Failure *Failure              `json:"failure,omitempty"`
+}
+
+// made notes what a build gave, and whether that is anything new.
+func (s *BuildState) made(img build.Image, at Made) error {
+	config, err := image.PublicConfig(img.Config, time.Time{}, nil)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(config)
+	hash := hex.EncodeToString(sum[:])
+	if s.Config != hash || s.Digest != img.Digest {
+		s.Config, s.Made = hash, at
+	}
+	return nil
+}
+
+// A publication is what is to be published of an image, short of its layers.
+type publication struct {
+	spec.Push
+	Tag    string // the dated one
+	Labels map[string]string
+	Image  string // hashes of its layers and configuration
+	Config string
+}
+
+// publication is nil for an image that is published nowhere or not built yet.
+func (r *Reconciler) publication(b *observedBuild) *publication {
+	if b.want.Build.Push == nil || b.state.ID == "" {
+		return nil
+	}
+	p := &publication{Push: *b.want.Build.Push, Image: b.state.Digest, Config: b.state.Config}
+	made := b.state.Made
+	p.Tag = datedTag(p.Ref, made.Time)
+	const prefix = "org.opencontainers.image."
+	p.Labels = map[string]string{
+		prefix + "title": b.want.Name, prefix + "version": p.Tag,
+		prefix + "revision": made.Revision, prefix + "created": made.Time.UTC().Format(time.RFC3339),
+	}
+	if source := publicURL(r.Source.URL); source != "" {
+		p.Labels[prefix+"source"] = source
+	}
+	return p
+}
+
+// key hashes what decides what is published. How the registry is reached does
+// not.
+func (p publication) key() string {
+	p.Insecure, p.CredentialsFile = false, ""
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// datedTag is the reference's tag and the time of the build, in UTC. A tag has
+// 128 letters at most.
+func datedTag(ref string, at time.Time) string {
+	stamp := at.UTC().Format("-20060102T150405Z")
+	tag := ref[strings.LastIndexByte(ref, ':')+1:]
+	return tag[:min(len(tag), 128-len(stamp))] + stamp
+}
+
+// publicURL is where others find the config repo, without what is secret in
+// its URL; "" for a path of this machine.
+func publicURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme == "file" {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// pushReason says why an image is to be published, "" if it need not be.
+func (r *Reconciler) pushReason(b *observedBuild) string {
+	p, known := r.publication(b), b.state.Push
+	switch {
+	case b.want.Build.Push == nil || b.err != nil:
+		return ""
+	case len(b.reasons) > 0:
+		return "it is built; not needed if that comes out the same"
+	case p == nil:
+		return ""
+	case known == nil || known.Digest == "" && known.Failure == nil:
+		return "it was not published yet"
+	case known.Failure != nil:
+		return "the last push failed"
+	case known.Ref != p.Ref:
+		return "it was published as " + known.Ref
+	case known.Key != p.key():
+		return "it changed"
+	}
+	return b.lost
+}
+
+// observePushes asks registries whether they still have what was published,
+// where this run was told to look anew.
+func (r *Reconciler) observePushes(ctx context.Context, o *observation) {
+	for _, b := range o.builds {
+		push := b.want.Build.Push
+		if !r.Update || push == nil || r.pushReason(b) != "" || b.err != nil {
+			continue
+		}
+		found, err := image.Resolve(ctx, push.Ref, r.pushOptions(push))
+		if err != nil || found.Digest != b.state.Push.Digest {
+			r.Log.Debug("published image not found", "image", b.want.Name, "ref", push.Ref, "digest", found.Digest, "error", err)
+			b.lost = "the registry does not have it any more"
+		}
+	}
+}
+
+func (r *Reconciler) pushOptions(p *spec.Push) image.Options {
+	opts := r.imageOptions()
+	opts.Insecure = p.Insecure
+	if p.CredentialsFile != "" {
+		opts.CredentialsFile = p.CredentialsFile
+	}
+	return opts
+}
+
+// planPushes adds what is to be published to the plan.
+func (r *Reconciler) planPushes(o *observation) {
+	for _, b := range o.builds {
+		if reason := r.pushReason(b); reason != "" {
+			o.plan.Pushes = append(o.plan.Pushes, plan.Push{Image: b.want.Name, Ref: b.want.Build.Push.Ref, Reason: reason})
+		}
+	}
+}
+
+// pushAll publishes what is to be, bases first so that what is built from them
+// finds their layers in the registry. What was built by this run is compared
+// with the registry even if it came out the same. Each image's failure is its
+// own, and is noted in state with what was done.
+func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) error {
+	for _, b := range o.builds {
+		if b.err != nil || r.publication(b) == nil || r.pushReason(b) == "" && !b.ran {
+			continue
+		}
+		b.pushErr = r.push(ctx, o, b)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if b.pushErr != nil {
+			r.Log.Error("push failed; the next run tries it again", "image", b.want.Name, "error", b.pushErr)
+		}
+		b.state.Push.Failure = newFailure(b.state.Push.Failure, b.pushErr, r.Now().UTC().Truncate(time.Second))
+		saved := state.build(b.want.Name)
+		saved.Push = b.state.Push
+		state.setBuild(b.want.Name, saved)
+		if err := state.Save(r.Stage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// push publishes one image and notes it in the build's state.
+func (r *Reconciler) push(ctx context.Context, o *observation, b *observedBuild) error {
+	p, next := r.publication(b), &PushState{}
+	if b.state.Push != nil {
+		*next = *b.state.Push
+	}
+	b.state.Push = next
+	upload, err := r.upload(ctx, o, b, p)
+	if err != nil {
+		return fmt.Errorf("push %s: %w", p.Ref, err)
+	}
+	began := r.Now()
+	done, err := image.Push(ctx, upload, r.pushOptions(&p.Push))
+	next.Blobs = map[string]image.Blob{}
+	for i, blob := range done.Blobs {
+		if blob.Digest != "" {
+			next.Blobs[upload.Layers[i].DiffID] = blob
+		}
+	}
+	if err != nil {
+		return err
+	}
+	next.Ref, next.Key, next.Digest, next.Tag = p.Ref, p.key(), done.Digest, p.Tag
+	if b.lost = ""; !done.There {
+		b.pushed, next.Time = true, r.Now().UTC().Truncate(time.Second)
+		r.Log.Info("pushed", "image", b.want.Name, "ref", p.Ref, "tag", p.Tag, "digest", plan.Short(done.Digest), "took", r.Now().Sub(began).Round(10*time.Millisecond))
+	}
+	return nil
+}
+
+// upload describes what is to be pushed. Blobs that are known of this image or
+// of another one are not made again.
+func (r *Reconciler) upload(ctx context.Context, o *observation, b *observedBuild, p *publication) (image.Upload, error) {
+	engine, err := r.engine(b)
+	if err != nil {
+		return image.Upload{}, err
+	}
+	stored, err := engine.Image(ctx, b.state.ID)
+	if errors.Is(err, build.ErrGone) {
+		return image.Upload{}, fmt.Errorf("%w any more; `gitboot image build %s --no-cache` builds it anew", err, b.want.Name)
+	}
+	if err != nil {
+		return image.Upload{}, err
+	}
+	u := image.Upload{Ref: p.Ref, Tags: []string{p.Tag}, Compression: p.Compression}
+	if u.Config, err = image.PublicConfig(stored.Config, b.state.Made.Time, p.Labels); err != nil {
+		return u, err
+	}
+	for _, l := range stored.Layers {
+		u.Layers = append(u.Layers, image.UploadLayer{DiffID: l.DiffID, Size: l.Size, Open: l.Open, Known: o.blob(b, l.DiffID, p.Compression)})
+	}
+	return u, nil
+}
+
+// blob finds what a layer became when it was pushed before: with this image,
+// or with one of its bases.
+func (o *observation) blob(b *observedBuild, diffID, compression string) *image.Blob {
+	for at := b; at != nil; at = at.parent {
+		if at.state.Push == nil {
+			continue
+		}
+		if blob, ok := at.state.Push.Blobs[diffID]; ok && strings.HasSuffix(blob.MediaType, "+"+compression) {
+			return &blob
+		}
+	}
+	return nil
+}
+
+// push publishes images, after all that this machine needs itself: a registry
+// that is slow or gone holds up no boot menu.
+func (a *application) push(ctx context.Context) error { return a.pushAll(ctx, a.observation, a.next) }
+
+// pushed returns what was published, as a plan has it, and what was not.
+func (o *observation) pushed() (done []plan.Push, failed map[string]error) {
+	failed = map[string]error{}
+	for _, b := range o.builds {
+		if b.pushed {
+			done = append(done, plan.Push{Image: b.want.Name, Ref: b.want.Build.Push.Ref, Reason: "digest " + plan.Short(b.state.Push.Digest)})
+		}
+		if b.pushErr != nil {
+			failed[b.want.Name] = b.pushErr
+		}
+	}
+	return done, failed
+}
