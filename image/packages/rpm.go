@@ -29,6 +29,9 @@ func readRPM(root Root) ([]Package, error) {
 
 func parseRPM(name string, data []byte) (found []Package, err error) {
 	add := func(header []byte) error {
+		if len(found) == maxEntries {
+			return errors.New("there are more packages than any system has")
+		}
 		p, err := parseHeader(header)
 		if err == nil && p.Name != "gpg-pubkey" { // a key that rpm keeps beside the packages
 			found = append(found, p)
@@ -59,6 +62,9 @@ const (
 	typeI18N   = 9
 )
 
+// maxTags bounds a header's entries; rpm knows a few hundred tags.
+const maxTags = 4096
+
 var errHeader = errors.New("a package's header is damaged")
 
 // parseHeader reads a header as the database holds it: how many entries and how
@@ -70,21 +76,33 @@ func parseHeader(b []byte) (Package, error) {
 		return p, errHeader
 	}
 	entries, size := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
-	if entries*16+size > int64(len(b)-8) {
+	if entries > maxTags || entries*16+size > int64(len(b)-8) {
 		return p, errHeader
 	}
 	index, data := b[8:8+entries*16], b[8+entries*16:]
 	var release, epoch string
 	for ; len(index) > 0; index = index[16:] {
 		tag, kind, offset := binary.BigEndian.Uint32(index), binary.BigEndian.Uint32(index[4:]), int64(binary.BigEndian.Uint32(index[8:]))
-		field := map[uint32]*string{tagName: &p.Name, tagVersion: &p.Version, tagRelease: &release, tagEpoch: &epoch, tagArch: &p.Arch}[tag]
-		if field == nil || *field != "" {
+		var field *string
+		switch tag {
+		case tagName:
+			field = &p.Name
+		case tagVersion:
+			field = &p.Version
+		case tagRelease:
+			field = &release
+		case tagEpoch:
+			field = &epoch
+		case tagArch:
+			field = &p.Arch
+		default:
 			continue
 		}
-		var err error
-		if *field, err = headerValue(data, kind, offset); err != nil {
+		value, err := headerValue(data, kind, offset)
+		if err != nil {
 			return p, err
 		}
+		*field = value
 	}
 	if epoch != "" {
 		p.Version = epoch + ":" + p.Version

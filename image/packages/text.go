@@ -128,15 +128,16 @@ func parsePacman(text string) Package {
 	field := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		switch field {
-		case "%NAME%":
+		switch {
+		case line == "" || field == "":
+			field = line
+		case field == "%NAME%":
 			p.Name = line
-		case "%VERSION%":
+		case field == "%VERSION%":
 			p.Version = line
-		case "%ARCH%":
+		case field == "%ARCH%":
 			p.Arch = line
 		}
-		field = line
 	}
 	return p
 }

@@ -66,7 +66,7 @@ func container(element string) bool { return element == "dict" || element == "ar
 func (x *plist) end(element string) {
 	switch {
 	case container(element):
-		if x.depth == packageDepth && x.current.Name != "" && x.state == "installed" {
+		if x.depth == packageDepth && x.current.Name != "" && (x.state == "installed" || x.state == "unpacked") {
 			x.found = append(x.found, x.current)
 		}
 		x.depth--

@@ -1,0 +1,57 @@
+package packages
+
+import (
+	"testing"
+)
+
+// FuzzRPM changes bytes of good files; nothing may panic or go on for ever.
+func FuzzRPM(f *testing.F) {
+	good := map[string][]byte{"rpmdb.sqlite": testdata(f, "rpmdb.sqlite.gz"), "Packages": testdata(f, "Packages.gz"), "Packages.db": makeNDB(f)}
+	for name := range good {
+		f.Add(name, uint32(0), []byte{0xff}, uint32(1<<30))
+		f.Add(name, uint32(4096+3), []byte{0xff, 0xff}, uint32(8192))
+		f.Add(name, uint32(100), []byte{5, 0, 0, 0, 9}, uint32(100_000))
+	}
+	f.Fuzz(func(_ *testing.T, name string, at uint32, change []byte, length uint32) {
+		data := append([]byte(nil), good[name]...)
+		if len(data) > 0 {
+			copy(data[int(at)%len(data):], change)
+		}
+		_, _ = parseRPM(name, data[:min(len(data), int(length))])
+	})
+}
+
+func FuzzHeader(f *testing.F) {
+	if err := bdbBlobs(testdata(f, "Packages.gz"), func(h []byte) error { f.Add(h); return nil }); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(_ *testing.T, header []byte) { _, _ = parseHeader(header) })
+}
+
+func FuzzText(f *testing.F) {
+	for _, seed := range []string{dpkgStatus, apkInstalled, pacmanDesc, xbpsPackage} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		found := append(parseDpkg(text), parseApk(text)...)
+		more, _ := parseXbps([]byte(text))
+		for _, p := range append(append(found, more...), parsePacman(text)) {
+			if len(printable(p.Name)) > 3*maxWord {
+				t.Errorf("a name of %d bytes", len(p.Name))
+			}
+		}
+	})
+}
+
+// FuzzOrder: what is older one way is newer the other.
+func FuzzOrder(f *testing.F) {
+	f.Add("1:2.3~rc1-4", "1:2.3-4")
+	f.Add("1.0_alpha2-r1", "1.0^a.b")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		for _, system := range []System{Dpkg, Apk, Pacman, Xbps, RPM} {
+			if x, y := order(system, a, b), order(system, b, a); x != -y || order(system, a, a) != 0 {
+				t.Errorf("%s: %q and %q: %d and %d", system, a, b, x, y)
+			}
+		}
+	})
+}
