@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -47,7 +48,7 @@ func NewRegistry(dir string) (*Registry, error) {
 		return nil, err
 	}
 	handler := registry.New(
-		registry.WithBlobHandler(registry.NewDiskBlobHandler(filepath.Join(dir, "blobs"))),
+		registry.WithBlobHandler(newBlobs(filepath.Join(dir, "blobs"))),
 		registry.Logger(log.New(io.Discard, "", 0)))
 	r := &Registry{Addr: listener.Addr().String(), dir: dir, server: &http.Server{Handler: handler}}
 	go r.server.Serve(listener)
@@ -56,6 +57,32 @@ func NewRegistry(dir string) (*Registry, error) {
 
 // Close stops the registry and cuts its connections. The blobs stay.
 func (r *Registry) Close() error { return r.server.Close() }
+
+// blobs are files named by their digests. The library's own handler hashes a
+// blob whenever it is asked for, which no registry that people run does: a
+// pull would wait for it.
+type blobs struct {
+	registry.BlobHandler
+	registry.BlobPutHandler
+	dir string
+}
+
+func newBlobs(dir string) blobs {
+	h := registry.NewDiskBlobHandler(dir)
+	return blobs{h, h.(registry.BlobPutHandler), dir}
+}
+
+// Stat implements registry.BlobStatHandler.
+func (b blobs) Stat(_ context.Context, _ string, h v1.Hash) (int64, error) {
+	info, err := os.Stat(filepath.Join(b.dir, h.Algorithm, h.Hex))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, registry.ErrNotFound
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
 
 // Compressions of a Layer.
 const (
