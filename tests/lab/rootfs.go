@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -74,30 +72,17 @@ func RootFS(ctx context.Context, kind Kind) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := CacheDir()
-	if err != nil {
-		return "", err
-	}
 	sum := sha256.Sum256([]byte(strings.Join(r.args(), "\x00")))
-	path := filepath.Join(cache, "rootfs-"+string(kind)+"-"+hex.EncodeToString(sum[:6])+".tar")
-	unlock, err := lock(ctx, path+".lock")
+	name := "rootfs-" + string(kind) + "-" + hex.EncodeToString(sum[:6]) + ".tar"
+	path, err := cached(ctx, name, func(temp string) error { return makeRootFS(ctx, r, temp) })
 	if err != nil {
-		return "", err
-	}
-	if _, err = os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		err = makeRootFS(ctx, r, path)
-	}
-	if err := errors.Join(err, unlock()); err != nil {
 		return "", fmt.Errorf("make the root file system %s: %w", kind, err)
 	}
 	return path, nil
 }
 
-// makeRootFS publishes the tar only when it is complete.
 func makeRootFS(ctx context.Context, r recipe, path string) error {
-	temp := path + ".tmp"
-	defer os.Remove(temp)
-	args := append(r.args(), temp)
+	args := append(r.args(), path)
 	if mirror := os.Getenv("GITBOOT_MIRROR"); mirror != "" {
 		args = append(args, mirror)
 	}
@@ -105,5 +90,5 @@ func makeRootFS(ctx context.Context, r recipe, path string) error {
 	if _, err := runEnv(ctx, env, "mmdebstrap", args...); err != nil {
 		return fmt.Errorf("%w; it needs a Debian mirror: set http_proxy, or GITBOOT_MIRROR to one that is reachable", err)
 	}
-	return os.Rename(temp, path)
+	return nil
 }

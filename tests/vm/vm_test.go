@@ -37,7 +37,24 @@ type site struct {
 	accel    lab.Accel
 }
 
+// newSite makes the fleet of testdata/config.
 func newSite(t *testing.T) *site {
+	t.Helper()
+	s := newEmptySite(t)
+	if err := s.repo.CopyDir("testdata/config"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.repo.Replace("gitboot.toml", "REGISTRY", s.registry.Addr); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.repo.Commit(s.ctx, "Begin the fleet"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// newEmptySite has a config repo with nothing in it.
+func newEmptySite(t *testing.T) *site {
 	t.Helper()
 	lab.RequireMachines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
@@ -55,15 +72,6 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(func() { s.registry.Close() })
 	if s.repo, err = lab.NewRepo(ctx, filepath.Join(s.dir, "config")); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.repo.CopyDir("testdata/config"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.repo.Replace("gitboot.toml", "REGISTRY", s.registry.Addr); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.repo.Commit(ctx, "Begin the fleet"); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -1,37 +1,8 @@
 #!/bin/sh
 # Checks that the running machine is what the image's layers and the hooks say.
-# It prints "lab: PASS name" or "lab: FAIL name: why" lines, and a verdict.
+. /usr/local/lib/lab/functions
 
 machine=$(cat /etc/lab-machine)
-pass=0
-fail=0
-
-# check NAME COMMAND…: the command's output is why it failed.
-check() {
-	name=$1
-	shift
-	if why=$("$@" 2>&1); then
-		pass=$((pass + 1))
-		echo "lab: PASS $name"
-	else
-		fail=$((fail + 1))
-		echo "lab: FAIL $name: $why"
-	fi
-}
-
-is() {
-	[ "$1" = "$2" ] || {
-		echo "is \"$1\", want \"$2\""
-		return 1
-	}
-}
-
-absent() {
-	if [ -e "$1" ] || [ -L "$1" ]; then
-		echo "$1 is there"
-		return 1
-	fi
-}
 
 refused() {
 	if "$@"; then
@@ -54,11 +25,6 @@ stage_is_read_only() {
 	*,ro,*) ;;
 	*) echo "mounts below /run/initramfs have options \"$options\"" && return 1 ;;
 	esac
-}
-
-no_failed_units() {
-	[ -d /run/systemd/system ] || return 0
-	is "$(systemctl list-units --failed --plain --no-legend | cut -d' ' -f1 | tr '\n' ' ')" ""
 }
 
 kernel_args() {
@@ -125,4 +91,4 @@ bookworm-sysv)
 	check "the writable layer's size" is "$(findmnt -bno SIZE / || df -B1 --output=size / | tail -1)" 209715200
 	;;
 esac
-echo "lab: verdict: $pass passed, $fail failed"
+verdict
