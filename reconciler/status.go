@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,30 @@ type Status struct {
 	Mode    string        `json:"mode"`
 	Default string        `json:"default,omitempty"`
 	Images  []ImageStatus `json:"images"`
+	// Pushes are the images that this machine publishes, by name.
+	Pushes []PushStatus `json:"pushes"`
+}
+
+// PushStatus is what was published of an image: Digest and Tag, the dated one,
+// are empty if nothing was yet.
+type PushStatus struct {
+	Image   string    `json:"image"`
+	Ref     string    `json:"ref"`
+	Tag     string    `json:"tag"`
+	Digest  string    `json:"digest"`
+	Time    time.Time `json:"time,omitzero"`
+	Failure *Failure  `json:"failure,omitempty"`
+}
+
+// pushes returns what is known of published images.
+func (s *State) pushes() []PushStatus {
+	out := []PushStatus{}
+	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
+		if p := s.Builds[name].Push; p != nil {
+			out = append(out, PushStatus{name, p.Ref, p.Tag, p.Digest, p.Time, p.Failure})
+		}
+	}
+	return out
 }
 
 // ImageStatus is one image's part of a Status.
@@ -52,7 +77,7 @@ func (r *Reconciler) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}}
+	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Pushes: state.pushes()}
 	for _, name := range state.menuOrder() {
 		img := state.Images[name]
 		if img == nil {

@@ -96,15 +96,13 @@ type resultJSON struct {
 	planJSON
 	Changed bool              `json:"changed"`
 	Failed  map[string]string `json:"failed"`
+	// Unpublished are the images that were not pushed.
+	Unpublished map[string]string `json:"unpublished"`
 }
 
 func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJSON bool) error {
 	if asJSON {
-		out := resultJSON{planJSON: toJSON(result.Plan), Changed: result.Changed, Failed: map[string]string{}}
-		for name, err := range result.Failed {
-			out.Failed[name] = err.Error()
-		}
-		return printJSON(w, out)
+		return printJSON(w, resultJSON{toJSON(result.Plan), result.Changed, messages(result.Failed), messages(result.Unpublished)})
 	}
 	machine, revision := result.Plan.Machine, plan.Short(result.Plan.To)
 	if result.Changed {
@@ -117,10 +115,21 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	case len(result.Failed) > 0:
 		failed := slices.Sorted(maps.Keys(result.Failed))
 		_, err = fmt.Fprintf(w, "%s: at revision %s, but these images failed and stay as they are: %s\n", machine, revision, strings.Join(failed, ", "))
+	case len(result.Unpublished) > 0:
+		failed := slices.Sorted(maps.Keys(result.Unpublished))
+		_, err = fmt.Fprintf(w, "%s: converged on revision %s, but these images were not published: %s\n", machine, revision, strings.Join(failed, ", "))
 	case result.Changed:
 		_, err = fmt.Fprintf(w, "%s: converged on revision %s in %s\n", machine, revision, took.Round(10*time.Millisecond))
 	default:
 		_, err = fmt.Fprintf(w, "%s: nothing to change at revision %s\n", machine, revision)
 	}
 	return err
+}
+
+func messages(errs map[string]error) map[string]string {
+	out := map[string]string{}
+	for name, err := range errs {
+		out[name] = err.Error()
+	}
+	return out
 }

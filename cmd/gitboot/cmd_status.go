@@ -21,7 +21,7 @@ func newStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show what is staged, what is booted and what failed",
 		Long: `status reads the stage alone; it asks neither the config repo nor a registry.
-It exits with 1 if an image failed in the last run.`,
+It exits with 1 if an image failed in the last run, or could not be pushed.`,
 		Example: "  gitboot status\n  gitboot status --json | jq '.images[].failure'",
 		Args:    noArgs,
 	}
@@ -59,7 +59,21 @@ func printStatus(w io.Writer, s reconciler.Status) error {
 			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(g)})
 		}
 	}
-	return table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows)
+	return errors.Join(table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
+}
+
+// printPushes shows what this machine publishes, if anything.
+func printPushes(w io.Writer, pushes []reconciler.PushStatus) error {
+	var rows [][]any
+	for _, p := range pushes {
+		if p.Digest != "" {
+			rows = append(rows, []any{p.Image, p.Ref, p.Tag, plan.Short(p.Digest), p.Time.Local().Format(minutes)})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return table(w, "PUBLISHED\tREFERENCE\tTAG\tDIGEST\tTIME", rows)
 }
 
 // note says what is special about a generation.
@@ -83,6 +97,11 @@ func failures(s reconciler.Status) error {
 	for _, img := range s.Images {
 		if img.Failure != nil {
 			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message))
+		}
+	}
+	for _, p := range s.Pushes {
+		if p.Failure != nil {
+			errs = append(errs, fmt.Errorf("image %q has not been pushed since %s: %s", p.Image, p.Failure.Since.Local().Format(minutes), p.Failure.Message))
 		}
 	}
 	return errors.Join(errs...)

@@ -167,7 +167,7 @@ func cmdPack(ts *testscript.TestScript, args []string) error {
 	return errors.Join(writeTar(f, ts.MkAbs(args[1])), f.Close())
 }
 
-// registry fault KIND [N] | ok | stop | log | held
+// registry fault KIND [N] | refuse STATUS | forget | ok | stop | log | held
 func cmdRegistry(ts *testscript.TestScript, args []string) error {
 	r := ts.Value(registryKey{}).(*brokenRegistry)
 	switch args[0] {
@@ -180,6 +180,15 @@ func cmdRegistry(ts *testscript.TestScript, args []string) error {
 			}
 		}
 		return r.setFault(args[1], n)
+	case "refuse":
+		status, err := strconv.Atoi(args[1])
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.refuse = status
+		return err
+	case "forget":
+		r.forget()
+		return nil
 	case "ok":
 		return r.setFault("", 0)
 	case "stop":

@@ -25,6 +25,8 @@
 //	pack FILE DIR              make a tar of a root file system
 //	registry fault KIND [N]    break the next N answers, or all: cut, spoil,
 //	                           hold, silence or an HTTP status
+//	registry refuse STATUS     take nothing that is written
+//	registry forget            lose the manifests, and keep the blobs
 //	registry ok                break nothing more
 //	registry log               print the requests since the last fault or ok
 //	registry held              wait until an answer is being held

@@ -86,7 +86,7 @@ func documentedFields(page string) map[string]string {
 func collectFields(path string, v any, fields map[string]string) {
 	switch v := v.(type) {
 	case map[string]any:
-		if path == "labels" || path == "failed" {
+		if slices.Contains([]string{"labels", "failed", "unpublished"}, path) {
 			fields[path] = "object"
 			return
 		}

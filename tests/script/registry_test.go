@@ -21,9 +21,13 @@ type brokenRegistry struct {
 	mu    sync.Mutex
 	fault string
 	left  int // how many more answers are spoilt
-	log   []string
-	held  chan struct{} // closed when an answer is being held
-	ended chan struct{} // closed when held answers may go on
+	// refuse is the status that writing is answered with, 0 for none.
+	refuse int
+	blobs  registry.BlobHandler
+	inner  http.Handler
+	log    []string
+	held   chan struct{} // closed when an answer is being held
+	ended  chan struct{} // closed when held answers may go on
 }
 
 // The faults that `registry fault` knows, besides HTTP statuses.
@@ -38,11 +42,19 @@ var faults = []string{cut, spoil, hold, silence, "401", "403", "404", "429", "50
 
 func newRegistry() *brokenRegistry {
 	r := &brokenRegistry{ended: make(chan struct{})}
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	r.server = httptest.NewUnstartedServer(r.breaking(inner))
+	r.blobs = registry.NewInMemoryBlobHandler()
+	r.forget()
+	r.server = httptest.NewUnstartedServer(r.breaking())
 	r.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	r.server.Start()
 	return r
+}
+
+// forget loses every manifest, and keeps the blobs.
+func (r *brokenRegistry) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inner = registry.New(registry.WithBlobHandler(r.blobs), registry.Logger(log.New(io.Discard, "", 0)))
 }
 
 func (r *brokenRegistry) addr() string { return strings.TrimPrefix(r.server.URL, "http://") }
@@ -68,16 +80,21 @@ func (r *brokenRegistry) setFault(kind string, n int) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fault, r.left, r.log, r.held = kind, n, nil, make(chan struct{})
+	r.fault, r.left, r.refuse, r.log, r.held = kind, n, 0, nil, make(chan struct{})
 	return nil
 }
 
-// take returns the fault of this request, "" for none, and logs the request.
-func (r *brokenRegistry) take(req *http.Request) string {
+// take returns the fault of this request, "" for none, and what answers it
+// without one. It logs the request.
+func (r *brokenRegistry) take(req *http.Request) (string, http.Handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, strings.TrimSpace(req.Method+" "+req.URL.Path+" "+req.Header.Get("Range")))
-	return r.fault
+	if writes := req.Method != http.MethodGet && req.Method != http.MethodHead; writes && r.refuse != 0 {
+		status := r.refuse
+		return r.fault, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, status) })
+	}
+	return r.fault, r.inner
 }
 
 // spend counts a faulty answer, and reports whether there was one left.
@@ -91,11 +108,11 @@ func (r *brokenRegistry) spend() bool {
 	return true
 }
 
-func (r *brokenRegistry) breaking(inner http.Handler) http.Handler {
+func (r *brokenRegistry) breaking() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		kind := r.take(req)
+		kind, inner := r.take(req)
 		status, _ := strconv.Atoi(kind)
-		pushing := req.Method == http.MethodPost || req.Method == http.MethodPut
+		pushing := req.Method != http.MethodGet && req.Method != http.MethodHead
 		login := req.URL.Path == "/v2/" // says nothing of an image, so is never 404
 		switch {
 		case kind == "" || pushing || status == http.StatusNotFound && login:
