@@ -33,30 +33,40 @@ type layer struct {
 
 // OpenTree opens squashfs files, lowest layer first.
 func OpenTree(layers []string) (*Tree, error) {
-	t := new(Tree)
-	for _, name := range slices.Backward(layers) {
-		l, err := openLayer(name)
+	var files []*os.File
+	for _, name := range layers {
+		f, err := os.Open(name)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("opening layer %s: %w", name, err), t.Close())
+			for _, f := range files {
+				err = errors.Join(err, f.Close())
+			}
+			return nil, fmt.Errorf("opening layer: %w", err)
+		}
+		files = append(files, f)
+	}
+	return NewTree(files)
+}
+
+// NewTree makes a tree of open squashfs files, lowest layer first. They are
+// the tree's from then on, also after an error.
+func NewTree(layers []*os.File) (*Tree, error) {
+	t := new(Tree)
+	var errs []error
+	for _, f := range slices.Backward(layers) {
+		l := layer{name: filepath.Base(f.Name()), file: f}
+		var err error
+		if l.fs, err = squashfs.New(f); err == nil {
+			l.root, err = l.fs.Root()
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("opening layer %s: %w", f.Name(), err))
 		}
 		t.layers = append(t.layers, l)
 	}
+	if len(errs) > 0 {
+		return nil, errors.Join(append(errs, t.Close())...)
+	}
 	return t, nil
-}
-
-func openLayer(name string) (layer, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return layer{}, err
-	}
-	l := layer{name: filepath.Base(name), file: f}
-	if l.fs, err = squashfs.New(f); err == nil {
-		l.root, err = l.fs.Root()
-	}
-	if err != nil {
-		return layer{}, errors.Join(err, f.Close())
-	}
-	return l, nil
 }
 
 // Close closes the layers.

@@ -40,8 +40,10 @@ type staging struct {
 	layers []handoff.Object
 	hooks  *handoff.Object
 	atBoot []string
-	boot   stage.KernelRecord
-	id     string
+	// early is the kernel of a head start, nil without one.
+	early *stage.KernelRecord
+	boot  stage.KernelRecord
+	id    string
 	// packages is how they differ from the generation before, nil if that is
 	// not known or nothing can differ.
 	packages *packages.Summary
@@ -124,19 +126,33 @@ func (a *application) layers(ctx context.Context) error {
 		if s.image.opened == nil { // the digest is staged: take its layers
 			return a.reuseLayers(s)
 		}
-		s.layers = make([]handoff.Object, len(s.image.opened.Layers))
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(layersAtOnce)
-		for i, l := range s.image.opened.Layers {
-			group.Go(func() (err error) {
-				s.layers[i], err = a.stage.AddLayer(ctx, stage.Source{
-					DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
-				})
-				return err
-			})
-		}
-		return group.Wait()
+		return a.addLayers(ctx, s)
 	})
+}
+
+// addLayers stages several layers at once. While the last ones are hashed and
+// synced, the initramfs is made of them.
+func (a *application) addLayers(ctx context.Context, s *staging) error {
+	list := s.image.opened.Layers
+	s.layers = make([]handoff.Object, len(list))
+	early := a.newHeadStart(s, len(list))
+	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(layersAtOnce)
+	for i, l := range list {
+		group.Go(func() (err error) {
+			s.layers[i], err = a.stage.AddLayer(inGroup, stage.Source{
+				DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
+				Squashed: func(path string) { early.complete(ctx, i, path) },
+			})
+			if err == nil {
+				early.complete(ctx, i, a.stage.ObjectPath(s.layers[i]))
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	early.end()
+	return err
 }
 
 func (a *application) reuseLayers(s *staging) error {

@@ -21,23 +21,41 @@ func (a *application) kernels(ctx context.Context) error {
 			return err
 		}
 		defer tree.Close()
-		kernel, err := tree.FindKernel(s.Inputs.Kernel)
-		if err != nil {
+		found, err := a.findKernel(tree, s)
+		if err != nil || found.known {
+			s.boot = found.record
 			return err
 		}
-		opts := initramfs.Options{Init: a.Init}
-		key, err := initramfs.Key(tree, kernel, opts)
-		if err != nil {
+		if s.early != nil {
+			s.boot = *s.early
+		} else if s.boot, err = a.makeKernel(ctx, tree, found.Kernel); err != nil {
 			return err
 		}
-		record, ok, err := a.stage.Kernel(key)
-		if err == nil && !ok {
-			record, err = a.makeKernel(ctx, tree, kernel, opts, key)
-		}
-		s.boot = record
-		return err
+		return a.stage.PutKernel(found.key, s.boot)
 	})
 }
+
+// A foundKernel is the kernel that an image boots, and what was made for it if
+// that is known already.
+type foundKernel struct {
+	initramfs.Kernel
+	key    string
+	record stage.KernelRecord
+	known  bool
+}
+
+func (a *application) findKernel(tree *initramfs.Tree, s *staging) (f foundKernel, err error) {
+	if f.Kernel, err = tree.FindKernel(s.Inputs.Kernel); err != nil {
+		return f, err
+	}
+	if f.key, err = initramfs.Key(tree, f.Kernel, a.initramfsOptions()); err != nil {
+		return f, err
+	}
+	f.record, f.known, err = a.stage.Kernel(f.key)
+	return f, err
+}
+
+func (a *application) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
 
 func (a *application) openTree(s *staging) (*initramfs.Tree, error) {
 	paths := make([]string, len(s.layers))
@@ -47,7 +65,7 @@ func (a *application) openTree(s *staging) (*initramfs.Tree, error) {
 	return initramfs.OpenTree(paths)
 }
 
-func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel, opts initramfs.Options, key string) (stage.KernelRecord, error) {
+func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (stage.KernelRecord, error) {
 	record := stage.KernelRecord{Version: kernel.Version}
 	file, err := tree.OpenFile(kernel.Path)
 	if err != nil {
@@ -57,19 +75,17 @@ func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kern
 	if record.Kernel, err = a.stage.AddFile(ctx, file); err != nil {
 		return record, err
 	}
-	if record.Initramfs, err = a.addInitramfs(ctx, tree, kernel, opts); err != nil {
-		return record, err
-	}
-	return record, a.stage.PutKernel(key, record)
+	record.Initramfs, err = a.addInitramfs(ctx, tree, kernel)
+	return record, err
 }
 
 // addInitramfs streams the initramfs into an object while it is made.
-func (a *application) addInitramfs(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel, opts initramfs.Options) (handoff.Object, error) {
+func (a *application) addInitramfs(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (handoff.Object, error) {
 	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
 	r, w := io.Pipe()
 	built := make(chan error, 1)
 	go func() {
-		_, err := initramfs.Build(ctx, tree, kernel, opts, io.MultiWriter(w, task))
+		_, err := initramfs.Build(ctx, tree, kernel, a.initramfsOptions(), io.MultiWriter(w, task))
 		w.CloseWithError(err)
 		built <- err
 	}()

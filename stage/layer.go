@@ -35,7 +35,12 @@ type Source struct {
 	// Open gives the uncompressed tar. It may be called twice. Reading
 	// must end with an error when ctx ends, and never with io.EOF before
 	// all that is to be verified has been.
-	Open     func(ctx context.Context) (io.ReadCloser, error)
+	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Squashed, if it is set, is called when the squashfs is complete at path,
+	// before it is hashed, synced and named. Whoever wants to read it opens
+	// it before returning: the path does not last. It is not called for a
+	// layer that is there already.
+	Squashed func(path string)
 	Progress progress.Sink
 }
 
@@ -126,6 +131,9 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handof
 	}
 	if err := fault.Point("stage.layer.squashed"); err != nil {
 		return handoff.Object{}, err
+	}
+	if src.Squashed != nil {
+		src.Squashed(f.Name())
 	}
 	o, err := syncHashed(ctx, f.File)
 	if err != nil {

@@ -68,6 +68,30 @@ func TestAddLayer(t *testing.T) {
 	}
 }
 
+func TestAddLayerCanBeReadBeforeItHasAName(t *testing.T) {
+	needTar2sqfs(t)
+	s := newStage(t)
+	src := source(smallTar(t, file("etc/a", 3)))
+	var early []byte
+	src.Squashed = func(path string) {
+		var err error
+		if early, err = os.ReadFile(path); err != nil {
+			t.Error(err)
+		}
+		if objects := files(t, s, "objects/sha256"); objects != nil {
+			t.Errorf("named already: %v", objects)
+		}
+	}
+	o, err := s.AddLayer(t.Context(), src)
+	if err != nil || digest(early) != o.SHA256 {
+		t.Fatalf("%v; %d bytes were read early, which are not the object's", err, len(early))
+	}
+	src.Squashed = func(string) { t.Error("called for a layer that is there") }
+	if _, err := s.AddLayer(t.Context(), src); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAddLayerIsReproducible(t *testing.T) {
 	needTar2sqfs(t)
 	data := smallTar(t, file("a", 300000), file("b", 10), file("c/d", 200000))
