@@ -66,7 +66,11 @@ func (a *application) built(b *observedBuild) bool { return b.err == nil && b.ra
 type builder struct {
 	*Reconciler
 	o  *observation
-	mu sync.Mutex // guards the state
+	mu sync.Mutex // guards what follows, and the state
+	// running are the builds under way and how they are stopped; newer says
+	// that one was, because of a newer revision.
+	running map[*observedBuild]context.CancelCauseFunc
+	newer   *SupersededError
 }
 
 // buildAll builds every image that has a reason to be, parents before their
@@ -75,7 +79,8 @@ func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
 	if err := r.cleanEngines(ctx, o); err != nil {
 		return err
 	}
-	x := &builder{Reconciler: r, o: o}
+	x := &builder{Reconciler: r, o: o, running: map[*observedBuild]context.CancelCauseFunc{}}
+	unwatch := x.watch(ctx)
 	var group errgroup.Group
 	group.SetLimit(buildsAtOnce)
 	for _, b := range o.builds {
@@ -86,10 +91,14 @@ func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
 		})
 	}
 	group.Wait() // the goroutines return none
+	unwatch()
 	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return b.err != nil }) {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 		defer cancel()
 		err = r.cleanEngines(clean, o)
+	}
+	if x.newer != nil {
+		err = errors.Join(x.newer, err)
 	}
 	return errors.Join(ctx.Err(), err)
 }
@@ -124,21 +133,40 @@ func (x *builder) one(ctx context.Context, b *observedBuild) {
 		if b.err == nil && !b.forced {
 			x.decide(b) // anew, now that it is known what the parent became
 		}
+		if b.err == nil {
+			b.err = x.retry(b)
+		}
 	}
 	if b.err != nil || len(b.reasons) == 0 {
 		return
 	}
+	if ctx, b.err = x.begin(ctx, b); b.err != nil {
+		return
+	}
+	defer x.end(b)
 	reason := strings.Join(b.reasons, "; ")
 	x.Log.Debug("building", "image", b.want.Name, "reason", reason)
 	task := progress.StartBuild(x.Progress, b.want.Name, reason)
 	b.err = x.build(ctx, b, task)
 	task.End(b.err)
 	if b.err != nil {
-		x.Log.Error("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
+		if err := x.failed(ctx, b); err != nil {
+			b.err = errors.Join(b.err, err)
+		}
 		return
 	}
 	b.reasons, b.ran = nil, true
 	x.Log.Debug("built", "image", b.want.Name, "digest", plan.Short(b.state.Digest))
+}
+
+// failed notes a failure, unless the build was stopped.
+func (x *builder) failed(ctx context.Context, b *observedBuild) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	x.Log.Error("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
+	b.tried(b.err, x.Now().UTC().Truncate(time.Second))
+	return x.save(b)
 }
 
 func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.BuildTask) (err error) {

@@ -148,7 +148,7 @@ func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observ
 	}
 	if b.base = baseOf(b.want); b.base != nil {
 		known := b.state.Base
-		if due(b.want.Build.Schedule, b.state.Built, r.Now()) {
+		if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
 			known = Source{} // look what the reference means now
 		}
 		if b.state.Base, _, err = r.resolveImage(ctx, known, *b.base, o.files); err != nil {
@@ -156,7 +156,10 @@ func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observ
 		}
 	}
 	r.decide(b)
-	return nil
+	if b.parent != nil && len(b.parent.reasons) > 0 {
+		return nil // what it is built from is not known yet
+	}
+	return r.retry(b)
 }
 
 // decide finds the reasons to build. If the parent is built first, what it

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -69,6 +70,10 @@ type Config struct {
 type Reconciler struct {
 	Config
 	stage *stage.Stage
+	// patient waits with builds that have failed, and looks every so often
+	// whether what is being built is still wanted.
+	patient bool
+	every   time.Duration
 }
 
 // New opens the stage, or creates it where its parent folder exists.
@@ -185,24 +190,43 @@ func (r *Reconciler) refresh(ctx context.Context, o *observation) (*observation,
 }
 
 // Poll reconciles at once and then every interval until ctx ends. Failed runs
-// are logged; the next one tries again.
+// are logged; the next one tries again, but builds only when their time has
+// come (backoff.go). A run whose builds a newer revision does not want any
+// more is followed by the next one at once (newer.go).
 func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
+	patient := *r
+	patient.patient, patient.every = true, every
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		result, err := r.Reconcile(ctx)
-		if err = errors.Join(err, result.Err()); ctx.Err() != nil {
+		result, err := patient.Reconcile(ctx)
+		if ctx.Err() != nil {
 			return nil
-		} else if err != nil {
-			r.Log.Error("reconcile failed; the next try is at the next poll", "error", err, "every", every)
-		} else if result.Changed && result.Plan.Menu != "" {
-			r.Log.Info("converged; the next boot is the new one", "machine", r.Machine, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
+		}
+		r.logRun(result, err, every)
+		if superseded(err) {
+			continue
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
+	}
+}
+
+func (r *Reconciler) logRun(result Result, err error, every time.Duration) {
+	failed := maps.Clone(result.Failed)
+	maps.DeleteFunc(failed, func(_ string, err error) bool { return waiting(err) })
+	switch {
+	case superseded(err):
+		r.Log.Info("starting over with the newer revision")
+	case err != nil || len(failed) > 0:
+		r.Log.Error("reconcile failed; the next try is at the next poll", "error", errors.Join(err, result.Err()), "every", every)
+	case len(result.Failed) > 0:
+		r.Log.Debug("waiting to try again what failed", "error", result.Err())
+	case result.Changed && result.Plan.Menu != "":
+		r.Log.Info("converged; the next boot is the new one", "machine", r.Machine, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
 	}
 }
 

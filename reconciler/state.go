@@ -85,6 +85,11 @@ func (g Generation) origin() string {
 type Failure struct {
 	Message string    `json:"message"`
 	Since   time.Time `json:"since"`
+	// Attempts counts how often an image was built in vain from what Key is a
+	// hash of; the polling reconcile tries it again at Next.
+	Attempts int       `json:"attempts,omitempty"`
+	Next     time.Time `json:"next,omitzero"`
+	Key      string    `json:"key,omitempty"`
 }
 
 // LoadState reads the state of the stage in dir. A stage without one has an
