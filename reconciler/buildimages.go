@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/image/packages"
 )
 
 // BuildRequest names images to be built.
@@ -31,7 +32,10 @@ type BuildResult struct {
 	Digest string
 	// Pushed says that it was published now.
 	Pushed bool
-	Err    error
+	// Packages is how they differ from the newest generation on the stage, nil
+	// if that is not known.
+	Packages *packages.Summary
+	Err      error
 }
 
 // BuildImages builds images and the bases that they need, and stages nothing.
@@ -61,8 +65,9 @@ func (r *Reconciler) BuildImages(ctx context.Context, req BuildRequest) (results
 	if err := r.buildAll(ctx, o); err != nil {
 		return nil, err
 	}
+	r.compareBuilds(ctx, o)
 	for _, b := range o.builds {
-		results = append(results, BuildResult{Image: b.want.Name, Built: b.ran, Digest: b.state.Digest, Err: b.err})
+		results = append(results, BuildResult{Image: b.want.Name, Built: b.ran, Digest: b.state.Digest, Packages: o.state.newPackages(b.want.Name), Err: b.err})
 		if known := o.state.Builds[b.want.Name]; known != nil || b.err != nil {
 			state := o.state.build(b.want.Name)
 			state.Failure = newFailure(state.Failure, b.err, r.Now().UTC())

@@ -45,6 +45,9 @@ type BuildState struct {
 	Made    Made       `json:"made,omitzero"`
 	Push    *PushState `json:"push,omitempty"`
 	Failure *Failure   `json:"failure,omitempty"`
+	// Packages is which of them changed with the last build, if that was found
+	// out before it was staged.
+	Packages *BuiltPackages `json:"packages,omitempty"`
 }
 
 // build returns a copy of what is known of an image's builds.

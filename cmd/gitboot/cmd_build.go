@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
@@ -78,13 +79,15 @@ type buildJSON struct {
 	Digest string `json:"digest"`
 	Pushed bool   `json:"pushed"`
 	Error  string `json:"error,omitempty"`
+	// Packages is how they differ from the newest generation.
+	Packages *packages.Summary `json:"packages,omitempty"`
 }
 
 func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) error {
 	failed := map[string]error{}
 	list, rows := []buildJSON{}, [][]any{}
 	for _, b := range results {
-		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed}
+		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed, Packages: b.Packages}
 		switch {
 		case b.Err != nil:
 			j.Result, j.Error, failed[b.Image] = "failed", b.Err.Error(), b.Err
@@ -92,11 +95,7 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 			j.Result = "built"
 		}
 		list = append(list, j)
-		note := ""
-		if j.Pushed {
-			note = "pushed"
-		}
-		rows = append(rows, []any{j.Image, j.Result, plan.Short(j.Digest), note})
+		rows = append(rows, []any{j.Image, j.Result, plan.Short(j.Digest), buildNote(j)})
 	}
 	var err error
 	if asJSON {
@@ -105,6 +104,17 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 		err = table(w, "IMAGE\tRESULT\tDIGEST\tNOTE", rows)
 	}
 	return errors.Join(err, reconciler.Result{Failed: failed}.Err())
+}
+
+func buildNote(j buildJSON) string {
+	var notes []string
+	if j.Pushed {
+		notes = append(notes, "pushed")
+	}
+	if j.Packages != nil {
+		notes = append(notes, "packages: "+j.Packages.String())
+	}
+	return strings.Join(notes, "; ")
 }
 
 func newImageLog(a *app) *cobra.Command {

@@ -12,11 +12,7 @@ import (
 // readRPM reads rpm's database in whichever of its three forms it is there:
 // sqlite, ndb or Berkeley DB. All of them hold one header per package.
 func readRPM(root Root) ([]Package, error) {
-	var paths []string
-	for _, dir := range []string{"usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"} {
-		paths = append(paths, dir+"/rpmdb.sqlite", dir+"/Packages.db", dir+"/Packages")
-	}
-	data, name, err := firstFile(root, maxRPM, paths...)
+	data, name, err := firstFile(root, maxRPM, rpmFiles()...)
 	if err != nil || len(data) == 0 {
 		return nil, err
 	}
@@ -25,6 +21,13 @@ func readRPM(root Root) ([]Package, error) {
 		return nil, fmt.Errorf("read package database /%s: %w", name, err)
 	}
 	return found, nil
+}
+
+func rpmFiles() (paths []string) {
+	for _, dir := range []string{"usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"} {
+		paths = append(paths, dir+"/rpmdb.sqlite", dir+"/Packages.db", dir+"/Packages")
+	}
+	return paths
 }
 
 func parseRPM(name string, data []byte) (found []Package, err error) {

@@ -68,9 +68,12 @@ func parseDpkg(text string) (found []Package) {
 // readApk reads apk's list of what is installed: lines of a letter, a colon and
 // a value, a blank line between packages (apk-tools, apk-v2(5)).
 func readApk(root Root) ([]Package, error) {
-	data, _, err := firstFile(root, maxText, "usr/lib/apk/db/installed", "lib/apk/db/installed")
+	data, _, err := firstFile(root, maxText, apkFiles()...)
 	return parseApk(string(data)), err
 }
+
+// apkFiles has the folder first that /lib may be a link to.
+func apkFiles() []string { return []string{"usr/lib/apk/db/installed", "lib/apk/db/installed"} }
 
 func parseApk(text string) (found []Package) {
 	p := Package{System: Apk}
@@ -102,7 +105,7 @@ func parseApk(text string) (found []Package) {
 // readPacman reads a folder per package, each with a file desc: a line %FIELD%,
 // its values, a blank line (libalpm, lib/libalpm/be_local.c).
 func readPacman(root Root) (found []Package, err error) {
-	for _, dir := range []string{"var/lib/pacman/local", "usr/lib/sysimage/pacman/local", "usr/lib/sysimage/lib/pacman/local"} {
+	for _, dir := range pacmanDirs() {
 		names, err := list(root, dir)
 		if err != nil {
 			return nil, err
@@ -121,6 +124,10 @@ func readPacman(root Root) (found []Package, err error) {
 		}
 	}
 	return nil, nil
+}
+
+func pacmanDirs() []string {
+	return []string{"var/lib/pacman/local", "usr/lib/sysimage/pacman/local", "usr/lib/sysimage/lib/pacman/local"}
 }
 
 func parsePacman(text string) Package {
@@ -142,11 +149,12 @@ func parsePacman(text string) Package {
 	return p
 }
 
+const xbpsDir = "var/db/xbps"
+
 // readXbps reads the property list that xbps keeps: a dictionary of
 // dictionaries, by package.
 func readXbps(root Root) (found []Package, err error) {
-	const dir = "var/db/xbps"
-	names, err := list(root, dir)
+	names, err := list(root, xbpsDir)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +162,7 @@ func readXbps(root Root) (found []Package, err error) {
 		if !strings.HasPrefix(name, "pkgdb-") || !strings.HasSuffix(name, ".plist") {
 			continue
 		}
-		data, path, err := firstFile(root, maxText, dir+"/"+name)
+		data, path, err := firstFile(root, maxText, xbpsDir+"/"+name)
 		if err != nil {
 			return nil, err
 		}

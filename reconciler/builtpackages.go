@@ -1,0 +1,141 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/initramfs"
+)
+
+// BuiltPackages is which packages changed with a build that is not staged yet.
+type BuiltPackages struct {
+	// Digest is the build's, Since the deployment that it was compared with:
+	// the newest then.
+	Digest string `json:"digest"`
+	Since  string `json:"since"`
+	packages.Summary
+}
+
+// newPackages is how the packages of the last build differ from the newest
+// generation, nil if that is not known.
+func (s *State) newPackages(name string) *packages.Summary {
+	b, newest := s.Builds[name], s.Images[name].newest()
+	if b == nil || newest == nil || b.Packages == nil || b.Packages.Digest != b.Digest || b.Packages.Since != newest.Deployment {
+		return nil
+	}
+	return &b.Packages.Summary
+}
+
+// planPackages says of images that are built and not staged what is known of
+// their packages.
+func (o *observation) planPackages() {
+	for _, s := range o.plan.Stages {
+		img := o.images[s.Image]
+		if summary := o.state.newPackages(s.Image); summary != nil && img.build != nil && !img.building() && img.inputs.ImageDigest == o.state.Builds[s.Image].Digest {
+			o.plan.SetPackages(s.Image, summary.String())
+		}
+	}
+}
+
+// compareBuilds notes which packages changed with what was built, for people:
+// no build fails by it.
+func (r *Reconciler) compareBuilds(ctx context.Context, o *observation) {
+	for _, b := range o.builds {
+		newest := o.state.Images[b.want.Name].newest()
+		if !b.ran || newest == nil || newest.Inputs.ImageDigest == b.state.Digest {
+			continue
+		}
+		summary, err := r.compareBuild(ctx, b, newest.Deployment)
+		if err != nil {
+			r.Log.Warn("which packages changed is not known", "image", b.want.Name, "error", err)
+			continue
+		}
+		if summary != nil {
+			state := o.state.build(b.want.Name)
+			state.Packages = &BuiltPackages{b.state.Digest, newest.Deployment, *summary}
+			o.state.setBuild(b.want.Name, state)
+		}
+	}
+}
+
+func (r *Reconciler) compareBuild(ctx context.Context, b *observedBuild, deployment string) (*packages.Summary, error) {
+	m, err := r.stage.Deployment(deployment)
+	if err != nil {
+		return nil, err
+	}
+	before, err := r.installed(m.Layers)
+	if err != nil {
+		return nil, err
+	}
+	after, err := r.installedInBuild(ctx, b)
+	if err != nil || len(before)+len(after) == 0 {
+		return nil, err
+	}
+	s := packages.Summarize(packages.Compare(before, after))
+	return &s, nil
+}
+
+// installedInBuild reads the packages of a built image: out of its layers on
+// the stage as far as they are there, upwards of that out of the engine's
+// store.
+func (r *Reconciler) installedInBuild(ctx context.Context, b *observedBuild) ([]packages.Package, error) {
+	layers, err := r.builtLayers(b.state)
+	if err != nil {
+		return nil, err
+	}
+	var staged []string
+	for _, l := range layers {
+		obj, ok, err := r.stage.Layer(l.DiffID, "")
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		staged = append(staged, r.stage.ObjectPath(obj))
+	}
+	var root packages.Root
+	if len(staged) > 0 {
+		tree, err := initramfs.OpenTree(staged)
+		if err != nil {
+			return nil, err
+		}
+		defer tree.Close()
+		root = treeRoot{tree}
+	}
+	if len(staged) < len(layers) {
+		if root, err = r.addStored(ctx, root, b, len(staged)); err != nil {
+			return nil, err
+		}
+	}
+	return packages.Read(root)
+}
+
+// addStored puts the layers of a built image upon a root, from a given one on.
+func (r *Reconciler) addStored(ctx context.Context, root packages.Root, b *observedBuild, from int) (packages.Root, error) {
+	engine, err := r.engine(b)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := engine.Image(ctx, b.state.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range stored.Layers[min(from, len(stored.Layers)):] {
+		if root, err = addLayer(ctx, root, l); err != nil {
+			return nil, fmt.Errorf("layer %s: %w", l.DiffID, err)
+		}
+	}
+	return root, nil
+}
+
+func addLayer(ctx context.Context, root packages.Root, l build.Layer) (packages.Root, error) {
+	in, err := l.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return packages.AddLayer(root, in)
+}
