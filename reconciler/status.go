@@ -21,6 +21,8 @@ type Status struct {
 	Mode    string        `json:"mode"`
 	Default string        `json:"default,omitempty"`
 	Images  []ImageStatus `json:"images"`
+	// Builds are the images that are built here, by name.
+	Builds []BuildStatus `json:"builds"`
 	// Pushes are the images that this machine publishes, by name.
 	Pushes []PushStatus `json:"pushes"`
 }
@@ -34,6 +36,32 @@ type PushStatus struct {
 	Digest  string    `json:"digest"`
 	Time    time.Time `json:"time,omitzero"`
 	Failure *Failure  `json:"failure,omitempty"`
+}
+
+// BuildStatus is what is known of an image that is built here: Digest, Built and
+// Revision are those of its last build that succeeded.
+type BuildStatus struct {
+	Image    string    `json:"image"`
+	Digest   string    `json:"digest"`
+	Built    time.Time `json:"built,omitzero"`
+	Revision string    `json:"revision"`
+	Failure  *Failure  `json:"failure,omitempty"`
+}
+
+// builds returns what is known of built images.
+func (s *State) builds() []BuildStatus {
+	out := []BuildStatus{}
+	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
+		b := s.build(name)
+		status := BuildStatus{Image: name, Digest: b.Digest, Built: b.Built, Revision: b.Revision}
+		if b.Failure != nil {
+			f := *b.Failure
+			f.Key = "" // nobody else's business
+			status.Failure = &f
+		}
+		out = append(out, status)
+	}
+	return out
 }
 
 // pushes returns what is known of published images.
@@ -77,7 +105,7 @@ func (r *Reconciler) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Pushes: state.pushes()}
+	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes()}
 	for _, name := range state.menuOrder() {
 		img := state.Images[name]
 		if img == nil {

@@ -94,8 +94,15 @@ func note(g reconciler.GenerationStatus) string {
 // failures are those of the last run, which stand until a run without them.
 func failures(s reconciler.Status) error {
 	var errs []error
+	told := map[string]bool{}
+	for _, b := range s.Builds {
+		if b.Failure != nil {
+			told[b.Image] = true
+			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s%s", b.Image, b.Failure.Since.Local().Format(minutes), b.Failure.Message, retry(b.Failure)))
+		}
+	}
 	for _, img := range s.Images {
-		if img.Failure != nil {
+		if img.Failure != nil && !told[img.Name] {
 			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message))
 		}
 	}
@@ -105,4 +112,19 @@ func failures(s reconciler.Status) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// retry says when a build that failed is tried again.
+func retry(f *reconciler.Failure) string {
+	if f.Attempts == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nit was tried %s; the polling reconcile tries it again at %s, or when something changes", times(f.Attempts), f.Next.Local().Format(minutes))
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return count(n, "time")
 }
