@@ -56,9 +56,10 @@
 // directory, $GITBOOT_OUT and $GITBOOT_STATE, in a mount and a process
 // namespace of its own and without CAP_SYS_ADMIN. (As the first process of its
 // namespace it ignores signals that it does not handle, its own too: end with
-// exit, not with kill $$.) This stops mistakes, not malice: whoever may push to the config repo decides what runs as root. Run
-// by another user, or where the kernel (before 5.12) or a container denies
-// the namespaces, a script can write what that user can; a warning says so.
+// exit, not with kill $$.) This stops mistakes, not malice:
+// whoever may push to the config repo decides what runs as root. Run by another
+// user, a script can write what that user can; so can root's where the kernel
+// (before 5.12) or a container denies the namespaces, and a warning says so.
 //
 // # Directories of the image
 //

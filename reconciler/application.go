@@ -170,16 +170,13 @@ func (a *application) hooks(ctx context.Context) error {
 		if len(s.image.hooks.Hooks) == 0 {
 			return nil
 		}
-		tree, err := a.openTree(s)
+		tree, err := a.openTree(s.layers)
 		if err != nil {
 			return err
 		}
 		defer tree.Close()
 		input := s.image.hooks
-		input.Parents = func(path string) (hooks.Parent, error) {
-			st, err := tree.Lstat(path)
-			return hooks.Parent(st), err
-		}
+		input.Parents = parents(tree)
 		out, err := hooks.Render(ctx, input)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -69,9 +70,9 @@ func (r *Reconciler) InspectImage(ctx context.Context, name string) (*image.Imag
 	return r.openImage(ctx, want, found.Digest, o.files)
 }
 
-// RunHooks renders the hooks of one image, as reconcile would, and writes
-// their layer as a tar archive. Nothing is staged; secrets that do not exist
-// yet are made and kept.
+// RunHooks renders the hooks of one image, as reconcile would onto its newest
+// generation, and writes their layer as a tar archive. Nothing is staged;
+// secrets that do not exist yet are made and kept.
 func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (diffID string, atBoot []string, err error) {
 	o, err := r.current(ctx)
 	if err != nil {
@@ -81,7 +82,26 @@ func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (di
 	if err != nil {
 		return "", nil, err
 	}
-	out, err := hooks.Render(ctx, r.hookInput(want))
+	input := r.hookInput(want)
+	if newest := o.state.Images[name].newest(); newest != nil {
+		m, err := r.stage.Deployment(newest.Deployment)
+		if err != nil {
+			return "", nil, err
+		}
+		tree, err := r.openTree(m.Layers)
+		if err != nil {
+			return "", nil, err
+		}
+		defer tree.Close()
+		input.Parents = parents(tree)
+	} else {
+		r.Log.Info("the image is not staged yet: paths are not looked up in it", "image", name)
+	}
+	return writeHooks(ctx, input, w)
+}
+
+func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID string, atBoot []string, err error) {
+	out, err := hooks.Render(ctx, input)
 	if err != nil {
 		return "", nil, err
 	}
@@ -93,6 +113,14 @@ func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (di
 	defer tar.Close()
 	_, err = io.Copy(w, tar)
 	return out.DiffID, out.AtBoot, err
+}
+
+// parents looks paths up in an image, for its hooks.
+func parents(tree *initramfs.Tree) func(string) (hooks.Parent, error) {
+	return func(path string) (hooks.Parent, error) {
+		st, err := tree.Lstat(path)
+		return hooks.Parent(st), err
+	}
 }
 
 // builtImage tells what the last build of an image gave.

@@ -16,7 +16,7 @@ import (
 // are made once per kernel: images and generations that share one share them.
 func (a *application) kernels(ctx context.Context) error {
 	return a.each(ctx, "kernel and initramfs", func(ctx context.Context, s *staging) error {
-		tree, err := a.openTree(s)
+		tree, err := a.openTree(s.layers)
 		if err != nil {
 			return err
 		}
@@ -57,10 +57,10 @@ func (a *application) findKernel(tree *initramfs.Tree, s *staging) (f foundKerne
 
 func (a *application) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
 
-func (a *application) openTree(s *staging) (*initramfs.Tree, error) {
-	paths := make([]string, len(s.layers))
-	for i, obj := range s.layers {
-		paths[i] = a.stage.ObjectPath(obj)
+func (r *Reconciler) openTree(layers []handoff.Object) (*initramfs.Tree, error) {
+	paths := make([]string, len(layers))
+	for i, obj := range layers {
+		paths[i] = r.stage.ObjectPath(obj)
 	}
 	return initramfs.OpenTree(paths)
 }

@@ -58,8 +58,9 @@ func (r *Reconciler) lock(ctx context.Context) (*stage.Lock, error) {
 }
 
 // change runs do under the stage's lock with the state, then saves it and
-// writes the menu that follows from it.
-func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err error) {
+// writes the menu that follows from it. Only when that is on the disk it runs
+// after, if there is one.
+func (r *Reconciler) change(ctx context.Context, do func(*State) error, after func() error) (err error) {
 	fs, err := r.bootable()
 	if err != nil {
 		return err
@@ -82,7 +83,10 @@ func (r *Reconciler) change(ctx context.Context, do func(*State) error) (err err
 	if err := r.writeMenu(fs, state); err != nil {
 		return err
 	}
-	return errors.Join(r.link(fs), r.stage.Settle(ctx))
+	if err := errors.Join(r.link(fs), r.stage.Settle(ctx)); err != nil || after == nil {
+		return err
+	}
+	return after()
 }
 
 // Export writes the named deployment as a single file.
@@ -115,7 +119,7 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		}
 		found = state.imported(m, id, r.Now().UTC().Truncate(time.Second))
 		return nil
-	})
+	}, nil)
 	return found, err
 }
 
@@ -152,25 +156,14 @@ func (r *Reconciler) Remove(ctx context.Context, name string) (found Found, err 
 			delete(state.Images, found.Image)
 		}
 		return nil
+	}, func() error { // the menu has let go of it; only now may the files follow
+		if err := r.stage.RemoveDeployment(found.Deployment); err != nil {
+			return err
+		}
+		_, err := r.stage.Collect(ctx, false)
+		return err
 	})
-	if err != nil {
-		return found, err
-	}
-	// The menu has let go of it; only now may the files follow.
-	return found, r.removeDeployment(ctx, found.Deployment)
-}
-
-func (r *Reconciler) removeDeployment(ctx context.Context, id string) (err error) {
-	lock, err := r.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	if err := r.stage.RemoveDeployment(id); err != nil {
-		return err
-	}
-	_, err = r.stage.Collect(ctx, false)
-	return err
+	return found, err
 }
 
 // SetDefault makes an entry the one that boots by itself. "" goes back to the
@@ -190,6 +183,6 @@ func (r *Reconciler) SetDefault(ctx context.Context, name string) (found Found, 
 		}
 		state.Default = boot.EntryID(found.Image, found.Deployment)
 		return nil
-	})
+	}, nil)
 	return found, err
 }
