@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
@@ -80,19 +79,22 @@ type buildJSON struct {
 	Pushed bool   `json:"pushed"`
 	Error  string `json:"error,omitempty"`
 	// Packages is how they differ from the newest generation.
-	Packages *packages.Summary `json:"packages,omitempty"`
+	Packages string `json:"packages,omitempty"`
 }
 
 func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) error {
 	failed := map[string]error{}
 	list, rows := []buildJSON{}, [][]any{}
 	for _, b := range results {
-		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed, Packages: b.Packages}
+		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed}
 		switch {
 		case b.Err != nil:
 			j.Result, j.Error, failed[b.Image] = "failed", b.Err.Error(), b.Err
 		case b.Built:
 			j.Result = "built"
+		}
+		if b.Packages != nil {
+			j.Packages = b.Packages.String()
 		}
 		list = append(list, j)
 		rows = append(rows, []any{j.Image, j.Result, plan.Short(j.Digest), buildNote(j)})
@@ -111,8 +113,8 @@ func buildNote(j buildJSON) string {
 	if j.Pushed {
 		notes = append(notes, "pushed")
 	}
-	if j.Packages != nil {
-		notes = append(notes, "packages: "+j.Packages.String())
+	if j.Packages != "" {
+		notes = append(notes, "packages: "+j.Packages)
 	}
 	return strings.Join(notes, "; ")
 }
