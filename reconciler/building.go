@@ -100,6 +100,9 @@ func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
 	if x.newer != nil {
 		err = errors.Join(x.newer, err)
 	}
+	if ctx.Err() == nil && err == nil {
+		r.collectCaches(ctx, o)
+	}
 	return errors.Join(ctx.Err(), err)
 }
 

@@ -51,6 +51,9 @@ type Config struct {
 	// BuildDir holds the engines' images and caches, "" for the stage's folder
 	// engine. Engine is the one that builds what names none, "" for buildah.
 	BuildDir, Engine string
+	// CacheSize bounds what an engine keeps besides what is needed, in bytes; 0
+	// means DefaultCacheSize.
+	CacheSize int64
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
 	// Timing bounds how long a registry's faults are endured; zero fields

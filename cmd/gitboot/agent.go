@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,8 +28,9 @@ type agentConfig struct {
 	Boot    string `toml:"boot"` // folder of custom.cfg
 	Init    string `toml:"init"` // gitboot-init binary
 
-	BuildDir string `toml:"build_dir"`
-	Engine   string `toml:"engine"`
+	BuildDir  string `toml:"build_dir"`
+	Engine    string `toml:"engine"`
+	CacheSize size   `toml:"cache_size"` // of the engine's store
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location"`
@@ -58,6 +60,20 @@ func (d *duration) UnmarshalText(text []byte) error {
 	}
 	*d = duration(v)
 	return err
+}
+
+// size is written as "500MB" or "20GB" in agent.toml; units are of a thousand.
+type size int64
+
+func (s *size) UnmarshalText(text []byte) error {
+	number := strings.TrimRight(string(text), "kMGTB")
+	unit, known := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[string(text[len(number):])]
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !known || err != nil || !(n*unit >= 1) || n*unit > 1e18 {
+		return fmt.Errorf("%q is not a size such as \"500MB\" or \"20GB\"", text)
+	}
+	*s = size(n * unit)
+	return nil
 }
 
 // loadAgentConfig reads path. The default file may be missing; a named one

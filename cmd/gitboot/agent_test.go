@@ -34,3 +34,15 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 		}
 	}
 }
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]size{
+		"1B": 1, "500MB": 500e6, "1.5TB": 1.5e12, "20 GB": 20e9, "2kB": 2000,
+		"": 0, "20": 0, "GB": 0, "0GB": 0, "-1GB": 0, "20GiB": 0, "1e30TB": 0, "NaNGB": 0, "20GBGB": 0, "InfGB": 0,
+	} {
+		var got size
+		if err := got.UnmarshalText([]byte(text)); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q is %d: %v", text, got, err)
+		}
+	}
+}
