@@ -12,12 +12,16 @@ func FuzzRPM(f *testing.F) {
 		f.Add(name, uint32(4096+3), []byte{0xff, 0xff}, uint32(8192))
 		f.Add(name, uint32(100), []byte{5, 0, 0, 0, 9}, uint32(100_000))
 	}
+	wal := testdata(f, "rpmdb.sqlite-wal.gz")
 	f.Fuzz(func(_ *testing.T, name string, at uint32, change []byte, length uint32) {
 		data := append([]byte(nil), good[name]...)
 		if len(data) > 0 {
 			copy(data[int(at)%len(data):], change)
 		}
-		_, _ = parseRPM(name, data[:min(len(data), int(length))])
+		data = data[:min(len(data), int(length))]
+		_, _ = parseRPM(name, data, nil)
+		_, _ = parseRPM(name, good[name], data)
+		_, _ = parseRPM(name, data, wal)
 	})
 }
 

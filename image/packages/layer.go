@@ -14,7 +14,10 @@ import (
 // databases are the files and folders that Read asks for.
 func databases() []string {
 	all := []string{"var/lib/dpkg/status", "var/lib/dpkg/status.d", xbpsDir}
-	return slices.Concat(all, apkFiles(), pacmanDirs(), rpmFiles())
+	for _, file := range rpmFiles() {
+		all = append(all, file, file+walSuffix)
+	}
+	return slices.Concat(all, apkFiles(), pacmanDirs())
 }
 
 // AddLayer puts a layer of an image upon a root, nil for none: the tar as OCI has it, with

@@ -186,6 +186,20 @@ func TestRPM(t *testing.T) {
 	}
 }
 
+// What rpm has not moved from its log into the database counts too.
+func TestRPMLog(t *testing.T) {
+	const path = "var/lib/rpm/rpmdb.sqlite"
+	root := files(path, string(testdata(t, "rpmdb.sqlite.gz")), path+"-wal", string(testdata(t, "rpmdb.sqlite-wal.gz")))
+	got, err := Read(fsRoot{root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Package{{RPM, "kernel", "6.1.9-200", "x86_64"}, {RPM, "large", "2:2.5~rc1-3.fc38", "x86_64"}, {RPM, "later", "2:2.5~rc1-3.fc38", "x86_64"}, {RPM, "small", "1.0-1", "noarch"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // makeNDB writes the headers of the other fixtures as rpm's ndb does.
 func makeNDB(t testing.TB) []byte {
 	t.Helper()

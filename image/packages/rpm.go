@@ -16,21 +16,32 @@ func readRPM(root Root) ([]Package, error) {
 	if err != nil || len(data) == 0 {
 		return nil, err
 	}
-	found, err := parseRPM(path.Base(name), data)
+	var wal []byte
+	if path.Base(name) == sqliteFile {
+		if wal, _, err = firstFile(root, maxRPM, name+walSuffix); err != nil {
+			return nil, err
+		}
+	}
+	found, err := parseRPM(path.Base(name), data, wal)
 	if err != nil {
 		return nil, fmt.Errorf("read package database /%s: %w", name, err)
 	}
 	return found, nil
 }
 
+const (
+	sqliteFile = "rpmdb.sqlite"
+	walSuffix  = "-wal" // of its write-ahead log
+)
+
 func rpmFiles() (paths []string) {
 	for _, dir := range []string{"usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"} {
-		paths = append(paths, dir+"/rpmdb.sqlite", dir+"/Packages.db", dir+"/Packages")
+		paths = append(paths, dir+"/"+sqliteFile, dir+"/Packages.db", dir+"/Packages")
 	}
 	return paths
 }
 
-func parseRPM(name string, data []byte) (found []Package, err error) {
+func parseRPM(name string, data, wal []byte) (found []Package, err error) {
 	add := func(header []byte) error {
 		if len(found) == maxEntries {
 			return errors.New("there are more packages than any system has")
@@ -42,8 +53,8 @@ func parseRPM(name string, data []byte) (found []Package, err error) {
 		return err
 	}
 	switch name {
-	case "rpmdb.sqlite":
-		err = sqliteBlobs(data, "Packages", add)
+	case sqliteFile:
+		err = sqliteBlobs(data, wal, "Packages", add)
 	case "Packages.db":
 		err = ndbBlobs(data, add)
 	default:

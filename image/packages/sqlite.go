@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // An sqlite file is a number of pages; a table is a tree of them, its rows in
@@ -13,8 +14,9 @@ import (
 // one table of blobs from the first row to the last takes.
 type sqlite struct {
 	data   []byte
-	size   int // of a page
-	usable int // of that
+	log    map[uint32][]byte // newer pages, from the write-ahead log
+	size   int               // of a page
+	usable int               // of that
 	// seen are pages that were read: none belongs in two places, and so no
 	// damage makes the reading endless.
 	seen []bool
@@ -31,9 +33,10 @@ const (
 var errSQLite = errors.New("the sqlite file is damaged")
 
 // sqliteBlobs calls do with the second column of a table's rows, as rpm has
-// it: a number, which is the row's own, and a blob.
-func sqliteBlobs(data []byte, table string, do func([]byte) error) error {
-	db, err := openSQLite(data)
+// it: a number, which is the row's own, and a blob. wal is the file's
+// write-ahead log, nil if there is none.
+func sqliteBlobs(data, wal []byte, table string, do func([]byte) error) error {
+	db, err := openSQLite(data, wal)
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func sqliteBlobs(data []byte, table string, do func([]byte) error) error {
 	})
 }
 
-func openSQLite(data []byte) (*sqlite, error) {
+func openSQLite(data, wal []byte) (*sqlite, error) {
 	if len(data) < 100 || !bytes.HasPrefix(data, []byte("SQLite format 3\x00")) {
 		return nil, errors.New("not an sqlite file")
 	}
@@ -72,7 +75,29 @@ func openSQLite(data []byte) (*sqlite, error) {
 	if size < 512 || size&(size-1) != 0 || int(data[20]) > size-480 {
 		return nil, errSQLite
 	}
-	return &sqlite{data: data, size: size, usable: size - int(data[20]), seen: make([]bool, len(data)/size+1)}, nil
+	db := &sqlite{data: data, log: readWAL(wal, size), size: size, usable: size - int(data[20])}
+	db.seen = make([]bool, (len(data)+len(wal))/size+1)
+	return db, nil
+}
+
+// readWAL returns the pages of a write-ahead log as the last transaction in it
+// left them. A log that was begun anew has frames of an older one behind its
+// own, which other salts tell apart; one that is no log has no pages.
+func readWAL(wal []byte, size int) map[uint32][]byte {
+	const head, frame = 32, 24
+	if len(wal) < head || binary.BigEndian.Uint32(wal)&^1 != 0x377f0682 || int(binary.BigEndian.Uint32(wal[8:])) != size {
+		return nil
+	}
+	pages, pending := map[uint32][]byte{}, map[uint32][]byte{}
+	salts := wal[16:24]
+	for rest := wal[head:]; len(rest) >= frame+size && bytes.Equal(rest[8:16], salts); rest = rest[frame+size:] {
+		pending[binary.BigEndian.Uint32(rest)] = rest[frame : frame+size]
+		if binary.BigEndian.Uint32(rest[4:]) != 0 { // the last of a transaction
+			maps.Copy(pages, pending)
+			clear(pending)
+		}
+	}
+	return pages
 }
 
 // page returns a page that was not read before.
@@ -81,7 +106,13 @@ func (db *sqlite) page(n uint32) ([]byte, error) {
 		return nil, errSQLite
 	}
 	db.seen[n] = true
+	if newer := db.log[n]; newer != nil {
+		return newer[:db.usable], nil
+	}
 	at := int(n-1) * db.size
+	if at+db.size > len(db.data) {
+		return nil, errSQLite
+	}
 	return db.data[at : at+db.usable], nil
 }
 
@@ -126,7 +157,7 @@ func (db *sqlite) rows(n uint32, depth int, do func([]byte) error) error {
 func (db *sqlite) row(cell []byte, do func([]byte) error) error {
 	length, n := varint(cell)
 	_, m := varint(cell[n:]) // the row's number
-	if n == 0 || m == 0 || length > uint64(len(db.data)) {
+	if n == 0 || m == 0 || length > uint64(len(db.seen)*db.size) {
 		return errSQLite
 	}
 	cell = cell[n+m:]
