@@ -229,7 +229,7 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
 	if b.base == nil {
 		opts.Progress.Step(0, 0, strings.Join(b.want.Build.Bootstrap, " "))
-		return build.ImportBootstrap(ctx, engine, b.want.Build.Bootstrap, b.want.Build.Platform, opts)
+		return build.ImportBootstrap(ctx, engine, b.prepared, opts)
 	}
 	opts.Progress.Step(0, 0, "fetch the base")
 	opened, err := x.openBase(ctx, x.o, b)

@@ -3,8 +3,6 @@ package reconciler
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -183,7 +181,7 @@ func (r *Reconciler) decide(b *observedBuild) {
 }
 
 func (b *observedBuild) key() build.Key {
-	s := build.Settings{Base: b.state.Base.Digest, Bootstrap: b.want.Build.Bootstrap, Engine: b.engineName("")}
+	s := build.Settings{Base: b.state.Base.Digest, Engine: b.engineName("")}
 	if b.parent != nil {
 		s.Base = b.parent.state.Content
 	}
@@ -196,8 +194,7 @@ func (b *observedBuild) baseDigest() string {
 	if b.base != nil {
 		return b.state.Base.Digest
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", b.want.Build.Bootstrap, b.want.Build.Platform))
-	return hex.EncodeToString(sum[:])
+	return b.prepared.BootstrapHash()
 }
 
 // observeStores finds images that are needed and that the engine does not hold
@@ -269,7 +266,7 @@ func pulled(want spec.Image, ref string) *spec.Image {
 func recipeOf(want spec.Image, o *observation) build.Recipe {
 	b := want.Build
 	return build.Recipe{
-		Name: want.Name, FS: o.files, Scratch: b.Scratch && len(b.Bootstrap) == 0,
+		Name: want.Name, FS: o.files, Scratch: b.Scratch && len(b.Bootstrap) == 0, Bootstrap: b.Bootstrap,
 		Containerfiles: b.Containerfiles, Context: b.Context, Recipe: b.Recipe,
 		Copy: convertAll(b.Copy, func(c spec.Copy) build.Copy { return build.Copy(c) }), Run: b.Run,
 		Args: b.Args, Labels: b.Labels, Secrets: b.Secrets, Platform: b.Platform, RootfsFixes: b.RootfsFixes,

@@ -100,7 +100,7 @@ type buildDecl struct {
 	site
 	From           *string           `key:"from" is:"from" required:"true" doc:"image:NAME, a registry reference, archive:PATH, or scratch."`
 	SHA256         *string           `key:"sha256" is:"sha256" doc:"The digest of from = \"archive:…\"; required with a URL."`
-	Bootstrap      []string          `key:"bootstrap" is:"line" doc:"With from = \"scratch\": a command that writes a root file system tar to its standard output."`
+	Bootstrap      []string          `key:"bootstrap" is:"line" doc:"With from = \"scratch\": a command that writes a root file system tar to its standard output; ./PATH is an executable in the repo."`
 	Containerfiles []string          `key:"containerfiles" is:"repo-path" doc:"Fragments, run in order; each begins FROM $GITBOOT_FROM."`
 	Recipe         *string           `key:"recipe" is:"repo-path" doc:"A folder with an executable named script."`
 	Run            []string          `key:"run" is:"text" doc:"Shell commands, after containerfiles and recipe."`

@@ -19,6 +19,9 @@ func (l *loader) imageFiles(i *imageDecl) {
 	if archive, ok := strings.CutPrefix(text(b.From), "archive:"); ok {
 		l.archive(b.where.at("from"), archive)
 	}
+	if len(b.Bootstrap) > 0 {
+		l.program(b.where.at("bootstrap").item(0), b.Bootstrap[0])
+	}
 	for n, name := range b.Containerfiles {
 		l.file(b.where.at("containerfiles").item(n), name, false)
 	}
@@ -30,6 +33,21 @@ func (l *loader) imageFiles(i *imageDecl) {
 	}
 	for n, c := range b.Copy {
 		l.there(b.where.at("copy").item(n).at("from"), text(c.From))
+	}
+}
+
+// program checks a command's first word. One that begins with ./ is a file of
+// the repo.
+func (l *loader) program(p place, word string) {
+	name, inRepo := strings.CutPrefix(word, "./")
+	switch {
+	case inRepo:
+		if message, hint := checks["repo-path"].text(name); message != "" {
+			l.add(p, word, message, hint)
+		}
+		l.file(p, name, false)
+	case strings.Contains(word, "/") && !path.IsAbs(word):
+		l.add(p, word, "is neither the name of a program nor a file of the repo", "write a program's name, an absolute path, or ./ and a path from the repo's root")
 	}
 }
 

@@ -45,38 +45,6 @@ func ImportImage(ctx context.Context, e Engine, img *image.Image, platform, temp
 	return importLayers(ctx, e, layers, img.Env, platform, temp)
 }
 
-// ImportBootstrap runs a command that writes a root file system tar to its
-// standard output, and brings that into an engine's store.
-func ImportBootstrap(ctx context.Context, e Engine, command []string, platform string, opts Options) (Image, error) {
-	limit := opts.Timeout
-	if limit == 0 {
-		limit = DefaultTimeout
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, &TimeoutError{limit})
-	defer cancel()
-	open := func(ctx context.Context) (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() { w.CloseWithError(bootstrap(ctx, command, w, opts)) }()
-		return r, nil
-	}
-	img, err := importLayers(ctx, e, []tarLayer{{open: open}}, nil, platform, opts.TempDir)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
-		return Image{}, fmt.Errorf("bootstrap %q: %w", command, err)
-	}
-	return img, nil
-}
-
-func bootstrap(ctx context.Context, args []string, w io.Writer, opts Options) error {
-	c := command{args: args, out: w, log: io.MultiWriter(opts.Log, &lineWriter{each: opts.Progress.Line}), env: []string{
-		"PATH=" + searchPath, "HOME=/root", "LANG=C.UTF-8", "TMPDIR=" + opts.TempDir,
-		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", opts.Epoch.Unix()),
-	}}
-	return c.run(ctx)
-}
-
 // importLayers writes an OCI layout (image-layout.md of the image
 // specification) of uncompressed layers, which every engine reads.
 func importLayers(ctx context.Context, e Engine, layers []tarLayer, env []string, platform, temp string) (img Image, err error) {

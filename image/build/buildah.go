@@ -92,16 +92,10 @@ func (b *Buildah) Check(context.Context) error {
 }
 
 func (b *Buildah) command(args ...string) command {
-	c := command{
+	return command{
 		args: append([]string{"buildah", "--root", b.root, "--runroot", b.runRoot, "--storage-driver", b.driver}, args...),
-		env:  []string{"PATH=" + searchPath, "HOME=" + b.temp, "TMPDIR=" + b.temp, "XDG_RUNTIME_DIR=" + b.runRoot, "LANG=C.UTF-8"},
+		env:  append(proxies(), "PATH="+searchPath, "HOME="+b.temp, "TMPDIR="+b.temp, "XDG_RUNTIME_DIR="+b.runRoot, "LANG=C.UTF-8"),
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
-		if value, ok := os.LookupEnv(name); ok {
-			c.env = append(c.env, name+"="+value)
-		}
-	}
-	return c
 }
 
 // output runs buildah in a folder and returns what it prints.

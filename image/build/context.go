@@ -202,14 +202,21 @@ func (c *collector) parts() []Part {
 
 // writeContext fills an empty folder with the context.
 func (p *Prepared) writeContext(dir string) error {
+	if err := p.writeFiles(dir, p.files); err != nil {
+		return fmt.Errorf("write context: %w", err)
+	}
+	return nil
+}
+
+func (p *Prepared) writeFiles(dir string, files []contextFile) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for _, f := range p.files {
+	for _, f := range files {
 		if err := p.writeFile(root, f); err != nil {
-			return fmt.Errorf("write context: %w", err)
+			return err
 		}
 	}
 	return nil

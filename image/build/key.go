@@ -29,10 +29,8 @@ type Key []Part
 // Settings are what decides an image besides its recipe.
 type Settings struct {
 	// Base identifies the base's content, "" for scratch.
-	Base string
-	// Bootstrap is the command that makes the base, nil if none does.
-	Bootstrap []string
-	Engine    string
+	Base   string
+	Engine string
 }
 
 // Key returns what the image is built from. Its parts are named as the config
@@ -52,8 +50,8 @@ func (p *Prepared) Key(s Settings) Key {
 	if p.Platform != "" {
 		put(hashPart("platform", []byte(p.Platform)))
 	}
-	if len(s.Bootstrap) > 0 {
-		put(hashPart("bootstrap", fmt.Appendf(nil, "%q", s.Bootstrap)))
+	if len(p.Bootstrap) > 0 {
+		put(hashPart("bootstrap", fmt.Appendf(nil, "%q", p.Bootstrap)))
 	}
 	put(hashPart("gitboot's rendering", append([]byte(renderVersion), p.Containerfile...)))
 	key := slices.Collect(maps.Values(parts))

@@ -15,6 +15,11 @@ type Recipe struct {
 	// Scratch begins from nothing; else the base is given when it is built.
 	Scratch bool
 
+	// Bootstrap is a command of this machine that writes the base as a tar, nil
+	// if the base comes from elsewhere. A first word that begins with ./ is an
+	// executable of FS.
+	Bootstrap []string
+
 	// Containerfiles are fragments, run in order.
 	Containerfiles []string
 	// Context is the folder that they see, "" for the repo's root.
@@ -46,11 +51,16 @@ type Prepared struct {
 	// files are the context's, sorted by path.
 	files []contextFile
 	parts []Part
+	// beside is the folder of the bootstrap's script.
+	beside []contextFile
 }
 
 // Prepare reads and renders a recipe.
 func Prepare(r Recipe) (*Prepared, error) {
 	p := &Prepared{Recipe: r}
+	if err := p.loadScript(); err != nil {
+		return nil, fmt.Errorf("image %q: %w", r.Name, err)
+	}
 	out, err := p.render()
 	if err != nil {
 		return nil, fmt.Errorf("render image %q: %w", r.Name, err)

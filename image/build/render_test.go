@@ -154,7 +154,7 @@ func TestKeyNamesWhatChanged(t *testing.T) {
 		{func() { r.Platform = "linux/arm64" }, "platform is new"},
 		{func() { r.Secrets = map[string]string{"id": "/x"} }, "secrets changed"},
 		{func() { r.Secrets = map[string]string{"id": "/y"} }, ""},
-		{func() { s.Bootstrap = []string{"mmdebstrap"} }, "bootstrap is new"},
+		{func() { r.Bootstrap = []string{"mmdebstrap"} }, "bootstrap is new"},
 	} {
 		after := key(c.change)
 		if got := strings.Join(after.Differences(before), "; "); got != c.want {

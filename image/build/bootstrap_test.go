@@ -1,0 +1,77 @@
+package build
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// A script of the repo runs in a copy of its folder, sees what is beside it,
+// and leaves nothing behind.
+func TestBootstrapScript(t *testing.T) {
+	p := prepare(t, Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: repo(map[string]string{
+		"arch/make.sh":   "#!/bin/sh\ntouch \"$TMPDIR/left\" left; cat conf/list; printf '%s\\n' \"$@\" \"$SOURCE_DATE_EPOCH\"; ls; echo note >&2\n",
+		"arch/conf/list": "base\n",
+		"other":          "x",
+	})})
+	temp := t.TempDir()
+	var out, log bytes.Buffer
+	if err := p.bootstrap(t.Context(), &out, Options{TempDir: temp, Epoch: time.Unix(42, 0), Log: &log}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "base\none two\nthree\n42\nconf\nleft\nmake.sh\n"; got != want {
+		t.Errorf("it wrote %q, not %q", got, want)
+	}
+	if log.String() != "note\n" {
+		t.Errorf("the log is %q", log.String())
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left are %v %v", left, err)
+	}
+}
+
+func TestBootstrapKey(t *testing.T) {
+	files := map[string]string{"arch/make.sh": "#!/bin/sh\n", "arch/list": "1", "other": "1"}
+	r := Recipe{Bootstrap: []string{"./arch/make.sh"}}
+	prepared := func(change func()) *Prepared {
+		change()
+		r.FS = repo(files)
+		return prepare(t, r)
+	}
+	before := prepared(func() {})
+	for _, c := range []struct {
+		change func()
+		want   string
+	}{
+		{func() { files["other"] = "2" }, ""},
+		{func() { files["arch/list"] = "2" }, "arch/list changed"},
+		{func() { files["arch/make.sh"] += "true" }, "arch/make.sh changed"},
+		{func() { r.Bootstrap = []string{"./arch/make.sh", "x"} }, "bootstrap changed"},
+		{func() { files["make.sh"], r.Bootstrap = "#!/bin/sh\n", []string{"./make.sh"} },
+			"bootstrap changed; make.sh is new; arch/list is gone; arch/make.sh is gone"},
+		{func() { files["more"] = "1" }, ""},
+	} {
+		after := prepared(c.change)
+		if got := strings.Join(after.Key(Settings{}).Differences(before.Key(Settings{})), "; "); got != c.want {
+			t.Errorf("%q, not %q", got, c.want)
+		}
+		if (after.BootstrapHash() == before.BootstrapHash()) != (c.want == "") {
+			t.Errorf("%s: the base's hash says otherwise", c.want)
+		}
+		before = after
+	}
+}
+
+func TestBootstrapScriptIsExecutable(t *testing.T) {
+	for name, fsys := range map[string]fstest.MapFS{
+		"run git update-index --chmod=+x a/b": repo(map[string]string{"a/b": "x"}),
+		"file does not exist":                 repo(nil),
+	} {
+		if _, err := Prepare(Recipe{Name: "n", FS: fsys, Bootstrap: []string{"./a/b"}}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, not %s", err, name)
+		}
+	}
+}
