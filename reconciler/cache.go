@@ -3,6 +3,10 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
+
+	"github.com/gitboot/gitboot/image/build"
 )
 
 // DefaultCacheSize bounds an engine's store where nothing else is said.
@@ -12,6 +16,10 @@ const DefaultCacheSize = 20_000_000_000
 // it. What was built stands, whatever comes of this.
 func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
 	keep := o.state.stored()
+	limit := cmp.Or(r.CacheSize, DefaultCacheSize)
+	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return errors.As(b.err, new(*build.FullError)) }) {
+		limit = 1 // all that is not needed, for the next try
+	}
 	collected := map[string]bool{}
 	for _, b := range o.builds {
 		engine, err := r.engine(b)
@@ -19,7 +27,7 @@ func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
 			continue
 		}
 		collected[engine.Name()] = true
-		freed, err := engine.Collect(ctx, keep, cmp.Or(r.CacheSize, DefaultCacheSize))
+		freed, err := engine.Collect(ctx, keep, limit)
 		switch {
 		case err != nil:
 			r.Log.Warn("the engine's old build cache stays", "engine", engine.Name(), "error", err)

@@ -128,7 +128,7 @@ func (b *Buildah) Import(ctx context.Context, layout string) (Image, error) {
 	// lower case: it is given one below the working directory.
 	id, err := b.output(ctx, filepath.Dir(layout), "pull", "--quiet", "--policy", "always", "oci:"+filepath.Base(layout))
 	if err != nil {
-		return Image{}, fmt.Errorf("import the base into buildah's store: %w", err)
+		return Image{}, fmt.Errorf("import the base into buildah's store: %w", explainFull(b.root, err))
 	}
 	return b.Image(ctx, id)
 }
@@ -175,7 +175,7 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	c := b.command(append(args, j.Context)...)
 	c.dir, c.log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, &lineWriter{each: steps.line})
 	if err := c.run(ctx); err != nil {
-		return Image{}, err
+		return Image{}, explainFull(b.root, err)
 	}
 	id, err := os.ReadFile(idFile)
 	if err != nil {
