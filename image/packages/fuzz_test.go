@@ -38,7 +38,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		found := append(parseDpkg(text), parseApk(text)...)
-		more, _ := parseXbps([]byte(text))
+		more, _ := parseXbps(text)
 		for _, p := range append(append(found, more...), parsePacman(text)) {
 			if len(printable(p.Name)) > 3*maxWord {
 				t.Errorf("a name of %d bytes", len(p.Name))

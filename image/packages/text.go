@@ -166,7 +166,7 @@ func readXbps(root Root) (found []Package, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if found, err = parseXbps(data); err != nil {
+		if found, err = parseXbps(string(data)); err != nil {
 			return nil, fmt.Errorf("read package database /%s: %w", path, err)
 		}
 	}

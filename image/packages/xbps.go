@@ -1,39 +1,47 @@
 package packages
 
 import (
-	"bytes"
-	"encoding/xml"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 )
 
+var errPlist = errors.New("the property list is damaged")
+
 // parseXbps reads an XML property list whose top dictionary has a dictionary
-// per package, with pkgver (name-version_revision), architecture and state.
-func parseXbps(data []byte) ([]Package, error) {
+// per package, with pkgver (name-version_revision), architecture and state. It
+// knows as much of XML as proplib writes: elements without attributes that
+// matter, the five entities, comments.
+func parseXbps(text string) ([]Package, error) {
 	x := plist{}
-	d := xml.NewDecoder(bytes.NewReader(data))
 	for {
-		token, err := d.RawToken()
-		if errors.Is(err, io.EOF) {
+		before, rest, ok := strings.Cut(text, "<")
+		if !ok {
 			break
 		}
-		if err != nil {
-			return nil, fmt.Errorf("parse property list: %w", err)
+		end := ">"
+		if strings.HasPrefix(rest, "!--") {
+			end = "-->"
 		}
-		x.token(token)
+		element, rest, ok := strings.Cut(rest, end)
+		if !ok || x.depth < 0 {
+			return nil, errPlist
+		}
+		if name, closing := strings.CutPrefix(element, "/"); closing {
+			x.end(name, before)
+		} else {
+			x.start(element)
+		}
+		text = rest
 	}
 	if x.depth != 0 {
-		return nil, errors.New("parse property list: it ends in the middle")
+		return nil, errPlist
 	}
 	return x.found, nil
 }
 
 // A plist is how far the reading of a property list is.
 type plist struct {
-	depth   int // dictionaries and arrays around
-	text    []byte
+	depth   int    // dictionaries and arrays around
 	key     string // last one in the package's dictionary
 	current Package
 	state   string
@@ -43,27 +51,19 @@ type plist struct {
 // packageDepth is where the values of one package are.
 const packageDepth = 2
 
-func (x *plist) token(token xml.Token) {
-	switch t := token.(type) {
-	case xml.StartElement:
-		x.text = x.text[:0]
-		if container(t.Name.Local) {
-			if x.depth++; x.depth == packageDepth {
-				x.current, x.state, x.key = Package{System: Xbps}, "installed", ""
-			}
-		}
-	case xml.CharData:
-		if x.depth == packageDepth {
-			x.text = append(x.text, t...)
-		}
-	case xml.EndElement:
-		x.end(t.Name.Local)
+func container(element string) bool { return element == "dict" || element == "array" }
+
+func (x *plist) start(element string) {
+	if !container(element) {
+		return
+	}
+	if x.depth++; x.depth == packageDepth {
+		x.current, x.state, x.key = Package{System: Xbps}, "installed", ""
 	}
 }
 
-func container(element string) bool { return element == "dict" || element == "array" }
-
-func (x *plist) end(element string) {
+// end takes in an element that ends after some text.
+func (x *plist) end(element, text string) {
 	switch {
 	case container(element):
 		if x.depth == packageDepth && x.current.Name != "" && (x.state == "installed" || x.state == "unpacked") {
@@ -71,15 +71,16 @@ func (x *plist) end(element string) {
 		}
 		x.depth--
 	case x.depth == packageDepth && element == "key":
-		x.key = string(x.text)
+		x.key = text
 	case x.depth == packageDepth && element == "string":
-		x.value(string(x.text))
+		x.value(text)
 	}
 }
 
 func (x *plist) value(s string) {
 	switch x.key {
 	case "pkgver":
+		s = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&amp;", "&").Replace(s)
 		if i := strings.LastIndexByte(s, '-'); i > 0 {
 			x.current.Name, x.current.Version = s[:i], s[i+1:]
 		}
