@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -117,20 +118,25 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		if state.Machine == "" {
 			state.Machine = r.Machine
 		}
-		found = state.imported(m, id, r.Now().UTC().Truncate(time.Second))
+		before := state.Images[m.Image].newest()
+		var changed *packages.Summary
+		if before != nil {
+			changed = r.notedPackages(m.Image, before.Deployment, m.Layers)
+		}
+		found = state.imported(m, id, changed, r.Now().UTC().Truncate(time.Second))
 		return nil
 	}, nil)
 	return found, err
 }
 
-func (s *State) imported(m *handoff.Manifest, id string, now time.Time) Found {
+func (s *State) imported(m *handoff.Manifest, id string, changed *packages.Summary, now time.Time) Found {
 	img := s.image(m.Image)
 	for _, g := range img.Generations {
 		if g.Deployment == id {
 			return Found{m.Image, g}
 		}
 	}
-	g := Generation{N: 1, Deployment: id, Created: now, Imported: true}
+	g := Generation{N: 1, Deployment: id, Created: now, Packages: changed, Imported: true}
 	if newest := img.newest(); newest != nil {
 		g.N = newest.N + 1
 	}

@@ -55,18 +55,21 @@ func (a *application) packages(ctx context.Context) error {
 		if before == nil {
 			return nil
 		}
-		summary, err := a.changedPackages(before.Deployment, s.layers)
-		if err != nil {
-			a.Log.Warn("which packages changed is not known", "image", s.Image, "error", err)
-			return nil
-		}
-		if summary != nil {
-			s.packages = summary
-			a.plan.SetPackages(s.Image, summary.String())
-			a.Log.Info("compared packages", "image", s.Image, "generation", s.Generation, "packages", summary.Count)
+		if s.packages = a.notedPackages(s.Image, before.Deployment, s.layers); s.packages != nil {
+			a.plan.SetPackages(s.Image, s.packages.String())
+			a.Log.Info("compared packages", "image", s.Image, "generation", s.Generation, "packages", s.packages.Count)
 		}
 		return nil
 	})
+}
+
+// notedPackages is changedPackages where it may fail.
+func (r *Reconciler) notedPackages(image, deployment string, layers []handoff.Object) *packages.Summary {
+	s, err := r.changedPackages(deployment, layers)
+	if err != nil {
+		r.Log.Warn("which packages changed is not known", "image", image, "error", err)
+	}
+	return s
 }
 
 // changedPackages compares a deployment's packages with those of layers. It is
