@@ -144,11 +144,12 @@ func (r *Reconciler) RenderImage(ctx context.Context, name string) ([]byte, erro
 	}
 	for _, want := range buildOrder(o.wants) {
 		if want.Name == name {
-			p, err := build.Prepare(recipeOf(want, o))
-			if err != nil {
+			b := &observedBuild{want: want, state: o.state.build(name)}
+			if b.prepared, err = build.Prepare(recipeOf(want, o)); err != nil {
 				return nil, err
 			}
-			return p.Containerfile, nil
+			err = r.pin(ctx, o, b)
+			return b.prepared.Containerfile, err
 		}
 		o.builds = append(o.builds, &observedBuild{want: want})
 	}

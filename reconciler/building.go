@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,11 +190,13 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	opts := build.Options{
 		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
 		Epoch: b.state.Epoch, Progress: task,
+		CredentialsFile: cmp.Or(b.want.Build.Pulled.CredentialsFile, x.CredentialsFile), Insecure: b.want.Build.Pulled.Insecure,
 	}
 	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
 		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
 	}
 	base, err := x.base(ctx, engine, b, opts)
+	err = errors.Join(err, fault.Point("build.imported"))
 	if err == nil {
 		opts.Base = base.ID
 		var img build.Image

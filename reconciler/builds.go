@@ -24,6 +24,9 @@ type BuildState struct {
 	Base       Source `json:"base,omitzero"`
 	BaseID     string `json:"baseID,omitempty"`
 	BaseDigest string `json:"baseDigest,omitempty"`
+	// Named are what other images that steps name were resolved to, by their
+	// references.
+	Named map[string]Source `json:"named,omitempty"`
 	// ID is the image in the engine's store; Content changes when children
 	// have to be built again, Digest when its layers change.
 	ID      string `json:"id,omitempty"`
@@ -148,19 +151,46 @@ func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observ
 		return &ParentError{b.parent.want.Name}
 	}
 	if b.base = baseOf(b.want); b.base != nil {
-		known := b.state.Base
-		if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
-			known = Source{} // look what the reference means now
+		if b.state.Base, err = r.lookUp(ctx, o, b, b.state.Base, b.base); err != nil {
+			return fmt.Errorf("look up the base %s: %w", b.want.Build.From, err)
 		}
-		if b.state.Base, _, err = r.resolveImage(ctx, known, *b.base, o.files); err != nil {
-			return fmt.Errorf("look up the base: %w", err)
-		}
+	}
+	if err := r.pin(ctx, o, b); err != nil {
+		return err
 	}
 	r.decide(b)
 	if b.parent != nil && len(b.parent.reasons) > 0 {
 		return nil // what it is built from is not known yet
 	}
 	return r.retry(b)
+}
+
+// lookUp finds what an image that a build names means now, and asks for it anew
+// when the build is due. What is known is kept when that fails.
+func (r *Reconciler) lookUp(ctx context.Context, o *observation, b *observedBuild, known Source, img *spec.Image) (Source, error) {
+	from := known
+	if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
+		from = Source{}
+	}
+	found, _, err := r.resolveImage(ctx, from, *img, o.files)
+	if err != nil {
+		return known, err
+	}
+	return found, nil
+}
+
+// pin puts digests to the images that steps name besides the base.
+func (r *Reconciler) pin(ctx context.Context, o *observation, b *observedBuild) error {
+	named, digests := map[string]Source{}, map[string]string{}
+	for _, ref := range b.prepared.References {
+		found, err := r.lookUp(ctx, o, b, b.state.Named[ref], pulled(b.want, ref))
+		if err != nil {
+			return fmt.Errorf("look up %s, which a fragment names: %w", ref, err)
+		}
+		named[ref], digests[ref] = found, found.Digest
+	}
+	b.state.Named = named
+	return b.prepared.Pin(digests)
 }
 
 // decide finds the reasons to build. If the parent is built first, what it

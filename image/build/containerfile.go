@@ -145,13 +145,15 @@ func (i instruction) sources() (names []string, known bool) {
 	return names, true
 }
 
-var mountFlag = regexp.MustCompile(`--mount=(\S+)`)
-
 // binds returns what the mounts of a RUN show of the context.
 func (i instruction) binds() (names []string) {
-	for _, m := range mountFlag.FindAllStringSubmatch(i.joined, -1) {
+	for _, f := range i.flags() {
+		mount, ok := strings.CutPrefix(f.text, "--mount=")
+		if !ok {
+			continue
+		}
 		kind, source, other := "bind", ".", false
-		for option := range strings.SplitSeq(strings.Trim(m[1], `"'`), ",") {
+		for option := range strings.SplitSeq(strings.Trim(mount, `"'`), ",") {
 			key, value, _ := strings.Cut(option, "=")
 			switch key {
 			case "type":

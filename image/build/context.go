@@ -184,7 +184,7 @@ func (c *collector) sorted() []contextFile {
 	return out
 }
 
-// parts names the files as they are named in the repo.
+// parts names the files as they are named in the repo, or their folders.
 func (c *collector) parts() []Part {
 	byRepo := map[string]string{}
 	for _, f := range c.sorted() {
@@ -193,11 +193,7 @@ func (c *collector) parts() []Part {
 		}
 		byRepo[f.repo] = fmt.Sprintf("%v %s", f.mode, f.sum)
 	}
-	out := make([]Part, 0, len(byRepo))
-	for repo, sum := range byRepo {
-		out = append(out, hashPart(repo, []byte(sum)))
-	}
-	return out
+	return foldParts(byRepo)
 }
 
 // writeContext fills an empty folder with the context.

@@ -10,7 +10,7 @@ import (
 )
 
 // renderVersion changes when the same recipe renders to something else.
-const renderVersion = "1"
+const renderVersion = "2"
 
 // A Part is one thing that decides an image, and a hash of it.
 type Part struct {
@@ -53,7 +53,10 @@ func (p *Prepared) Key(s Settings) Key {
 	if len(p.Bootstrap) > 0 {
 		put(hashPart("bootstrap", fmt.Appendf(nil, "%q", p.Bootstrap)))
 	}
-	put(hashPart("gitboot's rendering", append([]byte(renderVersion), p.Containerfile...)))
+	for _, ref := range p.References {
+		put(hashPart("FROM "+ref, []byte(p.digests[ref])))
+	}
+	put(hashPart("gitboot's rendering", append([]byte(renderVersion), p.template...)))
 	key := slices.Collect(maps.Values(parts))
 	slices.SortFunc(key, func(a, b Part) int { return strings.Compare(a.Name, b.Name) })
 	return key

@@ -46,8 +46,12 @@ type Copy struct{ From, To string }
 // Prepared is a recipe that was read: what will be executed, and on what.
 type Prepared struct {
 	Recipe
-	// Containerfile is what the engine executes.
+	// Containerfile is what the engine executes, once it is pinned.
 	Containerfile []byte
+	// References are the images that steps name besides the base.
+	References []string
+	digests    map[string]string // of References
+	template   []byte            // Containerfile with marks for References
 	// files are the context's, sorted by path.
 	files []contextFile
 	parts []Part
@@ -65,8 +69,8 @@ func Prepare(r Recipe) (*Prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render image %q: %w", r.Name, err)
 	}
-	p.Containerfile = out
-	return p, nil
+	p.template = out
+	return p, p.Pin(nil)
 }
 
 // contextPath is where a path of the context lies in the repo.

@@ -32,10 +32,11 @@ type renderer struct {
 	prev  string
 	count int // stages written
 	files *collector
+	args  map[string]string // known before the first FROM
 }
 
 func (p *Prepared) render() ([]byte, error) {
-	r := &renderer{Prepared: p, prev: "$" + BaseArg, files: newCollector(p.FS)}
+	r := &renderer{Prepared: p, prev: "$" + BaseArg, files: newCollector(p.FS), args: platformArgs(p.Platform)}
 	if p.Scratch {
 		r.prev = "scratch"
 	}
@@ -78,6 +79,9 @@ func (r *renderer) load() ([]fragment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read containerfile: %w", err)
 		}
+		if strings.Contains(string(data), mark) {
+			return nil, fmt.Errorf("%s: it holds a NUL; a Containerfile is text", name)
+		}
 		r.parts = append(r.parts, hashPart(name, data))
 		all, err := parse(name, string(data))
 		if err != nil {
@@ -114,9 +118,28 @@ func (r *renderer) globalArg(name string, i instruction, known map[string]string
 		} else if !ok {
 			known[key] = value
 			fmt.Fprintf(&r.out, "ARG %s\n", arg)
+			if err := r.declare(arg); err != nil {
+				return fmt.Errorf("%s:%d: %w", name, i.line, err)
+			}
 		}
 	}
 	return nil
+}
+
+// declare notes what an argument is before the first FROM: what the image's
+// args say, else its default.
+func (r *renderer) declare(arg string) error {
+	key, value, given := strings.Cut(arg, "=")
+	if own, ok := r.Args[key]; ok {
+		r.args[key] = own
+		return nil
+	}
+	if !given {
+		return nil
+	}
+	value, err := r.expand(strings.Trim(value, `"'`))
+	r.args[key] = value
+	return err
 }
 
 var isBase = regexp.MustCompile(`^\$(?:` + BaseArg + `|\{` + BaseArg + `(?::?-[^}]*)?\})$`)
@@ -147,8 +170,12 @@ func (r *renderer) fragment(f fragment, n int) error {
 		image := from.image
 		if isBase.MatchString(image) {
 			image, onBase[last] = r.prev, true
+		} else if image, err = r.expand(image); err != nil {
+			return fmt.Errorf("%s:%d: FROM %w", f.name, i.line, err)
 		} else if own := names[strings.ToLower(image)]; own != "" {
 			image, onBase[last] = own, onBase[own]
+		} else if image != "scratch" {
+			image = r.reference(image)
 		}
 		names[alias], names[index] = last, last
 		r.count++
@@ -161,22 +188,14 @@ func (r *renderer) fragment(f fragment, n int) error {
 	return nil
 }
 
-var fromFlag = regexp.MustCompile(`(--from=|[,=]from=)([A-Za-z0-9_.-]+)`)
-
 // step writes an instruction, its references to stages put right, and notes
 // what it needs of the context.
 func (r *renderer) step(name string, i instruction, names map[string]string) error {
-	text := i.text
+	text, err := i.text, error(nil)
 	if i.keyword == "COPY" || i.keyword == "RUN" {
-		text = fromFlag.ReplaceAllStringFunc(text, func(m string) string {
-			at := strings.LastIndexByte(m, '=') + 1
-			if own := names[strings.ToLower(m[at:])]; own != "" {
-				return m[:at] + own
-			}
-			return m
-		})
+		text, err = r.stages(i, names)
 	}
-	if err := r.take(i); err != nil {
+	if err = errors.Join(err, r.take(i)); err != nil {
 		return fmt.Errorf("%s:%d: %w", name, i.line, err)
 	}
 	r.out.WriteString(strings.TrimSuffix(text, "\n") + "\n")

@@ -107,7 +107,7 @@ func TestStagesOfFragmentsStayApart(t *testing.T) {
 ARG V=1
 
 # a
-FROM golang:$V AS gitboot-1-build
+FROM golang:1 AS gitboot-1-build
 RUN make
 FROM $GITBOOT_FROM AS gitboot-1-1
 COPY --from=gitboot-1-build /x /x

@@ -25,9 +25,12 @@ type Options struct {
 	Epoch   time.Time
 	Timeout time.Duration // 0 = DefaultTimeout
 	// TempDir takes the context while the build runs.
-	TempDir  string
-	Log      io.Writer
-	Progress *progress.BuildTask // nil to tell nobody
+	TempDir string
+	// CredentialsFile and Insecure are as in Job.
+	CredentialsFile string
+	Insecure        bool
+	Log             io.Writer
+	Progress        *progress.BuildTask // nil to tell nobody
 }
 
 // TimeoutError says that a build took too long and was ended.
@@ -48,6 +51,9 @@ func Run(ctx context.Context, e Engine, p *Prepared, opts Options) (img Image, e
 		Containerfile: filepath.Join(dir, "Containerfile"), Context: filepath.Join(dir, "context"),
 		Base: opts.Base, Args: p.Args, Secrets: p.Secrets, Platform: p.Platform, NoCache: opts.NoCache, Epoch: opts.Epoch,
 		Log: opts.Log, Progress: opts.Progress,
+	}
+	if len(p.References) > 0 {
+		job.CredentialsFile, job.Insecure = opts.CredentialsFile, opts.Insecure
 	}
 	if err := os.Mkdir(job.Context, 0o755); err != nil {
 		return Image{}, err
