@@ -49,6 +49,9 @@ func rows() []row {
 		{"boot-dracut", "from `Run /init` to the image's init in QEMU, virtio disk", "dracut's dmsquash-live, same squashfs", 5, bootDracut},
 		{"init-size", "gitboot-init", "its limit", 1, initSize},
 		{"memory", "peak memory of a pull, 2 GB", "a pull of 350 MB", 3, memory},
+		{"build-nothing", "`image build`, nothing changed", "`buildah build` of the same, every step cached", 11, buildNothing},
+		{"build-line", "a changed line of a built image, commit to bootable", "`buildah build` of the same, the engine alone", 7, buildLine},
+		{"build-stage", "a built base, engine to stage", "`buildah push` and `zstd -3 -T2` of it", 5, buildStage},
 		{"fleet-validate", "`validate`, 10,000 machines, 200 images", "1,000 machines", 5, fleetValidate},
 		{"fleet-plan", "`plan` for one machine of 10,000", "one of 1,000", 5, fleetPlan},
 	}

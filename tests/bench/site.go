@@ -26,6 +26,7 @@ type site struct {
 	worlds  int
 	pushed  map[string]string // references by what they hold
 	generic *genericKernel
+	builder *engine
 }
 
 // newSite takes the folder "bench" in the cache. What a killed run left there

@@ -44,9 +44,18 @@ template = "{{ .Vars.motd }}\n"
 
 // newWorld makes a world whose image is ref; extra are more settings of it.
 func (s *site) newWorld(ctx context.Context, ref, extra string) (*world, error) {
+	w, err := s.configured(ctx, fmt.Sprintf(config, ref, extra))
+	if err == nil {
+		w.ref, w.extra = ref, extra
+	}
+	return w, err
+}
+
+// configured makes a world of a config.
+func (s *site) configured(ctx context.Context, text string) (*world, error) {
 	s.worlds++
 	dir := s.path(fmt.Sprintf("world%d", s.worlds))
-	w := &world{site: s, stage: filepath.Join(dir, "stage"), boot: filepath.Join(dir, "grub"), ref: ref, extra: extra}
+	w := &world{site: s, stage: filepath.Join(dir, "stage"), boot: filepath.Join(dir, "grub")}
 	if err := os.MkdirAll(w.boot, 0o755); err != nil {
 		return nil, err
 	}
@@ -54,7 +63,7 @@ func (s *site) newWorld(ctx context.Context, ref, extra string) (*world, error) 
 	if w.repo, err = lab.NewRepo(ctx, filepath.Join(dir, "config")); err != nil {
 		return nil, err
 	}
-	return w, w.commit(ctx, fmt.Sprintf(config, ref, extra))
+	return w, w.commit(ctx, text)
 }
 
 func (w *world) commit(ctx context.Context, text string) error {
