@@ -23,17 +23,40 @@ func TestExamples(t *testing.T) {
 	for _, c := range []struct{ example, machine, image string }{
 		{"recipes", "desk", "development"},
 		{"fragments", "hall", "kiosk"},
-		{"dotfiles", "tower", "play"},
 	} {
 		t.Run(c.example, func(t *testing.T) {
 			s := newExample(t, c.example, c.machine)
 			disk := s.disk(t, lab.DiskOptions{SizeMB: exampleDisk})
 			s.run(t, disk, c.machine, "reconcile", "--once")
-			s.sharedLayers(t, disk)
+			sharedLayers(t, s.deployments(t, disk))
 			vm := s.start(t, lab.VMOptions{Disk: disk.Path, Snapshot: true})
 			s.checkMachine(t, vm, c.machine, c.image)
 		})
 	}
+}
+
+// The example with two machines: what the tower builds and pushes is what the
+// laptop pulls, and boots.
+func TestExampleWithTwoMachines(t *testing.T) {
+	s := newExample(t, "dotfiles", "tower")
+	tower := s.disk(t, lab.DiskOptions{SizeMB: exampleDisk})
+	s.run(t, tower, "tower", "reconcile", "--once")
+	built := s.deployments(t, tower)
+	sharedLayers(t, built)
+	if err := tower.Remove(); err != nil {
+		t.Fatal(err)
+	}
+
+	laptop := s.disk(t, lab.DiskOptions{})
+	s.run(t, laptop, "laptop", "reconcile", "--once")
+	pulled := s.deployments(t, laptop)
+	if len(pulled) != 1 || !slices.ContainsFunc(built, func(m *handoff.Manifest) bool {
+		return m.Image == pulled[0].Image && slices.Equal(m.Layers, pulled[0].Layers)
+	}) {
+		t.Errorf("the laptop has not what the tower built: %+v, not among %+v", pulled, built)
+	}
+	vm := s.start(t, lab.VMOptions{Disk: laptop.Path, Snapshot: true})
+	s.checkMachine(t, vm, "laptop", "work")
 }
 
 // exampleDisk has room for an engine's store besides the stage, in megabytes.
@@ -46,6 +69,7 @@ func newExample(t *testing.T, name, machine string) *site {
 	steps := []func() error{
 		func() error { return s.repo.CopyDir(filepath.Join("../../examples", name)) },
 		func() error { return s.cacheBootstrap(machine) },
+		s.useRegistry,
 		s.addCheck,
 		func() error { _, err := s.repo.Commit(s.ctx, "Begin with "+name); return err },
 	}
@@ -90,6 +114,17 @@ func (s *site) cacheBootstrap(machine string) error {
 	return errors.New("no bootstrap is declared")
 }
 
+// useRegistry has those who push and pull use the site's registry.
+func (s *site) useRegistry() error {
+	const images = "images/images.toml"
+	if _, err := os.Stat(filepath.Join(s.repo.Dir, images)); err != nil {
+		return nil // an example of one machine
+	}
+	return errors.Join(
+		s.repo.Replace(images, "registry.lan:5000", s.registry.Addr),
+		s.repo.Replace(images, "\n[image.work]\n", "\n[image.work]\ninsecure = true\n"))
+}
+
 // addCheck has every machine check itself.
 func (s *site) addCheck() error {
 	for _, from := range []string{"examples/check.sh", "config/check/functions.sh", "config/check/rc.local"} {
@@ -112,11 +147,10 @@ func (s *site) addCheck() error {
 		s.repo.Replace("gitboot.toml", "\n[defaults.machine]\n", "\n"+string(hook)+"\n[defaults.machine]\n"))
 }
 
-// sharedLayers checks that the images of a machine lie on its stage as layers
-// that they share, but for those that are their own.
-func (s *site) sharedLayers(t *testing.T, d *lab.Disk) {
+// sharedLayers checks that a machine's two images are layers that they share,
+// and some that are their own.
+func sharedLayers(t *testing.T, deployments []*handoff.Manifest) {
 	t.Helper()
-	deployments := s.deployments(t, d)
 	if len(deployments) != 2 {
 		t.Fatalf("there are %d deployments, want 2", len(deployments))
 	}

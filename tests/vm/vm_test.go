@@ -5,7 +5,8 @@
 // that hold everything a layer can: whiteouts, opaque folders, capabilities,
 // setuid programs, hard links, devices. The hook "check" in testdata/config
 // runs check.sh when the machine's own init is done; it prints one line a
-// check on the console.
+// check on the console. The examples' machines (examples_test.go) are built
+// from what the examples say, and check themselves with testdata/examples.
 //
 // GITBOOT_CONSOLE=1 shows the consoles.
 package vm

@@ -23,26 +23,14 @@ check "no initrd of the image's own" is "$(ls /boot | grep initrd)" ""
 check "ssh host keys are private" is "$(mode /etc/ssh/ssh_host_ed25519_key)" 600
 check "nothing of the build is left" is "$(ls -d /gitboot* /run/gitboot* 2>/dev/null)" ""
 
-dotfiles_desktop() {
+case $machine/$image in
+laptop/work)
 	check "fragments/packages" [ -x /usr/bin/nano ]
 	check "no package lists" is "$(ls /var/lib/apt/lists)" ""
 	check "fragments/user" user ada
 	check "the login hook, for root" grep -q ada@desk /root/.ssh/authorized_keys
 	check "the login hook, for ada" grep -q ada@desk /etc/ssh/keys/ada
 	check "sshd's configuration" sshd -t
-}
-
-case $machine/$image in
-tower/play)
-	dotfiles_desktop
-	check "its copy" grep -q hidraw /etc/udev/rules.d/70-controllers.rules
-	check "its run" is "$(cat /proc/sys/vm/max_map_count)" 1048576
-	check "nothing of work" absent /etc/skel/.editorconfig
-	check "the hook for work is not here" absent /etc/motd
-	check "fstab of the tower" grep -q '^LABEL=tower-home' /etc/fstab
-	;;
-laptop/work)
-	dotfiles_desktop
 	check "its copy" grep -q indent_style /etc/skel/.editorconfig
 	check "its run" is "$(readlink /etc/localtime)" /usr/share/zoneinfo/Europe/Berlin
 	check "nothing of play" absent /etc/sysctl.d/games.conf
