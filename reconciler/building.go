@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -195,16 +196,23 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
 		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
 	}
-	base, err := x.base(ctx, engine, b, opts)
-	err = errors.Join(err, fault.Point("build.imported"))
-	if err == nil {
-		opts.Base = base.ID
-		var img build.Image
-		if img, err = build.Run(ctx, engine, b.prepared, opts); err == nil {
-			return x.record(b, key, img, opts.Epoch)
-		}
+	if err := x.execute(ctx, engine, b, key, opts); err != nil {
+		return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
 	}
-	return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
+	return nil
+}
+
+func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, opts build.Options) error {
+	base, err := x.base(ctx, engine, b, opts)
+	if err := errors.Join(err, fault.Point("build.imported")); err != nil {
+		return err
+	}
+	opts.Base = base.ID
+	img, err := build.Run(ctx, engine, b.prepared, opts)
+	if err := errors.Join(err, fault.Point("build.executed")); err != nil {
+		return err
+	}
+	return errors.Join(x.record(b, key, img, opts.Epoch), fault.Point("build.recorded"))
 }
 
 // base makes sure that the engine holds the base.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/lab"
 )
 
 // patience is how long a script waits for something that must come.
@@ -129,7 +131,7 @@ func cmdKernel(ts *testscript.TestScript, args []string) error {
 	if bare {
 		args = args[1:]
 	}
-	return writeKernel(ts.MkAbs(args[0]), args[1], !bare)
+	return lab.FakeKernel(ts.MkAbs(args[0]), args[1], !bare)
 }
 
 // random FILE BYTES
@@ -167,7 +169,7 @@ func cmdPack(ts *testscript.TestScript, args []string) error {
 	return errors.Join(writeTar(f, ts.MkAbs(args[1])), f.Close())
 }
 
-// registry fault KIND [N] | refuse STATUS | forget | ok | stop | log | held
+// registry fault KIND [N] | refuse STATUS | login USER PASSWORD | forget | ok | stop | log | held
 func cmdRegistry(ts *testscript.TestScript, args []string) error {
 	r := ts.Value(registryKey{}).(*brokenRegistry)
 	switch args[0] {
@@ -186,6 +188,11 @@ func cmdRegistry(ts *testscript.TestScript, args []string) error {
 		defer r.mu.Unlock()
 		r.refuse = status
 		return err
+	case "login":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.user, r.password = args[1], args[2]
+		return nil
 	case "forget":
 		r.forget()
 		return nil

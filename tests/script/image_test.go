@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -21,33 +20,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
-
-// writeKernel puts into the root file system dir what gitboot needs of a
-// kernel, short of a machine that runs it: a file with the x86 boot header
-// (the kernel's Documentation/arch/x86/boot.rst), its modules' folder, and the
-// list of what it has built in. tests/vm boots real ones.
-func writeKernel(dir, version string, modules bool) error {
-	const magic, pointer, text = 0x202, 0x20e, 0x300
-	kernel := make([]byte, 0x400)
-	copy(kernel[magic:], "HdrS")
-	binary.LittleEndian.PutUint16(kernel[pointer:], text-0x200)
-	copy(kernel[text:], version+" (gitboot's test)")
-	files := map[string][]byte{"boot/vmlinuz-" + version: kernel}
-	if modules {
-		files["lib/modules/"+version+"/modules.builtin"] = []byte(
-			"kernel/drivers/block/loop.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/fs/squashfs/squashfs.ko\n")
-	}
-	for path, data := range files {
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // writeRandom makes a file that no compressor makes smaller within a block of
 // squashfs. It repeats itself every half megabyte, which zstd sees and squashfs
