@@ -33,13 +33,14 @@ func FuzzHeader(f *testing.F) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{dpkgStatus, apkInstalled, pacmanDesc, xbpsPackage} {
+	for _, seed := range []string{dpkgStatus, apkInstalled, "iana-etc-1:2024-1", xbpsPackage} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		found := append(parseDpkg(text), parseApk(text)...)
 		more, _ := parseXbps(text)
-		for _, p := range append(append(found, more...), parsePacman(text)) {
+		folder, _ := parsePacman(text)
+		for _, p := range append(append(found, more...), folder) {
 			if len(printable(p.Name)) > 3*maxWord {
 				t.Errorf("a name of %d bytes", len(p.Name))
 			}

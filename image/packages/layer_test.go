@@ -39,7 +39,7 @@ func makeLayer(t testing.TB, pairs ...string) io.Reader {
 
 func TestAddLayer(t *testing.T) {
 	const old, new = "Package: a\nVersion: 1\n", "Package: a\nVersion: 2\n"
-	below := files("var/lib/dpkg/status", old, "var/lib/pacman/local/b-1/desc", "%NAME%\nb\n\n%VERSION%\n1-1\n", "lib/apk/db/installed", "P:c\nV:1")
+	below := files("var/lib/dpkg/status", old, "var/lib/pacman/local/b-1-1/desc", "%NAME%\nb\n", "lib/apk/db/installed", "P:c\nV:1")
 	for name, test := range map[string]struct {
 		layer []string
 		want  string
@@ -49,7 +49,7 @@ func TestAddLayer(t *testing.T) {
 		"a removed file":   {[]string{"lib/apk/db/.wh.installed", ""}, "a 1, b 1-1, "},
 		"a removed folder": {[]string{"var/.wh.lib", ""}, "c 1, "},
 		"an opaque folder": {[]string{"var/lib/", "", "var/lib/.wh..wh..opq", "", "var/lib/dpkg/status", new}, "c 1, a 2, "},
-		"a folder's entry": {[]string{"var/lib/pacman/local/.wh.b-1", "", "var/lib/pacman/local/b-2/desc", "%NAME%\nb\n\n%VERSION%\n2-1\n", "var/lib/pacman/local/b-2/files", "x"}, "c 1, a 1, b 2-1, "},
+		"a folder's entry": {[]string{"var/lib/pacman/local/.wh.b-1-1", "", "var/lib/pacman/local/b-2-1/desc", "%NAME%\nb\n", "var/lib/pacman/local/b-2-1/files", "x"}, "c 1, a 1, b 2-1, "},
 		"a link instead":   {[]string{"lib", "-> usr/lib", "usr/lib/apk/db/installed", "P:c\nV:2"}, "c 2, a 1, b 1-1, "},
 		"a file instead":   {[]string{"var/lib/dpkg", "x"}, "c 1, b 1-1, "},
 	} {

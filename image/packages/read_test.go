@@ -98,7 +98,6 @@ V:20230101.120000
 A:noarch
 p:jq
 `
-	pacmanDesc  = "%NAME%\nlinux\n\n%VERSION%\n1:6.12.1.arch1-1\n\n%BASE%\nlinux\n\n%DESC%\n%NAME%\n\n%ARCH%\nx86_64\n\n%DEPENDS%\ncoreutils\nkmod\n\n"
 	xbpsPackage = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -142,7 +141,7 @@ func TestRead(t *testing.T) {
 			[]Package{{Dpkg, "base-files", "12", "amd64"}}},
 		"apk":        {files("lib/apk/db/installed", apkInstalled), []Package{{Apk, ".run-deps", "20230101.120000", "noarch"}, {Apk, "musl", "1.2.4-r2", "x86_64"}}},
 		"apk in usr": {files("usr/lib/apk/db/installed", "P:a\nV:1"), []Package{{Apk, "a", "1", ""}}},
-		"pacman":     {files("var/lib/pacman/local/linux-6/desc", pacmanDesc, "var/lib/pacman/local/ALPM_DB_VERSION", "9\n"), []Package{{Pacman, "linux", "1:6.12.1.arch1-1", "x86_64"}}},
+		"pacman":     {files("var/lib/pacman/local/iana-etc-1:2024.a_b-1/desc", "%NAME%\n", "var/lib/pacman/local/ALPM_DB_VERSION", "9\n", "var/lib/pacman/local/-1-1/desc", ""), []Package{{Pacman, "iana-etc", "1:2024.a_b-1", ""}}},
 		"xbps":       {files("var/db/xbps/pkgdb-0.38.plist", xbpsPackage, "var/db/xbps/.foo-files.plist", "?"), []Package{{Xbps, "python3-foo", "2.1&a_3", "x86_64"}}},
 		"two":        {files("var/lib/dpkg/status", dpkgStatus, "lib/apk/db/installed", "P:a\nV:1"), []Package{{Apk, "a", "1", ""}, {Dpkg, "bash", "5.2.15-2+b7", "amd64"}, {Dpkg, "half", "2:1.0", ""}}},
 		"hostile":    {files("lib/apk/db/installed", "P:\x1b[2Ja b\nV:1\t2\n\nP:"+strings.Repeat("x", 500)+"\nV:1"), []Package{{Apk, strings.Repeat("x", 200), "1", ""}, {Apk, "\ufffd[2Ja\ufffdb", "1\ufffd2", ""}}},

@@ -102,8 +102,9 @@ func parseApk(text string) (found []Package) {
 	return found
 }
 
-// readPacman reads a folder per package, each with a file desc: a line %FIELD%,
-// its values, a blank line (libalpm, lib/libalpm/be_local.c).
+// readPacman lists pacman's folders, one per package: their names are
+// name-version-release (libalpm, lib/libalpm/be_local.c), and reading the files
+// in them would take a hundred times as long.
 func readPacman(root Root) (found []Package, err error) {
 	for _, dir := range pacmanDirs() {
 		names, err := list(root, dir)
@@ -111,11 +112,7 @@ func readPacman(root Root) (found []Package, err error) {
 			return nil, err
 		}
 		for _, name := range names {
-			data, _, err := firstFile(root, maxText/64, dir+"/"+name+"/desc")
-			if err != nil {
-				return nil, err
-			}
-			if p := parsePacman(string(data)); p.Name != "" && p.Version != "" {
+			if p, ok := parsePacman(name); ok {
 				found = append(found, p)
 			}
 		}
@@ -130,23 +127,13 @@ func pacmanDirs() []string {
 	return []string{"var/lib/pacman/local", "usr/lib/sysimage/pacman/local", "usr/lib/sysimage/lib/pacman/local"}
 }
 
-func parsePacman(text string) Package {
-	p := Package{System: Pacman}
-	field := ""
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "" || field == "":
-			field = line
-		case field == "%NAME%":
-			p.Name = line
-		case field == "%VERSION%":
-			p.Version = line
-		case field == "%ARCH%":
-			p.Arch = line
-		}
+func parsePacman(folder string) (Package, bool) {
+	release := strings.LastIndexByte(folder, '-')
+	version := strings.LastIndexByte(folder[:max(release, 0)], '-')
+	if version <= 0 {
+		return Package{}, false
 	}
-	return p
+	return Package{System: Pacman, Name: folder[:version], Version: folder[version+1:]}, true
 }
 
 const xbpsDir = "var/db/xbps"
