@@ -349,5 +349,11 @@ func (r *Reconciler) foreseeBuilds(o *observation) {
 
 // openBase opens a base that is pulled or in an archive.
 func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBuild) (*image.Image, error) {
-	return r.openImage(ctx, *b.base, b.state.Base.Digest, o.files)
+	img, err := r.openImage(ctx, *b.base, b.state.Base.Digest, o.files)
+	if missing := (*image.NotFoundError)(nil); errors.As(err, &missing) {
+		return nil, fmt.Errorf("%s at %s is gone from its registry, and the engine's store does not hold it: %w; "+
+			"push it there again, look up what the tag means now with --update, or name another base as from",
+			b.base.Pull.Ref, plan.Short(b.state.Base.Digest), err)
+	}
+	return img, err
 }

@@ -26,6 +26,7 @@
 //	registry fault KIND [N]    break the next N answers, or all: cut, spoil,
 //	                           hold, silence or an HTTP status
 //	registry refuse STATUS     take nothing that is written
+//	registry login USER PASSWORD  want them of everybody from now on
 //	registry forget            lose the manifests, and keep the blobs
 //	registry ok                break nothing more
 //	registry log               print the requests since the last fault or ok

@@ -66,6 +66,11 @@ func addFile(out *tar.Writer, dir, path string, d fs.DirEntry) error {
 	if err != nil {
 		return err
 	}
+	if info, err := d.Info(); err != nil {
+		return err
+	} else if info.Mode()&0o111 != 0 {
+		h.Mode = 0o755
+	}
 	h.Size = int64(len(data))
 	if err := out.WriteHeader(h); err != nil {
 		return err

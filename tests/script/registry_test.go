@@ -23,6 +23,8 @@ type brokenRegistry struct {
 	left  int // how many more answers are spoilt
 	// refuse is the status that writing is answered with, 0 for none.
 	refuse int
+	// user and password are asked for if they are set.
+	user, password string
 	blobs  registry.BlobHandler
 	inner  http.Handler
 	log    []string
@@ -90,6 +92,9 @@ func (r *brokenRegistry) take(req *http.Request) (string, http.Handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, strings.TrimSpace(req.Method+" "+req.URL.Path+" "+req.Header.Get("Range")))
+	if user, password, _ := req.BasicAuth(); user != r.user || password != r.password {
+		return "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusUnauthorized) })
+	}
 	if writes := req.Method != http.MethodGet && req.Method != http.MethodHead; writes && r.refuse != 0 {
 		status := r.refuse
 		return r.fault, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, status) })
