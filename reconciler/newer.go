@@ -106,9 +106,19 @@ func wantsStill(newer *observation, b *observedBuild) bool {
 			return false
 		}
 	}
-	var err error
-	is.prepared, err = build.Prepare(recipeOf(is.want, newer))
-	return err == nil && is.key().Equal(b.key())
+	return is.prepareAs(newer) == nil && is.key().Equal(b.key())
+}
+
+// prepareAs prepares a build with the digests that its state knows.
+func (b *observedBuild) prepareAs(o *observation) (err error) {
+	if b.prepared, err = build.Prepare(recipeOf(b.want, o)); err != nil {
+		return err
+	}
+	digests := map[string]string{}
+	for _, ref := range b.prepared.References {
+		digests[ref] = b.state.Named[ref].Digest // none, and the key is another
+	}
+	return b.prepared.Pin(digests)
 }
 
 // begin notes that a build runs and gives the context that stops it. If others
