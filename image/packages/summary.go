@@ -1,7 +1,9 @@
 package packages
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,23 +20,36 @@ type Count struct {
 // shown beside others.
 type Summary struct {
 	Count
-	// First are the first changes of each kind.
+	// First are the first changes of each kind, kernels before others.
 	First []Change `json:"first,omitempty"`
 }
 
 // shown is how many changes of each kind a Summary names.
 const shown = 3
 
-// Summarize counts changes and keeps the first of each kind.
+// Summarize counts changes and keeps the first of each kind. Kernels go before
+// the others: they matter most to what boots.
 func Summarize(changes []Change) Summary {
 	var s Summary
-	for _, c := range changes {
-		n := s.of(c.Op)
-		if *n++; *n <= shown {
-			s.First = append(s.First, c)
+	for _, wanted := range []bool{true, false} {
+		for _, c := range changes {
+			if c.kernel() != wanted {
+				continue
+			}
+			n := s.of(c.Op)
+			if *n++; *n <= shown {
+				s.First = append(s.First, c)
+			}
 		}
 	}
+	slices.SortStableFunc(s.First, func(a, b Change) int { return cmp.Compare(slices.Index(ops(), a.Op), slices.Index(ops(), b.Op)) })
 	return s
+}
+
+// kernel reports whether a package has one of the names that distributions give
+// to a kernel and what belongs to it.
+func (c Change) kernel() bool {
+	return strings.HasPrefix(c.Name, "linux") || strings.HasPrefix(c.Name, "kernel")
 }
 
 func (c *Count) of(op Op) *int {
