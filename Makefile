@@ -25,8 +25,9 @@ share := $(DESTDIR)$(PREFIX)/share
 
 # gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment.
-build: ## bin/gitboot and bin/gitboot-init, static
+build: ## bin/gitboot, bin/gitboot-init and bin/gitboot-buildkit, static
 	$(BUILD) -o bin/gitboot ./cmd/gitboot
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-buildkit ./cmd/gitboot-buildkit
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init ./cmd/gitboot-init
 
 demo: ## a commit becomes a booted (virtual) machine, then another
@@ -56,6 +57,7 @@ bench: ## figures against other tools' (docs/benchmarks.md)
 install: build ## into $(DESTDIR)$(PREFIX)
 	install -D -m 755 bin/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
 	install -D -m 755 bin/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
+	install -D -m 755 bin/gitboot-buildkit $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-buildkit
 	install -d $(share)/bash-completion/completions $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
 	bin/gitboot completion bash > $(share)/bash-completion/completions/gitboot
 	bin/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot

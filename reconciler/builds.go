@@ -1,11 +1,9 @@
 package reconciler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -301,18 +299,6 @@ func recipeOf(want spec.Image, o *observation) build.Recipe {
 		Copy: convertAll(b.Copy, func(c spec.Copy) build.Copy { return build.Copy(c) }), Run: b.Run,
 		Args: b.Args, Labels: b.Labels, Secrets: b.Secrets, Platform: b.Platform, RootfsFixes: b.RootfsFixes,
 	}
-}
-
-func (b *observedBuild) engineName(fallback string) string {
-	return cmp.Or(b.want.Build.Engine, fallback, "buildah")
-}
-
-// engine returns the engine that builds an image.
-func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
-	if name := b.engineName(r.Engine); name != "buildah" {
-		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use buildah, or let another machine build and push the image", name)
-	}
-	return build.NewBuildah(build.BuildahOptions{Dir: cmp.Or(r.BuildDir, filepath.Join(r.Stage, "engine"))})
 }
 
 // planBuilds adds the builds to the plan, and what became of them to its

@@ -51,6 +51,8 @@ type Config struct {
 	// BuildDir holds the engines' images and caches, "" for the stage's folder
 	// engine. Engine is the one that builds what names none, "" for buildah.
 	BuildDir, Engine string
+	// Buildkit says how the engine buildkit reaches its builder.
+	Buildkit Buildkit
 	// CacheSize bounds what an engine keeps besides what is needed, in bytes; 0
 	// means DefaultCacheSize.
 	CacheSize int64

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/reconciler"
 )
 
 // defaultConfig is where the agent's own settings lie.
@@ -32,6 +35,8 @@ type agentConfig struct {
 	Engine    string `toml:"engine"`
 	CacheSize size   `toml:"cache_size"` // of the engine's store
 
+	Buildkit buildkitConfig `toml:"buildkit"`
+
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location"`
 
@@ -48,6 +53,31 @@ type agentConfig struct {
 	// RegistryAttempts how often what failed for a passing reason is tried.
 	RegistryTimeout  duration `toml:"registry_timeout"`
 	RegistryAttempts int      `toml:"registry_attempts"`
+}
+
+// buildkitConfig is agent.toml's section [buildkit]: where the builder is.
+type buildkitConfig struct {
+	Address string `toml:"address"` // unix:///path or tcp://host:port
+	CA      string `toml:"ca"`
+	Cert    string `toml:"cert"`
+	Key     string `toml:"key"`
+	Program string `toml:"program"` // gitboot-buildkit
+}
+
+// find completes the section. If the program is not installed, the images that
+// need it say so.
+func (c buildkitConfig) find() (reconciler.Buildkit, error) {
+	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: handoff.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
+	if c.Address == "" {
+		return out, nil
+	}
+	if _, _, err := out.Builder.Endpoint(); err != nil {
+		return out, usageError{fmt.Errorf("agent.toml: buildkit.address = %q: %w", c.Address, err)}
+	}
+	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
+		out.Program = path
+	}
+	return out, nil
 }
 
 // duration is written as "90s" or "5m" in agent.toml.
@@ -96,11 +126,18 @@ func loadAgentConfig(path string, named bool) (agentConfig, error) {
 	return c, nil
 }
 
-// agentKeys are the keys of agent.toml, as docs/agent.md explains them.
-func agentKeys() []string {
-	var keys []string
-	for f := range reflect.TypeFor[agentConfig]().Fields() {
-		keys = append(keys, f.Tag.Get("toml"))
+// agentKeys are the keys of agent.toml, as docs/agent.md explains them: those
+// of a section after its name and a dot.
+func agentKeys() []string { return keysOf("", reflect.TypeFor[agentConfig]()) }
+
+func keysOf(section string, t reflect.Type) (keys []string) {
+	for f := range t.Fields() {
+		key := section + f.Tag.Get("toml")
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(key+".", f.Type)...)
+		} else {
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }
@@ -132,8 +169,9 @@ func findMachine(configured, flag, cmdline string) (name, from string, err error
 	return short, "the hostname", nil
 }
 
-// findInit looks for gitboot-init where an installation or a build puts it.
-func findInit(configured string) (string, error) {
+// findProgram looks for one of gitboot's other programs where an installation
+// or a build puts it. key is the one of agent.toml that names it.
+func findProgram(name, configured, key string) (string, error) {
 	if configured != "" {
 		return configured, nil
 	}
@@ -145,10 +183,10 @@ func findInit(configured string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Dir(self)
-	for _, path := range []string{filepath.Join(dir, "gitboot-init"), filepath.Join(dir, "../lib/gitboot/gitboot-init")} {
+	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "../lib/gitboot", name)} {
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find gitboot-init beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with init in agent.toml", self)
+	return "", fmt.Errorf("find %s beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with %s in agent.toml", name, self, key)
 }

@@ -24,15 +24,27 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := reflect.ValueOf(config)
+	values := settings(reflect.ValueOf(config))
 	for i, key := range agentKeys() {
-		if values.Field(i).IsZero() {
+		if values[i].IsZero() {
 			t.Errorf("the example has no %s", key)
 		}
 		if rows := strings.Count(string(page), "\n| `"+key+"` |"); rows != 1 {
 			t.Errorf("%d rows explain %s, want 1", rows, key)
 		}
 	}
+}
+
+// settings are the values of agentKeys.
+func settings(v reflect.Value) (out []reflect.Value) {
+	for _, f := range v.Fields() {
+		if f.Kind() == reflect.Struct {
+			out = append(out, settings(f)...)
+		} else {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func TestSizes(t *testing.T) {

@@ -110,7 +110,10 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 	if cfg.Location, err = parseLocation(set.StageLocation); err != nil {
 		return cfg, err
 	}
-	cfg.Init, err = findInit(set.Init)
+	if cfg.Init, err = findProgram("gitboot-init", set.Init, "init"); err != nil {
+		return cfg, err
+	}
+	cfg.Buildkit, err = set.Buildkit.find()
 	return cfg, err
 }
 

@@ -26,9 +26,12 @@ type command struct {
 	dir  string
 	log  io.Writer // what it prints to standard error, and to standard output unless that is taken
 	out  io.Writer
+	// asked programs are asked to end, and killed if they have not within grace.
+	asked bool
 }
 
-// grace is how long output may still come when the program has ended.
+// grace is how long output may still come when the program has ended, or was
+// asked to.
 const grace = 2 * time.Second
 
 // run ends with ctx, and then says so.
@@ -40,7 +43,11 @@ func (c command) run(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.WaitDelay = c.env, c.dir, attr, grace
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	last := syscall.SIGKILL
+	if c.asked {
+		last = syscall.SIGTERM
+	}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, last) }
 	tail := &tail{}
 	cmd.Stderr = tail
 	if c.log != nil {

@@ -28,22 +28,6 @@ func repo(files map[string]string) fstest.MapFS {
 	return out
 }
 
-// newEngine opens buildah on a store of the test's own.
-func newEngine(t *testing.T) *Buildah {
-	t.Helper()
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("runs containers: needs root, and is not run with -short")
-	}
-	b, err := NewBuildah(BuildahOptions{Dir: t.TempDir(), RunDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Check(t.Context()); err != nil {
-		t.Skip(err, "; run tests/deps.sh test")
-	}
-	return b
-}
-
 // busybox imports a root file system of nothing but busybox.
 func busybox(t *testing.T, e Engine) Image {
 	t.Helper()

@@ -32,6 +32,9 @@ var rules = []rule{
 		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/net"}},
 	{folder: "image", ours: []string{"image", "internal"}, why: "a leaf",
 		third: []string{"github.com/google/go-containerregistry", "github.com/klauspost/compress", "github.com/ulikunitz/xz", "golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "image/build/buildkit/handoff", why: "the contract of gitboot and gitboot-buildkit"},
+	{folder: "image/build/buildkit", ours: []string{"image/build/buildkit/handoff", "internal"}, why: "linked into a program of its own",
+		third: []string{"github.com/moby/buildkit", "github.com/containerd", "github.com/docker/cli", "github.com/opencontainers", "github.com/tonistiigi/fsutil", "google.golang.org/grpc"}},
 	{folder: "image/packages", why: "reads files that it is handed, and nothing else", banned: []string{"os", "os/exec", "net", "net/http", "database/sql"}},
 	{folder: "stage", ours: []string{"stage", "internal", "initramfs/handoff"}, why: "a leaf; it stores the manifests that handoff defines",
 		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
@@ -126,6 +129,18 @@ func TestInitLinksNoNetwork(t *testing.T) {
 		for _, ban := range []string{"net", "net/http", "crypto/tls", "encoding/xml", "text/template", "html/template", "github.com/", "gopkg.in/"} {
 			if p.path == ban || strings.HasSuffix(ban, "/") && strings.HasPrefix(p.path, ban) && !strings.HasPrefix(p.path, module) {
 				t.Errorf("gitboot-init links %s", p.path)
+			}
+		}
+	}
+}
+
+// What gitboot links decides how long every run takes to begin: BuildKit's
+// client is in gitboot-buildkit.
+func TestGitbootLinksNoBuilder(t *testing.T) {
+	for _, p := range list(t, "-deps", "./cmd/gitboot") {
+		for _, ban := range []string{"github.com/moby/buildkit/", "github.com/containerd/containerd/", "google.golang.org/"} {
+			if strings.HasPrefix(p.path, ban) {
+				t.Errorf("gitboot links %s", p.path)
 			}
 		}
 	}
