@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -167,8 +168,14 @@ func pushRemedy(err error) error {
 	var (
 		auth   *AuthError
 		status *StatusError
+		off    *net.OpError
+		nobody *net.DNSError
 	)
 	switch {
+	case errors.As(err, &nobody):
+		return fmt.Errorf("%w; check the registry's name", err)
+	case errors.As(err, &off), errors.Is(err, ErrIdle):
+		return fmt.Errorf("%w; check that the registry runs and can be reached from here", err)
 	case errors.As(err, &auth) && auth.Status == http.StatusForbidden:
 		return fmt.Errorf("%w; pushing needs the right to write there", err)
 	case errors.As(err, &status) && status.Status == http.StatusNotFound:

@@ -218,6 +218,57 @@ func TestPushFaults(t *testing.T) {
 	}
 }
 
+func TestPushToNobody(t *testing.T) {
+	r := newRecorder(t)
+	u := upload(t, r.ref("desktop:1"), "one")
+	r.Close()
+	if _, err := Push(t.Context(), u, pushOptions()); err == nil || !strings.HasSuffix(err.Error(), "connection refused; check that the registry runs and can be reached from here") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What was sent before something failed is known afterwards.
+func TestPushTellsWhatItSent(t *testing.T) {
+	r := newRecorder(t)
+	r.deny = func(req *http.Request) int {
+		if req.Method == http.MethodPut && strings.Contains(req.URL.Path, "/manifests/") {
+			return 403
+		}
+		return 0
+	}
+	u := upload(t, r.ref("desktop:1"), "one", "two")
+	out, err := Push(t.Context(), u, pushOptions())
+	if err == nil || len(out.Blobs) != 2 || out.Blobs[0].Digest == "" || out.Blobs[1].Repository != r.ref("desktop") {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// A registry that keeps its repositories apart is asked to take a base's layers
+// over from the base's.
+func TestPushMountsFromTheBase(t *testing.T) {
+	r := newRecorder(t)
+	first := mustPush(t, upload(t, r.ref("base:1"), "one"))
+	mounts := 0
+	inner := r.Config.Handler
+	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case req.URL.Query().Get("mount") == first.Blobs[0].Digest && req.URL.Query().Get("from") == "base":
+			mounts++
+			w.WriteHeader(http.StatusCreated)
+		case req.Method == http.MethodHead && mounts == 0 && strings.Contains(req.URL.Path, first.Blobs[0].Digest):
+			w.WriteHeader(http.StatusNotFound)
+		default:
+			inner.ServeHTTP(w, req)
+		}
+	})
+	r.writes()
+	u := upload(t, r.ref("child:1"), "one")
+	u.Layers[0].Known = &first.Blobs[0]
+	if mustPush(t, u); mounts != 1 || slices.ContainsFunc(r.writes(), func(s string) bool { return strings.HasPrefix(s, "PATCH") }) {
+		t.Errorf("%d mounts", mounts)
+	}
+}
+
 func TestPushIsTriedAgain(t *testing.T) {
 	r := newRecorder(t)
 	left := 1

@@ -253,6 +253,11 @@ func (r *Reconciler) observeStores(ctx context.Context, o *observation) error {
 			return err
 		}
 	}
+	for _, b := range o.builds {
+		if b.err == nil && len(b.reasons) == 0 {
+			r.decide(b) // a base may be built after all
+		}
+	}
 	return nil
 }
 

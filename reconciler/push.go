@@ -123,6 +123,8 @@ func (r *Reconciler) pushReason(b *observedBuild) string {
 		return ""
 	case known == nil || known.Digest == "" && known.Failure == nil:
 		return "it was not published yet"
+	case known.Failure != nil && known.Failure.Key == p.key() && r.rests(known.Failure):
+		return "" // the polling reconcile leaves it alone for a while
 	case known.Failure != nil:
 		return "the last push failed"
 	case known.Ref != p.Ref:
@@ -183,7 +185,7 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 		if b.pushErr != nil {
 			r.Log.Error("push failed; the next run tries it again", "image", b.want.Name, "error", b.pushErr)
 		}
-		b.state.Push.Failure = newFailure(b.state.Push.Failure, b.pushErr, r.Now().UTC().Truncate(time.Second))
+		r.pushTried(b)
 		saved := state.build(b.want.Name)
 		saved.Push = b.state.Push
 		state.setBuild(b.want.Name, saved)
@@ -192,6 +194,23 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 		}
 	}
 	return nil
+}
+
+// pushTried notes whether publishing has failed, and when the polling reconcile
+// tries it again.
+func (r *Reconciler) pushTried(b *observedBuild) {
+	old, now := b.state.Push.Failure, r.Now().UTC().Truncate(time.Second)
+	f := newFailure(old, b.pushErr, now)
+	if f != nil {
+		copied := *f
+		f = &copied
+		f.Attempts, f.Key = 1, r.publication(b).key()
+		if old != nil && old.Key == f.Key {
+			f.Attempts = old.Attempts + 1
+		}
+		f.Next = now.Add(pause(f.Attempts))
+	}
+	b.state.Push.Failure = f
 }
 
 // push publishes one image and notes it in the build's state.
