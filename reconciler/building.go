@@ -109,7 +109,7 @@ func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
 }
 
 // cleanEngines removes what cut builds have left in the engines that are to be
-// used. An engine that is missing fails its images, and no others.
+// used. An engine that does not work fails its images, and no others.
 func (r *Reconciler) cleanEngines(ctx context.Context, o *observation) error {
 	cleaned := map[string]bool{}
 	for _, b := range o.builds {
@@ -118,8 +118,8 @@ func (r *Reconciler) cleanEngines(ctx context.Context, o *observation) error {
 			continue
 		}
 		cleaned[engine.Name()] = true
-		if missing := (*build.MissingError)(nil); errors.As(engine.Check(ctx), &missing) {
-			continue
+		if engine.Check(ctx) != nil {
+			continue // it is the images that fail of it
 		}
 		if err := engine.Clean(ctx); err != nil {
 			return err

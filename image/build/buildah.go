@@ -81,8 +81,18 @@ func driver(dir string) string {
 // Name implements Engine.
 func (b *Buildah) Name() string { return "buildah" }
 
+// A RootError says that an engine works for root alone.
+type RootError struct{ Engine string }
+
+func (e *RootError) Error() string {
+	return fmt.Sprintf("engine %s: only root can build with it: files of an image belong to many users, and an ordinary one could not read them back; run gitboot as root, or use the engine buildkit with a builder that runs by itself", e.Engine)
+}
+
 // Check implements Engine.
 func (b *Buildah) Check(context.Context) error {
+	if os.Geteuid() != 0 {
+		return &RootError{"buildah"}
+	}
 	for program, pkg := range map[string]string{"buildah": "buildah", "unshare": "util-linux"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return &MissingError{"buildah", program, pkg}
