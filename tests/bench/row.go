@@ -49,6 +49,7 @@ func rows() []row {
 		{"boot-dracut", "from `Run /init` to the image's init in QEMU, virtio disk", "dracut's dmsquash-live, same squashfs", 5, bootDracut},
 		{"init-size", "gitboot-init", "its limit", 1, initSize},
 		{"memory", "peak memory of a pull, 2 GB", "a pull of 350 MB", 3, memory},
+		{"memory-generic", "peak memory of a pull with Debian's kernel for real hardware, 660 MB", "the limit", 3, memoryGeneric},
 		{"build-nothing", "`image build`, nothing changed", "`buildah build` of the same, every step cached", 11, buildNothing},
 		{"build-line", "a changed line of a built image, commit to bootable", "`buildah build` of the same, the engine alone", 7, buildLine},
 		{"build-stage", "a built base, engine to stage", "`buildah push` and `zstd -3 -T2` of it", 5, buildStage},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"github.com/gitboot/gitboot/tests/lab"
 )
 
 // coldLimit compares a whole first run, from nothing to a bootable stage, with
@@ -86,6 +88,39 @@ func memory(ctx context.Context, s *site, r row) (result, error) {
 		},
 		Commands: []string{shown("reconcile --once"), shown("reconcile --once")},
 		Note:     "Both images have five layers, the lowest being Debian. Peaks are VmHWM and sums of VmRSS from /proc, sampled every 10 ms.",
+		Pairs:    pairs,
+	}, nil
+}
+
+// memoryGeneric is the peak of a pull whose initramfs is made of thousands of
+// modules.
+func memoryGeneric(ctx context.Context, s *site, r row) (result, error) {
+	kernel, err := s.genericKernel(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	ref, _, err := s.registry.Push(ctx, "os:generic", nil, lab.Layer{Path: kernel.tar})
+	if err != nil {
+		return result{}, err
+	}
+	w, err := s.newWorld(ctx, ref, "")
+	if err != nil {
+		return result{}, err
+	}
+	var pairs []pair
+	for round := range r.pairs {
+		ours, err := w.peaking().once(ctx, round)
+		if err != nil {
+			return result{}, err
+		}
+		fmt.Printf("    %2d: %s\n", round+1, ours)
+		pairs = append(pairs, pair{Ours: ours})
+	}
+	peak := medianOf(pairs, func(p pair) int64 { return p.Ours.Peak.Sum })
+	return result{
+		Ours: megabytes(int64(peak)), Theirs: "100 MB",
+		Checks:   []check{{"under 100 MB, children included", megabytes(int64(peak)), peak < 100e6}},
+		Commands: []string{shown("reconcile --once")},
 		Pairs:    pairs,
 	}, nil
 }
