@@ -65,7 +65,7 @@ func (r *Reconciler) compareBuild(ctx context.Context, b *observedBuild, deploym
 	if err != nil {
 		return nil, err
 	}
-	before, err := r.installed(m.Layers)
+	before, err := r.installed(ctx, m.Layers)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (r *Reconciler) installedInBuild(ctx context.Context, b *observedBuild) ([]
 			return nil, err
 		}
 		defer tree.Close()
-		root = treeRoot{tree}
+		root = treeRoot{ctx, tree}
 	}
 	if len(staged) < len(layers) {
 		if root, err = r.addStored(ctx, root, b, len(staged)); err != nil {

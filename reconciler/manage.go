@@ -121,7 +121,7 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		before := state.Images[m.Image].newest()
 		var changed *packages.Summary
 		if before != nil {
-			changed = r.notedPackages(m.Image, before.Deployment, m.Layers)
+			changed = r.notedPackages(ctx, m.Image, before.Deployment, m.Layers)
 		}
 		found = state.imported(m, id, changed, r.Now().UTC().Truncate(time.Second))
 		return nil

@@ -14,7 +14,7 @@ import (
 const maxRows = 50
 
 func newImageDiff(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "diff [A] B", Short: "Show which packages changed between two generations", Args: args(cobra.RangeArgs(1, 2)),
+	c := &cobra.Command{Use: "diff [A] B", Short: "Show which packages changed between two generations", Args: args(cobra.RangeArgs(1, 2)), ValidArgsFunction: a.completeGenerations(true),
 		Long: fmt.Sprintf(`diff compares the package databases of two generations on the stage: those of
 dpkg, apk, pacman, xbps and rpm. Nothing is mounted or executed, and no package
 manager is needed.
@@ -35,7 +35,7 @@ before it. At most %d packages are listed; --json lists all.`, maxRows),
 		if len(names) == 2 {
 			from = names[0]
 		}
-		d, err := r.Diff(from, names[len(names)-1])
+		d, err := r.Diff(c.Context(), from, names[len(names)-1])
 		if err != nil {
 			return err
 		}
