@@ -90,7 +90,7 @@ func mark(yes bool) string {
 
 func newBootSetDefault(a *app) *cobra.Command {
 	var newest bool
-	c := &cobra.Command{Use: "set-default NAME | --newest", Short: "Choose the entry that boots by itself", Args: args(cobra.MaximumNArgs(1)),
+	c := &cobra.Command{Use: "set-default NAME | --newest", Short: "Choose the entry that boots by itself", Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Long:    "set-default chooses IMAGE, IMAGE:GENERATION, an entry or a deployment. The choice\nstands until its generation is removed or another is made. It needs the machine's\nboot mode \"managed\".",
 		Example: "  gitboot boot set-default desktop:3\n  gitboot boot set-default --newest"}
 	c.Flags().BoolVar(&newest, "newest", false, "go back to the newest generation of the first image")

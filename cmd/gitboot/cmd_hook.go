@@ -72,7 +72,7 @@ func describeHook(image string, h spec.Hook) hookJSON {
 
 func newHookRun(a *app) *cobra.Command {
 	var out string
-	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
 		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.",
 		Example: `  gitboot hook run desktop
   gitboot hook run desktop -o hooks.tar`}
@@ -135,7 +135,7 @@ type builtinJSON struct {
 }
 
 func newHookShow() *cobra.Command {
-	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: args(cobra.MaximumNArgs(1)),
+	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: completeBuiltins,
 		Example: "  gitboot hook show\n  gitboot hook show fstab"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {

@@ -87,7 +87,7 @@ type layerJSON struct {
 }
 
 func newImageInspect(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "inspect NAME", Short: "Show what an image is at its source now", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "inspect NAME", Short: "Show what an image is at its source now", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
 		Example: "  gitboot image inspect desktop --json"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {

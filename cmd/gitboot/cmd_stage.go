@@ -123,7 +123,7 @@ func newStageGC(a *app) *cobra.Command {
 
 func newStageExport(a *app) *cobra.Command {
 	var out string
-	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those.",
 		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
@@ -186,7 +186,7 @@ func newStageImport(a *app) *cobra.Command {
 }
 
 func newStageRemove(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "remove NAME", Short: "Take one generation off the stage and out of the menu", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "remove NAME", Short: "Take one generation off the stage and out of the menu", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Example: "  gitboot stage remove desktop:2"}
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+// Shells ask for these while somebody types, so they read the stage's state and
+// nothing else; where there is none, they are silent.
+
+// completeImages completes one image's name, or several.
+func (a *app) completeImages(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) []string {
+		return slices.Collect(maps.Keys(s.Images))
+	})
+}
+
+// completeBuilt completes names of images that are built on this machine.
+func (a *app) completeBuilt(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) []string {
+		return slices.Collect(maps.Keys(s.Builds))
+	})
+}
+
+// completeGenerations completes what State.Find understands.
+func (a *app) completeGenerations(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) (names []string) {
+		for name, img := range s.Images {
+			for _, g := range img.Generations {
+				names = append(names, fmt.Sprintf("%s:%d", name, g.N))
+			}
+			if len(img.Generations) > 0 {
+				names = append(names, name)
+			}
+		}
+		return names
+	})
+}
+
+func (a *app) completeNames(many bool, names func(*reconciler.State) []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, given []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(given) > 0 && !many {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		set, err := a.settings()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		state, err := reconciler.LoadState(stageDir(set.Stage))
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		out := slices.DeleteFunc(names(state), func(n string) bool { return slices.Contains(given, n) })
+		slices.Sort(out)
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func completeBuiltins(*cobra.Command, []string, string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+	for _, help := range hooks.Builtins() {
+		out = append(out, help.Name)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
