@@ -98,7 +98,7 @@ func (s *site) cacheBootstrap(machine string) error {
 	for base.Build.Base != nil {
 		base = *base.Build.Base
 	}
-	tar, err := lab.Bootstrap(s.ctx, base.Build.Bootstrap)
+	tar, err := lab.Bootstrap(s.ctx, "", base.Build.Bootstrap)
 	if err != nil {
 		return err
 	}
