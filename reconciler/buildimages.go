@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -154,19 +153,4 @@ func (r *Reconciler) RenderImage(ctx context.Context, name string) ([]byte, erro
 		o.builds = append(o.builds, &observedBuild{want: want})
 	}
 	return nil, o.notBuilt(name)
-}
-
-// BuildLog returns the path of the log of an image's last build.
-func (r *Reconciler) BuildLog(name string) (string, error) {
-	if name != filepath.Base(name) {
-		return "", fmt.Errorf("image %q: not the name of an image", name)
-	}
-	logs, err := filepath.Glob(filepath.Join(r.logDir(name), "*.log"))
-	if err != nil {
-		return "", err
-	}
-	if len(logs) == 0 {
-		return "", fmt.Errorf("image %q was not built on this machine; `gitboot image build %s` builds it", name, name)
-	}
-	return slices.Max(logs), nil
 }

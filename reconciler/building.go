@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/initramfs/handoff"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -26,9 +23,6 @@ import (
 
 // buildsAtOnce bounds how many images are built side by side.
 const buildsAtOnce = 2
-
-// logsKept is how many logs of an image's builds are kept.
-const logsKept = 10
 
 // cleanupTime bounds the removal of what cut builds have left.
 const cleanupTime = 30 * time.Second
@@ -218,12 +212,12 @@ func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedB
 // base makes sure that the engine holds the base.
 func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
 	switch {
-	case b.parent != nil:
+	case b.parent != nil && b.parent.engineName(x.Engine) == engine.Name():
 		return engine.Image(ctx, b.parent.state.ID)
 	case b.prepared.Scratch:
 		return build.Image{}, nil
 	}
-	bootstrapped := b.base == nil
+	bootstrapped := b.base == nil && b.parent == nil
 	if b.state.BaseID != "" && b.state.BaseDigest == b.baseDigest() && !(bootstrapped && b.fresh) {
 		if img, err := engine.Image(ctx, b.state.BaseID); !errors.Is(err, build.ErrGone) {
 			return img, err
@@ -238,6 +232,9 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 }
 
 func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+	if b.parent != nil {
+		return x.importParent(ctx, engine, b, opts)
+	}
 	if b.base == nil {
 		opts.Progress.Step(0, 0, strings.Join(b.want.Build.Bootstrap, " "))
 		return build.ImportBootstrap(ctx, engine, b.prepared, opts)
@@ -250,6 +247,20 @@ func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observ
 	return build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
 }
 
+// importParent takes a base over from the engine that built it.
+func (x *builder) importParent(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+	opts.Progress.Step(0, 0, "take the base over from "+b.parent.engineName(x.Engine))
+	from, err := x.engine(b.parent)
+	if err != nil {
+		return build.Image{}, err
+	}
+	img, err := from.Image(ctx, b.parent.state.ID)
+	if err != nil {
+		return build.Image{}, err
+	}
+	return build.ImportBuilt(ctx, engine, img, b.want.Build.Platform, opts.TempDir)
+}
+
 // record notes a built image at once: whatever becomes of the run, it need not
 // be built again.
 func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch time.Time) error {
@@ -260,7 +271,7 @@ func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch
 	}
 	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
 	s.Built, s.Revision, s.Failure = now, x.o.revision.Hash, nil
-	if b.parent != nil {
+	if b.parent != nil && s.BaseDigest != b.baseDigest() {
 		s.BaseID, s.BaseDigest = "", ""
 	}
 	s.Layers = nil
@@ -310,26 +321,4 @@ func (a *application) stageBuilt(ctx context.Context, s *staging) error {
 
 func (a *application) addBuilt(ctx context.Context, name string, l build.Layer) (handoff.Object, error) {
 	return a.stage.AddLayer(ctx, stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open, Progress: a.Progress})
-}
-
-// logDir holds the logs of an image's builds.
-func (r *Reconciler) logDir(name string) string { return filepath.Join(r.Stage, "builds", name) }
-
-// openLog begins a log, and removes the oldest beyond those that are kept.
-func (r *Reconciler) openLog(name string) (io.WriteCloser, error) {
-	dir := r.logDir(name)
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	old, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(old)
-	for _, path := range old[:max(0, len(old)-logsKept+1)] {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	return os.OpenFile(filepath.Join(dir, r.Now().UTC().Format("20060102T150405.000000000Z")+".log"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }

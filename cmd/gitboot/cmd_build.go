@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 )
 
 func newImageRender(a *app) *cobra.Command {
-	return &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: args(cobra.ExactArgs(1)),
+	return &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
 		Long: `render prints what reconcile gives to the engine: the image's fragments stacked,
 then its recipe, copy and run, then the fixes of its root file system. The
 engine gets the base as the build argument GITBOOT_FROM.`,
@@ -38,7 +37,7 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 
 func newImageBuild(a *app) *cobra.Command {
 	var req reconciler.BuildRequest
-	c := &cobra.Command{Use: "build NAME... | --all", Short: "Build images and the bases they need, and stage nothing",
+	c := &cobra.Command{Use: "build NAME... | --all", Short: "Build images and the bases they need, and stage nothing", ValidArgsFunction: a.completeBuilt(true),
 		Long: `build builds the named images where something they are made from changed, bases
 first. What it built is staged by the next reconcile, and published now if the
 image has push. A failed image leaves the others to be built, but for its
@@ -120,8 +119,10 @@ func buildNote(j buildJSON) string {
 }
 
 func newImageLog(a *app) *cobra.Command {
-	return &cobra.Command{Use: "log NAME", Short: "Print the whole log of an image's last build on this machine", Args: args(cobra.ExactArgs(1)),
-		Example: "  gitboot image log desktop | less",
+	var follow bool
+	c := &cobra.Command{Use: "log NAME", Short: "Print the whole log of an image's last build on this machine", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
+		Long:    "log prints what an image's last build has printed, up to now if it still runs.",
+		Example: "  gitboot image log desktop | less\n  gitboot image log desktop --follow",
 		RunE: func(c *cobra.Command, names []string) error {
 			st, err := a.openStage()
 			if err != nil {
@@ -131,19 +132,11 @@ func newImageLog(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			path, err := r.BuildLog(names[0])
-			if err != nil {
-				return err
-			}
-			f, err := os.Open(path)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			_, err = io.Copy(c.OutOrStdout(), f)
-			return err
+			return r.BuildLog(c.Context(), names[0], follow, c.OutOrStdout())
 		},
 	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the build has ended")
+	return c
 }
 
 // A treeNode is an image, or a base that is none.
