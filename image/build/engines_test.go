@@ -2,12 +2,10 @@ package build
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
-	"github.com/gitboot/gitboot/tests/lab"
 )
 
 func requireContainers(t *testing.T) {
@@ -43,28 +41,10 @@ func TestBuildah(t *testing.T) {
 
 func TestBuildkit(t *testing.T) {
 	requireContainers(t)
-	if _, err := exec.LookPath("runc"); err != nil {
-		t.Skip("needs runc; run tests/deps.sh test")
-	}
 	dir := t.TempDir()
 	address := "unix://" + filepath.Join(dir, "sock")
-	daemon, err := lab.StartBuildkitd(t.Context(), dir, []string{address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := daemon.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	program, err := lab.Program(t.Context(), t.TempDir(), "gitboot-buildkit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := NewBuildkit(BuildkitOptions{Dir: t.TempDir(), Program: program, Builder: handoff.Builder{Address: address}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	startBuildkitd(t, dir, []string{address})
+	b := newBuildkit(t, handoff.Builder{Address: address})
 	if err := b.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func Build(ctx context.Context, r handoff.Request, log io.Writer) (id string, er
 	res, err := c.Solve(ctx, nil, opt, statuses)
 	<-done
 	if err != nil {
-		return "", err
+		return "", tidy(err)
 	}
 	return res.ExporterResponse[exptypes.ExporterImageDigestKey], nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -28,24 +29,60 @@ func Check(ctx context.Context, b handoff.Builder) (err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it did not answer within %s", answerTime))
 	defer cancel()
+	if err := knock(ctx, b); err != nil {
+		return err
+	}
 	_, err = c.Info(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return err
+	return tidy(err)
 }
 
-// connect prepares a connection, which is made when it is first used.
-func connect(ctx context.Context, b handoff.Builder) (*client.Client, error) {
+// knock looks whether anybody listens. What it says of that is plainer than
+// what comes through the client.
+func knock(ctx context.Context, b handoff.Builder) error {
+	conn, err := dial(ctx, b)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func dial(ctx context.Context, b handoff.Builder) (net.Conn, error) {
 	network, address, err := b.Endpoint()
 	if err != nil {
 		return nil, err
 	}
-	dial := func(ctx context.Context, _ string) (net.Conn, error) {
-		var d net.Dialer // a dead connection is noticed by TCP's keep-alive
-		return d.DialContext(ctx, network, address)
+	var d net.Dialer // a dead connection is noticed by TCP's keep-alive
+	return d.DialContext(ctx, network, address)
+}
+
+// prefixes are what the client says before it comes to what is wrong.
+var prefixes = []string{"failed to solve: ", "failed to call info: ", "Unavailable: ", "Unknown: ", "connection error: ", "desc = ", `"transport: `}
+
+// tidy takes out of a client's error what tells a user nothing.
+func tidy(err error) error {
+	if err == nil {
+		return nil
 	}
-	opts := []client.ClientOpt{client.WithContextDialer(dial)}
+	text := err.Error()
+	for _, p := range prefixes {
+		var found bool
+		if text, found = strings.CutPrefix(text, p); found && p[0] == '"' {
+			text = strings.TrimSuffix(text, `"`)
+		}
+	}
+	return errors.New(text)
+}
+
+// connect prepares a connection, which is made when it is first used.
+func connect(ctx context.Context, b handoff.Builder) (*client.Client, error) {
+	_, address, err := b.Endpoint()
+	if err != nil {
+		return nil, err
+	}
+	opts := []client.ClientOpt{client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, b) })}
 	if b.CA != "" {
 		host, _, _ := net.SplitHostPort(address) // Endpoint has looked at it
 		opts = append(opts, client.WithServerConfig(host, b.CA))

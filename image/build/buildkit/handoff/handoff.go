@@ -70,6 +70,9 @@ func (b Builder) Endpoint() (network, address string, err error) {
 		if b.CA != "" || b.Cert != "" {
 			return "", "", errors.New("ca, cert and key are for an address that begins with tcp://")
 		}
+		if u.Host != "" || u.Path == "" {
+			return "", "", errors.New("write unix:///PATH, with three slashes")
+		}
 		return "unix", u.Path, nil
 	case "tcp":
 		if _, _, err := net.SplitHostPort(u.Host); err != nil {

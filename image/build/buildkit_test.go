@@ -1,0 +1,154 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+// startBuildkitd starts a daemon with its files below dir.
+func startBuildkitd(t *testing.T, dir string, addresses []string, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath("runc"); err != nil {
+		t.Skip("needs runc; run tests/deps.sh test")
+	}
+	daemon, err := lab.StartBuildkitd(t.Context(), dir, addresses, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := daemon.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// newBuildkit opens the engine with a store and a program of the test's own.
+func newBuildkit(t *testing.T, builder handoff.Builder) *Buildkit {
+	t.Helper()
+	program, err := lab.Program(t.Context(), t.TempDir(), "gitboot-buildkit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBuildkit(BuildkitOptions{Dir: t.TempDir(), Program: program, Builder: builder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What is here is not transferred again, and what the builder has neither.
+func TestBuildkitTransfersWhatLacks(t *testing.T) {
+	requireContainers(t)
+	dir := t.TempDir()
+	startBuildkitd(t, dir, []string{"unix://" + filepath.Join(dir, "sock")})
+	wire := countBytes(t, filepath.Join(dir, "sock"))
+	b := newBuildkit(t, handoff.Builder{Address: "unix://" + wire.path})
+	base := busybox(t, b)
+	big := Recipe{FS: repo(nil), Run: []string{random("big", "8")}}
+	parent := must(t, b, big, Options{Base: base.ID})
+	if n := wire.bytes.Swap(0); n < 9<<20 || n > 14<<20 {
+		t.Errorf("%d bytes for a base of 1 to 3 MB and a layer of 8", n)
+	}
+	child := Recipe{FS: repo(nil), Run: []string{"echo child > /root/child"}}
+	must(t, b, child, Options{Base: parent.ID})
+	if n := wire.bytes.Swap(0); n > 1<<20 {
+		t.Errorf("%d bytes for a child of a few", n)
+	}
+	must(t, b, child, Options{Base: parent.ID, NoCache: true})
+	if n := wire.bytes.Swap(0); n > 1<<20 {
+		t.Errorf("%d bytes for the same again", n)
+	}
+
+	// An image that was lost here comes back from the builder's cache.
+	if err := os.RemoveAll(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Image(t.Context(), parent.ID); !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+	if _, _, err := run(t, b, child, Options{Base: parent.ID}); !errors.Is(err, ErrGone) {
+		t.Errorf("built on a base that is gone: %v", err)
+	}
+	if base = busybox(t, b); must(t, b, big, Options{Base: base.ID}).ID != parent.ID {
+		t.Error("the builder's cache was not used")
+	}
+}
+
+// A wire is a unix socket on the way to another.
+type wire struct {
+	path  string
+	bytes atomic.Int64
+}
+
+func countBytes(t *testing.T, to string) *wire {
+	t.Helper()
+	w := &wire{path: to + "-counted"}
+	listener, err := net.Listen("unix", w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("unix", to)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			go w.pump(in, out)
+			go w.pump(out, in)
+		}
+	}()
+	return w
+}
+
+func (w *wire) pump(to, from net.Conn) {
+	defer to.Close()
+	io.Copy(to, io.TeeReader(from, w))
+}
+
+// Write counts.
+func (w *wire) Write(p []byte) (int, error) {
+	w.bytes.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// A builder that cannot be used is named, with what to do.
+func TestBuildkitUnreachable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program: not with -short")
+	}
+	b := newBuildkit(t, handoff.Builder{})
+	nobody := filepath.Join(t.TempDir(), "sock")
+	for _, c := range []struct{ program, address, want string }{
+		{b.opts.Program, "", "no builder is known; set address in the section [buildkit] of agent.toml"},
+		{b.opts.Program, "ssh://x", "does not begin with unix://"},
+		{b.opts.Program, "unix://" + nobody, "dial unix " + nobody + ": connect: no such file or directory; start buildkitd there, or set another address"},
+		{"gitboot-buildkit-missing", "unix://" + nobody, "make install"},
+	} {
+		b.opts.Program, b.opts.Builder.Address = c.program, c.address
+		if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.Check(ctx); err == nil {
+		t.Error("cancelled, and no error")
+	}
+}
