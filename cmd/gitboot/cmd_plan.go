@@ -106,7 +106,8 @@ func printActions(w io.Writer, actions []plan.Action) error {
 	return nil
 }
 
-// describe says what an action is done to, and why.
+// describe says what an action is done to, and why, on one line: all that a
+// failed build said is told once, in the command's error.
 func describe(a plan.Action) string {
 	var words []string
 	if a.Image != "" {
@@ -128,7 +129,11 @@ func describe(a plan.Action) string {
 	if what != "" && a.Reason != "" {
 		what += ": "
 	}
-	return what + a.Reason
+	reason, _, long := strings.Cut(a.Reason, "\n")
+	if long {
+		reason = strings.TrimSuffix(reason, ":") + " …"
+	}
+	return what + reason
 }
 
 func byteSize(n int64) string {
