@@ -1,6 +1,7 @@
 package initramfs
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -32,6 +33,19 @@ func (t *Tree) Lstat(name string) (Stat, error) {
 	s := Stat{Mode: n.mode(), Link: top.inode.Target}
 	s.UID, s.GID, err = t.layers[top.layer].fs.Owner(&top.inode)
 	return s, err
+}
+
+// ReadFile returns a whole regular file, following links inside the tree, and an
+// error if it is larger than limit.
+func (t *Tree) ReadFile(name string, limit int64) ([]byte, error) {
+	n, err := t.lookup(strings.TrimPrefix(name, "/"))
+	if err != nil {
+		return nil, err
+	}
+	if size := n.parts[0].inode.Size; n.mode().IsRegular() && size > limit {
+		return nil, fmt.Errorf("reading /%s: %d bytes are more than the %d that belong there", n.path, size, limit)
+	}
+	return t.read(n)
 }
 
 // ReadDir returns the names in a folder, sorted, following links inside the

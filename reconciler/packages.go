@@ -2,8 +2,6 @@ package reconciler
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"slices"
 
 	"github.com/gitboot/gitboot/image/packages"
@@ -21,29 +19,10 @@ type treeRoot struct {
 func (r treeRoot) ReadDir(path string) ([]string, error) { return r.tree.ReadDir(path) }
 
 func (r treeRoot) ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := r.tree.OpenFile(path)
-	if err != nil {
+	if err := r.ctx.Err(); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(endingReader{r.ctx, f}, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("it is larger than %d bytes", limit)
-	}
-	return data, err
-}
-
-// An endingReader ends when its context does.
-type endingReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r endingReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
+	return r.tree.ReadFile(path, limit)
 }
 
 // installed returns the packages that some layers hold together.

@@ -20,6 +20,8 @@ type sqlite struct {
 	// seen are pages that were read: none belongs in two places, and so no
 	// damage makes the reading endless.
 	seen []bool
+	// whole is the row that was put together last.
+	whole []byte
 }
 
 const (
@@ -32,7 +34,7 @@ const (
 
 var errSQLite = errors.New("the sqlite file is damaged")
 
-// sqliteBlobs calls do with the second column of a table's rows, as rpm has
+// sqliteBlobs calls do, which keeps none of it, with the second column of a table's rows, as rpm has
 // it: a number, which is the row's own, and a blob. wal is the file's
 // write-ahead log, nil if there is none.
 func sqliteBlobs(data, wal []byte, table string, do func([]byte) error) error {
@@ -116,7 +118,8 @@ func (db *sqlite) page(n uint32) ([]byte, error) {
 	return db.data[at : at+db.usable], nil
 }
 
-// rows calls do with every row of the tree below a page.
+// rows calls do with every row of the tree below a page. A row is overwritten
+// by the next one.
 func (db *sqlite) rows(n uint32, depth int, do func([]byte) error) error {
 	page, err := db.page(n)
 	if err != nil || depth > sqliteDepth {
@@ -171,7 +174,7 @@ func (db *sqlite) row(cell []byte, do func([]byte) error) error {
 	if len(cell) < local+4 {
 		return errSQLite
 	}
-	row, next := append([]byte(nil), cell[:local]...), binary.BigEndian.Uint32(cell[local:])
+	row, next := append(db.whole[:0], cell[:local]...), binary.BigEndian.Uint32(cell[local:])
 	for len(row) < total {
 		page, err := db.page(next)
 		if err != nil {
@@ -179,6 +182,7 @@ func (db *sqlite) row(cell []byte, do func([]byte) error) error {
 		}
 		row, next = append(row, page[4:min(len(page), 4+total-len(row))]...), binary.BigEndian.Uint32(page)
 	}
+	db.whole = row
 	return do(row)
 }
 
