@@ -34,9 +34,9 @@ const (
 
 var errSQLite = errors.New("the sqlite file is damaged")
 
-// sqliteBlobs calls do, which keeps none of it, with the second column of a table's rows, as rpm has
-// it: a number, which is the row's own, and a blob. wal is the file's
-// write-ahead log, nil if there is none.
+// sqliteBlobs calls do, which must keep none of it, with the second column of a
+// table's rows, as rpm has it: a number, which is the row's own, and a blob. wal
+// is the file's write-ahead log, nil if there is none.
 func sqliteBlobs(data, wal []byte, table string, do func([]byte) error) error {
 	db, err := openSQLite(data, wal)
 	if err != nil {
