@@ -22,40 +22,20 @@ const answerTime = 15 * time.Second
 
 // Check asks whether the builder answers.
 func Check(ctx context.Context, b handoff.Builder) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it did not answer within %s", answerTime))
+	defer cancel()
 	c, err := connect(ctx, b)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it did not answer within %s", answerTime))
-	defer cancel()
-	if err := knock(ctx, b); err != nil {
-		return err
+	if err = knock(ctx, b); err == nil {
+		_, err = c.Info(ctx)
 	}
-	_, err = c.Info(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return tidy(err)
-}
-
-// knock looks whether anybody listens. What it says of that is plainer than
-// what comes through the client.
-func knock(ctx context.Context, b handoff.Builder) error {
-	conn, err := dial(ctx, b)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
-}
-
-func dial(ctx context.Context, b handoff.Builder) (net.Conn, error) {
-	network, address, err := b.Endpoint()
-	if err != nil {
-		return nil, err
-	}
-	var d net.Dialer // a dead connection is noticed by TCP's keep-alive
-	return d.DialContext(ctx, network, address)
 }
 
 // prefixes are what the client says before it comes to what is wrong.
@@ -78,14 +58,13 @@ func tidy(err error) error {
 
 // connect prepares a connection, which is made when it is first used.
 func connect(ctx context.Context, b handoff.Builder) (*client.Client, error) {
-	_, address, err := b.Endpoint()
-	if err != nil {
-		return nil, err
-	}
 	opts := []client.ClientOpt{client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return dial(ctx, b) })}
 	if b.CA != "" {
-		host, _, _ := net.SplitHostPort(address) // Endpoint has looked at it
-		opts = append(opts, client.WithServerConfig(host, b.CA))
+		config, err := tlsConfig(b)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, client.WithServerConfig(config.ServerName, b.CA))
 	}
 	if b.Cert != "" {
 		opts = append(opts, client.WithCredentials(b.Cert, b.Key))
