@@ -163,7 +163,7 @@ func (x *builder) failed(ctx context.Context, b *observedBuild) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	x.Log.Error("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
+	x.Log.Debug("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
 	b.tried(b.err, x.Now().UTC().Truncate(time.Second))
 	return x.save(b)
 }

@@ -216,9 +216,12 @@ func (b *observedBuild) key() build.Key {
 	return b.prepared.Key(s)
 }
 
-// baseDigest tells bases that are not built here apart: by what they were
-// resolved to, or by the command that makes them.
+// baseDigest tells bases that the engine has not built itself apart: by what
+// they hold, by what they were resolved to, or by the command that makes them.
 func (b *observedBuild) baseDigest() string {
+	if b.parent != nil {
+		return b.parent.state.Content
+	}
 	if b.base != nil {
 		return b.state.Base.Digest
 	}

@@ -45,9 +45,32 @@ func ImportImage(ctx context.Context, e Engine, img *image.Image, platform, temp
 	return importLayers(ctx, e, layers, img.Env, platform, temp)
 }
 
-// importLayers writes an OCI layout (image-layout.md of the image
+// ImportBuilt brings an image that another engine has built into an engine's
+// store, with all of its configuration that steps depend on.
+func ImportBuilt(ctx context.Context, e Engine, img Image, platform, temp string) (Image, error) {
+	var layers []tarLayer
+	for _, l := range img.Layers {
+		layers = append(layers, tarLayer{l.Open, l.DiffID})
+	}
+	var from struct {
+		Config json.RawMessage `json:"config"`
+	}
+	if err := json.Unmarshal(img.Config, &from); err != nil {
+		return Image{}, fmt.Errorf("read the base's configuration: %w", err)
+	}
+	return importConfigured(ctx, e, layers, from.Config, platform, temp)
+}
+
+func importLayers(ctx context.Context, e Engine, layers []tarLayer, env []string, platform, temp string) (Image, error) {
+	if len(env) == 0 {
+		env = []string{"PATH=" + searchPath}
+	}
+	return importConfigured(ctx, e, layers, map[string]any{"Env": env}, platform, temp)
+}
+
+// importConfigured writes an OCI layout (image-layout.md of the image
 // specification) of uncompressed layers, which every engine reads.
-func importLayers(ctx context.Context, e Engine, layers []tarLayer, env []string, platform, temp string) (img Image, err error) {
+func importConfigured(ctx context.Context, e Engine, layers []tarLayer, config any, platform, temp string) (img Image, err error) {
 	dir, err := os.MkdirTemp(temp, "base-")
 	if err != nil {
 		return Image{}, err
@@ -64,7 +87,7 @@ func importLayers(ctx context.Context, e Engine, layers []tarLayer, env []string
 		}
 		blobs = append(blobs, d)
 	}
-	if err := writeLayout(dir, blobs, env, platform); err != nil {
+	if err := writeLayout(dir, blobs, config, platform); err != nil {
 		return Image{}, err
 	}
 	return e.Import(ctx, dir)
@@ -97,18 +120,15 @@ func writeLayer(ctx context.Context, dir string, l tarLayer) (d descriptor, err 
 
 func blobPath(dir, sum string) string { return filepath.Join(dir, "blobs", "sha256", sum) }
 
-func writeLayout(dir string, layers []descriptor, env []string, platform string) error {
+func writeLayout(dir string, layers []descriptor, inherited any, platform string) error {
 	diffIDs, history := []string{}, []map[string]any{}
 	for _, l := range layers {
 		diffIDs = append(diffIDs, l.Digest)
 		history = append(history, map[string]any{"created": time.Unix(0, 0).UTC(), "created_by": "base"})
 	}
-	if len(env) == 0 {
-		env = []string{"PATH=" + searchPath}
-	}
 	config := map[string]any{
 		"created": time.Unix(0, 0).UTC(), "os": "linux", "architecture": architecture(platform),
-		"config":  map[string]any{"Env": env},
+		"config":  inherited,
 		"history": history,
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": diffIDs},
 	}
