@@ -10,7 +10,7 @@
 //	before, err := packages.Read(old)
 //	after, err := packages.Read(new)
 //	changes := packages.Compare(before, after)
-//	fmt.Println(packages.Summarize(changes)) // 2 upgraded (openssl 3.0.1 → 3.0.2, …), 1 added (jq 1.6)
+//	fmt.Println(packages.Summarize(changes)) // 2 upgraded (linux 6.1 → 6.2, openssl), 1 added (jq 1.6)
 //
 // A database is a stranger's input: how much is read is bounded, a damaged one
 // gives an error and never a panic, and what a name or version may hold is

@@ -69,8 +69,8 @@ func (c *Count) of(op Op) *int {
 // String is the count in words: "2 upgraded, 1 added".
 func (c Count) String() string { return c.text(func(Op) string { return "" }) }
 
-// String is the summary in one line: "2 upgraded (linux 6.1 → 6.2, openssl 3.0
-// → 3.1), 1 added (jq 1.6)".
+// String is the summary in one line: "2 upgraded (linux 6.1 → 6.2, openssl), 1
+// added (jq 1.6)".
 func (s Summary) String() string { return s.text(s.names) }
 
 func (c Count) text(more func(Op) string) string {
@@ -89,8 +89,12 @@ func (c Count) text(more func(Op) string) string {
 func (s Summary) names(op Op) string {
 	var names []string
 	for _, c := range s.First {
-		if c.Op == op {
+		switch {
+		case c.Op != op:
+		case names == nil:
 			names = append(names, c.String())
+		default:
+			names = append(names, c.Name)
 		}
 	}
 	if *s.of(op) > len(names) {
