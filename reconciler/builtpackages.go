@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 // BuiltPackages is which packages changed with a build that is not staged yet.
@@ -28,15 +30,52 @@ func (s *State) newPackages(name string) *packages.Summary {
 	return &b.Packages.Summary
 }
 
-// planPackages says of images that are built and not staged what is known of
-// their packages.
-func (o *observation) planPackages() {
+// planPackages says what is known of packages before anything is staged: of
+// images whose layers are all on the stage, such as one that an older commit
+// brought, and of those that `image build` has made.
+func (r *Reconciler) planPackages(ctx context.Context, o *observation) error {
 	for _, s := range o.plan.Stages {
-		img := o.images[s.Image]
-		if summary := o.state.newPackages(s.Image); summary != nil && img.build != nil && !img.building() && img.inputs.ImageDigest == o.state.Builds[s.Image].Digest {
+		img, newest := o.images[s.Image], o.state.Images[s.Image].newest()
+		if newest == nil || img.building() || newest.Inputs.ImageDigest == img.inputs.ImageDigest {
+			continue
+		}
+		layers, err := r.stagedLayers(img)
+		if err != nil {
+			return err
+		}
+		var summary *packages.Summary
+		switch {
+		case len(layers) > 0:
+			summary = r.notedPackages(ctx, s.Image, newest.Deployment, layers)
+		case img.build != nil:
+			summary = o.state.newPackages(s.Image)
+		}
+		if summary != nil {
 			o.plan.SetPackages(s.Image, summary.String())
 		}
 	}
+	return ctx.Err()
+}
+
+// stagedLayers returns an image's layers if all of them are on the stage.
+func (r *Reconciler) stagedLayers(img *observedImage) (out []handoff.Object, err error) {
+	var layers []image.Layer
+	switch {
+	case img.build != nil:
+		for _, diffID := range img.build.state.Layers {
+			layers = append(layers, image.Layer{DiffID: diffID})
+		}
+	case img.opened != nil:
+		layers = img.opened.Layers
+	}
+	for _, l := range layers {
+		obj, ok, err := r.stage.Layer(l.DiffID, l.Digest)
+		if err != nil || !ok {
+			return nil, err
+		}
+		out = append(out, obj)
+	}
+	return out, nil
 }
 
 // compareBuilds notes which packages changed with what was built, for people:

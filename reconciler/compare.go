@@ -26,7 +26,6 @@ func (r *Reconciler) compare(ctx context.Context, o *observation) error {
 	}
 	o.plan = plan.Compare(o.wants.Machine, o.revision.Hash, wants, observed)
 	r.planBuilds(o)
-	o.planPackages()
 	return nil
 }
 

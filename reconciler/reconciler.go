@@ -133,7 +133,8 @@ func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return o.plan, release()
+	err = r.planPackages(ctx, o)
+	return o.plan, errors.Join(err, release())
 }
 
 // Reconcile makes one run. A run that finds nothing to do takes no lock and
