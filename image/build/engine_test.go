@@ -154,15 +154,6 @@ func testCache(t *testing.T, e tested, base Image) {
 	}
 }
 
-func testReproducible(t *testing.T, e tested, base Image) {
-	r := Recipe{FS: repo(nil), RootfsFixes: true, Run: []string{"echo now > /root/now", "mkdir -p /var/lib/x && touch /var/lib/x/y"}}
-	first := must(t, e, r, Options{Base: base.ID, NoCache: true})
-	again := must(t, e, r, Options{Base: base.ID, NoCache: true})
-	if first.Digest != again.Digest || first.Content != again.Content {
-		t.Errorf("two builds without cache differ: %+v %+v", first, again)
-	}
-}
-
 func testScratch(t *testing.T, e tested, _ Image) {
 	r := Recipe{Scratch: true, FS: repo(map[string]string{"d/x": "x", "f": "FROM scratch AS other\nCOPY d /\nARG GITBOOT_FROM\nFROM $GITBOOT_FROM\nCOPY --from=other x /y\n"}), Containerfiles: []string{"f"}}
 	all := contents(t, must(t, e, r, Options{}))
