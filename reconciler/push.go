@@ -219,7 +219,9 @@ func (r *Reconciler) push(ctx context.Context, o *observation, b *observedBuild)
 	if b.state.Push != nil {
 		*next = *b.state.Push
 	}
-	b.state.Push = next
+	if b.state.Push = next; next.Digest == "" {
+		next.Ref = p.Ref
+	}
 	upload, err := r.upload(ctx, o, b, p)
 	if err != nil {
 		return fmt.Errorf("push %s: %w", p.Ref, err)

@@ -69,7 +69,11 @@ func (s *State) pushes() []PushStatus {
 	out := []PushStatus{}
 	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
 		if p := s.Builds[name].Push; p != nil {
-			out = append(out, PushStatus{name, p.Ref, p.Tag, p.Digest, p.Time, p.Failure})
+			ps := PushStatus{Image: name, Ref: p.Ref, Tag: p.Tag, Digest: p.Digest, Time: p.Time}
+			if p.Failure != nil {
+				ps.Failure = &Failure{Message: p.Failure.Message, Since: p.Failure.Since}
+			}
+			out = append(out, ps)
 		}
 	}
 	return out
