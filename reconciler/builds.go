@@ -5,65 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
-
-// BuildState is what is known of an image that was built here.
-type BuildState struct {
-	// Key is what the image was built from: an equal one builds nothing.
-	Key build.Key `json:"key,omitempty"`
-	// Base is what a base that is pulled or opened was resolved to. BaseID is
-	// in the engine's store what it was when its digest was BaseDigest.
-	Base       Source `json:"base,omitzero"`
-	BaseID     string `json:"baseID,omitempty"`
-	BaseDigest string `json:"baseDigest,omitempty"`
-	// Named are what other images that steps name were resolved to, by their
-	// references.
-	Named map[string]Source `json:"named,omitempty"`
-	// ID is the image in the engine's store; Content changes when children
-	// have to be built again, Digest when its layers change.
-	ID      string `json:"id,omitempty"`
-	Content string `json:"content,omitempty"`
-	Digest  string `json:"digest,omitempty"`
-	// Layers are diff ids.
-	Layers []string `json:"layers,omitempty"`
-	// Epoch is the time that the files bear: that of the revision which
-	// changed the key last.
-	Epoch time.Time `json:"epoch,omitzero"`
-	// Built is when it was built last, at Revision.
-	Built    time.Time `json:"built,omitzero"`
-	Revision string    `json:"revision,omitempty"`
-	// Config is a hash of the configuration that is published, Made the build
-	// that gave it and the layers.
-	Config  string     `json:"config,omitempty"`
-	Made    Made       `json:"made,omitzero"`
-	Push    *PushState `json:"push,omitempty"`
-	Failure *Failure   `json:"failure,omitempty"`
-	// Packages is which of them changed with the last build, if that was found
-	// out before it was staged.
-	Packages *BuiltPackages `json:"packages,omitempty"`
-}
-
-// build returns a copy of what is known of an image's builds.
-func (s *State) build(name string) *BuildState {
-	if b := s.Builds[name]; b != nil {
-		c := *b
-		return &c
-	}
-	return &BuildState{}
-}
-
-func (s *State) setBuild(name string, b *BuildState) {
-	if s.Builds == nil {
-		s.Builds = map[string]*BuildState{}
-	}
-	s.Builds[name] = b
-}
 
 // An observedBuild is one image that is built here.
 type observedBuild struct {
@@ -163,34 +109,6 @@ func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observ
 	return r.retry(b)
 }
 
-// lookUp finds what an image that a build names means now, and asks for it anew
-// when the build is due. What is known is kept when that fails.
-func (r *Reconciler) lookUp(ctx context.Context, o *observation, b *observedBuild, known Source, img *spec.Image) (Source, error) {
-	from := known
-	if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
-		from = Source{}
-	}
-	found, _, err := r.resolveImage(ctx, from, *img, o.files)
-	if err != nil {
-		return known, err
-	}
-	return found, nil
-}
-
-// pin puts digests to the images that steps name besides the base.
-func (r *Reconciler) pin(ctx context.Context, o *observation, b *observedBuild) error {
-	named, digests := map[string]Source{}, map[string]string{}
-	for _, ref := range b.prepared.References {
-		found, err := r.lookUp(ctx, o, b, b.state.Named[ref], pulled(b.want, ref))
-		if err != nil {
-			return fmt.Errorf("look up %s, which a fragment names: %w", ref, err)
-		}
-		named[ref], digests[ref] = found, found.Digest
-	}
-	b.state.Named = named
-	return b.prepared.Pin(digests)
-}
-
 // decide finds the reasons to build. If the parent is built first, what it
 // becomes is not known yet, and it is decided again after that.
 func (r *Reconciler) decide(b *observedBuild) {
@@ -214,18 +132,6 @@ func (b *observedBuild) key() build.Key {
 		s.Base = b.parent.state.Content
 	}
 	return b.prepared.Key(s)
-}
-
-// baseDigest tells bases that the engine has not built itself apart: by what
-// they hold, by what they were resolved to, or by the command that makes them.
-func (b *observedBuild) baseDigest() string {
-	if b.parent != nil {
-		return b.parent.state.Content
-	}
-	if b.base != nil {
-		return b.state.Base.Digest
-	}
-	return b.prepared.BootstrapHash()
 }
 
 // observeStores finds images that are needed and that the engine does not hold
@@ -277,27 +183,6 @@ func (r *Reconciler) builtLayers(s *BuildState) ([]plan.Layer, error) {
 	return out, nil
 }
 
-// baseOf returns a base that is pulled or opened, nil if it is none of these.
-func baseOf(want spec.Image) *spec.Image {
-	b := want.Build
-	switch {
-	case b.Base != nil && b.Base.Build == nil:
-		return b.Base
-	case b.FromRef != "":
-		return pulled(want, b.FromRef)
-	case b.FromArchive != nil:
-		return &spec.Image{Name: want.Name, Archive: b.FromArchive}
-	}
-	return nil
-}
-
-// pulled is an image of a registry that a build names.
-func pulled(want spec.Image, ref string) *spec.Image {
-	p := want.Build.Pulled
-	p.Ref = ref
-	return &spec.Image{Name: want.Name, Pull: &p}
-}
-
 // recipeOf turns what spec says of a build into what the leaf renders.
 func recipeOf(want spec.Image, o *observation) build.Recipe {
 	b := want.Build
@@ -339,15 +224,4 @@ func (r *Reconciler) foreseeBuilds(o *observation) {
 		}
 		o.next.Builds[b.want.Name] = &state
 	}
-}
-
-// openBase opens a base that is pulled or in an archive.
-func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBuild) (*image.Image, error) {
-	img, err := r.openImage(ctx, *b.base, b.state.Base.Digest, o.files)
-	if missing := (*image.NotFoundError)(nil); errors.As(err, &missing) {
-		return nil, fmt.Errorf("%s at %s is gone from its registry, and the engine's store does not hold it: %w; "+
-			"push it there again, look up what the tag means now with --update, or name another base as from",
-			b.base.Pull.Ref, plan.Short(b.state.Base.Digest), err)
-	}
-	return img, err
 }

@@ -1,0 +1,83 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// baseOf returns a base that is pulled or opened, nil if it is none of these.
+func baseOf(want spec.Image) *spec.Image {
+	b := want.Build
+	switch {
+	case b.Base != nil && b.Base.Build == nil:
+		return b.Base
+	case b.FromRef != "":
+		return pulled(want, b.FromRef)
+	case b.FromArchive != nil:
+		return &spec.Image{Name: want.Name, Archive: b.FromArchive}
+	}
+	return nil
+}
+
+// pulled is an image of a registry that a build names.
+func pulled(want spec.Image, ref string) *spec.Image {
+	p := want.Build.Pulled
+	p.Ref = ref
+	return &spec.Image{Name: want.Name, Pull: &p}
+}
+
+// lookUp finds what an image that a build names means now, and asks for it anew
+// when the build is due. What is known is kept when that fails.
+func (r *Reconciler) lookUp(ctx context.Context, o *observation, b *observedBuild, known Source, img *spec.Image) (Source, error) {
+	from := known
+	if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
+		from = Source{}
+	}
+	found, _, err := r.resolveImage(ctx, from, *img, o.files)
+	if err != nil {
+		return known, err
+	}
+	return found, nil
+}
+
+// pin puts digests to the images that steps name besides the base.
+func (r *Reconciler) pin(ctx context.Context, o *observation, b *observedBuild) error {
+	named, digests := map[string]Source{}, map[string]string{}
+	for _, ref := range b.prepared.References {
+		found, err := r.lookUp(ctx, o, b, b.state.Named[ref], pulled(b.want, ref))
+		if err != nil {
+			return fmt.Errorf("look up %s, which a fragment names: %w", ref, err)
+		}
+		named[ref], digests[ref] = found, found.Digest
+	}
+	b.state.Named = named
+	return b.prepared.Pin(digests)
+}
+
+// baseDigest tells bases that the engine has not built itself apart: by what
+// they hold, by what they were resolved to, or by the command that makes them.
+func (b *observedBuild) baseDigest() string {
+	if b.parent != nil {
+		return b.parent.state.Content
+	}
+	if b.base != nil {
+		return b.state.Base.Digest
+	}
+	return b.prepared.BootstrapHash()
+}
+
+// openBase opens a base that is pulled or in an archive.
+func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBuild) (*image.Image, error) {
+	img, err := r.openImage(ctx, *b.base, b.state.Base.Digest, o.files)
+	if missing := (*image.NotFoundError)(nil); b.base.Pull != nil && errors.As(err, &missing) {
+		return nil, fmt.Errorf("%s at %s is gone from its registry, and the engine's store does not hold it: %w; "+
+			"push it there again, look up what the tag means now with --update, or name another base as from",
+			b.base.Pull.Ref, plan.Short(b.state.Base.Digest), err)
+	}
+	return img, err
+}
