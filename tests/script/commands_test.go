@@ -44,6 +44,7 @@ func commands() map[string]command {
 		"documented": only(cmdDocumented),
 		"until":      only(cmdUntil),
 		"tmpfs":      only(cmdTmpfs),
+		"buildkitd":  only(cmdBuildkitd),
 	}
 }
 

@@ -39,6 +39,8 @@
 //	lock DIR, lock -release    take or release a stage's lock
 //	until FILE REGEXP          wait until a file holds something
 //	tmpfs DIR SIZE             mount a small file system (as root)
+//	buildkitd                  start a BuildKit daemon, and name it in agent.toml
+//	                           (as root)
 //
 // Scripts in testdata/root need root, and are skipped without it and under
 // -short.
