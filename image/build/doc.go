@@ -23,7 +23,9 @@
 //
 // An Engine holds base images and what was built, and hands out layers as
 // uncompressed tars. Nothing is pushed or compressed between an engine and the
-// stage. Every engine passes the tests in engine_test.go.
+// stage. Every engine passes the tests in engine_test.go. Buildah is run here;
+// BuildKit is a daemon somewhere, spoken to by a program of our own (package
+// buildkit).
 //
 // # What it does not do
 //

@@ -12,11 +12,12 @@ import (
 // An Engine executes Containerfiles and keeps what comes of them. Its methods
 // may be called side by side. Whatever ends with ctx has left no process,
 // mount or container when the method returns, or leaves what the next Clean
-// removes.
+// removes, or what a daemon removes by itself a moment later.
 type Engine interface {
 	// Name is what a config repo calls the engine.
 	Name() string
-	// Check returns a *MissingError if the engine cannot work here.
+	// Check returns a *MissingError if the engine is not installed here, or an
+	// error that says what else keeps it from working.
 	Check(ctx context.Context) error
 	// Clean removes what cut builds have left. No build may be under way.
 	Clean(ctx context.Context) error
@@ -60,7 +61,8 @@ type Job struct {
 
 // An Image is one in an engine's store.
 type Image struct {
-	// ID finds it again: the digest of its configuration.
+	// ID finds it again in the store of its engine, of which alone it has a
+	// meaning.
 	ID string
 	// Content is the same for images that a child cannot tell apart: a hash
 	// of the layers and of what of the configuration is inherited.
