@@ -1,5 +1,6 @@
 // Package image resolves image references, reads images from registries and
-// archives, and hands out their layers as streams of uncompressed tar.
+// archives, hands out their layers as streams of uncompressed tar, and pushes
+// images of such layers to registries.
 //
 // # From a registry
 //
@@ -51,8 +52,16 @@
 // podman save write. What a file is is told by its content. Files are read in
 // place, nothing is unpacked; a URL is downloaded once into Options.CacheDir.
 //
+// # To a registry
+//
+// Push compresses each layer on its way out, with nothing stored in between.
+// Layers that became a blob before (Blob) are not compressed again, and not sent
+// where the registry has them or takes them over from another repository. The
+// manifest comes last, so that a cut push publishes nothing. What comes out
+// depends on the layers, the configuration and the known blobs alone.
+//
 // # Not done here
 //
-// Nothing is pushed, no signature of an image is checked, and encrypted
+// No signature of an image is checked, and encrypted
 // layers, foreign layers, bzip2 and docker's schema 1 are refused by name.
 package image

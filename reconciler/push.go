@@ -60,9 +60,15 @@ func (r *Reconciler) observePushes(ctx context.Context, o *observation) {
 			continue
 		}
 		found, err := image.Resolve(ctx, push.Ref, r.pushOptions(push))
-		if err != nil || found.Digest != b.state.Push.Digest {
-			r.Log.Debug("published image not found", "image", b.want.Name, "ref", push.Ref, "digest", found.Digest, "error", err)
+		missing := (*image.NotFoundError)(nil)
+		switch {
+		case errors.As(err, &missing):
 			b.lost = "the registry does not have it any more"
+		case err != nil:
+			r.Log.Debug("published image not looked up", "image", b.want.Name, "ref", push.Ref, "error", err)
+			b.lost = "the registry did not say whether it still has it"
+		case found.Digest != b.state.Push.Digest:
+			b.lost = "the registry has another one, " + plan.Short(found.Digest)
 		}
 	}
 }
