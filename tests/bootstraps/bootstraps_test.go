@@ -1,6 +1,6 @@
 // Package bootstraps runs what examples/bootstraps and docs/bootstrap.md say of
-// bases from scratch. Debian's are run as they are: mmdebstrap's by tests/vm,
-// which boots what comes out, and debootstrap's here, once per cache. The
+// bases from scratch. Debian's are run, once per cache: mmdebstrap's by tests/vm,
+// which boots what comes out, and debootstrap's here, without a kernel. The
 // scripts of other distributions, whose tools and mirrors are not to be had
 // everywhere, are run with stand-ins for the tools: what the scripts do is
 // tested, not what the tools do.
