@@ -206,7 +206,31 @@ func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedB
 	if err := errors.Join(err, fault.Point("build.executed")); err != nil {
 		return err
 	}
+	if img, err = x.unlessSame(ctx, engine, b, key, img); err != nil {
+		return err
+	}
 	return errors.Join(x.record(b, key, img, opts.Epoch), fault.Point("build.recorded"))
+}
+
+// unlessSame returns what a rebuild gave, or the image from before if only logs
+// and caches differ: nobody wants a new deployment for these.
+func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, img build.Image) (build.Image, error) {
+	if b.state.ID == "" || b.state.Digest == img.Digest || !key.Equal(b.state.Key) {
+		return img, nil
+	}
+	before, err := engine.Image(ctx, b.state.ID)
+	if errors.Is(err, build.ErrGone) {
+		return img, nil
+	}
+	if err != nil {
+		return img, err
+	}
+	same, err := build.Same(ctx, before, img)
+	if err != nil || !same {
+		return img, err
+	}
+	x.Log.Info("rebuilt: only logs and caches differ; the image stays as it is", "image", b.want.Name)
+	return before, nil
 }
 
 // base makes sure that the engine holds the base.

@@ -47,8 +47,8 @@ func newSite(t *testing.T, config string) *site {
 	if err := lab.FakeKernel(root, "6.1.0-test", true); err != nil {
 		t.Fatal(err)
 	}
-	script := `set -e; cd "$1"; mkdir -p bin etc tmp root; cp "$2" bin/busybox; chmod 755 bin/busybox
-for name in sh cat echo false; do ln -s busybox bin/$name; done
+	script := `set -e; cd "$1"; mkdir -p bin etc tmp root var; cp "$2" bin/busybox; chmod 755 bin/busybox
+for name in sh cat echo false mkdir; do ln -s busybox bin/$name; done
 tar --sort=name --owner=0 --group=0 --mtime=@1000000000 -cf "$3" .`
 	if _, err := lab.Run(t.Context(), "sh", "-c", script, "sh", root, busybox, filepath.Join(s.repo.Dir, "root.tar")); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ rootfs_fixes = false
 
 [image.desktop.build]
 from = "image:base"
-run = ["echo desktop > /etc/desktop"]
+run = ["echo desktop > /etc/desktop; mkdir /var/log; cat /proc/uptime > /var/log/uptime"]
 schedule = "0 3 * * *"
 rootfs_fixes = false
 
