@@ -99,8 +99,11 @@ func (p *pusher) next(resp *http.Response) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s does not say where to send to: %w", p.to, clean(err))
 	}
-	if at.Host == resp.Request.URL.Host {
+	switch at.Host {
+	case p.to.repo.RegistryStr():
 		at.Scheme = "https" // the endpoint's transport knows better
+		return at, nil
+	case resp.Request.URL.Host:
 		return at, nil
 	}
 	if ip, err := netip.ParseAddr(at.Hostname()); err == nil && !ip.IsGlobalUnicast() || err == nil && ip.IsPrivate() {

@@ -42,6 +42,7 @@ func (l *loader) link(known bool) {
 		l.hookRefs(k, hook)
 	}
 	l.machineIDs()
+	l.pushes()
 	l.cycles()
 }
 
@@ -181,6 +182,27 @@ func (l *loader) machineIDs() {
 			continue
 		}
 		owners[id] = m
+	}
+}
+
+// pushes holds that no two images are published as one, and that none is its
+// own base.
+func (l *loader) pushes() {
+	owners := map[string]*imageDecl{}
+	for _, name := range l.fleet.Images() {
+		image := l.fleet.images[name]
+		if image.Build == nil || image.Build.Push == nil {
+			continue
+		}
+		ref, p := *image.Build.Push, image.Build.where.at("push")
+		if first, ok := owners[ref]; ok {
+			l.add(p, ref, fmt.Sprintf("is also where another image is published, at %s", first.Build.where.at("push")), "give each a repository or a tag of its own")
+			continue
+		}
+		owners[ref] = image
+		if text(image.Build.From) == ref {
+			l.add(p, ref, "is also what the image is built from, so that each build would be put on the one before", "push it under another name")
+		}
 	}
 }
 
