@@ -101,18 +101,14 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 			continue
 		}
 		b.pushErr = r.push(ctx, o, b)
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if ctx.Err() == nil {
+			r.pushTried(b)
 		}
-		if b.pushErr != nil {
-			r.Log.Error("push failed; the next run tries it again", "image", b.want.Name, "error", b.pushErr)
-		}
-		r.pushTried(b)
 		saved := state.build(b.want.Name)
 		saved.Push = b.state.Push
 		state.setBuild(b.want.Name, saved)
-		if err := state.Save(r.Stage); err != nil {
-			return err
+		if err := errors.Join(ctx.Err(), state.Save(r.Stage)); err != nil {
+			return err // what was sent before a cut is known all the same
 		}
 	}
 	return nil
@@ -121,6 +117,9 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 // pushTried notes whether publishing has failed, and when the polling reconcile
 // tries it again.
 func (r *Reconciler) pushTried(b *observedBuild) {
+	if b.pushErr != nil {
+		r.Log.Error("push failed; the next run tries it again", "image", b.want.Name, "error", b.pushErr)
+	}
 	old, now := b.state.Push.Failure, r.Now().UTC().Truncate(time.Second)
 	f := newFailure(old, b.pushErr, now)
 	if f != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/gitboot/gitboot/image"
 )
@@ -108,7 +109,7 @@ var flagGap = regexp.MustCompile(`^(?:[ \t\r]|\\[ \t\r]*\n(?:[ \t\r]*(?:#[^\n]*)
 // flags returns the words before an instruction's arguments that begin with
 // two dashes.
 func (i instruction) flags() (out []flag) {
-	at := len(i.text) - len(strings.TrimLeft(i.text, " \t")) + len(i.keyword)
+	at := len(i.text) - len(strings.TrimLeftFunc(i.text, unicode.IsSpace)) + len(i.keyword)
 	for at < len(i.text) {
 		at += len(flagGap.FindString(i.text[at:]))
 		if !strings.HasPrefix(i.text[at:], "--") {
