@@ -151,7 +151,15 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 	var id bytes.Buffer
 	c.out, c.log = &id, io.MultiWriter(j.Log, &lineWriter{each: steps.line})
 	if err := c.run(ctx); err != nil {
-		return Image{}, err
+		return Image{}, b.explain(err)
 	}
 	return b.Image(ctx, strings.TrimSpace(id.String()))
+}
+
+// explain tells a disk that is full here from one that is full at the builder.
+func (b *Buildkit) explain(err error) error {
+	if strings.Contains(err.Error(), b.dir) {
+		return explainFull(b.dir, err)
+	}
+	return err
 }

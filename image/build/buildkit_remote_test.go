@@ -43,7 +43,7 @@ func TestBuildkitOverTLS(t *testing.T) {
 	own := handoff.Builder{Address: "tcp://" + freeAddress(t), CA: ca.path}
 	own.Cert, own.Key = ca.issue(t, "client")
 	startBuildkitd(t, dir, []string{own.Address}, "--tlscert", cert, "--tlskey", key, "--tlscacert", ca.path)
-	b := newBuildkit(t, own)
+	b := newBuildkit(t, speaker(t), own)
 	if err := b.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func (b *Buildkit) Import(ctx context.Context, layout string) (Image, error) {
 	}
 	for _, blob := range append(m.blobs(), top) { // the manifest last: it makes an image of the others
 		if err := b.copyBlob(ctx, layout, blob); err != nil {
-			return Image{}, fmt.Errorf("import the base: %w", err)
+			return Image{}, explainFull(b.dir, fmt.Errorf("import the base: %w", err))
 		}
 	}
 	return b.Image(ctx, top.Digest)
@@ -110,16 +110,25 @@ func (r contextReader) Read(p []byte) (int, error) {
 func blobFile(dir, digest string) string { return blobPath(dir, strings.TrimPrefix(digest, "sha256:")) }
 
 func readJSON(path string, v any) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxDocument))
+	data, err := readDocument(path)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(data, v)
+}
+
+// readDocument reads what should be small, whoever has written it.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err == nil && len(data) > maxDocument {
+		err = fmt.Errorf("%s is longer than %d bytes", path, maxDocument)
+	}
+	return data, err
 }
 
 // Image implements Engine.
@@ -128,7 +137,7 @@ func (b *Buildkit) Image(_ context.Context, id string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	config, err := os.ReadFile(blobFile(b.dir, m.Config.Digest))
+	config, err := readDocument(blobFile(b.dir, m.Config.Digest))
 	if err != nil {
 		return Image{}, gone(id, err)
 	}

@@ -9,8 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/tests/lab"
@@ -33,13 +37,19 @@ func startBuildkitd(t *testing.T, dir string, addresses []string, args ...string
 	})
 }
 
-// newBuildkit opens the engine with a store and a program of the test's own.
-func newBuildkit(t *testing.T, builder handoff.Builder) *Buildkit {
+// speaker builds the program that speaks to a builder.
+func speaker(t *testing.T) string {
 	t.Helper()
 	program, err := lab.Program(t.Context(), t.TempDir(), "gitboot-buildkit")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return program
+}
+
+// newBuildkit opens the engine with a store of the test's own.
+func newBuildkit(t *testing.T, program string, builder handoff.Builder) *Buildkit {
+	t.Helper()
 	b, err := NewBuildkit(BuildkitOptions{Dir: t.TempDir(), Program: program, Builder: builder})
 	if err != nil {
 		t.Fatal(err)
@@ -48,17 +58,14 @@ func newBuildkit(t *testing.T, builder handoff.Builder) *Buildkit {
 }
 
 // What is here is not transferred again, and what the builder has neither.
-func TestBuildkitTransfersWhatLacks(t *testing.T) {
-	requireContainers(t)
-	dir := t.TempDir()
-	startBuildkitd(t, dir, []string{"unix://" + filepath.Join(dir, "sock")})
-	wire := countBytes(t, filepath.Join(dir, "sock"))
-	b := newBuildkit(t, handoff.Builder{Address: "unix://" + wire.path})
+func testTransfers(t *testing.T, program, socket string) {
+	wire := countBytes(t, socket)
+	b := newBuildkit(t, program, handoff.Builder{Address: "unix://" + wire.path})
 	base := busybox(t, b)
 	big := Recipe{FS: repo(nil), Run: []string{random("big", "8")}}
 	parent := must(t, b, big, Options{Base: base.ID})
-	if n := wire.bytes.Swap(0); n < 9<<20 || n > 14<<20 {
-		t.Errorf("%d bytes for a base of 1 to 3 MB and a layer of 8", n)
+	if n := wire.bytes.Swap(0); n < 8<<20 || n > 14<<20 {
+		t.Errorf("%d bytes for a layer of 8 MB and a base of 2, which it may have", n)
 	}
 	child := Recipe{FS: repo(nil), Run: []string{"echo child > /root/child"}}
 	must(t, b, child, Options{Base: parent.ID})
@@ -82,6 +89,31 @@ func TestBuildkitTransfersWhatLacks(t *testing.T) {
 	}
 	if base = busybox(t, b); must(t, b, big, Options{Base: base.ID}).ID != parent.ID {
 		t.Error("the builder's cache was not used")
+	}
+}
+
+// Layers for which there is no room here are told apart from a builder's disk
+// that is full, and leave nothing.
+func testNoRoom(t *testing.T, program, socket string) {
+	b := newBuildkit(t, program, handoff.Builder{Address: "unix://" + socket})
+	if err := errors.Join(os.MkdirAll(b.dir, 0o700), unix.Mount("tmpfs", b.dir, "tmpfs", 0, "size=8m")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(b.dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	base := busybox(t, b)
+	_, _, err := run(t, b, Recipe{FS: repo(nil), Run: []string{random("big", "16")}}, Options{Base: base.ID})
+	if full := (*FullError)(nil); !errors.As(err, &full) {
+		t.Errorf("%v", err)
+	}
+	empty(t, filepath.Join(b.dir, handoff.IngestFolder))
+	must(t, b, Recipe{FS: repo(nil), Run: []string{"echo small > /root/small"}}, Options{Base: base.ID})
+	_, _, err = run(t, b, Recipe{FS: repo(nil), Run: []string{"echo sh: /x: No space left on device; exit 1"}}, Options{Base: base.ID})
+	if full := (*FullError)(nil); errors.As(err, &full) {
+		t.Errorf("a disk elsewhere: %v", err)
 	}
 }
 
@@ -133,7 +165,7 @@ func TestBuildkitUnreachable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program: not with -short")
 	}
-	b := newBuildkit(t, handoff.Builder{})
+	b := newBuildkit(t, speaker(t), handoff.Builder{})
 	nobody := filepath.Join(t.TempDir(), "sock")
 	for _, c := range []struct{ program, address, want string }{
 		{b.opts.Program, "", "no builder is known; set address in the section [buildkit] of agent.toml"},
@@ -151,4 +183,31 @@ func TestBuildkitUnreachable(t *testing.T) {
 	if err := b.Check(ctx); err == nil {
 		t.Error("cancelled, and no error")
 	}
+}
+
+// A builder that goes away in the middle of a build ends it.
+func TestBuildkitDies(t *testing.T) {
+	requireContainers(t)
+	dir := t.TempDir()
+	address := "unix://" + filepath.Join(dir, "sock")
+	b := newBuildkit(t, speaker(t), handoff.Builder{Address: address})
+	daemon, err := lab.StartBuildkitd(t.Context(), dir, []string{address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := sync.OnceFunc(func() {
+		if err := daemon.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	defer stop()
+	base := busybox(t, b)
+	opts := Options{Base: base.ID, Epoch: epoch, TempDir: t.TempDir(), Log: onText("begun", stop), Timeout: time.Minute}
+	_, err = Run(t.Context(), b, prepare(t, Recipe{FS: repo(nil), Run: []string{hang}}), opts)
+	if timeout := (*TimeoutError)(nil); err == nil || errors.As(err, &timeout) {
+		t.Errorf("it is not noticed: %v", err)
+	}
+	t.Log(err)
+	empty(t, filepath.Join(b.dir, handoff.IngestFolder))
+	noneRuns(t)
 }

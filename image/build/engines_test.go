@@ -41,16 +41,18 @@ func TestBuildah(t *testing.T) {
 
 func TestBuildkit(t *testing.T) {
 	requireContainers(t)
-	dir := t.TempDir()
-	address := "unix://" + filepath.Join(dir, "sock")
-	startBuildkitd(t, dir, []string{address})
-	b := newBuildkit(t, handoff.Builder{Address: address})
+	dir, program := t.TempDir(), speaker(t)
+	socket := filepath.Join(dir, "sock")
+	startBuildkitd(t, dir, []string{"unix://" + socket})
+	b := newBuildkit(t, program, handoff.Builder{Address: "unix://" + socket})
 	if err := b.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	contract(t, tested{Engine: b, folders: []string{b.dir, dir}, idle: func(t *testing.T) {
 		empty(t, filepath.Join(b.dir, handoff.IngestFolder))
 	}})
+	t.Run("transfers what lacks", func(t *testing.T) { testTransfers(t, program, socket) })
+	t.Run("no room", func(t *testing.T) { testNoRoom(t, program, socket) })
 }
 
 func empty(t *testing.T, dir string) {
