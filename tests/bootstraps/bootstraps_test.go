@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +112,24 @@ func TestScriptsOfOthers(t *testing.T) {
 				t.Errorf("a tool that fails gives %d bytes and %v", len(out), err)
 			}
 		})
+	}
+}
+
+// Debian's base is made by the same command wherever it is shown, so that what
+// tests/vm boots stands for all of them.
+func TestOneDebian(t *testing.T) {
+	found := map[string]int{}
+	command := regexp.MustCompile(`(?s)bootstrap = \[\n  "mmdebstrap".*?\n\]\n`)
+	for _, file := range []string{"../../docs/bootstrap.md", "../../examples/bootstraps/gitboot.toml", "../../examples/dotfiles/images/images.toml",
+		"../../examples/fragments/gitboot.toml", "../../examples/recipes/gitboot.toml"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[command.FindString(string(data))]++
+	}
+	if len(found) != 1 || found[""] > 0 {
+		t.Errorf("these differ: %v", found)
 	}
 }
 

@@ -36,8 +36,8 @@ func built(t *testing.T) string {
 const registryName = "registry.lan:5000"
 
 // A world is what a page's commands find: gitboot on the PATH with the agent's
-// file of a machine called laptop, a registry with a small image, an empty
-// folder. It needs no root: gitboot is told where the stage lies.
+// file of a machine called laptop, a registry with a small image, a folder with
+// nothing in it but the examples. It needs no root: gitboot is told where the stage lies.
 type world struct {
 	home  string
 	stage string
@@ -59,6 +59,9 @@ func newWorld(t *testing.T) *world {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.CopyFS(filepath.Join(w.home, "examples"), os.DirFS(filepath.Join(root, "examples"))); err != nil {
+		t.Fatal(err)
 	}
 	w.addr = pushImage(t, dir)
 	write(t, filepath.Join(dir, "agent.toml"), fmt.Sprintf(`
