@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,9 +62,11 @@ type builder struct {
 	*Reconciler
 	o  *observation
 	mu sync.Mutex // guards what follows, and the state
-	// running are the builds under way and how they are stopped; newer says
-	// that one was, because of a newer revision.
+	// running are the builds under way and how they are stopped; latest is what
+	// a newer revision wants, nil without one; newer says that a build was
+	// stopped, or not begun, because of it.
 	running map[*observedBuild]context.CancelCauseFunc
+	latest  *observation
 	newer   *SupersededError
 }
 
@@ -185,8 +186,14 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	opts := build.Options{
 		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
 		Epoch: b.state.Epoch, Progress: task,
-		CredentialsFile: cmp.Or(b.want.Build.Pulled.CredentialsFile, x.CredentialsFile), Insecure: b.want.Build.Pulled.Insecure,
+		Insecure: b.want.Build.Pulled.Insecure,
 	}
+	credentials, remove, err := x.engineCredentials(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	opts.CredentialsFile = credentials
 	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
 		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
 	}

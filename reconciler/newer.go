@@ -25,6 +25,9 @@ func (e *SupersededError) Error() string {
 	return fmt.Sprintf("stopped: revision %s wants it otherwise", plan.Short(e.Revision))
 }
 
+// Is makes it a kind of cancelling.
+func (e *SupersededError) Is(target error) bool { return target == context.Canceled }
+
 func superseded(err error) bool {
 	newer := (*SupersededError)(nil)
 	return errors.As(err, &newer)
@@ -74,6 +77,7 @@ func (x *builder) lookAgain(ctx context.Context) {
 func (x *builder) compareRunning(newer *observation) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.latest = newer
 	for b, stop := range x.running {
 		if !wantsStill(newer, b) {
 			x.newer = &SupersededError{newer.revision.Hash}
@@ -121,11 +125,15 @@ func (b *observedBuild) prepareAs(o *observation) (err error) {
 	return b.prepared.Pin(digests)
 }
 
-// begin notes that a build runs and gives the context that stops it. If others
-// were stopped, it is not begun: the next run decides anew.
+// begin notes that a build runs and gives the context that stops it. One that a
+// newer revision does not want is not begun, nor any after others were stopped:
+// the next run decides anew.
 func (x *builder) begin(ctx context.Context, b *observedBuild) (context.Context, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.newer == nil && x.latest != nil && !wantsStill(x.latest, b) {
+		x.newer = &SupersededError{x.latest.revision.Hash}
+	}
 	if x.newer != nil {
 		return nil, x.newer
 	}
