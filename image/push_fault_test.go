@@ -12,6 +12,7 @@ import (
 )
 
 func TestPushFaults(t *testing.T) {
+	noCredentials(t)
 	for name, c := range map[string]struct {
 		status int
 		method string
