@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -80,4 +82,25 @@ func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBu
 			b.base.Pull.Ref, plan.Short(b.state.Base.Digest), err)
 	}
 	return img, err
+}
+
+// engineCredentials writes a file for the engine with what it needs to fetch the
+// images that steps name, "" if it needs nothing. Engines do not look where
+// gitboot does.
+func (r *Reconciler) engineCredentials(ctx context.Context, b *observedBuild) (path string, remove func() error, err error) {
+	nothing := func() error { return nil }
+	data, err := image.CredentialFile(ctx, b.prepared.References, r.pullOptions(&b.want.Build.Pulled))
+	if err != nil || data == nil {
+		return "", nothing, err
+	}
+	f, err := os.CreateTemp(filepath.Join(r.Stage, "tmp"), "auth-") // 0600
+	if err != nil {
+		return "", nothing, err
+	}
+	_, err = f.Write(data)
+	remove = func() error { return os.Remove(f.Name()) }
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", nothing, errors.Join(err, remove())
+	}
+	return f.Name(), remove, nil
 }
