@@ -139,7 +139,7 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 			return Image{}, err
 		}
 	}
-	steps := &stepReader{task: j.Progress, steps: countSteps(text), used: map[string]bool{}}
+	steps := &stepReader{task: j.Progress, steps: countExecuted(text), used: map[string]bool{}}
 	c, err := b.command("build", handoff.Request{
 		Builder: b.opts.Builder, Store: b.dir, Containerfile: j.Containerfile, Context: j.Context,
 		Base: j.Base, BaseArg: BaseArg, Args: j.Args, Secrets: j.Secrets, Platform: j.Platform, CredentialsFile: j.CredentialsFile,
@@ -154,6 +154,22 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 		return Image{}, b.explain(err)
 	}
 	return b.Image(ctx, strings.TrimSpace(id.String()))
+}
+
+// countExecuted says how many of a Containerfile's instructions are nodes of the
+// builder's graph: the others only change the configuration.
+func countExecuted(containerfile []byte) (n int) {
+	instructions, err := parse("Containerfile", string(containerfile))
+	if err != nil {
+		return 0
+	}
+	for _, i := range instructions {
+		switch i.keyword {
+		case "RUN", "COPY", "ADD", "WORKDIR":
+			n++
+		}
+	}
+	return n
 }
 
 // explain tells a disk that is full here from one that is full at the builder.

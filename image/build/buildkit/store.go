@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/plugins/content/local"
@@ -26,6 +26,9 @@ type store struct {
 	scope string
 	// readable are the blobs that may be read.
 	readable map[digest.Digest]bool
+
+	mu    sync.Mutex
+	begun map[string]bool // names of what was begun, with the scope
 }
 
 // open opens the store for a build on a base, which may be "".
@@ -34,7 +37,7 @@ func open(dir, base string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store of images: %w", err)
 	}
-	s := &store{Store: all, scope: rand.Text() + "/", readable: map[digest.Digest]bool{}}
+	s := &store{Store: all, scope: rand.Text() + "/", readable: map[digest.Digest]bool{}, begun: map[string]bool{}}
 	if base == "" {
 		return s, nil
 	}
@@ -66,7 +69,11 @@ func (s *store) Writer(ctx context.Context, opts ...content.WriterOpt) (content.
 			return nil, err
 		}
 	}
-	return s.Store.Writer(ctx, content.WithRef(s.scope+o.Ref), content.WithDescriptor(o.Desc))
+	ref := s.scope + o.Ref
+	s.mu.Lock()
+	s.begun[ref] = true
+	s.mu.Unlock()
+	return s.Store.Writer(ctx, content.WithRef(ref), content.WithDescriptor(o.Desc))
 }
 
 func (s *store) Info(ctx context.Context, d digest.Digest) (content.Info, error) {
@@ -103,12 +110,14 @@ func (s *store) ListStatuses(context.Context, ...string) ([]content.Status, erro
 	return nil, errNotAllowed
 }
 
-// discard removes what was begun and not completed.
-func (s *store) discard(ctx context.Context) error {
-	all, err := s.Store.ListStatuses(ctx)
-	for _, begun := range all {
-		if strings.HasPrefix(begun.Ref, s.scope) {
-			err = errors.Join(err, s.Store.Abort(ctx, begun.Ref))
+// discard removes what was begun and not completed. The store's own list of
+// that cannot be used: it fails when another build completes something.
+func (s *store) discard(ctx context.Context) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ref := range s.begun {
+		if gone := s.Store.Abort(ctx, ref); !errdefs.IsNotFound(gone) {
+			err = errors.Join(err, gone)
 		}
 	}
 	return err
