@@ -2,6 +2,9 @@ package build
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -31,6 +34,23 @@ func TestBootstrapScript(t *testing.T) {
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left are %v %v", left, err)
 	}
+}
+
+// One that is cut leaves no process, mount or file.
+func TestBootstrapIsCut(t *testing.T) {
+	p := prepare(t, Recipe{Bootstrap: []string{"./make.sh"}, FS: repo(map[string]string{
+		"make.sh": "#!/bin/sh\nmkdir -p \"$TMPDIR/root/proc\"; mount -t proc proc \"$TMPDIR/root/proc\"\n" + hang + "\n",
+	})})
+	temp := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if err := p.bootstrap(ctx, onText("begun", cancel), Options{TempDir: temp, Log: io.Discard}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left are %v %v", left, err)
+	}
+	noneRuns(t)
 }
 
 func TestBootstrapKey(t *testing.T) {

@@ -38,7 +38,11 @@ func TestDebootstrap(t *testing.T) {
 	if _, err := exec.LookPath("debootstrap"); err != nil {
 		t.Skip("needs debootstrap; run tests/deps.sh test")
 	}
-	path, err := lab.Bootstrap(t.Context(), scripts, []string{"./debian.sh", "bookworm"})
+	command := []string{"./debian.sh", "bookworm"}
+	if mirror := os.Getenv("GITBOOT_MIRROR"); mirror != "" {
+		command = append(command, "", mirror)
+	}
+	path, err := lab.Bootstrap(t.Context(), scripts, command)
 	if err != nil {
 		t.Fatal(err)
 	}
