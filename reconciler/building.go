@@ -3,8 +3,6 @@ package reconciler
 import (
 	"context"
 	"errors"
-	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,7 +12,6 @@ import (
 
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/initramfs/handoff"
-	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -167,157 +164,6 @@ func (x *builder) failed(ctx context.Context, b *observedBuild) error {
 	x.Log.Debug("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
 	b.tried(b.err, x.Now().UTC().Truncate(time.Second))
 	return x.save(b)
-}
-
-func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.BuildTask) (err error) {
-	engine, err := x.engine(b)
-	if err != nil {
-		return err
-	}
-	if err := engine.Check(ctx); err != nil {
-		return err
-	}
-	log, err := x.openLog(b.want.Name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	key := b.key()
-	opts := build.Options{
-		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
-		Epoch: b.state.Epoch, Progress: task,
-		Insecure: b.want.Build.Pulled.Insecure,
-	}
-	credentials, remove, err := x.engineCredentials(ctx, b)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, remove()) }()
-	opts.CredentialsFile = credentials
-	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
-		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
-	}
-	if err := x.execute(ctx, engine, b, key, opts); err != nil {
-		return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
-	}
-	return nil
-}
-
-func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, opts build.Options) error {
-	base, err := x.base(ctx, engine, b, opts)
-	if err := errors.Join(err, fault.Point("build.imported")); err != nil {
-		return err
-	}
-	opts.Base = base.ID
-	img, err := build.Run(ctx, engine, b.prepared, opts)
-	if err := errors.Join(err, fault.Point("build.executed")); err != nil {
-		return err
-	}
-	if img, err = x.unlessSame(ctx, engine, b, key, img); err != nil {
-		return err
-	}
-	return errors.Join(x.record(b, key, img, opts.Epoch), fault.Point("build.recorded"))
-}
-
-// unlessSame returns what a rebuild gave, or the image from before if only logs
-// and caches differ: nobody wants a new deployment for these.
-func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, img build.Image) (build.Image, error) {
-	if b.state.ID == "" || b.state.Digest == img.Digest || !key.Equal(b.state.Key) {
-		return img, nil
-	}
-	before, err := engine.Image(ctx, b.state.ID)
-	if errors.Is(err, build.ErrGone) {
-		return img, nil
-	}
-	if err != nil {
-		return img, err
-	}
-	same, err := build.Same(ctx, before, img)
-	if err != nil || !same {
-		return img, err
-	}
-	x.Log.Info("rebuilt: only logs and caches differ; the image stays as it is", "image", b.want.Name)
-	return before, nil
-}
-
-// base makes sure that the engine holds the base.
-func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
-	switch {
-	case b.parent != nil && b.parent.engineName(x.Engine) == engine.Name():
-		return engine.Image(ctx, b.parent.state.ID)
-	case b.prepared.Scratch:
-		return build.Image{}, nil
-	}
-	bootstrapped := b.base == nil && b.parent == nil
-	if b.state.BaseID != "" && b.state.BaseDigest == b.baseDigest() && !(bootstrapped && b.fresh) {
-		if img, err := engine.Image(ctx, b.state.BaseID); !errors.Is(err, build.ErrGone) {
-			return img, err
-		}
-	}
-	img, err := x.importBase(ctx, engine, b, opts)
-	if err != nil {
-		return img, err
-	}
-	b.state.BaseID, b.state.BaseDigest = img.ID, b.baseDigest()
-	return img, x.save(b) // a build that fails need not import it again
-}
-
-func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
-	if b.parent != nil {
-		return x.importParent(ctx, engine, b, opts)
-	}
-	if b.base == nil {
-		opts.Progress.Step(0, 0, strings.Join(b.want.Build.Bootstrap, " "))
-		return build.ImportBootstrap(ctx, engine, b.prepared, opts)
-	}
-	opts.Progress.Step(0, 0, "fetch the base")
-	opened, err := x.openBase(ctx, x.o, b)
-	if err != nil {
-		return build.Image{}, fmt.Errorf("open the base: %w", err)
-	}
-	return build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
-}
-
-// importParent takes a base over from the engine that built it.
-func (x *builder) importParent(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
-	opts.Progress.Step(0, 0, "take the base over from "+b.parent.engineName(x.Engine))
-	from, err := x.engine(b.parent)
-	if err != nil {
-		return build.Image{}, err
-	}
-	img, err := from.Image(ctx, b.parent.state.ID)
-	if err != nil {
-		return build.Image{}, err
-	}
-	return build.ImportBuilt(ctx, engine, img, b.want.Build.Platform, opts.TempDir)
-}
-
-// record notes a built image at once: whatever becomes of the run, it need not
-// be built again.
-func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch time.Time) error {
-	s := b.state
-	now := x.Now().UTC().Truncate(time.Second)
-	if err := s.made(img, Made{now, x.o.revision.Hash}); err != nil {
-		return err
-	}
-	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
-	s.Built, s.Revision, s.Failure = now, x.o.revision.Hash, nil
-	if b.parent != nil && s.BaseDigest != b.baseDigest() {
-		s.BaseID, s.BaseDigest = "", ""
-	}
-	s.Layers = nil
-	for _, l := range img.Layers {
-		s.Layers = append(s.Layers, l.DiffID)
-	}
-	return x.save(b)
-}
-
-func (x *builder) save(b *observedBuild) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	saved := *b.state
-	x.o.state.setBuild(b.want.Name, &saved)
-	return x.o.state.Save(x.Stage)
 }
 
 // stageBuilt puts the layers of a built image on the stage, straight from the
