@@ -1,6 +1,7 @@
 #!/bin/sh
 # void.sh MIRROR PACKAGE…: Void by xbps-install. The keys that packages are
-# verified with are this machine's.
+# verified with are this machine's. When packages were installed is noted in
+# xbps's database, so that a rebuild is never quite the same.
 set -e
 . ./pack.sh
 mirror=$1
