@@ -1,7 +1,6 @@
 package reconciler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +28,9 @@ type BuildResult struct {
 	// Built says that it was built now; else it was up to date, or failed.
 	Built  bool
 	Digest string
-	// Pushed says that it was published now.
-	Pushed bool
+	// Pushed says that it was published now, PushErr why it could not be.
+	Pushed  bool
+	PushErr error
 	// Packages is how they differ from the newest generation on the stage, nil
 	// if that is not known.
 	Packages *packages.Summary
@@ -78,7 +78,7 @@ func (r *Reconciler) BuildImages(ctx context.Context, req BuildRequest) (results
 	}
 	err = r.pushAll(ctx, o, o.state)
 	for i, b := range o.builds {
-		results[i].Pushed, results[i].Err = b.pushed, cmp.Or(b.err, b.pushErr)
+		results[i].Pushed, results[i].PushErr = b.pushed, b.pushErr
 	}
 	return results, err
 }

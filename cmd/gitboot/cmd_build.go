@@ -82,7 +82,7 @@ type buildJSON struct {
 }
 
 func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) error {
-	failed := map[string]error{}
+	failed, unpublished := map[string]error{}, map[string]error{}
 	list, rows := []buildJSON{}, [][]any{}
 	for _, b := range results {
 		j := buildJSON{Image: b.Image, Result: "unchanged", Digest: b.Digest, Pushed: b.Pushed}
@@ -91,6 +91,9 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 			j.Result, j.Error, failed[b.Image] = "failed", b.Err.Error(), b.Err
 		case b.Built:
 			j.Result = "built"
+		}
+		if b.PushErr != nil {
+			j.Error, unpublished[b.Image] = b.PushErr.Error(), b.PushErr
 		}
 		if b.Packages != nil {
 			j.Packages = b.Packages.String()
@@ -104,13 +107,16 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 	} else {
 		err = table(w, "IMAGE\tRESULT\tDIGEST\tNOTE", rows)
 	}
-	return errors.Join(err, reconciler.Result{Failed: failed}.Err())
+	return errors.Join(err, reconciler.Result{Failed: failed, Unpublished: unpublished}.Err())
 }
 
 func buildNote(j buildJSON) string {
 	var notes []string
 	if j.Pushed {
 		notes = append(notes, "pushed")
+	}
+	if j.Error != "" && j.Result != "failed" {
+		notes = append(notes, "not pushed")
 	}
 	if j.Packages != "" {
 		notes = append(notes, "packages: "+j.Packages)
