@@ -44,7 +44,7 @@ func (p *Prepared) loadScript() error {
 	if from == "." {
 		from = name
 	}
-	if err := files.walk(from, within(path.Dir(name), from)); err != nil {
+	if err := files.script(from, within(path.Dir(name), from)); err != nil {
 		return fmt.Errorf("read bootstrap: %w", err)
 	}
 	p.beside = files.sorted()

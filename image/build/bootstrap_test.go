@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -93,5 +95,36 @@ func TestBootstrapScriptIsExecutable(t *testing.T) {
 		if _, err := Prepare(Recipe{Name: "n", FS: fsys, Bootstrap: []string{"./a/b"}}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, not %s", err, name)
 		}
+	}
+}
+
+// Scripts share files by links, which lead to nothing where only the script's
+// folder is: the files themselves are there.
+func TestScriptsShareFiles(t *testing.T) {
+	link := func(to string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink | 0o777}
+	}
+	shared := "one"
+	prepared := func() *Prepared {
+		files := repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
+		files["recipes/a/common"], files["make/common"] = link("../common"), link("../recipes/common")
+		files["recipes/a/inside"], files["recipes/a/system"], files["recipes/a/nowhere"] = link("own"), link("/etc/passwd"), link("../nowhere")
+		files["make/own"] = link("o")
+		return prepare(t, Recipe{FS: files, Recipe: "recipes/a", Bootstrap: []string{"./make/m.sh"}})
+	}
+	p := prepared()
+	for _, f := range p.files {
+		name := strings.TrimPrefix(f.name, ".gitboot/recipes/a/")
+		if want := map[string]string{"inside": "own", "system": "/etc/passwd", "nowhere": "../nowhere"}[name]; f.link != want {
+			t.Errorf("%s is a link to %q, not %q", name, f.link, want)
+		}
+	}
+	var out bytes.Buffer
+	if err := p.bootstrap(t.Context(), &out, Options{TempDir: t.TempDir(), Log: io.Discard}); err != nil || out.String() != "oneown\n" {
+		t.Errorf("the bootstrap wrote %q: %v", out.String(), err)
+	}
+	shared = "two"
+	if got := prepared().Key(Settings{}).Differences(p.Key(Settings{})); !slices.Equal(got, []string{"recipes/common changed"}) {
+		t.Errorf("%q", got)
 	}
 }

@@ -118,21 +118,45 @@ func within(dir, name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, dir), "/")
 }
 
-// own adds a file or folder of the repo to gitboot's folder of the context,
-// and returns a hash of it.
-func (c *collector) own(repo string) (string, error) {
-	name := path.Join(ownFolder, repo)
+// script adds a folder that holds a script. Links to files elsewhere in the
+// repo, which scripts share, become those files: nothing but the folder is there
+// when the script runs.
+func (c *collector) script(repo, name string) error {
 	if err := c.walk(repo, name); err != nil {
-		return "", err
+		return err
 	}
-	return c.sum(name), nil
+	for _, f := range c.sorted() {
+		target := path.Join(path.Dir(f.repo), f.link)
+		if f.link == "" || path.IsAbs(f.link) || !below(name, f.name) || below(repo, target) {
+			continue
+		}
+		info, err := fs.Stat(c.fsys, target)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // it may mean something in the image
+		}
+		delete(c.files, f.name)
+		if err := c.add(target, f.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// below reports whether name is dir or lies below it; "" and "." are all.
+func below(dir, name string) bool {
+	return dir == "" || dir == "." || name == dir || strings.HasPrefix(name, dir+"/")
+}
+
+// own adds a file or folder of the repo to gitboot's folder of the context.
+func (c *collector) own(repo string) error {
+	return c.walk(repo, path.Join(ownFolder, repo))
 }
 
 // sum hashes what was gathered of a file or folder of the context, "" for all.
 func (c *collector) sum(name string) string {
 	h := sha256.New()
 	for _, f := range c.sorted() {
-		if name == "" || f.name == name || strings.HasPrefix(f.name, name+"/") {
+		if below(name, f.name) {
 			fmt.Fprintf(h, "%q %v %s\n", f.name, f.mode, f.sum)
 		}
 	}

@@ -52,12 +52,12 @@ func (r *renderer) recipe(folder string) error {
 	if info.Mode()&0o111 == 0 {
 		return fmt.Errorf("recipe %s: its script is not executable; run git update-index --chmod=+x %s/script", folder, folder)
 	}
-	sum, err := r.files.own(folder)
-	if err != nil {
+	source := path.Join(ownFolder, folder)
+	if err := r.files.script(folder, source); err != nil {
 		return err
 	}
 	fmt.Fprintf(&r.out, "RUN --mount=type=bind,source=%s,target=%s %scd %s && exec ./script # %s\n",
-		path.Join(ownFolder, folder), recipeMount, r.secretMounts(), recipeMount, sum)
+		source, recipeMount, r.secretMounts(), recipeMount, r.files.sum(source))
 	return nil
 }
 
@@ -65,7 +65,7 @@ func (r *renderer) copy(c Copy) error {
 	if err := plainPath(c.From); err != nil {
 		return err
 	}
-	if _, err := r.files.own(c.From); err != nil {
+	if err := r.files.own(c.From); err != nil {
 		return err
 	}
 	info, err := fs.Stat(r.FS, c.From)
