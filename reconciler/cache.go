@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // DefaultCacheSize bounds an engine's store where nothing else is said.
@@ -15,8 +16,7 @@ const DefaultCacheSize = 20_000_000_000
 // collectCaches bounds what the engines keep, now that builds have added to
 // it. What was built stands, whatever comes of this.
 func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
-	keep := o.state.stored()
-	limit := cmp.Or(r.CacheSize, DefaultCacheSize)
+	limit := r.cacheSize()
 	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return errors.As(b.err, new(*build.FullError)) }) {
 		limit = 1 // all that is not needed, for the next try
 	}
@@ -27,7 +27,7 @@ func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
 			continue
 		}
 		collected[engine.Name()] = true
-		freed, err := engine.Collect(ctx, keep, limit)
+		freed, err := engine.Collect(ctx, o.state.stored(), limit)
 		switch {
 		case err != nil:
 			r.Log.Warn("the engine's old build cache stays", "engine", engine.Name(), "error", err)
@@ -36,6 +36,29 @@ func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
 		}
 	}
 }
+
+// CollectCaches brings all engines' stores below the bound and says how many
+// bytes that has freed. The caller holds the stage's lock.
+func (r *Reconciler) CollectCaches(ctx context.Context) (freed int64, err error) {
+	state, err := LoadState(r.Stage)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range []string{"buildah", "buildkit"} {
+		engine, err := r.engine(&observedBuild{want: spec.Image{Build: &spec.Build{Engine: name}}})
+		if err != nil {
+			return freed, err
+		}
+		n, err := engine.Collect(ctx, state.stored(), r.cacheSize())
+		if err != nil {
+			return freed, err
+		}
+		freed += n
+	}
+	return freed, nil
+}
+
+func (r *Reconciler) cacheSize() int64 { return cmp.Or(r.CacheSize, DefaultCacheSize) }
 
 // stored names what an engine's store has to hold: what was built, and the
 // bases of that.

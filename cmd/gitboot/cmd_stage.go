@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -93,9 +94,10 @@ func listDeployments(st *stage.Stage) ([]deploymentJSON, error) {
 
 func newStageGC(a *app) *cobra.Command {
 	var dry bool
-	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names", Args: noArgs,
+	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names, and old build cache", Args: noArgs,
+		Long:    "gc removes objects that no deployment names, and of the engines' build cache what\nis beyond cache_size (agent.toml).",
 		Example: "  gitboot stage gc --dry-run"}
-	c.Flags().BoolVar(&dry, "dry-run", false, "only say what would be removed")
+	c.Flags().BoolVar(&dry, "dry-run", false, "only say which objects would be removed")
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
@@ -112,13 +114,37 @@ func newStageGC(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "dryRun": dry})
+		cache, err := a.collectCaches(c.Context(), st, dry)
+		if err != nil {
+			return err
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s, %s\n", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), byteSize(collected.Bytes))
+		if *asJSON {
+			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": cache, "dryRun": dry})
+		}
+		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), byteSize(collected.Bytes))
+		if cache > 0 {
+			text += ", and " + byteSize(cache) + " of the build cache"
+		}
+		_, err = fmt.Fprintln(c.OutOrStdout(), text)
 		return err
 	}
 	return c
+}
+
+// collectCaches removes old build cache. What would go is not foreseen.
+func (a *app) collectCaches(ctx context.Context, st *stage.Stage, dry bool) (int64, error) {
+	if dry {
+		return 0, nil
+	}
+	set, err := a.settings()
+	if err != nil {
+		return 0, err
+	}
+	r, err := reconciler.Existing(reconciler.Config{Stage: st.Dir(), BuildDir: set.BuildDir, CacheSize: int64(set.CacheSize)})
+	if err != nil {
+		return 0, err
+	}
+	return r.CollectCaches(ctx)
 }
 
 func newStageExport(a *app) *cobra.Command {

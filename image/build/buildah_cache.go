@@ -54,6 +54,9 @@ func (b *Buildah) Collect(ctx context.Context, keep []string, limit int64) (free
 	if len(victims) == 0 {
 		return 0, nil
 	}
+	if err := b.Clean(ctx); err != nil { // containers of cut builds would hold on to images
+		return 0, err
+	}
 	if err := b.protect(ctx, view, rest); err != nil {
 		return 0, err
 	}
