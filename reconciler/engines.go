@@ -27,9 +27,11 @@ func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 	switch name := b.engineName(r.Engine); name {
 	case "buildah":
 		return build.NewBuildah(build.BuildahOptions{Dir: dir})
+	case "podman":
+		return build.NewPodman(build.BuildahOptions{Dir: dir})
 	case "buildkit":
 		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
 	default:
-		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use buildah or buildkit, or let another machine build and push the image", name)
+		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use buildah, podman or buildkit, or let another machine build and push the image", name)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BuildahOptions says where buildah works.
+// BuildahOptions says where buildah or podman works.
 type BuildahOptions struct {
 	// Dir holds its images and its cache. Nothing else may use it.
 	Dir string
@@ -31,15 +31,19 @@ type BuildahOptions struct {
 // searchPath is where programs are looked for, whatever the caller's is.
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Buildah builds with Debian's buildah, which needs no daemon.
+// Buildah builds with Debian's buildah, which needs no daemon, or with podman,
+// which shares its code and the form of its store.
 type Buildah struct {
+	dialect
 	root, runRoot, temp string
 	driver              string
 }
 
 // NewBuildah opens buildah's store. It is made when it is first needed.
-func NewBuildah(opts BuildahOptions) (*Buildah, error) {
-	dir, err := filepath.Abs(filepath.Join(opts.Dir, "buildah"))
+func NewBuildah(opts BuildahOptions) (*Buildah, error) { return newBuildah(buildahDialect(), opts) }
+
+func newBuildah(d dialect, opts BuildahOptions) (*Buildah, error) {
+	dir, err := filepath.Abs(filepath.Join(opts.Dir, d.program))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,7 @@ func NewBuildah(opts BuildahOptions) (*Buildah, error) {
 	if run == "" {
 		run = "/run/gitboot"
 	}
-	b := &Buildah{root: filepath.Join(dir, "store"), runRoot: filepath.Join(run, "buildah-"+hex.EncodeToString(sum[:6])), temp: filepath.Join(dir, "tmp")}
+	b := &Buildah{dialect: d, root: filepath.Join(dir, "store"), runRoot: filepath.Join(run, d.program+"-"+hex.EncodeToString(sum[:6])), temp: filepath.Join(dir, "tmp")}
 	b.driver = driver(b.root)
 	return b, nil
 }
@@ -57,7 +61,7 @@ func NewBuildah(opts BuildahOptions) (*Buildah, error) {
 func (b *Buildah) make() error {
 	for _, d := range []string{filepath.Dir(b.root), b.root, b.runRoot, b.temp} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return fmt.Errorf("make buildah's folder: %w", err)
+			return fmt.Errorf("make %s's folder: %w", b.program, err)
 		}
 	}
 	return nil
@@ -79,7 +83,7 @@ func driver(dir string) string {
 }
 
 // Name implements Engine.
-func (b *Buildah) Name() string { return "buildah" }
+func (b *Buildah) Name() string { return b.program }
 
 // A RootError says that an engine works for root alone.
 type RootError struct{ Engine string }
@@ -91,11 +95,11 @@ func (e *RootError) Error() string {
 // Check implements Engine.
 func (b *Buildah) Check(context.Context) error {
 	if os.Geteuid() != 0 {
-		return &RootError{"buildah"}
+		return &RootError{b.program}
 	}
-	for program, pkg := range map[string]string{"buildah": "buildah", "unshare": "util-linux"} {
+	for program, pkg := range map[string]string{b.program: b.program, "unshare": "util-linux"} {
 		if _, err := exec.LookPath(program); err != nil {
-			return &MissingError{"buildah", program, pkg}
+			return &MissingError{b.program, program, pkg}
 		}
 	}
 	return nil
@@ -103,12 +107,12 @@ func (b *Buildah) Check(context.Context) error {
 
 func (b *Buildah) command(args ...string) command {
 	return command{
-		args: append([]string{"buildah", "--root", b.root, "--runroot", b.runRoot, "--storage-driver", b.driver}, args...),
+		args: slices.Concat([]string{b.program, "--root", b.root, "--runroot", b.runRoot, "--storage-driver", b.driver}, b.flags(b.runRoot), args),
 		env:  append(proxies(), "PATH="+searchPath, "HOME="+b.temp, "TMPDIR="+b.temp, "XDG_RUNTIME_DIR="+b.runRoot, "LANG=C.UTF-8"),
 	}
 }
 
-// output runs buildah in a folder and returns what it prints.
+// output runs the program in a folder and returns what it prints.
 func (b *Buildah) output(ctx context.Context, dir string, args ...string) (string, error) {
 	if err := b.make(); err != nil {
 		return "", err
@@ -122,8 +126,8 @@ func (b *Buildah) output(ctx context.Context, dir string, args ...string) (strin
 
 // Clean implements Engine.
 func (b *Buildah) Clean(ctx context.Context) error {
-	if _, err := b.output(ctx, b.temp, "rm", "--all"); err != nil {
-		return fmt.Errorf("remove buildah's working containers: %w", err)
+	if err := b.removeContainers(ctx, b); err != nil {
+		return fmt.Errorf("remove %s's working containers: %w", b.program, err)
 	}
 	left, err := os.ReadDir(b.temp)
 	for _, e := range left {
@@ -136,9 +140,9 @@ func (b *Buildah) Clean(ctx context.Context) error {
 func (b *Buildah) Import(ctx context.Context, layout string) (Image, error) {
 	// Buildah names the image after the path that it is given, and names are in
 	// lower case: it is given one below the working directory.
-	id, err := b.output(ctx, filepath.Dir(layout), "pull", "--quiet", "--policy", "always", "oci:"+filepath.Base(layout))
+	id, err := b.output(ctx, filepath.Dir(layout), slices.Concat(b.pull, []string{"oci:" + filepath.Base(layout)})...)
 	if err != nil {
-		return Image{}, fmt.Errorf("import the base into buildah's store: %w", explainFull(b.root, err))
+		return Image{}, fmt.Errorf("import the base into %s's store: %w", b.program, explainFull(b.root, err))
 	}
 	return b.Image(ctx, id)
 }

@@ -39,6 +39,28 @@ func TestBuildah(t *testing.T) {
 	}})
 }
 
+func TestPodman(t *testing.T) {
+	requireContainers(t)
+	run, err := os.MkdirTemp("/run", "gitboot-") // podman wants a path of 50 characters at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(run) })
+	b, err := NewPodman(BuildahOptions{Dir: t.TempDir(), RunDir: run})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Check(t.Context()); err != nil {
+		t.Skip(err, "; it is much the same as buildah, and tests/deps.sh does not install it")
+	}
+	contract(t, tested{Engine: b, folders: []string{b.root, b.temp, b.runRoot}, idle: func(t *testing.T) {
+		if out, err := b.output(t.Context(), b.temp, "ps", "--all", "--external", "--quiet"); err != nil || out != "" {
+			t.Errorf("containers are left: %s %v", out, err)
+		}
+		empty(t, b.temp)
+	}})
+}
+
 func TestBuildkit(t *testing.T) {
 	requireContainers(t)
 	dir, program := t.TempDir(), speaker(t)
