@@ -120,15 +120,26 @@ func (p *pusher) push(ctx context.Context) error {
 	group, layersCtx := errgroup.WithContext(ctx)
 	group.SetLimit(2)
 	for i := range p.Layers {
-		group.Go(func() error { return p.layer(layersCtx, i) })
+		if p.first(i) == i {
+			group.Go(func() error { return p.layer(layersCtx, i) })
+		}
 	}
 	if err := group.Wait(); err != nil {
 		return err
+	}
+	for i := range p.out.Blobs {
+		p.out.Blobs[i] = p.out.Blobs[p.first(i)]
 	}
 	if err := p.config(ctx); err != nil {
 		return err
 	}
 	return p.publish(ctx)
+}
+
+// first is the first layer that is the same as one; steps that do the same give
+// the same.
+func (p *pusher) first(i int) int {
+	return slices.IndexFunc(p.Layers, func(l UploadLayer) bool { return l.DiffID == p.Layers[i].DiffID })
 }
 
 // manifest returns the manifest and notes its digest.

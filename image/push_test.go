@@ -131,8 +131,11 @@ func TestPushedImageIsPulled(t *testing.T) {
 
 func TestPushSendsOnlyWhatIsMissing(t *testing.T) {
 	r := newRecorder(t)
-	u := upload(t, r.ref("base:1"), "one", "two")
+	u := upload(t, r.ref("base:1"), "one", "two", "one")
 	first := mustPush(t, u)
+	if sent := slices.DeleteFunc(r.writes(), func(s string) bool { return !strings.HasPrefix(s, "PATCH") }); len(sent) != 2 || first.Blobs[2] != first.Blobs[0] {
+		t.Errorf("sent %v of two layers, one of which is there twice", sent)
+	}
 	if first.There || first.Blobs[0].Repository != r.ref("base") {
 		t.Errorf("first: %+v", first)
 	}

@@ -38,6 +38,9 @@ func TestKeysOfManyFilesStaySmall(t *testing.T) {
 	if got := Key(foldParts(many)).Differences(before); !slices.Equal(got, []string{"usr/share/icons/… changed"}) {
 		t.Errorf("a change in a folded folder: %q", got)
 	}
+	if got := (Key)(nil).Differences(before); len(got) != maxDifferences+1 || got[maxDifferences] != fmt.Sprintf("and %d more", len(before)-maxDifferences) {
+		t.Errorf("many differences: %q", got)
+	}
 	flat := map[string]string{}
 	for i := range 100 {
 		flat[fmt.Sprint(i)] = "1"

@@ -65,8 +65,11 @@ func (p *Prepared) Key(s Settings) Key {
 // Equal reports whether two keys give the same image.
 func (k Key) Equal(other Key) bool { return slices.Equal(k, other) }
 
+// maxDifferences is how many differences are told one by one.
+const maxDifferences = 12
+
 // Differences says what changed from an older key: "NAME changed", "NAME is
-// new", "NAME is gone". A changed order or the like, which no part shows by
+// new", "NAME is gone"; of many, the first ones. A changed order or the like, which no part shows by
 // itself, is told by the rendering alone.
 func (k Key) Differences(old Key) []string {
 	var out []string
@@ -88,6 +91,9 @@ func (k Key) Differences(old Key) []string {
 	if len(out) > 1 {
 		// Whatever changed a fragment changed the rendering too.
 		out = slices.DeleteFunc(out, func(s string) bool { return s == rendering })
+	}
+	if more := len(out) - maxDifferences; more > 1 {
+		out = append(out[:maxDifferences], fmt.Sprintf("and %d more", more))
 	}
 	return out
 }
