@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
@@ -15,6 +16,9 @@ type Buildkit struct {
 	Program string
 	Builder handoff.Builder
 }
+
+// engineNames are those of the engines that this gitboot has.
+func engineNames() []string { return []string{"buildah", "podman", "buildkit"} }
 
 func (b *observedBuild) engineName(fallback string) string {
 	return cmp.Or(b.want.Build.Engine, fallback, "buildah")
@@ -32,6 +36,6 @@ func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 	case "buildkit":
 		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
 	default:
-		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use buildah, podman or buildkit, or let another machine build and push the image", name)
+		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(engineNames(), ", "))
 	}
 }
