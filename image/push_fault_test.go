@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -141,5 +142,33 @@ func TestPushGoesToNoAddressOfTheRegistrysChoice(t *testing.T) {
 	_, err := Push(t.Context(), upload(t, strings.TrimPrefix(evil.URL, "http://")+"/x:1", "one"), pushOptions())
 	if err == nil || !strings.Contains(err.Error(), "an address of this network") || len(inner.writes()) > 0 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Registries with tokens are asked for one that may write, and a login that runs
+// out in the middle of a layer is made again.
+func TestPushWithTokens(t *testing.T) {
+	r := newRecorder(t)
+	inner, tokens, expired := r.Config.Handler, 0, false
+	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/token" {
+			if got := req.URL.Query().Get("scope"); got != "repository:desktop:push,pull" {
+				t.Errorf("scope %q", got)
+			}
+			tokens++
+			fmt.Fprintf(w, `{"token": "t%d"}`, tokens)
+			return
+		}
+		late := req.Method == http.MethodPatch && !expired
+		expired = expired || late
+		if late || req.Header.Get("Authorization") != fmt.Sprintf("Bearer t%d", tokens) {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="test"`, r.URL))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, req)
+	})
+	if mustPush(t, upload(t, r.ref("desktop:1"), strings.Repeat("one", 1<<20))); tokens < 2 {
+		t.Errorf("%d tokens", tokens)
 	}
 }
