@@ -161,8 +161,10 @@ func (x *builder) failed(ctx context.Context, b *observedBuild) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	x.Log.Debug("build failed; the image stays as it is", "image", b.want.Name, "error", b.err)
 	b.tried(b.err, x.Now().UTC().Truncate(time.Second))
+	if f := b.state.Failure; x.patient {
+		x.Log.Warn("build failed; the image stays as it is", "image", b.want.Name, "attempts", f.Attempts, "next", f.Next)
+	}
 	return x.save(b)
 }
 
