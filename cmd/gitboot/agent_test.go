@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -32,6 +33,31 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 		if rows := strings.Count(string(page), "\n| `"+key+"` |"); rows != 1 {
 			t.Errorf("%d rows explain %s, want 1", rows, key)
 		}
+	}
+}
+
+// What is wrong with a builder's address is said before anything is done.
+func TestBuildkitAddress(t *testing.T) {
+	if got, err := (buildkitConfig{}).find(); err != nil || got.Builder.Address != "" {
+		t.Errorf("none is needed: %+v %v", got, err)
+	}
+	got, err := buildkitConfig{Address: "unix:///sock", Program: "/opt/speaker"}.find()
+	if err != nil || got.Program != "/opt/speaker" || got.Builder.Address != "unix:///sock" {
+		t.Errorf("%+v %v", got, err)
+	}
+	_, err = buildkitConfig{Address: "tcp://builder.lan:8372"}.find()
+	if usage := (usageError{}); !errors.As(err, &usage) || !strings.Contains(err.Error(), `buildkit.address = "tcp://builder.lan:8372": without ca`) {
+		t.Error(err)
+	}
+}
+
+func TestUnknownKeyOfASection(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.toml")
+	if err := os.WriteFile(path, []byte("[buildkit]\nadress = \"unix:///sock\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), `unknown key "buildkit.adress"`) || !strings.Contains(err.Error(), "buildkit.address, ") {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
@@ -142,8 +144,9 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 	steps := &stepReader{task: j.Progress, steps: countExecuted(text), used: map[string]bool{}}
 	c, err := b.command("build", handoff.Request{
 		Builder: b.opts.Builder, Store: b.dir, Containerfile: j.Containerfile, Context: j.Context,
-		Base: j.Base, BaseArg: BaseArg, Args: j.Args, Secrets: j.Secrets, Platform: j.Platform, CredentialsFile: j.CredentialsFile,
-		NoCache: j.NoCache, Epoch: j.Epoch.Unix(), Steps: steps.steps,
+		Base: j.Base, BaseArg: BaseArg, Args: j.Args, Secrets: j.Secrets, CredentialsFile: j.CredentialsFile,
+		Platform: cmp.Or(j.Platform, "linux/"+runtime.GOARCH), // a builder may be another kind of machine
+		NoCache:  j.NoCache, Epoch: j.Epoch.Unix(), Steps: steps.steps,
 	})
 	if err != nil {
 		return Image{}, err
