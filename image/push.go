@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -34,8 +35,8 @@ type Upload struct {
 type UploadLayer struct {
 	DiffID string
 	Size   int64 // of the tar, 0 if not known
-	// Known is the blob that the layer became before. It is used again where
-	// its compression is the wanted one.
+	// Known is a blob that the layer is known to have become: it is used again
+	// where the registry has it or takes it over.
 	Known *Blob
 	// Open streams the uncompressed tar. It is called for a layer that the
 	// registry does not have, and again when sending it has failed.
@@ -49,6 +50,32 @@ type Blob struct {
 	Size      int64  `json:"size"`
 	// Repository had it last: registry/repository.
 	Repository string `json:"repository"`
+}
+
+// Blobs are those of an image's layers in the repository that ref names, by diff
+// id: as they are there, they may be part of another image of the registry.
+func (img *Image) Blobs(ref string) map[string]Blob {
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		return nil // it could not have been opened
+	}
+	out := map[string]Blob{}
+	for _, l := range img.Layers {
+		kind := types.MediaType(l.MediaType)
+		if kind == types.DockerLayer {
+			kind = types.OCILayer // the same by another name
+		}
+		if kind == types.OCILayer || kind == types.OCILayerZStd {
+			out[l.DiffID] = Blob{MediaType: string(kind), Digest: l.Digest, Size: l.Size, Repository: parsed.Context().Name()}
+		}
+	}
+	return out
+}
+
+// In tells whether a blob's registry is that of a reference.
+func (b Blob) In(ref string) bool {
+	parsed, err := name.ParseReference(ref)
+	return err == nil && strings.HasPrefix(b.Repository, parsed.Context().RegistryStr()+"/")
 }
 
 // Uploaded is what became of an upload.
@@ -76,11 +103,10 @@ func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 	s.list[0].scope = transport.PushScope
 	p := &pusher{Upload: u, to: s.list[0], from: s, opts: opts}
 	for _, l := range u.Layers {
-		if known := l.Known; known != nil && known.MediaType == string(p.mediaType()) {
-			p.out.Blobs = append(p.out.Blobs, *known)
-		} else {
-			p.out.Blobs = append(p.out.Blobs, Blob{})
+		if l.Known == nil {
+			l.Known = &Blob{}
 		}
+		p.out.Blobs = append(p.out.Blobs, *l.Known)
 	}
 	p.Tags = append(slices.Clone(u.Tags), parsed.Identifier())
 	if _, ok := parsed.(name.Tag); !ok {

@@ -156,10 +156,35 @@ func TestPushSendsOnlyWhatIsMissing(t *testing.T) {
 	if len(patches) != 1 || taken.Blobs[0].Repository != r.ref("child") {
 		t.Errorf("sent %v, %+v", patches, taken)
 	}
-	// Another compression has other blobs.
-	u.Compression = "gzip"
+	// What another registry has is made here anew.
+	other := newRecorder(t)
+	u.Ref = other.ref("base:1")
 	if _, err := Push(t.Context(), u, pushOptions()); err == nil || !strings.Contains(err.Error(), "opened") {
-		t.Errorf("other compression: %v", err)
+		t.Errorf("another registry: %v", err)
+	}
+}
+
+// The layers of a pulled base are taken over as they are.
+func TestPushTakesTheBasesLayersOver(t *testing.T) {
+	r := newRecorder(t)
+	base := upload(t, r.ref("base:1"), "one")
+	base.Compression = "gzip"
+	mustPush(t, base)
+	pulled, err := Open(t.Context(), base.Ref, "", Options{Insecure: true, Platform: "linux/amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := pulled.Blobs(base.Ref)[base.Layers[0].DiffID]
+	if !known.In(r.ref("child:1")) || known.In("r.lan/child:1") {
+		t.Errorf("%+v", known)
+	}
+	child := upload(t, r.ref("child:1"), "one", "two")
+	child.Layers[0].Known = &known
+	child.Layers[0].Open = func(context.Context) (io.ReadCloser, error) { return nil, errors.New("opened") }
+	mustPush(t, child)
+	img, err := Open(t.Context(), child.Ref, "", Options{Insecure: true, Platform: "linux/amd64"})
+	if err != nil || img.Layers[0].Digest != known.Digest || img.Layers[0].MediaType == img.Layers[1].MediaType {
+		t.Errorf("%+v, %v", img, err)
 	}
 }
 

@@ -18,6 +18,8 @@ type BuildState struct {
 	Base       Source `json:"base,omitzero"`
 	BaseID     string `json:"baseID,omitempty"`
 	BaseDigest string `json:"baseDigest,omitempty"`
+	// BaseBlobs are the layers of a base as its registry has them, by diff id.
+	BaseBlobs map[string]image.Blob `json:"baseBlobs,omitempty"`
 	// Named are what other images that steps name were resolved to, by their
 	// references.
 	Named map[string]Source `json:"named,omitempty"`

@@ -100,7 +100,7 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 		if b.err != nil || r.publication(b) == nil || r.pushReason(b) == "" && !b.ran {
 			continue
 		}
-		b.pushErr = r.push(ctx, o, b)
+		b.pushErr = r.push(ctx, b)
 		if ctx.Err() == nil {
 			r.pushTried(b)
 		}
@@ -135,7 +135,7 @@ func (r *Reconciler) pushTried(b *observedBuild) {
 }
 
 // push publishes one image and notes it in the build's state.
-func (r *Reconciler) push(ctx context.Context, o *observation, b *observedBuild) error {
+func (r *Reconciler) push(ctx context.Context, b *observedBuild) error {
 	p, next := r.publication(b), &PushState{}
 	if b.state.Push != nil {
 		*next = *b.state.Push
@@ -143,7 +143,7 @@ func (r *Reconciler) push(ctx context.Context, o *observation, b *observedBuild)
 	if b.state.Push = next; next.Digest == "" {
 		next.Ref = p.Ref
 	}
-	upload, err := r.upload(ctx, o, b, p)
+	upload, err := r.upload(ctx, b, p)
 	if err != nil {
 		return fmt.Errorf("push %s: %w", p.Ref, err)
 	}
@@ -168,7 +168,7 @@ func (r *Reconciler) push(ctx context.Context, o *observation, b *observedBuild)
 
 // upload describes what is to be pushed. Blobs that are known of this image or
 // of another one are not made again.
-func (r *Reconciler) upload(ctx context.Context, o *observation, b *observedBuild, p *publication) (image.Upload, error) {
+func (r *Reconciler) upload(ctx context.Context, b *observedBuild, p *publication) (image.Upload, error) {
 	engine, err := r.engine(b)
 	if err != nil {
 		return image.Upload{}, err
@@ -185,19 +185,25 @@ func (r *Reconciler) upload(ctx context.Context, o *observation, b *observedBuil
 		return u, err
 	}
 	for _, l := range stored.Layers {
-		u.Layers = append(u.Layers, image.UploadLayer{DiffID: l.DiffID, Size: l.Size, Open: l.Open, Known: o.blob(b, l.DiffID, p.Compression)})
+		u.Layers = append(u.Layers, image.UploadLayer{DiffID: l.DiffID, Size: l.Size, Open: l.Open, Known: b.knownBlob(l.DiffID, &p.Push)})
 	}
 	return u, nil
 }
 
-// blob finds what a layer became when it was pushed before: with this image,
-// or with one of its bases.
-func (o *observation) blob(b *observedBuild, diffID, compression string) *image.Blob {
+// knownBlob finds what a layer became when it was pushed before, with this image
+// or with one of its bases, or what a base that was pulled from the registry has
+// there.
+func (b *observedBuild) knownBlob(diffID string, p *spec.Push) *image.Blob {
 	for at := b; at != nil; at = at.parent {
 		if at.state.Push == nil {
 			continue
 		}
-		if blob, ok := at.state.Push.Blobs[diffID]; ok && strings.HasSuffix(blob.MediaType, "+"+compression) {
+		if blob, ok := at.state.Push.Blobs[diffID]; ok && strings.HasSuffix(blob.MediaType, "+"+p.Compression) {
+			return &blob
+		}
+	}
+	for at := b; at != nil; at = at.parent {
+		if blob, ok := at.state.BaseBlobs[diffID]; ok && blob.In(p.Ref) {
 			return &blob
 		}
 	}
