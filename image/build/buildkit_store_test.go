@@ -153,3 +153,43 @@ func ids(images []Image) (out string) {
 	}
 	return out
 }
+
+// Whatever a builder gives as a manifest, it names nothing outside the store.
+func FuzzBuildkitManifest(f *testing.F) {
+	const layer = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for _, seed := range []string{
+		`{"config":{"digest":"` + layer + `"},"layers":[{"digest":"` + layer + `"}]}`,
+		`{"config":{"digest":"sha256:../../x"},"layers":[{"digest":"../../../../etc/passwd"}]}`,
+		`{"layers":[{}]}`, `{"layers":null}`, `[]`, ``, `{"config":{"digest":1}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	b, err := NewBuildkit(BuildkitOptions{Dir: f.TempDir()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := errors.Join(b.make(), os.WriteFile(blobFile(b.dir, layer), []byte("{}"), 0o600)); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		id := sha256Text(data)
+		path := blobFile(b.dir, id)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(path)
+		if _, _, err := b.stored(); err != nil {
+			t.Error(err)
+		}
+		m, err := b.manifest(id)
+		if err != nil {
+			return
+		}
+		for _, blob := range m.blobs() {
+			if got := filepath.Dir(blobFile(b.dir, blob.Digest)); got != filepath.Dir(path) {
+				t.Errorf("%q is in %s", blob.Digest, got)
+			}
+		}
+		b.Image(t.Context(), id)
+	})
+}
