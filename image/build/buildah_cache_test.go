@@ -14,30 +14,37 @@ func random(name, megabytes string) string {
 	return "dd if=/dev/urandom of=/root/" + name + " bs=1M count=" + megabytes + " 2>/dev/null"
 }
 
+func TestBuildahCollects(t *testing.T) { testCollects(t, newEngine(t)) }
+
+func TestPodmanCollects(t *testing.T) { testCollects(t, newPodman(t)) }
+
 // The cache is bounded: what is kept stays, of the rest what was used last.
-func TestBuildahCollects(t *testing.T) {
-	e := newEngine(t)
+func testCollects(t *testing.T, e *Buildah) {
 	base := busybox(t, e)
 	steps := func(run ...string) Image { return must(t, e, Recipe{FS: repo(nil), Run: run}, Options{Base: base.ID}) }
 	kept := steps(random("common", "4"), random("kept", "4"))
 	child := must(t, e, Recipe{FS: repo(nil), Run: []string{random("child", "1")}}, Options{Base: kept.ID})
+	hit := steps(random("common", "4"), random("hit", "8"))
 	old := steps(random("common", "4"), random("old", "8"))
 	e.age(t)
+	if again := steps(random("common", "4"), random("hit", "8")); again.ID != hit.ID {
+		t.Error("the cache is not used")
+	}
 	recent := steps(random("common", "4"), random("recent", "8"))
 	keep := []string{base.ID, kept.ID, child.ID}
 
-	if freed, err := e.Collect(t.Context(), keep, 40<<20); freed != 0 || err != nil {
+	if freed, err := e.Collect(t.Context(), keep, 48<<20); freed != 0 || err != nil {
 		t.Errorf("below the limit, %d bytes are freed: %v", freed, err)
 	}
 	before := diskUse(t, e.root)
-	freed, err := e.Collect(t.Context(), keep, 22<<20)
+	freed, err := e.Collect(t.Context(), keep, 30<<20)
 	if err != nil || freed < 8<<20 || freed > 9<<20 {
 		t.Errorf("%d bytes are freed: %v", freed, err)
 	}
 	if after := diskUse(t, e.root); after > before-8<<20 {
 		t.Errorf("the store has %d bytes on the disk, and had %d", after, before)
 	}
-	present(t, e, map[string]Image{"base": base, "kept": kept, "child": child, "recent": recent}, map[string]Image{"old": old})
+	present(t, e, map[string]Image{"base": base, "kept": kept, "child": child, "hit": hit, "recent": recent}, map[string]Image{"old": old})
 	if again := steps(random("common", "4"), random("recent", "8")); again.ID != recent.ID {
 		t.Error("what was kept of the cache is not used")
 	}
@@ -47,7 +54,7 @@ func TestBuildahCollects(t *testing.T) {
 	if _, err := e.Collect(t.Context(), keep, 1); err != nil {
 		t.Error(err)
 	}
-	present(t, e, map[string]Image{"base": base, "kept": kept, "child": child}, map[string]Image{"recent": recent})
+	present(t, e, map[string]Image{"base": base, "kept": kept, "child": child}, map[string]Image{"hit": hit, "recent": recent})
 	if again := steps(random("common", "4"), random("kept", "4")); again.ID != kept.ID {
 		t.Error("what kept images are made of is not used any more")
 	}

@@ -39,7 +39,9 @@ func TestBuildah(t *testing.T) {
 	}})
 }
 
-func TestPodman(t *testing.T) {
+// newPodman opens podman on a store of the test's own.
+func newPodman(t *testing.T) *Buildah {
+	t.Helper()
 	requireContainers(t)
 	run, err := os.MkdirTemp("/run", "gitboot-") // podman wants a path of 50 characters at most
 	if err != nil {
@@ -53,6 +55,11 @@ func TestPodman(t *testing.T) {
 	if err := b.Check(t.Context()); err != nil {
 		t.Skip(err, "; it is much the same as buildah, and tests/deps.sh does not install it")
 	}
+	return b
+}
+
+func TestPodman(t *testing.T) {
+	b := newPodman(t)
 	contract(t, tested{Engine: b, folders: []string{b.root, b.temp, b.runRoot}, idle: func(t *testing.T) {
 		if out, err := b.output(t.Context(), b.temp, "ps", "--all", "--external", "--quiet"); err != nil || out != "" {
 			t.Errorf("containers are left: %s %v", out, err)
