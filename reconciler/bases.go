@@ -81,8 +81,8 @@ func (r *Reconciler) openBase(ctx context.Context, o *observation, b *observedBu
 			"push it there again, look up what the tag means now with --update, or name another base as from",
 			b.base.Pull.Ref, plan.Short(b.state.Base.Digest), err)
 	}
-	if b.state.BaseBlobs = nil; err == nil && b.base.Pull != nil && b.want.Build.Push != nil {
-		b.state.BaseBlobs = img.Blobs(b.base.Pull.Ref)
+	if b.blobs = nil; err == nil && b.base.Pull != nil && b.want.Build.Push != nil {
+		b.blobs = img.Blobs(b.base.Pull.Ref)
 	}
 	return img, err
 }

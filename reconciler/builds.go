@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
@@ -19,6 +20,9 @@ type observedBuild struct {
 	state    *BuildState // never nil
 	// base is the image that a base is pulled or opened as, if it is.
 	base *spec.Image
+	// blobs are the layers of an opened base as its registry has them. They are
+	// verified once the base was imported.
+	blobs map[string]image.Blob
 	// reasons say why it is to be built; none, and it is not. fresh builds
 	// without cache.
 	reasons []string

@@ -102,7 +102,7 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 	if err != nil {
 		return img, err
 	}
-	b.state.BaseID, b.state.BaseDigest = img.ID, b.baseDigest()
+	b.state.BaseID, b.state.BaseDigest, b.state.BaseBlobs = img.ID, b.baseDigest(), b.blobs
 	return img, x.save(b) // a build that fails need not import it again
 }
 
