@@ -25,11 +25,11 @@ type brokenRegistry struct {
 	refuse int
 	// user and password are asked for if they are set.
 	user, password string
-	blobs  registry.BlobHandler
-	inner  http.Handler
-	log    []string
-	held   chan struct{} // closed when an answer is being held
-	ended  chan struct{} // closed when held answers may go on
+	blobs          registry.BlobHandler
+	inner          http.Handler
+	log            []string
+	held           chan struct{} // closed when an answer is being held
+	ended          chan struct{} // closed when held answers may go on
 }
 
 // The faults that `registry fault` knows, besides HTTP statuses.
