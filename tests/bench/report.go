@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,7 +39,7 @@ func newReport(ctx context.Context) (*report, error) {
 		sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1
 		grep -qw sha_ni /proc/cpuinfo && echo "sha256 in hardware" || echo "sha256 in software"
 		echo "Linux $(uname -r)"
-		for p in squashfs-tools-ng squashfs-tools zstd git skopeo umoci ostree qemu-system-x86; do
+		for p in squashfs-tools-ng squashfs-tools zstd git skopeo umoci ostree buildah qemu-system-x86; do
 			dpkg-query -W -f '${Package} ${Version}\n' $p
 		done
 		git -c safe.directory=* describe --tags --always --dirty`)
@@ -57,6 +58,17 @@ func (rep *report) add(r row, res result) {
 	for _, c := range res.Checks {
 		fmt.Printf("    %s (%s): %s\n", c.Figure, c.Target, verdict(c.Met))
 	}
+}
+
+// counted is how many pairs the row's first check rests on.
+func (r reportRow) counted(check int) string {
+	switch {
+	case check > 0:
+		return ""
+	case len(r.Pairs) == 0:
+		return "–"
+	}
+	return strconv.Itoa(len(r.Pairs))
 }
 
 // save writes all samples so far, if there is a file to write them to.
@@ -109,7 +121,7 @@ func (rep *report) publish(path string) error {
 func (rep *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s: %s.\n\n", rep.Date, strings.Join(rep.Machine, ", "))
-	b.WriteString("| what | against | ours | theirs | figure | to reach | |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| what | against | ours | theirs | figure | to reach | | pairs |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range rep.Rows {
 		for i, c := range r.Checks {
 			first := []string{r.What, r.Against, r.Ours, r.Theirs}
@@ -119,7 +131,7 @@ func (rep *report) markdown() string {
 			for j, cell := range first {
 				first[j] = strings.ReplaceAll(cell, "|", "\\|")
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", strings.Join(first, " | "), c.Figure, c.Target, verdict(c.Met))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", strings.Join(first, " | "), c.Figure, c.Target, verdict(c.Met), r.counted(i))
 		}
 	}
 	b.WriteString("\nThe commands, ours first, and what else there is to know:\n\n")
