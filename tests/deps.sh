@@ -47,6 +47,7 @@ table() {
 	test   openssh-client        ssh-keygen, for keys and signatures
 	test   buildah               builds images
 	test   debootstrap           makes a base, as the examples do
+	test   podman                builds images, too
 	test   runc                  executes the steps of the tests' BuildKit daemon
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does

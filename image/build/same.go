@@ -92,7 +92,7 @@ func fingerprint(h *tar.Header, content io.Reader, name string) (sum [sha256.Siz
 		if err != nil {
 			return sum, err
 		}
-		content = bytes.NewReader(withoutDays(data))
+		content = io.MultiReader(bytes.NewReader(withoutDays(data)), content)
 	}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%c %o %d %d %d %d %q %q\n", h.Typeflag, h.Mode, h.Uid, h.Gid, h.Devmajor, h.Devminor, h.Linkname, xattrs(h))
