@@ -15,6 +15,7 @@ import (
 //
 // The images' failures are returned by name; a failed image keeps what it has.
 func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]error, error) {
+	defer frugal()()
 	a := newApplication(r, o)
 	steps := []struct {
 		name string

@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/gitboot/gitboot/reconciler"
@@ -38,15 +37,7 @@ const exitHelp = `Exit codes:
   10  with --exit-code: there are changes, made or pending
   20  another run holds the stage's lock; --wait waits for it`
 
-func main() {
-	if os.Getenv("GOGC") == "" {
-		// What streams through needs little of the collector and leaves much
-		// behind: collecting twice as often takes a sixth off a run's peak,
-		// and no time that can be measured.
-		debug.SetGCPercent(50)
-	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
