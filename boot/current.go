@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // ErrNotBooted says that the running system is not a deployment.
@@ -12,14 +12,14 @@ var ErrNotBooted = errors.New("this machine was not booted by gitboot")
 
 // Current returns what the machine is booted into, from the text of
 // /proc/cmdline: ErrNotBooted if it names no deployment.
-func Current(cmdline string) (handoff.Cmdline, error) {
-	for _, word := range handoff.Words(cmdline) {
+func Current(cmdline string) (deployment.Cmdline, error) {
+	for _, word := range deployment.Words(cmdline) {
 		if word == "--" {
 			break
 		}
-		if strings.HasPrefix(word, handoff.ParamDeployment+"=") {
-			return handoff.ParseCmdline(cmdline)
+		if strings.HasPrefix(word, deployment.ParamDeployment+"=") {
+			return deployment.ParseCmdline(cmdline)
 		}
 	}
-	return handoff.Cmdline{}, ErrNotBooted
+	return deployment.Cmdline{}, ErrNotBooted
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 const mountinfo = `22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -158,7 +158,7 @@ func TestLocateBtrfs(t *testing.T) {
 
 func TestCurrent(t *testing.T) {
 	id := strings.Repeat("a", 64)
-	want := handoff.Cmdline{Stage: handoff.Location{Device: "UUID=x", Path: "/gitboot"}, Deployment: id, Trying: true}
+	want := deployment.Cmdline{Stage: deployment.Location{Device: "UUID=x", Path: "/gitboot"}, Deployment: id, Trying: true}
 	got, err := Current("BOOT_IMAGE=/x quiet " + strings.Join(want.Args(), " ") + "\n")
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v", got, err)

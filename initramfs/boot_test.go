@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 const (
@@ -162,25 +162,25 @@ func (s *testStage) build(t *testing.T, layers []string) {
 func (s *testStage) publish(t *testing.T, dir, lower, middle, upper, hook string) {
 	t.Helper()
 	top := filepath.Join(dir, "disk")
-	object := func(file string) handoff.Object {
+	object := func(file string) deployment.Object {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := handoff.Object{SHA256: handoff.ID(data), Size: int64(len(data))}
+		o := deployment.Object{SHA256: deployment.ID(data), Size: int64(len(data))}
 		writeFile(t, filepath.Join(top, "var/gitboot", o.Path()), data)
 		return o
 	}
 	h := object(hook)
-	m := &handoff.Manifest{Version: handoff.Version, Image: "test", KernelVersion: "test",
+	m := &deployment.Manifest{Version: deployment.Version, Image: "test", KernelVersion: "test",
 		Kernel: object(s.kernel), Initramfs: object(s.initramfs),
-		Layers: []handoff.Object{object(lower), object(middle), object(upper)}, Hooks: &h,
-		AtBoot: []string{"/usr/at-boot.sh"}, Root: handoff.Root{TmpfsSize: "64m"}}
+		Layers: []deployment.Object{object(lower), object(middle), object(upper)}, Hooks: &h,
+		AtBoot: []string{"/usr/at-boot.sh"}, Root: deployment.Root{TmpfsSize: "64m"}}
 	data, err := m.Canonical()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.id = handoff.ID(data)
+	s.id = deployment.ID(data)
 	writeFile(t, filepath.Join(top, "var/gitboot/deployments", s.id+".json"), data)
 	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-U", stageUUID, "-L", stageLabel, "-d", top, s.disk, "256M"))
 }

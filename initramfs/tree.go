@@ -11,7 +11,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gitboot/gitboot/initramfs/squashfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // maxLinks is how many symbolic links one path may go through, as in Linux.
@@ -27,8 +27,8 @@ type Tree struct {
 type layer struct {
 	name string
 	file *os.File
-	fs   *squashfs.Reader
-	root squashfs.Inode
+	fs   *rootfs.Reader
+	root rootfs.Inode
 }
 
 // OpenTree opens squashfs files, lowest layer first.
@@ -55,7 +55,7 @@ func NewTree(layers []*os.File) (*Tree, error) {
 	for _, f := range slices.Backward(layers) {
 		l := layer{name: filepath.Base(f.Name()), file: f}
 		var err error
-		if l.fs, err = squashfs.New(f); err == nil {
+		if l.fs, err = rootfs.New(f); err == nil {
 			l.root, err = l.fs.Root()
 		}
 		if err != nil {
@@ -87,7 +87,7 @@ type node struct {
 
 type part struct {
 	layer int
-	inode squashfs.Inode
+	inode rootfs.Inode
 }
 
 func (n *node) mode() fs.FileMode { return n.parts[0].inode.Mode() }
@@ -213,7 +213,7 @@ func (t *Tree) list(dir *node) ([]string, error) {
 	return out, nil
 }
 
-func (l *layer) shows(e squashfs.Entry) (bool, error) {
+func (l *layer) shows(e rootfs.Entry) (bool, error) {
 	i, err := l.fs.Inode(e)
 	return !i.IsWhiteout(), err
 }

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image/packages"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -39,8 +39,8 @@ type application struct {
 type staging struct {
 	plan.Stage
 	image  *observedImage
-	layers []handoff.Object
-	hooks  *handoff.Object
+	layers []deployment.Object
+	hooks  *deployment.Object
 	atBoot []string
 	// early is the kernel of a head start, nil without one.
 	early *stage.KernelRecord
@@ -147,7 +147,7 @@ func (a *application) layers(ctx context.Context) error {
 // synced, the initramfs is made of them.
 func (a *application) addLayers(ctx context.Context, s *staging) error {
 	list := s.image.opened.Layers
-	s.layers = make([]handoff.Object, len(list))
+	s.layers = make([]deployment.Object, len(list))
 	early := a.newHeadStart(s, len(list))
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(layersAtOnce)
@@ -213,8 +213,8 @@ func (a *application) addHookLayer(ctx context.Context, s *staging, out *hooks.O
 
 func (a *application) deployments(ctx context.Context) error {
 	return a.each(ctx, "publish deployment", func(_ context.Context, s *staging) (err error) {
-		s.id, err = a.stage.Publish(&handoff.Manifest{
-			Version:       handoff.Version,
+		s.id, err = a.stage.Publish(&deployment.Manifest{
+			Version:       deployment.Version,
 			Image:         s.Image,
 			Kernel:        s.boot.Kernel,
 			Initramfs:     s.boot.Initramfs,
@@ -223,7 +223,7 @@ func (a *application) deployments(ctx context.Context) error {
 			Layers:        s.layers,
 			Hooks:         s.hooks,
 			AtBoot:        s.atBoot,
-			Root:          handoff.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
+			Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
 		})
 		return err
 	})

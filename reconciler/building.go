@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image/build"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -176,7 +176,7 @@ func (a *application) stageBuilt(ctx context.Context, s *staging) error {
 	if err != nil {
 		return err
 	}
-	s.layers = make([]handoff.Object, len(b.state.Layers))
+	s.layers = make([]deployment.Object, len(b.state.Layers))
 	var stored build.Image
 	for i, diffID := range b.state.Layers {
 		var staged bool
@@ -198,6 +198,6 @@ func (a *application) stageBuilt(ctx context.Context, s *staging) error {
 	return nil
 }
 
-func (a *application) addBuilt(ctx context.Context, name string, l build.Layer) (handoff.Object, error) {
+func (a *application) addBuilt(ctx context.Context, name string, l build.Layer) (deployment.Object, error) {
 	return a.stage.AddLayer(ctx, stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open, Progress: a.Progress})
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 // BuiltPackages is which packages changed with a build that is not staged yet.
@@ -58,7 +58,7 @@ func (r *Reconciler) planPackages(ctx context.Context, o *observation) error {
 }
 
 // stagedLayers returns an image's layers if all of them are on the stage.
-func (r *Reconciler) stagedLayers(img *observedImage) (out []handoff.Object, err error) {
+func (r *Reconciler) stagedLayers(img *observedImage) (out []deployment.Object, err error) {
 	var layers []image.Layer
 	switch {
 	case img.build != nil:

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image/packages"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 // A GenerationRef names a generation in a Diff.
@@ -94,7 +94,7 @@ func (r *Reconciler) diff(ctx context.Context, a, b Found) (Diff, error) {
 
 func (f Found) ref() GenerationRef { return GenerationRef{f.Image, f.N, f.Deployment} }
 
-func (d *Diff) countLayers(old, new []handoff.Object) {
+func (d *Diff) countLayers(old, new []deployment.Object) {
 	for _, l := range new {
 		if slices.Contains(old, l) {
 			d.Shared.add(l)
@@ -109,4 +109,4 @@ func (d *Diff) countLayers(old, new []handoff.Object) {
 	}
 }
 
-func (c *LayerCount) add(l handoff.Object) { c.Layers, c.Bytes = c.Layers+1, c.Bytes+l.Size }
+func (c *LayerCount) add(l deployment.Object) { c.Layers, c.Bytes = c.Layers+1, c.Bytes+l.Size }

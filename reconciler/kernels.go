@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -57,7 +57,7 @@ func (a *application) findKernel(tree *initramfs.Tree, s *staging) (f foundKerne
 
 func (a *application) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
 
-func (r *Reconciler) openTree(layers []handoff.Object) (*initramfs.Tree, error) {
+func (r *Reconciler) openTree(layers []deployment.Object) (*initramfs.Tree, error) {
 	paths := make([]string, len(layers))
 	for i, obj := range layers {
 		paths[i] = r.stage.ObjectPath(obj)
@@ -80,7 +80,7 @@ func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kern
 }
 
 // addInitramfs streams the initramfs into an object while it is made.
-func (a *application) addInitramfs(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (handoff.Object, error) {
+func (a *application) addInitramfs(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (deployment.Object, error) {
 	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
 	r, w := io.Pipe()
 	built := make(chan error, 1)

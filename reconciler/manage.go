@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image/packages"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -129,7 +129,7 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 	return found, err
 }
 
-func (s *State) imported(m *handoff.Manifest, id string, changed *packages.Summary, now time.Time) Found {
+func (s *State) imported(m *deployment.Manifest, id string, changed *packages.Summary, now time.Time) Found {
 	img := s.image(m.Image)
 	for _, g := range img.Generations {
 		if g.Deployment == id {

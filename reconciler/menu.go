@@ -12,7 +12,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -101,9 +101,9 @@ func (r *Reconciler) entries(name string, state *State, fs boot.Filesystem) ([]b
 	return out, nil
 }
 
-func (r *Reconciler) entry(name, machine string, g Generation, m *handoff.Manifest, fs boot.Filesystem) boot.Entry {
-	cmdline := handoff.Cmdline{
-		Stage:      handoff.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+func (r *Reconciler) entry(name, machine string, g Generation, m *deployment.Manifest, fs boot.Filesystem) boot.Entry {
+	cmdline := deployment.Cmdline{
+		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
 		Deployment: g.Deployment,
 		Machine:    machine,
 	}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 // A treeRoot lets package databases be read from staged layers, until its
@@ -26,7 +26,7 @@ func (r treeRoot) ReadFile(path string, limit int64) ([]byte, error) {
 }
 
 // installed returns the packages that some layers hold together.
-func (r *Reconciler) installed(ctx context.Context, layers []handoff.Object) ([]packages.Package, error) {
+func (r *Reconciler) installed(ctx context.Context, layers []deployment.Object) ([]packages.Package, error) {
 	paths := make([]string, len(layers))
 	for i, obj := range layers {
 		paths[i] = r.stage.ObjectPath(obj)
@@ -56,7 +56,7 @@ func (a *application) packages(ctx context.Context) error {
 }
 
 // notedPackages is changedPackages where it may fail.
-func (r *Reconciler) notedPackages(ctx context.Context, image, deployment string, layers []handoff.Object) *packages.Summary {
+func (r *Reconciler) notedPackages(ctx context.Context, image, deployment string, layers []deployment.Object) *packages.Summary {
 	s, err := r.changedPackages(ctx, deployment, layers)
 	if err != nil {
 		r.Log.Warn("which packages changed is not known", "image", image, "error", err)
@@ -66,7 +66,7 @@ func (r *Reconciler) notedPackages(ctx context.Context, image, deployment string
 
 // changedPackages compares a deployment's packages with those of layers. It is
 // nil where nothing can have changed, and where there is no database.
-func (r *Reconciler) changedPackages(ctx context.Context, deployment string, layers []handoff.Object) (*packages.Summary, error) {
+func (r *Reconciler) changedPackages(ctx context.Context, deployment string, layers []deployment.Object) (*packages.Summary, error) {
 	m, err := r.stage.Deployment(deployment)
 	if err != nil || slices.Equal(m.Layers, layers) {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -44,7 +44,7 @@ func (s *Stage) collect(ctx context.Context, dry bool) (Collected, error) {
 		return c, err
 	}
 	for _, e := range entries {
-		if live[e.Name()] || !handoff.IsHash(e.Name()) {
+		if live[e.Name()] || !deployment.IsHash(e.Name()) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -21,12 +21,12 @@ func (s *Stage) deploymentPath(id string) string { return s.path("deployments", 
 
 // Publish makes a deployment bootable and returns its id. Every object that it
 // names must be on the stage.
-func (s *Stage) Publish(m *handoff.Manifest) (id string, err error) {
+func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 	data, err := m.Canonical()
 	if err != nil {
 		return "", fmt.Errorf("publish deployment: %w", err)
 	}
-	id = handoff.ID(data)
+	id = deployment.ID(data)
 	missing, err := s.missing(m)
 	if err != nil {
 		return "", fmt.Errorf("publish deployment of %q: %w", m.Image, err)
@@ -47,8 +47,8 @@ func (s *Stage) Publish(m *handoff.Manifest) (id string, err error) {
 	return id, fault.Point("stage.deployment.published")
 }
 
-func (s *Stage) missing(m *handoff.Manifest) ([]handoff.Object, error) {
-	var missing []handoff.Object
+func (s *Stage) missing(m *deployment.Manifest) ([]deployment.Object, error) {
+	var missing []deployment.Object
 	for _, o := range m.Objects() {
 		ok, err := s.has(o)
 		if err != nil {
@@ -61,7 +61,7 @@ func (s *Stage) missing(m *handoff.Manifest) ([]handoff.Object, error) {
 	return missing, nil
 }
 
-func names(objects []handoff.Object) string {
+func names(objects []deployment.Object) string {
 	var out []string
 	for _, o := range objects {
 		out = append(out, o.Path())
@@ -71,13 +71,13 @@ func names(objects []handoff.Object) string {
 
 // Deployments returns the ids of all deployments, sorted.
 func (s *Stage) Deployments() ([]string, error) {
-	return recordNames(s.path("deployments"), handoff.IsHash)
+	return recordNames(s.path("deployments"), deployment.IsHash)
 }
 
 // Deployment returns a deployment's manifest, having checked it against its
 // id.
-func (s *Stage) Deployment(id string) (*handoff.Manifest, error) {
-	if !handoff.IsHash(id) {
+func (s *Stage) Deployment(id string) (*deployment.Manifest, error) {
+	if !deployment.IsHash(id) {
 		return nil, fmt.Errorf("deployment %q: an id is 64 hex digits", id)
 	}
 	data, err := os.ReadFile(s.deploymentPath(id))
@@ -87,13 +87,13 @@ func (s *Stage) Deployment(id string) (*handoff.Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("deployment %s: %w", id, err)
 	}
-	return handoff.ParseManifest(data, id)
+	return deployment.ParseManifest(data, id)
 }
 
 // RemoveDeployment takes a deployment away; its objects stay until Collect.
 // One that is not there is no error.
 func (s *Stage) RemoveDeployment(id string) error {
-	if !handoff.IsHash(id) {
+	if !deployment.IsHash(id) {
 		return fmt.Errorf("remove deployment %q: an id is 64 hex digits", id)
 	}
 	if err := durable.Remove(s.deploymentPath(id)); err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // needTar2sqfs skips a test where layers cannot be packed and looked into.
@@ -71,7 +71,7 @@ func source(data []byte) Source {
 	}
 }
 
-func addFile(t *testing.T, s *Stage, content string) handoff.Object {
+func addFile(t *testing.T, s *Stage, content string) deployment.Object {
 	t.Helper()
 	o, err := s.AddFile(context.Background(), strings.NewReader(content))
 	if err != nil {
@@ -81,10 +81,10 @@ func addFile(t *testing.T, s *Stage, content string) handoff.Object {
 }
 
 // manifest makes a deployment of objects that hold the given words.
-func manifest(t *testing.T, s *Stage, words ...string) *handoff.Manifest {
+func manifest(t *testing.T, s *Stage, words ...string) *deployment.Manifest {
 	t.Helper()
-	m := &handoff.Manifest{
-		Version: handoff.Version, Image: "test", KernelVersion: "6.1",
+	m := &deployment.Manifest{
+		Version: deployment.Version, Image: "test", KernelVersion: "6.1",
 		Kernel: addFile(t, s, "kernel"), Initramfs: addFile(t, s, "initramfs"),
 	}
 	for _, word := range words {
@@ -93,7 +93,7 @@ func manifest(t *testing.T, s *Stage, words ...string) *handoff.Manifest {
 	return m
 }
 
-func publish(t *testing.T, s *Stage, m *handoff.Manifest) string {
+func publish(t *testing.T, s *Stage, m *deployment.Manifest) string {
 	t.Helper()
 	id, err := s.Publish(m)
 	if err != nil {

@@ -6,15 +6,15 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // A KernelRecord remembers what was made of an image's kernel.
 type KernelRecord struct {
 	// Version is the release string, the name of the module directory.
-	Version   string         `json:"version"`
-	Kernel    handoff.Object `json:"kernel"`
-	Initramfs handoff.Object `json:"initramfs"`
+	Version   string            `json:"version"`
+	Kernel    deployment.Object `json:"kernel"`
+	Initramfs deployment.Object `json:"initramfs"`
 }
 
 // validKey keeps a key from being a path.
@@ -45,7 +45,7 @@ func (s *Stage) Kernel(key string) (KernelRecord, bool, error) {
 		s.log().Warn("ignoring an unreadable kernel record", "path", path, "error", err)
 		return KernelRecord{}, false, nil
 	}
-	for _, o := range []handoff.Object{r.Kernel, r.Initramfs} {
+	for _, o := range []deployment.Object{r.Kernel, r.Initramfs} {
 		if ok, err := s.has(o); err != nil || !ok {
 			return KernelRecord{}, false, err
 		}

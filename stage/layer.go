@@ -10,7 +10,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -50,15 +50,15 @@ type layerRecord struct {
 	// Blob is the digest of the stored layer that was read, if the tar in it
 	// was not hashed itself. Another blob that claims the same diff id is
 	// then not taken for this one: an image may claim what it likes.
-	Blob     string         `json:"blob,omitempty"`
-	Object   handoff.Object `json:"object"`
-	Rewriter int            `json:"rewriter"`
-	Squasher string         `json:"squasher"`
+	Blob     string            `json:"blob,omitempty"`
+	Object   deployment.Object `json:"object"`
+	Rewriter int               `json:"rewriter"`
+	Squasher string            `json:"squasher"`
 }
 
 func (s *Stage) layerPath(diffID string) (string, error) {
 	hex, ok := strings.CutPrefix(diffID, "sha256:")
-	if !ok || !handoff.IsHash(hex) {
+	if !ok || !deployment.IsHash(hex) {
 		return "", fmt.Errorf("layer %q: a diff id is sha256: and 64 hex digits", diffID)
 	}
 	return s.path("layers", hex+".json"), nil
@@ -67,25 +67,25 @@ func (s *Stage) layerPath(diffID string) (string, error) {
 // Layer returns the object that a layer became, and whether it is there. The
 // layer is known by its diff id, and by the digest of the blob that holds it
 // if there is one (Source.Blob).
-func (s *Stage) Layer(diffID, blob string) (handoff.Object, bool, error) {
+func (s *Stage) Layer(diffID, blob string) (deployment.Object, bool, error) {
 	path, err := s.layerPath(diffID)
 	if err != nil {
-		return handoff.Object{}, false, err
+		return deployment.Object{}, false, err
 	}
 	r, err := readRecord[layerRecord](path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return handoff.Object{}, false, nil
+		return deployment.Object{}, false, nil
 	case err != nil:
 		// Records are a memory of what was done: it can be done again.
 		s.log().Warn("ignoring an unreadable layer record", "path", path, "error", err)
-		return handoff.Object{}, false, nil
+		return deployment.Object{}, false, nil
 	case r.DiffID != diffID || r.Rewriter != rewriterVersion || r.Blob != "" && r.Blob != blob:
-		return handoff.Object{}, false, nil
+		return deployment.Object{}, false, nil
 	}
 	ok, err := s.has(r.Object)
 	if err != nil || !ok {
-		return handoff.Object{}, false, err
+		return deployment.Object{}, false, err
 	}
 	return r.Object, true, nil
 }
@@ -93,14 +93,14 @@ func (s *Stage) Layer(diffID, blob string) (handoff.Object, bool, error) {
 // AddLayer makes a layer an object of the stage. A layer that is there is not
 // opened. Layers may be added side by side; of the same layer, the second
 // waits for the first.
-func (s *Stage) AddLayer(ctx context.Context, src Source) (handoff.Object, error) {
+func (s *Stage) AddLayer(ctx context.Context, src Source) (deployment.Object, error) {
 	path, err := s.layerPath(src.DiffID)
 	if err != nil {
-		return handoff.Object{}, err
+		return deployment.Object{}, err
 	}
 	done, err := s.enter(ctx, src.DiffID)
 	if err != nil {
-		return handoff.Object{}, err
+		return deployment.Object{}, err
 	}
 	defer done()
 	if o, ok, err := s.Layer(src.DiffID, src.Blob); ok || err != nil {
@@ -111,15 +111,15 @@ func (s *Stage) AddLayer(ctx context.Context, src Source) (handoff.Object, error
 	}
 	o, err := s.addLayer(ctx, src, path)
 	if err != nil {
-		return handoff.Object{}, fmt.Errorf("stage layer %s: %w", src, err)
+		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", src, err)
 	}
 	return o, nil
 }
 
-func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handoff.Object, error) {
+func (s *Stage) addLayer(ctx context.Context, src Source, record string) (deployment.Object, error) {
 	f, err := durable.Create(s.path("tmp"), 0o600)
 	if err != nil {
-		return handoff.Object{}, s.full(err, max(src.Size/2, 1))
+		return deployment.Object{}, s.full(err, max(src.Size/2, 1))
 	}
 	defer f.Discard()
 	l := &layering{Source: src, log: s.log(), temp: f.File}
@@ -127,24 +127,24 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (handof
 		need := l.estimate()
 		err = l.whyFailed(err)
 		f.Discard()
-		return handoff.Object{}, s.full(err, need)
+		return deployment.Object{}, s.full(err, need)
 	}
 	if err := fault.Point("stage.layer.squashed"); err != nil {
-		return handoff.Object{}, err
+		return deployment.Object{}, err
 	}
 	if src.Squashed != nil {
 		src.Squashed(f.Name())
 	}
 	o, err := syncHashed(ctx, f.File)
 	if err != nil {
-		return handoff.Object{}, s.full(err, l.estimate())
+		return deployment.Object{}, s.full(err, l.estimate())
 	}
 	if err := s.publish(f, o); err != nil {
-		return handoff.Object{}, s.full(err, o.Size)
+		return deployment.Object{}, s.full(err, o.Size)
 	}
 	r := layerRecord{DiffID: src.DiffID, Blob: src.Blob, Object: o, Rewriter: rewriterVersion, Squasher: squasher}
 	if err := writeRecord(record, r); err != nil {
-		return handoff.Object{}, s.full(err, 1)
+		return deployment.Object{}, s.full(err, 1)
 	}
 	return o, fault.Point("stage.layer.recorded")
 }
@@ -190,12 +190,12 @@ func (s *Stage) enter(ctx context.Context, diffID string) (done func(), err erro
 }
 
 // syncHashed hashes a written file while the disk takes it.
-func syncHashed(ctx context.Context, f *os.File) (handoff.Object, error) {
+func syncHashed(ctx context.Context, f *os.File) (deployment.Object, error) {
 	synced := make(chan error, 1)
 	go func() { synced <- f.Sync() }()
 	info, err := f.Stat()
 	if err != nil {
-		return handoff.Object{}, errors.Join(err, <-synced)
+		return deployment.Object{}, errors.Join(err, <-synced)
 	}
 	o, err := hashFile(ctx, io.NewSectionReader(f, 0, info.Size()))
 	return o, errors.Join(err, <-synced)

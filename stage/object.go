@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -20,13 +20,13 @@ import (
 const blockSize = 1 << 20
 
 // ObjectPath returns where the object lies, or would lie.
-func (s *Stage) ObjectPath(o handoff.Object) string {
+func (s *Stage) ObjectPath(o deployment.Object) string {
 	return filepath.Join(s.dir, filepath.FromSlash(o.Path()))
 }
 
 // has reports whether the object is there with its full length.
-func (s *Stage) has(o handoff.Object) (bool, error) {
-	if !handoff.IsHash(o.SHA256) {
+func (s *Stage) has(o deployment.Object) (bool, error) {
+	if !deployment.IsHash(o.SHA256) {
 		return false, nil
 	}
 	info, err := os.Stat(s.ObjectPath(o))
@@ -40,25 +40,25 @@ func (s *Stage) has(o handoff.Object) (bool, error) {
 }
 
 // AddFile stores what r gives, such as a kernel or an initramfs.
-func (s *Stage) AddFile(ctx context.Context, r io.Reader) (handoff.Object, error) {
+func (s *Stage) AddFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
 	f, err := durable.Create(s.path("tmp"), 0o600)
 	if err != nil {
-		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 1)
+		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 1)
 	}
 	defer f.Discard()
 	o, err := copyHashed(ctx, f, r)
 	if err != nil {
-		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size+blockSize)
+		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size+blockSize)
 	}
 	if err := s.publish(f, o); err != nil {
-		return handoff.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size)
+		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), o.Size)
 	}
 	return o, nil
 }
 
 // publish gives a finished temporary file its name. An object that is there
 // with its full length stays as it is.
-func (s *Stage) publish(f *durable.File, o handoff.Object) error {
+func (s *Stage) publish(f *durable.File, o deployment.Object) error {
 	if there, err := s.has(o); err != nil || there {
 		return err
 	}
@@ -69,14 +69,14 @@ func (s *Stage) publish(f *durable.File, o handoff.Object) error {
 }
 
 // copyHashed copies r to w and returns what object the bytes are.
-func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (handoff.Object, error) {
+func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (deployment.Object, error) {
 	h := sha256.New()
 	n, err := io.CopyBuffer(io.MultiWriter(w, h), &ctxReader{ctx, r}, make([]byte, blockSize))
-	return handoff.Object{SHA256: hex.EncodeToString(h.Sum(nil)), Size: n}, err
+	return deployment.Object{SHA256: hex.EncodeToString(h.Sum(nil)), Size: n}, err
 }
 
 // hashFile returns what object the file's bytes are.
-func hashFile(ctx context.Context, r io.Reader) (handoff.Object, error) {
+func hashFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
 	return copyHashed(ctx, io.Discard, r)
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -152,7 +152,7 @@ func TestCollect(t *testing.T) {
 	gone.Initramfs = other
 	publish(t, s, kept)
 	id := publish(t, s, gone)
-	put := func(key string, m *handoff.Manifest) {
+	put := func(key string, m *deployment.Manifest) {
 		if err := s.PutKernel(key, KernelRecord{Kernel: m.Kernel, Initramfs: m.Initramfs}); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestVerify(t *testing.T) {
 	if damage, err := s.Verify(context.Background(), nil); err != nil || len(damage) > 0 {
 		t.Fatalf("damage %v, %v", damage, err)
 	}
-	flip := func(o handoff.Object, content string) {
+	flip := func(o deployment.Object, content string) {
 		if err := os.WriteFile(s.ObjectPath(o), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

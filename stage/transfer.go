@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -46,7 +46,7 @@ func (s *Stage) Export(ctx context.Context, id string, w io.Writer, sink progres
 	return out.Close()
 }
 
-func (s *Stage) exportObject(ctx context.Context, out *tar.Writer, o handoff.Object, task *progress.Task) error {
+func (s *Stage) exportObject(ctx context.Context, out *tar.Writer, o deployment.Object, task *progress.Task) error {
 	f, err := os.Open(s.ObjectPath(o))
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -71,7 +71,7 @@ func export(ctx context.Context, out *tar.Writer, name string, size int64, r io.
 	return nil
 }
 
-func total(objects []handoff.Object) (n int64) {
+func total(objects []deployment.Object) (n int64) {
 	for _, o := range objects {
 		n += o.Size
 	}
@@ -102,26 +102,26 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, sink progress.Sink) (id
 	return s.Publish(m)
 }
 
-func importManifest(in *tar.Reader) (*handoff.Manifest, error) {
+func importManifest(in *tar.Reader) (*deployment.Manifest, error) {
 	hdr, err := in.Next()
 	if err != nil {
 		return nil, fmt.Errorf("this is not a file that `gitboot stage export` wrote: %w", err)
 	}
 	name, prefixed := strings.CutPrefix(hdr.Name, "deployments/")
 	id, suffixed := strings.CutSuffix(name, ".json")
-	if !prefixed || !suffixed || !handoff.IsHash(id) || hdr.Size > maxManifest {
+	if !prefixed || !suffixed || !deployment.IsHash(id) || hdr.Size > maxManifest {
 		return nil, errors.New("this is not a file that `gitboot stage export` wrote: it does not begin with a manifest")
 	}
 	data, err := io.ReadAll(in)
 	if err != nil {
 		return nil, err
 	}
-	return handoff.ParseManifest(data, id)
+	return deployment.ParseManifest(data, id)
 }
 
 // importObjects stores each object of the manifest that the tar holds.
-func (s *Stage) importObjects(ctx context.Context, in *tar.Reader, m *handoff.Manifest, task *progress.Task) error {
-	wanted := make(map[string]handoff.Object)
+func (s *Stage) importObjects(ctx context.Context, in *tar.Reader, m *deployment.Manifest, task *progress.Task) error {
+	wanted := make(map[string]deployment.Object)
 	for _, o := range m.Objects() {
 		wanted[o.Path()] = o
 	}
@@ -144,7 +144,7 @@ func (s *Stage) importObjects(ctx context.Context, in *tar.Reader, m *handoff.Ma
 	}
 }
 
-func (s *Stage) importObject(ctx context.Context, r io.Reader, want handoff.Object) error {
+func (s *Stage) importObject(ctx context.Context, r io.Reader, want deployment.Object) error {
 	if there, err := s.has(want); err != nil || there {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -34,7 +34,7 @@ type Damage struct {
 // is wrong is returned sorted by path; an error means that Verify could not
 // look.
 func (s *Stage) Verify(ctx context.Context, sink progress.Sink) ([]Damage, error) {
-	v := verification{stage: s, users: make(map[handoff.Object][]string)}
+	v := verification{stage: s, users: make(map[deployment.Object][]string)}
 	if err := v.manifests(); err != nil {
 		return nil, fmt.Errorf("verify stage %s: %w", s.dir, err)
 	}
@@ -47,7 +47,7 @@ func (s *Stage) Verify(ctx context.Context, sink progress.Sink) ([]Damage, error
 
 type verification struct {
 	stage *Stage
-	users map[handoff.Object][]string // deployments by object
+	users map[deployment.Object][]string // deployments by object
 
 	mu    sync.Mutex
 	found []Damage
@@ -129,7 +129,7 @@ func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
 func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) (err error) {
 	d := Damage{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
 	path := v.stage.path("objects", "sha256", name)
-	if !handoff.IsHash(name) {
+	if !deployment.IsHash(name) {
 		d.What, d.Remedy = "this is not the name of an object", "remove "+path+" if it is not needed"
 		v.damage(d)
 		return nil

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
 )
@@ -122,7 +122,7 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 	if s == "" {
 		return nil, nil
 	}
-	loc, err := handoff.ParseLocation(s)
+	loc, err := deployment.ParseLocation(s)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -158,8 +158,8 @@ func stageDir(configured string) string {
 	if configured != "" {
 		return configured
 	}
-	if info, err := os.Stat(handoff.StageMount); err == nil && info.IsDir() {
-		return handoff.StageMount
+	if info, err := os.Stat(deployment.StageMount); err == nil && info.IsDir() {
+		return deployment.StageMount
 	}
 	return defaultStage
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
 // readCmdline reads what the boot entry told the running kernel. A system
 // that gitboot did not boot has nothing of it, which is no error.
-func readCmdline() (handoff.Cmdline, error) {
+func readCmdline() (deployment.Cmdline, error) {
 	text, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
-		return handoff.Cmdline{}, fmt.Errorf("read the kernel command line: %w", err)
+		return deployment.Cmdline{}, fmt.Errorf("read the kernel command line: %w", err)
 	}
 	c, err := boot.Current(string(text))
 	if errors.Is(err, boot.ErrNotBooted) {
-		return handoff.Cmdline{Machine: machineParam(string(text))}, nil
+		return deployment.Cmdline{Machine: machineParam(string(text))}, nil
 	}
 	return c, err
 }
@@ -31,8 +31,8 @@ func readCmdline() (handoff.Cmdline, error) {
 // machineParam finds gitboot.machine= on the command line of a system that
 // another boot entry started.
 func machineParam(cmdline string) (name string) {
-	for _, word := range handoff.Words(cmdline) {
-		if value, ok := strings.CutPrefix(word, handoff.ParamMachine+"="); ok {
+	for _, word := range deployment.Words(cmdline) {
+		if value, ok := strings.CutPrefix(word, deployment.ParamMachine+"="); ok {
 			name = value
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -100,7 +100,7 @@ func removeDamaged(st *stage.Stage, damage []stage.Damage, w io.Writer) error {
 	for _, d := range damage {
 		path := filepath.Join(st.Dir(), d.Path)
 		switch {
-		case !handoff.IsHash(strings.TrimSuffix(filepath.Base(path), ".json")):
+		case !deployment.IsHash(strings.TrimSuffix(filepath.Base(path), ".json")):
 			continue
 		case running.Deployment != "" && slices.Contains(d.Deployments, running.Deployment):
 			fmt.Fprintf(w, "kept %s: the running system needs it; boot another entry first\n", d.Path)

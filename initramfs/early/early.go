@@ -1,7 +1,7 @@
 // Package early is what gitboot's process 1 does in the initramfs: it finds
 // the stage, mounts a deployment's layers and enters the image.
 //
-// It needs, on the kernel command line (package handoff has all parameters):
+// It needs, on the kernel command line (package deployment has all parameters):
 //
 //	gitboot.stage=UUID=…:/path   where the stage is; also LABEL=, PARTUUID=
 //	                             and /dev/… by the kernel's own names
@@ -38,7 +38,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 )
 
@@ -47,7 +47,7 @@ const (
 	newRoot   = "/root"
 	// stageDir lies below /run/initramfs because systemd leaves that alone
 	// when it shuts down, and the root file system is on it.
-	stageDir = handoff.StageMount
+	stageDir = deployment.StageMount
 	// defaultWait is how long to look for the stage's device: a USB disk
 	// takes ten seconds, a large RAID controller half a minute.
 	defaultWait = 60 * time.Second
@@ -59,9 +59,9 @@ type boot struct {
 	start    time.Time
 	args     []string
 	text     string // the kernel command line
-	cmd      handoff.Cmdline
+	cmd      deployment.Cmdline
 	modules  *modules
-	manifest *handoff.Manifest
+	manifest *deployment.Manifest
 	found    time.Duration // when the stage was mounted
 	entered  bool          // the new root is /
 	freed    chan struct{} // closed when the modules' files are removed
@@ -107,7 +107,7 @@ func (b *boot) run() error {
 		return err
 	}
 	if b.cmd.Shell {
-		b.log.notice("opening a shell, as %s=1 asks; leave it to go on", handoff.ParamShell)
+		b.log.notice("opening a shell, as %s=1 asks; leave it to go on", deployment.ParamShell)
 		if err := b.shell(); err != nil {
 			b.log.warn("opening the shell: %v", err)
 		}
@@ -128,8 +128,8 @@ func (b *boot) prepare() error {
 	b.text = string(text)
 	// known even if the rest of the command line is unusable: it decides
 	// what a failure does
-	b.cmd.Trying = strings.Contains(" "+b.text, " "+handoff.ParamTrying+"=1")
-	cmd, err := handoff.ParseCmdline(b.text)
+	b.cmd.Trying = strings.Contains(" "+b.text, " "+deployment.ParamTrying+"=1")
+	cmd, err := deployment.ParseCmdline(b.text)
 	if err != nil {
 		return fmt.Errorf("reading the kernel command line: %w", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/early/probe"
-	"github.com/gitboot/gitboot/initramfs/handoff"
 )
 
 const (
@@ -69,7 +69,7 @@ func (b *boot) await(s *search, events <-chan uevent, wait time.Duration) (devic
 			b.log.notice("waiting up to %v for the stage's device %s; so far there is %s", wait, s.want, s.summary())
 		case <-limit.C:
 			return device{}, fmt.Errorf("waiting %v for the stage's device %s: it didn't come; there is %s (%s= sets another limit)",
-				wait, s.want, s.summary(), handoff.ParamWait)
+				wait, s.want, s.summary(), deployment.ParamWait)
 		}
 	}
 }

@@ -9,12 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // copyToRAM copies the layers to a tmpfs of just their size and lets the
 // stage go.
-func (b *boot) copyToRAM(layers []handoff.Object) error {
+func (b *boot) copyToRAM(layers []deployment.Object) error {
 	const page = 64 << 10 // the largest there is
 	size := int64(page)
 	for _, o := range layers {

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 const (
@@ -29,7 +29,7 @@ func (b *boot) mountRoot() error {
 	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
 		return err
 	}
-	layers := append([]handoff.Object{}, b.manifest.Layers...)
+	layers := append([]deployment.Object{}, b.manifest.Layers...)
 	if b.manifest.Hooks != nil {
 		layers = append(layers, *b.manifest.Hooks)
 	}
@@ -52,7 +52,7 @@ func (b *boot) mountRoot() error {
 	return unix.Unmount(workDir, unix.MNT_DETACH)
 }
 
-func mountLayer(file string, o handoff.Object, dir string) error {
+func mountLayer(file string, o deployment.Object, dir string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err

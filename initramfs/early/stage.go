@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // deviceDir is where the stage's whole file system is mounted until the
@@ -81,6 +81,6 @@ func (b *boot) readManifest() error {
 	if err != nil {
 		return fmt.Errorf("reading deployment %s: %w", b.cmd.Deployment, err)
 	}
-	b.manifest, err = handoff.ParseManifest(data, b.cmd.Deployment)
+	b.manifest, err = deployment.ParseManifest(data, b.cmd.Deployment)
 	return err
 }

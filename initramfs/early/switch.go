@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // moved are the mounts that the image's init finds in place.
@@ -72,7 +72,7 @@ func switchRoot() error {
 // initramfs.
 func findInit(cmdline string) (string, error) {
 	tried := []string{"/sbin/init", "/etc/init", "/bin/init", "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/bin/sh"}
-	for _, word := range handoff.Words(cmdline) {
+	for _, word := range deployment.Words(cmdline) {
 		if word == "--" {
 			break
 		}

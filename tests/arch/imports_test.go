@@ -25,6 +25,8 @@ type rule struct {
 }
 
 var rules = []rule{
+	{folder: "deployment", why: "linked into the program that is loaded at every boot"},
+	{folder: "rootfs", why: "a codec", third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz"}},
 	{folder: "spec", why: "what a repo means is decided without touching the machine",
 		third: []string{"github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar", "github.com/robfig/cron"}, banned: []string{"os", "os/exec", "net", "net/http"}},
 	{folder: "reconciler/plan", ours: []string{"spec"}, why: "the same wants and observations give the same plan", banned: []string{"os", "os/exec", "net", "net/http", "time"}},
@@ -36,18 +38,16 @@ var rules = []rule{
 	{folder: "image/build/buildkit", ours: []string{"image/build/buildkit/handoff", "internal"}, why: "linked into a program of its own",
 		third: []string{"github.com/moby/buildkit", "github.com/containerd", "github.com/docker/cli", "github.com/opencontainers", "github.com/tonistiigi/fsutil", "google.golang.org/grpc"}},
 	{folder: "image/packages", why: "reads files that it is handed, and nothing else", banned: []string{"os", "os/exec", "net", "net/http", "database/sql"}},
-	{folder: "stage", ours: []string{"stage", "internal", "initramfs/handoff"}, why: "a leaf; it stores the manifests that handoff defines",
+	{folder: "stage", ours: []string{"stage", "internal", "deployment"}, why: "a leaf; it stores the manifests that deployment defines",
 		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
 	{folder: "hooks", ours: []string{"internal"}, why: "a leaf", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
-	{folder: "initramfs/handoff", why: "linked into the program that is loaded at every boot"},
-	{folder: "initramfs/early", ours: []string{"initramfs/handoff", "initramfs/modindex"}, why: "loaded at every boot: no network, TLS, git, TOML or registry",
+	{folder: "initramfs/early", ours: []string{"deployment", "initramfs/modindex"}, why: "loaded at every boot: no network, TLS, git, TOML or registry",
 		third: []string{"golang.org/x/sys"}, banned: []string{"net", "net/http", "crypto/tls", "text/template"}},
 	{folder: "initramfs/modindex", why: "linked into the program that is loaded at every boot"},
-	{folder: "initramfs/squashfs", why: "a codec", third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz"}},
-	{folder: "initramfs", ours: []string{"initramfs/handoff", "initramfs/modindex", "initramfs/squashfs", "internal"}, why: "a leaf",
+	{folder: "initramfs", ours: []string{"deployment", "initramfs/modindex", "rootfs", "internal"}, why: "a leaf",
 		third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "github.com/cavaliergopher/cpio", "golang.org/x/sys", "golang.org/x/sync"}},
 	{folder: "boot/grubenv", why: "a codec"},
-	{folder: "boot", ours: []string{"boot/grubenv", "initramfs/handoff", "internal"}, why: "a leaf; handoff names the kernel parameters", third: []string{"golang.org/x/sys"}},
+	{folder: "boot", ours: []string{"boot/grubenv", "deployment", "internal"}, why: "a leaf; deployment names the kernel parameters", third: []string{"golang.org/x/sys"}},
 	{folder: "internal", ours: []string{"internal"}, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "cmd/gitboot-init", ours: []string{"initramfs/early"}, why: "main of process 1", third: []string{"golang.org/x/sys"}},
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -160,7 +160,7 @@ func (b *bootable) stage(ctx context.Context, s *site, ref string) error {
 		return err
 	}
 	common := "console=ttyS0 panic=30 init=" + markerPath
-	line := handoff.Cmdline{Stage: handoff.Location{Device: "UUID=" + b.disk.UUID, Path: "/gitboot"}, Deployment: id}
+	line := deployment.Cmdline{Stage: deployment.Location{Device: "UUID=" + b.disk.UUID, Path: "/gitboot"}, Deployment: id}
 	b.args = common + " " + strings.Join(line.Args(), " ")
 	b.peerArgs = fmt.Sprintf("%s root=live:UUID=%s rd.live.dir=gitboot/objects/sha256 rd.live.squashimg=%s rd.live.overlay.overlayfs=1",
 		common, b.disk.UUID, m.Layers[0].SHA256)
@@ -183,7 +183,7 @@ func (b *bootable) makePeer(ctx context.Context, s *site) error {
 }
 
 // deployment returns the only one on the stage.
-func (w *world) deployment() (*handoff.Manifest, string, error) {
+func (w *world) deployment() (*deployment.Manifest, string, error) {
 	found, err := filepath.Glob(filepath.Join(w.stage, "deployments", "*.json"))
 	if err != nil || len(found) != 1 {
 		return nil, "", errors.Join(err, fmt.Errorf("%s has %d deployments instead of one", w.stage, len(found)))
@@ -192,7 +192,7 @@ func (w *world) deployment() (*handoff.Manifest, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	var m handoff.Manifest
+	var m deployment.Manifest
 	err = json.Unmarshal(data, &m)
 	return &m, strings.TrimSuffix(filepath.Base(found[0]), ".json"), err
 }

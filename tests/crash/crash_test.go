@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -83,7 +83,7 @@ func (m machine) readMenu(t *testing.T) string {
 	return created.ReplaceAllString(string(data), "(")
 }
 
-var deploymentArg = regexp.MustCompile(handoff.ParamDeployment + `=([0-9a-f]{64})`)
+var deploymentArg = regexp.MustCompile(deployment.ParamDeployment + `=([0-9a-f]{64})`)
 
 // checkBootable verifies everything that the menu names. Files that the
 // machine shares with the one it was copied from are known to be whole.
@@ -95,7 +95,7 @@ func (m machine) checkBootable(t *testing.T) {
 			t.Errorf("the menu names a deployment that is not there: %v", err)
 			continue
 		}
-		manifest, err := handoff.ParseManifest(data, match[1])
+		manifest, err := deployment.ParseManifest(data, match[1])
 		if err != nil {
 			t.Error(err)
 			continue
@@ -108,7 +108,7 @@ func (m machine) checkBootable(t *testing.T) {
 	}
 }
 
-func (m machine) verify(obj handoff.Object) error {
+func (m machine) verify(obj deployment.Object) error {
 	path := filepath.Join(m.stage(), obj.Path())
 	info, err := os.Stat(path)
 	if err != nil {

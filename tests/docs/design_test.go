@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -28,7 +28,7 @@ func TestDesignIsComplete(t *testing.T) {
 		"step of apply":                    applySteps(t),
 		"folder with a program or package": packageFolders(t),
 		"field of state.json":              jsonFields(reflect.TypeFor[reconciler.State]()),
-		"field of a manifest":              jsonFields(reflect.TypeFor[handoff.Manifest]()),
+		"field of a manifest":              jsonFields(reflect.TypeFor[deployment.Manifest]()),
 	} {
 		if len(names) < 5 {
 			t.Errorf("found only %d of: %s", len(names), what)
@@ -55,7 +55,7 @@ func find(t *testing.T, file, pattern string) (out []string) {
 }
 
 func kernelParameters(t *testing.T) []string {
-	return find(t, "initramfs/handoff/cmdline.go", `Param\w+ += "([a-z.]+)"`)
+	return find(t, "deployment/cmdline.go", `Param\w+ += "([a-z.]+)"`)
 }
 
 func applySteps(t *testing.T) []string {

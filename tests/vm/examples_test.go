@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/handoff"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/tests/lab"
 )
@@ -52,7 +52,7 @@ func TestExampleWithTwoMachines(t *testing.T) {
 	laptop := s.disk(t, lab.DiskOptions{})
 	s.run(t, laptop, "laptop", "reconcile", "--once")
 	pulled := s.deployments(t, laptop)
-	if len(pulled) != 1 || !slices.ContainsFunc(built, func(m *handoff.Manifest) bool {
+	if len(pulled) != 1 || !slices.ContainsFunc(built, func(m *deployment.Manifest) bool {
 		return m.Image == pulled[0].Image && slices.Equal(m.Layers, pulled[0].Layers)
 	}) {
 		t.Errorf("the laptop has not what the tower built: %+v, not among %+v", pulled, built)
@@ -155,7 +155,7 @@ func (s *site) addCheck() error {
 
 // sharedLayers checks that a machine's two images are layers that they share,
 // and some that are their own.
-func sharedLayers(t *testing.T, deployments []*handoff.Manifest) {
+func sharedLayers(t *testing.T, deployments []*deployment.Manifest) {
 	t.Helper()
 	if len(deployments) != 2 {
 		t.Fatalf("there are %d deployments, want 2", len(deployments))
@@ -175,7 +175,7 @@ func sharedLayers(t *testing.T, deployments []*handoff.Manifest) {
 }
 
 // deployments reads the manifests on a disk's stage.
-func (s *site) deployments(t *testing.T, d *lab.Disk) (out []*handoff.Manifest) {
+func (s *site) deployments(t *testing.T, d *lab.Disk) (out []*deployment.Manifest) {
 	t.Helper()
 	mnt, err := d.Mount(s.ctx)
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *site) deployments(t *testing.T, d *lab.Disk) (out []*handoff.Manifest) 
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := handoff.ParseManifest(data, strings.TrimSuffix(filepath.Base(path), ".json"))
+		m, err := deployment.ParseManifest(data, strings.TrimSuffix(filepath.Base(path), ".json"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,5 @@
-// Package squashfs reads squashfs 4.0 file systems without mounting them.
+// Package rootfs reads the squashfs 4.0 file systems that layers are on the
+// stage, without mounting them.
 //
 // It reads what gitboot's stage writes: zstd (and gzip) compression, all kinds
 // of inodes with their device numbers, and extended attributes, so that a
@@ -9,7 +10,7 @@
 // a panic. A Reader may be used by several goroutines at once.
 //
 // The format is described in the Linux kernel's fs/squashfs/squashfs_fs.h.
-package squashfs
+package rootfs
 
 import (
 	"encoding/binary"

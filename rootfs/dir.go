@@ -1,4 +1,4 @@
-package squashfs
+package rootfs
 
 import "encoding/binary"
 

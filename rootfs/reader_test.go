@@ -1,4 +1,4 @@
-package squashfs_test
+package rootfs_test
 
 import (
 	"archive/tar"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/initramfs/squashfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // makeImage squashes a small tree with every kind of inode.
@@ -67,7 +67,7 @@ func content(n int) []byte {
 func TestRead(t *testing.T) {
 	for _, compressor := range []string{"zstd", "gzip"} {
 		t.Run(compressor, func(t *testing.T) {
-			r, err := squashfs.New(bytes.NewReader(makeImage(t, compressor)))
+			r, err := rootfs.New(bytes.NewReader(makeImage(t, compressor)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func inode(t *testing.T, r *squashfs.Reader, dir *squashfs.Inode, name string) squashfs.Inode {
+func inode(t *testing.T, r *rootfs.Reader, dir *rootfs.Inode, name string) rootfs.Inode {
 	t.Helper()
 	if dir == nil {
 		root, err := r.Root()
@@ -126,7 +126,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, at uint32, change []byte) {
 		b := bytes.Clone(image)
 		copy(b[int(at)%len(b):], change)
-		r, err := squashfs.New(bytes.NewReader(b))
+		r, err := rootfs.New(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
@@ -136,7 +136,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-func walk(r *squashfs.Reader, dir *squashfs.Inode, depth int) {
+func walk(r *rootfs.Reader, dir *rootfs.Inode, depth int) {
 	entries, err := r.ReadDir(dir)
 	if err != nil {
 		return

@@ -1,4 +1,4 @@
-// Package handoff is the contract between the agent, which stages
+// Package deployment is the contract between the agent, which stages
 // deployments, and process 1 of the initramfs, which boots one. It holds two
 // forms, both round-trip tested: the manifest of a deployment and the kernel
 // parameters that name it.
@@ -10,7 +10,7 @@
 //
 // The package imports the standard library only, because it is linked into
 // the program that is loaded at every boot.
-package handoff
+package deployment
 
 import (
 	"bytes"
