@@ -155,10 +155,15 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err := b.make(); err != nil {
 		return Image{}, err
 	}
+	limited, err := limits()
+	if err != nil {
+		return Image{}, err
+	}
 	idFile := filepath.Join(filepath.Dir(j.Containerfile), "id")
 	args := []string{"build", "--isolation", "chroot", "--format", "oci", "--layers", "--identity-label=false",
 		"--timestamp", strconv.FormatInt(j.Epoch.Unix(), 10), "--iidfile", idFile,
 		"--file", "/proc/self/cwd/" + filepath.Base(j.Containerfile)} // buildah splits the option at commas
+	args = append(args, limited...)
 	if j.NoCache {
 		args = append(args, "--no-cache")
 	}

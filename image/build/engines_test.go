@@ -3,6 +3,8 @@ package build
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
@@ -37,6 +39,7 @@ func TestBuildah(t *testing.T) {
 		}
 		empty(t, b.temp)
 	}})
+	t.Run("limits", func(t *testing.T) { testLimits(t, b) })
 }
 
 // newPodman opens podman on a store of the test's own.
@@ -66,6 +69,7 @@ func TestPodman(t *testing.T) {
 		}
 		empty(t, b.temp)
 	}})
+	t.Run("limits", func(t *testing.T) { testLimits(t, b) })
 }
 
 func TestBuildkit(t *testing.T) {
@@ -82,6 +86,18 @@ func TestBuildkit(t *testing.T) {
 	}})
 	t.Run("transfers what lacks", func(t *testing.T) { testTransfers(t, program, socket) })
 	t.Run("no room", func(t *testing.T) { testNoRoom(t, program, socket) })
+}
+
+// testLimits looks whether a step has the limits that this process has: an
+// engine that raises them fails where it may not.
+func testLimits(t *testing.T, e Engine) {
+	var names = regexp.MustCompile(`(?m)^Max (?:processes|open files) .*$`)
+	img := must(t, e, Recipe{FS: repo(nil), Run: []string{"cat /proc/self/limits > /root/limits"}}, Options{Base: busybox(t, e).ID})
+	got := names.FindAllString(contents(t, img)["root/limits"].content, -1)
+	own, err := os.ReadFile("/proc/self/limits")
+	if want := names.FindAllString(string(own), -1); err != nil || len(want) != 2 || !slices.Equal(got, want) {
+		t.Errorf("a step's limits are %q, not %q (%v)", got, want, err)
+	}
 }
 
 func empty(t *testing.T, dir string) {
