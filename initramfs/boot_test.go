@@ -14,6 +14,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 const (
@@ -130,12 +131,12 @@ func makeStage(t *testing.T) testStage {
 // build takes the kernel out of the layers and makes its initramfs.
 func (s *testStage) build(t *testing.T, layers []string) {
 	t.Helper()
-	tree, err := initramfs.OpenTree(layers)
+	tree, err := rootfs.OpenTree(layers)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	k, err := tree.FindKernel("")
+	k, err := initramfs.FindKernel(tree, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // format changes whenever Build would make other bytes of the same input, so
@@ -41,8 +43,8 @@ type Stats struct {
 
 // Key returns a hash of everything that decides what Build makes. It reads no
 // content of the image: a layer's file name stands for what is in it.
-func Key(t *Tree, k Kernel, o Options) (string, error) {
-	from, err := t.origins(k)
+func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
+	from, err := origins(t, k)
 	if err != nil {
 		return "", err
 	}
@@ -61,23 +63,21 @@ func Key(t *Tree, k Kernel, o Options) (string, error) {
 }
 
 // origins names the layers that decide each path that Build reads.
-func (t *Tree) origins(k Kernel) (map[string][]string, error) {
+func origins(t *rootfs.Tree, k Kernel) (map[string][]string, error) {
 	paths := append(configPaths(k), k.Path, busyboxPath)
 	for _, dir := range moduleDirs {
 		paths = append(paths, path.Join(dir, k.Version))
 	}
 	out := make(map[string][]string)
 	for _, p := range paths {
-		n, err := t.lookup(p)
+		n, err := t.Lookup(p)
 		if isNotExist(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, part := range n.parts {
-			out[p] = append(out[p], t.layers[part.layer].name)
-		}
+		out[p] = t.Origins(n)
 	}
 	return out, nil
 }
@@ -97,15 +97,15 @@ func Checksum(name string) (string, error) {
 }
 
 // Build writes the initramfs for kernel k.
-func Build(ctx context.Context, t *Tree, k Kernel, o Options, w io.Writer) (Stats, error) {
-	config, err := t.kernelConfig(k)
+func Build(ctx context.Context, t *rootfs.Tree, k Kernel, o Options, w io.Writer) (Stats, error) {
+	config, err := readConfig(t, k)
 	if err != nil {
 		return Stats{}, err
 	}
 	if err := config.check(k.Version); err != nil {
 		return Stats{}, err
 	}
-	set, err := t.openModules(k)
+	set, err := openModules(t, k)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -118,7 +118,7 @@ func Build(ctx context.Context, t *Tree, k Kernel, o Options, w io.Writer) (Stat
 			return Stats{}, err
 		}
 	}
-	files, err := t.contents(chosen, k, o)
+	files, err := contents(t, chosen, k, o)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -132,7 +132,7 @@ func Build(ctx context.Context, t *Tree, k Kernel, o Options, w io.Writer) (Stat
 }
 
 // contents lists the initramfs's files.
-func (t *Tree) contents(chosen *closure, k Kernel, o Options) (*archive, error) {
+func contents(t *rootfs.Tree, chosen *closure, k Kernel, o Options) (*archive, error) {
 	init, err := os.ReadFile(o.Init)
 	if err != nil {
 		return nil, fmt.Errorf("reading the init program: %w", err)
@@ -151,7 +151,7 @@ func (t *Tree) contents(chosen *closure, k Kernel, o Options) (*archive, error) 
 	for _, name := range [...]string{"proc", "sys", "run", "root"} {
 		a.dir(name)
 	}
-	return a, t.addShell(a)
+	return a, addShell(t, a)
 }
 
 // pack compresses the archive.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/initramfs/modindex"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 const version = "6.1.0-1-test"
@@ -79,13 +80,13 @@ func xzip(t *testing.T, s string) string {
 	return b.String()
 }
 
-func build(t *testing.T, tree *initramfs.Tree, o initramfs.Options) ([]byte, initramfs.Stats, error) {
+func build(t *testing.T, tree *rootfs.Tree, o initramfs.Options) ([]byte, initramfs.Stats, error) {
 	t.Helper()
 	if o.Init == "" {
 		o.Init = filepath.Join(t.TempDir(), "init")
 		writeFile(t, o.Init, []byte("the init program"))
 	}
-	k, err := tree.FindKernel("")
+	k, err := initramfs.FindKernel(tree, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func TestKey(t *testing.T) {
 	writeFile(t, init, []byte("one"))
 	key := func(o initramfs.Options, layers ...[]entry) string {
 		tree := openTree(t, layers...)
-		k, err := tree.FindKernel("")
+		k, err := initramfs.FindKernel(tree, "")
 		if err != nil {
 			t.Fatal(err)
 		}

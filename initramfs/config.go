@@ -6,15 +6,17 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // A kernelConfig is what a kernel was built with; nil if the image doesn't
 // say.
 type kernelConfig map[string]string
 
-func (t *Tree) kernelConfig(k Kernel) (kernelConfig, error) {
+func readConfig(t *rootfs.Tree, k Kernel) (kernelConfig, error) {
 	for _, name := range configPaths(k) {
-		data, err := t.readFile(name)
+		data, err := t.ReadFile(name, rootfs.MaxRead)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -10,6 +10,8 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // fetch returns a module's file, expanded. It is not kept: the modules of a
@@ -26,7 +28,7 @@ func (s *moduleSet) fetch(m *module) ([]byte, error) {
 		data, err := s.again(m)
 		return writeAll(w, data, err)
 	}
-	if path.Ext(m.node.path) == ".xz" {
+	if path.Ext(m.node.Path) == ".xz" {
 		packed := bytes.Clone(s2.Encode(nil, data))
 		m.write = func(w io.Writer) error {
 			data, err := s2.Decode(nil, packed)
@@ -37,11 +39,11 @@ func (s *moduleSet) fetch(m *module) ([]byte, error) {
 }
 
 func (s *moduleSet) again(m *module) ([]byte, error) {
-	raw, err := s.tree.read(m.node)
+	raw, err := s.tree.Read(m.node)
 	if err != nil {
 		return nil, err
 	}
-	return expand(m.node.path, raw)
+	return expand(m.node.Path, raw)
 }
 
 func writeAll(w io.Writer, data []byte, err error) error {
@@ -72,9 +74,9 @@ func expand(name string, raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := io.ReadAll(io.LimitReader(r, maxRead+1))
-	if err == nil && len(out) > maxRead {
-		err = fmt.Errorf("more than %d bytes", int64(maxRead))
+	out, err := io.ReadAll(io.LimitReader(r, rootfs.MaxRead+1))
+	if err == nil && len(out) > rootfs.MaxRead {
+		err = fmt.Errorf("more than %d bytes", int64(rootfs.MaxRead))
 	}
 	return out, err
 }

@@ -2,9 +2,9 @@
 // image's layers as they lie on the stage. Nothing is mounted or executed, and
 // nothing needs to be installed in the image but a kernel and its modules:
 //
-//	tree, err := initramfs.OpenTree(layers)      // squashfs files, lowest first
-//	kernel, err := tree.FindKernel("")           // the highest version
-//	key, err := initramfs.Key(tree, kernel, o)   // unchanged: keep what you have
+//	tree, err := rootfs.OpenTree(layers)          // squashfs files, lowest first
+//	kernel, err := initramfs.FindKernel(tree, "") // the highest version
+//	key, err := initramfs.Key(tree, kernel, o)    // unchanged: keep what you have
 //	stats, err := initramfs.Build(ctx, tree, kernel, o, w)
 //
 // # What is in it

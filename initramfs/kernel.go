@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // A Kernel is a kernel image of the tree.
@@ -47,8 +49,8 @@ var moduleDirs = [...]string{"lib/modules", "usr/lib/modules"}
 
 // FindKernel returns the kernel with the highest version whose version, path
 // or file name matches pick, a glob as in path.Match; "" matches all.
-func (t *Tree) FindKernel(pick string) (Kernel, error) {
-	all, err := t.Kernels()
+func FindKernel(t *rootfs.Tree, pick string) (Kernel, error) {
+	all, err := Kernels(t)
 	if err != nil {
 		return Kernel{}, err
 	}
@@ -77,31 +79,31 @@ func (k Kernel) matches(pick string) (bool, error) {
 }
 
 // Kernels returns all kernels of the tree, highest version first.
-func (t *Tree) Kernels() ([]Kernel, error) {
-	names, err := t.kernelNames()
+func Kernels(t *rootfs.Tree) ([]Kernel, error) {
+	names, err := kernelNames(t)
 	if err != nil {
 		return nil, err
 	}
 	var found []Kernel
 	seen := make(map[string]bool)
 	for _, name := range names {
-		n, err := t.lookup(name)
+		n, err := t.Lookup(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a link that leads nowhere
 		}
 		if err != nil {
 			return nil, err
 		}
-		if seen[n.path] || !n.mode().IsRegular() {
+		if seen[n.Path] || !n.Mode().IsRegular() {
 			continue
 		}
-		seen[n.path] = true
-		version, err := t.kernelVersion(n)
+		seen[n.Path] = true
+		version, err := kernelVersion(t, n)
 		if err != nil {
 			return nil, err
 		}
 		if version != "" {
-			found = append(found, Kernel{Version: version, Path: "/" + n.path})
+			found = append(found, Kernel{Version: version, Path: "/" + n.Path})
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Kernel) int {
@@ -111,9 +113,9 @@ func (t *Tree) Kernels() ([]Kernel, error) {
 }
 
 // kernelNames lists paths that may be kernels.
-func (t *Tree) kernelNames() ([]string, error) {
+func kernelNames(t *rootfs.Tree) ([]string, error) {
 	var names []string
-	boot, err := t.readDir("boot")
+	boot, err := t.ReadDir("boot")
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func (t *Tree) kernelNames() ([]string, error) {
 		}
 	}
 	for _, dir := range moduleDirs {
-		versions, err := t.readDir(dir)
+		versions, err := t.ReadDir(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -144,25 +146,25 @@ func isKernelName(name string) bool {
 // kernelVersion is the file name's suffix, or the folder it lies in, if there
 // are modules of that name; else what the file's own header says; else the
 // suffix for what it is worth.
-func (t *Tree) kernelVersion(n *node) (string, error) {
-	dir, base := path.Split(n.path)
+func kernelVersion(t *rootfs.Tree, n *rootfs.Node) (string, error) {
+	dir, base := path.Split(n.Path)
 	_, suffix, _ := strings.Cut(base, "-")
 	if base == "vmlinuz" && strings.Contains(dir, "lib/modules/") {
 		return path.Base(dir), nil
 	}
 	if suffix != "" {
-		if m, err := t.moduleDir(suffix); m != nil || err != nil {
+		if m, err := moduleDir(t, suffix); m != nil || err != nil {
 			return suffix, err
 		}
 	}
-	r, err := t.open(n)
+	r, err := t.Open(n)
 	if err != nil {
 		return "", err
 	}
 	head := make([]byte, 1<<17)
 	size, err := io.ReadFull(r, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the header of kernel /%s: %w", n.path, err)
+		return "", fmt.Errorf("reading the header of kernel /%s: %w", n.Path, err)
 	}
 	return cmp.Or(headerVersion(head[:size]), suffix), nil
 }
@@ -189,10 +191,10 @@ func headerVersion(head []byte) string {
 }
 
 // moduleDir returns the folder of a kernel's modules, nil if there is none.
-func (t *Tree) moduleDir(version string) (*node, error) {
+func moduleDir(t *rootfs.Tree, version string) (*rootfs.Node, error) {
 	for _, dir := range moduleDirs {
-		n, err := t.lookup(path.Join(dir, version))
-		if err == nil && n.mode().IsDir() {
+		n, err := t.Lookup(path.Join(dir, version))
+		if err == nil && n.Mode().IsDir() {
 			return n, nil
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

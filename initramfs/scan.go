@@ -15,13 +15,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/initramfs/modindex"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // A module is one .ko file.
 type module struct {
 	name string
 	path string // below the module folder, without .gz, .xz or .zst
-	node *node
+	node *rootfs.Node
 
 	load     sync.Once
 	err      error
@@ -38,14 +39,14 @@ type module struct {
 // A moduleSet is all modules of one kernel, by name. Content is read when it
 // is asked for.
 type moduleSet struct {
-	tree    *Tree
+	tree    *rootfs.Tree
 	byName  map[string]*module
 	builtIn map[string]bool
 }
 
 // openModules lists a kernel's modules.
-func (t *Tree) openModules(k Kernel) (*moduleSet, error) {
-	dir, err := t.moduleDir(k.Version)
+func openModules(t *rootfs.Tree, k Kernel) (*moduleSet, error) {
+	dir, err := moduleDir(t, k.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (t *Tree) openModules(k Kernel) (*moduleSet, error) {
 		return nil, fmt.Errorf("finding the modules of kernel %s (%s): the image has no /lib/modules/%s; install the modules of this kernel, or let the image's kernel setting choose another one", k.Version, k.Path, k.Version)
 	}
 	s := &moduleSet{tree: t, byName: make(map[string]*module), builtIn: make(map[string]bool)}
-	list, err := t.readFile(path.Join(dir.path, "modules.builtin"))
+	list, err := t.ReadFile(path.Join(dir.Path, "modules.builtin"), rootfs.MaxRead)
 	if err != nil {
 		return nil, fmt.Errorf("reading which modules kernel %s has built in: %w; install the kernel's package whole", k.Version, err)
 	}
@@ -63,8 +64,8 @@ func (t *Tree) openModules(k Kernel) (*moduleSet, error) {
 	return s, s.list(dir, "")
 }
 
-func (s *moduleSet) list(dir *node, below string) error {
-	names, err := s.tree.list(dir)
+func (s *moduleSet) list(dir *rootfs.Node, below string) error {
+	names, err := s.tree.List(dir)
 	if err != nil {
 		return err
 	}
@@ -73,15 +74,15 @@ func (s *moduleSet) list(dir *node, below string) error {
 		if !isModule && (strings.Contains(name, ".") || name == "build" || name == "source") {
 			continue
 		}
-		n, err := s.tree.child(dir, name)
+		n, err := s.tree.Child(dir, name)
 		if err != nil {
 			return err
 		}
 		switch {
 		case n == nil:
-		case isModule && n.mode().IsRegular():
+		case isModule && n.Mode().IsRegular():
 			s.add(&module{name: modindex.Name(name), path: path.Join(below, plain), node: n})
-		case !isModule && n.mode().IsDir():
+		case !isModule && n.Mode().IsDir():
 			if err := s.list(n, path.Join(below, name)); err != nil {
 				return err
 			}
@@ -141,7 +142,7 @@ func (s *moduleSet) read(m *module) error {
 			err = m.parse(data)
 		}
 		if err != nil {
-			m.err = fmt.Errorf("reading module /%s: %w", m.node.path, err)
+			m.err = fmt.Errorf("reading module /%s: %w", m.node.Path, err)
 		}
 	})
 	return m.err

@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"errors"
 	"io/fs"
+
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 const busyboxPath = "bin/busybox"
@@ -13,18 +15,18 @@ func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // addShell carries the image's busybox for the emergency shell, if it has one
 // that runs without libraries.
-func (t *Tree) addShell(a *archive) error {
-	n, err := t.lookup(busyboxPath)
+func addShell(t *rootfs.Tree, a *archive) error {
+	n, err := t.Lookup(busyboxPath)
 	if isNotExist(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if !n.mode().IsRegular() {
+	if !n.Mode().IsRegular() {
 		return nil
 	}
-	data, err := t.read(n)
+	data, err := t.Read(n)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/image/packages"
-	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // BuiltPackages is which packages changed with a build that is not staged yet.
@@ -137,7 +137,7 @@ func (r *Reconciler) installedInBuild(ctx context.Context, b *observedBuild) ([]
 	}
 	var root packages.Root
 	if len(staged) > 0 {
-		tree, err := initramfs.OpenTree(staged)
+		tree, err := rootfs.OpenTree(staged)
 		if err != nil {
 			return nil, err
 		}

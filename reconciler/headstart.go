@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // A headStart makes an image's initramfs as soon as its layers can be read,
@@ -54,7 +54,7 @@ func (h *headStart) giveUp() {
 }
 
 func (h *headStart) make(ctx context.Context) {
-	tree, err := initramfs.NewTree(h.layers)
+	tree, err := rootfs.NewTree(h.layers)
 	if err != nil {
 		return
 	}

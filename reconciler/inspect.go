@@ -8,8 +8,8 @@ import (
 
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -116,7 +116,7 @@ func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID str
 }
 
 // parents looks paths up in an image, for its hooks.
-func parents(tree *initramfs.Tree) func(string) (hooks.Parent, error) {
+func parents(tree *rootfs.Tree) func(string) (hooks.Parent, error) {
 	return func(path string) (hooks.Parent, error) {
 		st, err := tree.Lstat(path)
 		return hooks.Parent(st), err

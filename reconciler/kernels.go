@@ -9,6 +9,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -44,8 +45,8 @@ type foundKernel struct {
 	known  bool
 }
 
-func (a *application) findKernel(tree *initramfs.Tree, s *staging) (f foundKernel, err error) {
-	if f.Kernel, err = tree.FindKernel(s.Inputs.Kernel); err != nil {
+func (a *application) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, err error) {
+	if f.Kernel, err = initramfs.FindKernel(tree, s.Inputs.Kernel); err != nil {
 		return f, err
 	}
 	if f.key, err = initramfs.Key(tree, f.Kernel, a.initramfsOptions()); err != nil {
@@ -57,15 +58,15 @@ func (a *application) findKernel(tree *initramfs.Tree, s *staging) (f foundKerne
 
 func (a *application) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
 
-func (r *Reconciler) openTree(layers []deployment.Object) (*initramfs.Tree, error) {
+func (r *Reconciler) openTree(layers []deployment.Object) (*rootfs.Tree, error) {
 	paths := make([]string, len(layers))
 	for i, obj := range layers {
 		paths[i] = r.stage.ObjectPath(obj)
 	}
-	return initramfs.OpenTree(paths)
+	return rootfs.OpenTree(paths)
 }
 
-func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (stage.KernelRecord, error) {
+func (a *application) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (stage.KernelRecord, error) {
 	record := stage.KernelRecord{Version: kernel.Version}
 	file, err := tree.OpenFile(kernel.Path)
 	if err != nil {
@@ -80,7 +81,7 @@ func (a *application) makeKernel(ctx context.Context, tree *initramfs.Tree, kern
 }
 
 // addInitramfs streams the initramfs into an object while it is made.
-func (a *application) addInitramfs(ctx context.Context, tree *initramfs.Tree, kernel initramfs.Kernel) (deployment.Object, error) {
+func (a *application) addInitramfs(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (deployment.Object, error) {
 	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
 	r, w := io.Pipe()
 	built := make(chan error, 1)

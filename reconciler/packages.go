@@ -6,14 +6,14 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image/packages"
-	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // A treeRoot lets package databases be read from staged layers, until its
 // context ends.
 type treeRoot struct {
 	ctx  context.Context
-	tree *initramfs.Tree
+	tree *rootfs.Tree
 }
 
 func (r treeRoot) ReadDir(path string) ([]string, error) { return r.tree.ReadDir(path) }
@@ -31,7 +31,7 @@ func (r *Reconciler) installed(ctx context.Context, layers []deployment.Object) 
 	for i, obj := range layers {
 		paths[i] = r.stage.ObjectPath(obj)
 	}
-	tree, err := initramfs.OpenTree(paths)
+	tree, err := rootfs.OpenTree(paths)
 	if err != nil {
 		return nil, err
 	}

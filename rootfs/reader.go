@@ -1,5 +1,6 @@
 // Package rootfs reads the squashfs 4.0 file systems that layers are on the
-// stage, without mounting them.
+// stage, without mounting them: one by a Reader, several as one root file
+// system by a Tree.
 //
 // It reads what gitboot's stage writes: zstd (and gzip) compression, all kinds
 // of inodes with their device numbers, and extended attributes, so that a

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -19,12 +20,12 @@ func buildInitramfs(ctx context.Context, args []string) error {
 	if len(args) < 3 {
 		return errors.New("usage: bench " + initramfsCommand + " OUT INIT LAYER…")
 	}
-	tree, err := initramfs.OpenTree(args[2:])
+	tree, err := rootfs.OpenTree(args[2:])
 	if err != nil {
 		return err
 	}
 	defer tree.Close()
-	kernel, err := tree.FindKernel("")
+	kernel, err := initramfs.FindKernel(tree, "")
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package initramfs
+package rootfs
 
 import (
 	"errors"
@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/gitboot/gitboot/rootfs"
 )
 
 // maxLinks is how many symbolic links one path may go through, as in Linux.
@@ -27,8 +25,8 @@ type Tree struct {
 type layer struct {
 	name string
 	file *os.File
-	fs   *rootfs.Reader
-	root rootfs.Inode
+	fs   *Reader
+	root Inode
 }
 
 // OpenTree opens squashfs files, lowest layer first.
@@ -55,7 +53,7 @@ func NewTree(layers []*os.File) (*Tree, error) {
 	for _, f := range slices.Backward(layers) {
 		l := layer{name: filepath.Base(f.Name()), file: f}
 		var err error
-		if l.fs, err = rootfs.New(f); err == nil {
+		if l.fs, err = New(f); err == nil {
 			l.root, err = l.fs.Root()
 		}
 		if err != nil {
@@ -78,36 +76,39 @@ func (t *Tree) Close() error {
 	return errors.Join(errs...)
 }
 
-// A node is a file of the tree: for a directory the parts of it that shine
-// through, highest first; else the one inode on top.
-type node struct {
-	path  string // resolved, without a leading slash
+// A Node is a file of the tree.
+type Node struct {
+	// Path is resolved, without a leading slash; "." is the root.
+	Path string
+	// parts are, for a directory, those that shine through, highest first;
+	// else the one inode on top.
 	parts []part
 }
 
 type part struct {
 	layer int
-	inode rootfs.Inode
+	inode Inode
 }
 
-func (n *node) mode() fs.FileMode { return n.parts[0].inode.Mode() }
+// Mode returns type and permissions.
+func (n *Node) Mode() fs.FileMode { return n.parts[0].inode.Mode() }
 
-func (t *Tree) root() *node {
-	n := &node{path: "."}
+func (t *Tree) root() *Node {
+	n := &Node{Path: "."}
 	for i := range t.layers {
 		n.parts = append(n.parts, part{i, t.layers[i].root})
 	}
 	return n
 }
 
-// child finds a name in a directory; nil if it isn't there.
-func (t *Tree) child(dir *node, name string) (*node, error) {
-	n := &node{path: path.Join(dir.path, name)}
+// Child finds a name in a directory; nil if it isn't there.
+func (t *Tree) Child(dir *Node, name string) (*Node, error) {
+	n := &Node{Path: path.Join(dir.Path, name)}
 	for _, p := range dir.parts {
 		l := &t.layers[p.layer]
 		inode, ok, err := l.fs.Lookup(&p.inode, name)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s in layer %s: %w", n.path, l.name, err)
+			return nil, fmt.Errorf("reading %s in layer %s: %w", n.Path, l.name, err)
 		}
 		if !ok {
 			continue
@@ -127,7 +128,7 @@ func (t *Tree) child(dir *node, name string) (*node, error) {
 }
 
 // add puts p below what n has, and reports whether lower layers still show.
-func (n *node) add(l *layer, p part) (more bool, err error) {
+func (n *Node) add(l *layer, p part) (more bool, err error) {
 	if !p.inode.Mode().IsDir() {
 		if len(n.parts) == 0 && !p.inode.IsWhiteout() {
 			n.parts = append(n.parts, p)
@@ -137,15 +138,15 @@ func (n *node) add(l *layer, p part) (more bool, err error) {
 	n.parts = append(n.parts, p)
 	opaque, err := l.fs.IsOpaque(&p.inode)
 	if err != nil {
-		return false, fmt.Errorf("reading attributes of %s in layer %s: %w", n.path, l.name, err)
+		return false, fmt.Errorf("reading attributes of %s in layer %s: %w", n.Path, l.name, err)
 	}
 	return !opaque, nil
 }
 
-// lookup follows a path and all symbolic links. What is not there gives an
+// Lookup follows a path and all symbolic links. What is not there gives an
 // error that is fs.ErrNotExist.
-func (t *Tree) lookup(name string) (*node, error) {
-	stack := []*node{t.root()}
+func (t *Tree) Lookup(name string) (*Node, error) {
+	stack := []*Node{t.root()}
 	todo := components(name)
 	for links := 0; len(todo) > 0; {
 		here := stack[len(stack)-1]
@@ -155,17 +156,17 @@ func (t *Tree) lookup(name string) (*node, error) {
 			stack = stack[:max(1, len(stack)-1)]
 			continue
 		}
-		if !here.mode().IsDir() {
+		if !here.Mode().IsDir() {
 			return nil, &fs.PathError{Op: "find", Path: "/" + name, Err: fs.ErrNotExist}
 		}
-		n, err := t.child(here, next)
+		n, err := t.Child(here, next)
 		if err != nil {
 			return nil, err
 		}
 		if n == nil {
 			return nil, &fs.PathError{Op: "find", Path: "/" + name, Err: fs.ErrNotExist}
 		}
-		if n.mode()&fs.ModeSymlink == 0 {
+		if n.Mode()&fs.ModeSymlink == 0 {
 			stack = append(stack, n)
 			continue
 		}
@@ -185,21 +186,21 @@ func components(name string) []string {
 	return slices.DeleteFunc(strings.Split(name, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
-// list returns the names in a directory, sorted.
-func (t *Tree) list(dir *node) ([]string, error) {
+// List returns the names in a directory, sorted.
+func (t *Tree) List(dir *Node) ([]string, error) {
 	names := make(map[string]bool) // false: hidden by a whiteout above
 	for _, p := range dir.parts {
 		l := &t.layers[p.layer]
 		entries, err := l.fs.ReadDir(&p.inode)
 		if err != nil {
-			return nil, fmt.Errorf("listing %s in layer %s: %w", dir.path, l.name, err)
+			return nil, fmt.Errorf("listing %s in layer %s: %w", dir.Path, l.name, err)
 		}
 		for _, e := range entries {
 			if _, seen := names[e.Name]; seen {
 				continue
 			}
 			if names[e.Name], err = l.shows(e); err != nil {
-				return nil, fmt.Errorf("reading %s/%s in layer %s: %w", dir.path, e.Name, l.name, err)
+				return nil, fmt.Errorf("reading %s/%s in layer %s: %w", dir.Path, e.Name, l.name, err)
 			}
 		}
 	}
@@ -213,68 +214,57 @@ func (t *Tree) list(dir *node) ([]string, error) {
 	return out, nil
 }
 
-func (l *layer) shows(e rootfs.Entry) (bool, error) {
+func (l *layer) shows(e Entry) (bool, error) {
 	i, err := l.fs.Inode(e)
 	return !i.IsWhiteout(), err
 }
 
-// readDir lists a directory by path; a missing one is empty.
-func (t *Tree) readDir(name string) ([]string, error) {
-	n, err := t.lookup(name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !n.mode().IsDir() {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return t.list(n)
-}
-
 // OpenFile opens a regular file, following links inside the tree.
 func (t *Tree) OpenFile(name string) (io.ReadCloser, error) {
-	n, err := t.lookup(strings.TrimPrefix(name, "/"))
+	n, err := t.Lookup(strings.TrimPrefix(name, "/"))
 	if err != nil {
 		return nil, err
 	}
-	r, err := t.open(n)
+	r, err := t.Open(n)
 	if err != nil {
 		return nil, err
 	}
 	return io.NopCloser(r), nil
 }
 
-func (t *Tree) open(n *node) (io.Reader, error) {
-	if !n.mode().IsRegular() {
-		return nil, fmt.Errorf("opening /%s: it is not a regular file", n.path)
+// Open returns a regular file's content.
+func (t *Tree) Open(n *Node) (io.Reader, error) {
+	if !n.Mode().IsRegular() {
+		return nil, fmt.Errorf("opening /%s: it is not a regular file", n.Path)
 	}
 	return t.layers[n.parts[0].layer].fs.Open(&n.parts[0].inode)
 }
 
-// maxRead bounds what is held in memory of one file of the image.
-const maxRead = 256 << 20
+// MaxRead bounds what is held in memory of one file of the image.
+const MaxRead = 256 << 20
 
-// read returns a whole file.
-func (t *Tree) read(n *node) ([]byte, error) {
-	r, err := t.open(n)
+// Read returns a whole file.
+func (t *Tree) Read(n *Node) ([]byte, error) {
+	r, err := t.Open(n)
 	if err != nil {
 		return nil, err
 	}
 	size := n.parts[0].inode.Size
-	if size > maxRead {
-		return nil, fmt.Errorf("reading /%s: %d bytes are more than the %d that belong there", n.path, size, int64(maxRead))
+	if size > MaxRead {
+		return nil, fmt.Errorf("reading /%s: %d bytes are more than the %d that belong there", n.Path, size, int64(MaxRead))
 	}
 	buf := make([]byte, size)
 	if _, err := io.ReadFull(r, buf); err != nil {
-		return nil, fmt.Errorf("reading /%s: %w", n.path, err)
+		return nil, fmt.Errorf("reading /%s: %w", n.Path, err)
 	}
 	return buf, nil
 }
 
-// readFile reads a file by path.
-func (t *Tree) readFile(name string) ([]byte, error) {
-	n, err := t.lookup(name)
-	if err != nil {
-		return nil, err
+// Origins returns the names of the layers that n consists of, highest first.
+func (t *Tree) Origins(n *Node) []string {
+	var names []string
+	for _, p := range n.parts {
+		names = append(names, t.layers[p.layer].name)
 	}
-	return t.read(n)
+	return names
 }

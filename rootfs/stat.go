@@ -1,10 +1,10 @@
-package initramfs
+package rootfs
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 )
 
 // A Stat is what a tree has at a path.
@@ -19,9 +19,9 @@ type Stat struct {
 // element. What is not there gives an error that is fs.ErrNotExist.
 func (t *Tree) Lstat(name string) (Stat, error) {
 	dir, base := path.Split(path.Clean("/" + name))
-	n, err := t.lookup(dir)
+	n, err := t.Lookup(dir)
 	if err == nil && base != "" {
-		n, err = t.child(n, base)
+		n, err = t.Child(n, base)
 	}
 	if err != nil {
 		return Stat{}, err
@@ -30,7 +30,7 @@ func (t *Tree) Lstat(name string) (Stat, error) {
 		return Stat{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	top := n.parts[0]
-	s := Stat{Mode: n.mode(), Link: top.inode.Target}
+	s := Stat{Mode: n.Mode(), Link: top.inode.Target}
 	s.UID, s.GID, err = t.layers[top.layer].fs.Owner(&top.inode)
 	return s, err
 }
@@ -38,18 +38,25 @@ func (t *Tree) Lstat(name string) (Stat, error) {
 // ReadFile returns a whole regular file, following links inside the tree, and an
 // error if it is larger than limit.
 func (t *Tree) ReadFile(name string, limit int64) ([]byte, error) {
-	n, err := t.lookup(strings.TrimPrefix(name, "/"))
+	n, err := t.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	if size := n.parts[0].inode.Size; n.mode().IsRegular() && size > limit {
-		return nil, fmt.Errorf("reading /%s: %d bytes are more than the %d that belong there", n.path, size, limit)
+	if size := n.parts[0].inode.Size; n.Mode().IsRegular() && size > limit {
+		return nil, fmt.Errorf("reading /%s: %d bytes are more than the %d that belong there", n.Path, size, limit)
 	}
-	return t.read(n)
+	return t.Read(n)
 }
 
 // ReadDir returns the names in a folder, sorted, following links inside the
 // tree. A missing one is empty.
 func (t *Tree) ReadDir(name string) ([]string, error) {
-	return t.readDir(strings.TrimPrefix(name, "/"))
+	n, err := t.Lookup(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !n.Mode().IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t.List(n)
 }

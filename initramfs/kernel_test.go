@@ -2,8 +2,6 @@ package initramfs_test
 
 import (
 	"errors"
-	"io"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,9 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
-func openTree(t *testing.T, layers ...[]entry) *initramfs.Tree {
+func openTree(t *testing.T, layers ...[]entry) *rootfs.Tree {
 	t.Helper()
 	need(t, "tar2sqfs")
 	var files []string
@@ -22,50 +21,12 @@ func openTree(t *testing.T, layers ...[]entry) *initramfs.Tree {
 		squash(t, file, entries...)
 		files = append(files, file)
 	}
-	tree, err := initramfs.OpenTree(files)
+	tree, err := rootfs.OpenTree(files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tree.Close() })
 	return tree
-}
-
-func TestTreeUnion(t *testing.T) {
-	long := strings.Repeat("a long file, to fill blocks and a fragment. ", 20000)
-	tree := openTree(t,
-		[]entry{{name: "etc/both", data: "lower"}, {name: "etc/gone", data: "x"}, {name: "dir/file", data: "x"},
-			{name: "opaque/lower", data: "x"}, {name: "turned/file", data: "x"}, {name: "usr/lib/deep", data: "deep"},
-			{name: "long", data: long}, {name: "empty", data: ""}},
-		[]entry{{name: "etc/both", data: "upper"}, {name: "etc/gone", whiteout: true}, {name: "dir", whiteout: true},
-			{name: "opaque/", opaque: true}, {name: "opaque/upper", data: "up"}, {name: "turned", data: "now a file"},
-			{name: "lib", link: "usr/lib"}, {name: "abs", link: "/lib/../lib/deep"}, {name: "loop", link: "loop"},
-			{name: "out", link: "../../../usr/lib/deep"}, {name: "dangling", link: "/nowhere"}})
-	for path, want := range map[string]string{
-		"/etc/both": "upper", "etc/gone": "-", "/dir/file": "-", "/opaque/lower": "-", "/opaque/upper": "up",
-		"/turned/file": "-", "/turned": "now a file", "/lib/deep": "deep", "/abs": "deep", "/out": "deep",
-		"/dangling": "-", "/long": long, "/empty": "", "/etc/both/x": "-",
-	} {
-		r, err := tree.OpenFile(path)
-		if want == "-" {
-			if !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: %v, want that it doesn't exist", path, err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		got, err := io.ReadAll(r)
-		if err != nil || string(got) != want {
-			t.Errorf("%s holds %d bytes %.20q, %v; want %d", path, len(got), got, err, len(want))
-		}
-	}
-	for _, path := range []string{"/loop", "/etc"} {
-		if _, err := tree.OpenFile(path); err == nil {
-			t.Errorf("%s could be opened", path)
-		}
-	}
 }
 
 // bzImage makes the head of an x86 kernel that says its version.
@@ -87,7 +48,7 @@ func TestKernels(t *testing.T) {
 			{name: "usr/lib/modules/6.5.1-300.fc39.x86_64/vmlinuz", data: "k"},
 			{name: "boot/vmlinuz-0-rescue-abc", data: "k"}, {name: "boot/.vmlinuz-6.5.1.hmac", data: "k"},
 			{name: "boot/kernel-6.3.0-gentoo", data: "k"}, {name: "vmlinuz", link: "boot/vmlinuz-6.1.0-56-amd64"}})
-	all, err := tree.Kernels()
+	all, err := initramfs.Kernels(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,19 +64,19 @@ func TestKernels(t *testing.T) {
 	}
 	for pick, version := range map[string]string{"": "6.12.4-arch1-1", "6.1.*": "6.1.0-56-amd64",
 		"/boot/vmlinuz-6.1.0-9*": "6.1.0-9-amd64", "kernel-*": "6.3.0-gentoo"} {
-		if k, err := tree.FindKernel(pick); err != nil || k.Version != version {
+		if k, err := initramfs.FindKernel(tree, pick); err != nil || k.Version != version {
 			t.Errorf("pick %q gives %v, %v; want %s", pick, k, err, version)
 		}
 	}
 	var none *initramfs.NoKernelError
-	if _, err := tree.FindKernel("5.*"); !errors.As(err, &none) || !strings.Contains(err.Error(), "6.1.0-9-amd64") {
+	if _, err := initramfs.FindKernel(tree, "5.*"); !errors.As(err, &none) || !strings.Contains(err.Error(), "6.1.0-9-amd64") {
 		t.Errorf("a pick that matches none: %v", err)
 	}
-	if _, err := tree.FindKernel("["); err == nil {
+	if _, err := initramfs.FindKernel(tree, "["); err == nil {
 		t.Error("a bad pattern was taken")
 	}
 	empty := openTree(t, []entry{{name: "etc/os-release", data: "x"}})
-	if _, err := empty.FindKernel(""); !errors.As(err, &none) || !strings.Contains(err.Error(), "/boot/vmlinuz") {
+	if _, err := initramfs.FindKernel(empty, ""); !errors.As(err, &none) || !strings.Contains(err.Error(), "/boot/vmlinuz") {
 		t.Errorf("no kernel: %v", err)
 	}
 }
