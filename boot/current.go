@@ -13,12 +13,13 @@ var ErrNotBooted = errors.New("this machine was not booted by gitboot")
 // Current returns what the machine is booted into, from the text of
 // /proc/cmdline: ErrNotBooted if it names no deployment.
 func Current(cmdline string) (deployment.Cmdline, error) {
-	for _, word := range deployment.Words(cmdline) {
+	for _, word := range deployment.Fields(cmdline) {
 		if word == "--" {
 			break
 		}
 		if strings.HasPrefix(word, deployment.ParamDeployment+"=") {
-			return deployment.ParseCmdline(cmdline)
+			c, _, err := deployment.ParseCmdline(cmdline)
+			return c, err
 		}
 	}
 	return deployment.Cmdline{}, ErrNotBooted

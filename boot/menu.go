@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 	"unicode"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // Modes of a menu.
@@ -98,11 +100,6 @@ func (m *Menu) check() error {
 			}
 			seen[id] = true
 		}
-		for _, e := range image.Entries {
-			if err := e.check(); err != nil {
-				return fmt.Errorf("image %q: %w", image.Name, err)
-			}
-		}
 	}
 	if m.Mode == ModeManaged && len(seen) > 0 && m.defaultPath() == "" {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
@@ -121,7 +118,9 @@ func (image *MenuImage) ids() []string {
 	return ids
 }
 
-func (e *Entry) check() error {
+// Check reports why an entry cannot be written into the menu of a stage. One
+// that can be does not depend on the others.
+func (e *Entry) Check(stage Filesystem) error {
 	switch {
 	case e.ID == "" || idPart(e.ID) != strings.ReplaceAll(e.ID, "_", "_5f") || e.ID[0] >= '0' && e.ID[0] <= '9':
 		return fmt.Errorf("menu id %q is not one of EntryID's", e.ID)
@@ -136,7 +135,18 @@ func (e *Entry) check() error {
 			return err
 		}
 	}
-	return checkText("title", e.Title)
+	if err := checkText("title", e.Title); err != nil {
+		return err
+	}
+	_, err := deployment.Words(path.Join(stage.Path, e.Kernel), e.Args)
+	return err
+}
+
+func checkText(what, s string) error {
+	if err := deployment.CheckText(s); err != nil {
+		return fmt.Errorf("%s %.100q %w", what, s, err)
+	}
+	return nil
 }
 
 func (f Filesystem) check() error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // MenuFile is where the menu lies, below the stage's directory.
@@ -80,7 +82,10 @@ func (w *script) image(image MenuImage) error {
 }
 
 func (w *script) entry(image string, e Entry) error {
-	words, err := kernelArgs(w.path(e.Kernel), e.Args)
+	if err := e.Check(w.stage); err != nil {
+		return err
+	}
+	words, err := deployment.Words(w.path(e.Kernel), e.Args)
 	if err != nil {
 		return err
 	}

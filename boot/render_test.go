@@ -125,21 +125,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestKernelArg(t *testing.T) {
-	for arg, want := range map[string]string{
-		"quiet": "quiet", `a="b c"`: "a=b c", `"a=b c"`: "a=b c", "a=b c": "a=b c", `a=""`: "a=", "a==b": "a==b",
-	} {
-		if got, err := kernelArg(arg); err != nil || got != want {
-			t.Errorf("%q became %q, %v; want %q", arg, got, err, want)
-		}
-	}
-	for _, arg := range []string{`a"b`, `"`, `""`, `a=b"c"`, `it's`, `a\b`, " a", `a="b" c="d"`} {
-		if got, err := kernelArg(arg); err == nil {
-			t.Errorf("%q became %q", arg, got)
-		}
-	}
-}
-
 func TestEntryID(t *testing.T) {
 	if a, b := EntryID("a_b", "1"), EntryID("a b", "1"); a == b {
 		t.Errorf("two images have the id %s", a)

@@ -1,10 +1,14 @@
 package deployment
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 )
+
+// prefix is what all of gitboot's kernel parameters begin with.
+const prefix = "gitboot."
 
 // Kernel parameters that process 1 reads. All others are left to the kernel
 // and to the image's init.
@@ -104,27 +108,34 @@ func (c Cmdline) Args() []string {
 // space outside double quotes, as the kernel's next_arg (lib/cmdline.c) splits
 // them; the last of a repeated parameter wins; what follows a bare -- belongs
 // to init.
-func ParseCmdline(text string) (Cmdline, error) {
-	var c Cmdline
-	for _, word := range Words(text) {
+//
+// What names the stage and the deployment must be right. Of the other
+// parameters, a value that cannot be used counts as not given: ignored says
+// which, and why.
+func ParseCmdline(text string) (c Cmdline, ignored []error, err error) {
+	for _, word := range Fields(text) {
+		key, value, _ := strings.Cut(word, "=")
 		if word == "--" {
 			break
 		}
-		if err := c.set(word); err != nil {
-			return Cmdline{}, err
+		if err := c.name(key, value); err != nil {
+			return Cmdline{}, nil, err
+		}
+		if err := c.set(key, value); err != nil {
+			ignored = append(ignored, fmt.Errorf("%.200q %w", word, err))
 		}
 	}
 	switch {
 	case c.Stage == Location{}:
-		return Cmdline{}, fmt.Errorf("the kernel command line has no %s", ParamStage)
+		return Cmdline{}, nil, fmt.Errorf("the kernel command line has no %s", ParamStage)
 	case c.Deployment == "":
-		return Cmdline{}, fmt.Errorf("the kernel command line has no %s", ParamDeployment)
+		return Cmdline{}, nil, fmt.Errorf("the kernel command line has no %s", ParamDeployment)
 	}
-	return c, nil
+	return c, ignored, nil
 }
 
-func (c *Cmdline) set(word string) (err error) {
-	key, value, _ := strings.Cut(word, "=")
+// name reads what there must be.
+func (c *Cmdline) name(key, value string) (err error) {
 	switch key {
 	case ParamStage:
 		c.Stage, err = ParseLocation(value)
@@ -133,34 +144,54 @@ func (c *Cmdline) set(word string) (err error) {
 			return fmt.Errorf("%s=%q is not a sha256 in hex", ParamDeployment, value)
 		}
 		c.Deployment = value
+	}
+	return err
+}
+
+// set reads what there may be.
+func (c *Cmdline) set(key, value string) (err error) {
+	switch key {
 	case ParamMachine:
 		c.Machine = value
 	case ParamTrying:
-		c.Trying = value == "1"
+		c.Trying, err = parseSwitch(value)
 	case ParamShell:
-		c.Shell = value == "1"
+		c.Shell, err = parseSwitch(value)
 	case ParamRAM:
-		c.RAM = value == "1"
+		c.RAM, err = parseSwitch(value)
 	case ParamWait:
 		c.Wait, err = parseSeconds(value)
 	}
 	return err
 }
 
+func parseSwitch(s string) (bool, error) {
+	if s != "0" && s != "1" {
+		return false, errors.New("is neither 0 nor 1")
+	}
+	return s == "1", nil
+}
+
+const maxWait = 86400 // a day
+
 func parseSeconds(s string) (int, error) {
 	n := 0
 	for _, c := range []byte(s) {
-		if c < '0' || c > '9' || n > 86400 {
-			return 0, fmt.Errorf("%s=%q is not a number of seconds up to a day", ParamWait, s)
+		if c < '0' || c > '9' || n > maxWait {
+			n = maxWait + 1
+			break
 		}
 		n = n*10 + int(c-'0')
+	}
+	if s == "" || n > maxWait {
+		return 0, errors.New("is not a number of seconds up to a day, 86400")
 	}
 	return n, nil
 }
 
-// Words splits a kernel command line. Double quotes keep white space in a
+// Fields splits a kernel command line. Double quotes keep white space in a
 // word and are removed; there is no escape character.
-func Words(text string) []string {
+func Fields(text string) []string {
 	var words []string
 	var word strings.Builder
 	started, quoted := false, false

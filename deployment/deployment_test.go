@@ -104,9 +104,9 @@ func cmdline() Cmdline {
 
 func TestCmdlineRoundTrip(t *testing.T) {
 	text := "BOOT_IMAGE=/x ro " + strings.Join(cmdline().Args(), " ") + " quiet -- gitboot.wait=1\n"
-	got, err := ParseCmdline(text)
-	if err != nil || got != cmdline() {
-		t.Errorf("%+v, %v", got, err)
+	got, ignored, err := ParseCmdline(text)
+	if err != nil || len(ignored) > 0 || got != cmdline() {
+		t.Errorf("%+v, %v, %v", got, ignored, err)
 	}
 }
 
@@ -117,21 +117,36 @@ func TestCmdlineRefuses(t *testing.T) {
 		"no stage":      strings.Replace(good, "gitboot.stage", "gitboot.stag", 1),
 		"no deployment": strings.Replace(good, "gitboot.deployment", "x", 1),
 		"short id":      strings.Replace(good, "dddd", "", 1),
-		"bad wait":      good + " gitboot.wait=-1",
-		"endless wait":  good + " gitboot.wait=99999999999999999999",
 		"no path":       good + " gitboot.stage=UUID=1",
 		"dots":          good + " gitboot.stage=UUID=1:/a/../b",
 		"no device":     good + " gitboot.stage=UUID=:/a",
 		"a scheme":      good + " gitboot.stage=nfs://host/a",
 	} {
-		if c, err := ParseCmdline(text); err == nil {
+		if c, _, err := ParseCmdline(text); err == nil {
 			t.Errorf("%s: read as %+v", name, c)
 		}
 	}
 }
 
-func TestWords(t *testing.T) {
-	got := Words("a  b=\"c d\" \"e f\"=g\th\n\"\"")
+// A machine boots whatever an optional parameter says.
+func TestCmdlineIgnores(t *testing.T) {
+	want := cmdline()
+	want.Wait, want.Shell, want.RAM, want.Trying = 0, false, false, false
+	good := strings.Join(want.Args(), " ")
+	for _, bad := range []string{
+		"gitboot.wait=3m", "gitboot.wait=-1", "gitboot.wait=", "gitboot.wait", "gitboot.wait=86401",
+		"gitboot.wait=99999999999999999999", "gitboot.wait=7 gitboot.wait=x", `"gitboot.wait=3 m"`,
+		"gitboot.shell=yes", "gitboot.ram=", "gitboot.trying=2",
+	} {
+		got, ignored, err := ParseCmdline(good + " " + bad + " quiet")
+		if err != nil || got != want || len(ignored) != 1 {
+			t.Errorf("%s: %+v, ignored %v, %v", bad, got, ignored, err)
+		}
+	}
+}
+
+func TestFields(t *testing.T) {
+	got := Fields("a  b=\"c d\" \"e f\"=g\th\n\"\"")
 	if want := []string{"a", "b=c d", "e f=g", "h", ""}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -141,14 +156,14 @@ func FuzzParseCmdline(f *testing.F) {
 	f.Add(strings.Join(cmdline().Args(), " "))
 	f.Add(`a="b c" gitboot.stage=LABEL=x:/`)
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := ParseCmdline(text)
+		c, _, err := ParseCmdline(text)
 		if err != nil {
 			return
 		}
 		if c.Machine != "" && strings.ContainsAny(c.Machine, " \t\n\r\x00\"") {
 			return // a name that spec refuses
 		}
-		if again, err := ParseCmdline(strings.Join(c.Args(), " ")); err != nil || again != c {
+		if again, _, err := ParseCmdline(strings.Join(c.Args(), " ")); err != nil || again != c {
 			t.Errorf("%+v becomes %+v, %v", c, again, err)
 		}
 	})

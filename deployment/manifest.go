@@ -139,8 +139,8 @@ func (m *Manifest) Validate() error {
 	switch {
 	case m.Version != Version:
 		return fmt.Errorf("manifest has version %d, this gitboot reads %d", m.Version, Version)
-	case m.Image == "":
-		return fmt.Errorf("manifest names no image")
+	case CheckText(m.Image) != nil:
+		return fmt.Errorf("manifest names the image %.100q, which is no name", m.Image)
 	case len(m.Layers) == 0:
 		return fmt.Errorf("manifest of %q has no layers", m.Image)
 	}
@@ -157,9 +157,12 @@ func (m *Manifest) Validate() error {
 	return nil
 }
 
+// hashLength is that of a sha256 in hex.
+const hashLength = 2 * sha256.Size
+
 // IsHash reports whether s is a lower-case hex sha256.
 func IsHash(s string) bool {
-	if len(s) != 2*sha256.Size {
+	if len(s) != hashLength {
 		return false
 	}
 	for _, c := range []byte(s) {

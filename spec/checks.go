@@ -90,7 +90,7 @@ var (
 	nameCheck = matching("a name", `^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$`,
 		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").
 		with(func(s string) string { return tooLong(s, 64) })
-	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(longRef)
+	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(badRef)
 	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(badArchive)
 )
 
@@ -107,7 +107,7 @@ var checks = map[string]check{
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
 	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id"),
-	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://"),
+	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror),
 	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
 		with(uncleanPath),
 	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
@@ -116,7 +116,7 @@ var checks = map[string]check{
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
 	"image-ref":   refCheck,
-	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(longRef),
+	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef),
 	"archive":     archiveCheck,
 	"sha256":      matching("a sha256", `^[0-9a-f]{64}$`, "write 64 lower case hex digits, as sha256sum prints them"),
 	"from":        matching("a base", `^`+visible+onLine+`*$`, `write "image:NAME", a registry reference, "archive:PATH" or "scratch"`).with(badFrom),

@@ -7,12 +7,16 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/robfig/cron/v3"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 func tooLong(s string, limit int) string {
@@ -22,7 +26,38 @@ func tooLong(s string, limit int) string {
 	return ""
 }
 
-func longRef(s string) string { return tooLong(s, 512) }
+// badRef finds what the pattern of a reference cannot say. The registry is what
+// is before the first slash, if it looks like a host.
+func badRef(s string) string {
+	path, _, _ := strings.Cut(s, "@")
+	if host, rest, ok := strings.Cut(path, "/"); ok && (host == "localhost" || strings.ContainsAny(host, ".:")) {
+		if wrong := badPort(host); wrong != "" {
+			return wrong
+		}
+		path = rest
+	}
+	if path, _, _ := strings.Cut(path, ":"); len(path) > 255 {
+		return "has a repository that is longer than 255 characters"
+	}
+	return tooLong(s, 512)
+}
+
+func badMirror(s string) string {
+	host, _, _ := strings.Cut(s, "/")
+	if wrong := badPort(host); wrong != "" {
+		return wrong
+	}
+	return tooLong(s, 255)
+}
+
+// badPort finds a port that there cannot be.
+func badPort(host string) string {
+	_, port, ok := strings.Cut(host, ":")
+	if n, err := strconv.ParseUint(port, 10, 16); ok && (err != nil || n == 0) {
+		return "has port " + port + ", which is not one of 1 to 65535"
+	}
+	return ""
+}
 
 func leavesRepo(s string) string {
 	clean := path.Clean(s)
@@ -69,54 +104,36 @@ func badGlob(s string) string {
 	return tooLong(s, 256)
 }
 
-// badKernelArg holds back what would change the meaning of the arguments
-// around it. The kernel splits its command line at white space outside double
-// quotes; what follows a bare -- is for init alone.
-func badKernelArg(s string) string {
-	switch key, _, _ := strings.Cut(s, "="); {
-	case strings.Count(s, `"`)%2 != 0:
-		return "has a double quote without its pair"
-	case len(strings.FieldsFunc(s, outsideQuotes())) != 1 || strings.TrimSpace(s) != s:
-		return "is more than one argument"
-	case strings.ContainsAny(unquoted(s), `"'\\`):
-		return "has a quote or backslash that boot loaders do not pass on unchanged"
-	case s == "--":
-		return "would hide gitboot's own arguments from it"
-	case key == "gitboot.stage" || key == "gitboot.deployment" || key == "gitboot.trying":
-		return "is set by gitboot itself"
+func badKernelArg(s string) string { return wrong(deployment.CheckArg(s)) }
+
+// wrong is what an error says, "" without one.
+func wrong(err error) string {
+	if err == nil {
+		return ""
 	}
-	return tooLong(s, 1024)
+	return err.Error()
 }
 
-// unquoted takes away the one pair of quotes that may enclose an argument or
-// its value.
-func unquoted(arg string) string {
-	key, value, ok := strings.Cut(arg, "=")
-	if !ok || strings.Contains(key, `"`) {
-		key, value = "", arg
-	}
-	if len(value) > 1 && strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) {
-		value = value[1 : len(value)-1]
-	}
-	return key + value
-}
-
-func outsideQuotes() func(rune) bool {
-	quoted := false
-	return func(r rune) bool {
-		if r == '"' {
-			quoted = !quoted
-		}
-		return !quoted && (r == ' ' || r == '\t')
-	}
-}
+// cronFields is what crontab(5) knows: lists of *, a number or name, or a range
+// of two, each with a step.
+var cronFields = sync.OnceValue(func() *regexp.Regexp {
+	const word, step = `[0-9A-Za-z]+`, `(?:/[0-9]+)?`
+	const item = `(?:[*?]|` + word + `(?:-` + word + `)?)` + step
+	return regexp.MustCompile(`^` + item + `(?:,` + item + `)*$`)
+})
 
 // badCron refuses what robfig/cron accepts but should not: a time zone
-// without fields panics, a negative @every fires at once for ever, and an
-// impossible date never fires.
+// without fields panics, an empty element of a list and what follows *- are
+// passed over, a negative @every fires at once for ever, and an impossible
+// date never fires.
 func badCron(s string) string {
 	if strings.Contains(s, "TZ=") {
 		return "names a time zone"
+	}
+	for field := range strings.FieldsSeq(s) {
+		if !strings.HasPrefix(s, "@") && !cronFields().MatchString(field) {
+			return fmt.Sprintf("is not a schedule: %q is no list of numbers, ranges and steps", field)
+		}
 	}
 	schedule, err := cron.ParseStandard(s)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // Resolve returns what one machine wants, its files read and its templates
@@ -23,6 +25,7 @@ func (f *Fleet) Resolve(machine string) (*Wants, error) {
 	}
 	for _, name := range r.merged.Images {
 		image := r.image(name)
+		r.kernelArgs(image)
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)
 	}
@@ -95,6 +98,14 @@ func (r *resolver) settings(image *imageDecl) settings {
 		layers = append(layers, &layer.settings)
 	}
 	return merge(layers...)
+}
+
+// kernelArgs checks what only the merged arguments show. The place is the
+// machine's, because none of those that they come from is wrong by itself.
+func (r *resolver) kernelArgs(image Image) {
+	if err := deployment.CheckArgs(r.name, image.KernelArgs); err != nil {
+		r.add(r.decl.where.at("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "leave some out, here, in the machine's profiles, or in the image")
+	}
 }
 
 // source says where an image comes from. A machine builds the images that it

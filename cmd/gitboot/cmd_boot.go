@@ -31,7 +31,7 @@ func readCmdline() (deployment.Cmdline, error) {
 // machineParam finds gitboot.machine= on the command line of a system that
 // another boot entry started.
 func machineParam(cmdline string) (name string) {
-	for _, word := range deployment.Words(cmdline) {
+	for _, word := range deployment.Fields(cmdline) {
 		if value, ok := strings.CutPrefix(word, deployment.ParamMachine+"="); ok {
 			name = value
 		}

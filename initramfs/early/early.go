@@ -129,9 +129,12 @@ func (b *boot) prepare() error {
 	// known even if the rest of the command line is unusable: it decides
 	// what a failure does
 	b.cmd.Trying = strings.Contains(" "+b.text, " "+deployment.ParamTrying+"=1")
-	cmd, err := deployment.ParseCmdline(b.text)
+	cmd, ignored, err := deployment.ParseCmdline(b.text)
 	if err != nil {
 		return fmt.Errorf("reading the kernel command line: %w", err)
+	}
+	for _, why := range ignored {
+		b.log.error("kernel parameter %v; it is left out", why)
 	}
 	b.cmd = cmd
 	list, err := os.ReadFile(indexFile)

@@ -72,7 +72,7 @@ func switchRoot() error {
 // initramfs.
 func findInit(cmdline string) (string, error) {
 	tried := []string{"/sbin/init", "/etc/init", "/bin/init", "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/bin/sh"}
-	for _, word := range deployment.Words(cmdline) {
+	for _, word := range deployment.Fields(cmdline) {
 		if word == "--" {
 			break
 		}

@@ -1,0 +1,172 @@
+package deployment
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxCmdline is how long a kernel command line may be: COMMAND_LINE_SIZE of
+// x86 and arm64, without its final zero.
+const MaxCmdline = 2047
+
+// maxStagePath is the longest path of a stage for which room is kept beside
+// what a config repo declares.
+const maxStagePath = 128
+
+// CheckText accepts what can be shown on one line of a menu and passed on one
+// line to the kernel. Its error completes "the text …".
+func CheckText(s string) error {
+	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return errors.New("is empty, not UTF-8, or has a control character such as a line end")
+	}
+	return nil
+}
+
+// Word returns a kernel argument as a boot loader is given it: without the one
+// pair of quotes that may enclose it or its value, because GRUB puts its own
+// around an argument with spaces, and a backslash before quotes and
+// backslashes, which the kernel does not take away. Its error completes "the
+// argument …".
+func Word(arg string) (string, error) {
+	if err := CheckText(arg); err != nil {
+		return "", err
+	}
+	word := unquoted(arg)
+	switch {
+	case strings.ContainsAny(word, `"'\`):
+		return "", errors.New("has a quote or backslash that boot loaders do not pass on unchanged; write it without")
+	case word == "" || strings.HasPrefix(word, " "):
+		return "", errors.New("is empty or begins with a space")
+	}
+	return word, nil
+}
+
+// unquoted turns key="va lue" and "key=va lue" into key=va lue.
+func unquoted(arg string) string {
+	key, value, ok := strings.Cut(arg, "=")
+	if ok && !strings.Contains(key, `"`) && enclosed(value) {
+		return key + "=" + value[1:len(value)-1]
+	}
+	if enclosed(arg) {
+		return arg[1 : len(arg)-1]
+	}
+	return arg
+}
+
+func enclosed(s string) bool {
+	return len(s) > 1 && strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"`)
+}
+
+// Words returns kernel arguments as a boot loader is given them. It refuses
+// what would make a longer command line than the kernel takes; GRUB puts the
+// kernel's path before the arguments, and drops in silence what is beyond.
+func Words(kernel string, args []string) ([]string, error) {
+	words, total := make([]string, 0, len(args)), len(`BOOT_IMAGE="" `)+len(kernel)
+	for _, arg := range args {
+		word, err := Word(arg)
+		if err != nil {
+			return nil, fmt.Errorf("kernel argument %.100q %w", arg, err)
+		}
+		words = append(words, word)
+		total += wordLength(word)
+	}
+	if total > MaxCmdline {
+		return nil, fmt.Errorf("kernel arguments make a command line of %d bytes, the kernel takes %d; leave some out", total, MaxCmdline)
+	}
+	return words, nil
+}
+
+// wordLength is what an argument takes on the command line at most.
+func wordLength(word string) int { return len(word) + len(`"" `) }
+
+// CheckArg accepts one kernel argument that a config repo may declare: Word
+// takes it, the kernel takes it as one, and gitboot's own are not touched. Its
+// error completes "the argument …".
+func CheckArg(arg string) error {
+	switch {
+	case strings.Count(arg, `"`)%2 != 0:
+		return errors.New("has a double quote without its pair")
+	case len(Fields(arg)) > 1 || strings.TrimSpace(arg) != arg:
+		return errors.New("is more than one argument")
+	}
+	word, err := Word(arg)
+	switch {
+	case err != nil:
+		return err
+	// The kernel's isspace (lib/ctype.c) takes this byte for Latin-1's
+	// no-break space, wherever in a character it stands.
+	case strings.Contains(word, "\xa0") && !strings.Contains(word, " "):
+		return errors.New("has a character with the byte A0, such as à, where the kernel would cut it in two")
+	case word == "--":
+		return errors.New("would hide gitboot's own arguments from it")
+	}
+	return checkOurs(word)
+}
+
+// checkOurs accepts what is not a parameter of gitboot's, and the few that are
+// for people to set.
+func checkOurs(word string) error {
+	key, value, _ := strings.Cut(word, "=")
+	if !strings.HasPrefix(key, prefix) {
+		return nil
+	}
+	switch key {
+	case ParamWait:
+		_, err := parseSeconds(value)
+		return err
+	case ParamShell, ParamRAM:
+		_, err := parseSwitch(value)
+		return err
+	}
+	if setByGitboot(key) {
+		return errors.New("is set by gitboot itself")
+	}
+	return fmt.Errorf("is no parameter that gitboot knows; there are %s, %s and %s", ParamWait, ParamShell, ParamRAM)
+}
+
+func setByGitboot(key string) bool {
+	return key == ParamStage || key == ParamDeployment || key == ParamTrying || key == ParamMachine
+}
+
+// Foreign returns args without those that would take the place of what gitboot
+// sets itself: a manifest may be older than their refusal.
+func Foreign(args []string) []string {
+	out := make([]string, 0, len(args))
+	for _, arg := range args {
+		if key, _, _ := strings.Cut(unquoted(arg), "="); !setByGitboot(key) {
+			out = append(out, arg)
+		}
+	}
+	return out
+}
+
+// CheckArgs accepts the arguments of one image on one machine, each of which
+// CheckArg accepts, if they leave room for what gitboot adds.
+func CheckArgs(machine string, args []string) error {
+	total, room := 0, MaxCmdline-ownLength(machine)
+	for _, arg := range args {
+		total += wordLength(unquoted(arg))
+	}
+	if total > room {
+		return fmt.Errorf("make %d bytes, and %d are left on the kernel's command line of %d", total, room, MaxCmdline)
+	}
+	return nil
+}
+
+// ownLength is what gitboot's own part of a command line takes at most.
+func ownLength(machine string) int {
+	path := "/" + strings.Repeat("p", maxStagePath-1)
+	hash := strings.Repeat("0", hashLength)
+	own := Cmdline{
+		Stage:      Location{Device: "UUID=" + hash[:36], Path: path},
+		Deployment: hash, Machine: machine, Trying: true,
+	}
+	total := len(`BOOT_IMAGE="" `) + len(path) + len("/") + len(Object{SHA256: hash}.Path())
+	for _, arg := range own.Args() {
+		total += wordLength(arg)
+	}
+	return total
+}
