@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gitboot/gitboot/internal/plain"
 )
 
 // A Problem is one thing wrong with a config repo, where it is, and what to
@@ -20,7 +22,8 @@ type Problem struct {
 	Hint    string `json:"hint"`
 }
 
-// String returns file:line: key = "value": message; hint.
+// String returns file:line: key = "value": message; hint. It is one line,
+// whatever the repo's files and keys are called.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -39,7 +42,7 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		b.WriteString("; " + p.Hint)
 	}
-	return b.String()
+	return plain.Visible(b.String())
 }
 
 // Problems is every problem that was found, sorted by file and line.

@@ -29,7 +29,7 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 			if err != nil {
 				return err
 			}
-			_, err = c.OutOrStdout().Write(text)
+			_, err = document(c).Write(text)
 			return err
 		},
 	}

@@ -27,7 +27,9 @@ func commandReference(root *cobra.Command) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteString("# Commands\n\nThis page is `gitboot docs`: generated, not written. Every command takes the options of\n" +
 		"`gitboot` itself, which override [agent.toml](agent.md), and exits with one of these.\n" +
-		"The fields that `--json` prints are in [JSON output](json.md).\n\n```text\n" + exitHelp + "\n```\n\n")
+		"The fields that `--json` prints are in [JSON output](json.md).\n" +
+		"Whatever a repo, an image or a registry holds, gitboot prints text: control characters and\n" +
+		"marks that turn the direction round come out as `\\u001b`, bytes that are no UTF-8 as `\\xff`.\n\n```text\n" + exitHelp + "\n```\n\n")
 	err := eachCommand(root, func(c *cobra.Command) error {
 		var page bytes.Buffer
 		if err := doc.GenMarkdownCustom(c, &page, func(string) string { return "" }); err != nil {

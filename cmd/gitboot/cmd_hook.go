@@ -90,7 +90,7 @@ func newHookRun(a *app) *cobra.Command {
 		case "":
 			return listTar(c.OutOrStdout(), render)
 		case "-":
-			return render(c.OutOrStdout())
+			return render(document(c))
 		}
 		f, err := durable.Create(filepath.Dir(out), 0o600)
 		if err != nil {

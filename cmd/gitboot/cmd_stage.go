@@ -160,7 +160,7 @@ func newStageExport(a *app) *cobra.Command {
 			return err
 		}
 		if out == "-" {
-			return errors.Join(r.Export(c.Context(), names[0], c.OutOrStdout()), show.close())
+			return errors.Join(r.Export(c.Context(), names[0], document(c)), show.close())
 		}
 		return errors.Join(exportTo(c, r, names[0], out), show.close())
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -48,7 +49,7 @@ const lineEvery = 10 * time.Second
 
 func newDisplay(w io.Writer) *display {
 	d := &display{out: w, tasks: map[string]*shownTask{}, builds: map[string]*shownBuild{}}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := plain.Raw(w).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		d.bars = mpb.New(mpb.WithOutput(f), mpb.WithAutoRefresh())
 	}
 	return d
@@ -57,7 +58,7 @@ func newDisplay(w io.Writer) *display {
 // log returns where log lines go: above the bars, where there are bars.
 func (d *display) log(w io.Writer) io.Writer {
 	if d != nil && d.bars != nil {
-		return d.bars
+		return plain.NewWriter(d.bars)
 	}
 	return w
 }
@@ -114,7 +115,7 @@ func (d *display) show(ev progress.Event) {
 
 func (d *display) newBar(ev progress.Event) *mpb.Bar {
 	return d.bars.AddBar(ev.Total,
-		mpb.PrependDecorators(decor.Name(ev.Task, decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Name(plain.Line(ev.Task), decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Counters(decor.SizeB1000(0), "% .1f / % .1f "), decor.AverageSpeed(decor.SizeB1000(0), "% .1f")))
 }
 

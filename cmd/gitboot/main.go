@@ -1,7 +1,10 @@
 // Command gitboot makes a git repo decide what this machine boots.
 //
-// This file turns errors into messages and exit codes, in one place. Each
-// command has a file of its own; what they do is in the packages they call.
+// This file turns errors into messages and exit codes, in one place, and holds
+// the edge: whatever a command prints goes through a plain.Writer, so that no
+// word of a repo, an image or a registry reaches a terminal as anything but
+// text. Each command has a file of its own; what they do is in the packages
+// they call.
 package main
 
 import (
@@ -13,6 +16,10 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
@@ -44,17 +51,28 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	out, errs := plain.NewWriter(stdout), plain.NewWriter(stderr)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := errors.Join(root.ExecuteContext(ctx), out.Close(), errs.Close())
 	if err == nil || errors.Is(err, errHasChanges) {
 		return exitCode(err)
 	}
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 	}
-	report(stderr, err)
+	report(errs, err)
 	return exitCode(err)
+}
+
+// document returns where a command writes what is kept as it is, byte for
+// byte; a terminal gets it as text.
+func document(c *cobra.Command) io.Writer {
+	out := c.OutOrStdout()
+	if f, ok := plain.Raw(out).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return out
+	}
+	return plain.Raw(out)
 }
 
 // report prints an error. A config repo's problems begin their lines with
