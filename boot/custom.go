@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,15 @@ func block(stage Filesystem) string {
 		modules = append(modules, module)
 	}
 	menu := `"(${gitboot_stage})"` + quote(path.Join(stage.Path, MenuFile))
-	return strings.Join([]string{
+	show := []string{
+		"if [ -f " + menu + " ]; then",
+		"  source " + menu,
+		"fi",
+	}
+	if stage.Type == "btrfs" {
+		show = fromTop(show)
+	}
+	return strings.Join(slices.Concat([]string{
 		beginMark,
 		"# Written by gitboot, which replaces these lines. Keep your own outside of them.",
 		"for gitboot_module in " + strings.Join(modules, " ") + "; do",
@@ -34,12 +43,10 @@ func block(stage Filesystem) string {
 		"unset gitboot_module",
 		"unset gitboot_stage",
 		"search --no-floppy --fs-uuid --set=gitboot_stage " + stage.UUID,
-		"if [ -f " + menu + " ]; then",
-		"  source " + menu,
-		"fi",
+	}, show, []string{
 		"unset gitboot_stage",
 		endMark,
-	}, "\n") + "\n"
+	}), "\n") + "\n"
 }
 
 // split returns what is before, in and after our block. Without a block all

@@ -11,12 +11,23 @@ import (
 	"time"
 )
 
+// program finds a tool, whose lack fails a test unless it is one of the short
+// ones, which want nothing installed.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	tool, err := exec.LookPath(name)
+	switch {
+	case err != nil && testing.Short():
+		t.Skip(err)
+	case err != nil:
+		t.Fatalf("%v; run tests/deps.sh test", err)
+	}
+	return tool
+}
+
 // TestScriptCheck has GRUB's own parser read everything that we write.
 func TestScriptCheck(t *testing.T) {
-	tool, err := exec.LookPath("grub-script-check")
-	if err != nil {
-		t.Skip("needs grub-script-check (package grub-common)")
-	}
+	tool := program(t, "grub-script-check")
 	files, err := filepath.Glob("testdata/*.cfg")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -34,10 +45,7 @@ func TestScriptCheck(t *testing.T) {
 // runGRUB runs a script in a real GRUB and returns what it printed.
 func runGRUB(t *testing.T, script string, files map[string]string) string {
 	t.Helper()
-	tool, err := exec.LookPath("grub-emu")
-	if err != nil {
-		t.Skip("needs grub-emu (package grub-emu)")
-	}
+	tool := program(t, "grub-emu")
 	dir := t.TempDir()
 	files["grub.cfg"] = script + "\nexit\n"
 	for name, text := range files {
@@ -78,6 +86,8 @@ func TestQuoting(t *testing.T) {
 // printed turns a menu into a script that prints what GRUB would execute in
 // each entry, by taking search, linux, initrd and menuentry for functions.
 func printed(menu string) string {
+	menu, entries, _ := strings.Cut(menu, screen)
+	menu += regexp.MustCompile(`(?m)^(\s*)(gitboot_screen|insmod linux)$`).ReplaceAllString(entries, "")
 	menu = regexp.MustCompile(`(?m)^(\s*)(search|linux|initrd) `).ReplaceAllString(menu, "${1}show ")
 	menu = regexp.MustCompile(`(?m)^(\s*)(menuentry|submenu) (.*) \{$`).ReplaceAllString(menu, "${1}show $3")
 	menu = regexp.MustCompile(`(?m)^\s*\}$`).ReplaceAllString(menu, "")
@@ -118,6 +128,36 @@ func TestChoiceInGRUB(t *testing.T) {
 		got := runGRUB(t, before+show, map[string]string{"gitboot.cfg": render(t, c.menu)})
 		if got != c.want {
 			t.Errorf("%s: GRUB shows %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestPathsFromTop follows SUSE's grub.cfg, in which paths on btrfs are
+// relative: they are not while our lines run, and are again afterwards.
+func TestPathsFromTop(t *testing.T) {
+	for before, want := range map[string]string{
+		"":                              "[n]\n[]",
+		"set btrfs_relative_path=yes":   "[n]\n[yes]",
+		"set btrfs_relative_path='y y'": "[n]\n[y y]",
+	} {
+		const show = `echo "[$btrfs_relative_path]"`
+		script := before + "\n" + strings.Join(fromTop([]string{show}), "\n") + "\n" + show + "\necho \"$gitboot_relative\"\n"
+		if got := runGRUB(t, script, map[string]string{}); got != want {
+			t.Errorf("after %q GRUB shows %q, want %q", before, got, want)
+		}
+	}
+}
+
+// TestScreenInGRUB calls our function as an entry does.
+func TestScreenInGRUB(t *testing.T) {
+	for before, want := range map[string]string{
+		"":                        "[text]",
+		"set linux_gfx_mode=":     "[text]",
+		"set linux_gfx_mode=keep": "[keep]",
+	} {
+		script := "set gfxpayload=text\nset feature_all_video_module=n\n" + before + screen + "\ngitboot_screen\necho \"[$gfxpayload]\"\n"
+		if got := runGRUB(t, script, map[string]string{}); got != want {
+			t.Errorf("after %q GRUB shows %q, want %q", before, got, want)
 		}
 	}
 }

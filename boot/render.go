@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -14,7 +15,9 @@ const MenuFile = "boot/gitboot.cfg"
 
 // Render returns the text of gitboot.cfg. It runs in the scope of the
 // distribution's grub.cfg, after all of it, so nothing but the choice of the
-// default may change a variable there; entries have what they need within.
+// default may change a variable there; entries have what they need within. What
+// distributions put into theirs, and whether ours have it, is in the package's
+// doc.
 func Render(m Menu) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
@@ -24,6 +27,9 @@ func Render(m Menu) ([]byte, error) {
 	if m.Mode == ModeManaged {
 		w.choice(&m)
 	}
+	if len(m.Images) > 0 {
+		w.line("%s", screen)
+	}
 	for _, image := range m.Images {
 		if err := w.image(image); err != nil {
 			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
@@ -31,6 +37,19 @@ func Render(m Menu) ([]byte, error) {
 	}
 	return w.buf.Bytes(), nil
 }
+
+// screen is a function of ours for all entries. Functions, unlike variables,
+// are known in submenus, where of the variables only exported ones are.
+const screen = `
+# The kernel gets a screen: under UEFI it has none unless GRUB has the drivers.
+function gitboot_screen {
+  if [ "${feature_all_video_module}" = y ]; then
+    insmod all_video
+  fi
+  if [ -n "${linux_gfx_mode}" ]; then
+    set gfxpayload="${linux_gfx_mode}"
+  fi
+}`
 
 type script struct {
 	buf    bytes.Buffer
@@ -57,6 +76,7 @@ func (w *script) choice(m *Menu) {
 		w.line("fi")
 	}
 	if m.Timeout != nil {
+		w.line("set timeout_style=menu")
 		w.line("set timeout=%d", *m.Timeout)
 	}
 }
@@ -65,7 +85,7 @@ func (w *script) image(image MenuImage) error {
 	for i, e := range image.Entries {
 		if i == 1 {
 			w.line("")
-			w.line("submenu %s --class gitboot --id %s {", quote(image.Name+", older generations"), olderID(image.Name))
+			w.line("submenu %s --class gitboot --unrestricted --id %s {", quote(image.Name+", older generations"), olderID(image.Name))
 			w.indent++
 		} else {
 			w.line("")
@@ -97,12 +117,33 @@ func (w *script) entry(image string, e Entry) error {
 	for _, word := range words {
 		linux += " " + quote(word)
 	}
-	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --id %s {", quote(title), quote(idPart(image)), e.ID)
+	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --unrestricted --id %s {", quote(title), quote(idPart(image)), e.ID)
+	w.line("  gitboot_screen")
 	w.line("  search --no-floppy --fs-uuid --set=root %s", w.stage.UUID)
-	w.line("  %s", linux)
-	w.line("  initrd %s", quote(w.path(e.Initrd)))
+	files := []string{linux, "initrd " + quote(w.path(e.Initrd))}
+	if w.stage.Type == "btrfs" {
+		w.line("  insmod linux")
+		files = fromTop(files)
+	}
+	for _, line := range files {
+		w.line("  %s", line)
+	}
 	w.line("}")
 	return nil
+}
+
+// fromTop wraps lines in which paths are meant from a btrfs' top subvolume.
+// SUSE's GRUB, and Fedora's, take them from the default subvolume while
+// btrfs_relative_path is yes, as SUSE's grub.cfg has it; GRUB's own modules are
+// found by such paths too, so what the lines use must be loaded before.
+func fromTop(lines []string) []string {
+	return slices.Concat([]string{
+		`set gitboot_relative="${btrfs_relative_path}"`,
+		"set btrfs_relative_path=n",
+	}, lines, []string{
+		`set btrfs_relative_path="${gitboot_relative}"`,
+		"unset gitboot_relative",
+	})
 }
 
 // path returns a path below the stage from the top of its file system.

@@ -70,7 +70,10 @@ func TestGolden(t *testing.T) {
 	managed.Timeout = &seconds
 	newest := managed
 	newest.Default, newest.Timeout = newest.Images[0].Entries[0].ID, nil
+	onBtrfs := testMenu(ModeMenu)
+	onBtrfs.Stage.Type, onBtrfs.Images = "btrfs", onBtrfs.Images[1:]
 	for name, text := range map[string]string{
+		"onbtrfs.cfg": render(t, onBtrfs),
 		"menu.cfg":    render(t, testMenu(ModeMenu)),
 		"managed.cfg": render(t, managed),
 		"newest.cfg":  render(t, newest),

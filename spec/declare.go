@@ -55,7 +55,7 @@ type machineSettings struct {
 
 type bootDecl struct {
 	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default."`
-	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu waits, -1 for ever; absent leaves the distribution's alone."`
+	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
 }
 
 type profileDecl struct {

@@ -37,6 +37,8 @@ table() {
 	demo   util-linux            losetup, findmnt, flock, unshare
 	test   xfsprogs              stages on xfs
 	test   btrfs-progs           stages on btrfs, where GRUB cannot write
+	test   f2fs-tools            f2fs with features that GRUB cannot read
+	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   kmod                  depmod and modinfo, a second opinion on modules
 	test   cpio                  a second opinion on the initramfs
