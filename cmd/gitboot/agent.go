@@ -46,7 +46,7 @@ type agentConfig struct {
 	CAFile          string   `toml:"ca_file"`
 	TrustedKeys     string   `toml:"trusted_keys"` // allowed_signers
 	CredentialsFile string   `toml:"credentials_file"`
-	Timeout         duration `toml:"timeout"` // of each git operation
+	Timeout         duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll            duration `toml:"poll"`
 
 	// RegistryTimeout is how long a registry may send nothing, and

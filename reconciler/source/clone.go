@@ -133,8 +133,6 @@ func (c *clone) setHead(tip plumbing.Hash) error {
 	return err
 }
 
-var errBusy = errors.New("waiting for another gitboot that writes")
-
 // lock keeps other processes from writing to the clone until the returned
 // function is called. The lock is the folder's own: it leaves no file.
 func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
@@ -148,7 +146,7 @@ func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w to %s: %w", errBusy, c.dir, ctx.Err())
+			return nil, fmt.Errorf("waiting for another gitboot that writes to %s: %w", c.dir, ctx.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -162,7 +160,12 @@ func (c *clone) tryLock() (unlock func(), err error) {
 	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	return func() { d.Close() }, nil
+	return func() {
+		// a process that is just being started shares the lock until it is
+		// another program: closing alone would leave it locked for that long
+		unix.Flock(int(d.Fd()), unix.LOCK_UN)
+		d.Close()
+	}, nil
 }
 
 // addPack stores a pack: whole, indexed and synced before it has a name, and

@@ -22,6 +22,10 @@
 //   - ssh:// and user@host:path: a key file and a known_hosts file, both
 //     required, so that nothing depends on who runs gitboot
 //
+// An address means what it means to git: user@host:2299:x is a path on host,
+// and ssh://host/~/x is below the user's home there. A server is given up when
+// it says nothing for Options.Timeout, however long the whole takes.
+//
 // Git's environment variables (GIT_DIR, GIT_SSH_COMMAND, …), its configuration
 // files, ~/.ssh and an SSH agent are not consulted. HTTPS_PROXY is.
 //

@@ -17,13 +17,18 @@ func (e *EmptyError) Error() string {
 type BranchError struct {
 	URL    string
 	Branch string   // "" = the repo's HEAD, which names no branch that exists
+	Tag    bool     // there is a tag of this name
 	Others []string // the branches there are, sorted
 }
 
 func (e *BranchError) Error() string {
 	what := fmt.Sprintf("no branch %q", e.Branch)
-	if e.Branch == "" {
+	switch {
+	case e.Branch == "":
 		what = "its HEAD names a branch that is not there"
+	case e.Tag:
+		return fmt.Sprintf("reading %s: %q is a tag, which never moves, and a branch is followed; make one with git branch NAME %s, or choose one of its branches: %s",
+			e.URL, e.Branch, e.Branch, strings.Join(e.Others, ", "))
 	}
 	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, strings.Join(e.Others, ", "))
 }
@@ -60,28 +65,59 @@ func (e *HostKeyError) Error() string {
 
 // An UnreachableError says that the repo could not be read at all.
 type UnreachableError struct {
-	URL string
-	Err error
+	URL  string
+	Path bool // it is a folder of this machine
+	Err  error
 }
 
 func (e *UnreachableError) Error() string {
+	if e.Path {
+		return fmt.Sprintf("reading the config repo %s: %v; check the path", e.URL, e.Err)
+	}
 	return fmt.Sprintf("reaching %s: %v; check the address and the network", e.URL, e.Err)
 }
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// A TimeoutError says that an operation took longer than Options.Timeout.
+// A TimeoutError says that a server said nothing for longer than
+// Options.Timeout.
 type TimeoutError struct {
 	URL   string
 	After time.Duration
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("reaching %s: not done within %v; check the network, or allow more time", e.URL, e.After)
+	return fmt.Sprintf("reaching %s: nothing was heard for %v; check the network, or allow more time", e.URL, e.After)
 }
 
 // Timeout marks the error as one, as net.Error does.
 func (e *TimeoutError) Timeout() bool { return true }
+
+// A NoGitServerError says that another kind of server answers at the address.
+type NoGitServerError struct {
+	URL  string
+	Type string // the answer's media type
+}
+
+func (e *NoGitServerError) Error() string {
+	if e.Type == "text/html" {
+		return fmt.Sprintf("reaching %s: a web page answers there, not a git server; give the address that git clone takes", e.URL)
+	}
+	return fmt.Sprintf("reaching %s: the server there only hands out a repo's files (git's dumb protocol, %q), which is not supported; serve the repo with git http-backend or over ssh, or copy it with git clone --mirror and name that path",
+		e.URL, e.Type)
+}
+
+// A PartialError says that a local repo lacks some of its history's objects.
+type PartialError struct {
+	Dir string
+	Err error
+}
+
+func (e *PartialError) Error() string {
+	return fmt.Sprintf("reading %s: it is a partial clone, and %v; bring what it lacks with git -C %s fetch --refetch --no-filter, or name the repo that it was cloned from", e.Dir, e.Err, e.Dir)
+}
+
+func (e *PartialError) Unwrap() error { return e.Err }
 
 // A RewrittenError says that the branch no longer holds the revision that was
 // applied last: its history was rewritten, or it is another repo.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -71,6 +72,27 @@ func (r *repo) commitAll(message string, args ...string) string {
 	r.t.Helper()
 	r.git("add", "-A")
 	r.git(append([]string{"commit", "-q", "-m", message}, args...)...)
+	return r.git("rev-parse", "HEAD")
+}
+
+// commits makes n commits at once, each of which changes one of many files.
+func (r *repo) commits(n int) (tip string) {
+	r.t.Helper()
+	var in strings.Builder
+	for i := range n {
+		fmt.Fprintf(&in, "commit refs/heads/main\nmark :%d\ncommitter Ada <ada@example.org> %d +0000\ndata 3\nset\n", i+1, 1767323045+i)
+		if i > 0 {
+			fmt.Fprintf(&in, "from :%d\n", i)
+		}
+		text := fmt.Sprintf("[machine.m%d]\nvars = { n = \"%d\" }\n", i%200, i)
+		fmt.Fprintf(&in, "M 100644 inline machines/%d.toml\ndata %d\n%s\n", i%200, len(text), text)
+	}
+	cmd := exec.Command("git", "fast-import", "--quiet", "--force")
+	cmd.Dir, cmd.Env, cmd.Stdin = r.dir, gitEnv(), strings.NewReader(in.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		r.t.Fatalf("git fast-import: %v\n%s", err, out)
+	}
+	r.git("reset", "-q", "--hard")
 	return r.git("rev-parse", "HEAD")
 }
 

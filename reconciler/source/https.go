@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"os"
 	"strings"
@@ -24,27 +25,20 @@ type httpsRemote struct {
 	user string
 }
 
-func newHTTPS(o Options) (remote, error) {
-	u, err := parseURL(o.URL)
-	if err != nil {
-		return nil, err
-	}
-	if u.Host == "" {
-		return nil, fmt.Errorf("following %s: the URL names no host; write https://host/path", o.URL)
-	}
-	r := &httpsRemote{opts: o, user: u.User.Username()}
+func newHTTPS(o Options, at address) remote {
+	r := &httpsRemote{opts: o, user: at.user}
 	if r.user == "" {
 		r.user = "git" // servers that take a token as password ignore the name
 	}
-	return r, nil
+	return r
 }
 
-func (r *httpsRemote) open(ctx context.Context) (session, error) {
+func (r *httpsRemote) open(ctx context.Context, allowed *silence) (session, error) {
 	auth, err := r.auth()
 	if err != nil {
 		return nil, err
 	}
-	web, err := r.transport()
+	web, err := r.transport(allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +51,7 @@ func (r *httpsRemote) open(ctx context.Context) (session, error) {
 	if auth != nil {
 		method = auth
 	}
-	up, err := githttp.NewClient(&http.Client{Transport: web}).NewUploadPackSession(ep, method)
+	up, err := githttp.NewClient(&http.Client{Transport: gitOnly{web}}).NewUploadPackSession(ep, method)
 	if err != nil {
 		return nil, r.explain(err, auth)
 	}
@@ -94,9 +88,10 @@ func (r *httpsRemote) auth() (*githttp.BasicAuth, error) {
 	return &githttp.BasicAuth{Username: r.user, Password: token}, nil
 }
 
-func (r *httpsRemote) transport() (*http.Transport, error) {
+func (r *httpsRemote) transport(allowed *silence) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     allowed.dial,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	if r.opts.CAFile == "" {
@@ -117,11 +112,31 @@ func (r *httpsRemote) transport() (*http.Transport, error) {
 	return t, nil
 }
 
+// gitOnly finds out that a server's answer is no git server's, which would be
+// told as a fault of its encoding. Type and service are those of git's
+// Documentation/gitprotocol-http.
+type gitOnly struct{ http.RoundTripper }
+
+func (t gitOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(req)
+	if err != nil || res.StatusCode != http.StatusOK || req.URL.Query().Get("service") != transport.UploadPackServiceName {
+		return res, err
+	}
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if kind == "application/x-git-upload-pack-advertisement" {
+		return res, nil
+	}
+	return nil, errors.Join(&NoGitServerError{Type: printable(kind)}, res.Body.Close())
+}
+
 // explain turns a transport's error into ours, without the token.
 func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 	url, with := r.opts.URL, "no token file"
 	if auth != nil {
 		with = "token file " + r.opts.TokenFile
+	}
+	if other := new(NoGitServerError); errors.As(err, &other) {
+		return &NoGitServerError{URL: url, Type: other.Type}
 	}
 	err = tidy(err, auth)
 	var ca x509.UnknownAuthorityError

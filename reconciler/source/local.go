@@ -24,19 +24,25 @@ import (
 type localRemote struct{ url, dir string }
 
 type localSession struct {
-	url string
-	st  *filesystem.Storage
+	url, dir string
+	st       *filesystem.Storage
+	partial  bool // what it lacks, another repo has
 }
 
-func (r *localRemote) open(ctx context.Context) (session, error) {
+func (r *localRemote) open(ctx context.Context, _ *silence) (session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	st, err := openGitDir(r.dir)
+	at, err := findGitDir(r.dir)
 	if err != nil {
-		return nil, &UnreachableError{URL: r.url, Err: err}
+		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
 	}
-	return &localSession{url: r.url, st: st}, nil
+	s, err := at.open()
+	if err != nil {
+		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
+	}
+	s.url, s.dir = r.url, r.dir
+	return s, nil
 }
 
 func (s *localSession) Close() error { return s.st.Close() }
@@ -51,28 +57,28 @@ func (s *localSession) tip(branch string) (plumbing.Hash, error) {
 		return ref.Hash(), nil
 	}
 	if !errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Err: err}
+		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Path: true, Err: err}
 	}
-	heads, err := s.heads()
+	refs, err := s.refs()
 	if err != nil {
-		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Err: err}
+		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Path: true, Err: err}
 	}
-	return pick(s.url, branch, nil, heads)
+	return pick(s.url, branch, nil, refs)
 }
 
-func (s *localSession) heads() (map[string]plumbing.Hash, error) {
-	refs, err := s.st.IterReferences()
+func (s *localSession) refs() (map[string]plumbing.Hash, error) {
+	all, err := s.st.IterReferences()
 	if err != nil {
 		return nil, err
 	}
-	heads := map[string]plumbing.Hash{}
-	err = refs.ForEach(func(r *plumbing.Reference) error {
-		if r.Name().IsBranch() && r.Type() == plumbing.HashReference {
-			heads[r.Name().Short()] = r.Hash()
+	refs := map[string]plumbing.Hash{}
+	err = all.ForEach(func(r *plumbing.Reference) error {
+		if r.Type() == plumbing.HashReference {
+			refs[r.Name().String()] = r.Hash()
 		}
 		return nil
 	})
-	return heads, err
+	return refs, err
 }
 
 func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone) error {
@@ -82,39 +88,42 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clon
 	}
 	lacking, err := missing(ctx, s.st, into.storage(), want, shallow)
 	if err != nil {
-		return err
+		return s.explain(err)
 	}
 	if err := into.addShallow(shallow); err != nil {
 		return err
 	}
-	return into.addObjects(ctx, s.st, lacking)
+	return s.explain(into.addObjects(ctx, s.st, lacking))
 }
 
-// openGitDir opens a bare repo, a work tree, or a linked work tree.
-func openGitDir(dir string) (*filesystem.Storage, error) {
+func (s *localSession) explain(err error) error {
+	if s.partial && errors.Is(err, plumbing.ErrObjectNotFound) {
+		return &PartialError{Dir: s.dir, Err: err}
+	}
+	return err
+}
+
+// A gitDir is where git keeps a repo: own is a work tree's part of it (HEAD,
+// index), common what all work trees share.
+type gitDir struct{ own, common string }
+
+// findGitDir finds that of a bare repo, a work tree, or a linked work tree.
+func findGitDir(dir string) (gitDir, error) {
 	if _, err := os.Stat(dir); err != nil {
-		return nil, err
+		return gitDir{}, err
 	}
-	gitDir, err := findGitDir(dir)
+	own, err := followGitLink(dir)
 	if err != nil {
-		return nil, err
+		return gitDir{}, err
 	}
-	common := gitDir
-	switch to, err := os.ReadFile(filepath.Join(gitDir, "commondir")); {
-	case err == nil:
-		common = joined(gitDir, strings.TrimSpace(string(to)))
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+	to, err := os.ReadFile(filepath.Join(own, "commondir"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return gitDir{own, own}, nil
 	}
-	if err := checkFormat(filepath.Join(common, "config")); err != nil {
-		return nil, err
-	}
-	repoFS := dotgit.NewRepositoryFilesystem(osfs.New(gitDir), osfs.New(common))
-	return filesystem.NewStorageWithOptions(repoFS, cache.NewObjectLRUDefault(),
-		filesystem.Options{AlternatesFS: osfs.New("/"), LargeObjectThreshold: streamFrom}), nil
+	return gitDir{own, joined(own, strings.TrimSpace(string(to)))}, err
 }
 
-func findGitDir(dir string) (string, error) {
+func followGitLink(dir string) (string, error) {
 	dotGit := filepath.Join(dir, ".git")
 	info, err := os.Stat(dotGit)
 	switch {
@@ -148,18 +157,37 @@ func joined(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// checkFormat refuses formats that would be read wrongly. A configuration
-// that only git understands is no reason to refuse.
-func checkFormat(path string) error {
-	f, err := os.Open(path)
+func (d gitDir) open() (*localSession, error) {
+	cfg, err := d.config()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if err := checkFormat(cfg); err != nil {
+		return nil, err
+	}
+	repoFS := dotgit.NewRepositoryFilesystem(osfs.New(d.own), osfs.New(d.common))
+	st := filesystem.NewStorageWithOptions(repoFS, cache.NewObjectLRUDefault(),
+		filesystem.Options{AlternatesFS: osfs.New("/"), LargeObjectThreshold: streamFrom})
+	return &localSession{st: st, partial: isPartial(cfg)}, nil
+}
+
+// config reads what is understood of the repo's configuration: what only git
+// understands is no reason to refuse it.
+func (d gitDir) config() (*gitconfig.Config, error) {
+	f, err := os.Open(filepath.Join(d.common, "config"))
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	cfg := gitconfig.New()
 	if err := gitconfig.NewDecoder(f).Decode(cfg); err != nil {
-		return nil
+		return gitconfig.New(), nil
 	}
+	return cfg, nil
+}
+
+// checkFormat refuses formats that would be read wrongly.
+func checkFormat(cfg *gitconfig.Config) error {
 	ext := cfg.Section("extensions")
 	if v := ext.Option("objectformat"); v != "" && v != "sha1" {
 		return fmt.Errorf("its objects are named by %s, which is not supported; use a repo made with git init --object-format=sha1", printable(v))
@@ -168,4 +196,15 @@ func checkFormat(path string) error {
 		return fmt.Errorf("its refs are kept as %s, which is not supported for a local path; run git refs migrate --ref-format=files in it", printable(v))
 	}
 	return nil
+}
+
+// isPartial reports whether the repo may lack objects that it names (git's
+// Documentation/technical/partial-clone).
+func isPartial(cfg *gitconfig.Config) bool {
+	for _, r := range cfg.Section("remote").Subsections {
+		if r.Option("promisor") == "true" {
+			return true
+		}
+	}
+	return cfg.Section("extensions").HasOption("partialclone")
 }

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -35,7 +34,9 @@ type Options struct {
 	// AcceptRewrite is the full hash of the one tip at which a rewritten
 	// history is accepted.
 	AcceptRewrite string
-	// Timeout bounds each Remote and each Fetch; 0 = 2 minutes.
+	// Timeout is how long a server may say nothing, and how long another
+	// process is waited for; 0 = 2 minutes. How much there is to fetch does
+	// not matter.
 	Timeout time.Duration
 	// TrustedKeys is an allowed_signers file (ssh-keygen(1), ALLOWED
 	// SIGNERS); "" = unsigned commits are accepted.
@@ -89,8 +90,8 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 // Remote asks which commit the branch names now. Nothing is written.
 func (s *Source) Remote(ctx context.Context) (string, error) {
 	var tip plumbing.Hash
-	err := s.within(ctx, func(ctx context.Context) error {
-		sess, err := s.remote.open(ctx)
+	err := s.converse(ctx, func(allowed *silence) error {
+		sess, err := s.remote.open(ctx, allowed)
 		if err != nil {
 			return err
 		}
@@ -113,9 +114,9 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 		return Revision{}, fmt.Errorf("following %s: the applied revision %q is not a commit hash", s.opts.URL, applied)
 	}
 	var tip plumbing.Hash
-	err := s.within(ctx, func(ctx context.Context) error {
+	err := s.converse(ctx, func(allowed *silence) error {
 		var err error
-		tip, err = s.fetch(ctx)
+		tip, err = s.fetch(ctx, allowed)
 		return err
 	})
 	if err != nil {
@@ -161,8 +162,8 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	return newFiles(s.clone, c, subdir)
 }
 
-func (s *Source) fetch(ctx context.Context) (plumbing.Hash, error) {
-	sess, err := s.remote.open(ctx)
+func (s *Source) fetch(ctx context.Context, allowed *silence) (plumbing.Hash, error) {
+	sess, err := s.remote.open(ctx, allowed)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -171,7 +172,7 @@ func (s *Source) fetch(ctx context.Context) (plumbing.Hash, error) {
 	if err != nil || s.clone.has(tip) {
 		return tip, err
 	}
-	unlock, err := s.clone.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return tip, err
 	}
@@ -217,7 +218,7 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	if tip == s.clone.head() {
 		return nil
 	}
-	unlock, err := s.clone.lock(ctx)
+	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,6 +238,13 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	return s.clone.compact(ctx)
 }
 
+// lock waits for other processes, but not for ever.
+func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	return s.clone.lock(ctx)
+}
+
 func (s *Source) commit(hash string) (*object.Commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
@@ -248,17 +256,17 @@ func (s *Source) commit(hash string) (*object.Commit, error) {
 	return c, nil
 }
 
-// within runs one network operation under the timeout.
-func (s *Source) within(parent context.Context, op func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(parent, s.opts.Timeout)
-	defer cancel()
-	err := op(ctx)
+// converse runs one operation, and tells a silence that ended it from the
+// caller's own end and from other faults.
+func (s *Source) converse(ctx context.Context, op func(*silence) error) error {
+	allowed := &silence{after: s.opts.Timeout}
+	err := op(allowed)
 	switch {
 	case err == nil:
 		return nil
-	case parent.Err() != nil:
-		return fmt.Errorf("reading %s: %w", s.opts.URL, parent.Err())
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) && !errors.Is(err, errBusy):
+	case ctx.Err() != nil:
+		return fmt.Errorf("reading %s: %w", s.opts.URL, ctx.Err())
+	case allowed.broken.Load():
 		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
 	}
 	return err

@@ -8,12 +8,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 )
@@ -26,38 +24,22 @@ type sshRemote struct {
 	user, addr, path string
 }
 
-func newSSH(o Options) (remote, error) {
-	if strings.Contains(o.URL, "://") {
-		if _, err := parseURL(o.URL); err != nil {
-			return nil, err
-		}
-	}
-	ep, err := transport.NewEndpoint(o.URL)
-	if err != nil {
-		return nil, fmt.Errorf("following %s: %w", o.URL, err)
-	}
+func newSSH(o Options, at address) (remote, error) {
 	switch {
 	case o.SSHKeyFile == "":
-		return nil, fmt.Errorf("following %s: no SSH key file is named; make a key with ssh-keygen -N '' -f FILE and name it", o.URL)
+		return nil, fmt.Errorf("following %s: ssh_key_file names no key; make one with ssh-keygen -N '' -f FILE and name it", o.URL)
 	case o.KnownHostsFile == "":
-		return nil, fmt.Errorf("following %s: no known_hosts file is named; make one with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it", o.URL, ep.Host)
-	case ep.Host == "" || ep.Path == "" || strings.HasPrefix(ep.Path, "-"):
-		return nil, fmt.Errorf("following %s: the URL names no host or no path; write ssh://user@host/path", o.URL)
+		return nil, fmt.Errorf("following %s: known_hosts_file names no file; make one with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it", o.URL, at.host)
 	}
-	r := &sshRemote{opts: o, user: ep.User, path: ep.Path}
+	r := &sshRemote{opts: o, user: at.user, addr: at.hostPort("22"), path: at.path}
 	if r.user == "" {
 		r.user = "git"
 	}
-	port := ep.Port
-	if port == 0 {
-		port = 22
-	}
-	r.addr = net.JoinHostPort(strings.Trim(ep.Host, "[]"), strconv.Itoa(port))
 	return r, nil
 }
 
-func (r *sshRemote) open(ctx context.Context) (session, error) {
-	client, stop, err := r.connect(ctx)
+func (r *sshRemote) open(ctx context.Context, allowed *silence) (session, error) {
+	client, stop, err := r.connect(ctx, allowed)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +53,12 @@ func (r *sshRemote) open(ctx context.Context) (session, error) {
 
 // connect dials and shakes hands. The connection ends with ctx, whatever the
 // SSH library is waiting for then.
-func (r *sshRemote) connect(ctx context.Context) (*ssh.Client, func() bool, error) {
+func (r *sshRemote) connect(ctx context.Context, allowed *silence) (*ssh.Client, func() bool, error) {
 	config, hostErr, err := r.config()
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.addr)
+	conn, err := allowed.dial(ctx, "tcp", r.addr)
 	if err != nil {
 		return nil, nil, &UnreachableError{URL: r.opts.URL, Err: err}
 	}

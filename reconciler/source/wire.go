@@ -12,11 +12,19 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // maxHaves is how many of our newest commits a server is told, so that it
 // sends only what came after them.
 const maxHaves = 256
+
+// go-git leaves out capabilities that some servers insist on: Azure DevOps
+// answers 400 to who does not announce multi_ack_detailed. It reads their
+// several ACKs well as long as all that we have is told in one go, and done
+// with it, as here. Thin packs are not for us: the clone's packs are whole.
+// The list is go-git's own, for all transports of a program.
+func init() { transport.UnsupportedCapabilities = []capability.Capability{capability.ThinPack} }
 
 // A wireSession speaks git's pack protocol, version 0 (git's
 // Documentation/gitprotocol-pack), over a transport.
@@ -30,13 +38,7 @@ type wireSession struct {
 func (s *wireSession) Close() error { return s.close() }
 
 func (s *wireSession) tip(branch string) (plumbing.Hash, error) {
-	heads := map[string]plumbing.Hash{}
-	for name, h := range s.refs.References {
-		if ref := plumbing.ReferenceName(name); ref.IsBranch() {
-			heads[ref.Short()] = h
-		}
-	}
-	return pick(s.url, branch, s.refs.Head, heads)
+	return pick(s.url, branch, s.refs.Head, s.refs.References)
 }
 
 func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone) error {
@@ -103,9 +105,6 @@ func readRefs(r io.Reader, url string) (*packp.AdvRefs, error) {
 	case err != nil:
 		return nil, err
 	}
-	// go-git reads one answer to the commits we have, and whole packs only
-	for _, c := range []capability.Capability{capability.MultiACK, capability.MultiACKDetailed, capability.ThinPack} {
-		refs.Capabilities.Delete(c)
-	}
+	transport.FilterUnsupportedCapabilities(refs.Capabilities)
 	return refs, nil
 }
