@@ -3,53 +3,35 @@ package hooks
 import (
 	"errors"
 	"fmt"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-// A Help describes a built-in hook to a user.
-type Help struct {
-	// Name is the word in the config.
-	Name string
-	// Summary is one line.
-	Summary string
-	// Text is everything else.
-	Text string
-}
-
-// Builtins returns the help of all built-ins, sorted by name.
-func Builtins() []Help {
-	return []Help{authorizedKeysHelp, fstabHelp, hostnameHelp, machineIDHelp, resolvConfHelp, sshHostKeysHelp}
-}
-
-// A renderable is one built-in with its settings.
-type renderable interface {
-	render(r *renderer, hook string) error
-}
-
-func (r *renderer) builtin(h *Hook) error {
-	var all []renderable
-	b := h.Builtin
-	if b.Fstab != nil {
-		all = append(all, b.Fstab)
+// builtin renders a hook's built-in. There is a case for every field of
+// kind.Builtin.
+func (r *renderer) builtin(h *kind.Hook) error {
+	name, settings, err := h.Builtin.One()
+	if err != nil {
+		return err
 	}
-	if b.Hostname != nil {
-		all = append(all, b.Hostname)
+	if err := settings.Check().Err(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	if b.MachineID != nil {
-		all = append(all, b.MachineID)
+	switch s := settings.(type) {
+	case *kind.Fstab:
+		return r.fstab(h.Name, s)
+	case *kind.Hostname:
+		return r.hostname(h.Name, s)
+	case *kind.MachineID:
+		return r.machineID(h.Name, s)
+	case *kind.SSHHostKeys:
+		return r.sshHostKeys(h.Name, s)
+	case *kind.AuthorizedKeys:
+		return r.authorizedKeys(h.Name, s)
+	case *kind.ResolvConf:
+		return r.resolvConf(h.Name, s)
 	}
-	if b.SSHHostKeys != nil {
-		all = append(all, b.SSHHostKeys)
-	}
-	if b.AuthorizedKeys != nil {
-		all = append(all, b.AuthorizedKeys)
-	}
-	if b.ResolvConf != nil {
-		all = append(all, b.ResolvConf)
-	}
-	if len(all) != 1 {
-		return fmt.Errorf("it has %d built-ins; a hook has one", len(all))
-	}
-	return all[0].render(r, h.Name)
+	return fmt.Errorf("%s cannot be rendered", name)
 }
 
 func generated(hook string) string {
@@ -58,7 +40,7 @@ func generated(hook string) string {
 
 // text puts a file of root's into the layer.
 func (r *renderer) text(hook, path, content string) error {
-	return r.files(hook, []File{{Path: path, Content: []byte(content)}})
+	return r.files(hook, []kind.File{{Path: path, Content: []byte(content)}})
 }
 
 var errNoState = errors.New("it keeps what it generates, and there is no directory for that; give the stage")

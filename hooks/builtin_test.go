@@ -8,11 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-func renderBuiltin(t *testing.T, b Builtin, change func(*Input)) (map[string]entry, error) {
+func renderBuiltin(t *testing.T, b kind.Builtin, change func(*Input)) (map[string]entry, error) {
 	t.Helper()
-	in := Input{Machine: "laptop", Hooks: []Hook{{Name: "h", Builtin: &b}}}
+	for _, s := range b.Set() {
+		s.Complete(kind.Machine{Name: "laptop"})
+	}
+	in := Input{Machine: "laptop", Hooks: []kind.Hook{{Name: "h", Builtin: &b}}}
 	if change != nil {
 		change(&in)
 	}
@@ -20,7 +25,7 @@ func renderBuiltin(t *testing.T, b Builtin, change func(*Input)) (map[string]ent
 	return e, err
 }
 
-func mustBuiltin(t *testing.T, b Builtin, change func(*Input)) map[string]entry {
+func mustBuiltin(t *testing.T, b kind.Builtin, change func(*Input)) map[string]entry {
 	t.Helper()
 	e, err := renderBuiltin(t, b, change)
 	if err != nil {
@@ -30,14 +35,14 @@ func mustBuiltin(t *testing.T, b Builtin, change func(*Input)) map[string]entry 
 }
 
 func TestFstab(t *testing.T) {
-	e := mustBuiltin(t, Builtin{Fstab: &Fstab{Mounts: []Mount{
+	e := mustBuiltin(t, kind.Builtin{Fstab: &kind.Fstab{Mounts: []kind.Mount{
 		{Device: "UUID=12-34", Path: "/srv/my files", Type: "ext4", Options: "nofail,x=\\", Pass: 2},
-		{Device: "#odd\t", Path: "/odd"},
+		{Device: "#odd ", Path: "/odd"},
 		{Device: "LABEL=s", Path: "none", Type: "swap"}, {Device: "/swap", Path: "none", Type: "swap", Options: "pri=1"},
 	}}}, nil)
 	wantEntry(t, e, "/etc/fstab", `0 0644 0:0 # Written by gitboot, hook h. Changes are lost at the next boot.
 UUID=12-34	/srv/my\040files	ext4	nofail,x=\134	0	2
-\043odd\011	/odd	auto	defaults	0	0
+\043odd\040	/odd	auto	defaults	0	0
 LABEL=s	none	swap	defaults	0	0
 /swap	none	swap	pri=1	0	0
 `)
@@ -51,21 +56,21 @@ LABEL=s	none	swap	defaults	0	0
 			t.Errorf("findmnt reads %q, %v", out, err)
 		}
 	}
-	for _, m := range []Mount{
+	for _, m := range []kind.Mount{
 		{Path: "/a"}, {Device: "x", Path: "/"}, {Device: "x", Path: "a"}, {Device: "x", Path: "/a/"}, {Device: "x", Path: ""},
 		{Device: "x", Path: "none", Type: "ext4"}, {Device: "x\ny", Path: "/a"}, {Device: "x", Path: "/a", Options: "a\nb"},
 		{Device: "x", Path: "/a", Pass: 3}, {Device: "x", Path: "/a", Dump: -1},
 	} {
-		_, err := renderBuiltin(t, Builtin{Fstab: &Fstab{Mounts: []Mount{m}}}, nil)
-		wantError(t, err, "mount 1")
+		_, err := renderBuiltin(t, kind.Builtin{Fstab: &kind.Fstab{Mounts: []kind.Mount{m}}}, nil)
+		wantError(t, err, "mount[0]")
 	}
-	m := Mount{Device: "x", Path: "/a"}
-	_, err := renderBuiltin(t, Builtin{Fstab: &Fstab{Mounts: []Mount{m, m}}}, nil)
-	wantError(t, err, "mount 2", "twice")
+	m := kind.Mount{Device: "x", Path: "/a"}
+	_, err := renderBuiltin(t, kind.Builtin{Fstab: &kind.Fstab{Mounts: []kind.Mount{m, m}}}, nil)
+	wantError(t, err, "mount[1]", "twice")
 }
 
 func TestHostname(t *testing.T) {
-	e := mustBuiltin(t, Builtin{Hostname: &Hostname{Domain: "lan.example"}}, nil)
+	e := mustBuiltin(t, kind.Builtin{Hostname: &kind.Hostname{Domain: "lan.example"}}, nil)
 	wantEntry(t, e, "/etc/hostname", "0 0644 0:0 laptop\n")
 	hosts := e["/etc/hosts"].content
 	for _, line := range []string{"127.0.1.1\tlaptop.lan.example\tlaptop\n", "::1\tlocalhost ", "127.0.0.1\tlocalhost\n"} {
@@ -73,36 +78,36 @@ func TestHostname(t *testing.T) {
 			t.Errorf("hosts lacks %q:\n%s", line, hosts)
 		}
 	}
-	e = mustBuiltin(t, Builtin{Hostname: &Hostname{Name: "plain"}}, nil)
+	e = mustBuiltin(t, kind.Builtin{Hostname: &kind.Hostname{Name: "plain"}}, nil)
 	if !strings.Contains(e["/etc/hosts"].content, "127.0.1.1\tplain\n") {
 		t.Errorf("hosts is\n%s", e["/etc/hosts"].content)
 	}
 	for _, name := range []string{"a b", "-a", "a-", "a..b", "a_b", "ü", "a\nb", strings.Repeat("a", 65)} {
-		_, err := renderBuiltin(t, Builtin{Hostname: &Hostname{Name: name}}, nil)
+		_, err := renderBuiltin(t, kind.Builtin{Hostname: &kind.Hostname{Name: name}}, nil)
 		wantError(t, err, "host name")
 	}
 }
 
 func TestMachineID(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
-	e := mustBuiltin(t, Builtin{MachineID: &MachineID{Value: id}}, nil)
+	e := mustBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{Value: id}}, nil)
 	wantEntry(t, e, "/etc/machine-id", "0 0444 0:0 "+id+"\n")
 	wantEntry(t, e, "/var/lib/dbus/machine-id", "2 0777 0:0 /etc/machine-id")
 
 	dir := filepath.Join(t.TempDir(), "state")
 	state := func(in *Input) { in.StateDir = dir }
-	first := mustBuiltin(t, Builtin{MachineID: &MachineID{}}, state)["/etc/machine-id"].content
-	if err := checkMachineID(strings.TrimSuffix(first, "\n")); err != nil || first[12] != '4' {
-		t.Errorf("generated %q: %v", first, err)
+	first := mustBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{}}, state)["/etc/machine-id"].content
+	if wrong := kind.WrongMachineID(strings.TrimSuffix(first, "\n")); wrong != "" || first[12] != '4' {
+		t.Errorf("generated %q: %s", first, wrong)
 	}
-	if again := mustBuiltin(t, Builtin{MachineID: &MachineID{}}, state)["/etc/machine-id"].content; again != first {
+	if again := mustBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{}}, state)["/etc/machine-id"].content; again != first {
 		t.Errorf("%q became %q", first, again)
 	}
 	for _, bad := range []string{id[1:], strings.ToUpper(id), strings.Repeat("0", 32), id + "0"} {
-		_, err := renderBuiltin(t, Builtin{MachineID: &MachineID{Value: bad}}, nil)
+		_, err := renderBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{Value: bad}}, nil)
 		wantError(t, err, "machine id")
 	}
-	_, err := renderBuiltin(t, Builtin{MachineID: &MachineID{}}, nil)
+	_, err := renderBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{}}, nil)
 	wantError(t, err, "stage")
 }
 
@@ -134,7 +139,7 @@ func TestMachineIDOnce(t *testing.T) {
 
 func TestSSHHostKeys(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	keys := Builtin{SSHHostKeys: &SSHHostKeys{}}
+	keys := kind.Builtin{SSHHostKeys: &kind.SSHHostKeys{}}
 	e := mustBuiltin(t, keys, func(in *Input) { in.StateDir = dir })
 	keys.SSHHostKeys.Types = []string{"ed25519", "rsa", "ecdsa"}
 	again := mustBuiltin(t, keys, func(in *Input) { in.StateDir = dir })
@@ -163,7 +168,7 @@ func TestSSHHostKeys(t *testing.T) {
 	if strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("the error tells the key: %v", err)
 	}
-	_, err = renderBuiltin(t, Builtin{SSHHostKeys: &SSHHostKeys{Types: []string{"../dsa"}}}, nil)
+	_, err = renderBuiltin(t, kind.Builtin{SSHHostKeys: &kind.SSHHostKeys{Types: []string{"../dsa"}}}, nil)
 	wantError(t, err, "../dsa", "ed25519")
 }
 
@@ -196,11 +201,11 @@ func checkHostKey(t *testing.T, private, public entry, bits string) {
 const publicKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f me@here"
 
 func TestAuthorizedKeys(t *testing.T) {
-	users := Builtin{AuthorizedKeys: &AuthorizedKeys{Users: []UserKeys{
+	users := kind.Builtin{AuthorizedKeys: &kind.AuthorizedKeys{Users: []kind.UserKeys{
 		{User: "root", Keys: []string{publicKey, ` from="10.0.0.0/8" ` + publicKey + " "}},
-		{User: "me", UID: 1000, GID: 100, Keys: []string{publicKey}},
-		{User: "you", UID: 1001, Keys: []string{publicKey}},
-		{User: "svc", Home: "/srv/svc", UID: 5, Keys: []string{publicKey}},
+		{User: "me", Owner: kind.Owner{UID: 1000, GID: 100}, Keys: []string{publicKey}},
+		{User: "you", Owner: kind.Owner{UID: 1001}, Keys: []string{publicKey}},
+		{User: "svc", Home: "/srv/svc", Owner: kind.Owner{UID: 5}, Keys: []string{publicKey}},
 	}}}
 	e := mustBuiltin(t, users, func(in *Input) { in.Parents = image })
 	wantEntry(t, e, "/root", "5 0700 0:0 ")
@@ -213,47 +218,47 @@ func TestAuthorizedKeys(t *testing.T) {
 	wantEntry(t, e, "/home/you", "5 0700 1001:1001 ")
 	wantEntry(t, e, "/srv/svc", "5 0700 5:5 ")
 
-	for _, u := range []UserKeys{
-		{User: "me", Keys: []string{publicKey}}, {User: "../x", UID: 1}, {User: "", UID: 1}, {User: "me", UID: -1},
-		{User: "me", UID: 1, Keys: []string{"not a key"}}, {User: "me", UID: 1, Keys: []string{publicKey + "\n" + publicKey}},
-		{User: "me", UID: 1, Home: "home/me"},
+	for _, u := range []kind.UserKeys{
+		{User: "me", Keys: []string{publicKey}}, {User: "../x", Owner: kind.Owner{UID: 1}}, {User: "", Owner: kind.Owner{UID: 1}}, {User: "me", Owner: kind.Owner{UID: -1}},
+		{User: "me", Owner: kind.Owner{UID: 1}, Keys: []string{"not a key"}}, {User: "me", Owner: kind.Owner{UID: 1}, Keys: []string{publicKey + "\n" + publicKey}},
+		{User: "me", Owner: kind.Owner{UID: 1}, Home: "home/me"},
 	} {
-		if _, err := renderBuiltin(t, Builtin{AuthorizedKeys: &AuthorizedKeys{Users: []UserKeys{u}}}, nil); err == nil {
+		if _, err := renderBuiltin(t, kind.Builtin{AuthorizedKeys: &kind.AuthorizedKeys{Users: []kind.UserKeys{u}}}, nil); err == nil {
 			t.Errorf("%+v: no error", u)
 		}
 	}
 }
 
 func TestResolvConf(t *testing.T) {
-	e := mustBuiltin(t, Builtin{ResolvConf: &ResolvConf{
+	e := mustBuiltin(t, kind.Builtin{ResolvConf: &kind.ResolvConf{
 		Nameservers: []string{"192.0.2.1", "fe80::1%eth0"}, Search: []string{"a.example", "b"}, Options: []string{"edns0"},
 	}}, nil)
 	want := "nameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch a.example b\noptions edns0\n"
 	if got := e["/etc/resolv.conf"].content; !strings.HasSuffix(got, "boot.\n"+want) {
 		t.Errorf("resolv.conf is\n%s", got)
 	}
-	e = mustBuiltin(t, Builtin{ResolvConf: &ResolvConf{Link: "../run/x"}}, nil)
+	e = mustBuiltin(t, kind.Builtin{ResolvConf: &kind.ResolvConf{Link: "../run/x"}}, nil)
 	wantEntry(t, e, "/etc/resolv.conf", "2 0777 0:0 ../run/x")
-	for _, bad := range []ResolvConf{
+	for _, bad := range []kind.ResolvConf{
 		{Nameservers: []string{"ns.example"}}, {Search: []string{"a b"}}, {Options: []string{""}}, {Search: []string{"a\nb"}},
 		{Link: "/x", Search: []string{"a"}},
 	} {
-		if _, err := renderBuiltin(t, Builtin{ResolvConf: &bad}, nil); err == nil {
+		if _, err := renderBuiltin(t, kind.Builtin{ResolvConf: &bad}, nil); err == nil {
 			t.Errorf("%+v: no error", bad)
 		}
 	}
 }
 
 func TestOneBuiltin(t *testing.T) {
-	_, err := renderBuiltin(t, Builtin{}, nil)
+	_, err := renderBuiltin(t, kind.Builtin{}, nil)
 	wantError(t, err, "0 built-ins")
-	_, err = renderBuiltin(t, Builtin{Hostname: &Hostname{}, MachineID: &MachineID{}}, nil)
+	_, err = renderBuiltin(t, kind.Builtin{Hostname: &kind.Hostname{}, MachineID: &kind.MachineID{}}, nil)
 	wantError(t, err, "2 built-ins")
 }
 
 func TestBuiltinsHelp(t *testing.T) {
 	last := ""
-	for _, h := range Builtins() {
+	for _, h := range kind.Helps() {
 		if h.Name <= last || h.Summary == "" || h.Text == "" || strings.ContainsAny(h.Summary, "\n") {
 			t.Errorf("help of %q", h.Name)
 		}
@@ -267,9 +272,9 @@ func TestSquash(t *testing.T) {
 	if err != nil {
 		t.Skip("needs tar2sqfs (package squashfs-tools-ng)")
 	}
-	_, out, err := renderInput(t, Input{Machine: "m", Hooks: []Hook{
-		{Name: "host", Builtin: &Builtin{Hostname: &Hostname{}}},
-		{Name: "run", Run: []Script{sh("mkdir -p $GITBOOT_OUT/a/b; mkfifo $GITBOOT_OUT/a/p; ln -s x $GITBOOT_OUT/a/l")}},
+	_, out, err := renderInput(t, Input{Machine: "m", Hooks: []kind.Hook{
+		{Name: "host", Builtin: &kind.Builtin{Hostname: &kind.Hostname{Name: "host"}}},
+		{Name: "run", Run: []kind.Script{sh("mkdir -p $GITBOOT_OUT/a/b; mkfifo $GITBOOT_OUT/a/p; ln -s x $GITBOOT_OUT/a/l")}},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // keyVersion changes when the same input renders to something else.
@@ -20,7 +22,7 @@ func Key(in Input) string {
 	err := json.NewEncoder(h).Encode(struct {
 		Version                   int
 		Machine, Image, Tag, Base string
-		Hooks                     []Hook
+		Hooks                     []kind.Hook
 	}{keyVersion, in.Machine, in.Image, in.Tag, in.Base, in.Hooks})
 	if err != nil {
 		panic("hooks: a plain struct does not encode: " + err.Error())

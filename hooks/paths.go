@@ -3,40 +3,22 @@ package hooks
 import (
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
-)
 
-// Limits of Linux: NAME_MAX and PATH_MAX without its final zero.
-const (
-	maxName = 255
-	maxPath = 4095
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // checkPath accepts the paths that a layer can carry and a machine can have.
 func checkPath(p string) error {
-	switch {
-	case !strings.HasPrefix(p, "/") || path.Clean(p) != p || p == "/":
-		return fmt.Errorf("path %.300q is not a clean absolute path below /", p)
-	case len(p) > maxPath:
-		return fmt.Errorf("path %.60q… has %d bytes, the limit is %d", p, len(p), maxPath)
-	case strings.ContainsRune(p, 0):
-		return fmt.Errorf("path %.300q has a zero byte in it", p)
-	}
-	for name := range strings.SplitSeq(p[1:], "/") {
-		if strings.HasPrefix(name, ".wh.") {
-			return fmt.Errorf("path %.300q has a name that begins with .wh., which layers use to delete files", p)
-		}
-		if len(name) > maxName {
-			return fmt.Errorf("path %.60q… has a name of %d bytes, the limit is %d", p, len(name), maxName)
-		}
+	if wrong := kind.WrongPath(p); wrong != "" {
+		return fmt.Errorf("path %.300q %s", p, wrong)
 	}
 	return nil
 }
 
 func checkTarget(p, target string) error {
-	if target == "" || len(target) > maxPath || strings.ContainsRune(target, 0) {
-		return fmt.Errorf("link %s has a target that no file system can hold: %.60q (%d bytes)", p, target, len(target))
+	if wrong := kind.WrongTarget(target); wrong != "" {
+		return fmt.Errorf("link %s has a target that %s: %.60q (%d bytes)", p, wrong, target, len(target))
 	}
 	return nil
 }

@@ -10,14 +10,16 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-)
 
-// AtBootDir is where at-boot scripts lie in the image.
-const AtBootDir = "/usr/lib/gitboot/at-boot"
+	"github.com/gitboot/gitboot/hooks/kind"
+)
 
 // Render runs and collects the hooks. The output is the same for the same
 // input, state and behaviour of the scripts. The caller closes it.
 func Render(ctx context.Context, in Input) (_ *Output, err error) {
+	for _, c := range kind.Conflicts(in.Hooks) {
+		return nil, fmt.Errorf("hook %q %s; change one of the paths", c.Hook, c)
+	}
 	r := &renderer{in: &in, tree: newTree(&in)}
 	if r.work, err = os.MkdirTemp(in.TempDir, "gitboot-hooks-"); err != nil {
 		return nil, fmt.Errorf("render hooks: %w", err)
@@ -46,7 +48,7 @@ type renderer struct {
 	runs   int
 }
 
-func (r *renderer) hook(ctx context.Context, h *Hook) error {
+func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 	if h.Builtin != nil {
 		if err := r.builtin(h); err != nil {
 			return err
@@ -63,7 +65,7 @@ func (r *renderer) hook(ctx context.Context, h *Hook) error {
 	return r.addAtBoot(h)
 }
 
-func (r *renderer) files(hook string, files []File) error {
+func (r *renderer) files(hook string, files []kind.File) error {
 	seen := make(map[string]bool, len(files))
 	for _, f := range files {
 		if seen[f.Path] {
@@ -82,7 +84,7 @@ func (r *renderer) files(hook string, files []File) error {
 	return nil
 }
 
-func fileNode(f File) (*node, error) {
+func fileNode(f kind.File) (*node, error) {
 	n := &node{uid: f.UID, gid: f.GID}
 	switch {
 	case f.UID < 0 || f.GID < 0:
@@ -116,13 +118,13 @@ func goMode(m fs.FileMode) fs.FileMode {
 	return m
 }
 
-func (r *renderer) addAtBoot(h *Hook) error {
+func (r *renderer) addAtBoot(h *kind.Hook) error {
 	for _, s := range h.AtBoot {
 		if err := checkExecutable(s.Content); err != nil {
 			return fmt.Errorf("at-boot script %q: %w", s.Name, err)
 		}
 		name := fmt.Sprintf("%02d-%s-%s", len(r.atBoot)+1, fileName(h.Name), fileName(s.Name))
-		p := path.Join(AtBootDir, name)
+		p := path.Join(kind.AtBootDir, name)
 		n := &node{mode: 0o755, content: s.Content, size: int64(len(s.Content)), from: h.Name}
 		if err := r.tree.add(p, n); err != nil {
 			return err

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // entry is one line of a layer's listing.
@@ -110,7 +112,7 @@ func wantEntry(t *testing.T, entries map[string]entry, p, want string) {
 }
 
 func TestFiles(t *testing.T) {
-	in := Input{Hooks: []Hook{{Name: "h", Files: []File{
+	in := Input{Hooks: []kind.Hook{{Name: "h", Files: []kind.File{
 		{Path: "/etc/motd", Content: []byte("hello\n")},
 		{Path: "/usr/local/bin/su", Mode: 0o4755, UID: 3, GID: 4, Content: []byte("x")},
 		{Path: "/usr/local/bin/sg", Mode: fs.ModeSetgid | 0o711},
@@ -132,7 +134,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestEmpty(t *testing.T) {
-	_, out, err := renderInput(t, Input{Hooks: []Hook{{Name: "nothing"}}})
+	_, out, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "nothing"}}})
 	if err != nil || !out.Empty() || !(*Output)(nil).Empty() {
 		t.Fatalf("got %+v, %v", out, err)
 	}
@@ -142,9 +144,9 @@ func TestEmpty(t *testing.T) {
 }
 
 func TestSameInputSameLayer(t *testing.T) {
-	in := Input{Machine: "m", StateDir: t.TempDir(), Hooks: []Hook{
-		{Name: "keys", Builtin: &Builtin{SSHHostKeys: &SSHHostKeys{Types: []string{"ed25519", "ecdsa"}}}},
-		{Name: "run", Run: []Script{{Name: "s", Content: []byte("#!/bin/sh\nmkdir $GITBOOT_OUT/etc; date +%N >$TMPDIR/x; echo a >$GITBOOT_OUT/etc/b; ln $GITBOOT_OUT/etc/b $GITBOOT_OUT/etc/a")}}},
+	in := Input{Machine: "m", StateDir: t.TempDir(), Hooks: []kind.Hook{
+		{Name: "keys", Builtin: &kind.Builtin{SSHHostKeys: &kind.SSHHostKeys{Types: []string{"ed25519", "ecdsa"}}}},
+		{Name: "run", Run: []kind.Script{{Name: "s", Content: []byte("#!/bin/sh\nmkdir $GITBOOT_OUT/etc; date +%N >$TMPDIR/x; echo a >$GITBOOT_OUT/etc/b; ln $GITBOOT_OUT/etc/b $GITBOOT_OUT/etc/a")}}},
 	}}
 	_, a, err := renderInput(t, in)
 	if err != nil {
@@ -164,7 +166,7 @@ func TestBadPaths(t *testing.T) {
 		"", "/", "etc/x", "/etc/../x", "/etc//x", "/etc/x/", "/etc/.wh.x", "/.wh..wh..opq", "/.wh.d/x",
 		"/a\x00b", "/" + strings.Repeat("n", 4000), "/" + strings.Repeat("d/", 3000) + "x",
 	} {
-		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "bad", Files: []File{{Path: p}}}}})
+		_, _, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "bad", Files: []kind.File{{Path: p}}}}})
 		wantError(t, err, `hook "bad"`)
 		if err != nil && len(err.Error()) > 1000 {
 			t.Errorf("error of %d bytes", len(err.Error()))
@@ -173,26 +175,26 @@ func TestBadPaths(t *testing.T) {
 }
 
 func TestConflicts(t *testing.T) {
-	two := func(a, b File) error {
-		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "one", Files: []File{a}}, {Name: "two", Files: []File{b}}}})
+	two := func(a, b kind.File) error {
+		_, _, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "one", Files: []kind.File{a}}, {Name: "two", Files: []kind.File{b}}}})
 		return err
 	}
-	wantError(t, two(File{Path: "/etc/a"}, File{Path: "/etc/a/b"}), `"one"`, `"two"`, "/etc/a")
-	wantError(t, two(File{Path: "/etc/a/b"}, File{Path: "/etc/a"}), `"one"`, `"two"`, "/etc/a")
-	wantError(t, two(File{Path: "/etc/a", Link: "/b"}, File{Path: "/etc/a/b"}), `"one"`, `"two"`)
-	wantError(t, two(File{Path: "/lib/x"}, File{Path: "/y"}), "/usr/lib")
+	wantError(t, two(kind.File{Path: "/etc/a"}, kind.File{Path: "/etc/a/b"}), `"one"`, `"two"`, "/etc/a")
+	wantError(t, two(kind.File{Path: "/etc/a/b"}, kind.File{Path: "/etc/a"}), `"one"`, `"two"`, "/etc/a")
+	wantError(t, two(kind.File{Path: "/etc/a", Link: "/b"}, kind.File{Path: "/etc/a/b"}), `"one"`, `"two"`)
+	wantError(t, two(kind.File{Path: "/lib/x"}, kind.File{Path: "/y"}), "/usr/lib")
 
-	_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a"}, {Path: "/a"}}}}})
+	_, _, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a"}, {Path: "/a"}}}}})
 	wantError(t, err, "/a is declared twice")
-	_, _, err = renderInput(t, Input{Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a", Mode: fs.ModeDevice}}}}})
+	_, _, err = renderInput(t, Input{Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Mode: fs.ModeDevice}}}}})
 	wantError(t, err, "mode")
 }
 
 func TestLaterHookWins(t *testing.T) {
 	log, text := textLog()
-	e := mustRender(t, Input{Log: log, Hooks: []Hook{
-		{Name: "default", Files: []File{{Path: "/etc/motd", Content: []byte("a")}, {Path: "/etc/same"}}},
-		{Name: "special", Files: []File{{Path: "/etc/motd", Content: []byte("b")}, {Path: "/etc/same"}}},
+	e := mustRender(t, Input{Log: log, Hooks: []kind.Hook{
+		{Name: "default", Files: []kind.File{{Path: "/etc/motd", Content: []byte("a")}, {Path: "/etc/same"}}},
+		{Name: "special", Files: []kind.File{{Path: "/etc/motd", Content: []byte("b")}, {Path: "/etc/same"}}},
 	}})
 	wantEntry(t, e, "/etc/motd", "0 0644 0:0 b")
 	if got := strings.Count(text.String(), "replaces"); got != 1 || !strings.Contains(text.String(), "replaced=default") {
@@ -228,7 +230,7 @@ func image(p string) (Parent, error) {
 }
 
 func TestImageDirectories(t *testing.T) {
-	e := mustRender(t, Input{Parents: image, Hooks: []Hook{{Name: "h", Files: []File{
+	e := mustRender(t, Input{Parents: image, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{
 		{Path: "/lib/systemd/x"}, {Path: "/var/run/y"}, {Path: "/var/up/z"},
 		{Path: "/etc/resolv.conf", Content: []byte("r")}, {Path: "/root/k"},
 	}}}})
@@ -253,21 +255,21 @@ func TestImageConflicts(t *testing.T) {
 		"/etc":          "a file there would hide",
 		"/broken/x":     "disk on fire",
 	} {
-		_, _, err := renderInput(t, Input{Parents: image, Hooks: []Hook{{Name: "h", Files: []File{{Path: p}}}}})
+		_, _, err := renderInput(t, Input{Parents: image, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: p}}}}})
 		wantError(t, err, want)
 	}
 }
 
 func TestAtBoot(t *testing.T) {
 	script := []byte("#!/bin/sh\n")
-	e, out, err := renderInput(t, Input{Hooks: []Hook{
-		{Name: "b", AtBoot: []Script{{Name: "scripts/one.sh", Content: script}, {Name: "two", Content: script}}},
-		{Name: "a", AtBoot: []Script{{Name: "drei €", Content: script}}},
+	e, out, err := renderInput(t, Input{Hooks: []kind.Hook{
+		{Name: "b", AtBoot: []kind.Script{{Name: "scripts/one.sh", Content: script}, {Name: "two", Content: script}}},
+		{Name: "a", AtBoot: []kind.Script{{Name: "drei €", Content: script}}},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{AtBootDir + "/01-b-one.sh", AtBootDir + "/02-b-two", AtBootDir + "/03-a-drei--"}
+	want := []string{kind.AtBootDir + "/01-b-one.sh", kind.AtBootDir + "/02-b-two", kind.AtBootDir + "/03-a-drei--"}
 	if fmt.Sprint(out.AtBoot) != fmt.Sprint(want) {
 		t.Errorf("at boot: %q", out.AtBoot)
 	}
@@ -275,13 +277,13 @@ func TestAtBoot(t *testing.T) {
 		wantEntry(t, e, p, "0 0755 0:0 #!/bin/sh\n")
 	}
 	for _, bad := range []string{"", "echo hi", "#!", "#!/bin/sh\r\n"} {
-		_, _, err := renderInput(t, Input{Hooks: []Hook{{Name: "h", AtBoot: []Script{{Name: "s", Content: []byte(bad)}}}}})
+		_, _, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "h", AtBoot: []kind.Script{{Name: "s", Content: []byte(bad)}}}}})
 		wantError(t, err, "at-boot script", "#!")
 	}
 }
 
 func TestKey(t *testing.T) {
-	base := Input{Machine: "m", Image: "i", Tag: "t", Hooks: []Hook{{Name: "h", Files: []File{{Path: "/a", Content: []byte("x")}}}}}
+	base := Input{Machine: "m", Image: "i", Tag: "t", Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Content: []byte("x")}}}}}
 	same := base
 	same.StateDir, same.TempDir, same.Parents = "/other", "/tmp", image
 	if Key(base) != Key(same) {
@@ -292,12 +294,12 @@ func TestKey(t *testing.T) {
 		"base":    func(in *Input) { in.Base = "sha256:0" },
 		"content": func(in *Input) { in.Hooks[0].Files[0].Content = []byte("y") },
 		"mode":    func(in *Input) { in.Hooks[0].Files[0].Mode = 0o600 },
-		"order":   func(in *Input) { in.Hooks = append([]Hook{{Name: "g"}}, in.Hooks...) },
-		"builtin": func(in *Input) { in.Hooks[0].Builtin = &Builtin{MachineID: &MachineID{}} },
-		"env":     func(in *Input) { in.Hooks[0].Run = []Script{{Env: map[string]string{"A": "b"}}} },
+		"order":   func(in *Input) { in.Hooks = append([]kind.Hook{{Name: "g"}}, in.Hooks...) },
+		"builtin": func(in *Input) { in.Hooks[0].Builtin = &kind.Builtin{MachineID: &kind.MachineID{}} },
+		"env":     func(in *Input) { in.Hooks[0].Run = []kind.Script{{Env: map[string]string{"A": "b"}}} },
 	} {
 		in := base
-		in.Hooks = []Hook{{Name: "h", Files: []File{{Path: "/a", Content: []byte("x")}}}}
+		in.Hooks = []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Content: []byte("x")}}}}
 		change(&in)
 		if Key(in) == Key(base) {
 			t.Errorf("%s does not change the key", name)
@@ -307,7 +309,7 @@ func TestKey(t *testing.T) {
 
 func TestHiddenAtBoot(t *testing.T) {
 	log, text := textLog()
-	mustRender(t, Input{Log: log, Hooks: []Hook{{Name: "h", Files: []File{{Path: "/run/x"}, {Path: "/srv/run/y"}}}}})
+	mustRender(t, Input{Log: log, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/run/x"}, {Path: "/srv/run/y"}}}}})
 	if got := strings.Count(text.String(), "will not be seen"); got != 1 {
 		t.Errorf("%d warnings: %s", got, text)
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/durable"
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,7 @@ const grace = 500 * time.Millisecond
 // A run is one script being executed.
 type run struct {
 	hook   string
-	script *Script
+	script *kind.Script
 	file   string // the script, executable
 	dir    string // where it runs
 	env    []string
@@ -35,7 +36,7 @@ type run struct {
 }
 
 // runAll executes a hook's scripts in order and collects what they wrote.
-func (r *renderer) runAll(ctx context.Context, h *Hook) error {
+func (r *renderer) runAll(ctx context.Context, h *kind.Hook) error {
 	r.runs++
 	work := filepath.Join(r.work, strconv.Itoa(r.runs))
 	out := filepath.Join(work, "out")
@@ -50,7 +51,7 @@ func (r *renderer) runAll(ctx context.Context, h *Hook) error {
 	return r.collect(ctx, h.Name, out)
 }
 
-func (r *renderer) runOne(ctx context.Context, h *Hook, s *Script, work, out string) error {
+func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, work, out string) error {
 	if err := checkExecutable(s.Content); err != nil {
 		return err
 	}

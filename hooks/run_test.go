@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // A buffer takes what several goroutines log.
@@ -38,17 +40,17 @@ func textLog() (*slog.Logger, *buffer) {
 	return slog.New(slog.NewTextHandler(b, nil)), b
 }
 
-func sh(body string) Script {
-	return Script{Name: "s.sh", Content: []byte("#!/bin/sh\nset -e\n" + body)}
+func sh(body string) kind.Script {
+	return kind.Script{Name: "s.sh", Content: []byte("#!/bin/sh\nset -e\n" + body)}
 }
 
 // runScripts renders one hook of run scripts.
-func runScripts(t *testing.T, scripts ...Script) (map[string]entry, string, error) {
+func runScripts(t *testing.T, scripts ...kind.Script) (map[string]entry, string, error) {
 	t.Helper()
 	log, text := textLog()
 	e, _, err := renderInput(t, Input{
 		Machine: "m", Image: "i", Tag: "t", StateDir: t.TempDir(), Log: log,
-		Hooks: []Hook{{Name: "h", Run: scripts}},
+		Hooks: []kind.Hook{{Name: "h", Run: scripts}},
 	})
 	return e, text.String(), err
 }
@@ -113,7 +115,7 @@ TMPDIR=DIR
 }
 
 func TestRunState(t *testing.T) {
-	in := Input{StateDir: t.TempDir(), Hooks: []Hook{{Name: "h", Run: []Script{
+	in := Input{StateDir: t.TempDir(), Hooks: []kind.Hook{{Name: "h", Run: []kind.Script{
 		sh(`test -e $GITBOOT_STATE/k || echo once >>$GITBOOT_STATE/k; cp $GITBOOT_STATE/k $GITBOOT_OUT/k`)}}}}
 	for range 2 {
 		wantEntry(t, mustRender(t, in), "/k", "0 0644 0:0 once\n")
@@ -123,9 +125,9 @@ func TestRunState(t *testing.T) {
 func TestRunFails(t *testing.T) {
 	_, _, err := runScripts(t, sh("echo no such luck; exit 3"))
 	wantError(t, err, `hook "h"`, `script "s.sh"`, "exit status 3", "no such luck")
-	_, _, err = runScripts(t, Script{Name: "s", Content: []byte("echo hi\n")})
+	_, _, err = runScripts(t, kind.Script{Name: "s", Content: []byte("echo hi\n")})
 	wantError(t, err, "#!")
-	_, _, err = runScripts(t, Script{Name: "s", Content: []byte("#!/no/such/shell -e\n")})
+	_, _, err = runScripts(t, kind.Script{Name: "s", Content: []byte("#!/no/such/shell -e\n")})
 	wantError(t, err, "/no/such/shell")
 	_, _, err = runScripts(t, sh("mkdir $GITBOOT_OUT/.wh.x"))
 	wantError(t, err, ".wh.")
@@ -190,7 +192,7 @@ func TestRunLeavesNothing(t *testing.T) {
 func TestRunCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(writerFunc(func(p []byte) { cancel() }), nil))
-	_, err := Render(ctx, Input{TempDir: t.TempDir(), Log: log, Hooks: []Hook{{Name: "h", Run: []Script{sh("echo go; sleep 1000")}}}})
+	_, err := Render(ctx, Input{TempDir: t.TempDir(), Log: log, Hooks: []kind.Hook{{Name: "h", Run: []kind.Script{sh("echo go; sleep 1000")}}}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}

@@ -11,36 +11,16 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gitboot/gitboot/hooks/kind"
 	"golang.org/x/crypto/ssh"
 )
 
-var sshHostKeysHelp = Help{
-	Name:    "ssh-host-keys",
-	Summary: "give the SSH server the same host keys at every boot",
-	Text: `Generates the keys the first time and keeps them on the stage, readable by
-root only; they are never in git. All images of the machine share them. Writes
-/etc/ssh/ssh_host_TYPE_key (0600) and its .pub (0644) in OpenSSH's format.
-
-types  any of ed25519, rsa (3072 bits) and ecdsa (P-256); ed25519 and rsa if
-       they are left out
-
-To change a key, remove its file from the stage's hook state and reconcile with
-a changed hook or image.`,
-}
-
 const rsaBits = 3072
 
-func (k *SSHHostKeys) render(r *renderer, hook string) error {
-	types := k.Types
-	if len(types) == 0 {
-		types = []string{"ed25519", "rsa"}
-	}
-	var files []File
-	for _, typ := range types {
+func (r *renderer) sshHostKeys(hook string, k *kind.SSHHostKeys) error {
+	var files []kind.File
+	for _, typ := range k.Types {
 		name := "ssh_host_" + typ + "_key"
-		if _, err := keyGenerator(typ); err != nil {
-			return err
-		}
 		private, err := r.keep(name, func() ([]byte, error) { return newHostKey(typ) })
 		if err != nil {
 			return err
@@ -51,33 +31,27 @@ func (k *SSHHostKeys) render(r *renderer, hook string) error {
 		}
 		public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 		files = append(files,
-			File{Path: "/etc/ssh/" + name, Mode: 0o600, Content: private},
-			File{Path: "/etc/ssh/" + name + ".pub", Content: []byte(public + " root@" + fileName(r.in.Machine) + "\n")})
+			kind.File{Path: "/etc/ssh/" + name, Mode: 0o600, Content: private},
+			kind.File{Path: "/etc/ssh/" + name + ".pub", Content: []byte(public + " root@" + fileName(r.in.Machine) + "\n")})
 	}
 	return r.files(hook, files)
 }
 
-func keyGenerator(typ string) (func() (crypto.PrivateKey, error), error) {
+func generateKey(typ string) (crypto.PrivateKey, error) {
 	switch typ {
 	case "ed25519":
-		return func() (crypto.PrivateKey, error) {
-			_, key, err := ed25519.GenerateKey(rand.Reader)
-			return key, err
-		}, nil
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
 	case "rsa":
-		return func() (crypto.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }, nil
+		return rsa.GenerateKey(rand.Reader, rsaBits)
 	case "ecdsa":
-		return func() (crypto.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }, nil
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	}
-	return nil, fmt.Errorf("host key type %q is not known; want ed25519, rsa or ecdsa", typ)
+	return nil, fmt.Errorf("host key type %q is not known", typ)
 }
 
 func newHostKey(typ string) ([]byte, error) {
-	generate, err := keyGenerator(typ)
-	if err != nil {
-		return nil, err
-	}
-	key, err := generate()
+	key, err := generateKey(typ)
 	if err != nil {
 		return nil, err
 	}

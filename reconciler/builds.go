@@ -190,10 +190,14 @@ func (r *Reconciler) builtLayers(s *BuildState) ([]plan.Layer, error) {
 // recipeOf turns what spec says of a build into what the leaf renders.
 func recipeOf(want spec.Image, o *observation) build.Recipe {
 	b := want.Build
+	var copies []build.Copy
+	for _, c := range b.Copy {
+		copies = append(copies, build.Copy(c))
+	}
 	return build.Recipe{
 		Name: want.Name, FS: o.files, Scratch: b.Scratch && len(b.Bootstrap) == 0, Bootstrap: b.Bootstrap,
 		Containerfiles: b.Containerfiles, Context: b.Context, Recipe: b.Recipe,
-		Copy: convertAll(b.Copy, func(c spec.Copy) build.Copy { return build.Copy(c) }), Run: b.Run,
+		Copy: copies, Run: b.Run,
 		Args: b.Args, Labels: b.Labels, Secrets: b.Secrets, Platform: b.Platform, RootfsFixes: b.RootfsFixes,
 	}
 }

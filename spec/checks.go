@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // A check is what one kind of text or number must be. Pattern and enum go
@@ -102,17 +104,19 @@ var checks = map[string]check{
 	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob),
 	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob),
 	"keep":         {want: "a number of generations", min: 1, max: 1000},
-	"count":        {want: "such a number", min: 0, max: 9, remedy: ""},
+	"fs-dump":      {want: "a number that fstab(5) has there", min: 0, max: 1},
+	"fs-pass":      {want: "a number that fstab(5) has there", min: 0, max: 2},
 	"menu-timeout": {want: "a number of seconds that a menu waits", min: -1, max: 3600},
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
-	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id"),
+	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
 	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror),
+	"hook-path":    matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").with(kind.WrongPath),
 	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
 		with(uncleanPath),
 	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
 		"write a path from the repo's root, with nothing before it").with(leavesRepo),
-	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(func(s string) string { return tooLong(s, 1024) }),
+	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(kind.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
 	"image-ref":   refCheck,
@@ -134,6 +138,6 @@ var checks = map[string]check{
 	"owner":       matching("a numeric owner", `^[0-9]{1,9}:[0-9]{1,9}$`, `write "uid:gid", such as "0:0"; the image's users are not known here`),
 	"key-type":    oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),
 	"user":        matching("a user's name", `^[a-z_][a-z0-9_-]{0,31}$`, "use the login name"),
-	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(badPublicKey).hidden(),
-	"ip":          matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(badIP),
+	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(kind.WrongKey).hidden(),
+	"ip":          matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(kind.WrongAddress),
 }

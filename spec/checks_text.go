@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"path"
 	"regexp"
 	"strconv"
@@ -211,25 +210,4 @@ func parseTemplate(s string) (*template.Template, error) {
 		return nil, errors.New(strings.Replace(err.Error(), "template: t:", "line ", 1))
 	}
 	return t, nil
-}
-
-// publicKey finds the key in a line of authorized_keys(5), whatever options
-// come before it.
-var publicKey = regexp.MustCompile(`(?:^|[\s,])(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+\s+[A-Za-z0-9+/]{40,}={0,3}(?:\s|$)`)
-
-func badPublicKey(s string) string {
-	switch {
-	case strings.Contains(s, "PRIVATE KEY"):
-		return "is a private key, which belongs in no repo: make a new one"
-	case !publicKey.MatchString(s):
-		return "is not a public key"
-	}
-	return ""
-}
-
-func badIP(s string) string {
-	if _, err := netip.ParseAddr(s); err != nil {
-		return "is not an address"
-	}
-	return ""
 }

@@ -9,6 +9,7 @@ package spec
 //	default  what holds if the key is absent, for the JSON Schema
 //	appends  the key of the array that this one's values are added to by overlay
 //	doc      one line for editors
+//	lines    see hooks/kind, which declares the built-in hooks in the same way
 //
 // A pointer or a nil slice or map is an absent key.
 

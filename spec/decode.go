@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // A decoder brings TOML values into the declaring structs and reports every
@@ -22,6 +24,7 @@ type field struct {
 	required bool
 	appends  string
 	fallback string
+	lines    string
 	doc      string
 	typ      reflect.Type
 }
@@ -37,7 +40,7 @@ func fieldsOf(t reflect.Type) []field {
 	var all []field
 	for i := range t.NumField() {
 		sf := t.Field(i)
-		if sf.Anonymous {
+		if sf.Anonymous && sf.Tag.Get("key") == "" {
 			for _, f := range fieldsOf(sf.Type) {
 				f.index = append([]int{i}, f.index...)
 				all = append(all, f)
@@ -50,6 +53,7 @@ func fieldsOf(t reflect.Type) []field {
 				is: sf.Tag.Get("is"), names: sf.Tag.Get("names"),
 				required: sf.Tag.Get("required") != "",
 				appends:  sf.Tag.Get("appends"), fallback: sf.Tag.Get("default"), doc: sf.Tag.Get("doc"),
+				lines: sf.Tag.Get("lines"),
 			})
 		}
 	}
@@ -152,6 +156,10 @@ func (d *decoder) value(p place, v any, into reflect.Value, f *field) {
 	case reflect.Map:
 		d.names(p, v, into, f)
 	case reflect.Struct:
+		if owner, ok := into.Addr().Interface().(*kind.Owner); ok {
+			d.owner(p, v, owner, f)
+			return
+		}
 		if s, ok := into.Addr().Interface().(placed); ok {
 			s.put(p)
 		}
@@ -179,6 +187,12 @@ func (d *decoder) text(p place, v any, into reflect.Value, f *field) {
 			d.add(p, s, message, hint)
 		}
 	}
+}
+
+func (d *decoder) owner(p place, v any, into *kind.Owner, f *field) {
+	var text string
+	d.text(p, v, reflect.ValueOf(&text).Elem(), f)
+	into.UID, into.GID = parseOwner(&text)
 }
 
 func (d *decoder) number(p place, v any, into reflect.Value, f *field) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of docs/config.md")
@@ -16,31 +18,44 @@ var update = flag.Bool("update", false, "rewrite the tables of docs/config.md")
 const reference = "../docs/config.md"
 
 var (
-	tableMark = regexp.MustCompile(`(?s)<!-- table (\w+) -->\n.*?<!-- end -->`)
+	tableMark = regexp.MustCompile(`(?s)<!-- table ([\w.-]+) -->\n.*?<!-- end -->`)
 	docBlock  = regexp.MustCompile("(?ms)^```(toml|text) file=(\\S+)\\n(.*?)^```$")
 )
 
 // documented are the structs that have a table in the reference.
 func documented() map[string]reflect.Type {
-	return map[string]reflect.Type{
-		"document":    reflect.TypeFor[document](),
-		"defaults":    reflect.TypeFor[defaultsDecl](),
-		"settings":    reflect.TypeFor[settings](),
-		"machine":     reflect.TypeFor[machineDecl](),
-		"boot":        reflect.TypeFor[bootDecl](),
-		"image":       reflect.TypeFor[imageDecl](),
-		"build":       reflect.TypeFor[buildDecl](),
-		"copy":        reflect.TypeFor[copyDecl](),
-		"hook":        reflect.TypeFor[hookDecl](),
-		"file":        reflect.TypeFor[fileDecl](),
-		"script":      reflect.TypeFor[scriptDecl](),
-		"atBoot":      reflect.TypeFor[atBootDecl](),
-		"mount":       reflect.TypeFor[mountDecl](),
-		"hostname":    reflect.TypeFor[hostnameDecl](),
-		"machineID":   reflect.TypeFor[machineIDDecl](),
-		"sshHostKeys": reflect.TypeFor[sshHostKeysDecl](),
-		"user":        reflect.TypeFor[userDecl](),
-		"resolvConf":  reflect.TypeFor[resolvConfDecl](),
+	types := map[string]reflect.Type{
+		"document": reflect.TypeFor[document](),
+		"defaults": reflect.TypeFor[defaultsDecl](),
+		"settings": reflect.TypeFor[settings](),
+		"machine":  reflect.TypeFor[machineDecl](),
+		"boot":     reflect.TypeFor[bootDecl](),
+		"image":    reflect.TypeFor[imageDecl](),
+		"build":    reflect.TypeFor[buildDecl](),
+		"copy":     reflect.TypeFor[copyDecl](),
+		"hook":     reflect.TypeFor[hookDecl](),
+		"file":     reflect.TypeFor[fileDecl](),
+		"script":   reflect.TypeFor[scriptDecl](),
+		"atBoot":   reflect.TypeFor[atBootDecl](),
+	}
+	for _, f := range fieldsOf(reflect.TypeFor[kind.Builtin]()) {
+		addTables(types, f.key, f.typ.Elem())
+	}
+	return types
+}
+
+// addTables adds a built-in's own keys, unless they are only tables, and those
+// of its tables.
+func addTables(types map[string]reflect.Type, name string, t reflect.Type) {
+	tables := 0
+	for _, f := range fieldsOf(t) {
+		if f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct {
+			tables++
+			addTables(types, name+"."+f.key, f.typ.Elem())
+		}
+	}
+	if tables < len(fieldsOf(t)) {
+		types[name] = t
 	}
 }
 
@@ -119,6 +134,9 @@ func typeName(t reflect.Type, f *field) string {
 	case reflect.Pointer:
 		return typeName(t.Elem(), f)
 	case reflect.Struct:
+		if t == reflect.TypeFor[kind.Owner]() {
+			return what
+		}
 		return "table"
 	case reflect.Map:
 		if f.names == "name" && t.Elem().Kind() == reflect.Pointer {

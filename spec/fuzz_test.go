@@ -3,6 +3,8 @@ package spec
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -11,7 +13,7 @@ import (
 // wrong is always told as Problems in a stable order, and that every key of a
 // valid document has a line.
 func FuzzLoad(f *testing.F) {
-	for _, m := range mistakes {
+	for _, m := range slices.Concat(slices.Collect(maps.Values(mistakes)), slices.Collect(maps.Values(hookMistakes))) {
 		if len(m.text) < 1000 {
 			f.Add([]byte(m.text))
 		}

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // link checks what declarations say of each other and of the repo's files.
@@ -58,7 +60,7 @@ type targets struct{ profiles, images, hooks *target }
 
 func (l *loader) targets() targets {
 	f := l.fleet
-	hooks := append(f.Hooks(), builtinNames()...)
+	hooks := append(f.Hooks(), kind.Names()...)
 	slices.Sort(hooks)
 	return targets{
 		profiles: newTarget("profile", sortedKeys(f.profiles)),

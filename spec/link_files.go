@@ -80,14 +80,7 @@ func (l *loader) hookFiles(h *hookDecl) {
 	for i := range h.AtBoot {
 		l.body(h.AtBoot[i].where, &h.AtBoot[i].bodyDecl)
 	}
-	if h.AuthorizedKeys == nil {
-		return
-	}
-	for _, user := range h.AuthorizedKeys.User {
-		for n, name := range user.Sources {
-			l.file(user.where.at("sources").item(n), name, false)
-		}
-	}
+	l.builtinFiles(h)
 }
 
 func (l *loader) body(p place, b *bodyDecl) {

@@ -9,6 +9,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // repo makes a config repo of files in txtar's manner: "-- name --" lines.
@@ -85,9 +87,9 @@ kernel_args_append = ["console=ttyS0"]
 	want := Image{
 		Name: "router", Tag: "stable", Keep: 3, KernelArgs: []string{"console=ttyS0"},
 		Pull: &Pull{Ref: "ghcr.io/example/router:stable", Update: "*/30 * * * *"},
-		Hooks: []Hook{
-			{Name: "fstab", Builtin: &Builtin{Fstab: &Fstab{}}},
-			{Name: "hostname", Files: []File{{Path: "/etc/hostname", Mode: 0o644, Content: []byte("laptop\n")}}},
+		Hooks: []kind.Hook{
+			{Name: "fstab", Builtin: &kind.Builtin{Fstab: &kind.Fstab{}}},
+			{Name: "hostname", Files: []kind.File{{Path: "/etc/hostname", Mode: 0o644, Content: []byte("laptop\n")}}},
 		},
 	}
 	if diff := cmp.Diff(want, w.Images[1]); diff != "" {

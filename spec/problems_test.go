@@ -101,7 +101,10 @@ var mistakes = map[string]struct{ text, want string }{
 	"deep key":            {strings.Repeat("a.", 100000) + "a = 1", `gitboot.toml:1: nests more than 64 deep`},
 }
 
-func TestMistakes(t *testing.T) {
+func TestMistakes(t *testing.T)     { testMistakes(t, mistakes) }
+func TestHookMistakes(t *testing.T) { testMistakes(t, hookMistakes) }
+
+func testMistakes(t *testing.T, mistakes map[string]struct{ text, want string }) {
 	for name, m := range mistakes {
 		t.Run(name, func(t *testing.T) {
 			_, err := Load(repo(m.text))

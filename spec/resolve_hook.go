@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // hooks returns the machine's hooks that apply to an image, in order.
-func (r *resolver) hooks(image Image) []Hook {
+func (r *resolver) hooks(image Image) []kind.Hook {
 	var chosen []*hookDecl
 	name := map[*hookDecl]string{}
 	for _, hook := range unique(r.merged.Hooks) {
@@ -26,11 +28,25 @@ func (r *resolver) hooks(image Image) []Hook {
 		}
 	}
 	slices.SortStableFunc(chosen, func(a, b *hookDecl) int { return cmp.Compare(a.order(), b.order()) })
-	hooks := make([]Hook, 0, len(chosen))
+	hooks := make([]kind.Hook, 0, len(chosen))
 	for _, decl := range chosen {
 		hooks = append(hooks, r.hook(name[decl], decl, r.view(image)))
 	}
+	for _, c := range kind.Conflicts(hooks) {
+		i := slices.IndexFunc(hooks, func(h kind.Hook) bool { return h.Name == c.Hook })
+		r.add(chosen[i].placeOf(c.Path), c.Path, c.String()+", for machine "+r.name, "change one of the paths")
+	}
 	return hooks
+}
+
+// placeOf is where a hook declares a path, or else the hook.
+func (h *hookDecl) placeOf(path string) place {
+	for i := range h.File {
+		if text(h.File[i].Path) == path {
+			return h.File[i].where.at("path")
+		}
+	}
+	return h.where
 }
 
 // unique drops repeated names; the first of each stays. Profiles may append
@@ -47,23 +63,8 @@ func unique(names []string) []string {
 
 // builtinDecl declares a built-in hook with its defaults.
 func builtinDecl(name string, where place) *hookDecl {
-	s := site{where: where.at("hooks")}
-	h := &hookDecl{site: s}
-	switch name {
-	case "fstab":
-		h.Fstab = &fstabDecl{}
-	case "hostname":
-		h.Hostname = &hostnameDecl{site: s}
-	case "machine-id":
-		h.MachineID = &machineIDDecl{site: s}
-	case "ssh-host-keys":
-		h.SSHHostKeys = &sshHostKeysDecl{site: s}
-	case "authorized-keys":
-		h.AuthorizedKeys = &authorizedKeysDecl{}
-	case "resolv-conf":
-		h.ResolvConf = &resolvConfDecl{site: s}
-	}
-	return h
+	b, _ := kind.New(name)
+	return &hookDecl{site: site{where: where.at("hooks")}, Builtin: b}
 }
 
 func (h *hookDecl) order() int {
@@ -85,8 +86,8 @@ func matchesImage(globs []string, image Image) bool {
 	})
 }
 
-func (r *resolver) hook(name string, decl *hookDecl, v view) Hook {
-	h := Hook{
+func (r *resolver) hook(name string, decl *hookDecl, v view) kind.Hook {
+	h := kind.Hook{
 		Name:    name,
 		Run:     r.run(decl.Run, v),
 		AtBoot:  r.atBoot(decl.AtBoot, v),
@@ -103,8 +104,8 @@ func (r *resolver) hook(name string, decl *hookDecl, v view) Hook {
 	return h
 }
 
-func (r *resolver) file(decl *fileDecl, v view) File {
-	f := File{Path: text(decl.Path), Link: text(decl.Link)}
+func (r *resolver) file(decl *fileDecl, v view) kind.File {
+	f := kind.File{Path: text(decl.Path), Link: text(decl.Link)}
 	f.UID, f.GID = parseOwner(decl.Owner)
 	if f.Link != "" {
 		f.Mode = fs.ModeSymlink | 0o777
@@ -149,8 +150,8 @@ func parseOwner(s *string) (uid, gid int) {
 	return uid, gid
 }
 
-func (r *resolver) run(decls []scriptDecl, v view) []Script {
-	var out []Script
+func (r *resolver) run(decls []scriptDecl, v view) []kind.Script {
+	var out []kind.Script
 	for i := range decls {
 		d := &decls[i]
 		s := r.script("run", i, &d.atBootDecl, v)
@@ -168,23 +169,23 @@ func (r *resolver) run(decls []scriptDecl, v view) []Script {
 	return out
 }
 
-func (r *resolver) atBoot(decls []atBootDecl, v view) []Script {
-	var out []Script
+func (r *resolver) atBoot(decls []atBootDecl, v view) []kind.Script {
+	var out []kind.Script
 	for i := range decls {
 		out = append(out, r.script("at_boot", i, &decls[i], v))
 	}
 	return out
 }
 
-func (r *resolver) script(kind string, i int, d *atBootDecl, v view) Script {
-	s := Script{Name: d.name(kind, i), Content: r.body(d.where, &d.bodyDecl, v)}
+func (r *resolver) script(what string, i int, d *atBootDecl, v view) kind.Script {
+	s := kind.Script{Name: d.name(what, i), Content: r.body(d.where, &d.bodyDecl, v)}
 	if !strings.HasPrefix(string(s.Content), "#!") {
 		r.add(d.where, s.Name, noInterpreter, interpreterHint)
 	}
 	return s
 }
 
-func (d *atBootDecl) name(kind string, i int) string {
+func (d *atBootDecl) name(what string, i int) string {
 	if d.Name != nil {
 		return *d.Name
 	}
@@ -192,5 +193,5 @@ func (d *atBootDecl) name(kind string, i int) string {
 	if name := path.Base(source); source != "" && nameCheck.pattern.MatchString(name) {
 		return name
 	}
-	return fmt.Sprintf("%s-%d", kind, i+1)
+	return fmt.Sprintf("%s-%d", what, i+1)
 }

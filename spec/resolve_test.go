@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 const merging = `
@@ -152,25 +154,25 @@ func TestHooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := []byte("#!/bin/sh\n")
-	files := Hook{
+	files := kind.Hook{
 		Name: "files",
-		Files: []File{
+		Files: []kind.File{
 			{Path: "/a", Mode: 0o755, UID: 1, GID: 2, Content: script},
 			{Path: "/s", Mode: fs.ModeSetuid | 0o755, Content: []byte{}},
 		},
-		Run: []Script{{Name: "x.sh", Content: script, Timeout: 90 * time.Minute, Env: map[string]string{"N": "m"}}},
+		Run: []kind.Script{{Name: "x.sh", Content: script, Timeout: 90 * time.Minute, Env: map[string]string{"N": "m"}}},
 	}
-	want := []Hook{
-		{Name: "early", Builtin: &Builtin{Hostname: &Hostname{Name: "n-desktop"}}},
+	want := []kind.Hook{
+		{Name: "early", Builtin: &kind.Builtin{Hostname: &kind.Hostname{Name: "n-desktop"}}},
 		files,
-		{Name: "late", Builtin: &Builtin{SSHHostKeys: &SSHHostKeys{Types: []string{"ed25519", "rsa"}}}},
+		{Name: "late", Builtin: &kind.Builtin{SSHHostKeys: &kind.SSHHostKeys{Types: []string{"ed25519", "rsa"}}}},
 	}
 	if diff := cmp.Diff(want, w.Images[0].Hooks); diff != "" {
 		t.Error(diff)
 	}
 	files.Files = slices.Clone(files.Files)
-	files.Files[0] = File{Path: "/a", Mode: 0o644, Content: []byte("r")}
-	if diff := cmp.Diff([]Hook{files}, w.Images[1].Hooks); diff != "" {
+	files.Files[0] = kind.File{Path: "/a", Mode: 0o644, Content: []byte("r")}
+	if diff := cmp.Diff([]kind.Hook{files}, w.Images[1].Hooks); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -250,17 +252,22 @@ images = ["b"]
 // Mistakes that only a machine's own values show.
 func TestResolveProblems(t *testing.T) {
 	for hook, want := range map[string]string{
-		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"\"\"\n\n{{ .Vars.hostnam }}\"\"\"\n": `gitboot.toml:9: hook.h.file[0].template = "\n{{ .Vars.hostnam }}": cannot be rendered for machine m, in its line 2: <.Vars.hostnam>: map has no entry for key "hostnam"; set hostnam in the machine's vars, or in a profile's (did you mean "hostname"?)`,
-		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ index .Vars \\\"x\\\" }}\"\n":     `prints a variable that machine m has not`,
-		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ .Secret }}\"\n":                   `templates see .Machine.Name`,
-		"[hook.h.hostname]\nname = \"{{ .Vars.bad }}\"\n":                                  `gitboot.toml:8: hook.h.hostname.name = "a b\n": is not a host name, for machine m`,
-		"[hook.h.machine-id]\nvalue = \"{{ .Vars.bad }}\"\n":                               `is not a machine id`,
-		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"{{ .Vars.bad }}\"\n":             `is not a line of text`,
-		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"home\"\n":                        `is not an absolute path`,
-		"[[hook.h.run]]\nsource = \"x\"\n":                                                 `gitboot.toml:7: hook.h.run[0] = "x": doesn't say what runs it`,
-		"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nsources = [\"x\"]\n":            `has a line that is not a public key`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"\"\"\n\n{{ .Vars.hostnam }}\"\"\"\n":                                    `gitboot.toml:9: hook.h.file[0].template = "\n{{ .Vars.hostnam }}": cannot be rendered for machine m, in its line 2: <.Vars.hostnam>: map has no entry for key "hostnam"; set hostnam in the machine's vars, or in a profile's (did you mean "hostname"?)`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ index .Vars \\\"x\\\" }}\"\n":                                        `prints a variable that machine m has not`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ .Secret }}\"\n":                                                      `templates see .Machine.Name`,
+		"[hook.h.hostname]\nname = \"{{ .Vars.bad }}\"\n":                                                                     `gitboot.toml:8: hook.h.hostname.name = "a b\n": is not a host name, for machine m`,
+		"[hook.h.machine-id]\nvalue = \"{{ .Vars.bad }}\"\n":                                                                  `is not a machine id`,
+		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"{{ .Vars.bad }}\"\n":                                                `is not a line of text`,
+		"[[hook.h.fstab.mount]]\ndevice = \"x\"\npath = \"{{ .Vars.hostname }}\"\n":                                           `is not an absolute path`,
+		"[[hook.h.file]]\npath = \"/a\"\nlink = \"/x\"\n[[hook.h.file]]\npath = \"/a/b\"\ncontent = \"\"\n":                   `gitboot.toml:11: hook.h.file[1].path = "/a/b": needs /a to be a directory for /a/b and to be none, for machine m; change one of the paths`,
+		"[[hook.h.file]]\npath = \"/a/b\"\ncontent = \"\"\n[[hook.h.file]]\npath = \"/a\"\ncontent = \"\"\n":                  `gitboot.toml:11: hook.h.file[1].path = "/a": needs /a to be a directory for /a/b and to be none`,
+		"[[hook.h.file]]\npath = \"/usr/lib/gitboot/at-boot\"\ncontent = \"\"\n[[hook.h.at_boot]]\ncontent = \"#!/bin/sh\"\n": `needs /usr/lib/gitboot/at-boot to be a directory`,
+		"[hook.h.fstab]\n[[hook.h.file]]\npath = \"/etc/fstab/x\"\ncontent = \"\"\n":                                          `needs /etc/fstab to be a directory`,
+		"[[hook.h.fstab.mount]]\ndevice = \"{{ .Vars.empty }}\"\npath = \"/a\"\n":                                             `comes out empty`,
+		"[[hook.h.run]]\nsource = \"x\"\n":                                                                                    `gitboot.toml:7: hook.h.run[0] = "x": doesn't say what runs it`,
+		"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nsources = [\"x\"]\n":                                               `has a line that is not a public key`,
 	} {
-		text := "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks = [\"h\"]\nvars = { hostname = \"x\", bad = \"a b\\n\" }\n" + hook + "-- x --\nnothing\n"
+		text := "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks = [\"h\"]\nvars = { hostname = \"x\", empty = \"\", bad = \"a b\\n\" }\n" + hook + "-- x --\nnothing\n"
 		f, err := Load(repo(text))
 		if err != nil {
 			t.Errorf("%s\nload: %v", hook, err)

@@ -3,6 +3,8 @@ package spec
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // text returns what a pointer holds, or "".
@@ -40,10 +42,10 @@ func (b *buildDecl) rules(d *problemList) {
 }
 
 func (h *hookDecl) rules(d *problemList) {
-	if len(h.File) == 0 && len(h.Run) == 0 && len(h.AtBoot) == 0 && h.builtins() == 0 {
-		d.add(h.where, "", "does nothing", "give it a file, run, at_boot, or one of "+strings.Join(builtinNames(), ", "))
+	if len(h.File) == 0 && len(h.Run) == 0 && len(h.AtBoot) == 0 && len(h.Builtin.Set()) == 0 {
+		d.add(h.where, "", "does nothing", "give it a file, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
 	}
-	if h.builtins() > 1 {
+	if len(h.Builtin.Set()) > 1 {
 		d.add(h.where, "", "has more than one built-in hook", "declare a hook for each")
 	}
 	last := map[string]int{}
@@ -55,16 +57,6 @@ func (h *hookDecl) rules(d *problemList) {
 		}
 		last[path] = i
 	}
-}
-
-func (h *hookDecl) builtins() int {
-	n := 0
-	for _, there := range []bool{h.Fstab != nil, h.Hostname != nil, h.MachineID != nil, h.SSHHostKeys != nil, h.AuthorizedKeys != nil, h.ResolvConf != nil} {
-		if there {
-			n++
-		}
-	}
-	return n
 }
 
 func (s *atBootDecl) rules(d *problemList) {
@@ -86,19 +78,4 @@ const (
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
 	return line
-}
-
-func (u *userDecl) rules(d *problemList) {
-	if u.Owner == nil && text(u.User) != "root" {
-		d.add(u.where, text(u.User), "has no owner", `add owner = "1000:1000" with the user's numbers in the image`)
-	}
-	if len(u.Keys) == 0 && len(u.Sources) == 0 {
-		d.add(u.where, text(u.User), "has no keys", "add keys = […] or sources = […]")
-	}
-}
-
-func (r *resolvConfDecl) rules(d *problemList) {
-	if r.Link != nil && (r.Nameservers != nil || r.Search != nil || r.Options != nil) {
-		d.add(r.where.at("link"), *r.Link, "is given beside content", "give only link, or only the others")
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // Schema returns the JSON Schema (draft 2020-12) of every config file, for
@@ -28,6 +30,9 @@ type schema struct{ defs map[string]any }
 // ref returns a reference to a struct's definition, which it adds if need be.
 func (s schema) ref(t reflect.Type) map[string]any {
 	name := strings.TrimSuffix(t.Name(), "Decl")
+	if t.PkgPath() == reflect.TypeFor[kind.Builtin]().PkgPath() {
+		name = "builtin" + name
+	}
 	if _, ok := s.defs[name]; !ok {
 		s.defs[name] = nil // a definition may lead back to itself
 		s.defs[name] = s.table(t)
@@ -68,7 +73,9 @@ func (s schema) value(t reflect.Type, f *field) map[string]any {
 	case reflect.Pointer:
 		return s.value(t.Elem(), f)
 	case reflect.Struct:
-		return s.ref(t)
+		if t != reflect.TypeFor[kind.Owner]() { // which is written as a text
+			return s.ref(t)
+		}
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": s.value(t.Elem(), f)}
 	case reflect.Map:

@@ -1,8 +1,9 @@
 package spec
 
 import (
-	"io/fs"
 	"time"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -48,8 +49,9 @@ type Image struct {
 	// ("50%", "2G"); "" = the kernel's default, half of the memory.
 	TmpfsSize string
 	CopyToRAM bool
-	// Hooks are those that match this image, in the order they apply in.
-	Hooks []Hook
+	// Hooks are those that match this image, in the order they apply in:
+	// templates rendered, files read, built-ins complete.
+	Hooks []kind.Hook
 }
 
 // A Pull is an image in a registry.
@@ -126,76 +128,3 @@ type Push struct {
 
 // A Copy brings From, relative to the config repo, to To in the image.
 type Copy struct{ From, To string }
-
-// A Hook is machine-specific content put above an image, templates rendered
-// and files read.
-type Hook struct {
-	Name        string
-	Files       []File
-	Run, AtBoot []Script
-	// Builtin is nil, or exactly one of its fields is set.
-	Builtin *Builtin
-}
-
-// A File is a regular file, or a symbolic link if Link is not "".
-type File struct {
-	Path     string // absolute, clean
-	Mode     fs.FileMode
-	UID, GID int
-	Content  []byte
-	Link     string
-}
-
-// A Script is an executable and its limits.
-type Script struct {
-	Name    string
-	Content []byte // begins with #!
-	// Timeout and Env are for run scripts.
-	Timeout time.Duration
-	Env     map[string]string
-}
-
-// A Builtin is a hook that gitboot knows how to render itself.
-type Builtin struct {
-	Fstab          *Fstab
-	Hostname       *Hostname
-	MachineID      *MachineID
-	SSHHostKeys    *SSHHostKeys
-	AuthorizedKeys *AuthorizedKeys
-	ResolvConf     *ResolvConf
-}
-
-// Fstab writes /etc/fstab.
-type Fstab struct{ Mounts []Mount }
-
-// A Mount is one line of fstab(5).
-type Mount struct {
-	Device, Path, Type, Options string
-	Dump, Pass                  int
-}
-
-// Hostname writes /etc/hostname and /etc/hosts.
-type Hostname struct{ Name, Domain string }
-
-// MachineID writes /etc/machine-id. An empty Value is generated once and kept
-// on the stage.
-type MachineID struct{ Value string }
-
-// SSHHostKeys are generated once and kept on the stage.
-type SSHHostKeys struct{ Types []string } // ed25519, rsa, ecdsa
-
-// AuthorizedKeys writes users' ~/.ssh/authorized_keys.
-type AuthorizedKeys struct{ Users []UserKeys }
-
-// UserKeys are one user's.
-type UserKeys struct {
-	User, Home string
-	UID, GID   int
-	Keys       []string
-}
-
-// ResolvConf writes /etc/resolv.conf, or makes it a link to Link.
-type ResolvConf struct {
-	Nameservers, Search, Options []string
-	Link                         string
-}

@@ -10,9 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/durable"
-	"github.com/gitboot/gitboot/spec"
 )
 
 func newHook(a *app) *cobra.Command {
@@ -56,7 +55,7 @@ func newHookList(a *app) *cobra.Command {
 	return c
 }
 
-func describeHook(image string, h spec.Hook) hookJSON {
+func describeHook(image string, h kind.Hook) hookJSON {
 	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Run: []string{}, AtBoot: []string{}}
 	for _, f := range h.Files {
 		j.Files = append(j.Files, f.Path)
@@ -140,7 +139,7 @@ func newHookShow() *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
 		var all []builtinJSON
-		for _, h := range hooks.Builtins() {
+		for _, h := range kind.Helps() {
 			all = append(all, builtinJSON(h))
 		}
 		if len(names) == 0 {

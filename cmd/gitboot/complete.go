@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -63,7 +63,7 @@ func (a *app) completeNames(many bool, names func(*reconciler.State) []string) c
 }
 
 func completeBuiltins(*cobra.Command, []string, string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
-	for _, help := range hooks.Builtins() {
+	for _, help := range kind.Helps() {
 		out = append(out, help.Name)
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp

@@ -1,0 +1,100 @@
+package kind
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// A Builtin is a hook that gitboot brings along. Its fields are all there are.
+type Builtin struct {
+	Fstab          *Fstab          `key:"fstab" doc:"Built in: /etc/fstab."`
+	Hostname       *Hostname       `key:"hostname" doc:"Built in: /etc/hostname and /etc/hosts."`
+	MachineID      *MachineID      `key:"machine-id" doc:"Built in: /etc/machine-id, the same at every boot."`
+	SSHHostKeys    *SSHHostKeys    `key:"ssh-host-keys" doc:"Built in: the SSH server's keys, generated once and kept on the stage."`
+	AuthorizedKeys *AuthorizedKeys `key:"authorized-keys" doc:"Built in: users' ~/.ssh/authorized_keys."`
+	ResolvConf     *ResolvConf     `key:"resolv-conf" doc:"Built in: /etc/resolv.conf."`
+}
+
+// Settings are what is declared of one built-in.
+type Settings interface {
+	// Complete fills in what was left out.
+	Complete(m Machine)
+	// Check returns what is wrong with settings, complete or not.
+	Check() Problems
+	// Paths are the files that are made whatever the image has.
+	Paths() []string
+	Help() Help
+}
+
+// A Help describes a built-in hook to a user.
+type Help struct {
+	// Name is the word in the config.
+	Name string
+	// Summary is one line.
+	Summary string
+	// Text is everything else.
+	Text string
+}
+
+// Set returns the settings of every built-in that is declared, by name.
+func (b *Builtin) Set() map[string]Settings {
+	set := map[string]Settings{}
+	v := reflect.ValueOf(b).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); !f.IsNil() {
+			set[v.Type().Field(i).Tag.Get("key")] = f.Interface().(Settings)
+		}
+	}
+	return set
+}
+
+// One returns the name and settings of the one built-in that is declared.
+func (b *Builtin) One() (string, Settings, error) {
+	set := b.Set()
+	if len(set) != 1 {
+		return "", nil, fmt.Errorf("it has %d built-ins; a hook has one", len(set))
+	}
+	for name, s := range set {
+		return name, s, nil
+	}
+	panic("unreachable")
+}
+
+// New returns a built-in with nothing said about it; ok is false if there is
+// none of that name.
+func New(name string) (b Builtin, ok bool) {
+	v := reflect.ValueOf(&b).Elem()
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("key") == name {
+			v.Field(i).Set(reflect.New(v.Field(i).Type().Elem()))
+			return b, true
+		}
+	}
+	return b, false
+}
+
+// Names returns the names of all built-ins, sorted.
+func Names() []string {
+	var names []string
+	t := reflect.TypeFor[Builtin]()
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Tag.Get("key"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Helps returns the help of all built-ins, sorted by name.
+func Helps() []Help {
+	var all []Help
+	for _, name := range Names() {
+		b, _ := New(name)
+		help := b.Set()[name].Help()
+		help.Name = name
+		all = append(all, help)
+	}
+	slices.SortFunc(all, func(a, b Help) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}

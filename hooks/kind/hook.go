@@ -1,0 +1,64 @@
+// Package kind declares what a hook is and which hooks are built in: the
+// values that a config repo gives, and whether they make sense. spec fills
+// and checks them, hooks renders them.
+//
+// A built-in is a struct with a pointer in Builtin. Its tags are those that
+// spec's declarations have (see spec/declare.go), and two more:
+//
+//	is:"template"  the value is a template, which spec renders for each machine
+//	lines:"Field"  the values name files in the repo, whose lines spec adds to
+//	               that field
+//
+// Values are completed once templates are rendered, and checked after that.
+// Both are pure, so that what is refused when a hook is rendered was refused
+// before, where it was written.
+//
+// The JSON form of a Hook decides whether it is rendered again: fields are
+// never renamed or moved, and new ones are left out when they are empty.
+package kind
+
+import (
+	"io/fs"
+	"time"
+)
+
+// A Hook is one named set of machine-specific files.
+type Hook struct {
+	Name        string
+	Files       []File
+	Run, AtBoot []Script
+	// Builtin is nil, or has exactly one field set.
+	Builtin *Builtin
+}
+
+// A File is put into the layer as it is.
+type File struct {
+	// Path is clean and absolute.
+	Path string
+	// Mode is in Go's form or in octal; 0 is 0644.
+	Mode     fs.FileMode
+	UID, GID int
+	Content  []byte
+	// Link makes a symbolic link with this target instead.
+	Link string
+}
+
+// A Script is executed when the layer is rendered or when the machine boots.
+type Script struct {
+	// Name is for messages and for the file's name at boot.
+	Name    string
+	Content []byte // begins with #! or is a program
+	// Timeout and Env are for run scripts.
+	Timeout time.Duration
+	Env     map[string]string
+}
+
+// An Owner is declared as "uid:gid".
+type Owner struct{ UID, GID int }
+
+// A Machine is whose hooks they are.
+type Machine struct {
+	Name string
+	// ID is its declared machine-id(5), or "".
+	ID string
+}
