@@ -37,16 +37,17 @@ var grubModules = map[string]string{
 	"xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "f2fs": "f2fs",
 }
 
-// Locate finds the file system of a directory that exists.
-func Locate(dir string) (Filesystem, error) {
-	fs, err := locate(dir)
+// Locate finds the file system of a directory that exists, and refuses one from
+// which GRUB or process 1 could not read it.
+func Locate(ctx context.Context, dir string) (Filesystem, error) {
+	fs, err := locate(ctx, dir)
 	if err != nil {
 		return Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
 	}
 	return fs, nil
 }
 
-func locate(dir string) (Filesystem, error) {
+func locate(ctx context.Context, dir string) (Filesystem, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Filesystem{}, err
@@ -71,10 +72,10 @@ func locate(dir string) (Filesystem, error) {
 	if err != nil {
 		return Filesystem{}, err
 	}
-	return m.filesystem(dir)
+	return m.filesystem(ctx, dir)
 }
 
-func (m mount) filesystem(dir string) (Filesystem, error) {
+func (m mount) filesystem(ctx context.Context, dir string) (Filesystem, error) {
 	if err := checkType(m.fstype); err != nil {
 		return Filesystem{}, err
 	}
@@ -99,8 +100,13 @@ func (m mount) filesystem(dir string) (Filesystem, error) {
 	if err := checkDevice(sys); err != nil {
 		return Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
-	fs.UUID, err = blkidUUID(fs.Device)
-	return fs, err
+	if fs.UUID, err = blkidUUID(ctx, fs.Device); err != nil {
+		return Filesystem{}, err
+	}
+	if err := checkReadable(ctx, fs.Type, fs.Device); err != nil {
+		return Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
+	}
+	return fs, nil
 }
 
 func checkType(fstype string) error {
@@ -153,8 +159,8 @@ var uuidForm = regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`)
 
 const blkidTimeout = 30 * time.Second
 
-func blkidUUID(device string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), blkidTimeout)
+func blkidUUID(ctx context.Context, device string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, blkidTimeout)
 	defer cancel()
 	tool, err := exec.LookPath("blkid")
 	if err != nil {

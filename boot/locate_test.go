@@ -42,7 +42,7 @@ func TestFindMount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := gone.filesystem("/gone"); err == nil {
+	if _, err := gone.filesystem(t.Context(), "/gone"); err == nil {
 		t.Error("a deleted root is accepted")
 	}
 	for _, bad := range []string{"x\n", "1 2 3:4 / / rw ext4 /dev/vda rw\n", ""} {
@@ -58,10 +58,10 @@ func TestLocateRefuses(t *testing.T) {
 			t.Errorf("%s: %v", fstype, err)
 		}
 	}
-	if _, err := Locate("/proc"); err == nil {
+	if _, err := Locate(t.Context(), "/proc"); err == nil {
 		t.Error("/proc has a place on a disk")
 	}
-	if _, err := Locate(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Locate(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestLocateExt4(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{dir, link} {
-		got, err := Locate(d)
+		got, err := Locate(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestLocateExt4(t *testing.T) {
 	if out, err := exec.Command("mount", "--bind", filepath.Join(point, "a"), bind).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	got, err := Locate(filepath.Join(bind, "stage"))
+	got, err := Locate(t.Context(), filepath.Join(bind, "stage"))
 	if out, e := exec.Command("umount", bind).CombinedOutput(); e != nil {
 		t.Errorf("%v: %s", e, out)
 	}
@@ -147,7 +147,7 @@ func TestLocateBtrfs(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Locate(dir)
+	got, err := Locate(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

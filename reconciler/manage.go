@@ -62,7 +62,7 @@ func (r *Reconciler) lock(ctx context.Context) (*stage.Lock, error) {
 // writes the menu that follows from it. Only when that is on the disk it runs
 // after, if there is one.
 func (r *Reconciler) change(ctx context.Context, do func(*State) error, after func() error) (err error) {
-	fs, err := r.bootable()
+	fs, err := r.bootable(ctx)
 	if err != nil {
 		return err
 	}

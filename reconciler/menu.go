@@ -117,11 +117,11 @@ func (r *Reconciler) entry(name, machine string, g Generation, m *deployment.Man
 }
 
 // locate finds the file system that GRUB and process 1 will look for.
-func (r *Reconciler) locate() (boot.Filesystem, error) {
+func (r *Reconciler) locate(ctx context.Context) (boot.Filesystem, error) {
 	if r.Location != nil {
 		return *r.Location, nil
 	}
-	return boot.Locate(r.Stage)
+	return boot.Locate(ctx, r.Stage)
 }
 
 func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.location, a.next) }
@@ -142,13 +142,13 @@ func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {
 
 // bootable finds the boot loader and where it will find the stage, before
 // anything is fetched that could not be booted.
-func (r *Reconciler) bootable() (boot.Filesystem, error) {
+func (r *Reconciler) bootable(ctx context.Context) (boot.Filesystem, error) {
 	if r.Booted == "" || r.Boot != "" {
 		if _, err := r.grub(); err != nil {
 			return boot.Filesystem{}, err
 		}
 	}
-	return r.locate()
+	return r.locate(ctx)
 }
 
 // linked reports whether the boot loader reads the menu. A deployment that is

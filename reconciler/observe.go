@@ -63,7 +63,7 @@ func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
 		return nil, err
 	}
 	o := &observation{state: state, images: map[string]*observedImage{}}
-	if o.location, err = r.bootable(); err != nil {
+	if o.location, err = r.bootable(ctx); err != nil {
 		return nil, err
 	}
 	if o.files, err = r.fetch(ctx, o); err != nil {
