@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/image/packages"
@@ -126,13 +125,14 @@ func (o *observation) notBuilt(name string) error {
 	for _, b := range o.builds {
 		known = append(known, b.want.Name)
 	}
+	slices.Sort(known)
+	err := &NameError{None: fmt.Sprintf("machine %q builds no image", o.wants.Machine), Name: name, Known: known}
 	for _, img := range o.wants.Images {
 		if img.Name == name {
-			return fmt.Errorf("image %q is not built on this machine: it is pulled or an archive; to build it here, add it to the machine's builds", name)
+			err.Remedy = "it is pulled here; if it is declared with build, the machine's builds can name it"
 		}
 	}
-	slices.Sort(known)
-	return fmt.Errorf("this machine builds no image %q; it builds: %s", name, strings.Join(known, ", "))
+	return err
 }
 
 // RenderImage returns the Containerfile that building an image executes.

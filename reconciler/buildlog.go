@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,18 +52,32 @@ func (r *Reconciler) openLog(name string) (io.WriteCloser, error) {
 	return f, nil
 }
 
+// noLog says that an image was not built here.
+func (r *Reconciler) noLog(name string) error {
+	logs, err := filepath.Glob(filepath.Join(r.logDir("*"), "*.log"))
+	if err != nil {
+		return err
+	}
+	var built []string
+	for _, path := range logs {
+		built = append(built, filepath.Base(filepath.Dir(path)))
+	}
+	slices.Sort(built)
+	return &NameError{None: "this machine has built no image", Name: name, Known: slices.Compact(built), Remedy: "`gitboot image build` builds what is declared with build"}
+}
+
 // BuildLog writes the log of an image's last build. If that build still runs,
 // follow goes on until it has ended.
 func (r *Reconciler) BuildLog(ctx context.Context, name string, follow bool, w io.Writer) error {
-	if name != filepath.Base(name) {
-		return fmt.Errorf("image %q: not the name of an image", name)
+	if name != filepath.Base(name) || strings.ContainsAny(name, `*?[\`) {
+		return &NameError{None: "there can be no image", Name: name}
 	}
 	logs, err := filepath.Glob(filepath.Join(r.logDir(name), "*.log"))
 	if err != nil {
 		return err
 	}
 	if len(logs) == 0 {
-		return fmt.Errorf("image %q was not built on this machine; `gitboot image build %s` builds it", name, name)
+		return r.noLog(name)
 	}
 	f, err := os.Open(slices.Max(logs))
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/internal/nearest"
 )
 
 // WrongMachineError says that the config repo's machine is another one than
@@ -26,8 +28,40 @@ type MachineError struct {
 }
 
 func (e *MachineError) Error() string {
-	return fmt.Sprintf("the config repo has no machine %q (the name came from %s); it has: %s; choose one with --machine",
-		e.Name, e.From, strings.Join(e.Known, ", "))
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("the config repo has no machine %q (the name came from %s), nor any other; declare [machine.%s] there", e.Name, e.From, e.Name)
+	}
+	return fmt.Sprintf("the config repo has no machine %q%s (the name came from %s); it has: %s; choose one with --machine",
+		e.Name, nearest.Hint(e.Name, e.Known), e.From, list(e.Known))
+}
+
+// A NameError says that there is nothing of the name that somebody gave.
+type NameError struct {
+	// None says what there is none of: `machine "laptop" has no image`.
+	None, Name string
+	Known      []string
+	// Remedy says what else to do, if there is something.
+	Remedy string
+}
+
+func (e *NameError) Error() string {
+	text := fmt.Sprintf("%s %q%s", e.None, e.Name, nearest.Hint(e.Name, e.Known))
+	if len(e.Known) > 0 {
+		text += "; choose one of: " + list(e.Known)
+	}
+	if e.Remedy != "" {
+		text += "; " + e.Remedy
+	}
+	return text
+}
+
+// list names at most so many that they can be read.
+func list(names []string) string {
+	const shown = 20
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }
 
 // ParentError is what an image gets that could not be built because its base

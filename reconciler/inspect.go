@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
@@ -47,7 +46,7 @@ func (o *observation) image(name string) (spec.Image, error) {
 		}
 		known = append(known, img.Name)
 	}
-	return spec.Image{}, fmt.Errorf("machine %q has no image %q; it has: %s", o.wants.Machine, name, strings.Join(known, ", "))
+	return spec.Image{}, &NameError{None: fmt.Sprintf("machine %q has no image", o.wants.Machine), Name: name, Known: known}
 }
 
 // InspectImage opens a wanted image where it comes from now.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,11 +42,11 @@ func (s *State) Find(name string) (Found, error) {
 	}
 	switch len(found) {
 	case 0:
-		return Found{}, fmt.Errorf("find generation %q: none is called so; `gitboot boot list` shows those on the stage", name)
+		return Found{}, &NameError{None: "the stage has no generation", Name: name, Known: slices.Sorted(maps.Keys(s.Images)), Remedy: "`gitboot boot list` shows all"}
 	case 1:
 		return found[0], nil
 	}
-	return Found{}, fmt.Errorf("find generation %q: %d are called so; give more of the id", name, len(found))
+	return Found{}, &NameError{None: fmt.Sprintf("the stage has not one but %d generations", len(found)), Name: name, Remedy: "give more of the id"}
 }
 
 // lock takes the stage for writing, and says so if that means to wait.

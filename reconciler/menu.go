@@ -116,14 +116,6 @@ func (r *Reconciler) entry(name, machine string, g Generation, m *deployment.Man
 	}
 }
 
-// locate finds the file system that GRUB and process 1 will look for.
-func (r *Reconciler) locate(ctx context.Context) (boot.Filesystem, error) {
-	if r.Location != nil {
-		return *r.Location, nil
-	}
-	return boot.Locate(ctx, r.Stage)
-}
-
 func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.location, a.next) }
 
 func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {

@@ -75,6 +75,8 @@ type Config struct {
 type Reconciler struct {
 	Config
 	stage *stage.Stage
+	// place is where the stage lies or, of a preview, will lie.
+	place string
 	// patient waits with builds that have failed, and looks every so often
 	// whether what is being built is still wanted.
 	patient bool
@@ -83,34 +85,45 @@ type Reconciler struct {
 
 // New opens the stage, or creates it where its parent folder exists.
 func New(cfg Config) (*Reconciler, error) {
+	st, err := stage.Open(cfg.Stage)
+	if errors.Is(err, stage.ErrNone) {
+		st, err = create(cfg.Stage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return on(st, cfg, st.Dir()), nil
+}
+
+func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	st, err := stage.Open(cfg.Stage)
-	if errors.Is(err, stage.ErrNotStage) {
-		st, err = create(cfg.Stage)
-	}
-	if err != nil {
-		return nil, err
-	}
 	st.Log = cfg.Log
 	cfg.Stage = st.Dir()
 	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
 	cfg.Source.Log = cfg.Log
-	return &Reconciler{Config: cfg, stage: st}, nil
+	return &Reconciler{Config: cfg, stage: st, place: place}
 }
 
 // create makes no parent folders: one that is missing may be a disk that is
 // not mounted.
 func create(dir string) (*stage.Stage, error) {
-	parent := filepath.Dir(filepath.Clean(dir))
-	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("create stage %s: there is no folder %s; mount its file system, make the folder, or name another place with --stage", dir, parent)
+	if err := creatable(dir); err != nil {
+		return nil, err
 	}
 	return stage.Create(dir)
+}
+
+func creatable(dir string) error {
+	parent := filepath.Dir(filepath.Clean(dir))
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return fmt.Errorf("create stage %s: there is no folder %s; mount its file system, make the folder, or name another place with --stage", dir, parent)
+	}
+	return nil
 }
 
 // A Result says what a run found and did.
@@ -246,13 +259,4 @@ func (r *Reconciler) grub() (*boot.GRUB, error) {
 
 func (r *Reconciler) imageOptions() image.Options {
 	return image.Options{CredentialsFile: r.CredentialsFile, Timing: r.Timing, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
-}
-
-// Existing opens a stage that is there already, for work that needs no config
-// repo.
-func Existing(cfg Config) (*Reconciler, error) {
-	if _, err := stage.Open(cfg.Stage); err != nil {
-		return nil, err
-	}
-	return New(cfg)
 }

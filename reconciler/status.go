@@ -109,7 +109,7 @@ func (r *Reconciler) Status() (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.Stage, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes()}
+	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.place, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes()}
 	for _, name := range state.menuOrder() {
 		img := state.Images[name]
 		if img == nil {

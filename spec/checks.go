@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/internal/nearest"
 )
 
 // A check is what one kind of text or number must be. Pattern and enum go
@@ -56,7 +57,7 @@ func (c check) hidden() check {
 func (c check) text(s string) (message, hint string) {
 	switch {
 	case c.enum != nil && !slices.Contains(c.enum, s):
-		return "is not " + c.want + suggest(s, c.enum), c.remedy
+		return "is not " + c.want + nearest.Hint(s, c.enum), c.remedy
 	case c.pattern != nil && !c.pattern.MatchString(s):
 		return "is not " + c.want, c.remedy
 	case c.parse != nil:

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/internal/nearest"
 )
 
 // A decoder brings TOML values into the declaring structs and reports every
@@ -112,7 +113,7 @@ func (d *decoder) unknown(p place, table map[string]any, fields []field) {
 	}
 	for _, key := range sortedKeys(table) {
 		if !isKey[key] {
-			d.add(p.at(key), "", "is not a known key"+suggest(key, keys), "known here: "+strings.Join(keys, ", "))
+			d.add(p.at(key), "", "is not a known key"+nearest.Hint(key, keys), "known here: "+strings.Join(keys, ", "))
 		}
 	}
 }

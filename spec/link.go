@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/internal/nearest"
 )
 
 // link checks what declarations say of each other and of the repo's files.
@@ -80,7 +81,7 @@ func newTarget(kind string, names []string) *target {
 func (t *target) hint(name string) string {
 	hint, ok := t.hints[name]
 	if !ok {
-		hint = suggest(name, t.names)
+		hint = nearest.Hint(name, t.names)
 		t.hints[name] = hint
 	}
 	return hint

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/internal/plain"
 )
 
@@ -81,7 +82,7 @@ func (e *UnknownMachineError) Error() string {
 	case len(known) == 0:
 		return fmt.Sprintf("the config repo has no machine %q, nor any other; declare [machine.%s]", e.Name, e.Name)
 	default:
-		return fmt.Sprintf("the config repo has no machine %q%s; it has %s%s", e.Name, suggest(e.Name, e.Known), strings.Join(known, ", "), more)
+		return fmt.Sprintf("the config repo has no machine %q%s; it has %s%s", e.Name, nearest.Hint(e.Name, e.Known), strings.Join(known, ", "), more)
 	}
 }
 

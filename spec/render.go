@@ -6,6 +6,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/gitboot/gitboot/internal/nearest"
 )
 
 // A view is what templates see.
@@ -85,7 +87,7 @@ func (r *resolver) explain(err error) (message, hint string) {
 	message = fmt.Sprintf("cannot be rendered for machine %s%s: %s", r.name, line, what)
 	hint = "templates see .Machine.Name, .Machine.ID, .Image.Name, .Image.Tag and .Vars"
 	if m := missingVar.FindStringSubmatch(err.Error()); m != nil {
-		hint = fmt.Sprintf("set %s in the machine's vars, or in a profile's%s", m[1], suggest(m[1], sortedKeys(r.merged.Vars)))
+		hint = fmt.Sprintf("set %s in the machine's vars, or in a profile's%s", m[1], nearest.Hint(m[1], sortedKeys(r.merged.Vars)))
 	}
 	return message, hint
 }

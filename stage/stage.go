@@ -13,8 +13,12 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
-// ErrNotStage is returned by Open for a directory that Create did not make.
-var ErrNotStage = errors.New("this is not a stage")
+// Open returns ErrNone for a directory that Create could make a stage, and
+// ErrNotStage for one that holds other things.
+var (
+	ErrNone     = errors.New("there is no stage yet")
+	ErrNotStage = errors.New("this is not a stage")
+)
 
 // A Stage is an open stage. Its methods may be called from several goroutines
 // at once; those that write want the Lock to be held.
@@ -36,7 +40,7 @@ func folders() []string {
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "builds", "engine", "state.json", "lost+found"}
+	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "builds", "engine", "secrets", "downloads", "state.json", "lost+found"}
 }
 
 // Create makes dir a stage, or opens it if it is one. It refuses a directory
@@ -76,7 +80,7 @@ func refuseForeign(dir string) error {
 	}
 	for _, e := range entries {
 		if !slices.Contains(known(), e.Name()) {
-			return fmt.Errorf("the directory holds %q, which is not gitboot's; name an empty or a new directory", e.Name())
+			return fmt.Errorf("the directory holds %q, which is not gitboot's; name the right one, or an empty or a new one, with --stage", e.Name())
 		}
 	}
 	return nil
@@ -91,13 +95,21 @@ func Open(dir string) (*Stage, error) {
 	for _, name := range append(folders(), "lock") {
 		_, err := os.Stat(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("open %s: %w (it has no %s); create it by reconciling onto an empty directory, or name the right one with --stage", dir, ErrNotStage, name)
+			return nil, absent(dir, name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("open stage %s: %w", dir, err)
 		}
 	}
 	return &Stage{dir: dir, flights: make(map[string]chan struct{})}, nil
+}
+
+// absent says what is there instead of a stage.
+func absent(dir, lacking string) error {
+	if err := refuseForeign(dir); err != nil {
+		return fmt.Errorf("open %s: %w (it has no %s, and %w)", dir, ErrNotStage, lacking, err)
+	}
+	return fmt.Errorf("open %s: %w (it has no %s); `gitboot reconcile --once` makes one, or name another folder with --stage", dir, ErrNone, lacking)
 }
 
 // Dir returns the stage's absolute path.

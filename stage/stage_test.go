@@ -17,7 +17,7 @@ import (
 
 func TestCreateAndOpen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "stage")
-	if _, err := Open(dir); !errors.Is(err, ErrNotStage) {
+	if _, err := Open(dir); !errors.Is(err, ErrNone) {
 		t.Errorf("open of nothing: %v", err)
 	}
 	s := create(t, dir)

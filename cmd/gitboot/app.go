@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -66,19 +67,45 @@ func (a *app) settings() (agentConfig, error) {
 	return c, nil
 }
 
-// reconciler makes one for commands that need the config repo.
+// reconciler makes one for commands that change the stage, which it creates.
 func (a *app) reconciler(c *cobra.Command, show *display) (*reconciler.Reconciler, error) {
-	cfg, err := a.reconcilerConfig(c, show)
+	cfg, err := a.repoConfig(c, show)
 	if err != nil {
 		return nil, err
 	}
-	if a.acceptRewrite != "" && !plumbing.IsHash(a.acceptRewrite) {
-		return nil, usageError{fmt.Errorf("--accept-rewrite %q: give the tip's full hash, as the refusal named it", a.acceptRewrite)}
-	}
-	if cfg.Source.URL == "" {
-		return nil, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", a.configPath())}
-	}
 	return reconciler.New(cfg)
+}
+
+// looking runs do for commands that only look at what the config repo wants:
+// where there is no stage, they make none.
+func (a *app) looking(c *cobra.Command, show *display, do func(*reconciler.Reconciler) error) error {
+	cfg, err := a.repoConfig(c, show)
+	if err != nil {
+		return err
+	}
+	return preview(cfg, do)
+}
+
+func preview(cfg reconciler.Config, do func(*reconciler.Reconciler) error) error {
+	r, done, err := reconciler.Preview(cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(r), done())
+}
+
+// repoConfig is for commands that need the config repo.
+func (a *app) repoConfig(c *cobra.Command, show *display) (reconciler.Config, error) {
+	cfg, err := a.reconcilerConfig(c, show)
+	switch {
+	case err != nil:
+		return cfg, err
+	case a.acceptRewrite != "" && !plumbing.IsHash(a.acceptRewrite):
+		return cfg, usageError{fmt.Errorf("--accept-rewrite %q: give the tip's full hash, as the refusal named it", a.acceptRewrite)}
+	case cfg.Source.URL == "":
+		return cfg, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", a.configPath())}
+	}
+	return cfg, nil
 }
 
 func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Config, error) {

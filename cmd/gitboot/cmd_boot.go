@@ -56,11 +56,7 @@ func newBootList(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: noArgs}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		r, err := a.stageReconciler(c, nil)
-		if err != nil {
-			return err
-		}
-		s, err := r.Status()
+		s, err := a.status(c)
 		if err != nil {
 			return err
 		}

@@ -21,16 +21,14 @@ then its recipe, copy and run, then the fixes of its root file system. The
 engine gets the base as the build argument GITBOOT_FROM.`,
 		Example: "  gitboot image render desktop",
 		RunE: func(c *cobra.Command, names []string) error {
-			r, err := a.reconciler(c, nil)
-			if err != nil {
+			return a.looking(c, nil, func(r *reconciler.Reconciler) error {
+				text, err := r.RenderImage(c.Context(), names[0])
+				if err != nil {
+					return err
+				}
+				_, err = document(c).Write(text)
 				return err
-			}
-			text, err := r.RenderImage(c.Context(), names[0])
-			if err != nil {
-				return err
-			}
-			_, err = document(c).Write(text)
-			return err
+			})
 		},
 	}
 }
@@ -174,19 +172,17 @@ func newImageTree(a *app) *cobra.Command {
 		Example: "  gitboot image tree --machine laptop"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		r, err := a.reconciler(c, nil)
-		if err != nil {
-			return err
-		}
-		wants, _, err := r.Wants(c.Context())
-		if err != nil {
-			return err
-		}
-		roots := imageTree(wants)
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), branches(roots, ""))
-		}
-		return printTree(c.OutOrStdout(), roots, 0)
+		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
+			wants, _, err := r.Wants(c.Context())
+			if err != nil {
+				return err
+			}
+			roots := imageTree(wants)
+			if *asJSON {
+				return printJSON(c.OutOrStdout(), branches(roots, ""))
+			}
+			return printTree(c.OutOrStdout(), roots, 0)
+		})
 	}
 	return c
 }

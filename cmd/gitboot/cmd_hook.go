@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/hooks/kind"
-	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/spec"
 )
 
 func newHook(a *app) *cobra.Command {
@@ -31,28 +32,30 @@ func newHookList(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: noArgs}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		r, err := a.reconciler(c, nil)
-		if err != nil {
-			return err
-		}
-		wants, _, err := r.Wants(c.Context())
-		if err != nil {
-			return err
-		}
-		list, rows := []hookJSON{}, [][]any{}
-		for _, img := range wants.Images {
-			for _, h := range img.Hooks {
-				j := describeHook(img.Name, h)
-				list = append(list, j)
-				rows = append(rows, []any{j.Image, j.Name, len(j.Files), len(j.Run), len(j.AtBoot), mark(j.Builtin)})
+		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
+			wants, _, err := r.Wants(c.Context())
+			if err != nil {
+				return err
 			}
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), list)
-		}
-		return table(c.OutOrStdout(), "IMAGE\tHOOK\tFILES\tRUN\tAT BOOT\tBUILT IN", rows)
+			return printHooks(c.OutOrStdout(), wants, *asJSON)
+		})
 	}
 	return c
+}
+
+func printHooks(w io.Writer, wants *spec.Wants, asJSON bool) error {
+	list, rows := []hookJSON{}, [][]any{}
+	for _, img := range wants.Images {
+		for _, h := range img.Hooks {
+			j := describeHook(img.Name, h)
+			list = append(list, j)
+			rows = append(rows, []any{j.Image, j.Name, len(j.Files), len(j.Run), len(j.AtBoot), mark(j.Builtin)})
+		}
+	}
+	if asJSON {
+		return printJSON(w, list)
+	}
+	return table(w, "IMAGE\tHOOK\tFILES\tRUN\tAT BOOT\tBUILT IN", rows)
 }
 
 func describeHook(image string, h kind.Hook) hookJSON {
@@ -77,31 +80,29 @@ func newHookRun(a *app) *cobra.Command {
   gitboot hook run desktop -o hooks.tar`}
 	c.Flags().StringVarP(&out, "output", "o", "", "write the tar archive to this file, - for standard output")
 	c.RunE = func(c *cobra.Command, names []string) error {
-		r, err := a.reconciler(c, nil)
-		if err != nil {
-			return err
+		if out == "-" {
+			if err := binaryTo(c.OutOrStdout()); err != nil {
+				return err
+			}
 		}
-		render := func(w io.Writer) error {
-			_, _, err := r.RunHooks(c.Context(), names[0], w)
-			return err
-		}
-		switch out {
-		case "":
-			return listTar(c.OutOrStdout(), render)
-		case "-":
-			return render(document(c))
-		}
-		f, err := durable.Create(filepath.Dir(out), 0o600)
-		if err != nil {
-			return err
-		}
-		defer f.Discard()
-		if err := render(f); err != nil {
-			return err
-		}
-		return f.Publish(out)
+		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
+			return writeHooks(c, out, func(w io.Writer) error {
+				_, _, err := r.RunHooks(c.Context(), names[0], w)
+				return err
+			})
+		})
 	}
 	return c
+}
+
+func writeHooks(c *cobra.Command, out string, render func(io.Writer) error) error {
+	switch out {
+	case "":
+		return listTar(c.OutOrStdout(), render)
+	case "-":
+		return render(document(c))
+	}
+	return toFile(out, render)
 }
 
 // listTar prints the entries of the archive that write produces.
@@ -125,6 +126,14 @@ func listTar(w io.Writer, write func(io.Writer) error) error {
 		}
 		rows = append(rows, []any{os.FileMode(h.FileInfo().Mode()), fmt.Sprintf("%d:%d", h.Uid, h.Gid), h.Size, name})
 	}
+}
+
+func noBuiltin(name string, all []builtinJSON) error {
+	var known []string
+	for _, h := range all {
+		known = append(known, h.Name)
+	}
+	return usageError{fmt.Errorf("there is no built-in hook %q%s; `gitboot hook show` lists them", name, nearest.Hint(name, known))}
 }
 
 type builtinJSON struct {
@@ -160,7 +169,7 @@ func newHookShow() *cobra.Command {
 				return err
 			}
 		}
-		return usageError{fmt.Errorf("there is no built-in hook %q; `gitboot hook show` lists them", names[0])}
+		return noBuiltin(names[0], all)
 	}
 	return c
 }

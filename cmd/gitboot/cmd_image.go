@@ -8,8 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 func newImage(a *app) *cobra.Command {
@@ -29,34 +31,34 @@ func newImageList(a *app) *cobra.Command {
 		Example: "  gitboot image list --machine laptop"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		r, err := a.reconciler(c, nil)
-		if err != nil {
-			return err
-		}
-		wants, _, err := r.Wants(c.Context())
-		if err != nil {
-			return err
-		}
-		status, err := r.Status()
-		if err != nil {
-			return err
-		}
-		digests := map[string]string{}
-		for _, img := range status.Images {
-			digests[img.Name] = img.Digest
-		}
-		images, rows := []imageJSON{}, [][]any{}
-		for _, img := range wants.Images {
-			kind, from := origin(img)
-			images = append(images, imageJSON{img.Name, kind, from, digests[img.Name]})
-			rows = append(rows, []any{img.Name, kind, from, cmp.Or(plan.Short(digests[img.Name]), "not staged")})
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), images)
-		}
-		return table(c.OutOrStdout(), "IMAGE\tKIND\tSOURCE\tDIGEST", rows)
+		return a.looking(c, nil, func(r *reconciler.Reconciler) error { return listImages(c, r, *asJSON) })
 	}
 	return c
+}
+
+func listImages(c *cobra.Command, r *reconciler.Reconciler, asJSON bool) error {
+	wants, _, err := r.Wants(c.Context())
+	if err != nil {
+		return err
+	}
+	status, err := r.Status()
+	if err != nil {
+		return err
+	}
+	digests := map[string]string{}
+	for _, img := range status.Images {
+		digests[img.Name] = img.Digest
+	}
+	images, rows := []imageJSON{}, [][]any{}
+	for _, img := range wants.Images {
+		kind, from := origin(img)
+		images = append(images, imageJSON{img.Name, kind, from, digests[img.Name]})
+		rows = append(rows, []any{img.Name, kind, from, cmp.Or(plan.Short(digests[img.Name]), "not staged")})
+	}
+	if asJSON {
+		return printJSON(c.OutOrStdout(), images)
+	}
+	return table(c.OutOrStdout(), "IMAGE\tKIND\tSOURCE\tDIGEST", rows)
 }
 
 func origin(img spec.Image) (kind, from string) {
@@ -92,36 +94,37 @@ func newImageInspect(a *app) *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
 		show := newDisplay(c.ErrOrStderr())
-		r, err := a.reconciler(c, show)
-		if err != nil {
-			return err
-		}
-		img, err := r.InspectImage(c.Context(), names[0])
-		if err = errors.Join(err, show.close()); err != nil {
-			return err
-		}
-		out, err := a.inspect(names[0], img)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(c.OutOrStdout(), out)
-		}
-		return printInspection(c, out)
+		return a.looking(c, show, func(r *reconciler.Reconciler) error {
+			img, err := r.InspectImage(c.Context(), names[0])
+			if err = errors.Join(err, show.close()); err != nil {
+				return err
+			}
+			out, err := a.inspect(names[0], img)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return printJSON(c.OutOrStdout(), out)
+			}
+			return printInspection(c, out)
+		})
 	}
 	return c
 }
 
 func (a *app) inspect(name string, img *image.Image) (inspection, error) {
 	st, err := a.openStage()
-	if err != nil {
+	none := errors.Is(err, stage.ErrNone)
+	if err != nil && !none {
 		return inspection{}, err
 	}
 	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
 	for _, l := range img.Layers {
-		_, staged, err := st.Layer(l.DiffID, l.Digest)
-		if err != nil {
-			return out, err
+		staged := false
+		if !none {
+			if _, staged, err = st.Layer(l.DiffID, l.Digest); err != nil {
+				return out, err
+			}
 		}
 		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, staged})
 	}

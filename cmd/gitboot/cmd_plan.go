@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -21,7 +22,7 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Print what reconcile would do, and do none of it",
 		Long: `plan prints, in order, exactly what reconcile would do now. It may fetch the
 config repo into the stage's clone and ask registries for digests, but changes
-nothing that boots.`,
+nothing that boots. Where there is no stage yet, it makes none.`,
 		Example: `  gitboot plan
   gitboot plan --repo ~/fleet --machine laptop --json
   gitboot plan --exit-code; [ $? = 10 ] && echo "changes are waiting"`,
@@ -38,15 +39,12 @@ nothing that boots.`,
 
 func runPlan(c *cobra.Command, a *app, o planOptions) error {
 	show := newDisplay(c.ErrOrStderr())
-	r, err := a.reconciler(c, show)
-	if err != nil {
+	var p plan.Plan
+	err := a.looking(c, show, func(r *reconciler.Reconciler) (err error) {
+		p, err = r.Plan(c.Context())
 		return err
-	}
-	p, err := r.Plan(c.Context())
-	if closeErr := show.close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	})
+	if err = errors.Join(err, show.close()); err != nil {
 		return err
 	}
 	if err := printPlan(c.OutOrStdout(), p, o.json); err != nil {

@@ -48,12 +48,27 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	return c
 }
 
+// check refuses flags that mean nothing together.
+func (o reconcileOptions) check(poll time.Duration, polls bool) error {
+	switch {
+	case polls && poll <= 0:
+		return usageError{fmt.Errorf("--poll %s: give a positive duration", poll)}
+	case polls && (o.once || o.dryRun):
+		return usageError{errors.New("--poll says how often to look; leave it out, or --once and --dry-run")}
+	case o.json && !o.once && !o.dryRun:
+		return usageError{errors.New("--json prints what one run did; give --once with it")}
+	case o.exitCode && !o.once && !o.dryRun:
+		return usageError{errors.New("--exit-code tells what one run did; give --once with it")}
+	}
+	return nil
+}
+
 func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
+	if err := o.check(a.poll, c.Flags().Changed("poll")); err != nil {
+		return err
+	}
 	if o.dryRun {
 		return runPlan(c, a, planOptions{exitCode: o.exitCode, json: o.json})
-	}
-	if a.poll < 0 || o.once && a.poll != 0 {
-		return usageError{fmt.Errorf("--poll %s: give a positive duration, and not with --once", a.poll)}
 	}
 	show := newDisplay(c.ErrOrStderr())
 	r, err := a.reconciler(c, show)

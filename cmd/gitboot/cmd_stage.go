@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -53,11 +53,11 @@ func newStageList(a *app) *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		st, err := a.openStage()
-		if err != nil {
-			return err
+		list := []deploymentJSON{}
+		if err == nil {
+			list, err = listDeployments(st)
 		}
-		list, err := listDeployments(st)
-		if err != nil {
+		if err != nil && !errors.Is(err, stage.ErrNone) {
 			return err
 		}
 		if *asJSON {
@@ -154,6 +154,11 @@ func newStageExport(a *app) *cobra.Command {
 		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
 	c.RunE = func(c *cobra.Command, names []string) error {
+		if out == "-" {
+			if err := binaryTo(c.OutOrStdout()); err != nil {
+				return err
+			}
+		}
 		show := newDisplay(c.ErrOrStderr())
 		r, err := a.stageReconciler(c, show)
 		if err != nil {
@@ -162,19 +167,22 @@ func newStageExport(a *app) *cobra.Command {
 		if out == "-" {
 			return errors.Join(r.Export(c.Context(), names[0], document(c)), show.close())
 		}
-		return errors.Join(exportTo(c, r, names[0], out), show.close())
+		return errors.Join(toFile(out, func(w io.Writer) error { return r.Export(c.Context(), names[0], w) }), show.close())
 	}
 	return c
 }
 
-// exportTo leaves no file behind unless it is whole.
-func exportTo(c *cobra.Command, r *reconciler.Reconciler, name, path string) error {
-	f, err := durable.Create(cmp.Or(filepath.Dir(path), "."), 0o600)
+// toFile leaves no file behind unless it is whole.
+func toFile(path string, write func(io.Writer) error) error {
+	f, err := durable.Create(filepath.Dir(path), 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Discard()
-	if err := r.Export(c.Context(), name, f); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
 	return f.Publish(path)
@@ -197,7 +205,7 @@ func newStageImport(a *app) *cobra.Command {
 		file := io.NopCloser(c.InOrStdin())
 		if names[0] != "-" {
 			if file, err = os.Open(names[0]); err != nil {
-				return err
+				return usageError{err}
 			}
 		}
 		defer file.Close()

@@ -30,12 +30,20 @@ It exits with 1 if an image failed in the last run, or could not be pushed.`,
 	return c
 }
 
-func runStatus(c *cobra.Command, a *app, asJSON bool) error {
-	r, err := a.stageReconciler(c, nil)
+// status reads the stage. One that is not there yet has nothing on it.
+func (a *app) status(c *cobra.Command) (s reconciler.Status, err error) {
+	cfg, err := a.reconcilerConfig(c, nil)
 	if err != nil {
-		return err
+		return s, err
 	}
-	s, err := r.Status()
+	return s, preview(cfg, func(r *reconciler.Reconciler) error {
+		s, err = r.Status()
+		return err
+	})
+}
+
+func runStatus(c *cobra.Command, a *app, asJSON bool) error {
+	s, err := a.status(c)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ next reconcile makes again what is wanted.`,
 	c.Flags().BoolVar(&a.wait, "wait", false, "with --remove: wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if a.wait && !remove {
+			return usageError{errors.New("--wait is for --remove; verify alone takes no lock")}
+		}
 		st, err := a.openStage()
 		if err != nil {
 			return err

@@ -12,15 +12,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
-
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -51,7 +51,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
-	out, errs := plain.NewWriter(stdout), plain.NewWriter(stderr)
+	kept := &output{Writer: stdout}
+	out, errs := plain.NewWriter(kept), plain.NewWriter(stderr)
 	root.SetOut(out)
 	root.SetErr(errs)
 	err := errors.Join(root.ExecuteContext(ctx), out.Close(), errs.Close())
@@ -62,17 +63,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 	}
 	report(errs, err)
+	if slices.Contains(args, "--json") && !kept.used {
+		err = errors.Join(err, printJSON(out, describeError(err)))
+	}
 	return exitCode(err)
 }
 
-// document returns where a command writes what is kept as it is, byte for
-// byte; a terminal gets it as text.
-func document(c *cobra.Command) io.Writer {
-	out := c.OutOrStdout()
-	if f, ok := plain.Raw(out).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return out
-	}
-	return plain.Raw(out)
+// errorJSON is what every --json prints in place of a result.
+type errorJSON struct {
+	Error    string        `json:"error"`
+	ExitCode int           `json:"exitCode"`
+	Problems spec.Problems `json:"problems,omitempty"`
+}
+
+func describeError(err error) errorJSON {
+	out := errorJSON{Error: err.Error(), ExitCode: exitCode(err)}
+	errors.As(err, &out.Problems)
+	return out
 }
 
 // report prints an error. A config repo's problems begin their lines with
@@ -80,10 +87,18 @@ func document(c *cobra.Command) io.Writer {
 func report(w io.Writer, err error) {
 	problems := spec.Problems(nil)
 	if !errors.As(err, &problems) {
-		fmt.Fprintf(w, "gitboot: %v\n", err)
+		fmt.Fprintf(w, "gitboot: %v%s\n", err, asRoot(err, os.Geteuid()))
 		return
 	}
 	fmt.Fprintf(w, "%v\ngitboot: %s in the config repo; nothing was touched\n", problems, count(len(problems), "problem"))
+}
+
+// asRoot tells who is not root, and may therefore not, what to do.
+func asRoot(err error, uid int) string {
+	if uid == 0 || !errors.Is(err, fs.ErrPermission) {
+		return ""
+	}
+	return "; run as root"
 }
 
 // errHasChanges ends a command that was given --exit-code.
@@ -100,6 +115,11 @@ func exitCode(err error) int {
 		machine  *reconciler.MachineError
 		wrong    *reconciler.WrongMachineError
 		usage    usageError
+		name     *reconciler.NameError
+		option   *source.OptionError
+		branch   *source.BranchError
+		folder   *source.FolderError
+		repo     *source.UnreachableError
 	)
 	switch {
 	case err == nil:
@@ -108,7 +128,8 @@ func exitCode(err error) int {
 		return exitChanges
 	case errors.Is(err, stage.ErrLocked):
 		return exitLocked
-	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &usage):
+	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &usage), errors.As(err, &name),
+		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &repo) && repo.Path:
 		return exitUsage
 	}
 	return exitFailed

@@ -97,7 +97,7 @@ func parseURL(s string) (*url.URL, error) {
 }
 
 func passwordError(redacted string) error {
-	return fmt.Errorf("following %s: the URL holds a password, which would be shown in status and logs; put it into a file and name that as the token file", redacted)
+	return fmt.Errorf("following %s: the URL holds a password, which would be shown in status and logs; put it into a file and name that with token_file in agent.toml", redacted)
 }
 
 // parseSSHURL splits by hand: a question mark or a number sign is part of a

@@ -63,6 +63,24 @@ func (e *HostKeyError) Error() string {
 		e.Host, e.Fingerprint, e.KnownHostsFile, e.Line)
 }
 
+// An OptionError says that the options cannot be followed as they are.
+type OptionError struct{ Err error }
+
+func (e *OptionError) Error() string { return e.Err.Error() }
+func (e *OptionError) Unwrap() error { return e.Err }
+
+// A FolderError says that a commit has no such folder.
+type FolderError struct {
+	Folder, Commit string
+	Err            error
+}
+
+func (e *FolderError) Error() string {
+	return fmt.Sprintf("reading the folder %q of commit %s: %v; name a folder of the repo with --path", e.Folder, e.Commit, e.Err)
+}
+
+func (e *FolderError) Unwrap() error { return e.Err }
+
 // An UnreachableError says that the repo could not be read at all.
 type UnreachableError struct {
 	URL  string
@@ -72,7 +90,7 @@ type UnreachableError struct {
 
 func (e *UnreachableError) Error() string {
 	if e.Path {
-		return fmt.Sprintf("reading the config repo %s: %v; check the path", e.URL, e.Err)
+		return fmt.Sprintf("reading the config repo %s: %v; name the folder of a git repo, or a URL", e.URL, e.Err)
 	}
 	return fmt.Sprintf("reaching %s: %v; check the address and the network", e.URL, e.Err)
 }

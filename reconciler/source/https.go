@@ -148,7 +148,7 @@ func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return &UnreachableError{URL: url, Err: fmt.Errorf("no such repo, or it is hidden from %s", with)}
 	case errors.As(err, &ca):
-		return &UnreachableError{URL: url, Err: fmt.Errorf("%w (name the CA's certificate as the CA file)", err)}
+		return &UnreachableError{URL: url, Err: fmt.Errorf("%w (set ca_file in agent.toml to the CA's certificate)", err)}
 	}
 	return &UnreachableError{URL: url, Err: err}
 }

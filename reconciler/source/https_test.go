@@ -91,7 +91,7 @@ func TestHTTPSRefusals(t *testing.T) {
 	o = good
 	o.CAFile = ""
 	var unreachable *UnreachableError
-	if _, err := open(t, o).Remote(ctx); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "CA file") {
+	if _, err := open(t, o).Remote(ctx); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), "set ca_file") {
 		t.Errorf("unknown CA: %v", err)
 	}
 	o = good

@@ -144,7 +144,7 @@ func followGitLink(dir string) (string, error) {
 	}
 	for _, name := range []string{"HEAD", "objects"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("%s is not a git repo (make it one with git init, and commit)", dir)
+			return "", errors.New("it is not a git repo (make it one with git init, and commit)")
 		}
 	}
 	return dir, nil

@@ -68,7 +68,7 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 		return nil, err
 	}
 	if opts.Branch != "" && plumbing.NewBranchReferenceName(opts.Branch).Validate() != nil {
-		return nil, fmt.Errorf("following branch %q: git allows no such name; check the branch", opts.Branch)
+		return nil, &OptionError{fmt.Errorf("following branch %q: git allows no such name; check the branch", opts.Branch)}
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
@@ -78,7 +78,7 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	}
 	r, err := newRemote(opts)
 	if err != nil {
-		return nil, err
+		return nil, &OptionError{err}
 	}
 	c, err := openClone(opts.Dir, opts.Log)
 	if err != nil {

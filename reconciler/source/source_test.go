@@ -236,10 +236,13 @@ func TestUnsupportedFormats(t *testing.T) {
 }
 
 func TestUnreachablePath(t *testing.T) {
-	var unreachable *UnreachableError
-	for _, dir := range []string{t.TempDir(), "/nonexistent/repo"} {
+	var wrong *UnreachableError
+	for dir, want := range map[string]string{
+		t.TempDir():         ": it is not a git repo (make it one with git init, and commit); name the folder of a git repo, or a URL",
+		"/nonexistent/repo": ": stat /nonexistent/repo: no such file or directory; name the folder of a git repo, or a URL",
+	} {
 		s := open(t, Options{URL: dir, Dir: filepath.Join(t.TempDir(), "c")})
-		if _, err := s.Remote(context.Background()); !errors.As(err, &unreachable) {
+		if _, err := s.Remote(context.Background()); !errors.As(err, &wrong) || !wrong.Path || err.Error() != "reading the config repo "+dir+want {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}

@@ -27,9 +27,9 @@ type sshRemote struct {
 func newSSH(o Options, at address) (remote, error) {
 	switch {
 	case o.SSHKeyFile == "":
-		return nil, fmt.Errorf("following %s: ssh_key_file names no key; make one with ssh-keygen -N '' -f FILE and name it", o.URL)
+		return nil, fmt.Errorf("following %s: ssh_key_file is not set in agent.toml; make a key with ssh-keygen -N '' -f FILE and name it there", o.URL)
 	case o.KnownHostsFile == "":
-		return nil, fmt.Errorf("following %s: known_hosts_file names no file; make one with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it", o.URL, at.host)
+		return nil, fmt.Errorf("following %s: known_hosts_file is not set in agent.toml; make the file with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it there", o.URL, at.host)
 	}
 	r := &sshRemote{opts: o, user: at.user, addr: at.hostPort("22"), path: at.path}
 	if r.user == "" {

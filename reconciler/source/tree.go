@@ -68,7 +68,7 @@ func newFiles(c *clone, commit *object.Commit, subdir string) (*files, error) {
 		err = errNotDir
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the folder %q of commit %s: %w; name a folder of the repo", subdir, commit.Hash, err)
+		return nil, &FolderError{Folder: subdir, Commit: commit.Hash.String(), Err: err}
 	}
 	return f, nil
 }

@@ -1,13 +1,11 @@
-package spec
+// Package nearest finds what somebody meant who mistyped a name.
+package nearest
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
-// nearest returns the candidate that name was most likely meant to be, or "".
+// Of returns the candidate that name was most likely meant to be, or "".
 // Of equally near ones it is the first in order.
-func nearest(name string, candidates []string) string {
+func Of(name string, candidates []string) string {
 	limit := 1 + len(name)/4
 	best := ""
 	for _, c := range candidates {
@@ -23,9 +21,9 @@ func nearest(name string, candidates []string) string {
 	return best
 }
 
-// suggest returns ` (did you mean "x"?)`, or "".
-func suggest(name string, candidates []string) string {
-	if n := nearest(name, candidates); n != "" {
+// Hint returns ` (did you mean "x"?)`, or "".
+func Hint(name string, candidates []string) string {
+	if n := Of(name, candidates); n != "" {
 		return fmt.Sprintf(" (did you mean %q?)", n)
 	}
 	return ""
@@ -54,14 +52,4 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(b)]
-}
-
-// sortedKeys returns a map's keys in order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
