@@ -8,8 +8,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image/packages"
@@ -145,26 +143,18 @@ func (a *application) layers(ctx context.Context) error {
 
 // addLayers stages several layers at once. While the last ones are hashed and
 // synced, the initramfs is made of them.
-func (a *application) addLayers(ctx context.Context, s *staging) error {
+func (a *application) addLayers(ctx context.Context, s *staging) (err error) {
 	list := s.image.opened.Layers
-	s.layers = make([]deployment.Object, len(list))
 	early := a.newHeadStart(s, len(list))
-	group, inGroup := errgroup.WithContext(ctx)
-	group.SetLimit(layersAtOnce)
+	defer early.end()
+	sources := make([]stage.Source, len(list))
 	for i, l := range list {
-		group.Go(func() (err error) {
-			s.layers[i], err = a.stage.AddLayer(inGroup, stage.Source{
-				DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
-				Squashed: func(path string) { early.complete(ctx, i, path) },
-			})
-			if err == nil {
-				early.complete(ctx, i, a.stage.ObjectPath(s.layers[i]))
-			}
-			return err
-		})
+		sources[i] = stage.Source{
+			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
+			Readable: func(path string) { early.complete(ctx, i, path) },
+		}
 	}
-	err := group.Wait()
-	early.end()
+	s.layers, err = a.stage.AddLayers(ctx, sources, layersAtOnce)
 	return err
 }
 

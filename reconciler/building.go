@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -176,28 +175,18 @@ func (a *application) stageBuilt(ctx context.Context, s *staging) error {
 	if err != nil {
 		return err
 	}
-	s.layers = make([]deployment.Object, len(b.state.Layers))
-	var stored build.Image
-	for i, diffID := range b.state.Layers {
-		var staged bool
-		if s.layers[i], staged, err = a.stage.Layer(diffID, ""); err != nil {
-			return err
-		}
-		if staged {
-			continue
-		}
-		if stored.ID == "" {
-			if stored, err = engine.Image(ctx, b.state.ID); err != nil {
-				return err
-			}
-		}
-		if s.layers[i], err = a.addBuilt(ctx, s.Image, stored.Layers[i]); err != nil {
-			return err
-		}
+	ids := layerIDs(builtLayers(b.state))
+	if s.layers, err = a.stage.Layers(ids); err != nil || !slices.Contains(s.layers, deployment.Object{}) {
+		return err
 	}
-	return nil
-}
-
-func (a *application) addBuilt(ctx context.Context, name string, l build.Layer) (deployment.Object, error) {
-	return a.stage.AddLayer(ctx, stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open, Progress: a.Progress})
+	stored, err := engine.Image(ctx, b.state.ID)
+	if err != nil {
+		return err
+	}
+	var sources []stage.Source
+	for _, l := range stored.Layers {
+		sources = append(sources, stage.Source{DiffID: l.DiffID, Name: s.Image, Size: l.Size, Open: l.Open, Progress: a.Progress})
+	}
+	s.layers, err = a.stage.AddLayers(ctx, sources, 1)
+	return err
 }

@@ -146,7 +146,7 @@ func (r *Reconciler) observeStores(ctx context.Context, o *observation) error {
 		if b.err != nil || len(b.reasons) > 0 {
 			continue
 		}
-		layers, err := r.builtLayers(b.state)
+		layers, err := r.plannedLayers(builtLayers(b.state))
 		if err != nil {
 			return err
 		}
@@ -174,17 +174,12 @@ func (r *Reconciler) observeStores(ctx context.Context, o *observation) error {
 	return nil
 }
 
-// builtLayers says which layers of a built image are on the stage.
-func (r *Reconciler) builtLayers(s *BuildState) ([]plan.Layer, error) {
-	var out []plan.Layer
+// builtLayers are a built image's.
+func builtLayers(s *BuildState) (out []image.Layer) {
 	for _, diffID := range s.Layers {
-		_, staged, err := r.stage.Layer(diffID, "")
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, plan.Layer{DiffID: diffID, Staged: staged})
+		out = append(out, image.Layer{DiffID: diffID})
 	}
-	return out, nil
+	return out
 }
 
 // recipeOf turns what spec says of a build into what the leaf renders.

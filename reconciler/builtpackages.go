@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
@@ -62,20 +63,15 @@ func (r *Reconciler) stagedLayers(img *observedImage) (out []deployment.Object, 
 	var layers []image.Layer
 	switch {
 	case img.build != nil:
-		for _, diffID := range img.build.state.Layers {
-			layers = append(layers, image.Layer{DiffID: diffID})
-		}
+		layers = builtLayers(img.build.state)
 	case img.opened != nil:
 		layers = img.opened.Layers
 	}
-	for _, l := range layers {
-		obj, ok, err := r.stage.Layer(l.DiffID, l.Digest)
-		if err != nil || !ok {
-			return nil, err
-		}
-		out = append(out, obj)
+	out, err = r.stage.Layers(layerIDs(layers))
+	if slices.Contains(out, deployment.Object{}) {
+		return nil, err
 	}
-	return out, nil
+	return out, err
 }
 
 // compareBuilds notes which packages changed with what was built, for people:
@@ -120,17 +116,13 @@ func (r *Reconciler) compareBuild(ctx context.Context, b *observedBuild, deploym
 // the stage as far as they are there, upwards of that out of the engine's
 // store.
 func (r *Reconciler) installedInBuild(ctx context.Context, b *observedBuild) ([]packages.Package, error) {
-	layers, err := r.builtLayers(b.state)
+	layers, err := r.stage.Layers(layerIDs(builtLayers(b.state)))
 	if err != nil {
 		return nil, err
 	}
 	var staged []string
-	for _, l := range layers {
-		obj, ok, err := r.stage.Layer(l.DiffID, "")
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
+	for _, obj := range layers {
+		if obj == (deployment.Object{}) {
 			break
 		}
 		staged = append(staged, r.stage.ObjectPath(obj))

@@ -33,7 +33,7 @@ func (a *application) newHeadStart(s *staging, layers int) *headStart {
 func (h *headStart) complete(ctx context.Context, i int, path string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.lacking < 0 || h.layers[i] != nil {
+	if h.lacking < 0 {
 		return
 	}
 	var err error

@@ -12,12 +12,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // An observation is all that one run has found out: what is wanted, what is
@@ -164,7 +166,7 @@ func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec
 	switch {
 	case img.err != nil || !r.needsLayers(state.newest(), img.inputs):
 	case img.build != nil:
-		img.layers, img.err = r.builtLayers(img.build.state)
+		img.layers, img.err = r.plannedLayers(builtLayers(img.build.state))
 	default:
 		img.err = r.openLayers(ctx, img, o.files)
 	}
@@ -183,14 +185,28 @@ func (r *Reconciler) openLayers(ctx context.Context, img *observedImage, files f
 			return err
 		}
 	}
-	for _, l := range img.opened.Layers {
-		_, staged, err := r.stage.Layer(l.DiffID, l.Digest)
-		if err != nil {
-			return err
-		}
-		img.layers = append(img.layers, plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: staged})
+	img.layers, err = r.plannedLayers(img.opened.Layers)
+	return err
+}
+
+// plannedLayers says which layers of an image are on the stage.
+func (r *Reconciler) plannedLayers(layers []image.Layer) ([]plan.Layer, error) {
+	objects, err := r.stage.Layers(layerIDs(layers))
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var out []plan.Layer
+	for i, l := range layers {
+		out = append(out, plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: objects[i] != deployment.Object{}})
+	}
+	return out, nil
+}
+
+func layerIDs(layers []image.Layer) (ids []stage.LayerID) {
+	for _, l := range layers {
+		ids = append(ids, stage.LayerID{DiffID: l.DiffID, Blob: l.Digest})
+	}
+	return ids
 }
 
 // damage says what a generation lacks on the stage; empty if nothing.

@@ -33,6 +33,8 @@ type Inode struct {
 	Device uint32
 	// Target is what a symbolic link holds.
 	Target string
+	// ModTime is in seconds since 1970.
+	ModTime uint32
 
 	xattr uint32
 	// a directory's listing
@@ -88,7 +90,8 @@ func (r *Reader) inode(ref uint64) (Inode, error) {
 	}
 	le := binary.LittleEndian
 	kind := le.Uint16(head)
-	i := Inode{kind: kind, perm: permissions(le.Uint16(head[2:])), uid: le.Uint16(head[4:]), gid: le.Uint16(head[6:]), xattr: none32}
+	i := Inode{kind: kind, perm: permissions(le.Uint16(head[2:])), uid: le.Uint16(head[4:]), gid: le.Uint16(head[6:]),
+		ModTime: le.Uint32(head[8:]), xattr: none32}
 	ext := kind > extended
 	if ext {
 		i.kind -= extended

@@ -15,6 +15,29 @@ type Stat struct {
 	Link string
 }
 
+// Attributes are all that a file is besides its content.
+type Attributes struct {
+	Stat
+	Size    int64
+	ModTime uint32 // seconds since 1970
+	// Major and Minor are a device's number.
+	Major, Minor uint32
+	Xattrs       map[string]string
+}
+
+// Attributes returns those of n; of a directory, the highest layer's.
+func (t *Tree) Attributes(n *Node) (Attributes, error) {
+	p := &n.parts[0]
+	i, r := &p.inode, t.layers[p.layer].fs
+	a := Attributes{Stat: Stat{Mode: i.Mode(), Link: i.Target}, Size: i.Size, ModTime: i.ModTime}
+	a.Major, a.Minor = i.Device>>8&0xfff, i.Device&0xff|i.Device>>12&^uint32(0xff)
+	var err error
+	if a.UID, a.GID, err = r.Owner(i); err == nil {
+		a.Xattrs, err = r.Xattrs(i)
+	}
+	return a, err
+}
+
 // Lstat returns what is at a path, without following a link in its last
 // element. What is not there gives an error that is fs.ErrNotExist.
 func (t *Tree) Lstat(name string) (Stat, error) {

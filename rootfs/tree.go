@@ -93,7 +93,11 @@ type part struct {
 // Mode returns type and permissions.
 func (n *Node) Mode() fs.FileMode { return n.parts[0].inode.Mode() }
 
-func (t *Tree) root() *Node {
+// Root returns the top folder, nil of no layers.
+func (t *Tree) Root() *Node {
+	if len(t.layers) == 0 {
+		return nil
+	}
 	n := &Node{Path: "."}
 	for i := range t.layers {
 		n.parts = append(n.parts, part{i, t.layers[i].root})
@@ -146,7 +150,10 @@ func (n *Node) add(l *layer, p part) (more bool, err error) {
 // Lookup follows a path and all symbolic links. What is not there gives an
 // error that is fs.ErrNotExist.
 func (t *Tree) Lookup(name string) (*Node, error) {
-	stack := []*Node{t.root()}
+	if len(t.layers) == 0 {
+		return nil, &fs.PathError{Op: "find", Path: "/" + name, Err: fs.ErrNotExist}
+	}
+	stack := []*Node{t.Root()}
 	todo := components(name)
 	for links := 0; len(todo) > 0; {
 		here := stack[len(stack)-1]

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/rootfs"
 )
@@ -140,5 +143,31 @@ func TestTreeReads(t *testing.T) {
 	}
 	if _, err := tree.ReadFile("var", 5); err == nil {
 		t.Error("a folder was read as a file")
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	long := strings.Repeat("v", 300)
+	has := func(name string, header tar.Header) entry { return entry{name: name, header: header} }
+	tree := openTree(t,
+		[]entry{has("d/", tar.Header{Mode: 0o700, Uid: 9}), has("e/", tar.Header{Mode: 0o700, Uid: 9})},
+		[]entry{has("d/", tar.Header{Mode: 0o1777, Uid: 100000, Gid: 7, ModTime: time.Unix(1700000000, 0),
+			PAXRecords: map[string]string{"SCHILY.xattr.user.k": long, "SCHILY.xattr.trusted.k": "w", "SCHILY.xattr.security.k": ""}}),
+			has("d/f", tar.Header{Mode: 0o4755, PAXRecords: map[string]string{"SCHILY.xattr.user.k": long}}),
+			{name: "e/g", data: "12"}})
+	for name, want := range map[string]rootfs.Attributes{
+		"d": {Stat: rootfs.Stat{Mode: fs.ModeDir | fs.ModeSticky | 0o777, UID: 100000, GID: 7}, ModTime: 1700000000,
+			Xattrs: map[string]string{"user.k": long, "trusted.k": "w", "security.k": ""}},
+		"d/f": {Stat: rootfs.Stat{Mode: fs.ModeSetuid | 0o755}, Xattrs: map[string]string{"user.k": long}},
+		"e/g": {Stat: rootfs.Stat{Mode: 0o644}, Size: 2},
+	} {
+		n, err := tree.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tree.Attributes(n)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
 	}
 }

@@ -100,16 +100,17 @@ func (s *Stage) reachable() (map[string]bool, error) {
 // dropRecords removes the records of objects that are not live, before the
 // objects, so that no record ever names what is gone.
 func (s *Stage) dropRecords(live map[string]bool) error {
-	err := dropRecords(s.path("layers"), func(r layerRecord) bool { return live[r.Object.SHA256] })
+	err := dropRecords(s.path("layers"), func(r *layerRecord) (left, changed bool) { return r.keep(live) })
 	if err != nil {
 		return err
 	}
-	return dropRecords(s.path("kernels"), func(r KernelRecord) bool {
-		return live[r.Kernel.SHA256] && live[r.Initramfs.SHA256]
+	return dropRecords(s.path("kernels"), func(r *KernelRecord) (left, changed bool) {
+		return live[r.Kernel.SHA256] && live[r.Initramfs.SHA256], false
 	})
 }
 
-func dropRecords[T any](dir string, keep func(T) bool) error {
+// dropRecords calls keep for each record, which may change it.
+func dropRecords[T any](dir string, keep func(*T) (left, changed bool)) error {
 	names, err := recordNames(dir, func(string) bool { return true })
 	if err != nil {
 		return err
@@ -117,8 +118,16 @@ func dropRecords[T any](dir string, keep func(T) bool) error {
 	dropped := false
 	for _, name := range names {
 		path := dir + "/" + name + ".json"
-		if r, err := readRecord[T](path); err == nil && keep(r) {
-			continue
+		if r, err := readRecord[T](path); err == nil {
+			left, changed := keep(&r)
+			if left && changed {
+				if err := writeRecord(path, r); err != nil {
+					return err
+				}
+			}
+			if left {
+				continue
+			}
 		}
 		if err := os.Remove(path); err != nil {
 			return err

@@ -3,7 +3,7 @@
 //
 //	objects/sha256/<hex>     immutable files named by their content's sha256:
 //	                         layers as squashfs, kernels, initramfs
-//	layers/<hex>.json        which object the layer of that diff id became, and how
+//	layers/<hex>.json        which objects the layer of that diff id became, and how
 //	kernels/<key>.json       which kernel and initramfs were made for a key
 //	deployments/<id>.json    manifests; the id is the sha256 of the file
 //	boot/, repo/, state.json belong to other packages
@@ -22,13 +22,16 @@
 //
 // # Layers
 //
-// AddLayer reads a layer's tar once: its diff id is checked, its entries are
+// AddLayers reads each layer's tar once: its diff id is checked, its entries are
 // rewritten for overlayfs (internal/tarfs has the rules) and tar2sqfs packs
 // them. Nothing is unpacked, so nothing in an archive can write outside. Memory
 // holds the layer's names but never its content. A layer in which a file comes
 // twice is opened a second time; Source.Open must allow that.
 //
-// The same layer always becomes the same object, whatever is on the stage.
+// The same layer always becomes the same object, whatever is on the stage, but
+// for one that names what it does not hold, a folder without an entry or the
+// target of a hard link: that is taken from the layers below, and the layer is
+// an object of its own above each that has other ones.
 //
 // # What the boot loader sees
 //

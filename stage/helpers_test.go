@@ -115,3 +115,13 @@ func files(t *testing.T, s *Stage, folder string) []string {
 	}
 	return names
 }
+
+// staged returns what the highest of some layers became, as it lies there.
+func staged(t *testing.T, s *Stage, ids ...LayerID) deployment.Object {
+	t.Helper()
+	objects, err := s.Layers(ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects[len(objects)-1]
+}

@@ -6,19 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 )
-
-// rewriterVersion changes when a layer becomes another object than before, so
-// that layers on the stage are made again.
-const rewriterVersion = 1
 
 // A Source is a layer to be added.
 type Source struct {
@@ -36,93 +32,71 @@ type Source struct {
 	// must end with an error when ctx ends, and never with io.EOF before
 	// all that is to be verified has been.
 	Open func(ctx context.Context) (io.ReadCloser, error)
-	// Squashed, if it is set, is called when the squashfs is complete at path,
-	// before it is hashed, synced and named. Whoever wants to read it opens
-	// it before returning: the path does not last. It is not called for a
-	// layer that is there already.
-	Squashed func(path string)
+	// Readable, if it is set, is called once when the squashfs is complete at
+	// path: of a new layer before it is hashed, synced and named. Whoever
+	// wants to read it opens it before returning: the path may not last.
+	Readable func(path string)
 	Progress progress.Sink
 }
 
-// A layerRecord is the form of layers/<hex>.json.
-type layerRecord struct {
-	DiffID string `json:"diffID"`
-	// Blob is the digest of the stored layer that was read, if the tar in it
-	// was not hashed itself. Another blob that claims the same diff id is
-	// then not taken for this one: an image may claim what it likes.
-	Blob     string            `json:"blob,omitempty"`
-	Object   deployment.Object `json:"object"`
-	Rewriter int               `json:"rewriter"`
-	Squasher string            `json:"squasher"`
-}
-
-func (s *Stage) layerPath(diffID string) (string, error) {
-	hex, ok := strings.CutPrefix(diffID, "sha256:")
-	if !ok || !deployment.IsHash(hex) {
-		return "", fmt.Errorf("layer %q: a diff id is sha256: and 64 hex digits", diffID)
-	}
-	return s.path("layers", hex+".json"), nil
-}
-
-// Layer returns the object that a layer became, and whether it is there. The
-// layer is known by its diff id, and by the digest of the blob that holds it
-// if there is one (Source.Blob).
-func (s *Stage) Layer(diffID, blob string) (deployment.Object, bool, error) {
-	path, err := s.layerPath(diffID)
-	if err != nil {
-		return deployment.Object{}, false, err
-	}
-	r, err := readRecord[layerRecord](path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return deployment.Object{}, false, nil
-	case err != nil:
-		// Records are a memory of what was done: it can be done again.
-		s.log().Warn("ignoring an unreadable layer record", "path", path, "error", err)
-		return deployment.Object{}, false, nil
-	case r.DiffID != diffID || r.Rewriter != rewriterVersion || r.Blob != "" && r.Blob != blob:
-		return deployment.Object{}, false, nil
-	}
-	ok, err := s.has(r.Object)
-	if err != nil || !ok {
-		return deployment.Object{}, false, err
-	}
-	return r.Object, true, nil
-}
-
-// AddLayer makes a layer an object of the stage. A layer that is there is not
-// opened. Layers may be added side by side; of the same layer, the second
-// waits for the first.
+// AddLayer makes a layer that lies upon no other an object of the stage.
 func (s *Stage) AddLayer(ctx context.Context, src Source) (deployment.Object, error) {
-	path, err := s.layerPath(src.DiffID)
+	objects, err := s.AddLayers(ctx, []Source{src}, 1)
+	return objects[0], err
+}
+
+// An adding is one layer on its way to the stage.
+type adding struct {
+	Source
+	stage  *Stage
+	record string // its path
+	// below waits for the layers below and returns them, lowest first.
+	below func(context.Context) ([]deployment.Object, error)
+	// leave lets others add the same layer: nothing may be waited for before.
+	leave func()
+}
+
+func (a *adding) run(ctx context.Context) (deployment.Object, error) {
+	r, err := a.stage.readLayer(a.DiffID)
 	if err != nil {
 		return deployment.Object{}, err
 	}
-	done, err := s.enter(ctx, src.DiffID)
-	if err != nil {
-		return deployment.Object{}, err
-	}
-	defer done()
-	if o, ok, err := s.Layer(src.DiffID, src.Blob); ok || err != nil {
+	if o, err := a.find(ctx, r); err != nil || o != (deployment.Object{}) {
+		if err == nil && a.Readable != nil {
+			a.Readable(a.stage.ObjectPath(o))
+		}
 		return o, err
 	}
-	if s.claimed(path) {
-		src.Blob = "" // two blobs claim the diff id: hash the tar, to know
+	if r != nil && r.Blob != a.Blob {
+		a.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
-	o, err := s.addLayer(ctx, src, path)
+	o, err := a.add(ctx)
 	if err != nil {
-		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", src, err)
+		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Source, err)
 	}
 	return o, nil
 }
 
-func (s *Stage) addLayer(ctx context.Context, src Source, record string) (deployment.Object, error) {
+// find returns what a record has of the layer, as it lies here.
+func (a *adding) find(ctx context.Context, r *layerRecord) (deployment.Object, error) {
+	if !r.serves(a.Blob) {
+		return deployment.Object{}, nil
+	}
+	if r.depends() {
+		a.leave()
+	}
+	return a.stage.lookUp(r, func() ([]deployment.Object, error) { return a.below(ctx) })
+}
+
+func (a *adding) add(ctx context.Context) (deployment.Object, error) {
+	s := a.stage
 	f, err := durable.Create(s.path("tmp"), 0o600)
 	if err != nil {
-		return deployment.Object{}, s.full(err, max(src.Size/2, 1))
+		return deployment.Object{}, s.full(err, max(a.Size/2, 1))
 	}
 	defer f.Discard()
-	l := &layering{Source: src, log: s.log(), temp: f.File}
+	l := &layering{adding: a, log: s.log(), temp: f.File}
+	defer l.close()
 	if err := l.run(ctx); err != nil {
 		need := l.estimate()
 		err = l.whyFailed(err)
@@ -132,8 +106,8 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (deploy
 	if err := fault.Point("stage.layer.squashed"); err != nil {
 		return deployment.Object{}, err
 	}
-	if src.Squashed != nil {
-		src.Squashed(f.Name())
+	if a.Readable != nil {
+		a.Readable(f.Name())
 	}
 	o, err := syncHashed(ctx, f.File)
 	if err != nil {
@@ -142,17 +116,10 @@ func (s *Stage) addLayer(ctx context.Context, src Source, record string) (deploy
 	if err := s.publish(f, o); err != nil {
 		return deployment.Object{}, s.full(err, o.Size)
 	}
-	r := layerRecord{DiffID: src.DiffID, Blob: src.Blob, Object: o, Rewriter: rewriterVersion, Squasher: squasher}
-	if err := writeRecord(record, r); err != nil {
+	if err := s.recordLayer(l.taking, a, o); err != nil {
 		return deployment.Object{}, s.full(err, 1)
 	}
 	return o, fault.Point("stage.layer.recorded")
-}
-
-// claimed reports whether there is a record of another blob for the layer.
-func (s *Stage) claimed(record string) bool {
-	r, err := readRecord[layerRecord](record)
-	return err == nil && r.Blob != ""
 }
 
 // String names the layer in messages.
@@ -164,8 +131,8 @@ func (src Source) String() string {
 	return strings.TrimSpace(src.Name + " " + short)
 }
 
-// enter makes sure that each layer is added by one at a time.
-func (s *Stage) enter(ctx context.Context, diffID string) (done func(), err error) {
+// enter makes sure that each layer is added by one at a time, until it leaves.
+func (s *Stage) enter(ctx context.Context, diffID string) (leave func(), err error) {
 	for {
 		s.mu.Lock()
 		flight, busy := s.flights[diffID]
@@ -173,12 +140,12 @@ func (s *Stage) enter(ctx context.Context, diffID string) (done func(), err erro
 			flight = make(chan struct{})
 			s.flights[diffID] = flight
 			s.mu.Unlock()
-			return func() {
+			return sync.OnceFunc(func() {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				delete(s.flights, diffID)
 				close(flight)
-			}, nil
+			}), nil
 		}
 		s.mu.Unlock()
 		select {

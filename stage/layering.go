@@ -22,23 +22,27 @@ const writebackPeriod = 100 * time.Millisecond
 
 // A layering turns one layer's tar into a squashfs.
 type layering struct {
-	Source
-	log  *slog.Logger
-	temp *os.File
-	read int64 // bytes of the tar that were read
+	*adding
+	log    *slog.Logger
+	temp   *os.File
+	read   int64   // bytes of the tar that were read
+	taking *taking // what lies below, when the layer has been read
 }
 
+// errAgain says that the layer must be read again.
+var errAgain = errors.New("the layer must be read again")
+
 // run packs the layer into temp; it reads it a second time if one reading
-// cannot tell what stays.
+// cannot tell what stays, and where.
 func (l *layering) run(ctx context.Context) error {
 	rw := tarfs.New()
 	task := progress.Start(l.Progress, "squash "+l.Source.String(), l.Size)
-	err := l.pass(ctx, task, rw.Stream)
-	if errors.Is(err, tarfs.ErrAgain) {
+	err := l.pass(ctx, task, rw, rw.Stream)
+	if errors.Is(err, errAgain) {
 		l.log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
 		task.End(nil)
 		task = progress.Start(l.Progress, "squash again "+l.Source.String(), l.Size)
-		err = l.pass(ctx, task, rw.Replay)
+		err = l.pass(ctx, task, rw, rw.Replay)
 	}
 	task.End(err)
 	if err == nil {
@@ -48,41 +52,93 @@ func (l *layering) run(ctx context.Context) error {
 }
 
 // pass reads the layer once through rewrite into a new tar2sqfs.
-func (l *layering) pass(outer context.Context, task *progress.Task, rewrite func(io.Writer, io.Reader) error) (err error) {
+func (l *layering) pass(outer context.Context, task *progress.Task, rw *tarfs.Rewriter, rewrite func(io.Writer, io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(outer)
+	defer cancel(nil)
+	q, err := startSquash(ctx, l.temp.Name())
+	if err != nil {
+		return err
+	}
+	defer l.startWriteback()()
+	err = l.readThrough(ctx, task, func(r io.Reader) error { return rewrite(q, r) })
+	if err == nil {
+		err = l.lend(ctx, rw)
+	}
+	if err == nil && rw.Again() {
+		err = errAgain
+	}
+	if err == nil {
+		err = rw.Finish()
+	}
+	if err == nil {
+		return q.finish()
+	}
+	cancel(err)
+	why := q.abandon()
+	switch {
+	case outer.Err() != nil:
+		return context.Cause(outer)
+	case why != nil && errors.Is(err, unix.EPIPE):
+		return why
+	}
+	return err
+}
+
+// readThrough reads the whole layer, verifies it and closes it.
+func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite func(io.Reader) error) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	body, err := l.Open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	q, err := startSquash(ctx, l.temp.Name())
-	if err != nil {
-		return err
-	}
-	defer l.startWriteback()()
 	p := startPump(ctx, body, task, l.Blob == "")
-	err = rewrite(q, p)
-	again := errors.Is(err, tarfs.ErrAgain)
-	if err == nil || again {
+	if err = rewrite(p); err == nil {
 		err = errors.Join(p.drain(), p.check(l.DiffID))
 	}
 	l.read = p.count
-	if err == nil && !again {
-		return q.finish()
-	}
-	cancel(err)
-	p.stop()
-	why := q.abandon()
-	switch {
-	case outer.Err() != nil:
-		return context.Cause(outer)
-	case err == nil:
-		return tarfs.ErrAgain
-	case why != nil && errors.Is(err, unix.EPIPE):
-		return why
+	if err != nil {
+		cancel(err)
+		p.stop()
 	}
 	return err
+}
+
+// lend answers what the layer lacks out of those below it. Only a layer that
+// lacks something waits for them.
+func (l *layering) lend(ctx context.Context, rw *tarfs.Rewriter) (err error) {
+	if l.taking != nil {
+		return nil // this is the second reading
+	}
+	want := lacksOf(rw.Lacks())
+	if want == nil {
+		l.taking = &taking{}
+		return nil
+	}
+	l.leave()
+	below, err := l.below(ctx)
+	if err != nil {
+		return err
+	}
+	if l.taking, err = l.stage.take(want, below); err != nil {
+		return err
+	}
+	for range 2 { // folders that move may need others
+		for _, lack := range rw.Lacks() {
+			if err := l.taking.answer(rw, lack); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// close ends what lies below.
+func (l *layering) close() {
+	if l.taking != nil {
+		_ = l.taking.close() // was only read
+	}
 }
 
 // startWriteback has the output written to the disk while it grows.
@@ -138,7 +194,7 @@ func (l *layering) estimate() int64 {
 // report logs what the user may miss in the layer.
 func (l *layering) report(r tarfs.Report) {
 	l.log.Debug("layer rewritten", "layer", l.DiffID, "entries", r.Entries, "whiteouts", r.Whiteouts,
-		"opaque", r.Opaque, "parents", r.Parents, "xattrs", r.Xattrs, "metadata", r.Metadata)
+		"opaque", r.Opaque, "parents", r.Parents, "lent", r.Lent, "xattrs", r.Xattrs, "metadata", r.Metadata)
 	for _, lost := range []struct {
 		n    int
 		what string

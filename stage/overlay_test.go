@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"context"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -57,6 +56,22 @@ func overlaySteps() map[string][]step {
 				"mkdir -m 1777 tmp; chmod 0711 .; setfattr -n user.k -v v f; setfattr -n trusted.k -v w tmp; setfattr -n security.k -v x f"},
 			{script: "chmod 0711 .; echo 2 > h; ln h i; ln -s x s2; ln s2 s3; touch .wh.z", hides: []string{"z"}},
 		},
+		"folders that only a lower layer has entries of": {
+			{script: "mkdir -p -m 1777 tmp; mkdir -m 700 root; mkdir -p home/ada/x; chown -R 1000:1000 home/ada; chmod 1750 home/ada/x;" +
+				"setfattr -n user.k -v v home/ada; setfattr -n trusted.k -v w tmp; touch -d @1600000000 root"},
+			{script: "mkdir -p tmp root home/ada/x/y; echo 1 > tmp/a; echo 2 > root/b; echo 3 > home/ada/x/y/c; echo 4 > d",
+				args: []string{"tmp/a", "root/b", "home/ada/x/y/c", "d"}},
+			{script: "mkdir -p home/ada/x; echo 5 > home/ada/x/e", args: []string{"home/ada/x/e"}},
+		},
+		"folders of a layer below the next removed and made again": {
+			{script: "mkdir -m 700 a; mkdir -m 711 a/b; echo 1 > a/b/f"},
+			{script: "mkdir -m 750 a; mkdir -m 705 a/b; touch .wh.a; echo 2 > a/b/g", hides: []string{"a"}},
+			{script: "mkdir -p a/b; echo 3 > a/b/h; touch a/.wh.x", args: []string{"a/b/h", "a/.wh.x"}},
+		},
+		"a folder where a lower layer has a link": {
+			{script: "mkdir -p -m 711 usr; mkdir -m 750 usr/lib; echo 1 > usr/lib/f; ln -s usr/lib lib"},
+			{script: "mkdir -p lib/d; echo 2 > lib/g; echo 3 > lib/d/h; touch lib/.wh.f", args: []string{"lib/g", "lib/d/h", "lib/.wh.f"}, hides: []string{"usr/lib/f"}},
+		},
 		"directories after their content": {
 			{script: "mkdir -p a/b; chmod 700 a a/b; echo 1 > a/b/f", args: []string{"--no-recursion", "a/b/f", "a/b", "a", "."}},
 		},
@@ -72,22 +87,32 @@ func TestLayersMountAsTheyUnpack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			unpacked := t.TempDir()
-			var mounts []string
+			var layers [][]byte
 			for _, st := range steps {
 				data := pack(t, st)
 				unpack(t, unpacked, data, st.hides)
-				o, err := s.AddLayer(context.Background(), source(data))
-				if err != nil {
-					t.Fatal(err)
-				}
-				mounts = append(mounts, mountSquashfs(t, s.ObjectPath(o)))
+				layers = append(layers, data)
 			}
-			got, want := snapshot(t, overlay(t, mounts)), snapshot(t, unpacked)
+			got, want := snapshot(t, mountLayers(t, s, layers)), snapshot(t, unpacked)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("unpacked (-) and mounted (+):\n%s", diff)
 			}
 		})
 	}
+}
+
+// mountLayers stages layers and mounts them over each other.
+func mountLayers(t *testing.T, s *Stage, layers [][]byte) string {
+	t.Helper()
+	objects, err := s.AddLayers(t.Context(), sources(layers), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mounts []string
+	for _, o := range objects {
+		mounts = append(mounts, mountSquashfs(t, s.ObjectPath(o)))
+	}
+	return overlay(t, mounts)
 }
 
 func pack(t *testing.T, st step) []byte {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -119,14 +120,18 @@ func (a *app) inspect(name string, img *image.Image) (inspection, error) {
 		return inspection{}, err
 	}
 	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
+	var ids []stage.LayerID
 	for _, l := range img.Layers {
-		staged := false
-		if !none {
-			if _, staged, err = st.Layer(l.DiffID, l.Digest); err != nil {
-				return out, err
-			}
+		ids = append(ids, stage.LayerID{DiffID: l.DiffID, Blob: l.Digest})
+	}
+	objects := make([]deployment.Object, len(ids))
+	if !none {
+		if objects, err = st.Layers(ids); err != nil {
+			return out, err
 		}
-		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, staged})
+	}
+	for i, l := range img.Layers {
+		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, objects[i] != deployment.Object{}})
 	}
 	return out, nil
 }

@@ -39,7 +39,7 @@ var rules = []rule{
 	{folder: "image/build/buildkit", ours: []string{"image/build/buildkit/handoff", "internal"}, why: "linked into a program of its own",
 		third: []string{"github.com/moby/buildkit", "github.com/containerd", "github.com/docker/cli", "github.com/opencontainers", "github.com/tonistiigi/fsutil", "google.golang.org/grpc"}},
 	{folder: "image/packages", why: "reads files that it is handed, and nothing else", banned: []string{"os", "os/exec", "net", "net/http", "database/sql"}},
-	{folder: "stage", ours: []string{"stage", "internal", "deployment"}, why: "a leaf; it stores the manifests that deployment defines",
+	{folder: "stage", ours: []string{"stage", "internal", "deployment", "rootfs"}, why: "a leaf; it stores the manifests that deployment defines, and looks into the layers below a new one",
 		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
 	{folder: "hooks", ours: []string{"hooks/kind", "internal"}, why: "a leaf", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
 	{folder: "initramfs/early", ours: []string{"deployment", "initramfs/modindex"}, why: "loaded at every boot: no network, TLS, git, TOML or registry",

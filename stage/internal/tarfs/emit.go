@@ -20,30 +20,41 @@ func (m *meta) header(name string) *tar.Header {
 }
 
 // emitFile writes a file and its content.
-func (rw *Rewriter) emitFile(out *tar.Writer, e *entry, name string, content io.Reader) error {
-	if err := out.WriteHeader(e.meta.header(name)); err != nil {
+func (rw *Rewriter) emitFile(e *entry, name string, content io.Reader) error {
+	if err := rw.out.WriteHeader(e.meta.header(name)); err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{content}, rw.buf)
-	if err == nil && n != e.meta.size {
-		err = fmt.Errorf("%d bytes instead of %d", n, e.meta.size)
+	return copyContent(rw.out, content, e.meta.size, rw.buf)
+}
+
+func copyContent(out io.Writer, content io.Reader, size int64, buf []byte) error {
+	n, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{content}, buf)
+	if err == nil && n != size {
+		err = fmt.Errorf("%d bytes instead of %d", n, size)
 	}
 	return err
 }
 
-// finish writes all that has no content and ends the tar.
-func (rw *Rewriter) finish(out *tar.Writer) error {
-	w := walk{out: out, report: &rw.report}
+// Finish writes all that has no content in the layer, what was lent too, and
+// ends the tar.
+func (rw *Rewriter) Finish() error {
+	for p, ino := range rw.tree.borrowed {
+		if ino.meta == nil {
+			return fmt.Errorf("hard link to %q: no such name in this layer, and none below it", clip(p))
+		}
+	}
+	w := walk{out: rw.out, report: &rw.report, buf: rw.buf}
 	if err := w.dir(rw.tree.root, ""); err != nil {
 		return err
 	}
-	return out.Close()
+	return rw.out.Close()
 }
 
 // A walk writes the tree.
 type walk struct {
 	out    *tar.Writer
 	report *Report
+	buf    []byte
 }
 
 func (w *walk) dir(n *node, name string) error {
@@ -91,10 +102,23 @@ func (w *walk) node(n *node, name string) error {
 	if hdr == nil {
 		return nil
 	}
-	if err := w.out.WriteHeader(hdr); err != nil {
+	err := w.out.WriteHeader(hdr)
+	if err == nil && hdr.Typeflag == tar.TypeReg && hdr.Size > 0 {
+		err = w.lent(n.real())
+	}
+	if err != nil {
 		return fmt.Errorf("entry %q: %w", clip(name), err)
 	}
 	return nil
+}
+
+// lent writes the content of a lower layer's file.
+func (w *walk) lent(ino *inode) error {
+	content, err := ino.open()
+	if err != nil {
+		return err
+	}
+	return copyContent(w.out, content, ino.meta.size, w.buf)
 }
 
 // header returns what n still needs: the file itself at its first name, a

@@ -6,7 +6,7 @@ import (
 )
 
 func layers() []layer {
-	return slices.Concat(plainLayers(), markerLayers(), brokenLayers(), linkLayers(), refusedLayers())
+	return slices.Concat(plainLayers(), markerLayers(), brokenLayers(), linkLayers(), lackingLayers(), refusedLayers())
 }
 
 func plainLayers() []layer {
@@ -78,20 +78,47 @@ func linkLayers() []layer {
 	}
 }
 
+func lackingLayers() []layer {
+	return []layer{
+		{name: "folders as below", in: []string{"f tmp/a=1", "f var/tmp/b=2", "d home", "f home/ada/c=3"},
+			below: []string{"d tmp!user.x=y", "d var", "d home/ada", "d home!user.not=used"},
+			want:  []string{"f tmp/a=1", "f var/tmp/b=2", "f home/ada/c=3", "d* .", "d home", "d home/ada", "d tmp!user.x=y", "d var", "d* var/tmp"}},
+		{name: "overlayfs's marks of a folder below stay there", in: []string{"f a/b=1"}, below: []string{"d a!trusted.overlay.opaque=y"},
+			want: []string{"f a/b=1", "d* .", "d a"}},
+		{name: "an emptied folder keeps its mode", in: []string{"f a/.wh..wh..opq=", "f a/b/c=1"}, below: []string{"d a", "d a/b"},
+			want: []string{"f a/b/c=1", "d* .", "D a", "d* a/b"}},
+		{name: "a folder that was taken away is new", in: []string{"f .wh.a=", "f a/b/c=1"}, below: []string{"d a", "d a/b"},
+			want: []string{"f a/b/c=1", "d* .", "D* a", "d* a/b"}},
+		{name: "a link to a file below", in: []string{"h a>b", "h c>b", "h d>c"}, below: []string{"f b=content!user.x=y"},
+			want: []string{"d* .", "f a=content!user.x=y", "h c>a", "h d>a"}},
+		{name: "a link to a link below", in: []string{"h a>b/c"}, below: []string{"l b/c>d"}, want: []string{"d* .", "l a>d"}},
+		{name: "a link through the layer's link to a file below", in: []string{"l lib>usr/lib", "h a>lib/b"}, below: []string{"f usr/lib/b="},
+			want: []string{"d* .", "f a=", "l lib>usr/lib"}},
+		{name: "a folder where there is a link below", in: []string{"f lib/a=1", "f lib/.wh.b=", "d lib/c", "f lib/d/e=2"},
+			below: []string{"m lib>usr/lib", "d usr", "d usr/lib!user.x=y", "d lib/d"},
+			want:  []string{"f usr/lib/a=1", "f usr/lib/d/e=2", "d* .", "d usr", "d usr/lib!user.x=y", "c usr/lib/b", "d usr/lib/c", "d usr/lib/d"}},
+		{name: "and the layer has where it leads", in: []string{"f usr/lib/x=1", "f lib/d/a=2", "f usr/lib/d/b=3"}, below: []string{"m lib>usr/lib"},
+			want: []string{"f usr/lib/x=1", "f usr/lib/d/a=2", "f usr/lib/d/b=3", "d* .", "d* usr", "d* usr/lib", "d* usr/lib/d"}},
+		{name: "one file by two names", in: []string{"f usr/lib/x=1", "f lib/x=2"}, below: []string{"m lib>usr/lib"}, fails: `"lib/x" and "usr/lib/x" are one file`},
+		{name: "a root that hides all", in: []string{"f .wh..wh..opq=", "f a=1"}, want: []string{"f a=1", "d* ."}},
+	}
+}
+
 func refusedLayers() []layer {
 	return []layer{
 		{name: "a way out", in: []string{"f ../a=1"}, fails: `entry "../a": the name contains ".."`},
 		{name: "a way out in the middle", in: []string{"f a/../b=1"}, fails: `entry "a/../b"`},
 		{name: "a link out", in: []string{"h a>../b"}, fails: `entry "a": hard link to "../b"`},
-		{name: "a link to a lower layer", in: []string{"h a>usr/bin/b"}, fails: `entry "a": hard link to "usr/bin/b": no such name in this layer`},
+		{name: "a link to a lower layer", in: []string{"h a>usr/bin/b"}, fails: `hard link to "usr/bin/b": no such name in this layer, and none below`},
 		{name: "a link to a directory", in: []string{"d a", "h b>a"}, fails: `entry "b": hard link to the directory "a"`},
 		{name: "a link to what is only hidden", in: []string{"f .wh.a=", "h b>a"}, fails: "no such name in this layer"},
+		{name: "a link to a folder below", in: []string{"h a>b"}, below: []string{"d b"}, fails: "not what the layer needs"},
+		{name: "a link to what an emptied folder had", in: []string{"f d/.wh..wh..opq=", "h a>d/b"}, below: []string{"f d/b=1"}, fails: "hides what is below"},
 		{name: "links in a circle", in: []string{"h a>b", "h b>a"}, fails: "circle"},
 		{name: "a link to itself alone", in: []string{"h a>a"}, fails: "circle"},
 		{name: "a file as parent", in: []string{"f a=1", "f a/b=1"}, fails: `entry "a/b": its parent "a" is not a directory`},
 		{name: "symbolic links in a circle", in: []string{"l a>b", "l b>a", "f a/c=1"}, fails: "too many symbolic links"},
 		{name: "a file as root", in: []string{"f .=1"}, fails: "the root of a layer must be a directory"},
-		{name: "a root that hides all", in: []string{"f .wh..wh..opq="}, fails: "whole root"},
 		{name: "a whiteout of the directory above", in: []string{"f a/.wh...="}, fails: "a whiteout of no name"},
 		{name: "a whiteout of nothing", in: []string{"f .wh.="}, fails: "a whiteout of no name"},
 		{name: "below a whiteout", in: []string{"f .wh.a/b=1"}, fails: "below a whiteout"},

@@ -31,9 +31,6 @@ func marker(name string, report *Report) (e *entry, done bool, err error) {
 	}
 	switch hidden, ok := strings.CutPrefix(base, whiteoutPrefix); {
 	case base == opaqueMarker:
-		if dir == "" {
-			return nil, true, errors.New("the layer hides the whole root of lower layers, which overlayfs cannot do")
-		}
 		report.Opaque++
 		return &entry{kind: kindOpaque, name: dir}, true, nil
 	case strings.HasPrefix(base, metadataPrefix):

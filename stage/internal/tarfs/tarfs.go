@@ -17,6 +17,15 @@
 // file that was written already, the output is spoiled: Again reports true,
 // and the layer must be read a second time, by Replay, into a fresh output.
 //
+// # What the layer does not hold
+//
+// Some builders leave out the entries of directories that lower layers have,
+// or the target of a hard link. Unpacking such a layer over the lower ones
+// would leave the directory as it is, and link to what is there. So these are
+// Lacks, which whoever knows the lower layers answers before Finish: by Lend,
+// or by Move where a lower layer has a link in a directory's place. They are
+// known from the tar alone. Only the root is never one: nobody sees a layer's.
+//
 // # What the output holds
 //
 // Regular files with content in the layer's order, each below the name that is
@@ -54,8 +63,9 @@ type Report struct {
 	Entries int
 	// Whiteouts and Opaque count the markers found.
 	Whiteouts, Opaque int
-	// Parents is the number of directories that have no entry of their own.
-	Parents int
+	// Parents is the number of directories that have no entry of their own,
+	// here or below; Lent is how many lacks were answered.
+	Parents, Lent int
 	// ACLs is the number of entries that lost POSIX ACLs, and Xattrs of those
 	// that lost other attributes, which squashfs cannot hold or which would
 	// steer overlayfs.
@@ -76,6 +86,7 @@ type Rewriter struct {
 	// files are the files with content, in the layer's order.
 	files []*inode
 	buf   []byte
+	out   *tar.Writer
 }
 
 // New returns a rewriter for one layer.
@@ -83,16 +94,18 @@ func New() *Rewriter {
 	return &Rewriter{tree: newTree(), buf: make([]byte, copyBuffer)}
 }
 
-// Report returns the counts. They are complete after Stream.
+// Report returns the counts. They are complete after Finish.
 func (rw *Rewriter) Report() Report { return rw.report }
 
-// ErrAgain says that what Stream wrote is of no use, and Replay is needed.
-var ErrAgain = errors.New("the layer replaces its own files and must be read again")
+// Again reports whether what was written is of no use, because the layer
+// replaces its own files or some have another place: then Replay is needed.
+func (rw *Rewriter) Again() bool { return rw.spoiled }
 
-// Stream reads the layer from src and writes it to dst. It stops at the tar's
-// end; what follows in src is left unread.
+// Stream reads the layer from src and writes its files to dst. It stops at the
+// tar's end; what follows in src is left unread. Then Lacks are answered, and
+// Finish writes the rest.
 func (rw *Rewriter) Stream(dst io.Writer, src io.Reader) error {
-	out := tar.NewWriter(dst)
+	rw.out = tar.NewWriter(dst)
 	err := rw.each(src, func(e *entry, content io.Reader) error {
 		if err := rw.add(e); err != nil || !e.streamed() {
 			return err
@@ -100,30 +113,24 @@ func (rw *Rewriter) Stream(dst io.Writer, src io.Reader) error {
 		if rw.spoiled {
 			return nil
 		}
-		return rw.emitFile(out, e, e.name, content)
+		return rw.emitFile(e, e.name, content)
 	})
 	if err != nil {
 		return err
 	}
-	if err := rw.tree.settle(); err != nil {
-		return err
-	}
-	if rw.spoiled {
-		return ErrAgain
-	}
-	return rw.finish(out)
+	return rw.tree.settle()
 }
 
-// Replay reads the same layer again and writes it to dst, leaving out what is
-// replaced later. It needs the tree that Stream has built.
+// Replay reads the same layer again and writes its files to dst, leaving out
+// what is replaced later. It needs the tree that Stream has built.
 func (rw *Rewriter) Replay(dst io.Writer, src io.Reader) error {
 	homes, err := rw.homes()
 	if err != nil {
 		return err
 	}
-	out := tar.NewWriter(dst)
+	rw.out, rw.spoiled = tar.NewWriter(dst), false
 	next := 0
-	err = rw.each(src, func(e *entry, content io.Reader) error {
+	return rw.each(src, func(e *entry, content io.Reader) error {
 		if !e.streamed() {
 			return nil
 		}
@@ -135,12 +142,8 @@ func (rw *Rewriter) Replay(dst io.Writer, src io.Reader) error {
 		if name == "" {
 			return nil
 		}
-		return rw.emitFile(out, e, name, content)
+		return rw.emitFile(e, name, content)
 	})
-	if err != nil {
-		return err
-	}
-	return rw.finish(out)
 }
 
 // each calls do for every entry that has a place in a file system.
@@ -150,6 +153,7 @@ func (rw *Rewriter) each(src io.Reader, do func(*entry, io.Reader) error) error 
 	for {
 		hdr, err := in.Next()
 		if err == io.EOF {
+			report.Lent = rw.report.Lent
 			rw.report = report
 			return nil
 		}

@@ -19,6 +19,9 @@ import (
 type layer struct {
 	name string
 	in   []string
+	// below is what lower layers have, for what the layer lacks; "m name>path"
+	// is a folder that a link below leads to path.
+	below []string
 	// want is the output in the same form, with "D name" for opaque
 	// directories; nil if the layer is to be refused with an error that
 	// contains fails.
@@ -32,7 +35,7 @@ func headerOf(item string) *tar.Header {
 	if key, value, ok := strings.Cut(attr, "="); ok {
 		hdr.PAXRecords = map[string]string{paxXattr + key: value}
 	}
-	sep := map[byte]string{'f': "=", 'l': ">", 'h': ">"}[item[0]]
+	sep := map[byte]string{'f': "=", 'l': ">", 'h': ">", 'm': ">"}[item[0]]
 	var rest string
 	if sep != "" {
 		hdr.Name, rest, _ = strings.Cut(item[2:], sep)
@@ -40,6 +43,8 @@ func headerOf(item string) *tar.Header {
 	switch item[0] {
 	case 'd':
 		hdr.Typeflag, hdr.Mode = tar.TypeDir, 0o750
+	case 'm':
+		hdr.Linkname = rest
 	case 'f':
 		hdr.Typeflag, hdr.Size = tar.TypeReg, int64(len(rest))
 	case 'l':
@@ -141,7 +146,7 @@ func describeEntry(hdr *tar.Header, content []byte) string {
 func TestRewrite(t *testing.T) {
 	for _, c := range layers() {
 		t.Run(c.name, func(t *testing.T) {
-			out, _, err := rewrite(build(t, c.in))
+			out, _, err := rewrite(build(t, c.in), c.lend)
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Fatalf("error %v, want one with %q", err, c.fails)
@@ -159,4 +164,20 @@ func TestRewrite(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lend answers a lack by the item of its name.
+func (c *layer) lend(rw *Rewriter, l Lack) error {
+	for _, item := range c.below {
+		hdr := headerOf(item)
+		switch {
+		case hdr.Name != l.Path:
+		case item[0] == 'm':
+			return rw.Move(l, hdr.Linkname)
+		default:
+			_, content, _ := strings.Cut(item, "=")
+			return rw.Lend(l, hdr, func() (io.Reader, error) { return strings.NewReader(content[:hdr.Size]), nil })
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package tarfs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -38,6 +39,8 @@ type inode struct {
 	// content: a file that is not empty; number is its place among such files.
 	content bool
 	number  int
+	// open gives the content of a file that a lower layer lent.
+	open func() (io.Reader, error)
 	// home is the name below which the inode is in the output.
 	home *node
 }
@@ -47,6 +50,8 @@ type tree struct {
 	memory int
 	// waiting: some hard links came before their targets.
 	waiting bool
+	// borrowed are files of lower layers that hard links lead to, by path.
+	borrowed map[string]*inode
 }
 
 func newTree() tree { return tree{root: &node{ino: newDir()}} }
@@ -85,7 +90,7 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 		switch {
 		case next == nil || next.ino == nil:
 			if !make {
-				return nil, "", errMissing
+				return nil, "", missingAt(at, strings.Join(append([]string{part}, append(rest, base)...), "/"))
 			}
 			if next == nil {
 				next = t.attach(at, part)
@@ -111,8 +116,6 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 	}
 	return at, base, nil
 }
-
-var errMissing = errors.New("no such name in this layer")
 
 func (i *inode) symlink() string {
 	if i.meta == nil {
@@ -150,6 +153,9 @@ func (rw *Rewriter) add(e *entry) error {
 		return err
 	}
 	if e.name == "" {
+		if e.kind == kindOpaque {
+			return t.root.openOpaque()
+		}
 		t.root.ino.merge(e)
 		return nil
 	}
@@ -221,11 +227,12 @@ func (i *inode) merge(e *entry) {
 func (rw *Rewriter) addLink(n *node, e *entry) error {
 	t := &rw.tree
 	var target *node
+	var gone *missing
 	dir, base, err := t.find(e.target, false)
 	switch {
 	case err == nil:
 		target = dir.ino.children[base]
-	case !errors.Is(err, errMissing):
+	case !errors.As(err, &gone):
 		return fmt.Errorf("hard link to %q: %w", clip(e.target), err)
 	}
 	switch {
@@ -273,6 +280,10 @@ func (t *tree) settle() error {
 			return nil
 		}
 		alias, err := t.follow(n.ino)
+		var gone *missing
+		if errors.As(err, &gone) {
+			alias, err = t.borrow(gone)
+		}
 		if err != nil {
 			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.target), err)
 		}
@@ -313,25 +324,18 @@ func (t *tree) follow(ino *inode) (*inode, error) {
 		seen[ino] = true
 		dir, base, err := t.find(ino.target, false)
 		if err != nil {
-			return nil, notHere(err)
+			return nil, err
 		}
 		n := dir.ino.children[base]
 		switch {
 		case n == nil || n.ino == nil:
-			return nil, notHere(errMissing)
+			return nil, missingAt(dir, base)
 		case n.dir():
 			return nil, errors.New("the target is a directory")
 		}
 		ino = n.ino
 	}
 	return ino, nil
-}
-
-func notHere(err error) error {
-	if errors.Is(err, errMissing) {
-		return fmt.Errorf("%w, and squashfs cannot link to a lower one; build the layer so that it holds the target too", err)
-	}
-	return err
 }
 
 // sorted returns a directory's children by name.

@@ -1,0 +1,90 @@
+package stage
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/deployment"
+)
+
+// A LayerID is how a layer is known: by its diff id, and by the digest of the
+// blob that holds it if there is one (Source.Blob).
+type LayerID struct{ DiffID, Blob string }
+
+// Layers returns the objects that an image's layers became, lowest first. One
+// that is not there, as it lies here, is the zero Object.
+func (s *Stage) Layers(ids []LayerID) ([]deployment.Object, error) {
+	objects := make([]deployment.Object, len(ids))
+	for i, id := range ids {
+		r, err := s.readLayer(id.DiffID)
+		if err != nil {
+			return nil, err
+		}
+		if !r.serves(id.Blob) {
+			continue
+		}
+		objects[i], err = s.lookUp(r, func() ([]deployment.Object, error) { return objects[:i], nil })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return objects, nil
+}
+
+// AddLayers makes an image's layers, lowest first, objects of the stage, some
+// side by side. A layer that is there is not opened; of the same layer, the
+// second waits for the first. One that needs something of those below it (see
+// tarfs.Lack) waits for them when it has been read.
+func (s *Stage) AddLayers(ctx context.Context, list []Source, atOnce int) ([]deployment.Object, error) {
+	p := &pile{objects: make([]deployment.Object, len(list)), done: make([]chan struct{}, len(list))}
+	for i := range p.done {
+		p.done[i] = make(chan struct{})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, src := range list {
+		// They begin in order: the lowest that is not done waits for none.
+		group.Go(func() (err error) {
+			p.objects[i], err = s.addTo(ctx, p, i, src)
+			if err == nil {
+				close(p.done[i])
+			}
+			return err
+		})
+	}
+	return p.objects, group.Wait()
+}
+
+func (s *Stage) addTo(ctx context.Context, p *pile, i int, src Source) (deployment.Object, error) {
+	path, err := s.layerPath(src.DiffID)
+	if err != nil {
+		return deployment.Object{}, err
+	}
+	leave, err := s.enter(ctx, src.DiffID)
+	if err != nil {
+		return deployment.Object{}, err
+	}
+	defer leave()
+	a := &adding{Source: src, stage: s, record: path, leave: leave,
+		below: func(ctx context.Context) ([]deployment.Object, error) { return p.below(ctx, i) }}
+	return a.run(ctx)
+}
+
+// A pile is an image's layers while they are added.
+type pile struct {
+	objects []deployment.Object
+	done    []chan struct{}
+}
+
+// below waits for the layers below the i-th.
+func (p *pile) below(ctx context.Context, i int) ([]deployment.Object, error) {
+	for _, done := range p.done[:i] {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return p.objects[:i], nil
+}

@@ -1,0 +1,248 @@
+package stage
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/stage/internal/tarfs"
+)
+
+// A taking is what a layer takes from those below it.
+type taking struct {
+	lacks *lacks       // nil: it needs nothing
+	tree  *rootfs.Tree // nil: nothing is below
+	found []taken
+	// folders remembers what at has found.
+	folders map[string]*rootfs.Node
+}
+
+// A taken is what lies below at a path that the layer names.
+type taken struct {
+	lack string // its path
+	file bool
+	node *rootfs.Node
+	rootfs.Attributes
+	// on are the attributes of all folders that lead to where the links below
+	// lead a folder; nil if it is where it is named.
+	on []rootfs.Attributes
+}
+
+// take looks up what a layer lacks in the layers below it, lowest first.
+func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err error) {
+	t := &taking{lacks: want, folders: make(map[string]*rootfs.Node)}
+	switch {
+	case want == nil || len(below) == 0:
+		return t, nil
+	case want.Root:
+		return nil, errors.New("the layer hides the whole root of the layers below it, which overlayfs cannot do; build the image from scratch, without them")
+	}
+	paths := make([]string, len(below))
+	for i, o := range below {
+		paths[i] = s.ObjectPath(o)
+	}
+	if t.tree, err = rootfs.OpenTree(paths); err != nil {
+		return nil, err
+	}
+	for _, p := range want.Folders {
+		err = errors.Join(err, t.folder(p))
+	}
+	for _, p := range want.Files {
+		err = errors.Join(err, t.fileAt(p))
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	return t, nil
+}
+
+func (t *taking) close() error {
+	if t.tree == nil {
+		return nil
+	}
+	return t.tree.Close()
+}
+
+func (t *taking) folder(p string) error {
+	n, err := t.at(p)
+	if n == nil || err != nil {
+		return err
+	}
+	f := taken{lack: p, node: n}
+	if f.Attributes, err = t.attributes(n); err != nil || n.Path == p {
+		t.found = append(t.found, f)
+		return err
+	}
+	for dir := n.Path; dir != "."; dir = path.Dir(dir) {
+		on, err := t.tree.Lookup(dir)
+		if err != nil {
+			return err
+		}
+		a, err := t.attributes(on)
+		if err != nil {
+			return err
+		}
+		f.on = append(f.on, a)
+	}
+	t.found = append(t.found, f)
+	return nil
+}
+
+// at returns the folder below that shows through the layer's folder p, nil if
+// there is none. A link below leads on where the layer has no entry of its own.
+func (t *taking) at(p string) (*rootfs.Node, error) {
+	if p == "." {
+		return t.tree.Root(), nil
+	}
+	if n, known := t.folders[p]; known {
+		return n, nil
+	}
+	n, err := t.at(path.Dir(p))
+	if n != nil && err == nil {
+		n, err = t.tree.Child(n, path.Base(p))
+	}
+	if n != nil && n.Mode().Type() == fs.ModeSymlink && slices.Contains(t.lacks.Folders, p) {
+		n, err = t.tree.Lookup(n.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			n, err = nil, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if n != nil && !n.Mode().IsDir() {
+		n = nil
+	}
+	t.folders[p] = n
+	return n, nil
+}
+
+func (t *taking) fileAt(p string) error {
+	dir, err := t.tree.Lookup(path.Dir(p))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !dir.Mode().IsDir() {
+		return nil
+	}
+	var n *rootfs.Node
+	if err == nil {
+		n, err = t.tree.Child(dir, path.Base(p))
+	}
+	if err != nil || n == nil {
+		return err
+	}
+	f := taken{lack: p, file: true, node: n}
+	f.Attributes, err = t.attributes(n)
+	t.found = append(t.found, f)
+	return err
+}
+
+// attributes leaves out what overlayfs keeps for itself.
+func (t *taking) attributes(n *rootfs.Node) (rootfs.Attributes, error) {
+	a, err := t.tree.Attributes(n)
+	maps.DeleteFunc(a.Xattrs, func(key, _ string) bool { return strings.HasPrefix(key, "trusted.overlay.") })
+	return a, err
+}
+
+// hash names what was taken: equal ones make equal objects of a layer. It is
+// empty if nothing was.
+func (t *taking) hash() string {
+	if len(t.found) == 0 {
+		return ""
+	}
+	h := sha256.New()
+	for _, f := range t.found {
+		fmt.Fprintf(h, "%q %t", f.lack, f.file)
+		if f.on != nil {
+			fmt.Fprintf(h, " at %q", f.node.Path)
+		}
+		if f.file { // where it is stands for what is in it
+			fmt.Fprintf(h, " of %q %q", t.tree.Origins(f.node)[0], f.node.Path)
+		}
+		for _, a := range append([]rootfs.Attributes{f.Attributes}, f.on...) {
+			writeAttributes(h, a)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func writeAttributes(w io.Writer, a rootfs.Attributes) {
+	fmt.Fprintf(w, " %o %d:%d %d %d %d:%d %q", a.Mode, a.UID, a.GID, a.ModTime, a.Size, a.Major, a.Minor, a.Link)
+	for _, key := range slices.Sorted(maps.Keys(a.Xattrs)) {
+		fmt.Fprintf(w, " %q=%q", key, a.Xattrs[key])
+	}
+	fmt.Fprintln(w)
+}
+
+// plain reports whether the folders are what they are without an answer.
+func (t *taking) plain() bool {
+	return !slices.ContainsFunc(t.found, func(f taken) bool { return f.on != nil || !isPlain(f.Attributes) })
+}
+
+func isPlain(a rootfs.Attributes) bool {
+	return a.Mode == fs.ModeDir|0o755 && a.UID == 0 && a.GID == 0 && len(a.Xattrs) == 0
+}
+
+// answer gives the layer's rewriter what was found for a lack. Those that are
+// not among the layer's come from folders that were moved.
+func (t *taking) answer(rw *tarfs.Rewriter, l tarfs.Lack) error {
+	i := slices.IndexFunc(t.found, func(f taken) bool { return f.lack == l.Path && f.file == l.File })
+	if i >= 0 {
+		f := t.found[i]
+		if f.on != nil {
+			return rw.Move(l, f.node.Path)
+		}
+		return rw.Lend(l, f.header(), func() (io.Reader, error) { return t.tree.Open(f.node) })
+	}
+	if l.File || t.tree == nil || slices.Contains(t.lacks.Folders, l.Path) {
+		return nil
+	}
+	n, err := t.at(l.Path)
+	if n == nil || err != nil {
+		return err
+	}
+	a, err := t.attributes(n)
+	if err != nil {
+		return err
+	}
+	return rw.Lend(l, taken{Attributes: a}.header(), nil)
+}
+
+func (f taken) header() *tar.Header {
+	hdr := &tar.Header{
+		Mode: int64(f.Mode.Perm()), Uid: f.UID, Gid: f.GID, ModTime: time.Unix(int64(f.ModTime), 0), Size: f.Size,
+		Linkname: f.Link, Devmajor: int64(f.Major), Devminor: int64(f.Minor), PAXRecords: make(map[string]string),
+	}
+	for bit, flag := range map[int64]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if f.Mode&flag != 0 {
+			hdr.Mode |= bit
+		}
+	}
+	for key, value := range f.Xattrs {
+		hdr.PAXRecords["SCHILY.xattr."+key] = value
+	}
+	switch f.Mode.Type() {
+	case 0:
+		hdr.Typeflag = tar.TypeReg
+	case fs.ModeDir:
+		hdr.Typeflag = tar.TypeDir
+	case fs.ModeSymlink:
+		hdr.Typeflag = tar.TypeSymlink
+	case fs.ModeDevice:
+		hdr.Typeflag = tar.TypeBlock
+	case fs.ModeDevice | fs.ModeCharDevice:
+		hdr.Typeflag = tar.TypeChar
+	case fs.ModeNamedPipe:
+		hdr.Typeflag = tar.TypeFifo
+	}
+	return hdr
+}
