@@ -207,7 +207,7 @@ func TestAuthorizedKeys(t *testing.T) {
 		{User: "you", Owner: kind.Owner{UID: 1001}, Keys: []string{publicKey}},
 		{User: "svc", Home: "/srv/svc", Owner: kind.Owner{UID: 5}, Keys: []string{publicKey}},
 	}}}
-	e := mustBuiltin(t, users, func(in *Input) { in.Parents = image })
+	e := mustBuiltin(t, users, func(in *Input) { in.Root = image{} })
 	wantEntry(t, e, "/root", "5 0700 0:0 ")
 	wantEntry(t, e, "/root/.ssh", "5 0700 0:0 ")
 	wantEntry(t, e, "/root/.ssh/authorized_keys", "0 0600 0:0 "+publicKey+"\nfrom=\"10.0.0.0/8\" "+publicKey+"\n")

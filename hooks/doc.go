@@ -64,10 +64,10 @@
 // # Directories of the image
 //
 // A directory in the hook layer hides the mode and owner that the image gave
-// it. So the layer repeats what Input.Parents reports of the image's own
+// it. So the layer repeats what Input.Root has of the image's own
 // directories, and follows the image's symbolic links on the way: a file
 // below /lib lands below /usr/lib where the image has /lib -> usr/lib.
-// Without Parents a table knows the usual directories that are not 0755
+// Without Root a table knows the usual directories that are not 0755
 // (/tmp, /root, …), and paths below /bin, /lib and like are refused, because
 // a directory there would hide the link and break the machine. A directory
 // that a script makes with 0755 and root as its owner is taken to mean "as

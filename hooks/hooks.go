@@ -1,11 +1,11 @@
 package hooks
 
 import (
-	"io/fs"
 	"log/slog"
 	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // DefaultTimeout limits a script that declares no timeout.
@@ -25,25 +25,25 @@ type Input struct {
 	// executed there, so it must not be mounted noexec.
 	TempDir string
 
-	// Parents reports what the image has at a clean absolute path, without
-	// following a link in its last element; fs.ErrNotExist if it has
-	// nothing there. nil means that the image is not known.
-	Parents func(path string) (Parent, error)
-	// Base identifies what Parents reads, as the image's digest does. It is
-	// part of the key.
+	// Root is the image's root file system; nil means that it is not known.
+	Root View
+	// Base identifies what Root reads, as the image's digest does. It is part
+	// of the key.
 	Base string
 
 	// Log takes the scripts' output and decisions; nil discards them.
 	Log *slog.Logger
 }
 
-// A Parent is what the image has at a path.
-type Parent struct {
-	// Mode has the type bits set, as fs.FileInfo.Mode has.
-	Mode     fs.FileMode
-	UID, GID int
-	// Link is the target of a symbolic link.
-	Link string
+// A View reads what the layers of an image make together. Paths are absolute.
+type View interface {
+	// Lstat does not follow a link in its last element. What is not there
+	// gives fs.ErrNotExist.
+	Lstat(path string) (rootfs.Stat, error)
+	// ReadDir returns the names in a folder, none if it is not there.
+	ReadDir(path string) ([]string, error)
+	// ReadFile returns a whole regular file of at most limit bytes.
+	ReadFile(path string, limit int64) ([]byte, error)
 }
 
 func (in *Input) log() *slog.Logger {

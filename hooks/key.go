@@ -13,7 +13,7 @@ const keyVersion = 1
 
 // Key returns a hash of everything in the input that decides the output. It
 // runs and reads nothing. What is generated once and kept in StateDir counts
-// by being asked for, not by its content; directories, Parents and Log don't
+// by being asked for, not by its content; directories, Root and Log don't
 // count, Base does. What a script finds out by itself, from the network or
 // the machine it runs on, is not known here: it runs again when the key
 // changes.

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
 	"syscall"
 	"time"
@@ -79,11 +80,12 @@ func (o *Output) write(ctx context.Context, t *tree) error {
 	if err := w.WriteHeader(header("./", &node{mode: root.Mode, uid: root.UID, gid: root.GID})); err != nil {
 		return err
 	}
-	for _, p := range slices.Sorted(maps.Keys(t.nodes)) {
+	entries := t.entries()
+	for _, p := range slices.Sorted(maps.Keys(entries)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeNode(w, p, t.nodes[p]); err != nil {
+		if err := writeNode(w, p, entries[p]); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
@@ -93,6 +95,22 @@ func (o *Output) write(ctx context.Context, t *tree) error {
 	o.DiffID = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	o.Size, err = o.file.Seek(0, io.SeekEnd)
 	return err
+}
+
+// entries are the nodes by their names in the layer, where what is not there
+// has a name: see the image specification of the OCI, layer.md, whiteouts.
+func (t *tree) entries() map[string]*node {
+	entries := make(map[string]*node, len(t.nodes))
+	for p, n := range t.nodes {
+		if n.removed {
+			p, n = path.Join(path.Dir(p), ".wh."+path.Base(p)), &node{}
+		}
+		entries[p] = n
+		if n.opaque {
+			entries[path.Join(p, ".wh..wh..opq")] = &node{}
+		}
+	}
+	return entries
 }
 
 func header(name string, n *node) *tar.Header {

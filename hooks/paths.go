@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // checkPath accepts the paths that a layer can carry and a machine can have.
@@ -45,11 +46,11 @@ var usualModes = map[string]fs.FileMode{
 
 // usual is the directory that belongs at p in an image that is not known or
 // has none.
-func usual(p string) Parent {
+func usual(p string) rootfs.Stat {
 	if mode, ok := usualModes[p]; ok {
-		return Parent{Mode: fs.ModeDir | mode}
+		return rootfs.Stat{Mode: fs.ModeDir | mode}
 	}
-	return Parent{Mode: fs.ModeDir | 0o755}
+	return rootfs.Stat{Mode: fs.ModeDir | 0o755}
 }
 
 // usualLinks are links into /usr in images with a merged /usr.

@@ -18,7 +18,7 @@ import (
 // input, state and behaviour of the scripts. The caller closes it.
 func Render(ctx context.Context, in Input) (_ *Output, err error) {
 	for _, c := range kind.Conflicts(in.Hooks) {
-		return nil, fmt.Errorf("hook %q %s; change one of the paths", c.Hook, c)
+		return nil, fmt.Errorf("hook %q: path %q %s; change one of the paths", c.Hook, c.Path, c)
 	}
 	r := &renderer{in: &in, tree: newTree(&in)}
 	if r.work, err = os.MkdirTemp(in.TempDir, "gitboot-hooks-"); err != nil {
@@ -49,10 +49,18 @@ type renderer struct {
 }
 
 func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
+	for _, p := range h.Removes {
+		if err := r.tree.remove(p, h.Name); err != nil {
+			return err
+		}
+	}
 	if h.Builtin != nil {
 		if err := r.builtin(h); err != nil {
 			return err
 		}
+	}
+	if err := r.dirs(h); err != nil {
+		return err
 	}
 	if err := r.files(h.Name, h.Files); err != nil {
 		return err
@@ -65,13 +73,24 @@ func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 	return r.addAtBoot(h)
 }
 
-func (r *renderer) files(hook string, files []kind.File) error {
-	seen := make(map[string]bool, len(files))
-	for _, f := range files {
-		if seen[f.Path] {
-			return fmt.Errorf("file %s is declared twice; remove one", f.Path)
+func (r *renderer) dirs(h *kind.Hook) error {
+	for _, d := range h.Dirs {
+		if d.Mode == 0 {
+			if _, err := r.tree.lead(d.Path, h.Name); err != nil {
+				return err
+			}
+			continue
 		}
-		seen[f.Path] = true
+		n := &node{mode: fs.ModeDir | goMode(d.Mode), uid: d.UID, gid: d.GID, from: h.Name}
+		if err := r.tree.addDir(d.Path, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *renderer) files(hook string, files []kind.File) error {
+	for _, f := range files {
 		n, err := fileNode(f)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/rootfs"
 )
 
 // entry is one line of a layer's listing.
@@ -185,7 +186,7 @@ func TestConflicts(t *testing.T) {
 	wantError(t, two(kind.File{Path: "/lib/x"}, kind.File{Path: "/y"}), "/usr/lib")
 
 	_, _, err := renderInput(t, Input{Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a"}, {Path: "/a"}}}}})
-	wantError(t, err, "/a is declared twice")
+	wantError(t, err, `"/a"`, "is declared twice")
 	_, _, err = renderInput(t, Input{Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Mode: fs.ModeDevice}}}}})
 	wantError(t, err, "mode")
 }
@@ -202,35 +203,37 @@ func TestLaterHookWins(t *testing.T) {
 	}
 }
 
-// image is what Parents reports in tests: an image with a merged /usr.
-func image(p string) (Parent, error) {
+// image is an image with a merged /usr, in which only paths are looked up.
+type image struct{ View }
+
+func (image) Lstat(p string) (rootfs.Stat, error) {
 	switch p {
 	case "/":
-		return Parent{Mode: fs.ModeDir | 0o755}, nil
+		return rootfs.Stat{Mode: fs.ModeDir | 0o755}, nil
 	case "/usr", "/usr/lib", "/etc", "/var", "/run", "/srv":
-		return Parent{Mode: fs.ModeDir | 0o751, UID: 7}, nil
+		return rootfs.Stat{Mode: fs.ModeDir | 0o751, UID: 7}, nil
 	case "/home/me":
-		return Parent{Mode: fs.ModeDir | 0o711, UID: 1000, GID: 100}, nil
+		return rootfs.Stat{Mode: fs.ModeDir | 0o711, UID: 1000, GID: 100}, nil
 	case "/lib":
-		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "usr/lib"}, nil
+		return rootfs.Stat{Mode: fs.ModeSymlink | 0o777, Link: "usr/lib"}, nil
 	case "/var/run":
-		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "/run/"}, nil
+		return rootfs.Stat{Mode: fs.ModeSymlink | 0o777, Link: "/run/"}, nil
 	case "/var/up":
-		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "../../../srv/."}, nil
+		return rootfs.Stat{Mode: fs.ModeSymlink | 0o777, Link: "../../../srv/."}, nil
 	case "/loop":
-		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "loop"}, nil
+		return rootfs.Stat{Mode: fs.ModeSymlink | 0o777, Link: "loop"}, nil
 	case "/etc/resolv.conf":
-		return Parent{Mode: fs.ModeSymlink | 0o777, Link: "../run/x"}, nil
+		return rootfs.Stat{Mode: fs.ModeSymlink | 0o777, Link: "../run/x"}, nil
 	case "/etc/passwd":
-		return Parent{Mode: 0o644}, nil
+		return rootfs.Stat{Mode: 0o644}, nil
 	case "/broken":
-		return Parent{}, errors.New("disk on fire")
+		return rootfs.Stat{}, errors.New("disk on fire")
 	}
-	return Parent{}, fs.ErrNotExist
+	return rootfs.Stat{}, fs.ErrNotExist
 }
 
 func TestImageDirectories(t *testing.T) {
-	e := mustRender(t, Input{Parents: image, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{
+	e := mustRender(t, Input{Root: image{}, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{
 		{Path: "/lib/systemd/x"}, {Path: "/var/run/y"}, {Path: "/var/up/z"},
 		{Path: "/etc/resolv.conf", Content: []byte("r")}, {Path: "/root/k"},
 	}}}})
@@ -255,7 +258,7 @@ func TestImageConflicts(t *testing.T) {
 		"/etc":          "a file there would hide",
 		"/broken/x":     "disk on fire",
 	} {
-		_, _, err := renderInput(t, Input{Parents: image, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: p}}}}})
+		_, _, err := renderInput(t, Input{Root: image{}, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: p}}}}})
 		wantError(t, err, want)
 	}
 }
@@ -285,7 +288,7 @@ func TestAtBoot(t *testing.T) {
 func TestKey(t *testing.T) {
 	base := Input{Machine: "m", Image: "i", Tag: "t", Hooks: []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Content: []byte("x")}}}}}
 	same := base
-	same.StateDir, same.TempDir, same.Parents = "/other", "/tmp", image
+	same.StateDir, same.TempDir, same.Root = "/other", "/tmp", image{}
 	if Key(base) != Key(same) {
 		t.Error("directories change the key")
 	}

@@ -179,7 +179,7 @@ func (a *application) hooks(ctx context.Context) error {
 		}
 		defer tree.Close()
 		input := s.image.hooks
-		input.Parents = parents(tree)
+		input.Root = tree
 		out, err := hooks.Render(ctx, input)
 		if err != nil {
 			return err

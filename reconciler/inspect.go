@@ -8,7 +8,6 @@ import (
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/source"
-	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -92,7 +91,7 @@ func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (di
 			return "", nil, err
 		}
 		defer tree.Close()
-		input.Parents = parents(tree)
+		input.Root = tree
 	} else {
 		r.Log.Info("the image is not staged yet: paths are not looked up in it", "image", name)
 	}
@@ -112,14 +111,6 @@ func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID str
 	defer tar.Close()
 	_, err = io.Copy(w, tar)
 	return out.DiffID, out.AtBoot, err
-}
-
-// parents looks paths up in an image, for its hooks.
-func parents(tree *rootfs.Tree) func(string) (hooks.Parent, error) {
-	return func(path string) (hooks.Parent, error) {
-		st, err := tree.Lstat(path)
-		return hooks.Parent(st), err
-	}
 }
 
 // builtImage tells what the last build of an image gave.

@@ -156,8 +156,10 @@ func (i *imageDecl) parent() string {
 func (l *loader) hookRefs(k targets, h *hookDecl) {
 	l.globs(k, h.where.at("images"), h.Images)
 	l.globs(k, h.where.at("exclude"), h.Exclude)
-	for i := range h.File {
-		l.globs(k, h.File[i].where.at("images"), h.File[i].Images)
+	for _, targets := range h.targets() {
+		for _, t := range targets {
+			l.globs(k, t.where.at("images"), t.Images)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,9 +42,11 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 
 // placeOf is where a hook declares a path, or else the hook.
 func (h *hookDecl) placeOf(path string) place {
-	for i := range h.File {
-		if text(h.File[i].Path) == path {
-			return h.File[i].where.at("path")
+	for _, targets := range h.targets() {
+		for _, t := range targets {
+			if text(t.Path) == path {
+				return t.where.at("path")
+			}
 		}
 	}
 	return h.where
@@ -89,19 +92,62 @@ func matchesImage(globs []string, image Image) bool {
 func (r *resolver) hook(name string, decl *hookDecl, v view) kind.Hook {
 	h := kind.Hook{
 		Name:    name,
+		Removes: slices.Clone(decl.Remove),
 		Run:     r.run(decl.Run, v),
 		AtBoot:  r.atBoot(decl.AtBoot, v),
 		Builtin: r.builtin(decl, v),
 	}
-	written := map[string]bool{}
+	first := once{}
+	for i := range decl.Dir {
+		if d := &decl.Dir[i]; first.of(&d.targetDecl, v.image) {
+			h.Dirs = append(h.Dirs, d.dir())
+		}
+	}
+	first = once{}
 	for i := range decl.File {
-		f := &decl.File[i]
-		if p := text(f.Path); !written[p] && matchesImage(f.Images, v.image) {
-			written[p] = true
+		if f := &decl.File[i]; first.of(&f.targetDecl, v.image) {
 			h.Files = append(h.Files, r.file(f, v))
 		}
 	}
+	first = once{}
+	for i := range decl.Link {
+		if l := &decl.Link[i]; first.of(&l.targetDecl, v.image) {
+			h.Files = append(h.Files, r.link(l, v))
+		}
+	}
 	return h
+}
+
+// once are the paths that have a declaration which matches the image.
+type once map[string]bool
+
+func (o once) of(t *targetDecl, image Image) bool {
+	if o[text(t.Path)] || !matchesImage(t.Images, image) {
+		return false
+	}
+	o[text(t.Path)] = true
+	return true
+}
+
+func (d *dirDecl) dir() kind.Dir {
+	dir := kind.Dir{Path: text(d.Path)}
+	if d.Mode != nil || d.Owner != nil {
+		dir.Mode = 0o755
+		dir.UID, dir.GID = parseOwner(d.Owner)
+	}
+	if d.Mode != nil {
+		dir.Mode = parseMode(*d.Mode)
+	}
+	return dir
+}
+
+func (r *resolver) link(decl *linkDecl, v view) kind.File {
+	f := kind.File{Path: text(decl.Path), Mode: fs.ModeSymlink | 0o777, Link: text(decl.To)}
+	r.renderText(decl.where.at("to"), reflect.ValueOf(&f.Link).Elem(), v)
+	if wrong := kind.WrongTarget(f.Link); wrong != "" && f.Link != "" {
+		r.add(decl.where.at("to"), f.Link, wrong+", for machine "+r.name, "write the path that the link points to")
+	}
+	return f
 }
 
 func (r *resolver) file(decl *fileDecl, v view) kind.File {

@@ -42,20 +42,27 @@ func (b *buildDecl) rules(d *problemList) {
 }
 
 func (h *hookDecl) rules(d *problemList) {
-	if len(h.File) == 0 && len(h.Run) == 0 && len(h.AtBoot) == 0 && len(h.Builtin.Set()) == 0 {
-		d.add(h.where, "", "does nothing", "give it a file, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
+	if len(h.File)+len(h.Link)+len(h.Dir)+len(h.Remove)+len(h.Run)+len(h.AtBoot)+len(h.Builtin.Set()) == 0 {
+		d.add(h.where, "", "does nothing", "give it a file, link, dir, remove, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
 	}
 	if len(h.Builtin.Set()) > 1 {
 		d.add(h.where, "", "has more than one built-in hook", "declare a hook for each")
 	}
-	last := map[string]int{}
-	for i := range h.File {
-		path := text(h.File[i].Path)
-		if before, ok := last[path]; ok && h.File[before].Images == nil {
-			d.add(h.File[i].where, path, fmt.Sprintf("is never written, since the one at %s is for every image", h.File[before].where),
+	for _, targets := range h.targets() {
+		unreachable(d, targets)
+	}
+}
+
+// unreachable reports what comes after one of the same path for every image.
+func unreachable(d *problemList, targets []*targetDecl) {
+	last := map[string]*targetDecl{}
+	for _, t := range targets {
+		path := text(t.Path)
+		if before := last[path]; before != nil && before.Images == nil {
+			d.add(t.where, path, fmt.Sprintf("is never written, since the one at %s is for every image", before.where),
 				"give the first one images = […], or remove one")
 		}
-		last[path] = i
+		last[path] = t
 	}
 }
 

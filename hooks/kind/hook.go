@@ -24,11 +24,24 @@ import (
 
 // A Hook is one named set of machine-specific files.
 type Hook struct {
-	Name        string
+	Name string
+	// Removes are clean absolute paths that the image has and the machine
+	// shall not have. They go first, so that what they remove can be replaced.
+	Removes     []string `json:",omitempty"`
+	Dirs        []Dir    `json:",omitempty"`
 	Files       []File
 	Run, AtBoot []Script
 	// Builtin is nil, or has exactly one field set.
 	Builtin *Builtin
+}
+
+// A Dir is a folder to be there.
+type Dir struct {
+	Path string
+	// Mode is in Go's form. If it is 0, mode and owner are those of the image,
+	// or what is usual there.
+	Mode fs.FileMode
+	Owner
 }
 
 // A File is put into the layer as it is.

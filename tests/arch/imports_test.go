@@ -41,7 +41,7 @@ var rules = []rule{
 	{folder: "image/packages", why: "reads files that it is handed, and nothing else", banned: []string{"os", "os/exec", "net", "net/http", "database/sql"}},
 	{folder: "stage", ours: []string{"stage", "internal", "deployment", "rootfs"}, why: "a leaf; it stores the manifests that deployment defines, and looks into the layers below a new one",
 		third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
-	{folder: "hooks", ours: []string{"hooks/kind", "internal"}, why: "a leaf", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
+	{folder: "hooks", ours: []string{"hooks/kind", "rootfs", "internal"}, why: "a leaf; rootfs names what is at a path of an image", third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
 	{folder: "initramfs/early", ours: []string{"deployment", "initramfs/modindex"}, why: "loaded at every boot: no network, TLS, git, TOML or registry",
 		third: []string{"golang.org/x/sys"}, banned: []string{"net", "net/http", "crypto/tls", "text/template"}},
 	{folder: "initramfs/modindex", why: "linked into the program that is loaded at every boot"},
