@@ -4,9 +4,13 @@
 //
 // # What a hook does
 //
-// A hook's parts are rendered in this order: its built-in, its files, its run
-// scripts, its at-boot scripts. Hooks are rendered in the order given.
+// A hook's parts are rendered in this order: what it removes, its built-in, its
+// folders, its files and links, its run scripts, its at-boot scripts. Hooks are
+// rendered in the order given.
 //
+//   - What is removed is hidden by a whiteout, as in any layer; what an earlier
+//     hook put there is gone.
+//   - Folders have a mode and a numeric owner, or those of the image.
 //   - Files have a path, content or the target of a symbolic link, a mode
 //     (0644 if it is zero) and a numeric owner (root). To declare one path
 //     twice in one hook is an error.
@@ -76,6 +80,5 @@
 // # Not here
 //
 // Choosing hooks by image globs and expanding templates is done before;
-// nothing here reads the config repo, mounts an image or deletes a file of
-// it.
+// nothing here reads the config repo or mounts an image.
 package hooks

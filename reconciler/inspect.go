@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
 	"io"
@@ -104,12 +105,15 @@ func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID str
 		return "", nil, err
 	}
 	defer out.Close()
-	tar, err := out.Open(ctx)
+	if out.Empty() {
+		return "", nil, tar.NewWriter(w).Close()
+	}
+	layer, err := out.Open(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	defer tar.Close()
-	_, err = io.Copy(w, tar)
+	defer layer.Close()
+	_, err = io.Copy(w, layer)
 	return out.DiffID, out.AtBoot, err
 }
 

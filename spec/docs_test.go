@@ -35,6 +35,8 @@ func documented() map[string]reflect.Type {
 		"copy":     reflect.TypeFor[copyDecl](),
 		"hook":     reflect.TypeFor[hookDecl](),
 		"file":     reflect.TypeFor[fileDecl](),
+		"link":     reflect.TypeFor[linkDecl](),
+		"dir":      reflect.TypeFor[dirDecl](),
 		"script":   reflect.TypeFor[scriptDecl](),
 		"atBoot":   reflect.TypeFor[atBootDecl](),
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,8 @@ type hookJSON struct {
 	Image   string   `json:"image"`
 	Builtin bool     `json:"builtin"`
 	Files   []string `json:"files"`
+	Dirs    []string `json:"dirs"`
+	Removes []string `json:"removes"`
 	Run     []string `json:"run"`
 	AtBoot  []string `json:"atBoot"`
 }
@@ -59,9 +63,11 @@ func printHooks(w io.Writer, wants *spec.Wants, asJSON bool) error {
 }
 
 func describeHook(image string, h kind.Hook) hookJSON {
-	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Run: []string{}, AtBoot: []string{}}
-	for _, f := range h.Files {
-		j.Files = append(j.Files, f.Path)
+	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Dirs: []string{}, Removes: []string{}, Run: []string{}, AtBoot: []string{}}
+	j.Files = append(j.Files, h.Paths()...)
+	j.Removes = append(j.Removes, h.Removes...)
+	for _, d := range h.Dirs {
+		j.Dirs = append(j.Dirs, d.Path)
 	}
 	for _, s := range h.Run {
 		j.Run = append(j.Run, s.Name)
@@ -114,18 +120,35 @@ func listTar(w io.Writer, write func(io.Writer) error) error {
 	var rows [][]any
 	for {
 		h, err := archive.Next()
+		if errors.Is(err, io.EOF) && len(rows) == 0 {
+			_, err := fmt.Fprintln(w, "the hooks make nothing")
+			return err
+		}
 		if errors.Is(err, io.EOF) {
 			return table(w, "MODE\tOWNER\tSIZE\tPATH", rows)
 		}
 		if err != nil {
 			return err
 		}
-		name := h.Name
-		if h.Linkname != "" {
-			name += " -> " + h.Linkname
-		}
-		rows = append(rows, []any{os.FileMode(h.FileInfo().Mode()), fmt.Sprintf("%d:%d", h.Uid, h.Gid), h.Size, name})
+		rows = append(rows, entryRow(h))
 	}
+}
+
+// entryRow describes an entry of a layer, in which a name with a certain
+// beginning takes away what is below.
+func entryRow(h *tar.Header) []any {
+	dir, name := path.Split(h.Name)
+	switch target, removed := strings.CutPrefix(name, ".wh."); {
+	case name == ".wh..wh..opq":
+		return []any{"removed", "", "", dir + "*, of the image"}
+	case removed:
+		return []any{"removed", "", "", dir + target}
+	}
+	name = h.Name
+	if h.Linkname != "" {
+		name += " -> " + h.Linkname
+	}
+	return []any{os.FileMode(h.FileInfo().Mode()), fmt.Sprintf("%d:%d", h.Uid, h.Gid), h.Size, name}
 }
 
 func noBuiltin(name string, all []builtinJSON) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,29 @@ func Conflicts(hooks []Hook) (all []Conflict) {
 	return all
 }
 
+// Paths returns the files and links that the hook makes whatever the image
+// has, without those of its scripts.
+func (h *Hook) Paths() []string {
+	paths := h.builtinPaths()
+	for _, f := range h.Files {
+		if !slices.Contains(paths, f.Path) {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+func (h *Hook) builtinPaths() []string {
+	if h.Builtin == nil {
+		return nil
+	}
+	_, settings, err := h.Builtin.One()
+	if err != nil {
+		return nil
+	}
+	return settings.Paths()
+}
+
 // owners are who declares what, by path.
 type owners struct {
 	files map[string]string // what is no directory → hook
@@ -66,12 +90,8 @@ func (o *owners) hook(h *Hook) (all []Conflict) {
 			all = append(all, c)
 		}
 	}
-	if h.Builtin != nil {
-		if _, settings, err := h.Builtin.One(); err == nil {
-			for _, p := range settings.Paths() {
-				add(p, false)
-			}
-		}
+	for _, p := range h.builtinPaths() {
+		add(p, false)
 	}
 	declared := map[string]bool{}
 	once := func(p string, dir bool) {
