@@ -44,7 +44,7 @@ func (r *Reconciler) CollectCaches(ctx context.Context) (freed int64, err error)
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range engineNames() {
+	for _, name := range EngineNames() {
 		engine, err := r.engine(&observedBuild{want: spec.Image{Build: &spec.Build{Engine: name}}})
 		if err != nil {
 			return freed, err

@@ -17,8 +17,8 @@ type Buildkit struct {
 	Builder handoff.Builder
 }
 
-// engineNames are those of the engines that this gitboot has.
-func engineNames() []string { return []string{"buildah", "podman", "buildkit"} }
+// EngineNames are those of the engines that this gitboot has.
+func EngineNames() []string { return []string{"buildah", "podman", "buildkit"} }
 
 func (b *observedBuild) engineName(fallback string) string {
 	return cmp.Or(b.want.Build.Engine, fallback, "buildah")
@@ -36,6 +36,6 @@ func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 	case "buildkit":
 		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
 	default:
-		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(engineNames(), ", "))
+		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(EngineNames(), ", "))
 	}
 }

@@ -19,6 +19,7 @@ type check struct {
 	pattern  *pattern
 	enum     []string
 	min, max int  // of integers; both 0 = none
+	longest  int  // of texts, in bytes; 0 = as long as they are
 	secret   bool // a wrong value may be a secret, and is not shown
 	// parse returns what is wrong, or "".
 	parse func(string) string
@@ -48,6 +49,11 @@ func (c check) with(parse func(string) string) check {
 	return c
 }
 
+func (c check) upTo(longest int) check {
+	c.longest = longest
+	return c
+}
+
 func (c check) hidden() check {
 	c.secret = true
 	return c
@@ -60,6 +66,8 @@ func (c check) text(s string) (message, hint string) {
 		return "is not " + c.want + nearest.Hint(s, c.enum), c.remedy
 	case c.pattern != nil && !c.pattern.MatchString(s):
 		return "is not " + c.want, c.remedy
+	case c.longest != 0 && len(s) > c.longest:
+		return fmt.Sprintf("is longer than %d characters", c.longest), c.remedy
 	case c.parse != nil:
 		if wrong := c.parse(s); wrong != "" {
 			return wrong, c.remedy
@@ -91,19 +99,18 @@ const (
 // What a base (from = …) can be, apart from other things.
 var (
 	nameCheck = matching("a name", `^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$`,
-		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").
-		with(func(s string) string { return tooLong(s, 64) })
-	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(badRef)
-	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(badArchive)
+		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").upTo(64)
+	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(badRef).upTo(512)
+	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(badArchive).upTo(2048)
 )
 
 // checks is never written to.
 var checks = map[string]check{
 	"name":         nameCheck,
-	"include":      matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`, "write a glob from the repo's root, such as machines/*.toml").with(badInclude),
+	"include":      matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`, "write a glob from the repo's root, such as machines/*.toml").with(badInclude).upTo(256),
 	"kernel-arg":   matching("one kernel argument", `^`+onLine+`+$`, "write one argument an element, with double quotes around white space").with(badKernelArg),
-	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob),
-	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob),
+	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob).upTo(256),
+	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob).upTo(256),
 	"keep":         {want: "a number of generations", min: 1, max: 1000},
 	"fs-dump":      {want: "a number that fstab(5) has there", min: 0, max: 1},
 	"fs-pass":      {want: "a number that fstab(5) has there", min: 0, max: 2},
@@ -111,17 +118,17 @@ var checks = map[string]check{
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
 	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
-	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror),
+	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror).upTo(255),
 	"hook-path":    matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").with(kind.WrongPath),
 	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
-		with(uncleanPath),
+		with(uncleanPath).upTo(1024),
 	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
 		"write a path from the repo's root, with nothing before it").with(leavesRepo),
 	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(kind.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
 	"image-ref":   refCheck,
-	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef),
+	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef).upTo(512),
 	"archive":     archiveCheck,
 	"sha256":      matching("a sha256", `^[0-9a-f]{64}$`, "write 64 lower case hex digits, as sha256sum prints them"),
 	"from":        matching("a base", `^`+visible+onLine+`*$`, `write "image:NAME", a registry reference, "archive:PATH" or "scratch"`).with(badFrom),

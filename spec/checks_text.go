@@ -18,13 +18,6 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 )
 
-func tooLong(s string, limit int) string {
-	if len(s) > limit {
-		return fmt.Sprintf("is longer than %d characters", limit)
-	}
-	return ""
-}
-
 // badRef finds what the pattern of a reference cannot say. The registry is what
 // is before the first slash, if it looks like a host.
 func badRef(s string) string {
@@ -38,7 +31,7 @@ func badRef(s string) string {
 	if path, _, _ := strings.Cut(path, ":"); len(path) > 255 {
 		return "has a repository that is longer than 255 characters"
 	}
-	return tooLong(s, 512)
+	return ""
 }
 
 func badMirror(s string) string {
@@ -46,7 +39,7 @@ func badMirror(s string) string {
 	if wrong := badPort(host); wrong != "" {
 		return wrong
 	}
-	return tooLong(s, 255)
+	return ""
 }
 
 // badPort finds a port that there cannot be.
@@ -76,7 +69,7 @@ func uncleanPath(s string) string {
 	case s == "/":
 		return "is the root folder"
 	}
-	return tooLong(s, 1024)
+	return ""
 }
 
 func badInclude(s string) string {
@@ -86,7 +79,7 @@ func badInclude(s string) string {
 	if !doublestar.ValidatePattern(s) {
 		return "is not a valid glob"
 	}
-	return tooLong(s, 256)
+	return ""
 }
 
 // match is the globs' meaning outside include: * and ? match any character,
@@ -100,7 +93,7 @@ func badGlob(s string) string {
 	if _, err := path.Match(s, ""); err != nil {
 		return "is not a valid glob"
 	}
-	return tooLong(s, 256)
+	return ""
 }
 
 func badKernelArg(s string) string { return wrong(deployment.CheckArg(s)) }
@@ -177,7 +170,7 @@ func badArchive(s string) string {
 	case isURL(s) && !url.MatchString(s):
 		return "is not an http or https URL"
 	case isURL(s):
-		return tooLong(s, 2048)
+		return ""
 	case strings.HasPrefix(s, "/"):
 		return uncleanPath(s)
 	}

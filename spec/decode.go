@@ -252,5 +252,27 @@ func (d *decoder) names(p place, v any, into reflect.Value, f *field) {
 }
 
 func (d *decoder) mistyped(p place, v any, want string) {
-	d.add(p, fmt.Sprint(v), "is not "+want, "write "+want)
+	switch v := v.(type) {
+	case string:
+		d.add(p, v, "is a string, not "+want, "write "+want+" without quotes")
+	case int64, float64, bool:
+		hint := "write " + want
+		if want == "a string" {
+			hint = fmt.Sprintf(`write it in quotes: "%v"`, v)
+		}
+		d.add(p, "", fmt.Sprintf("is %v, not %s", v, want), hint)
+	default:
+		d.add(p, "", "is "+kindOf(v)+", not "+want, "write "+want)
+	}
+}
+
+// kindOf names what TOML calls a value that no line can show.
+func kindOf(v any) string {
+	switch v.(type) {
+	case map[string]any:
+		return "a table"
+	case []any, []map[string]any:
+		return "an array"
+	}
+	return "a date or time"
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 	"testing"
 
 	"github.com/BurntSushi/toml"
@@ -65,6 +66,9 @@ func TestSchemaRefuses(t *testing.T) {
 		"nothing kept":      "[image.a]\npull = \"x\"\nkeep = 0",
 		"hostile name":      "[machine.\"../x\"]\nimages = [\"x\"]",
 		"unknown engine":    "[image.a.build]\nfrom = \"scratch\"\nengine = \"make\"",
+		"long name":         "[machine." + strings.Repeat("a", 65) + "]\nimages = [\"x\"]",
+		"long reference":    "[image.a]\npull = \"x/" + strings.Repeat("a", 512) + "\"",
+		"long glob":         "[hook.a]\nimages = [\"" + strings.Repeat("a", 257) + "\"]",
 		"newline in kernel": "[image.a]\npull = \"x\"\nkernel_args = [\"a\\nb\"]",
 	} {
 		if err := compiled.Validate(asJSON(t, []byte(text))); err == nil {

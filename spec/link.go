@@ -90,7 +90,11 @@ func (t *target) hint(name string) string {
 // ref checks one reference. An empty name was reported as no string.
 func (l *loader) ref(t *target, p place, name string) {
 	if name != "" && !t.known[name] {
-		l.add(p, name, fmt.Sprintf("is no %s of this repo%s", t.kind, t.hint(name)), fmt.Sprintf("declare [%s.%s], or correct the name", t.kind, name))
+		remedy := fmt.Sprintf("declare [%s.%s], or correct the name", t.kind, name)
+		if message, hint := nameCheck.text(name); message != "" {
+			remedy = "one name is written here, and no glob or list in one string; " + hint
+		}
+		l.add(p, name, fmt.Sprintf("is no %s of this repo%s", t.kind, t.hint(name)), remedy)
 	}
 }
 

@@ -20,7 +20,12 @@ var mistakes = map[string]struct{ text, want string }{
 	"include nothing":     {"include = [\"b.toml\"]\n", `gitboot.toml:1: include[0] = "b.toml": is not a file of the repo`},
 	"include outside":     {"include = [\"../*.toml\"]\n", `gitboot.toml:1: include[0] = "../*.toml": leaves the repo`},
 	"include bad glob":    {"include = [\"[\"]\n", `gitboot.toml:1: include[0] = "[": is not a valid glob`},
-	"wrong type":          {"[image.a]\npull = 3\n", `gitboot.toml:2: image.a.pull = "3": is not a string; write a string`},
+	"wrong type":          {"[image.a]\npull = 3\n", `gitboot.toml:2: image.a.pull: is 3, not a string; write it in quotes: "3"`},
+	"boolean for string":  {"[image.a]\npull = true\n", `gitboot.toml:2: image.a.pull: is true, not a string; write it in quotes: "true"`},
+	"array for string":    {"[image.a]\npull = [1]\n", `gitboot.toml:2: image.a.pull: is an array, not a string; write a string`},
+	"table for string":    {"[image.a]\npull = {a = 1}\n", `gitboot.toml:2: image.a.pull: is a table, not a string; write a string`},
+	"date for string":     {"[image.a]\npull = 2020-01-01\n", `gitboot.toml:2: image.a.pull: is a date or time, not a string; write a string`},
+	"glob for a name":     {"[image.a]\npull = \"r.example/a:1\"\n[machine.m]\nimages = [\"{a,b}\"]\n", `gitboot.toml:4: machine.m.images[0] = "{a,b}": is no image of this repo; one name is written here, and no glob or list in one string; use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus`},
 	"no source":           {"[image.a]\nkeep = 2\n", `gitboot.toml:1: image.a: has neither pull, archive nor build; give one of them`},
 	"two sources":         {"[image.a]\npull = \"a\"\narchive = \"/b\"\n", `gitboot.toml:3: image.a.archive: is given beside pull`},
 	"keep nothing":        {"[image.a]\npull = \"a\"\nkeep = 0\n", `gitboot.toml:3: image.a.keep = "0": is not a number of generations; write a number from 1 to 1000`},
@@ -157,7 +162,7 @@ keep = "many"
 [machine.n]
 `))
 	const want = `a.toml:1: x: is not valid TOML: expected value but found '\n' instead; see https://toml.io
-b.toml:3: machine.m.keep = "many": is not an integer; write an integer
+b.toml:3: machine.m.keep = "many": is a string, not an integer; write an integer without quotes
 c.toml:2: machine.n: is declared twice, first at c.toml:1; remove one, or merge them
 gitboot.toml:2: image.a: has neither pull, archive nor build; give one of them
 gitboot.toml:3: image.a.pul: is not a known key (did you mean "pull"?)`

@@ -105,6 +105,9 @@ func (c check) schema() map[string]any {
 	if c.enum != nil {
 		out["enum"] = c.enum
 	}
+	if c.longest != 0 {
+		out["maxLength"] = c.longest
+	}
 	if c.max != 0 {
 		out["minimum"], out["maximum"] = c.min, c.max
 	}

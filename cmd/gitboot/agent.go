@@ -23,61 +23,58 @@ const defaultConfig = "/etc/gitboot/agent.toml"
 // agentConfig is agent.toml: what one machine needs to find its config repo.
 // Flags of the same meaning override it.
 type agentConfig struct {
-	Repo    string `toml:"repo"`    // URL or path
-	Branch  string `toml:"branch"`  // default: the remote's HEAD
-	Path    string `toml:"path"`    // folder of gitboot.toml in the repo
-	Machine string `toml:"machine"` // default: gitboot.machine=, then the hostname
-	Stage   string `toml:"stage"`
-	Boot    string `toml:"boot"` // folder of custom.cfg
-	Init    string `toml:"init"` // gitboot-init binary
+	Repo    string `toml:"repo" is:"repo"` // URL or path
+	Branch  string `toml:"branch"`         // default: the remote's HEAD
+	Path    string `toml:"path"`           // folder of gitboot.toml in the repo
+	Machine string `toml:"machine"`        // default: gitboot.machine=, then the hostname
+	Stage   string `toml:"stage" is:"path"`
+	Boot    string `toml:"boot" is:"path"` // folder of custom.cfg
+	Init    string `toml:"init" is:"path"` // gitboot-init binary
 
-	BuildDir  string `toml:"build_dir"`
-	Engine    string `toml:"engine"`
+	BuildDir  string `toml:"build_dir" is:"path"`
+	Engine    string `toml:"engine" is:"engine"`
 	CacheSize size   `toml:"cache_size"` // of the engine's store
 
 	Buildkit buildkitConfig `toml:"buildkit"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
-	StageLocation string `toml:"stage_location"`
+	StageLocation string `toml:"stage_location" is:"location"`
 
-	TokenFile       string   `toml:"token_file"`
-	SSHKeyFile      string   `toml:"ssh_key_file"`
-	KnownHostsFile  string   `toml:"known_hosts_file"`
-	CAFile          string   `toml:"ca_file"`
-	TrustedKeys     string   `toml:"trusted_keys"` // allowed_signers
-	CredentialsFile string   `toml:"credentials_file"`
+	TokenFile       string   `toml:"token_file" is:"path"`
+	SSHKeyFile      string   `toml:"ssh_key_file" is:"path"`
+	KnownHostsFile  string   `toml:"known_hosts_file" is:"path"`
+	CAFile          string   `toml:"ca_file" is:"path"`
+	TrustedKeys     string   `toml:"trusted_keys" is:"path"` // allowed_signers
+	CredentialsFile string   `toml:"credentials_file" is:"path"`
 	Timeout         duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll            duration `toml:"poll"`
 
 	// RegistryTimeout is how long a registry may send nothing, and
 	// RegistryAttempts how often what failed for a passing reason is tried.
 	RegistryTimeout  duration `toml:"registry_timeout"`
-	RegistryAttempts int      `toml:"registry_attempts"`
+	RegistryAttempts int      `toml:"registry_attempts" is:"count"`
 }
 
 // buildkitConfig is agent.toml's section [buildkit]: where the builder is.
 type buildkitConfig struct {
-	Address string `toml:"address"` // unix:///path or tcp://host:port
-	CA      string `toml:"ca"`
-	Cert    string `toml:"cert"`
-	Key     string `toml:"key"`
-	Program string `toml:"program"` // gitboot-buildkit
+	Address string `toml:"address" is:"builder"` // unix:///path or tcp://host:port
+	CA      string `toml:"ca" is:"path"`
+	Cert    string `toml:"cert" is:"path"`
+	Key     string `toml:"key" is:"path"`
+	Program string `toml:"program" is:"path"` // gitboot-buildkit
 }
 
 // find completes the section. If the program is not installed, the images that
 // need it say so.
-func (c buildkitConfig) find() (reconciler.Buildkit, error) {
+func (c buildkitConfig) find() reconciler.Buildkit {
 	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: handoff.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
 	if c.Address == "" {
-		return out, nil
-	}
-	if _, _, err := out.Builder.Endpoint(); err != nil {
-		return out, usageError{fmt.Errorf("agent.toml: buildkit.address = %q: %w", c.Address, err)}
+		return out
 	}
 	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
 		out.Program = path
 	}
-	return out, nil
+	return out
 }
 
 // duration is written as "90s" or "5m" in agent.toml.
@@ -107,21 +104,22 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 // loadAgentConfig reads path. The default file may be missing; a named one
-// may not.
+// may not. All that is wrong with it is said at once.
 func loadAgentConfig(path string, named bool) (agentConfig, error) {
 	var c agentConfig
-	meta, err := toml.DecodeFile(path, &c)
+	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:
 		return c, nil
 	case err != nil:
 		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
 	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return c, usageError{fmt.Errorf("%s: unknown key %q; the keys are: %s", path, unknown[0].String(), strings.Join(agentKeys(), ", "))}
+	meta, err := toml.Decode(string(data), &c)
+	if err != nil {
+		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
 	}
-	if c.RegistryAttempts < 0 {
-		return c, usageError{fmt.Errorf("%s: registry_attempts = %d is not a positive number", path, c.RegistryAttempts)}
+	if problems := checkAgent(c, meta.Undecoded(), path, string(data)); len(problems) > 0 {
+		return c, usageError{errors.New(problems.Error())}
 	}
 	return c, nil
 }

@@ -38,26 +38,55 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 
 // What is wrong with a builder's address is said before anything is done.
 func TestBuildkitAddress(t *testing.T) {
-	if got, err := (buildkitConfig{}).find(); err != nil || got.Builder.Address != "" {
-		t.Errorf("none is needed: %+v %v", got, err)
+	if got := (buildkitConfig{}).find(); got.Builder.Address != "" {
+		t.Errorf("none is needed: %+v", got)
 	}
-	got, err := buildkitConfig{Address: "unix:///sock", Program: "/opt/speaker"}.find()
-	if err != nil || got.Program != "/opt/speaker" || got.Builder.Address != "unix:///sock" {
-		t.Errorf("%+v %v", got, err)
-	}
-	_, err = buildkitConfig{Address: "tcp://builder.lan:8372"}.find()
-	if usage := (usageError{}); !errors.As(err, &usage) || !strings.Contains(err.Error(), `buildkit.address = "tcp://builder.lan:8372": without ca`) {
-		t.Error(err)
+	got := buildkitConfig{Address: "unix:///sock", Program: "/opt/speaker"}.find()
+	if got.Program != "/opt/speaker" || got.Builder.Address != "unix:///sock" {
+		t.Errorf("%+v", got)
 	}
 }
 
-func TestUnknownKeyOfASection(t *testing.T) {
+// What is wrong is named with its line, all of it at once.
+func TestAgentProblems(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.toml")
-	if err := os.WriteFile(path, []byte("[buildkit]\nadress = \"unix:///sock\"\n"), 0o600); err != nil {
+	text := `rpo = "x"
+repo = "fleet"
+stage = "stage"
+
+engine = "bildah"
+stage_location = "LABEL=x:/y"
+registry_attempts = -1
+token_file = "~/token"
+
+[buildkit]
+adress = "unix:///sock"
+address = "tcp://builder.lan:8372"
+cert = "./cert.pem"
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), `unknown key "buildkit.adress"`) || !strings.Contains(err.Error(), "buildkit.address, ") {
-		t.Error(err)
+	_, err := loadAgentConfig(path, true)
+	if usage := (usageError{}); !errors.As(err, &usage) {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.ReplaceAll(err.Error(), path, "agent.toml"), "\n")
+	for i, want := range []string{
+		`agent.toml:1: rpo: is not a known key (did you mean "repo"?); known are repo, branch, `,
+		`agent.toml:2: repo = "fleet": is a relative path, which means another folder wherever gitboot is started; write it from /`,
+		`agent.toml:3: stage = "stage": is a relative path`,
+		`agent.toml:5: engine = "bildah": is no engine of this gitboot (did you mean "buildah"?); write one of `,
+		`agent.toml:6: stage_location = "LABEL=x:/y": names no UUID, by which GRUB finds the stage; give UUID=…:/y`,
+		`agent.toml:7: registry_attempts = "-1": is not a positive number`,
+		`agent.toml:8: token_file = "~/token": is a relative path`,
+		`agent.toml:11: buildkit.adress: is not a known key (did you mean "buildkit.address"?)`,
+		`agent.toml:12: buildkit.address = "tcp://builder.lan:8372": cert and key come together`,
+		`agent.toml:13: buildkit.cert = "./cert.pem": is a relative path`,
+	} {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
+			t.Fatalf("line %d of\n%s\nshould begin %s", i, strings.Join(lines, "\n"), want)
+		}
 	}
 }
 

@@ -135,13 +135,13 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 		return cfg, err
 	}
 	if cfg.Location, err = parseLocation(set.StageLocation); err != nil {
-		return cfg, err
+		return cfg, usageError{fmt.Errorf("--stage-location %q: %w", set.StageLocation, err)}
 	}
 	if cfg.Init, err = findProgram("gitboot-init", set.Init, "init"); err != nil {
 		return cfg, err
 	}
-	cfg.Buildkit, err = set.Buildkit.find()
-	return cfg, err
+	cfg.Buildkit = set.Buildkit.find()
+	return cfg, nil
 }
 
 // parseLocation reads --stage-location. Empty means to look it up.
@@ -151,15 +151,15 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 	}
 	loc, err := deployment.ParseLocation(s)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, errors.New("is not of the form UUID=…:/path")
 	}
 	uuid, ok := strings.CutPrefix(loc.Device, "UUID=")
 	if !ok {
-		return nil, usageError{fmt.Errorf("stage location %q: GRUB finds the stage by UUID; give UUID=…:%s", s, loc.Path)}
+		return nil, fmt.Errorf("names no UUID, by which GRUB finds the stage; give UUID=…:%s", loc.Path)
 	}
 	fs := &boot.Filesystem{UUID: uuid, Path: loc.Path}
 	if _, err := boot.Render(boot.Menu{Stage: *fs, Mode: "menu"}); err != nil {
-		return nil, usageError{fmt.Errorf("stage location %q: %w", s, err)}
+		return nil, err
 	}
 	return fs, nil
 }

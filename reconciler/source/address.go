@@ -195,3 +195,13 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	}
 	return s, "", false
 }
+
+// CheckAddress says what is wrong with the address of a config repo that is to
+// mean the same wherever it is read from.
+func CheckAddress(s string) error {
+	at, err := parseAddress(s)
+	if err == nil && at.by == byPath && !strings.Contains(s, "://") && !filepath.IsAbs(s) {
+		return fmt.Errorf("is a relative path, which means another folder wherever gitboot is started; write it from /")
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// checkAgent names whatever is wrong with agent.toml, where it is, and what to
+// do.
+func checkAgent(c agentConfig, unknown []toml.Key, file, text string) (problems spec.Problems) {
+	lines := spec.Lines(text)
+	for _, key := range unknown {
+		name := key.String()
+		known := slices.DeleteFunc(agentKeys(), func(k string) bool { return strings.Contains(k, ".") != strings.Contains(name, ".") })
+		problems = append(problems, spec.Problem{
+			File: file, Line: lines[name], Key: name, Message: "is not a known key" + nearest.Hint(name, known),
+			Hint: "known are " + strings.Join(known, ", "),
+		})
+	}
+	eachSetting("", reflect.ValueOf(c), func(key, is string, value reflect.Value) {
+		if message := wrongSetting(is, value, c); message != "" && !value.IsZero() {
+			problems = append(problems, spec.Problem{File: file, Line: lines[key], Key: key, Value: fmt.Sprint(value), Message: message})
+		}
+	})
+	slices.SortStableFunc(problems, func(a, b spec.Problem) int { return a.Line - b.Line })
+	return problems
+}
+
+// eachSetting visits the keys of agent.toml and what they are.
+func eachSetting(section string, v reflect.Value, visit func(key, is string, value reflect.Value)) {
+	for f, value := range v.Fields() {
+		key := section + f.Tag.Get("toml")
+		if f.Type.Kind() == reflect.Struct {
+			eachSetting(key+".", value, visit)
+		} else {
+			visit(key, f.Tag.Get("is"), value)
+		}
+	}
+}
+
+func wrongSetting(is string, v reflect.Value, c agentConfig) string {
+	var err error
+	switch is {
+	case "path":
+		if !filepath.IsAbs(v.String()) {
+			return "is a relative path, which means another file wherever gitboot is started; write it from /"
+		}
+	case "engine":
+		if names := reconciler.EngineNames(); !slices.Contains(names, v.String()) {
+			return "is no engine of this gitboot" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
+		}
+	case "count":
+		if v.Int() <= 0 {
+			return "is not a positive number"
+		}
+	case "repo":
+		err = source.CheckAddress(v.String())
+	case "location":
+		_, err = parseLocation(v.String())
+	case "builder":
+		_, _, err = c.Buildkit.find().Builder.Endpoint()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
