@@ -71,7 +71,8 @@ func (d *demo) push(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s is %.19s…", ref, digest), err
 }
 
-// makeConfig takes the example, pulling from our registry instead.
+// makeConfig takes the example, pulling from our registry instead. Its kernel
+// is not quiet, so that the console of a boot that fails shows how far it got.
 func (d *demo) makeConfig(ctx context.Context) (string, error) {
 	src, err := lab.SourceDir(ctx)
 	if err != nil {
@@ -85,6 +86,9 @@ func (d *demo) makeConfig(ctx context.Context) (string, error) {
 	}
 	const pull = `"registry.example/desktop:stable"`
 	if err := d.repo.Replace("gitboot.toml", pull, fmt.Sprintf("%q\ninsecure = true", d.image)); err != nil {
+		return "", err
+	}
+	if err := d.repo.Replace("gitboot.toml", `kernel_args = ["quiet"]`, `kernel_args = ["loglevel=7"]`); err != nil {
 		return "", err
 	}
 	hash, err := d.repo.Commit(ctx, "Begin with one laptop")

@@ -26,8 +26,10 @@ func (a Accel) args() []string {
 	if a == KVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
-	// Without -erms the kernel clears pages in a way that TCG runs faster.
-	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,-erms"}
+	// Without erms the kernel clears pages in a way that TCG runs faster. A
+	// processor with fsrm (QEMU 10's max) and no erms hangs the kernel at
+	// "Freeing SMP alternatives memory", so that goes as well.
+	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"}
 }
 
 // Accelerator returns KVM if it really works: /dev/kvm may exist and guests

@@ -70,9 +70,27 @@ func (c *Console) WaitFor(ctx context.Context, re *regexp.Regexp) (Match, error)
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return Match{}, fmt.Errorf("wait for the machine to print %q: %w; the console ended with:\n%s", re, ctx.Err(), c.Tail(40))
+			return Match{}, fmt.Errorf("wait for the machine to print %q: %w; %s", re, ctx.Err(), c.stuck())
 		}
 	}
+}
+
+// kernelLine is how a kernel's message begins, but for that of its level.
+var kernelLine = regexp.MustCompile(`^(<\d>)?\[ *\d+\.\d+\] `)
+
+// stuck says how far a machine got that does not go on.
+func (c *Console) stuck() string {
+	lines, _, _ := c.since(0)
+	said := "it printed nothing at all: its firmware found nothing to boot, or prints elsewhere"
+	if n := len(lines); n > 0 {
+		silent := time.Since(c.start) - lines[n-1].at
+		said = fmt.Sprintf("its last line %q came %.0f s after it was started, then nothing for %.0f s",
+			lines[n-1].text, lines[n-1].at.Seconds(), silent.Seconds())
+		if !slices.ContainsFunc(lines, func(l consoleLine) bool { return kernelLine.MatchString(l.text) }) {
+			said += "; no kernel wrote to this console: without quiet, and with console=ttyS0 and earlyprintk=ttyS0 among kernel_args, it says how far it gets"
+		}
+	}
+	return said + "; the console ended with:\n" + c.Tail(40)
 }
 
 // since returns the whole lines from the n-th on.

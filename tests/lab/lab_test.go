@@ -106,6 +106,26 @@ func TestReposAreDeterministic(t *testing.T) {
 	}
 }
 
+func TestConsoleSaysHowFarItGot(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct{ printed, want string }{
+		{"", "printed nothing at all"},
+		{"GNU GRUB\r\n", "no kernel wrote to this console: without quiet"},
+		{"GNU GRUB\r\n[    0.312345] Freeing SMP alternatives memory: 44K\r\n", `its last line "[    0.312345] Freeing SMP alternatives memory: 44K" came 0 s after`},
+	} {
+		c := newConsole(nil)
+		fmt.Fprint(c, test.printed)
+		_, err := c.WaitFor(ctx, regexp.MustCompile("never"))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("after %q it says %v, want %s", test.printed, err, test.want)
+		}
+		if strings.Contains(test.printed, "SMP") && strings.Contains(err.Error(), "no kernel") {
+			t.Errorf("a kernel that wrote is said not to have: %v", err)
+		}
+	}
+}
+
 func TestConsole(t *testing.T) {
 	c := newConsole(nil)
 	fmt.Fprint(c, "\x1b[2J\x1b[01;01H\x1b[0mGNU GRUB\x1b[5;3Hfirst entry\r\nlinux starts\r\nhalf a l")
