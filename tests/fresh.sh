@@ -69,7 +69,9 @@ trap 'rm -rf --one-file-system "$dir"' EXIT
 
 echo "==> $suite: a clean root"
 mmdebstrap --variant=minbase --quiet --include=ca-certificates,git,make "$suite" "$dir/root" ${GITBOOT_MIRROR:+"$GITBOOT_MIRROR"}
+# Names and authorities as this computer has them: its network may have its own.
 cp /etc/resolv.conf "$dir/root/etc/resolv.conf"
+cp /etc/ssl/certs/ca-certificates.crt "$dir/root/etc/ssl/certs/ca-certificates.crt"
 git clone --quiet "$here" "$dir/root/root/gitboot"
 git -C "$dir/root/root/gitboot" checkout --quiet "$(git -C "$here" rev-parse HEAD)"
 
