@@ -17,6 +17,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUILD   := $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 # The whole run fits in 25 minutes on two cores; the limit is for hangs.
 TIMEOUT ?= 30m
+# What to test: another value is for looking at one part.
+PACKAGES ?= ./...
 
 share := $(DESTDIR)$(PREFIX)/share
 
@@ -38,7 +40,7 @@ demo: ## a commit becomes a booted (virtual) machine, then another
 # go's cache of results does not see.
 test: ## every test; as root also the disks and the machines that boot
 	tests/deps.sh test
-	$(GO) test -count=1 -timeout $(TIMEOUT) ./...
+	$(GO) test -count=1 -timeout $(TIMEOUT) $(PACKAGES)
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...

@@ -5,7 +5,8 @@
 # what another release's QEMU, GRUB, buildah or podman does differently.
 #
 #   tests/fresh.sh SUITE [TARGET...]   SUITE is bookworm, trixie, …; the targets
-#                                      are demo and test if none is named
+#                                      are demo and test if none is named; one
+#                                      may be 'test PACKAGES=./initramfs/...'
 #
 # Environment:
 #   GITBOOT_FRESH_DIR    where the root goes; several GB, removed at the end
@@ -45,12 +46,13 @@ enter() {
 	pivot_root . .old
 	umount -l /.old
 	cd /root/gitboot
-	exec "$@"
+	"$@" # not by exec: the first process of a namespace heeds no signal
 }
 
 if [[ ${1-} == --enter ]]; then
 	shift
 	enter "$@"
+	exit
 fi
 
 (($# >= 1)) || die "usage: tests/fresh.sh SUITE [TARGET...]"
@@ -87,8 +89,13 @@ for target in "${targets[@]}"; do
 	echo "==> $suite: make $target"
 	began=$SECONDS
 	result=passed
+	# shellcheck disable=SC2086 # a target may bring variables
 	env -i "${env[@]}" GOROOT="$GOROOT" unshare --mount --propagation private --pid --fork --kill-child \
-		"$here/tests/fresh.sh" --enter "$dir/root" env -u GOROOT -u GITBOOT_FRESH_CACHE make "$target" || result=FAILED failed=1
+		"$here/tests/fresh.sh" --enter "$dir/root" env -u GOROOT -u GITBOOT_FRESH_CACHE make $target &
+	inside=$!
+	trap 'kill -KILL $inside; wait $inside; exit 130' INT TERM
+	wait $inside || result=FAILED failed=1
+	trap - INT TERM
 	echo "==> $suite: make $target $result in $((SECONDS - began)) s"
 done
 exit "$failed"
