@@ -5,8 +5,7 @@
 # what another release's QEMU, GRUB, buildah or podman does differently.
 #
 #   tests/fresh.sh SUITE [TARGET...]   SUITE is bookworm, trixie, …; the targets
-#                                      are demo and test if none is named; one
-#                                      may be 'test PACKAGES=./initramfs/...'
+#                                      are demo and test if none is named
 #
 # Environment:
 #   GITBOOT_FRESH_DIR    where the root goes; several GB, removed at the end
@@ -14,6 +13,7 @@
 #   GITBOOT_FRESH_CACHE  a folder that is kept between runs: Go's modules and
 #                        build cache, root file systems; without it each run
 #                        downloads and compiles everything, as a newcomer's does
+#   PACKAGES             what make test tests (./...)
 #   GITBOOT_MIRROR       the mirror, if mmdebstrap's choice will not do
 #
 # It needs root and mmdebstrap. Go is this computer's (of its release there may
@@ -79,7 +79,7 @@ git -C "$dir/root/root/gitboot" checkout --quiet "$(git -C "$here" rev-parse HEA
 
 # Of the environment only what reaches the network goes in.
 env=(HOME=/root TERM=dumb PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
-for name in GOPROXY GOSUMDB http_proxy https_proxy no_proxy GITBOOT_MIRROR; do
+for name in GOPROXY GOSUMDB http_proxy https_proxy no_proxy GITBOOT_MIRROR PACKAGES; do
 	[[ -z ${!name-} ]] || env+=("$name=${!name}")
 done
 if [[ ${GITBOOT_FRESH_CACHE-} ]]; then env+=("GITBOOT_FRESH_CACHE=$GITBOOT_FRESH_CACHE"); fi
@@ -89,9 +89,8 @@ for target in "${targets[@]}"; do
 	echo "==> $suite: make $target"
 	began=$SECONDS
 	result=passed
-	# shellcheck disable=SC2086 # a target may bring variables
 	env -i "${env[@]}" GOROOT="$GOROOT" unshare --mount --propagation private --pid --fork --kill-child \
-		"$here/tests/fresh.sh" --enter "$dir/root" env -u GOROOT -u GITBOOT_FRESH_CACHE make $target &
+		"$here/tests/fresh.sh" --enter "$dir/root" env -u GOROOT -u GITBOOT_FRESH_CACHE make "$target" &
 	inside=$!
 	trap 'kill -KILL $inside; wait $inside; exit 130' INT TERM
 	wait $inside || result=FAILED failed=1
