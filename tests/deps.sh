@@ -101,6 +101,29 @@ install_packages() {
 	fi
 }
 
+# check_go ends with a word that helps if there is no Go that can build this
+# source. Go 1.21 and newer fetch the release that go.mod names by themselves,
+# unless GOTOOLCHAIN=local says otherwise, as some distributions' do.
+check_go() {
+	local root want have
+	root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+	want=$(awk '$1 == "go" { print $2 }' "$root/go.mod")
+	if ! command -v go >/dev/null; then
+		echo "deps.sh: there is no Go in PATH; install Go $want or newer: https://go.dev/doc/install" >&2
+		exit 1
+	fi
+	if ! have=$(cd "$root" && go env GOVERSION 2>&1); then
+		echo "deps.sh: Go $want is needed: $have" >&2
+		exit 1
+	fi
+	have=${have#go}
+	if [[ $(printf '%s\n' "$want" "$have" | sort -V | head -n 1) != "$want" ]]; then
+		echo "deps.sh: Go $have is too old, $want or newer is needed." >&2
+		echo "deps.sh: with Go 1.21 or newer, GOTOOLCHAIN=auto fetches it; else install it: https://go.dev/doc/install" >&2
+		exit 1
+	fi
+}
+
 main() {
 	if [[ ${1-} == --list ]]; then
 		table | awk -v keep=" $(members "${2:-bench}" | tr '\n' ' ')" 'index(keep, " " $2 " ")'
@@ -112,6 +135,7 @@ main() {
 	fi
 	local packages missing
 	packages=$(members "$1")
+	check_go
 	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 		echo "deps.sh: this is not a Debian or Ubuntu system; install the equivalents of these by hand:" >&2
 		members "$1" >&2
