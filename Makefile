@@ -4,6 +4,8 @@
 PREFIX  ?= /usr/local
 DESTDIR ?=
 GO      ?= go
+# Where install finds what build made.
+BIN     ?= bin
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # The version is stamped by the linker; Go's own stamping fails in a clone that
@@ -56,14 +58,18 @@ bench: ## figures against other tools' (docs/benchmarks.md)
 	tests/deps.sh bench
 	$(GO) run ./tests/bench
 
-install: build ## into $(DESTDIR)$(PREFIX)
-	install -D -m 755 bin/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
-	install -D -m 755 bin/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
-	install -D -m 755 bin/gitboot-buildkit $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-buildkit
+install: build ## programs, manual pages, completions and systemd units, into $(DESTDIR)$(PREFIX)
+	install -D -m 755 $(BIN)/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
+	install -D -m 755 $(BIN)/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
+	install -D -m 755 $(BIN)/gitboot-buildkit $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-buildkit
 	install -d $(share)/bash-completion/completions $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
-	bin/gitboot completion bash > $(share)/bash-completion/completions/gitboot
-	bin/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
-	bin/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
+	$(BIN)/gitboot completion bash > $(share)/bash-completion/completions/gitboot
+	$(BIN)/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
+	$(BIN)/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
+	install -d $(share)/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} $(BIN)/gitboot docs --man $(share)/man/man8
+	for f in packaging/systemd/*; do \
+		sed 's|@PREFIX@|$(PREFIX)|' "$$f" > "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f##*/}" || exit 1; done
 	install -D -m 644 LICENSE $(share)/doc/gitboot/LICENSE
 	for f in README.md docs/*.md; do \
 		[ ! -f "$$f" ] || install -D -m 644 "$$f" "$(share)/doc/gitboot/$$f" || exit 1; done

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -36,6 +38,29 @@ func Preview(cfg Config) (r *Reconciler, done func() error, err error) {
 		return nil, nil, errors.Join(err, done())
 	}
 	return on(st, cfg, cfg.Stage), done, nil
+}
+
+// Machines returns the names of the machines that the config repo has in the
+// revision that was applied last to the stage in dir.
+func Machines(ctx context.Context, dir, subdir string) ([]string, error) {
+	state, err := LoadState(dir)
+	if err != nil {
+		return nil, err
+	}
+	clone := filepath.Join(dir, "repo")
+	src, err := source.Open(ctx, source.Options{URL: clone, Dir: clone})
+	if err != nil {
+		return nil, err
+	}
+	files, err := src.Files(state.Revision, subdir)
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := spec.Load(files)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Machines(), nil
 }
 
 // locate finds the file system that GRUB and process 1 will look for. That of

@@ -39,7 +39,7 @@ type app struct {
 
 func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+defaultConfig+")")
-	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path")
+	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path (default, for commands that only look: the one that the current folder belongs to)")
 	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
 	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
 	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
@@ -78,7 +78,13 @@ func (a *app) reconciler(c *cobra.Command, show *display) (*reconciler.Reconcile
 
 // looking runs do for commands that only look at what the config repo wants:
 // where there is no stage, they make none.
+// Without another config repo they look at that of the current folder.
 func (a *app) looking(c *cobra.Command, show *display, do func(*reconciler.Reconciler) error) error {
+	if set, err := a.settings(); err == nil && set.Repo == "" {
+		if repo, path, ok := here(); ok {
+			a.flags.Repo, a.flags.Path = repo, cmp.Or(a.flags.Path, path)
+		}
+	}
 	cfg, err := a.repoConfig(c, show)
 	if err != nil {
 		return err
@@ -103,7 +109,7 @@ func (a *app) repoConfig(c *cobra.Command, show *display) (reconciler.Config, er
 	case a.acceptRewrite != "" && !plumbing.IsHash(a.acceptRewrite):
 		return cfg, usageError{fmt.Errorf("--accept-rewrite %q: give the tip's full hash, as the refusal named it", a.acceptRewrite)}
 	case cfg.Source.URL == "":
-		return cfg, usageError{fmt.Errorf("which config repo? give --repo, or set repo in %s", a.configPath())}
+		return cfg, usageError{fmt.Errorf("which config repo? give --repo, set repo in %s, or go to the repo's folder to look at what it wants", a.configPath())}
 	}
 	return cfg, nil
 }

@@ -8,19 +8,33 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newDocs generates docs/commands.md; a test compares the two.
+// newDocs generates docs/commands.md, which a test compares with it, and the
+// manual pages.
 func newDocs() *cobra.Command {
-	return &cobra.Command{
-		Use: "docs", Short: "Print the command reference as Markdown", Args: noArgs, Hidden: true,
-		RunE: func(c *cobra.Command, _ []string) error {
-			text, err := commandReference(c.Root())
-			if err != nil {
-				return err
-			}
-			_, err = c.OutOrStdout().Write(text)
+	c := &cobra.Command{Use: "docs", Short: "Print the command reference as Markdown, or write manual pages", Args: noArgs, Hidden: true}
+	man := c.Flags().String("man", "", "write manual pages into this folder instead")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *man != "" {
+			return manualPages(c.Root(), *man)
+		}
+		text, err := commandReference(c.Root())
+		if err != nil {
 			return err
-		},
+		}
+		_, err = c.OutOrStdout().Write(text)
+		return err
 	}
+	return c
+}
+
+// manualPages writes a page for each command. Their date is SOURCE_DATE_EPOCH,
+// where that is set.
+func manualPages(root *cobra.Command, dir string) error {
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Hidden = true
+	}
+	root.Long += "\n\n# EXIT STATUS\n```\n" + exitHelp + "\n```\n"
+	return doc.GenManTree(root, &doc.GenManHeader{Title: "GITBOOT", Section: "8", Source: "gitboot " + version, Manual: "gitboot"}, dir)
 }
 
 func commandReference(root *cobra.Command) ([]byte, error) {

@@ -3,16 +3,49 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/spec"
 )
 
-// Shells ask for these while somebody types, so they read the stage's state and
-// nothing else; where there is none, they are silent.
+// Shells ask for these while somebody types, so they read the stage and the
+// current folder and nothing else; where there is none, they are silent.
+
+func (a *app) completeFlags(root *cobra.Command) {
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"machine": a.completeMachines, "log-level": oneOf("debug", "info", "warn", "error"), "log-format": oneOf("text", "json"),
+	} {
+		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+}
+
+func oneOf(words ...cobra.Completion) cobra.CompletionFunc {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// completeMachines completes machines of the current folder's config repo, else
+// of the revision that was applied last.
+func (a *app) completeMachines(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if fleet, err := spec.Load(os.DirFS(".")); err == nil {
+		return fleet.Machines(), cobra.ShellCompDirectiveNoFileComp
+	}
+	set, err := a.settings()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, err := reconciler.Machines(c.Context(), stageDir(set.Stage), set.Path)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
 
 // completeImages completes one image's name, or several.
 func (a *app) completeImages(many bool) cobra.CompletionFunc {

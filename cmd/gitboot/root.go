@@ -25,6 +25,7 @@ this machine, and writes boot menu entries for them.`,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
 		DisableAutoGenTag:          true,
+		Version:                    version,
 		Args:                       knownCommand,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -37,7 +38,10 @@ this machine, and writes boot menu entries for them.`,
 		newReconcile(app), newPlan(app), newStatus(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
+	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	strictHelp(root)
+	ownCompletion(root)
+	app.completeFlags(root)
 	return root
 }
 
