@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -62,6 +63,17 @@ type Entry struct {
 // and has no ">", which GRUB would take as a position and as a path.
 func EntryID(image, deployment string) string {
 	return "gitboot-" + idPart(image) + "-" + idPart(deployment[:min(len(deployment), 16)])
+}
+
+var entryLine = regexp.MustCompile(`(?m)^\s*menuentry .* --id (\S+)`)
+
+// EntryIDs returns the ids of the entries that a menu has, as Render wrote it.
+func EntryIDs(menu []byte) map[string]bool {
+	ids := map[string]bool{}
+	for _, m := range entryLine.FindAllSubmatch(menu, -1) {
+		ids[string(m[1])] = true
+	}
+	return ids
 }
 
 func olderID(image string) string { return "gitboot-" + idPart(image) + "-older" }

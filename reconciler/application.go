@@ -242,5 +242,12 @@ func (a *application) recordState(context.Context) error {
 		}
 	}
 	a.next.dropUnwanted(a.images)
+	// Until this run has come to its end, the last one's failure stands.
+	a.next.Failure = a.state.Failure
+	return a.next.Save(a.Stage)
+}
+
+func (a *application) clearFailure(context.Context) error {
+	a.next.Failure = nil
 	return a.next.Save(a.Stage)
 }

@@ -34,9 +34,10 @@ func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]erro
 		{"menu", a.publishMenu},        // one rename: from here on the new one boots
 		{"link", a.linkMenu},           // GRUB's own menu reads ours
 		{"settle-menu", a.settle},
-		{"remove", a.remove},   // generations beyond keep
-		{"collect", a.collect}, // objects that nothing reaches
-		{"push", a.push},       // images for other machines
+		{"remove", a.remove},      // generations beyond keep
+		{"collect", a.collect},    // objects that nothing reaches
+		{"push", a.push},          // images for other machines
+		{"clear", a.clearFailure}, // that of the run before
 	}
 	for _, step := range steps {
 		if err := fault.Point("apply." + step.name); err != nil {

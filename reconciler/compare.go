@@ -40,8 +40,9 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 			if i == len(img.Generations)-1 {
 				pg.Damaged = r.damage(g)
 			}
-			_, err := r.stage.Deployment(g.Deployment)
-			pg.Unreadable = err != nil && g.Deployment != r.Booted
+			if g.Deployment != r.Booted {
+				pg.Unbootable = r.unbootable(name, o.wants.Machine, g, o.location)
+			}
 			out.Generations[name] = append(out.Generations[name], pg)
 		}
 	}
@@ -90,7 +91,7 @@ func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
 
 // foresee computes the state that a run leaves if it stages nothing.
 func (r *Reconciler) foresee(o *observation) {
-	o.next.Machine = o.wants.Machine
+	o.next.Machine, o.next.Failure = o.wants.Machine, nil
 	o.next.Revision = o.revision.Hash
 	o.next.Mode, o.next.Timeout, o.next.Order = o.wants.Boot.Mode, o.wants.Boot.Timeout, nil
 	for _, img := range o.wants.Images {

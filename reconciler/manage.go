@@ -108,6 +108,10 @@ func (r *Reconciler) Export(ctx context.Context, name string, w io.Writer) error
 // generation of its image.
 func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, err error) {
 	err = r.change(ctx, func(state *State) error {
+		fs, err := r.locate(ctx)
+		if err != nil {
+			return err
+		}
 		id, err := r.stage.Import(ctx, file, r.Progress)
 		if err != nil {
 			return err
@@ -118,6 +122,9 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		}
 		if state.Machine == "" {
 			state.Machine = r.Machine
+		}
+		if _, err := r.entry(m.Image, state.Machine, Generation{Deployment: id}, fs); err != nil {
+			return fmt.Errorf("import deployment %s: it cannot be put into the boot menu: %w", id, err)
 		}
 		before := state.Images[m.Image].newest()
 		var changed *packages.Summary

@@ -5,14 +5,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -25,11 +23,7 @@ func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.Menu
 func (r *Reconciler) renderMenu(fs boot.Filesystem, state *State) ([]byte, error) {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, "menu"), Timeout: state.Timeout, Default: state.Default}
 	for _, name := range state.menuOrder() {
-		entries, err := r.entries(name, state, fs)
-		if err != nil {
-			return nil, err
-		}
-		if len(entries) > 0 {
+		if entries := r.entries(name, state, fs); len(entries) > 0 {
 			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
 		}
 	}
@@ -80,40 +74,6 @@ func validDefault(m boot.Menu) string {
 		}
 	}
 	return ""
-}
-
-// entries returns an image's boot entries, newest first. A generation whose
-// manifest cannot be read gets none: GRUB could not boot it.
-func (r *Reconciler) entries(name string, state *State, fs boot.Filesystem) ([]boot.Entry, error) {
-	img := state.Images[name]
-	if img == nil {
-		return nil, nil
-	}
-	var out []boot.Entry
-	for _, g := range slices.Backward(img.Generations) {
-		m, err := r.stage.Deployment(g.Deployment)
-		if err != nil {
-			r.Log.Warn("generation has no readable manifest; it gets no entry", "image", name, "generation", g.N, "error", err)
-			continue
-		}
-		out = append(out, r.entry(name, state.Machine, g, m, fs))
-	}
-	return out, nil
-}
-
-func (r *Reconciler) entry(name, machine string, g Generation, m *deployment.Manifest, fs boot.Filesystem) boot.Entry {
-	cmdline := deployment.Cmdline{
-		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
-		Deployment: g.Deployment,
-		Machine:    machine,
-	}
-	return boot.Entry{
-		ID:     boot.EntryID(name, g.Deployment),
-		Title:  fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.origin()),
-		Kernel: m.Kernel.Path(),
-		Initrd: m.Initramfs.Path(),
-		Args:   append(cmdline.Args(), m.KernelArgs...),
-	}
 }
 
 func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.location, a.next) }

@@ -59,32 +59,32 @@ func (o *observation) settled() bool {
 	return o.plan.Empty() && o.state.equal(o.next)
 }
 
-func (r *Reconciler) observe(ctx context.Context) (*observation, error) {
-	state, err := LoadState(r.Stage)
-	if err != nil {
-		return nil, err
+// observe returns what it has seen up to an error, too.
+func (r *Reconciler) observe(ctx context.Context) (o *observation, err error) {
+	o = &observation{images: map[string]*observedImage{}}
+	if o.state, err = LoadState(r.Stage); err != nil {
+		return o, err
 	}
-	o := &observation{state: state, images: map[string]*observedImage{}}
 	if o.location, err = r.bootable(ctx); err != nil {
-		return nil, err
+		return o, err
 	}
 	if o.files, err = r.fetch(ctx, o); err != nil {
-		return nil, err
+		return o, err
 	}
 	if o.wants, err = r.resolve(o.files); err != nil {
-		return nil, err
+		return o, err
 	}
-	if o.next, err = state.clone(); err != nil {
-		return nil, err
+	if o.next, err = o.state.clone(); err != nil {
+		return o, err
 	}
 	if o.initSum, err = initramfs.Checksum(r.Init); err != nil {
-		return nil, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
+		return o, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
 	if err := r.observeBuilds(ctx, o); err != nil {
-		return nil, err
+		return o, err
 	}
 	if err := r.observeImages(ctx, o); err != nil {
-		return nil, err
+		return o, err
 	}
 	return o, r.compare(ctx, o)
 }
@@ -162,6 +162,9 @@ func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec
 		KernelArgs:  slices.Clone(want.KernelArgs),
 		TmpfsSize:   want.TmpfsSize,
 		CopyToRAM:   want.CopyToRAM,
+	}
+	if img.err == nil {
+		img.err = checkEntry(o.wants.Machine, want, o.location)
 	}
 	switch {
 	case img.err != nil || !r.needsLayers(state.newest(), img.inputs):

@@ -153,9 +153,17 @@ func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
 // Reconcile makes one run. A run that finds nothing to do takes no lock and
 // writes nothing. Failures of single images are in the result, not the error.
 func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
+	result, err = r.run(ctx)
+	r.noteFailure(ctx, result.Plan.To, err)
+	return result, err
+}
+
+// run is Reconcile. Of a run that fails, the result has at least the revision,
+// if one was fetched.
+func (r *Reconciler) run(ctx context.Context) (result Result, err error) {
 	o, release, err := r.look(ctx)
 	if err != nil {
-		return Result{}, err
+		return Result{Plan: plan.Plan{To: o.revision.Hash}}, err
 	}
 	if o.settled() {
 		return Result{Plan: o.plan, Failed: o.plan.Failed}, release()
@@ -169,7 +177,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	if o, err = r.refresh(ctx, o); err != nil {
-		return Result{}, err
+		return Result{Plan: plan.Plan{To: o.revision.Hash}}, err
 	}
 	failed, err := r.apply(ctx, o)
 	done := o.plan.Without(failed)
@@ -181,8 +189,9 @@ func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
 	return result, err
 }
 
-// look observes. On a stage that is mounted read-only a new revision can be
-// fetched only under the lock, which makes the stage writable for its time.
+// look observes; what was seen before an error is there, too. On a stage that
+// is mounted read-only a new revision can be fetched only under the lock, which
+// makes the stage writable for its time.
 func (r *Reconciler) look(ctx context.Context) (*observation, func() error, error) {
 	o, err := r.observe(ctx)
 	if !errors.Is(err, syscall.EROFS) {
@@ -190,10 +199,10 @@ func (r *Reconciler) look(ctx context.Context) (*observation, func() error, erro
 	}
 	lock, err := r.lock(ctx)
 	if err != nil {
-		return nil, nil, err
+		return o, nil, err
 	}
 	if o, err = r.observe(ctx); err != nil {
-		return nil, nil, errors.Join(err, lock.Release())
+		return o, nil, errors.Join(err, lock.Release())
 	}
 	return o, lock.Release, nil
 }

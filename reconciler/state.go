@@ -38,6 +38,9 @@ type State struct {
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`
+	// Failure is why the last run ended without having looked at all images,
+	// and which revision it was for, if one was fetched.
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // ImageState is what is known of one image.
@@ -90,6 +93,8 @@ type Failure struct {
 	Attempts int       `json:"attempts,omitempty"`
 	Next     time.Time `json:"next,omitzero"`
 	Key      string    `json:"key,omitempty"`
+	// Revision is the one that the run was for which failed as a whole.
+	Revision string `json:"revision,omitempty"`
 }
 
 // LoadState reads the state of the stage in dir. A stage without one has an
@@ -191,7 +196,7 @@ func newFailure(old *Failure, err error, now time.Time) *Failure {
 	switch {
 	case err == nil:
 		return nil
-	case old != nil && old.Message == err.Error():
+	case old != nil && sameMessage(old.Message, err.Error()):
 		return old
 	}
 	return &Failure{Message: err.Error(), Since: now}

@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -18,8 +19,10 @@ type Status struct {
 	Booted   string `json:"booted,omitempty"`
 	// Mode is the menu's, Default the entry that boots by itself, empty in
 	// mode "menu".
-	Mode    string        `json:"mode"`
-	Default string        `json:"default,omitempty"`
+	Mode    string `json:"mode"`
+	Default string `json:"default,omitempty"`
+	// Failure is why the last run ended without having looked at all images.
+	Failure *Failure      `json:"failure,omitempty"`
 	Images  []ImageStatus `json:"images"`
 	// Builds are the images that are built here, by name.
 	Builds []BuildStatus `json:"builds"`
@@ -98,32 +101,48 @@ type GenerationStatus struct {
 	Digest     string    `json:"digest"`
 	Booted     bool      `json:"booted"`
 	Damaged    string    `json:"damaged,omitempty"`
+	// Hidden says why the boot menu has no entry for it, empty if it has.
+	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
 	Packages *packages.Summary `json:"packages,omitempty"`
 }
 
 // Status reports what is staged, newest generation first, images as the menu shows them.
 // It asks neither the config repo nor a registry.
-func (r *Reconciler) Status() (Status, error) {
+func (r *Reconciler) Status(ctx context.Context) (Status, error) {
 	state, err := LoadState(r.Stage)
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Machine: state.Machine, Revision: state.Revision, Stage: r.place, Booted: r.Booted, Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes()}
+	shown, err := r.shown()
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		Machine: state.Machine, Revision: state.Revision, Stage: r.place, Booted: r.Booted,
+		Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Failure: state.Failure,
+		Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes(),
+	}
 	for _, name := range state.menuOrder() {
-		img := state.Images[name]
-		if img == nil {
-			continue
+		if img := state.Images[name]; img != nil {
+			s.Images = append(s.Images, r.imageStatus(ctx, name, state.Machine, img, shown))
 		}
-		is := ImageStatus{Name: name, Digest: img.Source.Digest, Checked: img.Source.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
-		for _, g := range slices.Backward(img.Generations) {
-			is.Generations = append(is.Generations, GenerationStatus{
-				Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
-				Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
-				Booted: g.Deployment == r.Booted, Damaged: r.damage(g), Packages: g.Packages,
-			})
-		}
-		s.Images = append(s.Images, is)
 	}
 	return s, nil
+}
+
+func (r *Reconciler) imageStatus(ctx context.Context, name, machine string, img *ImageState, shown map[string]bool) ImageStatus {
+	out := ImageStatus{Name: name, Digest: img.Source.Digest, Checked: img.Source.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
+	for _, g := range slices.Backward(img.Generations) {
+		gs := GenerationStatus{
+			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
+			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
+			Booted: g.Deployment == r.Booted, Damaged: r.damage(g), Packages: g.Packages,
+		}
+		if !shown[gs.Entry] {
+			gs.Hidden = r.hidden(ctx, name, machine, g)
+		}
+		out.Generations = append(out.Generations, gs)
+	}
+	return out
 }

@@ -50,10 +50,13 @@ type entryJSON struct {
 	Deployment string `json:"deployment"`
 	Default    bool   `json:"default"`
 	Booted     bool   `json:"booted"`
+	// Hidden says why the menu has no such entry, empty if it has.
+	Hidden string `json:"hidden,omitempty"`
 }
 
 func newBootList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: noArgs}
+	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: noArgs,
+		Long: "list shows the entry of each generation on the stage. One that the menu does not have\nis noted, with the reason."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := a.status(c)
@@ -61,18 +64,24 @@ func newBootList(a *app) *cobra.Command {
 			return err
 		}
 		entries := []entryJSON{}
+		header := "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED"
+		noted := header + "\tNOTE"
 		var rows [][]any
 		for _, img := range s.Images {
 			for _, g := range img.Generations {
-				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted}
+				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.Hidden}
 				entries = append(entries, e)
-				rows = append(rows, []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), mark(e.Default), mark(e.Booted)})
+				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), mark(e.Default), mark(e.Booted)}
+				if e.Hidden != "" {
+					header, row = noted, append(row, e.Hidden)
+				}
+				rows = append(rows, row)
 			}
 		}
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), entries)
 		}
-		return table(c.OutOrStdout(), "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED", rows)
+		return table(c.OutOrStdout(), header, rows)
 	}
 	return c
 }

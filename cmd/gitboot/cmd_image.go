@@ -42,7 +42,7 @@ func listImages(c *cobra.Command, r *reconciler.Reconciler, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	status, err := r.Status()
+	status, err := r.Status(c.Context())
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func newStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show what is staged, what is booted and what failed",
 		Long: `status reads the stage alone; it asks neither the config repo nor a registry.
-It exits with 1 if an image failed in the last run, or could not be pushed.`,
+It exits with 1 if the last run failed, or in it an image, or its push.`,
 		Example: "  gitboot status\n  gitboot status --json | jq '.images[].failure'",
 		Args:    noArgs,
 	}
@@ -37,7 +37,7 @@ func (a *app) status(c *cobra.Command) (s reconciler.Status, err error) {
 		return s, err
 	}
 	return s, preview(cfg, func(r *reconciler.Reconciler) error {
-		s, err = r.Status()
+		s, err = r.Status(c.Context())
 		return err
 	})
 }
@@ -93,6 +93,9 @@ func note(g reconciler.GenerationStatus) string {
 	if g.Damaged != "" {
 		notes = append(notes, g.Damaged)
 	}
+	if g.Hidden != "" {
+		notes = append(notes, g.Hidden)
+	}
 	if g.Packages != nil {
 		notes = append(notes, "packages: "+g.Packages.String())
 	}
@@ -103,6 +106,9 @@ func note(g reconciler.GenerationStatus) string {
 func failures(s reconciler.Status) error {
 	var errs []error
 	told := map[string]bool{}
+	if f := s.Failure; f != nil {
+		errs = append(errs, fmt.Errorf("the last run%s failed, as runs have since %s: %s", revision(f), f.Since.Local().Format(minutes), f.Message))
+	}
 	for _, b := range s.Builds {
 		if b.Failure != nil {
 			told[b.Image] = true
@@ -120,6 +126,13 @@ func failures(s reconciler.Status) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func revision(f *reconciler.Failure) string {
+	if f.Revision == "" {
+		return ""
+	}
+	return " (revision " + plan.Short(f.Revision) + ")"
 }
 
 // retry says when a build that failed is tried again.

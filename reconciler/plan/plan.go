@@ -60,8 +60,8 @@ type Generation struct {
 	Inputs Inputs
 	// Damaged says what is missing on the stage; empty if all is there.
 	Damaged string
-	// Unreadable generations have no manifest that could boot.
-	Unreadable bool
+	// Unbootable says why the generation will never boot; empty if it may.
+	Unbootable string
 	// Protected generations are never removed: booted, the default, the
 	// last good one.
 	Protected bool
@@ -150,8 +150,8 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		if len(reasons) > 0 {
 			p.Stages = append(p.Stages, newStage(w, have, reasons))
 		}
-		have, unreadable := split(w.Image, have)
-		p.Removals = append(p.Removals, unreadable...)
+		have, useless := split(w.Image, have)
+		p.Removals = append(p.Removals, useless...)
 		p.Removals = append(p.Removals, surplus(w, have, len(reasons) > 0)...)
 	}
 	p.Removals = append(p.Removals, unwanted(observed, wanted)...)
@@ -184,11 +184,11 @@ func (p Plan) Without(failed map[string]error) Plan {
 	return p
 }
 
-// split takes out the generations that cannot boot any more.
+// split takes out the generations that cannot boot.
 func split(image string, have []Generation) (rest []Generation, removals []Removal) {
 	for _, g := range have {
-		if g.Unreadable {
-			removals = append(removals, Removal{image, g.N, g.Deployment, "its manifest cannot be read"})
+		if g.Unbootable != "" {
+			removals = append(removals, Removal{image, g.N, g.Deployment, g.Unbootable})
 		} else {
 			rest = append(rest, g)
 		}

@@ -139,9 +139,9 @@ func without(generations []plan.Generation, removals []plan.Removal) []plan.Gene
 
 // A manifest that cannot be read cannot boot: its generation goes, whatever
 // keep says, and the newest is made again.
-func TestUnreadableGenerationsGo(t *testing.T) {
+func TestUnbootableGenerationsGo(t *testing.T) {
 	old, last := generation(1, "a"), generation(3, "c")
-	old.Unreadable, last.Unreadable, last.Damaged = true, true, "generation 3 has no readable manifest"
+	old.Unbootable, last.Unbootable, last.Damaged = "its manifest cannot be read", "its manifest cannot be read", "generation 3 has no readable manifest"
 	p := plan.Compare("m", "r1", []plan.Want{{Image: "desktop", Inputs: inputs("c"), Keep: 3}}, have("desktop", old, generation(2, "b"), last))
 	want := []string{"add-deployment desktop", "write-menu", "remove-deployment desktop da", "remove-deployment desktop dc"}
 	if diff := cmp.Diff(want, lines(p)); diff != "" {

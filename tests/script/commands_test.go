@@ -40,6 +40,7 @@ func commands() map[string]command {
 		"registry":   only(cmdRegistry),
 		"snapshot":   only(cmdSnapshot),
 		"damage":     only(cmdDamage),
+		"stale":      only(cmdStale),
 		"lock":       only(cmdLock),
 		"documented": only(cmdDocumented),
 		"until":      only(cmdUntil),

@@ -36,6 +36,8 @@
 //	documented COMMAND         compare the JSON in stdout with docs/json.md
 //	documented -all FIELD...   all that is documented was seen, but for these
 //	damage GLOB                change one bit of each file
+//	stale IMAGE ARG            add a generation as a gitboot left it that did not
+//	                           check kernel arguments
 //	lock DIR, lock -release    take or release a stage's lock
 //	until FILE REGEXP          wait until a file holds something
 //	tmpfs DIR SIZE             mount a small file system (as root)

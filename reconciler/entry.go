@@ -1,0 +1,106 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// entries returns an image's boot entries, newest first. A generation that GRUB
+// could not boot gets none: the others must not lose theirs by it.
+func (r *Reconciler) entries(name string, state *State, fs boot.Filesystem) (out []boot.Entry) {
+	img := state.Images[name]
+	if img == nil {
+		return nil
+	}
+	for _, g := range slices.Backward(img.Generations) {
+		e, err := r.entry(name, state.Machine, g, fs)
+		if err != nil {
+			r.Log.Warn("generation gets no boot entry", "image", name, "generation", g.N, "error", err)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// entry returns a generation's boot entry, or why there can be none.
+func (r *Reconciler) entry(name, machine string, g Generation, fs boot.Filesystem) (boot.Entry, error) {
+	m, err := r.stage.Deployment(g.Deployment)
+	if err != nil {
+		return boot.Entry{}, err
+	}
+	e := newEntry(name, machine, g, m, fs)
+	return e, e.Check(fs)
+}
+
+func newEntry(name, machine string, g Generation, m *deployment.Manifest, fs boot.Filesystem) boot.Entry {
+	cmdline := deployment.Cmdline{
+		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+		Deployment: g.Deployment,
+		Machine:    machine,
+	}
+	return boot.Entry{
+		ID:     boot.EntryID(name, g.Deployment),
+		Title:  fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.origin()),
+		Kernel: m.Kernel.Path(),
+		Initrd: m.Initramfs.Path(),
+		Args:   append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...),
+	}
+}
+
+// checkEntry finds out before anything is fetched whether what is wanted could
+// be written into the menu. What a config repo can do wrong was refused when it
+// was read; a stage's path may be too long for the rest.
+func checkEntry(machine string, want spec.Image, fs boot.Filesystem) error {
+	object := deployment.Object{SHA256: strings.Repeat("0", len(deployment.ID(nil)))}
+	m := &deployment.Manifest{Kernel: object, Initramfs: object, KernelArgs: want.KernelArgs}
+	e := newEntry(want.Name, machine, Generation{Deployment: object.SHA256}, m, fs)
+	if err := e.Check(fs); err != nil {
+		return fmt.Errorf("it cannot be put into the boot menu of the stage at %s: %w", fs.Path, err)
+	}
+	return nil
+}
+
+// unbootable says why a generation will never boot and is of no use; empty if
+// it may. That the stage lies where its entry cannot be written is not the
+// generation's fault.
+func (r *Reconciler) unbootable(name, machine string, g Generation, fs boot.Filesystem) string {
+	m, err := r.stage.Deployment(g.Deployment)
+	if err != nil {
+		return "its manifest cannot be read"
+	}
+	e := newEntry(name, machine, g, m, fs)
+	args := deployment.Foreign(m.KernelArgs)
+	if _, own := deployment.Words("", args); e.Check(fs) == nil || own == nil && deployment.CheckArgs(machine, args) == nil {
+		return ""
+	}
+	return "its kernel arguments cannot be put into a boot menu"
+}
+
+// shown returns the ids of the entries that the menu on the stage has.
+func (r *Reconciler) shown() (map[string]bool, error) {
+	menu, err := os.ReadFile(r.menuPath())
+	if os.IsNotExist(err) {
+		err = nil
+	}
+	return boot.EntryIDs(menu), err
+}
+
+// hidden says why a generation is not in the menu.
+func (r *Reconciler) hidden(ctx context.Context, name, machine string, g Generation) string {
+	fs, err := r.locate(ctx)
+	if err == nil {
+		_, err = r.entry(name, machine, g, fs)
+	}
+	if err != nil {
+		return "not in the boot menu: " + err.Error()
+	}
+	return "not in the boot menu; the next reconcile writes it"
+}
