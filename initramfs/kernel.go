@@ -1,12 +1,9 @@
 package initramfs
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -29,7 +26,7 @@ type NoKernelError struct {
 	Found []Kernel // what there is
 }
 
-const kernelPlaces = "/boot/vmlinuz*, /boot/kernel-*, /vmlinuz and /usr/lib/modules/*/vmlinuz"
+const kernelPlaces = "/boot/vmlinuz*, /boot/kernel-*, /boot/Image*, /boot/vmlinux-*, /vmlinuz and /usr/lib/modules/*/vmlinuz (or vmlinuz.efi)"
 
 func (e *NoKernelError) Error() string {
 	if len(e.Found) == 0 {
@@ -48,22 +45,33 @@ func (e *NoKernelError) Error() string {
 var moduleDirs = [...]string{"lib/modules", "usr/lib/modules"}
 
 // FindKernel returns the kernel with the highest version whose version, path
-// or file name matches pick, a glob as in path.Match; "" matches all.
+// or file name matches pick, a glob as in path.Match; "" matches all. One
+// without modules, such as a package leaves in /boot when it is removed, is
+// taken only where none of them has any.
 func FindKernel(t *rootfs.Tree, pick string) (Kernel, error) {
 	all, err := Kernels(t)
 	if err != nil {
 		return Kernel{}, err
 	}
+	var matching []Kernel
 	for _, k := range all {
 		ok, err := k.matches(pick)
 		if err != nil {
 			return Kernel{}, fmt.Errorf("finding the image's kernel: pattern %q: %w", pick, err)
 		}
 		if ok {
-			return k, nil
+			matching = append(matching, k)
 		}
 	}
-	return Kernel{}, &NoKernelError{Pick: pick, Found: all}
+	if len(matching) == 0 {
+		return Kernel{}, &NoKernelError{Pick: pick, Found: all}
+	}
+	for _, k := range matching {
+		if ok, err := hasModules(t, k.Version); ok || err != nil {
+			return k, err
+		}
+	}
+	return matching[0], nil
 }
 
 func (k Kernel) matches(pick string) (bool, error) {
@@ -107,7 +115,7 @@ func Kernels(t *rootfs.Tree) ([]Kernel, error) {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Kernel) int {
-		return cmp.Or(-compareVersions(a.Version, b.Version), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(-compareVersions(a.Version, b.Version), cmp.Compare(nameRank(a), nameRank(b)), cmp.Compare(a.Path, b.Path))
 	})
 	return found, nil
 }
@@ -130,7 +138,7 @@ func kernelNames(t *rootfs.Tree) ([]string, error) {
 			return nil, err
 		}
 		for _, v := range versions {
-			names = append(names, path.Join(dir, v, "vmlinuz"))
+			names = append(names, path.Join(dir, v, "vmlinuz"), path.Join(dir, v, "vmlinuz.efi"))
 		}
 	}
 	return append(names, "vmlinuz"), nil
@@ -140,66 +148,14 @@ func isKernelName(name string) bool {
 	if strings.Contains(name, "rescue") || slices.Contains([]string{".old", ".sig", ".hmac"}, path.Ext(name)) {
 		return false
 	}
-	return strings.HasPrefix(name, "vmlinuz") || strings.HasPrefix(name, "kernel-")
+	return slices.ContainsFunc(kernelPrefixes[:], func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// kernelVersion is the file name's suffix, or the folder it lies in, if there
-// are modules of that name; else what the file's own header says; else the
-// suffix for what it is worth.
-func kernelVersion(t *rootfs.Tree, n *rootfs.Node) (string, error) {
-	dir, base := path.Split(n.Path)
-	_, suffix, _ := strings.Cut(base, "-")
-	if base == "vmlinuz" && strings.Contains(dir, "lib/modules/") {
-		return path.Base(dir), nil
-	}
-	if suffix != "" {
-		if m, err := moduleDir(t, suffix); m != nil || err != nil {
-			return suffix, err
-		}
-	}
-	r, err := t.Open(n)
-	if err != nil {
-		return "", err
-	}
-	head := make([]byte, 1<<17)
-	size, err := io.ReadFull(r, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the header of kernel /%s: %w", n.Path, err)
-	}
-	return cmp.Or(headerVersion(head[:size]), suffix), nil
-}
+// kernelPrefixes are how a kernel's file in /boot is named, the best first: an
+// architecture that boots from vmlinux has nothing else, others have it for
+// debuggers.
+var kernelPrefixes = [...]string{"vmlinuz", "kernel-", "Image", "vmlinux-"}
 
-// headerVersion reads the version from an x86 boot header (the kernel's
-// Documentation/arch/x86/boot.rst, kernel_version), "" if there is none.
-func headerVersion(head []byte) string {
-	const magicAt, versionAt = 0x202, 0x20e
-	if len(head) < versionAt+2 || string(head[magicAt:magicAt+4]) != "HdrS" {
-		return ""
-	}
-	at := int(binary.LittleEndian.Uint16(head[versionAt:])) + 0x200
-	if at == 0x200 || at >= len(head) {
-		return ""
-	}
-	text := head[at:]
-	if end := bytes.IndexAny(text, " \x00"); end >= 0 {
-		text = text[:end]
-	}
-	if len(text) > 128 || bytes.ContainsAny(text, "/\n") {
-		return ""
-	}
-	return string(text)
-}
-
-// moduleDir returns the folder of a kernel's modules, nil if there is none.
-func moduleDir(t *rootfs.Tree, version string) (*rootfs.Node, error) {
-	for _, dir := range moduleDirs {
-		n, err := t.Lookup(path.Join(dir, version))
-		if err == nil && n.Mode().IsDir() {
-			return n, nil
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	return nil, nil
+func nameRank(k Kernel) int {
+	return slices.IndexFunc(kernelPrefixes[:], func(p string) bool { return strings.HasPrefix(path.Base(k.Path), p) })
 }

@@ -62,7 +62,7 @@ func TestKernels(t *testing.T) {
 	if d := cmp.Diff(want, all); d != "" {
 		t.Error(d)
 	}
-	for pick, version := range map[string]string{"": "6.12.4-arch1-1", "6.1.*": "6.1.0-56-amd64",
+	for pick, version := range map[string]string{"": "6.1.0-56-amd64", "6.12*": "6.12.4-arch1-1", "6.1.*": "6.1.0-56-amd64",
 		"/boot/vmlinuz-6.1.0-9*": "6.1.0-9-amd64", "kernel-*": "6.3.0-gentoo"} {
 		if k, err := initramfs.FindKernel(tree, pick); err != nil || k.Version != version {
 			t.Errorf("pick %q gives %v, %v; want %s", pick, k, err, version)
@@ -78,5 +78,43 @@ func TestKernels(t *testing.T) {
 	empty := openTree(t, []entry{{name: "etc/os-release", data: "x"}})
 	if _, err := initramfs.FindKernel(empty, ""); !errors.As(err, &none) || !strings.Contains(err.Error(), "/boot/vmlinuz") {
 		t.Errorf("no kernel: %v", err)
+	}
+}
+
+func modules(versions ...string) (list []entry) {
+	for _, v := range versions {
+		list = append(list, entry{name: "lib/modules/" + v + "/modules.builtin"})
+	}
+	return list
+}
+
+// A kernel is found wherever a distribution puts it, and one that has modules
+// is taken before a higher one that has not.
+func TestFindKernel(t *testing.T) {
+	for name, c := range map[string]struct {
+		image []entry
+		want  initramfs.Kernel
+	}{
+		"a leftover in /boot": {append(modules("6.1.0-9"), entry{name: "boot/vmlinuz-6.1.0-9"}, entry{name: "boot/vmlinuz-6.5.0-1"}),
+			initramfs.Kernel{Version: "6.1.0-9", Path: "/boot/vmlinuz-6.1.0-9"}},
+		"a leftover among the modules": {append(modules("6.1.0-9"), entry{name: "boot/vmlinuz-6.1.0-9"}, entry{name: "boot/vmlinuz-6.5.0-1"},
+			entry{name: "lib/modules/6.5.0-1/updates/dkms/x.ko"}),
+			initramfs.Kernel{Version: "6.1.0-9", Path: "/boot/vmlinuz-6.1.0-9"}},
+		"none has modules":    {[]entry{{name: "boot/vmlinuz-6.1.0-9"}, {name: "boot/vmlinuz-6.5.0-1"}}, initramfs.Kernel{Version: "6.5.0-1", Path: "/boot/vmlinuz-6.5.0-1"}},
+		"vmlinux":             {append(modules("6.1.0-9"), entry{name: "boot/vmlinux-6.1.0-9"}), initramfs.Kernel{Version: "6.1.0-9", Path: "/boot/vmlinux-6.1.0-9"}},
+		"vmlinux and vmlinuz": {append(modules("6.1.0-9"), entry{name: "boot/vmlinux-6.1.0-9"}, entry{name: "boot/vmlinuz-6.1.0-9"}), initramfs.Kernel{Version: "6.1.0-9", Path: "/boot/vmlinuz-6.1.0-9"}},
+		"openSUSE on arm64":   {append(modules("6.4.0-150600-default"), entry{name: "boot/Image-6.4.0-150600-default"}), initramfs.Kernel{Version: "6.4.0-150600-default", Path: "/boot/Image-6.4.0-150600-default"}},
+		"Arch on arm64":       {append(modules("6.9.1-1-aarch64-ARCH"), entry{name: "boot/Image"}, entry{name: "boot/Image.gz"}), initramfs.Kernel{Version: "6.9.1-1-aarch64-ARCH", Path: "/boot/Image"}},
+		"beside its modules":  {append(modules("6.9.1"), entry{name: "lib/modules/6.9.1/vmlinuz.efi"}), initramfs.Kernel{Version: "6.9.1", Path: "/lib/modules/6.9.1/vmlinuz.efi"}},
+		"by its flavour":      {append(modules("6.6.31-0-lts"), entry{name: "boot/vmlinuz-lts"}), initramfs.Kernel{Version: "6.6.31-0-lts", Path: "/boot/vmlinuz-lts"}},
+		"of two flavours": {append(modules("6.6.31-0-lts", "6.6.31-0-virt"), entry{name: "boot/vmlinuz-lts"}, entry{name: "boot/vmlinuz-other"}),
+			initramfs.Kernel{Version: "6.6.31-0-lts", Path: "/boot/vmlinuz-lts"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := initramfs.FindKernel(openTree(t, c.image), "")
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v; want %+v", got, err, c.want)
+			}
+		})
 	}
 }
