@@ -124,7 +124,7 @@ func (r *blobReader) recover(cause error) error {
 	if r.failures >= r.blob.from.timing.Attempts*len(r.order) {
 		return fmt.Errorf("after %d attempts: %w", r.failures, cause)
 	}
-	r.blob.from.log.Info("resuming a blob", "error", cause)
+	r.blob.from.log.Info("resuming a blob", "blob", r.blob.digest.Hex[:12], "from", r.source(), "at", r.off, "of", r.blob.size, "why", Why(cause))
 	if r.failures > 1 {
 		// The one that keeps cutting is asked last.
 		r.order = append(r.order[1:], r.order[0])

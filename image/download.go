@@ -165,6 +165,9 @@ func (d *downloading) fetch(ctx context.Context, client *http.Client, task *prog
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.off))
 	}
 	resp, err := client.Do(req)
+	if unknown := unknownHost(err); unknown != nil {
+		return unknown
+	}
 	if err != nil {
 		return clean(w.cause(err))
 	}

@@ -34,6 +34,13 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s has no %s; check the image's name and tag, or push it", e.Repository, e.What)
 }
 
+// An UnknownHostError says that a source's name has no address.
+type UnknownHostError struct{ Host string }
+
+func (e *UnknownHostError) Error() string {
+	return fmt.Sprintf("there is no host %s: its name does not resolve; check the image's name, and this machine's name servers", e.Host)
+}
+
 // An InsecureError says that a source can only be used without protection.
 type InsecureError struct {
 	Registry string

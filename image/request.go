@@ -105,6 +105,9 @@ func (e *endpoint) explain(err error, r request) error {
 	case errors.As(err, &status):
 		return e.refused(status.Status, r, status)
 	}
+	if unknown := unknownHost(err); unknown != nil {
+		return unknown
+	}
 	if !e.base.plain && errors.As(err, &first) {
 		// A login tries HTTPS first and what is then refused here second:
 		// only the first says what is wrong.
@@ -128,44 +131,33 @@ func (e *endpoint) refused(status int, r request, err *StatusError) error {
 		return &AuthError{e.repo.Name(), status, e.creds.note, err.Reason}
 	case status == http.StatusNotFound && !r.sends:
 		return &NotFoundError{e.repo.Name(), r.what}
+	case status == http.StatusTooManyRequests:
+		// Registries count by who asks, and everybody on an address as one.
+		return fmt.Errorf("%s with credentials: %s: %w", e.doing(r), e.creds.note, err)
 	}
 	return fmt.Errorf("%s: %w", e.doing(r), err)
-}
-
-// passing tells whether trying again may help.
-func passing(err error) bool {
-	var (
-		auth     *AuthError
-		missing  *NotFoundError
-		insecure *InsecureError
-		digest   *DigestError
-		unsup    *UnsupportedError
-		status   *StatusError
-		layer    *layerError
-	)
-	switch {
-	case errors.As(err, &layer), errors.As(err, &auth), errors.As(err, &missing), errors.As(err, &insecure),
-		errors.As(err, &digest), errors.As(err, &unsup), errors.Is(err, context.Canceled):
-		return false
-	case errors.As(err, &status):
-		return passingStatus(status.Status)
-	}
-	return true
-}
-
-func passingStatus(status int) bool {
-	return status == http.StatusRequestTimeout || status == http.StatusTooManyRequests ||
-		status >= 500 && status != http.StatusNotImplemented
 }
 
 // statusError reads what a registry says about a refusal.
 func statusError(resp *http.Response) *StatusError {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<10))
+	return &StatusError{resp.StatusCode, reason(resp.Header.Get("Content-Type"), body), retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+}
+
+// reason finds a server's words in the forms that registries and what stands
+// before them use; a page of HTML says nothing.
+func reason(media string, body []byte) string {
 	var said struct {
-		Errors []transport.Diagnostic `json:"errors"`
+		Errors         []transport.Diagnostic `json:"errors"`
+		Message, Error string
 	}
-	_ = json.Unmarshal(body, &said) // what is not JSON says nothing to us
-	return &StatusError{resp.StatusCode, diagnostics(said.Errors), retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	if json.Unmarshal(body, &said) == nil {
+		return cmp.Or(diagnostics(said.Errors), cleanText(said.Message), cleanText(said.Error))
+	}
+	if strings.HasPrefix(media, "text/plain") {
+		return cleanText(strings.TrimSpace(string(body)))
+	}
+	return ""
 }
 
 func diagnostics(list []transport.Diagnostic) string {

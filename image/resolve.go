@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,23 +77,40 @@ func manifestTypes() http.Header {
 	}}
 }
 
-// headTag asks for a tag's digest, and for the manifest itself where the
-// answer has no digest.
+// headTag asks for a tag's digest. Where the answer has none, the manifest
+// itself is asked for: some servers know no HEAD, or refuse it to whom they
+// give the rest, and only the answer to a GET says why.
 func (e *endpoint) headTag(ctx context.Context, tag string) (v1.Hash, error) {
 	r := request{method: http.MethodHead, path: "manifests/" + tag, header: manifestTypes(), what: "tag " + tag}
-	resp, err := e.do(ctx, r, http.StatusOK, http.StatusMethodNotAllowed, http.StatusNotImplemented)
-	if err != nil {
+	resp, err := e.do(ctx, r, http.StatusOK)
+	switch {
+	case err == nil:
+		resp.Body.Close()
+		if digest, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
+			return digest, nil
+		}
+	case !e.answered(err):
 		return v1.Hash{}, err
-	}
-	resp.Body.Close()
-	if digest, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); resp.StatusCode == http.StatusOK && err == nil {
-		return digest, nil
 	}
 	data, err := e.document(ctx, "manifests/"+tag, r.what)
 	if err != nil {
 		return v1.Hash{}, err
 	}
 	return sha256Of(data), nil
+}
+
+// answered reports whether an exchange failed by what the registry said to it,
+// and not on the way or by the login.
+func (e *endpoint) answered(err error) bool {
+	var (
+		auth    *AuthError
+		missing *NotFoundError
+		status  *StatusError
+	)
+	said := errors.As(err, &auth) || errors.As(err, &missing) || errors.As(err, &status)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return said && e.client != nil
 }
 
 // document fetches a manifest in full, not yet verified.

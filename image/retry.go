@@ -67,7 +67,7 @@ func (s *sources) pause(ctx context.Context, round int, cause error) error {
 			return fmt.Errorf("%w, which is longer than gitboot waits; try again then", cause)
 		}
 	}
-	s.log.Info("waiting before the next attempt", "wait", wait.Round(time.Millisecond), "error", cause)
+	s.log.Info("trying again", "in", wait.Round(time.Millisecond), "why", Why(cause))
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
