@@ -105,7 +105,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	st.Log = cfg.Log
 	cfg.Stage = st.Dir()
 	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
-	cfg.Source.Log = cfg.Log
+	cfg.Source.Log, cfg.Source.Progress = cfg.Log, cfg.Progress
 	return &Reconciler{Config: cfg, stage: st, place: place}
 }
 

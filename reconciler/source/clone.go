@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,14 +16,14 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 const (
@@ -41,21 +40,25 @@ const (
 	streamFrom = 1 << 20
 	// maxFetch bounds what a server can fill the disk with.
 	maxFetch = 2 << 30
+	// shownFrom is from when on a fetch is reported.
+	shownFrom = 1 << 20
 )
 
 // A clone is the bare repo on this machine. On disk there is always a whole
 // one: packs are added before HEAD names them, and removed after others hold
 // their objects.
 type clone struct {
-	dir string
-	log *slog.Logger
+	dir      string
+	log      *slog.Logger
+	progress progress.Sink
 
 	mu  sync.Mutex // go-git's storage is not safe for concurrent readers
 	st  *filesystem.Storage
 	tip plumbing.Hash
 }
 
-func (c *clone) packDir() string { return filepath.Join(c.dir, "objects", "pack") }
+func (c *clone) objects() string { return filepath.Join(c.dir, "objects") }
+func (c *clone) packDir() string { return filepath.Join(c.objects(), "pack") }
 
 // reopen forgets what was read of the packs. File names inside the clone
 // never leave it, so alternates, which it has none of, are not followed.
@@ -171,68 +174,56 @@ func (c *clone) tryLock() (unlock func(), err error) {
 // addPack stores a pack: whole, indexed and synced before it has a name, and
 // the index last, as it is what makes the pack's objects visible.
 func (c *clone) addPack(ctx context.Context, r io.Reader) error {
-	pack, err := durable.Create(c.packDir(), 0o400)
+	file, err := durable.Create(c.packDir(), 0o400)
 	if err != nil {
 		return err
 	}
-	defer pack.Discard()
-	n, err := io.Copy(pack, io.LimitReader(contextReader{ctx, r}, maxFetch+1))
+	defer file.Discard()
+	in := &metered{r: r, sink: c.progress}
+	got, err := pack.Receive(ctx, in, file.File)
+	in.end(err)
 	if err != nil {
 		return fmt.Errorf("receiving objects: %w", err)
 	}
-	if n > maxFetch {
-		return fmt.Errorf("receiving objects: more than %d GiB; keep images out of the config repo, and name them by URL and sha256", maxFetch>>30)
-	}
-	index, sum, err := indexPack(pack.File)
-	if err != nil {
-		return fmt.Errorf("reading the received objects: %w", err)
-	}
-	base := filepath.Join(c.packDir(), "pack-"+sum.String())
-	if err := pack.Publish(base + ".pack"); err != nil {
+	base := filepath.Join(c.packDir(), "pack-"+got.Sum.String())
+	if err := file.Publish(base + ".pack"); err != nil {
 		return err
 	}
 	if err := fault.Point("source.pack.published"); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(base+".idx", index, 0o400); err != nil {
+	if err := durable.WriteFile(base+".idx", got.Index, 0o400); err != nil {
 		return err
 	}
 	c.reopen()
 	return nil
 }
 
-// indexPack parses a pack, and with that recomputes each object's name.
-func indexPack(f *os.File) ([]byte, plumbing.Hash, error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, plumbing.ZeroHash, err
-	}
-	w := new(idxfile.Writer)
-	p, err := packfile.NewParser(packfile.NewScanner(f), w)
-	if err != nil {
-		return nil, plumbing.ZeroHash, err
-	}
-	sum, err := p.Parse()
-	if err != nil {
-		return nil, plumbing.ZeroHash, err
-	}
-	index, err := w.Index()
-	if err != nil {
-		return nil, plumbing.ZeroHash, err
-	}
-	var buf bytes.Buffer
-	_, err = idxfile.NewEncoder(&buf).Encode(index)
-	return buf.Bytes(), sum, err
+// metered bounds what is received, and reports how much it is, if it is much.
+type metered struct {
+	r    io.Reader
+	sink progress.Sink
+	task *progress.Task
+	n    int64
 }
 
-// A contextReader stops reading when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.n += int64(n)
+	switch {
+	case m.n > maxFetch:
+		return 0, fmt.Errorf("there is more than %d GiB; keep images out of the config repo, and name them by URL and sha256", maxFetch>>30)
+	case m.task != nil:
+		m.task.Add(int64(n))
+	case m.n >= shownFrom:
+		m.task = progress.Start(m.sink, "fetch config repo", 0)
+		m.task.Add(m.n)
+	}
+	return n, err
 }
 
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
+func (m *metered) end(err error) {
+	if m.task != nil {
+		m.task.End(err)
 	}
-	return r.r.Read(p)
 }

@@ -15,15 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // openClone looks at the clone without writing, unless something is wrong
 // with it. A clone that is not there yet is no error.
-func openClone(dir string, log *slog.Logger) (*clone, error) {
+func openClone(dir string, log *slog.Logger, show progress.Sink) (*clone, error) {
 	if dir == "" {
 		return nil, fmt.Errorf("opening the clone: no folder is named for it")
 	}
-	c := &clone{dir: dir, log: log}
+	c := &clone{dir: dir, log: log, progress: show}
 	c.reopen()
 	ours, err := isOurs(dir)
 	if err != nil {

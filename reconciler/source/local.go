@@ -16,6 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 // A localRemote is a repo in a folder of this machine. It is read without a
@@ -24,9 +26,9 @@ import (
 type localRemote struct{ url, dir string }
 
 type localSession struct {
-	url, dir string
-	st       *filesystem.Storage
-	partial  bool // what it lacks, another repo has
+	url, dir, objects string
+	st                *filesystem.Storage
+	partial           bool // what it lacks, another repo has
 }
 
 func (r *localRemote) open(ctx context.Context, _ *silence) (session, error) {
@@ -86,14 +88,15 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clon
 	if err != nil {
 		return err
 	}
-	lacking, err := missing(ctx, s.st, into.storage(), want, shallow)
+	from, err := pack.Open(s.objects)
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
+	defer from.Close()
 	if err := into.addShallow(shallow); err != nil {
 		return err
 	}
-	return s.explain(into.addObjects(ctx, s.st, lacking))
+	return s.explain(into.addMissing(ctx, from, want, shallow))
 }
 
 func (s *localSession) explain(err error) error {
@@ -168,7 +171,7 @@ func (d gitDir) open() (*localSession, error) {
 	repoFS := dotgit.NewRepositoryFilesystem(osfs.New(d.own), osfs.New(d.common))
 	st := filesystem.NewStorageWithOptions(repoFS, cache.NewObjectLRUDefault(),
 		filesystem.Options{AlternatesFS: osfs.New("/"), LargeObjectThreshold: streamFrom})
-	return &localSession{st: st, partial: isPartial(cfg)}, nil
+	return &localSession{st: st, objects: filepath.Join(d.common, "objects"), partial: isPartial(cfg)}, nil
 }
 
 // config reads what is understood of the repo's configuration: what only git

@@ -9,31 +9,25 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-)
 
-// packWindow is how many earlier objects a new pack's objects are compared
-// with, to store differences only. It is git's own default.
-const packWindow = 10
+	"github.com/gitboot/gitboot/reconciler/source/pack"
+)
 
 // A walker collects what one object store lacks of another. It rests on what
 // every store here keeps true: with an object, all that it names is there too.
 type walker struct {
-	ctx     context.Context
-	from    storer.EncodedObjectStorer
-	has     func(plumbing.Hash) bool
-	shallow []plumbing.Hash
-	seen    map[plumbing.Hash]bool
-	found   []plumbing.Hash
+	ctx      context.Context
+	from, to *pack.Store
+	seen     map[plumbing.Hash]bool
+	found    []plumbing.Hash
 }
 
 // missing lists the objects that tip needs, in from, and that to lacks (nil =
 // all). Parents beyond a shallow commit are not asked for.
-func missing(ctx context.Context, from, to storer.EncodedObjectStorer, tip plumbing.Hash, shallow []plumbing.Hash) ([]plumbing.Hash, error) {
-	w := &walker{ctx: ctx, from: from, shallow: shallow, seen: map[plumbing.Hash]bool{},
-		has: func(h plumbing.Hash) bool { return to != nil && to.HasEncodedObject(h) == nil }}
+func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shallow []plumbing.Hash) ([]plumbing.Hash, error) {
+	w := &walker{ctx: ctx, from: from, to: to, seen: map[plumbing.Hash]bool{}}
 	commits := []plumbing.Hash{tip}
 	for len(commits) > 0 {
 		h := commits[len(commits)-1]
@@ -41,15 +35,19 @@ func missing(ctx context.Context, from, to storer.EncodedObjectStorer, tip plumb
 		if !w.add(h) {
 			continue
 		}
-		c, err := object.GetCommit(from, h)
+		c, err := w.read(h, plumbing.CommitObject)
 		if err != nil {
 			return nil, fmt.Errorf("reading commit %s: %w", h, err)
 		}
-		if err := w.tree(c.TreeHash); err != nil {
+		tree, parents, err := pack.CommitLinks(c)
+		if err != nil {
+			return nil, fmt.Errorf("reading commit %s: %w", h, err)
+		}
+		if err := w.tree(tree); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(shallow, h) {
-			commits = append(commits, c.ParentHashes...)
+			commits = append(commits, parents...)
 		}
 	}
 	return w.found, nil
@@ -61,11 +59,22 @@ func (w *walker) add(h plumbing.Hash) bool {
 		return false
 	}
 	w.seen[h] = true
-	if w.has(h) {
+	if w.to != nil && w.to.Has(h) {
 		return false
 	}
 	w.found = append(w.found, h)
 	return true
+}
+
+func (w *walker) read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
+	if err := w.ctx.Err(); err != nil {
+		return nil, err
+	}
+	kind, content, err := w.from.Read(h)
+	if err == nil && kind != want {
+		err = fmt.Errorf("it is a %s, not a %s", kind, want)
+	}
+	return content, err
 }
 
 func (w *walker) tree(root plumbing.Hash) error {
@@ -75,41 +84,46 @@ func (w *walker) tree(root plumbing.Hash) error {
 		if !w.add(h) {
 			continue
 		}
-		if err := w.ctx.Err(); err != nil {
-			return err
-		}
-		t, err := object.GetTree(w.from, h)
+		content, err := w.read(h, plumbing.TreeObject)
 		if err != nil {
 			return fmt.Errorf("reading tree %s: %w", h, err)
 		}
-		for _, e := range t.Entries {
+		for link, err := range pack.TreeLinks(content) {
 			switch {
-			case e.Mode == filemode.Submodule:
-			case e.Mode == filemode.Dir:
-				trees = append(trees, e.Hash)
-			default:
-				w.add(e.Hash)
+			case err != nil:
+				return fmt.Errorf("reading tree %s: %w", h, err)
+			case link.Mode == filemode.Submodule:
+			case link.Mode == filemode.Dir:
+				trees = append(trees, link.Name)
+			case w.add(link.Name) && !w.from.Has(link.Name):
+				return fmt.Errorf("reading object %s: %w", link.Name, plumbing.ErrObjectNotFound)
 			}
 		}
 	}
 	return nil
 }
 
-// wholeObjects hides that a store can hand out differences as they are
-// stored: go-git does not find those in a repo's alternates.
-type wholeObjects struct{ storer.EncodedObjectStorer }
+// addMissing packs into this clone what tip needs of another store.
+func (c *clone) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, shallow []plumbing.Hash) error {
+	own, err := pack.Open(c.objects())
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	lacking, err := missing(ctx, from, own, tip, shallow)
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	return c.addObjects(ctx, from, lacking)
+}
 
 // addObjects packs objects of another store into this clone.
-func (c *clone) addObjects(ctx context.Context, from storer.EncodedObjectStorer, objects []plumbing.Hash) error {
-	if len(objects) == 0 {
-		return nil
-	}
+func (c *clone) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
 	pr, pw := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := packfile.NewEncoder(pw, wholeObjects{from}, false).Encode(objects, packWindow)
-		pw.CloseWithError(err)
+		pw.CloseWithError(from.Write(ctx, pw, objects))
 	}()
 	err := c.addPack(ctx, pr)
 	pr.CloseWithError(errors.New("stopped"))
@@ -126,17 +140,13 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	w := &walker{ctx: ctx, from: c.st, seen: map[plumbing.Hash]bool{},
-		has: func(plumbing.Hash) bool { return false }}
-	if err := w.tree(commit.TreeHash); err != nil {
+	own, err := pack.Open(c.objects())
+	if err != nil {
 		return err
 	}
-	for _, h := range w.found {
-		if err := c.st.HasEncodedObject(h); err != nil {
-			return fmt.Errorf("reading object %s: %w", h, err)
-		}
-	}
-	return nil
+	defer own.Close()
+	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}}
+	return w.tree(commit.TreeHash)
 }
 
 // isAncestor follows the history back from tip, newest first, as the applied

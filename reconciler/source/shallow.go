@@ -13,6 +13,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 // addShallow notes commits whose parents the remote does not have either, in
@@ -58,11 +59,15 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil || len(old) <= maxPacks {
 		return err
 	}
-	from := c.storage()
-	shallow, err := from.Shallow()
+	shallow, err := c.storage().Shallow()
 	if err != nil {
 		return err
 	}
+	from, err := pack.Open(c.objects())
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	all, err := missing(ctx, from, nil, c.tip, shallow)
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)

@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 const defaultTimeout = 2 * time.Minute
@@ -42,6 +43,7 @@ type Options struct {
 	// SIGNERS); "" = unsigned commits are accepted.
 	TrustedKeys string
 	Log         *slog.Logger
+	Progress    progress.Sink
 }
 
 // A Source follows one branch of one repo. It is used by one goroutine at a
@@ -80,7 +82,7 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err != nil {
 		return nil, &OptionError{err}
 	}
-	c, err := openClone(opts.Dir, opts.Log)
+	c, err := openClone(opts.Dir, opts.Log, opts.Progress)
 	if err != nil {
 		return nil, err
 	}

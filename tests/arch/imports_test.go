@@ -31,6 +31,7 @@ var rules = []rule{
 	{folder: "spec", ours: []string{"deployment", "hooks/kind", "internal/nearest", "internal/plain"}, why: "what a repo means is decided without touching the machine; plain makes a problem one line",
 		third: []string{"github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar", "github.com/robfig/cron"}, banned: []string{"os", "os/exec", "net", "net/http"}},
 	{folder: "reconciler/plan", ours: []string{"spec"}, why: "the same wants and observations give the same plan", banned: []string{"os", "os/exec", "net", "net/http", "time"}},
+	{folder: "reconciler/source/pack", why: "a codec", third: []string{"github.com/go-git", "github.com/klauspost/compress"}, banned: []string{"net", "net/http", "os/exec"}},
 	{folder: "reconciler/source", ours: []string{"internal"}, why: "a leaf",
 		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/net"}},
 	{folder: "image", ours: []string{"image", "internal"}, why: "a leaf",

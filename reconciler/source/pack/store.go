@@ -1,0 +1,235 @@
+package pack
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// maxBorrowed bounds how far repos borrow objects of one another, as in git.
+const maxBorrowed = 5
+
+// A Store gives the objects of a repo. It is used by one goroutine at a time.
+type Store struct {
+	packs    []*stored
+	loose    []looseDir
+	recent   recent
+	inflater *inflater
+	buf      *bufio.Reader
+}
+
+// Open opens a repo's folder objects, and those that it borrows from (git's
+// info/alternates). Packs that come later are not seen.
+func Open(dir string) (*Store, error) {
+	s := &Store{inflater: newInflater(), buf: newBuffer()}
+	if err := s.open(dir, 0); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) open(dir string, depth int) error {
+	loose, err := openLoose(dir)
+	if err != nil {
+		return err
+	}
+	s.loose = append(s.loose, loose)
+	indexes, err := filepath.Glob(filepath.Join(escapeGlob(dir), "pack", "*.idx"))
+	if err != nil {
+		return err
+	}
+	for _, path := range indexes {
+		p, err := openStored(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // replaced by another just now, or never whole
+		}
+		if err != nil {
+			return err
+		}
+		s.packs = append(s.packs, p)
+	}
+	others, err := os.ReadFile(filepath.Join(dir, "info", "alternates"))
+	if err != nil || depth == maxBorrowed {
+		return ignoreMissing(err)
+	}
+	for line := range strings.Lines(string(others)) {
+		other := strings.TrimRight(line, "\n")
+		if other == "" || strings.HasPrefix(other, "#") {
+			continue
+		}
+		if !filepath.IsAbs(other) {
+			other = filepath.Join(dir, other)
+		}
+		if slices.ContainsFunc(s.loose, func(l looseDir) bool { return l.dir == filepath.Clean(other) }) {
+			continue
+		}
+		if err := s.open(filepath.Clean(other), depth+1); err != nil {
+			return fmt.Errorf("reading what is borrowed: %w", err)
+		}
+	}
+	return nil
+}
+
+func escapeGlob(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Close closes its files.
+func (s *Store) Close() error {
+	var errs []error
+	for _, p := range s.packs {
+		errs = append(errs, p.f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Has reports whether an object is there.
+func (s *Store) Has(name plumbing.Hash) bool {
+	if p, _ := s.find(name); p != nil {
+		return true
+	}
+	return slices.ContainsFunc(s.loose, func(l looseDir) bool { return l.has(name) })
+}
+
+func (s *Store) find(name plumbing.Hash) (*stored, int64) {
+	for _, p := range s.packs {
+		if at, ok := p.find(name); ok {
+			return p, at
+		}
+	}
+	return nil, 0
+}
+
+// Read gives an object's content, which the caller does not change. It is not
+// compared with the name: what is written elsewhere is named anew by Receive.
+// An object that is not there is a plumbing.ErrObjectNotFound.
+func (s *Store) Read(name plumbing.Hash) (plumbing.ObjectType, []byte, error) {
+	if p, at := s.find(name); p != nil {
+		c, err := s.unpack(p, at)
+		return c.kind, c.data, err
+	}
+	r, h, err := s.openLoose(name)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer r.Close()
+	if h.size > maxInMemory {
+		return 0, nil, tooLarge(h.size)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, h.size+1))
+	if err == nil && int64(len(data)) != h.size {
+		err = fmt.Errorf("%w: object %s is not as long as it says", errMalformed, name)
+	}
+	return h.kind, data, err
+}
+
+// unpack puts an entry together: from its base, by way of all differences.
+func (s *Store) unpack(p *stored, at int64) (content, error) {
+	var chain []int64
+	c, ok := s.recent.get(p, at)
+	for !ok {
+		h, _, err := s.head(p, at)
+		if err != nil {
+			return content{}, err
+		}
+		if !h.kind.IsDelta() {
+			data, err := s.inflater.bytes(s.buf, h.size)
+			if err != nil {
+				return content{}, err
+			}
+			c = content{h.kind, data}
+			s.recent.put(p, at, c)
+			break
+		}
+		if chain = append(chain, at); len(chain) > maxChain {
+			return content{}, fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
+		}
+		if at, err = p.base(at, h); err != nil {
+			return content{}, err
+		}
+		c, ok = s.recent.get(p, at)
+	}
+	for _, at := range slices.Backward(chain) {
+		h, _, err := s.head(p, at)
+		if err != nil {
+			return content{}, err
+		}
+		delta, err := s.inflater.bytes(s.buf, h.size)
+		if err != nil {
+			return content{}, err
+		}
+		if c.data, err = patch(c.data, delta); err != nil {
+			return content{}, err
+		}
+		s.recent.put(p, at, c)
+	}
+	return c, nil
+}
+
+func newBuffer() *bufio.Reader { return bufio.NewReaderSize(nil, 4<<10) }
+
+// head reads an entry's, and leaves s.buf behind it.
+func (s *Store) head(p *stored, at int64) (h head, length int64, err error) {
+	section := p.section(at, p.end)
+	s.buf.Reset(section)
+	if h, err = readHead(s.buf); err != nil {
+		return h, 0, err
+	}
+	read, err := section.Seek(0, io.SeekCurrent)
+	return h, read - int64(s.buf.Buffered()), err
+}
+
+// A content is an object's.
+type content struct {
+	kind plumbing.ObjectType
+	data []byte
+}
+
+// recent keeps what was read last, as bases of what is read next, in two
+// generations: when the young one is full it becomes the old one.
+type recent struct {
+	young, old map[place]content
+	size       int
+}
+
+type place struct {
+	p  *stored
+	at int64
+}
+
+const maxRecent = 8 << 20 // bytes of a generation
+
+func (r *recent) get(p *stored, at int64) (content, bool) {
+	key := place{p, at}
+	if c, ok := r.young[key]; ok {
+		return c, true
+	}
+	c, ok := r.old[key]
+	return c, ok
+}
+
+func (r *recent) put(p *stored, at int64, c content) {
+	if len(c.data) > maxRecent/4 {
+		return
+	}
+	if r.young == nil || r.size > maxRecent {
+		r.old, r.young, r.size = r.young, map[place]content{}, 0
+	}
+	r.young[place{p, at}] = c
+	r.size += len(c.data)
+}
