@@ -26,7 +26,25 @@ type node struct {
 	byName map[string]*node
 	// set: by a key or header of its own, not only as part of a longer one.
 	set bool
+	// made is by what the table was defined, if it was.
+	made definition
 }
+
+// A definition is how a table comes into being, which decides what may be
+// added to it (TOML 1.0.0, "Table" and "Inline Table").
+type definition uint8
+
+const (
+	// implied tables are only named in the headers of tables below them.
+	implied definition = iota
+	// byHeader: [a], or an element of [[a]].
+	byHeader
+	// byDots: b in a.b.c = …; more keys with dots may follow, and headers of
+	// tables below it, but none of its own.
+	byDots
+	// whole: a = …; there is no adding to it.
+	whole
+)
 
 // few is how many keys are searched one by one: nearly all tables are small,
 // and a map for each would cost more than all else here.
@@ -99,11 +117,14 @@ type repeat struct {
 // is for the TOML library to say. Where the scanner cannot go on it stops,
 // and there the library finds the error.
 type scanner struct {
-	src     string
-	pos     int
-	line    int
-	root    *node
-	again   []repeat
+	src   string
+	pos   int
+	line  int
+	root  *node
+	again []repeat
+	// added are tables that something is added to after they were complete,
+	// which the TOML library merges.
+	added   []repeat
 	tooDeep int // line, or 0
 }
 
@@ -162,18 +183,35 @@ func (s *scanner) header() (table *node, ok bool) {
 	if !ok || !s.eat("]") || array && !s.eat("]") {
 		return nil, false
 	}
-	n := s.root
+	n, late := s.root, false
 	for i, part := range key {
 		n = n.child(part, line)
+		if final := i == len(key)-1; n.made == whole || final && n.made == byDots {
+			late = true
+			s.added = append(s.added, repeat{node: n, line: line})
+		}
 		if last := len(n.items); last > 0 && (i < len(key)-1 || !array) {
 			n = n.items[last-1]
 		}
 	}
-	if array {
-		return n.element(line), true
+	if n.made = byHeader; array {
+		n = n.element(line)
+		n.made = byHeader
+		return n, true
 	}
-	s.mark(n, line)
+	if !late {
+		s.mark(n, line)
+	}
 	return n, true
+}
+
+// through steps into the table that a key with dots defines or goes on with.
+func (s *scanner) through(n *node, line int) {
+	if n.made != implied && n.made != byDots {
+		s.added = append(s.added, repeat{node: n, line: line})
+		return
+	}
+	n.made = byDots
 }
 
 // mark notes that n is set here, or was before.

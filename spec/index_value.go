@@ -10,10 +10,16 @@ func (s *scanner) assignment(table *node, depth int) bool {
 		return false
 	}
 	n := table
-	for _, part := range key {
-		n = n.child(part, line)
+	for i, part := range key {
+		if n = n.child(part, line); i < len(key)-1 {
+			s.through(n, line)
+		}
 	}
 	s.mark(n, line)
+	if n.made != implied {
+		s.added = append(s.added, repeat{node: n, line: line})
+	}
+	n.made = whole
 	return s.value(n, depth)
 }
 

@@ -119,7 +119,10 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 	}
 	err := decodeTOML(text, &table)
 	if err == nil {
-		return table, true
+		for _, added := range s.added {
+			l.complete(onLineOf(name, added.line, added.node.key()), place{file: name, node: added.node})
+		}
+		return table, len(s.added) == 0
 	}
 	var bad toml.ParseError
 	if !errors.As(err, &bad) {
@@ -210,6 +213,11 @@ func onLineOf(file string, line int, key string) place {
 
 func (l *loader) twice(second, first place) {
 	l.add(second, "", fmt.Sprintf("is declared twice, first at %s", first), "remove one, or merge them")
+}
+
+func (l *loader) complete(second, first place) {
+	l.add(second, "", fmt.Sprintf("is not valid TOML: it adds to a table that is complete, at %s", first),
+		"write the whole table in one place: inline, with dots, or below a header of its own")
 }
 
 // readFile reads a file of the config repo, up to a size.
