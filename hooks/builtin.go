@@ -30,9 +30,27 @@ func (r *renderer) builtin(h *kind.Hook) error {
 		return r.authorizedKeys(h.Name, s)
 	case *kind.ResolvConf:
 		return r.resolvConf(h.Name, s)
+	case *kind.Network:
+		return r.network(h.Name, s)
+	case *kind.Users:
+		return r.users(h.Name, s)
+	case *kind.Units:
+		return r.units(h.Name, s)
+	case *kind.Sysctl:
+		return r.sysctl(h.Name, s)
+	case *kind.Modules:
+		return r.modules(h.Name, s)
+	case *kind.Timezone:
+		return r.timezone(h.Name, s)
+	case *kind.Locale:
+		return r.locale(h.Name, s)
 	}
 	return fmt.Errorf("%s cannot be rendered", name)
 }
+
+// last reports whether a hook's built-in looks at what the hook itself makes,
+// and so comes after it.
+func last(h *kind.Hook) bool { return h.Builtin != nil && h.Builtin.Units != nil }
 
 func generated(hook string) string {
 	return "# Written by gitboot, hook " + fileName(hook) + ". Changes are lost at the next boot.\n"

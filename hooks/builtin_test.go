@@ -256,16 +256,6 @@ func TestOneBuiltin(t *testing.T) {
 	wantError(t, err, "2 built-ins")
 }
 
-func TestBuiltinsHelp(t *testing.T) {
-	last := ""
-	for _, h := range kind.Helps() {
-		if h.Name <= last || h.Summary == "" || h.Text == "" || strings.ContainsAny(h.Summary, "\n") {
-			t.Errorf("help of %q", h.Name)
-		}
-		last = h.Name
-	}
-}
-
 // TestSquash has the program that makes layers take ours.
 func TestSquash(t *testing.T) {
 	tool, err := exec.LookPath("tar2sqfs")
@@ -306,5 +296,15 @@ func TestRunCapabilities(t *testing.T) {
 	}
 	if fs.FileMode(e["/ping"].Mode) != 0o755 {
 		t.Errorf("mode is %o", e["/ping"].Mode)
+	}
+}
+
+// TestEveryBuiltin holds that what can be declared can be rendered.
+func TestEveryBuiltin(t *testing.T) {
+	for _, name := range kind.Names() {
+		b, _ := kind.New(name)
+		if _, err := renderBuiltin(t, b, func(in *Input) { in.StateDir = t.TempDir() }); err != nil && strings.Contains(err.Error(), "cannot be rendered") {
+			t.Error(err)
+		}
 	}
 }

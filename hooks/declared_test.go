@@ -66,7 +66,7 @@ func imageOf(t *testing.T, files map[string]string) *rootfs.Tree {
 func squash(t *testing.T, archive *bytes.Buffer) *rootfs.Tree {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "layer.squashfs")
-	cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", file)
+	cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", "-X", "level=1", file)
 	cmd.Stdin = archive
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("tar2sqfs (package squashfs-tools-ng): %v: %s", err, out)

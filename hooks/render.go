@@ -54,7 +54,7 @@ func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 			return err
 		}
 	}
-	if h.Builtin != nil {
+	if h.Builtin != nil && !last(h) {
 		if err := r.builtin(h); err != nil {
 			return err
 		}
@@ -67,6 +67,11 @@ func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 	}
 	if len(h.Run) > 0 {
 		if err := r.runAll(ctx, h); err != nil {
+			return err
+		}
+	}
+	if last(h) {
+		if err := r.builtin(h); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ sources  files in the config repo with such lines`,
 	}
 }
 
-func (a *AuthorizedKeys) Paths() (paths []string) {
+func (a *AuthorizedKeys) Paths(string) (paths []string) {
 	for _, u := range a.Users {
 		paths = append(paths, path.Join(u.Home, ".ssh/authorized_keys"))
 	}

@@ -15,6 +15,13 @@ type Builtin struct {
 	SSHHostKeys    *SSHHostKeys    `key:"ssh-host-keys" doc:"Built in: the SSH server's keys, generated once and kept on the stage."`
 	AuthorizedKeys *AuthorizedKeys `key:"authorized-keys" doc:"Built in: users' ~/.ssh/authorized_keys."`
 	ResolvConf     *ResolvConf     `key:"resolv-conf" doc:"Built in: /etc/resolv.conf."`
+	Network        *Network        `json:",omitempty" key:"network" doc:"Built in: wired network interfaces, for what the image has to configure them."`
+	Users          *Users          `json:",omitempty" key:"users" doc:"Built in: users and groups beside those of the image."`
+	Units          *Units          `json:",omitempty" key:"units" doc:"Built in: units of systemd that start or do not."`
+	Sysctl         *Sysctl         `json:",omitempty" key:"sysctl" doc:"Built in: kernel parameters, set at every boot."`
+	Modules        *Modules        `json:",omitempty" key:"modules" doc:"Built in: kernel modules to load, to keep out, and their options."`
+	Timezone       *Timezone       `json:",omitempty" key:"timezone" doc:"Built in: /etc/localtime."`
+	Locale         *Locale         `json:",omitempty" key:"locale" doc:"Built in: the system's language."`
 }
 
 // Settings are what is declared of one built-in.
@@ -23,8 +30,8 @@ type Settings interface {
 	Complete(m Machine)
 	// Check returns what is wrong with settings, complete or not.
 	Check() Problems
-	// Paths are the files that are made whatever the image has.
-	Paths() []string
+	// Paths are the files that a hook of this name makes whatever the image has.
+	Paths(hook string) []string
 	Help() Help
 }
 

@@ -68,7 +68,7 @@ func (h *Hook) builtinPaths() []string {
 	if err != nil {
 		return nil
 	}
-	return settings.Paths()
+	return settings.Paths(h.Name)
 }
 
 // owners are who declares what, by path.

@@ -39,7 +39,7 @@ pass     0, 1 or 2: the order of file system checks
 	}
 }
 
-func (f *Fstab) Paths() []string { return []string{"/etc/fstab"} }
+func (f *Fstab) Paths(string) []string { return []string{"/etc/fstab"} }
 
 func (f *Fstab) Complete(Machine) {
 	for i := range f.Mounts {

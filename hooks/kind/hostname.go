@@ -27,7 +27,7 @@ const (
 	maxDomain   = 253
 )
 
-func (h *Hostname) Paths() []string { return []string{"/etc/hostname", "/etc/hosts"} }
+func (h *Hostname) Paths(string) []string { return []string{"/etc/hostname", "/etc/hosts"} }
 
 func (h *Hostname) Complete(m Machine) { h.Name = cmp.Or(h.Name, m.Name) }
 

@@ -23,7 +23,9 @@ value  32 lower-case hex digits. If it is left out, one is generated the first
 	}
 }
 
-func (m *MachineID) Paths() []string { return []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} }
+func (m *MachineID) Paths(string) []string {
+	return []string{"/etc/machine-id", "/var/lib/dbus/machine-id"}
+}
 
 func (m *MachineID) Complete(machine Machine) { m.Value = cmp.Or(m.Value, machine.ID) }
 

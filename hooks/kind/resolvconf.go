@@ -24,7 +24,7 @@ link         instead of all these: where /etc/resolv.conf points to, such as
 	}
 }
 
-func (c *ResolvConf) Paths() []string { return []string{"/etc/resolv.conf"} }
+func (c *ResolvConf) Paths(string) []string { return []string{"/etc/resolv.conf"} }
 
 func (c *ResolvConf) Complete(Machine) {}
 

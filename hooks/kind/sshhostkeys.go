@@ -23,7 +23,7 @@ a changed hook or image.`,
 	}
 }
 
-func (k *SSHHostKeys) Paths() (paths []string) {
+func (k *SSHHostKeys) Paths(string) (paths []string) {
 	for _, typ := range k.Types {
 		p := "/etc/ssh/ssh_host_" + typ + "_key"
 		paths = append(paths, p, p+".pub")

@@ -25,6 +25,9 @@ const (
 	// BookwormGeneric is Debian 12 with systemd and the kernel for real
 	// hardware, which has some 4,000 modules.
 	BookwormGeneric Kind = "bookworm-generic"
+	// BookwormServices is Debian 12 without a kernel, but with everything that
+	// built-in hooks write configuration for.
+	BookwormServices Kind = "bookworm-services"
 	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
 	Trixie Kind = "trixie"
 )
@@ -44,6 +47,8 @@ func (k Kind) recipe() (recipe, error) {
 		return recipe{"bookworm", append(common, "systemd-sysv", "squashfs-tools-ng")}, nil
 	case BookwormSysV:
 		return recipe{"bookworm", append(common, "sysvinit-core")}, nil
+	case BookwormServices:
+		return recipe{"bookworm", []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
 	case Trixie:
 		return recipe{"trixie", append(common, "systemd-sysv")}, nil
 	}
