@@ -159,6 +159,9 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	if err := stampContext(j.Context); err != nil {
+		return Image{}, fmt.Errorf("prepare the build's context: %w", err)
+	}
 	idFile := filepath.Join(filepath.Dir(j.Containerfile), "id")
 	args := []string{"build", "--isolation", "chroot", "--format", "oci", "--layers", "--identity-label=false",
 		"--timestamp", strconv.FormatInt(j.Epoch.Unix(), 10), "--iidfile", idFile,
