@@ -81,7 +81,6 @@ func TestSinglePlatformIsChecked(t *testing.T) {
 
 func TestRefusedImages(t *testing.T) {
 	w := newWire(t)
-	content := someTar(t, 500)
 	for media, words := range map[types.MediaType][]string{
 		"application/vnd.oci.image.layer.v1.tar+gzip+encrypted":  {"encrypted"},
 		types.DockerForeignLayer:                                 {"outside of the registry", "foreign"},
@@ -89,6 +88,7 @@ func TestRefusedImages(t *testing.T) {
 		"application/vnd.cncf.helm.chart.content.v1.tar+gzip":    {"not a layer of a file system"},
 		"application/vnd.oci.image.layer.v1.tar+zstd\x1b[31mred": {"decoy"},
 	} {
+		content := someTar(t, 500+len(media)) // a registry that has it serves it
 		digest := w.push(t, "refused:1", imageOf(t, layerOf(gz(t, content), content, media)))
 		_, err := pull(w.host+"/refused:1", digest, quick())
 		if words[0] == "decoy" {
@@ -101,6 +101,43 @@ func TestRefusedImages(t *testing.T) {
 	digest := w.push(t, "artifact:1", artifact)
 	_, err := pull(w.host+"/artifact:1", digest, quick())
 	wantError[*UnsupportedError](t, err, "not an image's")
+}
+
+// A layer of which its maker says that it must not be distributed is used where
+// the registry has it all the same.
+func TestForeignLayersThatAreThere(t *testing.T) {
+	w := newWire(t)
+	content := someTar(t, 500)
+	for _, media := range []types.MediaType{types.DockerForeignLayer, types.OCIRestrictedLayer, types.OCIUncompressedRestrictedLayer} {
+		img := imageOf(t, layerOf(gz(t, content), content, media))
+		ref, err := name.ParseReference(w.host+"/foreign:1", name.Insecure)
+		check(t, err)
+		check(t, remote.Write(ref, img, remote.WithNondistributable))
+		got, err := pull(w.host+"/foreign:1", "", quick())
+		check(t, err)
+		if !bytes.Equal(got[0], content) {
+			t.Errorf("%s: the content differs", media)
+		}
+	}
+}
+
+// An index need not say what its images are for.
+func TestAnIndexWithoutPlatforms(t *testing.T) {
+	w := newWire(t)
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	var digests []string
+	for _, arch := range []string{"amd64", "arm64"} {
+		img := imageFor(t, arch)
+		d, err := img.Digest()
+		check(t, err)
+		digests = append(digests, d.String())
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img})
+	}
+	digest := w.pushIndex(t, "loose:1", index)
+	_, err := pull(w.host+"/loose:1", digest, quick())
+	wantError[*UnsupportedError](t, err, "index of 2 images", "none", digests[0], digests[1])
+	_, err = pull(w.host+"/loose:1", w.pushIndex(t, "loose:2", mutate.IndexMediaType(empty.Index, types.OCIImageIndex)), quick())
+	wantError[*UnsupportedError](t, err, "lists no image")
 }
 
 func TestSchema1IsRefused(t *testing.T) {

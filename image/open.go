@@ -89,12 +89,16 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 	}
 	img := newImage(digest, config)
 	for i, d := range m.Layers {
+		blob := from.blob(d.Digest, d.Size)
+		if isForeign(d) {
+			blob = foreign(blob, d)
+		}
 		img.Layers = append(img.Layers, Layer{
 			DiffID:    config.RootFS.DiffIDs[i].String(),
 			Digest:    d.Digest.String(),
 			Size:      d.Size,
 			MediaType: string(d.MediaType),
-			blob:      from.blob(d.Digest, d.Size),
+			blob:      blob,
 			progress:  opts.Progress,
 			allowed:   layerDiet(),
 		})

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -102,8 +105,25 @@ func choosePlatform(list []v1.Descriptor, what, want string) (v1.Hash, error) {
 	if loose != nil {
 		return loose.Digest, nil
 	}
+	if len(available) == 0 {
+		return v1.Hash{}, noPlatform(images, what)
+	}
 	slices.Sort(available)
 	return v1.Hash{}, &PlatformError{what, p.String(), slices.Compact(available)}
+}
+
+// noPlatform says why nothing can be chosen from an index that names no
+// platform.
+func noPlatform(images []v1.Descriptor, what string) error {
+	if len(images) == 0 {
+		return &UnsupportedError{what, "it is an index that lists no image", "check what was pushed there"}
+	}
+	var digests []string
+	for _, d := range images {
+		digests = append(digests, printable(d.Digest.String(), 80))
+	}
+	return &UnsupportedError{what, fmt.Sprintf("it is an index of %d images and says of none which platform it is for", len(images)),
+		"push it again with platforms, or name one of them: " + strings.Join(digests[:min(len(digests), 8)], ", ")}
 }
 
 // isImage leaves out attestations and other artifacts beside the images.
@@ -173,12 +193,30 @@ func checkLayerType(d v1.Descriptor) error {
 	switch {
 	case strings.Contains(t, "encrypted"):
 		return &UnsupportedError{what, "it is encrypted", "push the image without encryption"}
-	case strings.Contains(t, ".foreign.") || strings.Contains(t, "nondistributable"):
-		return &UnsupportedError{what, "its bytes lie outside of the registry", "push the image with its foreign layers included"}
-	case strings.HasPrefix(t, "application/vnd.oci.image.layer.v1.tar"),
+	case isForeign(d),
+		strings.HasPrefix(t, "application/vnd.oci.image.layer.v1.tar"),
 		strings.HasPrefix(t, "application/vnd.docker.image.rootfs.diff.tar"),
 		t == string(types.DockerUncompressedLayer):
 		return nil
 	}
 	return &UnsupportedError{what, "it is not a layer of a file system", "name an image that holds a root file system"}
+}
+
+// isForeign recognises layers that a registry may not have, because their
+// maker wants them fetched from elsewhere.
+func isForeign(d v1.Descriptor) bool {
+	t := string(d.MediaType)
+	return t == string(types.DockerForeignLayer) || strings.HasPrefix(t, "application/vnd.oci.image.layer.nondistributable.v1.tar")
+}
+
+// foreign says of a layer that is not there that it may be elsewhere.
+func foreign(open opener, d v1.Descriptor) opener {
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		rc, err := open(ctx)
+		if missing := (*NotFoundError)(nil); errors.As(err, &missing) || errors.Is(err, fs.ErrNotExist) {
+			return nil, &UnsupportedError{fmt.Sprintf("layer %s (%s)", d.Digest, printable(string(d.MediaType), 100)),
+				"its bytes lie outside of the registry", "push the image with its foreign layers included"}
+		}
+		return rc, err
+	}
 }
