@@ -25,6 +25,9 @@ type ArchiveSource struct {
 	URL string
 	// SHA256 is 64 hex digits. For a file by path it may be left out.
 	SHA256 string
+	// Strip is how many leading folders are taken off the names in a tar of a
+	// root file system.
+	Strip int
 }
 
 func (s ArchiveSource) String() string {
@@ -56,7 +59,7 @@ func openArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, 
 		if err != nil {
 			return nil, err
 		}
-		return openFile(ctx, localFile(path), v1.Hash{}, want, opts)
+		return openFile(ctx, localFile(path), v1.Hash{}, want, src.Strip, opts)
 	}
 	info, err := src.stat()
 	if err != nil {
@@ -66,14 +69,19 @@ func openArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, 
 		if want.Hex != "" {
 			return nil, errors.New("a folder has no sha256; leave sha256 out, the files of an OCI layout are verified by their own")
 		}
+		if src.Strip > 0 {
+			return nil, errStrip
+		}
 		return openLayoutFolder(ctx, src, opts)
 	}
 	f := localFile(src.Path)
 	if src.FS != nil {
 		f = archiveFile{src.Path, func() (fs.File, error) { return src.FS.Open(src.Path) }}
 	}
-	return openFile(ctx, f, want, want, opts)
+	return openFile(ctx, f, want, want, src.Strip, opts)
 }
+
+var errStrip = errors.New("strip is for a tar of a root file system, and this is another archive; leave strip out")
 
 // digest is the declared one; its Hex is empty when there is none.
 func (s ArchiveSource) digest() (v1.Hash, error) {

@@ -14,14 +14,19 @@ import (
 
 // openFile tells what a file is and opens it as an image. The file is checked
 // against check, when that is set; known is its digest when it is certain.
-func openFile(ctx context.Context, f archiveFile, check, known v1.Hash, opts Options) (*Image, error) {
+func openFile(ctx context.Context, f archiveFile, check, known v1.Hash, strip int, opts Options) (*Image, error) {
 	index, err := scanTar(ctx, f)
 	if err != nil {
 		return nil, err
 	}
 	kind := index.kind()
-	if kind == rootFS {
-		return openRootFS(ctx, f, index.compressed, known, opts)
+	switch {
+	case kind == rootFS && strip == 0 && index.within() != "":
+		return nil, &UnsupportedError{"the archive", fmt.Sprintf("all that is in it lies below %s/, so that it has no /usr", index.within()), "set strip = 1 for it"}
+	case kind == rootFS:
+		return openRootFS(ctx, f, index.compressed, known, strip, opts)
+	case strip > 0:
+		return nil, errStrip
 	}
 	if check.Hex != "" {
 		sum, err := f.digest(ctx)
@@ -63,8 +68,8 @@ func hashed(h hash.Hash) v1.Hash {
 
 // openRootFS makes an image of one layer of a tar. known, when set, is what
 // the file's digest must be.
-func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Hash, opts Options) (*Image, error) {
-	sums, err := measure(ctx, f, compressed)
+func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Hash, strip int, opts Options) (*Image, error) {
+	sums, err := measure(ctx, f, compressed, strip)
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +83,20 @@ func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Ha
 		}
 		return newVerifier(rc, sums.file, sums.size, "the file", func() string { return f.path }, nil), nil
 	}
-	return &Image{Digest: sums.file.String(), Layers: []Layer{{
+	layer := Layer{
 		DiffID:   sums.tar.String(),
 		Digest:   sums.file.String(),
 		Size:     sums.size,
 		blob:     blob,
 		progress: opts.Progress,
 		allowed:  fileDiet(),
-	}}}, nil
+		strip:    strip,
+	}
+	if strip > 0 { // the layer is another tar than the one in the file
+		layer.Digest, layer.checkDiffID = "", true
+		return &Image{Digest: layer.DiffID, Layers: []Layer{layer}}, nil
+	}
+	return &Image{Digest: layer.Digest, Layers: []Layer{layer}}, nil
 }
 
 // sums is what one pass over a tar tells.
@@ -94,8 +105,8 @@ type sums struct {
 	size      int64
 }
 
-// measure hashes a file, and what it holds when that is not the same.
-func measure(ctx context.Context, f archiveFile, compressed bool) (sums, error) {
+// measure hashes a file, and the tar that it gives when that is not the same.
+func measure(ctx context.Context, f archiveFile, compressed bool, strip int) (sums, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rc, err := f.stream(ctx)
@@ -106,15 +117,9 @@ func measure(ctx context.Context, f archiveFile, compressed bool) (sums, error) 
 	in := newAhead(raw, cancel)
 	defer in.Close()
 	inner := sha256.New()
-	if compressed {
-		d, err := decompress(in, fileDiet())
-		if err != nil {
+	if compressed || strip > 0 {
+		if err := hashTar(inner, in, strip, cancel); err != nil {
 			return sums{}, err
-		}
-		out := newAhead(d, cancel)
-		_, err = io.Copy(inner, out)
-		if err := errors.Join(err, out.Close()); err != nil {
-			return sums{}, fmt.Errorf("decompress: %w; the archive is damaged, make or fetch it again", err)
 		}
 	}
 	if _, err := io.Copy(io.Discard, in); err != nil {
@@ -122,10 +127,28 @@ func measure(ctx context.Context, f archiveFile, compressed bool) (sums, error) 
 	}
 	// The goroutine has seen the end, so nothing reads raw any more.
 	out := sums{file: hashed(raw.hash), size: raw.n}
-	if out.tar = out.file; compressed {
+	if out.tar = out.file; compressed || strip > 0 {
 		out.tar = hashed(inner)
 	}
 	return out, nil
+}
+
+// hashTar hashes the tar that a file gives.
+func hashTar(w io.Writer, in io.Reader, strip int, cancel func()) error {
+	d, err := decompress(in, fileDiet())
+	if err != nil {
+		return err
+	}
+	out := newAhead(stripped(d, strip), cancel)
+	_, err = io.Copy(w, out)
+	err = errors.Join(err, out.Close())
+	if unsupported := (*UnsupportedError)(nil); errors.As(err, &unsupported) {
+		return unsupported
+	}
+	if err != nil {
+		return fmt.Errorf("read the tar: %w; the archive is damaged, make or fetch it again", err)
+	}
+	return nil
 }
 
 type hashingReader struct {

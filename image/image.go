@@ -91,6 +91,7 @@ type Layer struct {
 	progress progress.Sink
 	// checkDiffID is set where DiffID is the only digest there is.
 	checkDiffID bool
+	strip       int
 	allowed     diet
 }
 

@@ -28,6 +28,7 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		r.err = r.explain(err)
 		return nil, errors.Join(r.err, r.Close())
 	}
+	r.tar = stripped(r.tar, l.strip)
 	if l.checkDiffID {
 		want, err := v1.NewHash(l.DiffID)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,18 @@ type tarIndex struct {
 	file       archiveFile
 	compressed bool
 	members    map[string]member
+	// tops are the folders at the top, up to two; rooted says that one of them
+	// has what lies at the top of a root file system.
+	tops   []string
+	rooted bool
+}
+
+// within is the folder that holds a whole root file system, "" if none does.
+func (x *tarIndex) within() string {
+	if x.rooted && len(x.tops) == 1 {
+		return printable(x.tops[0], 100)
+	}
+	return ""
 }
 
 // A member's data is at off in the uncompressed tar; a link has a target.
@@ -94,7 +107,7 @@ func (x *tarIndex) scan(ctx context.Context, r io.Reader, position func() (int64
 			return fmt.Errorf("not a tar, an OCI layout or a docker save archive, or a damaged one: %w", err)
 		}
 		name := memberName(h.Name)
-		if top, _, _ := strings.Cut(name, "/"); isRootFolder(top) || len(x.members) >= maxMembers {
+		if top := x.note(name); isRootFolder(top) || len(x.members) >= maxMembers {
 			x.members = nil
 			return nil
 		}
@@ -104,6 +117,18 @@ func (x *tarIndex) scan(ctx context.Context, r io.Reader, position func() (int64
 		}
 		x.add(name, h, off)
 	}
+}
+
+// note remembers where a name lies, and returns its first part.
+func (x *tarIndex) note(name string) (top string) {
+	top, rest, _ := strings.Cut(name, "/")
+	if second, _, _ := strings.Cut(rest, "/"); isRootFolder(second) {
+		x.rooted = true
+	}
+	if top != "" && len(x.tops) < 2 && !slices.Contains(x.tops, top) {
+		x.tops = append(x.tops, top)
+	}
+	return top
 }
 
 func (x *tarIndex) add(name string, h *tar.Header, off int64) {

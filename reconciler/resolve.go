@@ -73,7 +73,7 @@ func (r *Reconciler) pullOptions(p *spec.Pull) image.Options {
 }
 
 func archiveSource(a *spec.Archive, files fs.FS) image.ArchiveSource {
-	s := image.ArchiveSource{Path: a.Path, URL: a.URL, SHA256: a.SHA256}
+	s := image.ArchiveSource{Path: a.Path, URL: a.URL, SHA256: a.SHA256, Strip: a.Strip}
 	if a.InRepo {
 		s.FS = files
 	}

@@ -112,6 +112,7 @@ var checks = map[string]check{
 	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob).upTo(256),
 	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob).upTo(256),
 	"keep":         {want: "a number of generations", min: 1, max: 1000},
+	"strip":        {want: "a number of folders", min: 0, max: 8},
 	"fs-dump":      {want: "a number that fstab(5) has there", min: 0, max: 1},
 	"mtu":          {want: "a size of packets", min: 576, max: 65535},
 	"backend":      oneOf("a known one", kind.Backends()...),

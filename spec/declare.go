@@ -92,6 +92,7 @@ type imageDecl struct {
 	Pull    *string    `key:"pull" is:"image-ref" doc:"A registry reference: the image is pulled."`
 	Archive *string    `key:"archive" is:"archive" doc:"A rootfs tar, an OCI layout or a docker archive: path in the repo, absolute path or URL."`
 	SHA256  *string    `key:"sha256" is:"sha256" doc:"The archive's digest; required with a URL."`
+	Strip   *int       `key:"strip" is:"strip" default:"0" doc:"How many leading folders are taken off the names in a rootfs tar."`
 	Build   *buildDecl `key:"build" doc:"The image is built."`
 	settings
 	registrySettings
@@ -101,6 +102,7 @@ type buildDecl struct {
 	site
 	From           *string           `key:"from" is:"from" required:"true" doc:"image:NAME, a registry reference, archive:PATH, or scratch."`
 	SHA256         *string           `key:"sha256" is:"sha256" doc:"The digest of from = \"archive:…\"; required with a URL."`
+	Strip          *int              `key:"strip" is:"strip" default:"0" doc:"How many leading folders are taken off the names in the rootfs tar of from = \"archive:…\"."`
 	Bootstrap      []string          `key:"bootstrap" is:"line" doc:"With from = \"scratch\": a command that writes a root file system tar to its standard output; ./PATH is an executable in the repo."`
 	Containerfiles []string          `key:"containerfiles" is:"repo-path" doc:"Fragments, run in order; each begins FROM $GITBOOT_FROM."`
 	Recipe         *string           `key:"recipe" is:"repo-path" doc:"A folder with an executable named script."`

@@ -115,7 +115,7 @@ func (r *resolver) source(decl *imageDecl, image *Image) {
 	case decl.Pull != nil:
 		image.Pull = r.pull(decl, *decl.Pull)
 	case decl.Archive != nil:
-		image.Archive = newArchive(*decl.Archive, text(decl.SHA256))
+		image.Archive = newArchive(*decl.Archive, text(decl.SHA256), decl.Strip)
 	case decl.Build.Push != nil && !slices.Contains(r.merged.Builds, image.Name):
 		image.Pull = r.pull(decl, *decl.Build.Push)
 	default:
@@ -152,8 +152,11 @@ func tagOf(ref string) string {
 	return "latest"
 }
 
-func newArchive(name, sha256 string) *Archive {
+func newArchive(name, sha256 string, strip *int) *Archive {
 	a := &Archive{SHA256: sha256, InRepo: inRepo(name)}
+	if strip != nil {
+		a.Strip = *strip
+	}
 	switch {
 	case isURL(name):
 		a.URL = name

@@ -60,7 +60,7 @@ func (r *resolver) base(decl *buildDecl, b *Build) {
 		return
 	}
 	if archive, ok := strings.CutPrefix(b.From, "archive:"); ok {
-		b.FromArchive = newArchive(archive, text(decl.SHA256))
+		b.FromArchive = newArchive(archive, text(decl.SHA256), decl.Strip)
 		return
 	}
 	if b.Scratch = b.From == "scratch"; !b.Scratch {

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
@@ -22,6 +23,9 @@ func (i *imageDecl) rules(d *problemList) {
 	case i.SHA256 != nil && i.Archive == nil:
 		d.add(i.where.at("sha256"), *i.SHA256, "is for archives", `to pin a pulled image, write pull = "…@sha256:…"`)
 	}
+	if i.Strip != nil && i.Archive == nil {
+		d.add(i.where.at("strip"), strconv.Itoa(*i.Strip), "is for archives", "remove it")
+	}
 }
 
 func (b *buildDecl) rules(d *problemList) {
@@ -32,6 +36,9 @@ func (b *buildDecl) rules(d *problemList) {
 		d.add(b.where.at("from"), from, "is a URL without a sha256", `add sha256 = "…"`)
 	case !isArchive && b.SHA256 != nil:
 		d.add(b.where.at("sha256"), *b.SHA256, "is for archives", `to pin an image, write from = "…@sha256:…"`)
+	}
+	if b.Strip != nil && !isArchive {
+		d.add(b.where.at("strip"), strconv.Itoa(*b.Strip), "is for archives", "remove it")
 	}
 	switch {
 	case from != "scratch" && b.Bootstrap != nil:

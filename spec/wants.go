@@ -77,6 +77,9 @@ type Archive struct {
 	URL    string
 	// SHA256 is 64 hex digits; always set with URL.
 	SHA256 string
+	// Strip is how many leading folders are taken off the names in a tar of a
+	// root file system.
+	Strip int `json:",omitempty"`
 }
 
 // A Build says how an image is made.
