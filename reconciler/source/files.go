@@ -39,7 +39,7 @@ func (f *files) stream(n node) (*openFile, error) {
 	if n.mode == filemode.Submodule {
 		return nil, errSubmodule
 	}
-	r, size, err := f.open(n.hash)
+	r, size, err := f.store.open(n)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +71,12 @@ func (f *files) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := f.dir(n.hash)
+	nodes, err := f.store.list(n)
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
-	entries := make([]fs.DirEntry, len(d.sorted))
-	for i, n := range d.sorted {
+	entries := make([]fs.DirEntry, len(nodes))
+	for i, n := range nodes {
 		entries[i] = dirEntry{f, n}
 	}
 	return entries, nil
@@ -97,7 +97,7 @@ func (f *files) ReadLink(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := f.blob(n.hash)
+	data, err := f.read(n)
 	if err != nil {
 		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
 	}
@@ -121,7 +121,7 @@ func (f *files) content(op, name string, n node) ([]byte, error) {
 	if n.mode == filemode.Submodule {
 		return nil, &fs.PathError{Op: op, Path: name, Err: errSubmodule}
 	}
-	data, err := f.blob(n.hash)
+	data, err := f.read(n)
 	if err == nil && len(data) < lfsMax && bytes.HasPrefix(data, []byte(lfsHead)) {
 		err = errLFS
 	}
@@ -135,17 +135,15 @@ func (f *files) sized(n node) (fs.FileInfo, error) {
 	if n.mode == filemode.Dir || n.mode == filemode.Submodule {
 		return f.info(n, 0), nil
 	}
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
-	size, err := f.c.st.EncodedObjectSize(n.hash)
+	size, err := f.store.size(n)
 	if err != nil {
-		return nil, damaged(n.hash, err)
+		return nil, err
 	}
 	return f.info(n, size), nil
 }
 
 func (f *files) info(n node, size int64) fileInfo {
-	return fileInfo{name: n.name, mode: fsMode(n.mode), size: size, time: f.time}
+	return fileInfo{name: n.name, mode: fsMode(n.mode), size: size, time: n.time}
 }
 
 // fsMode maps the few modes that git knows. A submodule is neither a file nor

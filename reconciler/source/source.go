@@ -161,7 +161,7 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	if err := s.verify(c.Hash); err != nil {
 		return nil, err
 	}
-	return newFiles(s.clone, c, subdir)
+	return commitFiles(s.clone, c, subdir)
 }
 
 func (s *Source) fetch(ctx context.Context, allowed *silence) (plumbing.Hash, error) {

@@ -1,19 +1,18 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
 const (
@@ -23,16 +22,13 @@ const (
 	maxRead = 256 << 20
 )
 
-// files are a commit's files, read from its trees as they are asked for.
-// Symlinks are followed, to anywhere in the repo (also outside of subdir).
+// files are a repo's files, read as they are asked for: those of a commit, or
+// those that lie in a folder. Symlinks are followed, to anywhere in the repo
+// (also outside of subdir), and nowhere else.
 type files struct {
-	c      *clone
+	store  store
 	root   node
 	subdir string
-	time   time.Time
-
-	mu   sync.Mutex
-	dirs map[plumbing.Hash]*dir // by hash: equal folders are read once
 }
 
 var (
@@ -42,35 +38,35 @@ var (
 	_ fs.ReadLinkFS = (*files)(nil)
 )
 
+// A store has the nodes of a tree. What a name means, links above all, is not
+// decided here, so that it is the same in each.
+type store interface {
+	// child finds an entry of a folder; fs.ErrNotExist if there is none.
+	child(parent node, name string) (node, error)
+	// list returns a folder's entries, sorted by name.
+	list(parent node) ([]node, error)
+	// open gives a file's content, or a link's target, and its size.
+	open(n node) (io.ReadCloser, int64, error)
+	size(n node) (int64, error)
+}
+
 // A node is one entry of a tree.
 type node struct {
 	name string
 	mode filemode.FileMode
-	hash plumbing.Hash
+	time time.Time
+	hash plumbing.Hash // in a commit
+	path string        // in a folder
 }
 
-type dir struct {
-	sorted []node
-	byName map[string]node
-}
-
-func newFiles(c *clone, commit *object.Commit, subdir string) (*files, error) {
-	subdir = strings.Trim(path.Clean("/"+subdir), "/")
-	f := &files{
-		c:      c,
-		root:   node{name: ".", mode: filemode.Dir, hash: commit.TreeHash},
-		subdir: subdir,
-		time:   commit.Committer.When.UTC(),
-		dirs:   map[plumbing.Hash]*dir{},
-	}
-	n, err := f.walk(subdir, true)
+func newFiles(s store, root node, subdir string) (*files, error) {
+	root.name, root.mode = ".", filemode.Dir
+	f := &files{store: s, root: root, subdir: strings.Trim(path.Clean("/"+subdir), "/")}
+	n, err := f.walk(f.subdir, true)
 	if err == nil && n.mode != filemode.Dir {
 		err = errNotDir
 	}
-	if err != nil {
-		return nil, &FolderError{Folder: subdir, Commit: commit.Hash.String(), Err: err}
-	}
-	return f, nil
+	return f, err
 }
 
 var (
@@ -79,12 +75,16 @@ var (
 	errLinks     = errors.New("too many symlinks follow one another")
 	errLeaves    = errors.New("a symlink leaves the repo; let it name a file inside the repo by a relative path")
 	errSubmodule = errors.New("is in a submodule, which is not read; add its files to the repo itself (git subtree, or a copy)")
+	errName      = fmt.Errorf("%w: its name is not UTF-8; rename it", fs.ErrInvalid)
 	errLFS       = errors.New("its content is in Git LFS, which is not read; commit the file itself, or name it by URL and sha256")
 )
 
 // find resolves a name as the fs functions get it.
 func (f *files) find(op, name string, follow bool) (node, error) {
-	if !fs.ValidPath(name) {
+	switch {
+	case !utf8.ValidString(name):
+		return node{}, &fs.PathError{Op: op, Path: name, Err: errName}
+	case !fs.ValidPath(name):
 		return node{}, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	n, err := f.walk(path.Join(f.subdir, name), follow)
@@ -141,20 +141,12 @@ func (f *files) child(parent node, name string) (node, error) {
 	default:
 		return node{}, fs.ErrNotExist
 	}
-	d, err := f.dir(parent.hash)
-	if err != nil {
-		return node{}, err
-	}
-	n, ok := d.byName[name]
-	if !ok {
-		return node{}, fs.ErrNotExist
-	}
-	return n, nil
+	return f.store.child(parent, name)
 }
 
 // target reads a symlink that stays in the repo as far as it alone shows.
 func (f *files) target(link node) (string, error) {
-	data, err := f.blob(link.hash)
+	data, err := f.read(link)
 	if err != nil {
 		return "", err
 	}
@@ -164,67 +156,16 @@ func (f *files) target(link node) (string, error) {
 	return string(data), nil
 }
 
-func (f *files) dir(h plumbing.Hash) (*dir, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d, ok := f.dirs[h]; ok {
-		return d, nil
-	}
-	f.c.mu.Lock()
-	t, err := object.GetTree(f.c.st, h)
-	f.c.mu.Unlock()
-	if err != nil {
-		return nil, damaged(h, err)
-	}
-	d := &dir{byName: make(map[string]node, len(t.Entries))}
-	for _, e := range t.Entries {
-		if !fs.ValidPath(e.Name) || e.Name == "." || strings.Contains(e.Name, "/") {
-			return nil, fmt.Errorf("it holds an entry named %q, which no file can have", e.Name)
-		}
-		if _, twice := d.byName[e.Name]; twice {
-			return nil, fmt.Errorf("it holds two entries named %q", e.Name)
-		}
-		n := node{name: e.Name, mode: e.Mode, hash: e.Hash}
-		d.byName[e.Name] = n
-		d.sorted = append(d.sorted, n)
-	}
-	// git sorts folders as if their names ended in a slash
-	slices.SortFunc(d.sorted, func(a, b node) int { return strings.Compare(a.name, b.name) })
-	f.dirs[h] = d
-	return d, nil
-}
-
-// open gives a blob's content and size. A large one is streamed from the
-// pack, by a reader of its own.
-func (f *files) open(h plumbing.Hash) (io.ReadCloser, int64, error) {
-	f.c.mu.Lock()
-	defer f.c.mu.Unlock()
-	o, err := f.c.st.EncodedObject(plumbing.BlobObject, h)
-	if err != nil {
-		return nil, 0, damaged(h, err)
-	}
-	r, err := o.Reader()
-	if err != nil {
-		return nil, 0, damaged(h, err)
-	}
-	return r, o.Size(), nil
-}
-
-func (f *files) blob(h plumbing.Hash) ([]byte, error) {
-	r, size, err := f.open(h)
+// read reads a file's content, or a link's target.
+func (f *files) read(n node) ([]byte, error) {
+	r, size, err := f.store.open(n)
 	if err != nil {
 		return nil, err
 	}
 	if size > maxRead {
 		return nil, errors.Join(fmt.Errorf("it is larger than %d MiB; put it into an image", maxRead>>20), r.Close())
 	}
-	data, err := io.ReadAll(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return nil, damaged(h, err)
-	}
-	return data, nil
-}
-
-func damaged(h plumbing.Hash, err error) error {
-	return fmt.Errorf("reading object %s: %w; the clone is damaged, remove it and fetch again", h, err)
+	data := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err = data.ReadFrom(io.LimitReader(r, size))
+	return data.Bytes(), errors.Join(err, r.Close())
 }
