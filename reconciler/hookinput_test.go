@@ -83,7 +83,7 @@ link = "/run/systemd/resolve/stub-resolv.conf"
 func everyKind(t *testing.T) hooks.Input {
 	t.Helper()
 	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIM7cf+3+aGHIb3EW7IWGs2jgdpu2PFvJYDodeKWpOvDX ada\n"
-	fleet, err := spec.Load(fstest.MapFS{
+	fleet, err := spec.Load(t.Context(), fstest.MapFS{
 		"gitboot.toml": {Data: []byte(everyKindOfHook)},
 		"tool.sh":      {Data: []byte("#!/bin/sh\n"), Mode: 0o755},
 		"keys.pub":     {Data: []byte("# whose\n\n" + key), Mode: fs.FileMode(0o644)},
@@ -91,7 +91,7 @@ func everyKind(t *testing.T) hooks.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants, err := fleet.Resolve("laptop")
+	wants, err := fleet.Resolve(t.Context(), "laptop")
 	if err != nil {
 		t.Fatal(err)
 	}

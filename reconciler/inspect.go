@@ -23,7 +23,7 @@ func (r *Reconciler) current(ctx context.Context) (*observation, error) {
 	if o.files, err = r.fetch(ctx, o); err != nil {
 		return nil, err
 	}
-	o.wants, err = r.resolve(o.files)
+	o.wants, err = r.resolve(ctx, o.files)
 	return o, err
 }
 

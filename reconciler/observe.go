@@ -71,7 +71,7 @@ func (r *Reconciler) observe(ctx context.Context) (o *observation, err error) {
 	if o.files, err = r.fetch(ctx, o); err != nil {
 		return o, err
 	}
-	if o.wants, err = r.resolve(o.files); err != nil {
+	if o.wants, err = r.resolve(ctx, o.files); err != nil {
 		return o, err
 	}
 	if o.next, err = o.state.clone(); err != nil {
@@ -103,12 +103,12 @@ func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
 
 // resolve reads the machine's wants, and makes sure that they are meant for
 // this machine.
-func (r *Reconciler) resolve(files fs.FS) (*spec.Wants, error) {
-	fleet, err := spec.Load(files)
+func (r *Reconciler) resolve(ctx context.Context, files fs.FS) (*spec.Wants, error) {
+	fleet, err := spec.Load(ctx, files)
 	if err != nil {
 		return nil, err
 	}
-	wants, err := fleet.Resolve(r.Machine)
+	wants, err := fleet.Resolve(ctx, r.Machine)
 	if unknown := (*spec.UnknownMachineError)(nil); errors.As(err, &unknown) {
 		return nil, &MachineError{Name: r.Machine, From: r.MachineFrom, Known: unknown.Known}
 	}

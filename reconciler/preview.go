@@ -56,7 +56,7 @@ func Machines(ctx context.Context, dir, subdir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := spec.Load(files)
+	fleet, err := spec.Load(ctx, files)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,6 @@ import (
 	"text/template"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/robfig/cron/v3"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -76,10 +75,8 @@ func badInclude(s string) string {
 	if wrong := leavesRepo(s); wrong != "" {
 		return wrong
 	}
-	if !doublestar.ValidatePattern(s) {
-		return "is not a valid glob"
-	}
-	return ""
+	_, wrong := parseGlob(s)
+	return wrong
 }
 
 // match is the globs' meaning outside include: * and ? match any character,

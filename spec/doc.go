@@ -1,7 +1,7 @@
 // Package spec turns a config repo into what one machine wants.
 //
-//	fleet, err := spec.Load(files)        // everything is checked; err is Problems
-//	wants, err := fleet.Resolve("laptop") // one machine, files read, templates rendered
+//	fleet, err := spec.Load(ctx, files)        // everything is checked; err is Problems
+//	wants, err := fleet.Resolve(ctx, "laptop") // one machine, files read, templates rendered
 //
 // A config repo has a gitboot.toml at its root and the TOML files that it
 // includes. docs/config.md is the reference of their keys.

@@ -15,12 +15,12 @@ import (
 
 func loadAll(t *testing.T, fsys fs.FS) *Fleet {
 	t.Helper()
-	f, err := Load(fsys)
+	f, err := Load(t.Context(), fsys)
 	if err != nil {
 		t.Fatalf("load:\n%v", err)
 	}
 	for _, name := range f.Machines() {
-		if _, err := f.Resolve(name); err != nil {
+		if _, err := f.Resolve(t.Context(), name); err != nil {
 			t.Errorf("resolve %s:\n%v", name, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestSchemaRefuses(t *testing.T) {
 		if err := compiled.Validate(asJSON(t, []byte(text))); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-		if _, err := Load(repo(text)); err == nil {
+		if _, err := Load(t.Context(), repo(text)); err == nil {
 			t.Errorf("%s: accepted by Load", name)
 		}
 	}

@@ -29,13 +29,13 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		checkPositions(t, string(text))
 		fsys := fstest.MapFS{RootFile: {Data: text}}
-		fleet, err := Load(fsys)
+		fleet, err := Load(t.Context(), fsys)
 		if err != nil {
 			checkProblems(t, fsys, err)
 			return
 		}
 		for _, name := range fleet.Machines() {
-			if _, err := fleet.Resolve(name); err != nil && !errors.As(err, new(Problems)) {
+			if _, err := fleet.Resolve(t.Context(), name); err != nil && !errors.As(err, new(Problems)) {
 				t.Errorf("resolve: %v", err)
 			}
 		}
@@ -53,14 +53,14 @@ func checkProblems(t *testing.T, fsys fs.FS, err error) {
 			t.Errorf("incomplete problem %#v", p)
 		}
 	}
-	if _, again := Load(fsys); again == nil || again.Error() != err.Error() {
+	if _, again := Load(t.Context(), fsys); again == nil || again.Error() != err.Error() {
 		t.Errorf("first %v\nthen %v", err, again)
 	}
 }
 
 func checkPositions(t *testing.T, text string) {
 	t.Helper()
-	s := scan(text)
+	s := scan(text, maxKeys)
 	if s.tooDeep > 0 {
 		return
 	}

@@ -126,10 +126,13 @@ type scanner struct {
 	// which the TOML library merges.
 	added   []repeat
 	tooDeep int // line, or 0
+	// keys counts keys and elements, those that are there twice too. The
+	// scanner stops when there are more than most.
+	keys, most int
 }
 
-func scan(src string) *scanner {
-	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1, root: &node{line: 1}}
+func scan(src string, most int) *scanner {
+	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1, root: &node{line: 1}, most: most}
 	table := s.root
 	for s.skip(true) {
 		ok := true
@@ -180,6 +183,9 @@ func (s *scanner) header() (table *node, ok bool) {
 	s.eat("[")
 	array := s.eat("[")
 	key, ok := s.key()
+	if s.keys += len(key); s.keys > s.most {
+		return nil, false
+	}
 	if !ok || !s.eat("]") || array && !s.eat("]") {
 		return nil, false
 	}

@@ -6,7 +6,7 @@ import "strings"
 func (s *scanner) assignment(table *node, depth int) bool {
 	line := s.line
 	key, ok := s.key()
-	if !ok || !s.eat("=") {
+	if s.keys += len(key); !ok || !s.eat("=") || s.keys > s.most {
 		return false
 	}
 	n := table
@@ -41,6 +41,9 @@ func (s *scanner) value(n *node, depth int) bool {
 		return s.quoted(quote)
 	case '[':
 		return s.list(']', func() bool {
+			if s.keys++; s.keys > s.most {
+				return false
+			}
 			return s.value(n.element(s.line), depth+1)
 		})
 	case '{':

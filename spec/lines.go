@@ -11,6 +11,6 @@ func Lines(document string) map[string]int {
 			note(key)
 		}
 	}
-	note(scan(document).root)
+	note(scan(document, maxKeys).root)
 	return lines
 }

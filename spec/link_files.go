@@ -97,7 +97,7 @@ func (l *loader) templateFile(p place, name string) {
 	if leavesRepo(name) != "" {
 		return
 	}
-	text, err := readFile(l.fleet.fsys, path.Clean(name))
+	text, err := readFile(l.fleet.fsys, path.Clean(name), maxFile)
 	if err != nil {
 		return
 	}

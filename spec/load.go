@@ -1,23 +1,18 @@
 package spec
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // RootFile is the config file that a config repo must have.
 const RootFile = "gitboot.toml"
-
-// maxFile bounds every file that is read from a config repo.
-const maxFile = 64 << 20
 
 // A Fleet is what one config repo declares. It doesn't change, and can be
 // used by several goroutines.
@@ -30,14 +25,18 @@ type Fleet struct {
 	hooks    map[string]*hookDecl
 }
 
-// Load reads a config repo and checks all of it. Its error is Problems.
-func Load(fsys fs.FS) (*Fleet, error) {
-	l := newLoader(fsys)
+// Load reads a config repo and checks all of it. Its error is Problems, or the
+// context's.
+func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
+	l := newLoader(ctx, fsys)
 	root, ok := l.read(RootFile)
 	if ok {
 		l.declare(RootFile, root)
 	}
 	for _, name := range l.included(root.Include) {
+		if ctx.Err() != nil || l.full {
+			break
+		}
 		doc, ok := l.read(name)
 		if !ok {
 			continue
@@ -50,6 +49,9 @@ func Load(fsys fs.FS) (*Fleet, error) {
 	// What a file that could not be read declares is unknown: to call it
 	// missing would hide the one real problem behind a hundred.
 	l.link(!l.incomplete)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("reading the config repo: %w", err)
+	}
 	if err := l.err(); err != nil {
 		return nil, err
 	}
@@ -67,14 +69,19 @@ func (f *Fleet) Hooks() []string { return sortedKeys(f.hooks) }
 
 type loader struct {
 	decoder
+	ctx   context.Context
 	fleet *Fleet
 	roots map[string]*node
 	// incomplete: some file's declarations are not known.
 	incomplete bool
+	// What may still be read. full: that was not enough.
+	bytes, keys int
+	full        bool
 }
 
-func newLoader(fsys fs.FS) *loader {
+func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	return &loader{
+		ctx: ctx, bytes: maxConfig, keys: maxKeys,
 		decoder: decoder{fields: map[reflect.Type][]field{}},
 		roots:   map[string]*node{},
 		fleet: &Fleet{
@@ -91,7 +98,12 @@ func newLoader(fsys fs.FS) *loader {
 // declarations cannot be known.
 func (l *loader) read(name string) (document, bool) {
 	var doc document
-	text, err := readFile(l.fleet.fsys, name)
+	text, err := readFile(l.fleet.fsys, name, l.bytes)
+	if errors.As(err, new(tooLargeError)) {
+		l.tooMuch(place{file: name}, fmt.Sprintf("makes the config files larger than %d MiB in all", maxConfig>>20))
+		return doc, false
+	}
+	l.bytes -= len(text)
 	if err != nil {
 		l.incomplete = true
 		hint := "make it readable"
@@ -110,9 +122,14 @@ func (l *loader) read(name string) (document, bool) {
 
 // parse returns a file's TOML as maps, and keeps its positions.
 func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
-	s := scan(text)
+	s := scan(text, l.keys)
+	l.keys -= s.keys
 	l.roots[name] = s.root
 	defer func() { l.incomplete = l.incomplete || !ok }()
+	if s.keys > s.most {
+		l.tooMuch(onLineOf(name, s.line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", maxKeys))
+		return nil, false
+	}
 	if s.tooDeep > 0 {
 		l.add(onLineOf(name, s.tooDeep, ""), "", fmt.Sprintf("nests more than %d deep", maxDepth), "write it flatter")
 		return nil, false
@@ -155,31 +172,6 @@ func decodeTOML(text string, into *map[string]any) (err error) {
 	return err
 }
 
-// included returns the files that the globs name, sorted, the root left out.
-func (l *loader) included(globs []string) []string {
-	var files []string
-	at := place{file: RootFile, node: l.roots[RootFile]}.at("include")
-	for i, glob := range globs {
-		if message, _ := checks["include"].text(glob); message != "" {
-			l.incomplete = true
-			continue
-		}
-		found, err := doublestar.Glob(l.fleet.fsys, path.Clean(glob), doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
-		switch {
-		case err != nil:
-			l.incomplete = true
-			l.add(at.item(i), glob, "cannot be searched: "+reason(err), "make the folders readable")
-		case len(found) == 0 && !strings.ContainsAny(glob, `*?[{\`):
-			l.incomplete = true
-			l.add(at.item(i), glob, "is not a file of the repo", "correct the path, or remove it")
-		}
-		files = append(files, found...)
-	}
-	slices.Sort(files)
-	files = slices.Compact(files)
-	return slices.DeleteFunc(files, func(name string) bool { return name == RootFile })
-}
-
 // declare adds a file's declarations to the fleet's.
 func (l *loader) declare(name string, doc document) {
 	f := l.fleet
@@ -220,16 +212,27 @@ func (l *loader) complete(second, first place) {
 		"write the whole table in one place: inline, with dots, or below a header of its own")
 }
 
+func (l *loader) tooMuch(p place, what string) {
+	l.incomplete, l.full = true, true
+	l.add(p, "", what, "split the repo, or declare what machines share in profiles")
+}
+
+type tooLargeError struct{ most int }
+
+func (e tooLargeError) Error() string {
+	return fmt.Sprintf("it is larger than %d MiB; put it into an image", e.most>>20)
+}
+
 // readFile reads a file of the config repo, up to a size.
-func readFile(fsys fs.FS, name string) ([]byte, error) {
+func readFile(fsys fs.FS, name string, most int) ([]byte, error) {
 	info, err := fs.Stat(fsys, name)
 	switch {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
 		return nil, errors.New("it is a folder")
-	case info.Size() > maxFile:
-		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	case info.Size() > int64(most):
+		return nil, tooLargeError{most}
 	}
 	return fs.ReadFile(fsys, name)
 }

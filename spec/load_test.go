@@ -33,11 +33,11 @@ func repo(text string) fstest.MapFS {
 
 func mustResolve(t *testing.T, text, machine string) *Wants {
 	t.Helper()
-	f, err := Load(repo(text))
+	f, err := Load(t.Context(), repo(text))
 	if err != nil {
 		t.Fatalf("load:\n%v", err)
 	}
-	w, err := f.Resolve(machine)
+	w, err := f.Resolve(t.Context(), machine)
 	if err != nil {
 		t.Fatalf("resolve:\n%v", err)
 	}
@@ -98,11 +98,11 @@ kernel_args_append = ["console=ttyS0"]
 }
 
 func TestUnknownMachine(t *testing.T) {
-	f, err := Load(repo("[image.a]\npull = \"a:1\"\n[machine.laptop]\nimages = [\"a\"]\n"))
+	f, err := Load(t.Context(), repo("[image.a]\npull = \"a:1\"\n[machine.laptop]\nimages = [\"a\"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = f.Resolve("labtop")
+	_, err = f.Resolve(t.Context(), "labtop")
 	var unknown *UnknownMachineError
 	if !errors.As(err, &unknown) || unknown.Name != "labtop" || len(unknown.Known) != 1 {
 		t.Fatalf("got %#v", err)
@@ -114,7 +114,7 @@ func TestUnknownMachine(t *testing.T) {
 }
 
 func TestInvalidTOMLOfAllFiles(t *testing.T) {
-	_, err := Load(repo(`include = ["*.toml"]
+	_, err := Load(t.Context(), repo(`include = ["*.toml"]
 [image.x
 -- a.toml --
 x = 
@@ -163,7 +163,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.Run(fmt.Sprintf("%d machines, %s", machines, name), func(b *testing.B) {
 				fsys := big(machines, perFile)
 				for b.Loop() {
-					if _, err := Load(fsys); err != nil {
+					if _, err := Load(b.Context(), fsys); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -175,12 +175,12 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkResolve(b *testing.B) {
 	for _, machines := range []int{1000, 10000} {
 		b.Run(fmt.Sprint(machines), func(b *testing.B) {
-			f, err := Load(big(machines, machines))
+			f, err := Load(b.Context(), big(machines, machines))
 			if err != nil {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				if _, err := f.Resolve("m7"); err != nil {
+				if _, err := f.Resolve(b.Context(), "m7"); err != nil {
 					b.Fatal(err)
 				}
 			}

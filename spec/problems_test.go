@@ -119,7 +119,7 @@ func TestHookMistakes(t *testing.T) { testMistakes(t, hookMistakes) }
 func testMistakes(t *testing.T, mistakes map[string]struct{ text, want string }) {
 	for name, m := range mistakes {
 		t.Run(name, func(t *testing.T) {
-			_, err := Load(repo(m.text))
+			_, err := Load(t.Context(), repo(m.text))
 			var ps Problems
 			if !errors.As(err, &ps) {
 				t.Fatalf("got %v", err)
@@ -138,23 +138,23 @@ func testMistakes(t *testing.T, mistakes map[string]struct{ text, want string })
 // resolved, and said of the machine that it is true of.
 func TestLongCommandLine(t *testing.T) {
 	many := func(n int) string { return strings.Repeat("'"+strings.Repeat("x", 97)+"', ", n) }
-	f, err := Load(repo("[image.a]\npull = \"a\"\nkernel_args = [" + many(8) + "]\n" +
-		"[machine.few]\nimages = [\"a\"]\n" +
-		"[machine.many]\nimages = [\"a\"]\nkernel_args_append = [" + many(8) + "]\n"))
+	f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\nkernel_args = ["+many(8)+"]\n"+
+		"[machine.few]\nimages = [\"a\"]\n"+
+		"[machine.many]\nimages = [\"a\"]\nkernel_args_append = ["+many(8)+"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Resolve("few"); err != nil {
+	if _, err := f.Resolve(t.Context(), "few"); err != nil {
 		t.Error(err)
 	}
 	const want = `gitboot.toml:7: machine.many.images = "a": its kernel arguments on machine many make 1600 bytes, and `
-	if _, err := f.Resolve("many"); err == nil || !strings.HasPrefix(err.Error(), want) {
+	if _, err := f.Resolve(t.Context(), "many"); err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAllMistakesAtOnce(t *testing.T) {
-	_, err := Load(repo(`include = ["*.toml"]
+	_, err := Load(t.Context(), repo(`include = ["*.toml"]
 [image.a]
 pul = "a"
 keep = 0

@@ -41,7 +41,7 @@ func (r *resolver) body(p place, b *bodyDecl, v view) []byte {
 }
 
 func (r *resolver) read(p place, name string) []byte {
-	content, err := readFile(r.fsys, path.Clean(name))
+	content, err := readFile(r.fsys, path.Clean(name), maxFile)
 	if err != nil {
 		r.add(p, name, "cannot be read: "+reason(err), "add it to the repo")
 	}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"cmp"
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -11,8 +12,8 @@ import (
 )
 
 // Resolve returns what one machine wants, its files read and its templates
-// rendered. The error is an *UnknownMachineError or Problems.
-func (f *Fleet) Resolve(machine string) (*Wants, error) {
+// rendered. The error is an *UnknownMachineError, Problems, or the context's.
+func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	decl, ok := f.machines[machine]
 	if !ok {
 		return nil, &UnknownMachineError{Name: machine, Known: f.Machines()}

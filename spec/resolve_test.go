@@ -92,7 +92,7 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeVars(t *testing.T) {
-	f, err := Load(repo(merging))
+	f, err := Load(t.Context(), repo(merging))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,11 +145,11 @@ env     = { N = "{{ .Machine.Name }}" }
 func TestHooks(t *testing.T) {
 	fsys := repo(hooked)
 	fsys["x.sh"].Mode = 0o755
-	f, err := Load(fsys)
+	f, err := Load(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := f.Resolve("m")
+	w, err := f.Resolve(t.Context(), "m")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,12 +268,12 @@ func TestResolveProblems(t *testing.T) {
 		"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nsources = [\"x\"]\n":                                               `has a line that is not a public key`,
 	} {
 		text := "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks = [\"h\"]\nvars = { hostname = \"x\", empty = \"\", bad = \"a b\\n\" }\n" + hook + "-- x --\nnothing\n"
-		f, err := Load(repo(text))
+		f, err := Load(t.Context(), repo(text))
 		if err != nil {
 			t.Errorf("%s\nload: %v", hook, err)
 			continue
 		}
-		_, err = f.Resolve("m")
+		_, err = f.Resolve(t.Context(), "m")
 		var ps Problems
 		if !errors.As(err, &ps) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\ngot  %v\nwant %s", hook, err, want)
@@ -284,12 +284,12 @@ func TestResolveProblems(t *testing.T) {
 // A file can go between Load and Resolve only if the revision's tree does.
 func TestVanishedSource(t *testing.T) {
 	fsys := repo(hooked)
-	f, err := Load(fsys)
+	f, err := Load(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	delete(fsys, "x.sh")
-	if _, err := f.Resolve("m"); err == nil || !strings.Contains(err.Error(), `"x.sh": cannot be read: file does not exist`) {
+	if _, err := f.Resolve(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), `"x.sh": cannot be read: file does not exist`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -312,12 +312,12 @@ func (o openOnce) ReadFile(name string) ([]byte, error) {
 
 func TestResolveReadsNoConfig(t *testing.T) {
 	o := openOnce{MapFS: big(100, 1), opened: map[string]int{}}
-	f, err := Load(o)
+	f, err := Load(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	clear(o.opened)
-	if _, err := f.Resolve("m7"); err != nil {
+	if _, err := f.Resolve(t.Context(), "m7"); err != nil {
 		t.Fatal(err)
 	}
 	if len(o.opened) > 0 {

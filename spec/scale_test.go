@@ -8,7 +8,7 @@ func TestLoadIsLinear(t *testing.T) {
 	load := func(machines int) float64 {
 		fsys := big(machines, machines)
 		return testing.AllocsPerRun(1, func() {
-			if _, err := Load(fsys); err != nil {
+			if _, err := Load(t.Context(), fsys); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -20,12 +20,12 @@ func TestLoadIsLinear(t *testing.T) {
 
 func TestResolveTouchesOneMachine(t *testing.T) {
 	resolve := func(machines int) float64 {
-		f, err := Load(big(machines, machines))
+		f, err := Load(t.Context(), big(machines, machines))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return testing.AllocsPerRun(3, func() {
-			if _, err := f.Resolve("m7"); err != nil {
+			if _, err := f.Resolve(t.Context(), "m7"); err != nil {
 				t.Fatal(err)
 			}
 		})

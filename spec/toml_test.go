@@ -35,7 +35,7 @@ func TestTOMLSuite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := newLoader(nil)
+		l := newLoader(t.Context(), nil)
 		_, ok := l.parse(name, string(text))
 		if want := strings.HasPrefix(name, "valid/") || newer[name]; ok != want {
 			t.Errorf("%s: taken is %t: %v\n%s", name, ok, l.all, text)

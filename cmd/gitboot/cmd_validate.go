@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -37,10 +39,11 @@ problems at once.`,
 		if len(dirs) == 1 {
 			dir = dirs[0]
 		}
-		if _, err := os.Stat(dir); err != nil {
+		files, err := source.Folder(dir)
+		if err != nil {
 			return usageError{err}
 		}
-		v, err := validate(os.DirFS(dir), a.flags.Machine)
+		v, err := validate(c.Context(), files, a.flags.Machine)
 		if problems := (spec.Problems)(nil); err != nil && !errors.As(err, &problems) {
 			return usageError{err}
 		}
@@ -56,9 +59,9 @@ problems at once.`,
 	return c
 }
 
-func validate(fsys fs.FS, only string) (validation, error) {
+func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) {
 	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Problems: spec.Problems{}}
-	fleet, err := spec.Load(fsys)
+	fleet, err := spec.Load(ctx, fsys)
 	if err != nil {
 		errors.As(err, &v.Problems)
 		return v, err
@@ -69,7 +72,7 @@ func validate(fsys fs.FS, only string) (validation, error) {
 		machines = []string{only}
 	}
 	for _, m := range machines {
-		_, err := fleet.Resolve(m)
+		_, err := fleet.Resolve(ctx, m)
 		problems := spec.Problems(nil)
 		if err != nil && !errors.As(err, &problems) {
 			return v, err

@@ -3,13 +3,13 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -33,8 +33,10 @@ func oneOf(words ...cobra.Completion) cobra.CompletionFunc {
 // completeMachines completes machines of the current folder's config repo, else
 // of the revision that was applied last.
 func (a *app) completeMachines(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if fleet, err := spec.Load(os.DirFS(".")); err == nil {
-		return fleet.Machines(), cobra.ShellCompDirectiveNoFileComp
+	if files, err := source.Folder("."); err == nil {
+		if fleet, err := spec.Load(c.Context(), files); err == nil {
+			return fleet.Machines(), cobra.ShellCompDirectiveNoFileComp
+		}
 	}
 	set, err := a.settings()
 	if err != nil {

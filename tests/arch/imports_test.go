@@ -29,7 +29,7 @@ var rules = []rule{
 	{folder: "rootfs", why: "a codec", third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz"}},
 	{folder: "hooks/kind", why: "one pure check of a hook serves both who declares and who renders it", banned: []string{"os", "os/exec", "net", "net/http"}},
 	{folder: "spec", ours: []string{"deployment", "hooks/kind", "internal/nearest", "internal/plain"}, why: "what a repo means is decided without touching the machine; plain makes a problem one line",
-		third: []string{"github.com/BurntSushi/toml", "github.com/bmatcuk/doublestar", "github.com/robfig/cron"}, banned: []string{"os", "os/exec", "net", "net/http"}},
+		third: []string{"github.com/BurntSushi/toml", "github.com/robfig/cron"}, banned: []string{"os", "os/exec", "net", "net/http"}},
 	{folder: "reconciler/plan", ours: []string{"spec"}, why: "the same wants and observations give the same plan", banned: []string{"os", "os/exec", "net", "net/http", "time"}},
 	{folder: "reconciler/source/pack", why: "a codec", third: []string{"github.com/go-git", "github.com/klauspost/compress"}, banned: []string{"net", "net/http", "os/exec"}},
 	{folder: "reconciler/source", ours: []string{"internal"}, why: "a leaf",

@@ -22,7 +22,7 @@ func TestTheChecksCanFail(t *testing.T) {
 		"unknown key":  "```toml file=gitboot.toml\n[machine.a]\nimags = []\n```",
 		"bad template": "```toml file=gitboot.toml\n[image.a]\npull = \"a.b/c\"\n[machine.a]\nimages = [\"a\"]\nhooks=[\"h\"]\n[[hook.h.file]]\npath=\"/x\"\ntemplate=\"{{.Vars.x}}\"\n```",
 	} {
-		if len(checkTOML(parse(text))) == 0 {
+		if len(checkTOML(t.Context(), parse(text))) == 0 {
 			t.Errorf("%s: no complaint", name)
 		}
 	}

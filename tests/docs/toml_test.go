@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,14 +17,14 @@ import (
 func TestTOML(t *testing.T) {
 	for _, p := range pages(t) {
 		if p.name != "docs/config.md" {
-			report(t, checkTOML(p))
+			report(t, checkTOML(t.Context(), p))
 			report(t, checkAgents(t, built(t), p))
 		}
 	}
 }
 
 // checkTOML loads a page's config repos and resolves their machines.
-func checkTOML(p page) (problems []string) {
+func checkTOML(ctx context.Context, p page) (problems []string) {
 	var repos []fstest.MapFS
 	for _, f := range p.fences {
 		where := fmt.Sprintf("%s:%d", p.name, f.line)
@@ -40,7 +41,7 @@ func checkTOML(p page) (problems []string) {
 		}
 	}
 	for _, repo := range repos {
-		if err := resolveAll(repo); err != nil {
+		if err := resolveAll(ctx, repo); err != nil {
 			problems = append(problems, fmt.Sprintf("%s: %v\nin:\n%s", p.name, err, repo[spec.RootFile].Data))
 		}
 	}
@@ -51,14 +52,14 @@ func file(f fence) *fstest.MapFile { return &fstest.MapFile{Data: []byte(f.text)
 
 func isAgent(f fence) bool { return filepath.Base(f.file) == "agent.toml" }
 
-func resolveAll(repo fstest.MapFS) error {
-	fleet, err := spec.Load(repo)
+func resolveAll(ctx context.Context, repo fstest.MapFS) error {
+	fleet, err := spec.Load(ctx, repo)
 	if err != nil {
 		return err
 	}
 	var all []error
 	for _, machine := range fleet.Machines() {
-		_, err := fleet.Resolve(machine)
+		_, err := fleet.Resolve(ctx, machine)
 		all = append(all, err)
 	}
 	return errors.Join(all...)

@@ -88,11 +88,11 @@ var bootstrapKey = regexp.MustCompile(`(?s)\nbootstrap = \[\n.*?\n\]\n`)
 // cacheBootstrap runs the base's bootstrap command, with the smaller kernel, if
 // the cache does not hold what it writes, and puts reading that in its place.
 func (s *site) cacheBootstrap(machine string) error {
-	fleet, err := spec.Load(os.DirFS(s.repo.Dir))
+	fleet, err := spec.Load(s.ctx, os.DirFS(s.repo.Dir))
 	if err != nil {
 		return err
 	}
-	wants, err := fleet.Resolve(machine)
+	wants, err := fleet.Resolve(s.ctx, machine)
 	if err != nil {
 		return err
 	}
