@@ -52,8 +52,8 @@
 //   - echo 'Loading Linux …' (Debian, Arch, openSUSE): there is little to load.
 //   - $vt_handoff (Ubuntu), init= of other inits, recovery entries: other
 //     generations, gitboot.shell=1 and kernel arguments are for that.
-//   - microcode before the initramfs (Arch; others have it in theirs): what is
-//     loaded is only what the stage holds.
+//   - microcode before the initramfs (all, where it is installed): staged
+//     initramfs have none yet.
 //
 // # Quoting
 //

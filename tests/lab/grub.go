@@ -124,20 +124,31 @@ func (d *Disk) installUEFI(ctx context.Context, temp string) error {
 		return err
 	}
 	esp := filepath.Join(temp, "esp")
-	if err := os.WriteFile(esp, nil, 0o600); err != nil {
-		return err
-	}
-	if err := os.Truncate(esp, espSize*sector); err != nil {
+	if err := d.formatESP(ctx, esp); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
-		{"mkfs.vfat", "-F", "32", "-n", "ESP", esp},
 		{"mmd", "-i", esp, "::/EFI", "::/EFI/BOOT"},
 		{"mcopy", "-i", esp, image, "::/EFI/BOOT/BOOTX64.EFI"},
 	} {
 		if _, err := Run(ctx, args[0], args[1:]...); err != nil {
 			return err
 		}
+	}
+	return copyAt(d.Path, espStart*sector, esp)
+}
+
+// formatESP makes the EFI system partition's file system, in the file esp and
+// on the disk.
+func (d *Disk) formatESP(ctx context.Context, esp string, args ...string) error {
+	if err := os.WriteFile(esp, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(esp, espSize*sector); err != nil {
+		return err
+	}
+	if _, err := Run(ctx, "mkfs.vfat", append([]string{"-F", "32", "-n", "ESP", esp}, args...)...); err != nil {
+		return err
 	}
 	return copyAt(d.Path, espStart*sector, esp)
 }
@@ -159,11 +170,13 @@ func copyAt(to string, offset int64, from string) error {
 
 // grubCfg returns the parts of what Debian's grub-mkconfig writes that matter
 // to a menu which custom.cfg adds to: the handling of grubenv, next_entry and
-// the default, the serial console, the timeout, and the end, which sources
-// custom.cfg.
+// the default, the timeout, and the end, which sources custom.cfg. The serial
+// console is ours. TestGrubCfg compares it with an installed Debian's.
 func grubCfg(otherSystem bool) string {
 	var b strings.Builder
 	b.WriteString(grubHeader)
+	b.WriteString(grubTerminal)
+	b.WriteString(grubTimeout)
 	if otherSystem {
 		b.WriteString(grubOther)
 	}
@@ -200,6 +213,9 @@ function savedefault {
   fi
 }
 
+`
+
+const grubTerminal = `
 serial --unit=0 --speed=115200
 terminal_input serial console
 if [ "${grub_platform}" = efi ]; then
@@ -208,11 +224,17 @@ if [ "${grub_platform}" = efi ]; then
 else
   terminal_output serial console
 fi
-if [ x$feature_timeout_style = xy ] ; then
-  set timeout_style=menu
-  set timeout=1
+`
+
+const grubTimeout = `if [ "${recordfail}" = 1 ] ; then
+  set timeout=30
 else
-  set timeout=1
+  if [ x$feature_timeout_style = xy ] ; then
+    set timeout_style=menu
+    set timeout=1
+  else
+    set timeout=1
+  fi
 fi
 ### END /etc/grub.d/00_header ###
 `

@@ -35,6 +35,7 @@ const (
 type recipe struct {
 	suite    string
 	packages []string
+	hooks    []string // mmdebstrap's --…-hook arguments
 }
 
 func (k Kind) recipe() (recipe, error) {
@@ -44,13 +45,13 @@ func (k Kind) recipe() (recipe, error) {
 	}
 	switch k {
 	case Bookworm, BookwormGeneric:
-		return recipe{"bookworm", append(common, "systemd-sysv", "squashfs-tools-ng")}, nil
+		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "squashfs-tools-ng")}, nil
 	case BookwormSysV:
-		return recipe{"bookworm", append(common, "sysvinit-core")}, nil
+		return recipe{suite: "bookworm", packages: append(common, "sysvinit-core")}, nil
 	case BookwormServices:
-		return recipe{"bookworm", []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
+		return recipe{suite: "bookworm", packages: []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
 	case Trixie:
-		return recipe{"trixie", append(common, "systemd-sysv")}, nil
+		return recipe{suite: "trixie", packages: append(common, "systemd-sysv")}, nil
 	}
 	return recipe{}, fmt.Errorf("there is no recipe for the root file system %q", k)
 }
@@ -65,9 +66,8 @@ func (r recipe) args() []string {
 		"--include=" + strings.Join(r.packages, ","),
 		"--aptopt=Acquire::Retries \"3\"",
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
-		r.suite,
 	}
-	return args
+	return append(append(args, r.hooks...), r.suite)
 }
 
 // RootFS returns the path of an uncompressed tar of the root file system. It
