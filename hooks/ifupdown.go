@@ -17,7 +17,7 @@ func (r *renderer) ifupdown(hook string, all []kind.Interface) error {
 	b.WriteString(generated(hook))
 	for i := range all {
 		if all[i].Name == "" {
-			return fmt.Errorf("ifupdown knows interfaces by name only; give the one with mac %s a name, such as lan0", all[i].MAC)
+			return fmt.Errorf("ifupdown, which the image has, knows interfaces by name only; give the one with mac %s a name, such as lan0", all[i].MAC)
 		}
 		stanzas(&b, &all[i])
 	}

@@ -1,7 +1,6 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -169,32 +168,11 @@ func fileName(name string) string {
 	return name[:min(len(name), 100)]
 }
 
-// checkExecutable reports whether the kernel could execute the content.
 func checkExecutable(content []byte) error {
-	switch {
-	case bytes.HasPrefix(content, []byte("\x7fELF")):
-		return nil
-	case !bytes.HasPrefix(content, []byte("#!")):
-		return errors.New("it does not say what runs it; begin it with a line such as #!/bin/sh")
-	case bytes.HasSuffix(firstLine(content), []byte("\r")):
-		return errors.New("its #! line ends in a carriage return; save it with Unix line ends")
-	case len(interpreter(content)) == 0:
-		return errors.New("its #! line names no program; begin it with a line such as #!/bin/sh")
+	if wrong := kind.WrongScript(content); wrong != "" {
+		return fmt.Errorf("it %s; begin it with a line such as #!/bin/sh", wrong)
 	}
 	return nil
-}
-
-func firstLine(content []byte) []byte {
-	line, _, _ := bytes.Cut(content, []byte("\n"))
-	return line
-}
-
-func interpreter(content []byte) string {
-	words := strings.Fields(strings.TrimPrefix(string(firstLine(content)), "#!"))
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
 }
 
 // removeAll removes a tree in which a script may have left directories that

@@ -179,7 +179,7 @@ func waitUnreaped(pid int) {
 func (x *run) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("its interpreter %s is not on this machine: %w", interpreter(x.script.Content), err)
+		return fmt.Errorf("its interpreter %s is not on this machine: %w", kind.Interpreter(x.script.Content), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("it cannot be executed; is its interpreter executable, and is the file system of %s mounted noexec? %w", x.dir, err)
 	case x.lines.has("Read-only file system"):

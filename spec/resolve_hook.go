@@ -225,8 +225,8 @@ func (r *resolver) atBoot(decls []atBootDecl, v view) []kind.Script {
 
 func (r *resolver) script(what string, i int, d *atBootDecl, v view) kind.Script {
 	s := kind.Script{Name: d.name(what, i), Content: r.body(d.where, &d.bodyDecl, v)}
-	if !strings.HasPrefix(string(s.Content), "#!") {
-		r.add(d.where, s.Name, noInterpreter, interpreterHint)
+	if wrong := kind.WrongScript(s.Content); wrong != "" {
+		r.add(d.where, s.Name, wrong, interpreterHint)
 	}
 	return s
 }

@@ -78,16 +78,16 @@ func (s *atBootDecl) rules(d *problemList) {
 		key  string
 		text *string
 	}{{"content", s.Content}, {"template", s.Template}} {
-		if body.text != nil && !strings.HasPrefix(*body.text, "#!") {
-			d.add(s.where.at(body.key), firstLine(*body.text), noInterpreter, interpreterHint)
+		if body.text == nil || body.key == "template" && strings.Contains(firstLine(*body.text), "{{") {
+			continue
+		}
+		if wrong := kind.WrongScript([]byte(*body.text)); wrong != "" {
+			d.add(s.where.at(body.key), firstLine(*body.text), wrong, interpreterHint)
 		}
 	}
 }
 
-const (
-	noInterpreter   = "doesn't say what runs it"
-	interpreterHint = "begin it with #!/bin/sh, or like"
-)
+const interpreterHint = "begin it with #!/bin/sh, or like"
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")

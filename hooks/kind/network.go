@@ -61,6 +61,9 @@ func (n *Network) Check() (ps Problems) {
 	known := map[string]bool{}
 	for i, itf := range n.Interfaces {
 		itf.check(&ps, i)
+		if n.Backend == "ifupdown" && itf.Name == "" && itf.MAC != "" {
+			ps.add(itf.MAC, "is not what ifupdown knows an interface by", "add a name such as lan0, which the interface is given", "interface", i, "mac")
+		}
 		for _, id := range []string{itf.Name, strings.ToLower(itf.MAC)} {
 			if id != "" && known[id] {
 				ps.add(id, "is declared twice", "remove one", "interface", i)

@@ -35,6 +35,21 @@ laptop/work)
 	check "its run" is "$(readlink /etc/localtime)" /usr/share/zoneinfo/Europe/Berlin
 	check "nothing of play" absent /etc/sysctl.d/games.conf
 	check "the hook for work" is "$(cat /etc/motd)" "laptop is at work, with work:nightly"
+	check "a unit is enabled" enabled fstrim.timer
+	check "and runs" is "$(systemctl is-active fstrim.timer)" active
+	check "a unit is disabled" is "$(systemctl is-enabled apt-daily.timer)" disabled
+	check "and does not run" is "$(systemctl is-active apt-daily.timer)" inactive
+	check "a unit is masked" is "$(systemctl is-enabled hibernate.target)" masked
+	check "a kernel parameter" is "$(cat /proc/sys/vm/swappiness)" 10
+	check "a user of a hook" is "$(id guest)" "uid=1100(guest) gid=1100(guest) groups=1100(guest),2000(shared)"
+	check "its home" is "$(stat -c %a:%U:%G /var/lib/guest)" 700:guest:guest
+	check "its key" is "$(stat -c %a:%U:%G /var/lib/guest/.ssh/authorized_keys)" 600:guest:guest
+	check "what skel gave it" grep -q indent_style /var/lib/guest/.editorconfig
+	check "the image's users" user ada
+	check "shadow is shadow's" is "$(stat -c %a:%U:%G /etc/shadow)" 640:root:shadow
+	check "a folder of a hook" is "$(stat -c %a:%U:%G /var/lib/guest/shared/)" 2775:root:shared
+	check "what a hook removes" absent /etc/cron.daily/apt-compat
+	check "what is beside it" [ -e /etc/cron.daily/dpkg ]
 	check "fstab of the laptop" grep -q '^LABEL=home' /etc/fstab
 	;;
 desk/development)
