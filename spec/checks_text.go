@@ -17,6 +17,10 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 )
 
+// maxRepository is what registries take, 255, less the library/ that Docker Hub
+// puts before a single name.
+const maxRepository = 255 - len("library/")
+
 // badRef finds what the pattern of a reference cannot say. The registry is what
 // is before the first slash, if it looks like a host.
 func badRef(s string) string {
@@ -27,8 +31,8 @@ func badRef(s string) string {
 		}
 		path = rest
 	}
-	if path, _, _ := strings.Cut(path, ":"); len(path) > 255 {
-		return "has a repository that is longer than 255 characters"
+	if path, _, _ := strings.Cut(path, ":"); len(path) > maxRepository {
+		return fmt.Sprintf("has a repository that is longer than %d characters", maxRepository)
 	}
 	return ""
 }
