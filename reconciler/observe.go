@@ -91,6 +91,10 @@ func (r *Reconciler) observe(ctx context.Context) (o *observation, err error) {
 
 // fetch finds the revision to apply and gives its files.
 func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
+	if r.Worktree {
+		o.revision = source.Revision{Hash: worktreeRevision, Time: r.Now().UTC()}
+		return source.Worktree(r.Source.URL, r.Subdir)
+	}
 	src, err := source.Open(ctx, r.Source)
 	if err != nil {
 		return nil, err
@@ -98,6 +102,7 @@ func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
 	if o.revision, err = src.Fetch(ctx, o.state.Revision); err != nil {
 		return nil, err
 	}
+	r.tellUncommitted(ctx, src, o)
 	return src.Files(o.revision.Hash, r.Subdir)
 }
 

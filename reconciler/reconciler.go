@@ -32,6 +32,9 @@ import (
 type Config struct {
 	// Source names the config repo; its Dir is set to the stage's clone.
 	Source source.Options
+	// Worktree reads the config repo's folder as it lies there, committed or
+	// not, for looking at what it would do.
+	Worktree bool
 	// Subdir is the folder of gitboot.toml in the repo, empty for its root.
 	Subdir string
 	// Machine is the name in the config repo, MachineFrom where it came

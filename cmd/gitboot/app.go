@@ -32,6 +32,7 @@ type app struct {
 	logLevel      string
 	logFormat     string
 	acceptRewrite string
+	worktree      bool
 	wait          bool
 	update        bool
 	poll          time.Duration
@@ -92,6 +93,11 @@ func (a *app) looking(c *cobra.Command, show *display, do func(*reconciler.Recon
 	return preview(cfg, do)
 }
 
+// worktreeFlag is for commands that look, and change nothing.
+func (a *app) worktreeFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&a.worktree, "worktree", false, "read the config repo's folder as it lies there, committed or not, as validate does")
+}
+
 func preview(cfg reconciler.Config, do func(*reconciler.Reconciler) error) error {
 	r, done, err := reconciler.Preview(cfg)
 	if err != nil {
@@ -132,7 +138,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 			URL: set.Repo, Branch: set.Branch, TokenFile: set.TokenFile, SSHKeyFile: set.SSHKeyFile, KnownHostsFile: set.KnownHostsFile,
 			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, Timeout: time.Duration(set.Timeout),
 		},
-		Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
+		Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
 		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, Booted: cmdline.Deployment,
 		Timing: image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts},
 		Update: a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,

@@ -15,7 +15,7 @@ import (
 )
 
 func newImageRender(a *app) *cobra.Command {
-	return &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
+	c := &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
 		Long: `render prints what reconcile gives to the engine: the image's fragments stacked,
 then its recipe, copy and run, then the fixes of its root file system. The
 engine gets the base as the build argument GITBOOT_FROM.`,
@@ -31,6 +31,8 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 			})
 		},
 	}
+	a.worktreeFlag(c)
+	return c
 }
 
 func newImageBuild(a *app) *cobra.Command {
@@ -170,6 +172,7 @@ func branches(nodes []*treeNode, from string) []branchJSON {
 func newImageTree(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "tree", Short: "Show which image of this machine is built from which", Args: noArgs,
 		Example: "  gitboot image tree --machine laptop"}
+	a.worktreeFlag(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {

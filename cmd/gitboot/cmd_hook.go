@@ -33,7 +33,9 @@ type hookJSON struct {
 }
 
 func newHookList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: noArgs}
+	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: noArgs,
+		Example: "  gitboot hook list\n  gitboot hook list --repo . --worktree"}
+	a.worktreeFlag(c)
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
@@ -84,6 +86,7 @@ func newHookRun(a *app) *cobra.Command {
 		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.",
 		Example: `  gitboot hook run desktop
   gitboot hook run desktop -o hooks.tar`}
+	a.worktreeFlag(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "write the tar archive to this file, - for standard output")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if out == "-" {

@@ -22,13 +22,16 @@ func newPlan(a *app) *cobra.Command {
 		Short: "Print what reconcile would do, and do none of it",
 		Long: `plan prints, in order, exactly what reconcile would do now. It may fetch the
 config repo into the stage's clone and ask registries for digests, but changes
-nothing that boots. Where there is no stage yet, it makes none.`,
+nothing that boots. Where there is no stage yet, it makes none. What counts is
+committed: of a repo on this machine, --worktree shows what the rest would do.`,
 		Example: `  gitboot plan
   gitboot plan --repo ~/fleet --machine laptop --json
+  gitboot plan --repo . --worktree
   gitboot plan --exit-code; [ $? = 10 ] && echo "changes are waiting"`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runPlan(c, a, o) },
 	}
+	a.worktreeFlag(c)
 	f := c.Flags()
 	f.BoolVar(&o.exitCode, "exit-code", false, "exit with 10 if there is something to change")
 	f.BoolVar(&o.json, "json", false, "print JSON with stable fields")

@@ -43,6 +43,23 @@ func Folder(dir string) (fs.FS, error) {
 	return f, nil
 }
 
+// Worktree gives the files of a config repo on this machine as they lie there,
+// below subdir.
+func Worktree(url, subdir string) (fs.FS, error) {
+	at, err := parseAddress(url)
+	if err == nil && at.by != byPath {
+		err = fmt.Errorf("reading uncommitted files of %s: it is no folder of this machine; name one with --repo DIR", url)
+	}
+	if err != nil {
+		return nil, &OptionError{err}
+	}
+	files, err := Folder(filepath.Join(at.path, subdir))
+	if err != nil {
+		return nil, &UnreachableError{URL: url, Path: true, Err: err}
+	}
+	return files, nil
+}
+
 // topOf returns the root of the work tree that dir is in, else dir.
 func topOf(dir string) string {
 	for top := dir; ; top = filepath.Dir(top) {

@@ -1,0 +1,224 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+	"github.com/go-git/go-git/v5/plumbing/format/index"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// Uncommitted counts the files in a local repo's work tree that are not as
+// they are in a commit of the clone: changed, new or gone. There are none
+// where the repo has no work tree, or another commit is checked out. As in
+// git, a file is read only if its size and times are not those that git noted.
+func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
+	r, ok := s.remote.(*localRemote)
+	if !ok {
+		return 0, nil
+	}
+	at, err := findGitDir(r.dir)
+	if err != nil || at.own == r.dir {
+		return 0, err
+	}
+	sess, err := at.open()
+	if err != nil {
+		return 0, err
+	}
+	defer sess.Close()
+	if head, err := sess.tip(""); err != nil || head.String() != hash {
+		return 0, nil
+	}
+	commit, err := s.commit(hash)
+	if err != nil {
+		return 0, err
+	}
+	idx, err := sess.st.Index()
+	if err != nil {
+		return 0, fmt.Errorf("reading the index of %s: %w", r.dir, err)
+	}
+	w := &workTree{ctx: ctx, top: r.dir, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
+	if err := w.staged(s.clone, commit); err != nil {
+		return 0, err
+	}
+	if err := w.changed(); err != nil {
+		return 0, err
+	}
+	err = w.added()
+	return len(w.differ), err
+}
+
+// A workTree is compared with its index, and the index with a commit.
+type workTree struct {
+	ctx    context.Context
+	top    string
+	index  *index.Index
+	differ map[string]bool
+	// tracked are the files in the index, and their folders.
+	tracked map[string]bool
+	ignored gitignore.Matcher
+}
+
+// staged notes what the index has otherwise than the commit. Git keeps the
+// hash of the tree that the index stands for, while it is known.
+func (w *workTree) staged(c *clone, commit *object.Commit) error {
+	if w.index.Cache != nil {
+		for _, e := range w.index.Cache.Entries {
+			if e.Path == "" && e.Entries >= 0 && e.Hash == commit.TreeHash {
+				return nil
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tree, err := object.GetTree(c.st, commit.TreeHash)
+	if err != nil {
+		return err
+	}
+	committed := map[string]object.TreeEntry{}
+	walk := object.NewTreeWalker(tree, true, nil)
+	defer walk.Close()
+	for {
+		name, e, err := walk.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if e.Mode != filemode.Dir {
+			committed[name] = e
+		}
+	}
+	for _, e := range w.index.Entries {
+		was, ok := committed[e.Name]
+		if !ok || was.Hash != e.Hash || was.Mode != e.Mode {
+			w.differ[e.Name] = true
+		}
+		delete(committed, e.Name)
+	}
+	for name := range committed {
+		w.differ[name] = true
+	}
+	return nil
+}
+
+// changed notes what lies there otherwise than the index says.
+func (w *workTree) changed() error {
+	for _, e := range w.index.Entries {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		for name := e.Name; name != "." && !w.tracked[name]; name = filepath.Dir(name) {
+			w.tracked[name] = true
+		}
+		if e.SkipWorktree || e.Mode == filemode.Submodule {
+			continue
+		}
+		same, err := w.same(e)
+		if err != nil {
+			return err
+		}
+		if !same {
+			w.differ[e.Name] = true
+		}
+	}
+	return nil
+}
+
+func (w *workTree) same(e *index.Entry) (bool, error) {
+	path := filepath.Join(w.top, e.Name)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false, nil
+	}
+	mode, err := filemode.NewFromOSFileMode(info.Mode())
+	if err != nil || mode != e.Mode || uint32(info.Size()) != e.Size {
+		return false, nil
+	}
+	// what was written in the very moment of the index may have changed since
+	if info.ModTime().Equal(e.ModifiedAt) && info.ModTime().Before(w.index.ModTime) {
+		return true, nil
+	}
+	if mode == filemode.Symlink {
+		to, err := os.Readlink(path)
+		return plumbing.ComputeHash(plumbing.BlobObject, []byte(to)) == e.Hash, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	sum := plumbing.NewHasher(plumbing.BlobObject, info.Size())
+	_, err = io.Copy(sum, contextReader{w.ctx, f})
+	return sum.Sum() == e.Hash, err
+}
+
+// added notes files that are not in the index, but for ignored ones.
+func (w *workTree) added() error {
+	return filepath.WalkDir(w.top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == w.top {
+			return err
+		}
+		name, err := filepath.Rel(w.top, path)
+		if err != nil || w.tracked[name] && !d.IsDir() {
+			return err
+		}
+		switch {
+		case d.Name() == ".git":
+			return skip(d)
+		case w.tracked[name]:
+			return w.ctx.Err()
+		case w.ignores(name, d.IsDir()):
+			return skip(d)
+		case d.IsDir():
+			if _, err := os.Lstat(filepath.Join(path, ".git")); err == nil {
+				return fs.SkipDir // another repo
+			}
+			return w.ctx.Err()
+		}
+		w.differ[name] = true
+		return nil
+	})
+}
+
+func skip(d fs.DirEntry) error {
+	if d.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// ignores reads the patterns when the first file is not in the index.
+func (w *workTree) ignores(name string, dir bool) bool {
+	if w.ignored == nil {
+		patterns, err := gitignore.ReadPatterns(osfs.New(w.top), nil)
+		if err != nil {
+			patterns = nil // then more differs than git would say
+		}
+		w.ignored = gitignore.NewMatcher(patterns)
+	}
+	return w.ignored.Match(strings.Split(name, string(filepath.Separator)), dir)
+}
+
+// A contextReader stops reading when its context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
