@@ -22,7 +22,7 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		cancel()
 		return nil, err
 	}
-	task := progress.Start(l.progress, "pull "+shortDigest(l), l.Size)
+	task := progress.StartLayer(l.progress, "pull "+shortDigest(l), l.DiffID, l.Size)
 	r := &layerReader{name: shortDigest(l), raw: newAhead(blob, cancel), task: task}
 	if r.tar, err = decompress(io.TeeReader(r.raw, task), l.allowed); err != nil {
 		r.err = r.explain(err)

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -130,6 +132,7 @@ func (a *application) freed(ctx context.Context, need int64) bool {
 
 // layers puts every layer of every image on the stage, several at once.
 func (a *application) layers(ctx context.Context) error {
+	a.announce()
 	return a.each(ctx, "stage layers", func(ctx context.Context, s *staging) error {
 		if s.image.build != nil {
 			return a.stageBuilt(ctx, s)
@@ -139,6 +142,22 @@ func (a *application) layers(ctx context.Context) error {
 		}
 		return a.addLayers(ctx, s)
 	})
+}
+
+// announce tells who watches which layers are to come.
+func (a *application) announce() {
+	for _, s := range a.stagings {
+		if s.err != nil || s.image.opened == nil {
+			continue
+		}
+		var layers []progress.Layer
+		for i, l := range s.image.opened.Layers {
+			if slices.ContainsFunc(s.Layers, func(lacking plan.Layer) bool { return lacking.DiffID == l.DiffID }) {
+				layers = append(layers, progress.Layer{ID: l.DiffID, Image: s.Image, N: i + 1, Of: len(s.image.opened.Layers), Bytes: l.Size})
+			}
+		}
+		progress.Announce(a.Progress, layers)
+	}
 }
 
 // addLayers stages several layers at once. While the last ones are hashed and

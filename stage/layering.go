@@ -36,12 +36,12 @@ var errAgain = errors.New("the layer must be read again")
 // cannot tell what stays, and where.
 func (l *layering) run(ctx context.Context) error {
 	rw := tarfs.New()
-	task := progress.Start(l.Progress, "squash "+l.Source.String(), l.Size)
+	task := progress.StartLayer(l.Progress, "squash "+l.Source.String(), l.DiffID, l.Size)
 	err := l.pass(ctx, task, rw, rw.Stream)
 	if errors.Is(err, errAgain) {
 		l.log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
 		task.End(nil)
-		task = progress.Start(l.Progress, "squash again "+l.Source.String(), l.Size)
+		task = progress.StartLayer(l.Progress, "squash again "+l.Source.String(), l.DiffID, l.Size)
 		err = l.pass(ctx, task, rw, rw.Replay)
 	}
 	task.End(err)

@@ -125,7 +125,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 	if err != nil {
 		return reconciler.Config{}, err
 	}
-	log, err := a.logger(show.log(c.ErrOrStderr()))
+	log, err := a.logger(c.ErrOrStderr(), show)
 	if err != nil {
 		return reconciler.Config{}, err
 	}
@@ -176,19 +176,15 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 	return fs, nil
 }
 
-func (a *app) logger(w io.Writer) (*slog.Logger, error) {
+func (a *app) logger(w io.Writer, show *display) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return nil, usageError{fmt.Errorf("--log-level %q is not debug, info, warn or error", a.logLevel)}
 	}
-	opts := &slog.HandlerOptions{Level: level}
-	switch a.logFormat {
-	case "json":
-		return slog.New(slog.NewJSONHandler(w, opts)), nil
-	case "text":
-		return slog.New(slog.NewTextHandler(w, opts)), nil
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return nil, usageError{fmt.Errorf("--log-format %q is not text or json", a.logFormat)}
 	}
-	return nil, usageError{fmt.Errorf("--log-format %q is not text or json", a.logFormat)}
+	return show.logger(w, level, a.logFormat), nil
 }
 
 // stageDir chooses the stage: on a machine that gitboot booted, the one that

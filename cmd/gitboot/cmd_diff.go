@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -81,7 +82,7 @@ func layerCount(l reconciler.LayerCount) string {
 	if l.Layers == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%d (%s)", l.Layers, byteSize(l.Bytes))
+	return fmt.Sprintf("%d (%s)", l.Layers, progress.Bytes(l.Bytes))
 }
 
 func orDash(s string) string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
@@ -141,7 +142,7 @@ func printInspection(c *cobra.Command, in inspection) error {
 	fmt.Fprintf(w, "%s %s\n", in.Name, in.Digest)
 	var rows [][]any
 	for _, l := range in.Layers {
-		rows = append(rows, []any{plan.Short(l.DiffID), byteSize(l.Bytes), cmp.Or(l.MediaType, "tar"), mark(l.Staged)})
+		rows = append(rows, []any{plan.Short(l.DiffID), progress.Bytes(l.Bytes), cmp.Or(l.MediaType, "tar"), mark(l.Staged)})
 	}
 	return table(w, "LAYER\tSIZE\tTYPE\tSTAGED", rows)
 }

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,79 +69,4 @@ type planJSON struct {
 
 func toJSON(p plan.Plan) planJSON {
 	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions()}
-}
-
-func printPlan(w io.Writer, p plan.Plan, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, toJSON(p))
-	}
-	if p.Empty() && len(p.Failed) == 0 {
-		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", p.Machine, plan.Short(p.To))
-		return err
-	}
-	if _, err := fmt.Fprintf(w, "%s: revision %s → %s\n", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)); err != nil {
-		return err
-	}
-	return printActions(w, p.Actions())
-}
-
-// actionNames are the words for people.
-func actionName(k plan.Kind) string { return strings.ReplaceAll(string(k), "-", " ") }
-
-func printActions(w io.Writer, actions []plan.Action) error {
-	for _, a := range actions {
-		if _, err := fmt.Fprintf(w, "  %-18s %s\n", actionName(a.Kind), describe(a)); err != nil {
-			return err
-		}
-		if a.Packages == "" {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "  %-18s packages: %s\n", "", a.Packages); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// describe says what an action is done to, and why, on one line: all that a
-// failed build said is told once, in the command's error.
-func describe(a plan.Action) string {
-	var words []string
-	if a.Image != "" {
-		words = append(words, a.Image)
-	}
-	if a.Generation > 0 {
-		words = append(words, fmt.Sprintf("generation %d", a.Generation))
-	}
-	if a.Subject != "" {
-		words = append(words, plan.Short(a.Subject))
-	}
-	if a.Ref != "" {
-		words = append(words, a.Ref)
-	}
-	if a.Bytes > 0 {
-		words = append(words, "("+byteSize(a.Bytes)+")")
-	}
-	what := strings.Join(words, " ")
-	if what != "" && a.Reason != "" {
-		what += ": "
-	}
-	reason, _, long := strings.Cut(a.Reason, "\n")
-	if long {
-		reason = strings.TrimSuffix(reason, ":") + " …"
-	}
-	return what + reason
-}
-
-func byteSize(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	div, exp := int64(unit), 0
-	for m := n / unit; m >= unit; m /= unit {
-		div *= unit
-		exp++
-	}
-	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTPE"[exp])
 }

@@ -119,7 +119,7 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	if asJSON {
 		return printJSON(w, resultJSON{toJSON(result.Plan), result.Changed, messages(result.Failed), messages(result.Unpublished)})
 	}
-	machine, revision := result.Plan.Machine, plan.Short(result.Plan.To)
+	machine, revision, paint := result.Plan.Machine, plan.Short(result.Plan.To), paintFor(w)
 	if result.Changed {
 		if err := printActions(w, result.Plan.Actions()); err != nil {
 			return err
@@ -129,12 +129,12 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	switch {
 	case len(result.Failed) > 0:
 		failed := slices.Sorted(maps.Keys(result.Failed))
-		_, err = fmt.Fprintf(w, "%s: at revision %s, but these images failed and stay as they are: %s\n", machine, revision, strings.Join(failed, ", "))
+		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.in(red, "at revision "+revision+", but these images failed and stay as they are"), strings.Join(failed, ", "))
 	case len(result.Unpublished) > 0:
 		failed := slices.Sorted(maps.Keys(result.Unpublished))
-		_, err = fmt.Fprintf(w, "%s: converged on revision %s, but these images were not published: %s\n", machine, revision, strings.Join(failed, ", "))
+		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.in(red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
 	case result.Changed:
-		_, err = fmt.Fprintf(w, "%s: converged on revision %s in %s\n", machine, revision, took.Round(10*time.Millisecond))
+		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.in(green, "converged on revision "+revision), took.Round(10*time.Millisecond), sum(result.Plan))
 	default:
 		_, err = fmt.Fprintf(w, "%s: nothing to change at revision %s\n", machine, revision)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
@@ -65,7 +66,7 @@ func newStageList(a *app) *cobra.Command {
 		}
 		var rows [][]any
 		for _, d := range list {
-			rows = append(rows, []any{plan.Short(d.Deployment), d.Image, d.Kernel, d.Layers, byteSize(d.Bytes)})
+			rows = append(rows, []any{plan.Short(d.Deployment), d.Image, d.Kernel, d.Layers, progress.Bytes(d.Bytes)})
 		}
 		return table(c.OutOrStdout(), "DEPLOYMENT\tIMAGE\tKERNEL\tLAYERS\tSIZE", rows)
 	}
@@ -121,9 +122,9 @@ func newStageGC(a *app) *cobra.Command {
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": cache, "dryRun": dry})
 		}
-		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), byteSize(collected.Bytes))
+		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), progress.Bytes(collected.Bytes))
 		if cache > 0 {
-			text += ", and " + byteSize(cache) + " of the build cache"
+			text += ", and " + progress.Bytes(cache) + " of the build cache"
 		}
 		_, err = fmt.Fprintln(c.OutOrStdout(), text)
 		return err

@@ -3,64 +3,88 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
-
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/overview"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
-// A display shows progress: bars on a terminal, plain lines elsewhere. The
-// rules:
+// A display shows progress and logs. The rules:
 //
-//   - Results go to standard output, progress, logs and errors to standard
+//   - Results go to standard output; progress, logs and errors to standard
 //     error.
-//   - Bars are drawn only where standard error is a terminal.
-//   - Elsewhere a task prints a line when it ends, and one every ten seconds
-//     while it runs; tasks that end within a second and move nothing are
-//     silent.
-//   - An image that is being built is shown as display_build.go says.
-//   - What strangers wrote, such as a build's output, is shown without control
-//     characters and cut to the terminal's width.
+//   - Where standard error is a terminal, one block shows what goes on (package
+//     overview), and logs stand above it as short lines; what is tried again is
+//     a note in the block. When all has ended, the block is gone.
+//   - Elsewhere, and with --log-format json, the same facts are log records
+//     (record.go).
 //
-// A nil display is silent.
+// A nil display shows no progress.
 type display struct {
-	out  io.Writer
-	bars *mpb.Progress // nil where there is no terminal
+	tty   *os.File  // nil where there is none
+	facts *recorder // nil where there is one
+	paint painter
 
-	mu     sync.Mutex
-	tasks  map[string]*shownTask
-	builds map[string]*shownBuild
+	mu    sync.Mutex // guards what follows
+	view  overview.Overview
+	block *block // nil before the first event and after the end
 }
-
-type shownTask struct {
-	bar     *mpb.Bar
-	began   time.Time
-	printed time.Time
-	last    int64
-}
-
-const lineEvery = 10 * time.Second
 
 func newDisplay(w io.Writer) *display {
-	d := &display{out: w, tasks: map[string]*shownTask{}, builds: map[string]*shownBuild{}}
-	if f, ok := plain.Raw(w).(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		d.bars = mpb.New(mpb.WithOutput(f), mpb.WithAutoRefresh())
+	d := &display{tty: terminal(w), paint: paintFor(w)}
+	if d.tty == nil {
+		d.facts = newRecorder(slog.New(slog.NewTextHandler(w, nil)))
 	}
 	return d
 }
 
-// log returns where log lines go: above the bars, where there are bars.
-func (d *display) log(w io.Writer) io.Writer {
-	if d != nil && d.bars != nil {
-		return plain.NewWriter(d.bars)
+// logger returns where logs of a level go, as text or JSON.
+func (d *display) logger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(w, options)
+	switch {
+	case format == "json":
+		handler = slog.NewJSONHandler(w, options)
+	case terminal(w) != nil:
+		handler = &shortLines{level: level, paint: paintFor(w), to: plain.NewWriter(above{d, w}), note: d.note}
 	}
-	return w
+	log := slog.New(handler)
+	if d != nil && (d.tty == nil || format == "json") {
+		d.tty, d.facts = nil, newRecorder(log)
+	}
+	return log
+}
+
+// above writes lines that stay: above the block, where there is one.
+type above struct {
+	d *display
+	w io.Writer
+}
+
+func (a above) Write(p []byte) (int, error) {
+	if a.d != nil {
+		a.d.mu.Lock()
+		b := a.d.block
+		a.d.mu.Unlock()
+		if b != nil {
+			return b.Write(p)
+		}
+	}
+	return plain.Raw(a.w).Write(p)
+}
+
+// note shows for a while what is tried again.
+func (d *display) note(text string) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.Note(text, time.Now())
 }
 
 func (d *display) progress() progress.Sink {
@@ -70,88 +94,51 @@ func (d *display) progress() progress.Sink {
 	return d.show
 }
 
-// close ends the bars. Unfinished ones stay as they are.
-func (d *display) close() error {
-	if d == nil || d.bars == nil {
-		return nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, t := range d.tasks {
-		t.bar.Abort(false)
-	}
-	for _, b := range d.builds {
-		b.bar.Abort(true)
-	}
-	d.bars.Wait()
-	d.bars = nil
-	return nil
-}
-
 func (d *display) show(ev progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if ev.Build != nil {
-		d.showBuild(ev)
+	if d.facts != nil {
+		d.facts.event(ev, time.Now())
 		return
 	}
-	t := d.tasks[ev.Task]
-	if t == nil {
-		t = &shownTask{began: time.Now(), printed: time.Now()}
-		if d.bars != nil {
-			t.bar = d.newBar(ev)
-		}
-		d.tasks[ev.Task] = t
-	}
-	if t.bar != nil {
-		t.draw(ev)
-	} else {
-		d.line(t, ev)
-	}
-	if ev.Finished {
-		delete(d.tasks, ev.Task)
+	d.view.Event(ev, time.Now())
+	if d.block == nil {
+		d.block = startBlock(d.tty, d.lines)
 	}
 }
 
-func (d *display) newBar(ev progress.Event) *mpb.Bar {
-	return d.bars.AddBar(ev.Total,
-		mpb.PrependDecorators(decor.Name(plain.Line(ev.Task), decor.WCSyncSpaceR)),
-		mpb.AppendDecorators(decor.Counters(decor.SizeB1000(0), "% .1f / % .1f "), decor.AverageSpeed(decor.SizeB1000(0), "% .1f")))
+func (d *display) lines(columns int) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lines := d.view.Lines(columns, time.Now())
+	if len(lines) > 0 {
+		lines[0] = d.paint.ansi(bold, lines[0])
+	}
+	return lines
 }
 
-func (t *shownTask) draw(ev progress.Event) {
-	t.bar.SetCurrent(ev.Done)
-	switch {
-	case ev.Finished && ev.Err != nil:
-		t.bar.Abort(false)
-	case ev.Finished:
-		t.bar.SetTotal(ev.Done, true)
+// close takes the block away.
+func (d *display) close() error {
+	if d == nil {
+		return nil
 	}
-}
-
-func (d *display) line(t *shownTask, ev progress.Event) {
-	now := time.Now()
-	took := now.Sub(t.began)
-	switch {
-	case ev.Finished && ev.Err != nil:
-		fmt.Fprintf(d.out, "%s: failed after %s\n", ev.Task, took.Round(10*time.Millisecond))
-	case ev.Finished && ev.Done > 0:
-		fmt.Fprintf(d.out, "%s: %s in %s (%s/s)\n", ev.Task, byteSize(ev.Done), took.Round(10*time.Millisecond), byteSize(rate(ev.Done, took)))
-	case !ev.Finished && now.Sub(t.printed) >= lineEvery:
-		t.printed = now
-		fmt.Fprintf(d.out, "%s: %s so far (%s/s)\n", ev.Task, byteSize(ev.Done), byteSize(rate(ev.Done-t.last, lineEvery)))
-		t.last = ev.Done
+	d.mu.Lock()
+	b := d.block
+	d.block = nil
+	d.mu.Unlock()
+	if b == nil {
+		return nil
 	}
+	return b.close()
 }
 
 // count says how many there are of something.
 func count(n int, what string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case what == "push":
+		return fmt.Sprintf("%d pushes", n)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func rate(n int64, took time.Duration) int64 {
-	return int64(float64(n) / max(took.Seconds(), 1e-3))
 }

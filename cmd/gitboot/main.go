@@ -87,10 +87,10 @@ func describeError(err error) errorJSON {
 func report(w io.Writer, err error) {
 	problems := spec.Problems(nil)
 	if !errors.As(err, &problems) {
-		fmt.Fprintf(w, "gitboot: %v%s\n", err, asRoot(err, os.Geteuid()))
+		fmt.Fprintf(w, "%s %v%s\n", paintFor(w).in(red, "gitboot:"), err, asRoot(err, os.Geteuid()))
 		return
 	}
-	fmt.Fprintf(w, "%v\ngitboot: %s in the config repo; nothing was touched\n", problems, count(len(problems), "problem"))
+	fmt.Fprintf(w, "%v\n%s %s in the config repo; nothing was touched\n", problems, paintFor(w).in(red, "gitboot:"), count(len(problems), "problem"))
 }
 
 // asRoot tells who is not root, and may therefore not, what to do.

@@ -120,7 +120,8 @@ func printJSON(w io.Writer, v any) error {
 
 // table prints rows under a header, columns aligned.
 func table(w io.Writer, header string, rows [][]any) error {
-	tw := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	var text strings.Builder
+	tw := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(tw, header)
 	for _, row := range rows {
 		for i, cell := range row {
@@ -131,7 +132,12 @@ func table(w io.Writer, header string, rows [][]any) error {
 		}
 		fmt.Fprintln(tw)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	head, body, _ := strings.Cut(text.String(), "\n")
+	_, err := io.WriteString(w, paintFor(w).in(bold, head)+"\n"+body)
+	return err
 }
 
 func newVersion() *cobra.Command {

@@ -1,6 +1,11 @@
 package progress
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+
+	"github.com/gitboot/gitboot/internal/plain"
+)
 
 // Build is how far the building of an image is.
 type Build struct {
@@ -12,6 +17,19 @@ type Build struct {
 	// Doing is what the step executes, Line what it printed last. Both are the
 	// words of strangers.
 	Doing, Line string
+}
+
+// Does says which step is done, without control characters: "step 3/7: RUN
+// make".
+func (b *Build) Does() string {
+	doing := plain.Line(b.Doing)
+	switch {
+	case b.Step == 0:
+		return doing
+	case b.Steps == 0:
+		return fmt.Sprintf("step %d: %s", b.Step, doing)
+	}
+	return fmt.Sprintf("step %d/%d: %s", b.Step, b.Steps, doing)
 }
 
 // A BuildTask is the building of one image being reported. Its methods may be

@@ -9,11 +9,30 @@ type Event struct {
 	Task string
 	// Done and Total are in bytes; Total is 0 when it is not known.
 	Done, Total int64
+	// Layer is the diff id of the layer that the work is on, if it is on one.
+	Layer string
+	// Layers announces layers that work will be done on; Task is then empty.
+	Layers []Layer
 	// Build is set for the building of an image, which is not counted in bytes.
 	Build *Build
 	// Finished marks a task's last event; Err is then how it ended.
 	Finished bool
 	Err      error
+}
+
+// A Layer is one of an image's layers. N of Of, from 1, is its number; Bytes is
+// what has to be read of it, 0 if that is not known.
+type Layer struct {
+	ID, Image string
+	N, Of     int
+	Bytes     int64
+}
+
+// Announce tells which layers work will be done on.
+func Announce(sink Sink, layers []Layer) {
+	if sink != nil && len(layers) > 0 {
+		sink(Event{Layers: layers})
+	}
 }
 
 // A Sink receives events. It may be called from several goroutines at once.
@@ -29,7 +48,16 @@ type Task struct {
 
 // Start begins a task. A nil sink gives a task that reports nothing.
 func Start(sink Sink, name string, total int64) *Task {
-	t := &Task{sink: sink, ev: Event{Task: name, Total: total}, step: 1 << 20}
+	return start(sink, Event{Task: name, Total: total})
+}
+
+// StartLayer begins a task that is done on the layer with a diff id.
+func StartLayer(sink Sink, name, layer string, total int64) *Task {
+	return start(sink, Event{Task: name, Total: total, Layer: layer})
+}
+
+func start(sink Sink, ev Event) *Task {
+	t := &Task{sink: sink, ev: ev, step: 1 << 20}
 	t.send()
 	return t
 }

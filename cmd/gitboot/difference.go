@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// This file shows the difference between what is wanted and what is staged, to
+// people: what comes with +, what goes with -, what becomes another with ~, and
+// what cannot be with !; the last line sums it up.
+
+func printPlan(w io.Writer, p plan.Plan, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, toJSON(p))
+	}
+	if p.Empty() && len(p.Failed) == 0 {
+		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", p.Machine, plan.Short(p.To))
+		return err
+	}
+	paint := paintFor(w)
+	if _, err := fmt.Fprintln(w, paint.in(bold, fmt.Sprintf("%s: revision %s → %s", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)))); err != nil {
+		return err
+	}
+	if err := printActions(w, p.Actions()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s: to change: %s\n", p.Machine, sum(p))
+	return err
+}
+
+// sum says in a few words what a plan changes.
+func sum(p plan.Plan) string {
+	var parts []string
+	part := func(sign string, n int, what string) {
+		if n > 0 {
+			parts = append(parts, sign+count(n, what))
+		}
+	}
+	part("", len(p.Builds), "build")
+	part("+", len(p.Stages), "deployment")
+	part("-", len(p.Removals), "deployment")
+	part("", len(p.Pushes), "push")
+	part("!", len(p.Failed), "failed image")
+	if len(parts) == 0 && (p.Menu != "" || p.Link) {
+		parts = append(parts, "the menu")
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "the record of the revision")
+	}
+	if n := p.Bytes(); n > 0 {
+		parts = append(parts, progress.Bytes(n))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// A change is one line of a difference.
+type change struct {
+	sign  string
+	paint colour
+	name  string
+}
+
+func changeOf(k plan.Kind) change {
+	name := strings.ReplaceAll(string(k), "-", " ")
+	switch k {
+	case plan.BuildImage, plan.AddLayer, plan.AddDeployment, plan.PushImage:
+		return change{"+", green, name}
+	case plan.RemoveDeployment, plan.CollectGarbage:
+		return change{"-", red, name}
+	case plan.SkipImage:
+		return change{"!", red, name}
+	}
+	return change{"~", yellow, name}
+}
+
+func printActions(w io.Writer, actions []plan.Action) error {
+	paint := paintFor(w)
+	for _, a := range foldLayers(actions) {
+		c := changeOf(a.Kind)
+		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.in(c.paint, c.sign), paint.in(c.paint, fmt.Sprintf("%-18s", c.name)), describe(a)); err != nil {
+			return err
+		}
+		if a.Packages == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "  %-18s packages: %s\n", "", a.Packages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// foldLayers makes one line of an image's layers: --json lists them.
+func foldLayers(actions []plan.Action) (out []plan.Action) {
+	n, bytes := 0, int64(0)
+	for i, a := range actions {
+		if a.Kind != plan.AddLayer {
+			out = append(out, a)
+			continue
+		}
+		n, bytes = n+1, bytes+a.Bytes
+		if i+1 < len(actions) && actions[i+1].Kind == a.Kind && actions[i+1].Image == a.Image {
+			continue
+		}
+		reason := count(n, "layer")
+		if bytes > 0 {
+			reason += ", " + progress.Bytes(bytes)
+		}
+		out = append(out, plan.Action{Kind: a.Kind, Image: a.Image, Reason: reason})
+		n, bytes = 0, 0
+	}
+	return out
+}
+
+// describe says what an action is done to, and why, on one line: all that a
+// failed build said is told once, in the command's error.
+func describe(a plan.Action) string {
+	var words []string
+	if a.Image != "" {
+		words = append(words, a.Image)
+	}
+	if a.Generation > 0 {
+		words = append(words, fmt.Sprintf("generation %d", a.Generation))
+	}
+	if a.Subject != "" {
+		words = append(words, plan.Short(a.Subject))
+	}
+	if a.Ref != "" {
+		words = append(words, a.Ref)
+	}
+	if a.Bytes > 0 {
+		words = append(words, "("+progress.Bytes(a.Bytes)+")")
+	}
+	what := strings.Join(words, " ")
+	if what != "" && a.Reason != "" {
+		what += ": "
+	}
+	reason, _, long := strings.Cut(a.Reason, "\n")
+	if long {
+		reason = strings.TrimSuffix(reason, ":") + " …"
+	}
+	return what + reason
+}
