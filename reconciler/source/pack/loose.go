@@ -53,7 +53,7 @@ func (s *Store) openLoose(name plumbing.Hash) (io.ReadCloser, head, error) {
 		if !l.used[name[0]] {
 			continue
 		}
-		f, err := os.Open(l.path(name))
+		f, _, err := openFile(l.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

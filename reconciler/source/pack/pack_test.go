@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -230,6 +231,38 @@ func TestNotThere(t *testing.T) {
 	}
 }
 
+// TestNoFiles reads repos in which what should be a file is none, or is too
+// large to be read.
+func TestNoFiles(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+		"huge": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, maxIndex+1))
+		},
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, "pack"), 0o700), make(filepath.Join(dir, "pack", "pack-1.idx"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir); err == nil {
+			t.Errorf("%s: opened", name)
+		}
+	}
+	dir := t.TempDir()
+	h := plumbing.NewHash(strings.Repeat("1", 40))
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "11"), 0o700), syscall.Mkfifo(filepath.Join(dir, "11", h.String()[2:]), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Read(h); err == nil {
+		t.Error("an object was read out of a pipe")
+	}
+}
+
 // sealed appends a pack's sum.
 func sealed(data []byte) []byte {
 	sum := sha1.Sum(data)
@@ -272,7 +305,8 @@ func TestRefused(t *testing.T) {
 		"without its sum":    good[:len(good)-20],
 		"damaged":            damaged,
 		"more follows":       append(bytes.Clone(good), 'x'),
-		"fewer than counted": sealed(appendHeader(nil, 1<<31)),
+		"too many":           sealed(appendHeader(nil, 1<<31)),
+		"fewer than counted": sealed(appendHeader(nil, 2)),
 		"longer than said":   made(t, head{kind: plumbing.BlobObject, size: 2}, "abc"),
 		"shorter than said":  made(t, head{kind: plumbing.BlobObject, size: 1 << 40}, "abc"),
 		"unknown type":       made(t, head{kind: 5, size: 3}, "abc"),

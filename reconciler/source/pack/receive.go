@@ -14,6 +14,10 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
+// maxObjects bounds the memory that a pack takes while it is received: about
+// 100 bytes for each object.
+const maxObjects = 8 << 20
+
 // Received describes a pack that was written to a file.
 type Received struct {
 	Sum     plumbing.Hash // of the pack, which names it
@@ -97,6 +101,9 @@ func (in *incoming) scan() (objects []object, refs map[plumbing.Hash][]int32, er
 	count, err := readHeader(in.buf)
 	if err != nil {
 		return nil, nil, err
+	}
+	if count > maxObjects {
+		return nil, nil, fmt.Errorf("it has %d objects, of which at most %d are taken", count, maxObjects)
 	}
 	names := newNamer()
 	x := newInflater()

@@ -212,7 +212,7 @@ type place struct {
 	at int64
 }
 
-const maxRecent = 8 << 20 // bytes of a generation
+const maxRecent = 4 << 20 // bytes of a generation
 
 func (r *recent) get(p *stored, at int64) (content, bool) {
 	key := place{p, at}

@@ -25,7 +25,7 @@ type stored struct {
 }
 
 func openStored(indexPath string) (*stored, error) {
-	index, err := os.ReadFile(indexPath)
+	index, err := readIndex(indexPath)
 	if err != nil {
 		return nil, err
 	}
@@ -33,15 +33,11 @@ func openStored(indexPath string) (*stored, error) {
 	if err := p.parse(index); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", indexPath, err)
 	}
-	if p.f, err = os.Open(strings.TrimSuffix(indexPath, ".idx") + ".pack"); err != nil {
-		return nil, err
-	}
-	info, err := p.f.Stat()
+	f, info, err := openFile(strings.TrimSuffix(indexPath, ".idx") + ".pack")
 	if err != nil {
-		p.f.Close()
 		return nil, err
 	}
-	p.end = info.Size() - trailerLen
+	p.f, p.end = f, info.Size()-trailerLen
 	return p, nil
 }
 

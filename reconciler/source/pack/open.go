@@ -1,0 +1,41 @@
+package pack
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// maxIndex bounds what is read of an index: that of 9 million objects.
+const maxIndex = 256 << 20
+
+// openFile opens one of a repo's files, which may be anybody's: what is no
+// file could make the reader wait for ever.
+func openFile(path string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}
+
+func readIndex(path string) ([]byte, error) {
+	f, info, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info.Size() > maxIndex {
+		return nil, fmt.Errorf("%s has %d MiB, of which at most %d are read", path, info.Size()>>20, maxIndex>>20)
+	}
+	return io.ReadAll(io.LimitReader(f, maxIndex))
+}
