@@ -36,6 +36,9 @@ func Render(ctx context.Context, in Input) (_ *Output, err error) {
 			return nil, fmt.Errorf("hook %q: %w", in.Hooks[i].Name, err)
 		}
 	}
+	if err := r.formerDisk(); err != nil {
+		return nil, err
+	}
 	return newOutput(ctx, in.TempDir, r.tree, r.atBoot)
 }
 

@@ -232,6 +232,8 @@ func (image) Lstat(p string) (rootfs.Stat, error) {
 	return rootfs.Stat{}, fs.ErrNotExist
 }
 
+func (image) ReadFile(string, int64) ([]byte, error) { return nil, fs.ErrNotExist }
+
 func TestImageDirectories(t *testing.T) {
 	e := mustRender(t, Input{Root: image{}, Hooks: []kind.Hook{{Name: "h", Files: []kind.File{
 		{Path: "/lib/systemd/x"}, {Path: "/var/run/y"}, {Path: "/var/up/z"},

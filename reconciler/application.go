@@ -189,14 +189,14 @@ func (a *application) reuseLayers(s *staging) error {
 
 func (a *application) hooks(ctx context.Context) error {
 	return a.each(ctx, "hooks", func(ctx context.Context, s *staging) error {
-		if len(s.image.hooks.Hooks) == 0 {
-			return nil
-		}
 		tree, err := a.openTree(s.layers)
 		if err != nil {
 			return err
 		}
 		defer tree.Close()
+		if former := a.noteFormerDisk(s, tree); len(s.image.hooks.Hooks)+len(former.Files) == 0 {
+			return nil
+		}
 		input := s.image.hooks
 		input.Root = tree
 		out, err := hooks.Render(ctx, input)

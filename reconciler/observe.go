@@ -168,6 +168,7 @@ func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec
 		TmpfsSize:   want.TmpfsSize,
 		CopyToRAM:   want.CopyToRAM,
 	}
+	r.observeFormerDisk(img, state.newest())
 	if img.err == nil {
 		img.err = checkEntry(o.wants.Machine, want, o.location)
 	}

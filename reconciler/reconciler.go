@@ -149,7 +149,7 @@ func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	err = r.planPackages(ctx, o)
+	err = errors.Join(r.planPackages(ctx, o), r.planFormerDisk(ctx, o))
 	return o.plan, errors.Join(err, release())
 }
 

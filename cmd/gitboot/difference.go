@@ -85,14 +85,27 @@ func printActions(w io.Writer, actions []plan.Action) error {
 		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.in(c.paint, c.sign), paint.in(c.paint, fmt.Sprintf("%-18s", c.name)), describe(a)); err != nil {
 			return err
 		}
-		if a.Packages == "" {
-			continue
-		}
-		if _, err := fmt.Fprintf(w, "  %-18s packages: %s\n", "", a.Packages); err != nil {
-			return err
+		for _, line := range details(a, paint) {
+			if _, err := fmt.Fprintf(w, "  %-18s %s\n", "", line); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// details are the lines below an action.
+func details(a plan.Action, paint painter) (lines []string) {
+	if a.Packages != "" {
+		lines = append(lines, "packages: "+a.Packages)
+	}
+	for _, note := range a.Notes {
+		lines = append(lines, "note: "+note)
+	}
+	for _, warning := range a.Warnings {
+		lines = append(lines, paint.in(yellow, "warning: "+warning))
+	}
+	return lines
 }
 
 // foldLayers makes one line of an image's layers: --json lists them.

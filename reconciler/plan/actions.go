@@ -38,6 +38,10 @@ type Action struct {
 	Bytes int64 `json:"bytes,omitempty"`
 	// Packages says which packages change, empty if that is not known.
 	Packages string `json:"packages,omitempty"`
+	// Notes say what else becomes of an image, Warnings what may be wrong with
+	// it; none if that is not known yet.
+	Notes    []string `json:"notes,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Actions returns the plan as an ordered list.
@@ -56,7 +60,7 @@ func (p Plan) Actions() []Action {
 		}
 	}
 	for _, s := range p.Stages {
-		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages})
+		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
 	}
 	if p.Menu != "" {
 		actions = append(actions, Action{Kind: WriteMenu, Reason: p.Menu})

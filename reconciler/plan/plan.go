@@ -19,6 +19,11 @@ type Inputs struct {
 	// Hooks is the key of the hooks that apply to the image, and of their
 	// contents.
 	Hooks string `json:"hooks"`
+	// FormerDisk is the key of what is taken out of the image because it is of
+	// the disk that it was installed on, empty for nothing. Looked is which
+	// version of that look found it, 0 for none.
+	FormerDisk string `json:"formerDisk,omitempty"`
+	Looked     int    `json:"looked,omitempty"`
 	// Init tells builds of the init program in the initramfs apart.
 	Init       string   `json:"init"`
 	Kernel     string   `json:"kernel,omitempty"`
@@ -105,6 +110,8 @@ type Stage struct {
 	Layers []Layer
 	// Packages says which packages change, empty if that is not known.
 	Packages string
+	// Notes and Warnings are for people.
+	Notes, Warnings []string
 }
 
 // A Removal takes one generation, or a stray deployment, off the stage.
@@ -170,6 +177,15 @@ func (p *Plan) SetPackages(image, summary string) {
 	}
 }
 
+// SetNotes notes what people should know of an image's new generation.
+func (p *Plan) SetNotes(image string, notes, warnings []string) {
+	for i := range p.Stages {
+		if p.Stages[i].Image == image {
+			p.Stages[i].Notes, p.Stages[i].Warnings = notes, warnings
+		}
+	}
+}
+
 const entriesChange = "entries change"
 
 // Without returns what is left of a plan when images have failed on the way.
@@ -227,6 +243,7 @@ func differences(w Want, have []Generation) []string {
 	add(w.Building, "the image is built; not needed if its layers come out the same")
 	add(!w.Building && was.ImageDigest != is.ImageDigest, "image %s → %s", Short(was.ImageDigest), Short(is.ImageDigest))
 	add(was.Hooks != is.Hooks, "hooks changed")
+	add(!w.Building && was.ImageDigest == is.ImageDigest && was.FormerDisk != is.FormerDisk, "what is of the image's former disk is taken out")
 	add(!slices.Equal(was.KernelArgs, is.KernelArgs), "kernel arguments %q → %q", strings.Join(was.KernelArgs, " "), strings.Join(is.KernelArgs, " "))
 	add(was.Kernel != is.Kernel, "kernel %s → %s", cmp.Or(was.Kernel, "newest"), cmp.Or(is.Kernel, "newest"))
 	add(was.TmpfsSize != is.TmpfsSize, "tmpfs_size %s → %s", cmp.Or(was.TmpfsSize, "default"), cmp.Or(is.TmpfsSize, "default"))

@@ -69,7 +69,8 @@ func lowerLayer(id, chroot string) []entry {
 }
 
 // upperLayer takes away and replaces. Its opaque marker comes last, as some
-// builders put it.
+// builders put it; others leave out the folders of lower layers, and what a hard
+// link leads to.
 func upperLayer() []entry {
 	return []entry{
 		file(".wh.gone", ""), file(".wh.gonedir", ""), file(".wh.half-a", ""),
@@ -77,6 +78,8 @@ func upperLayer() []entry {
 		file("dir-to-file", "file"),
 		dir("file-to-dir"), file("file-to-dir/inside", "x"),
 		file("changed", "upper"),
+		file("sticky/inside", "x"),
+		{tar.Header{Name: prefix + "owned-link", Typeflag: tar.TypeLink, Linkname: prefix + "owned"}, ""},
 	}
 }
 

@@ -13,6 +13,13 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
+// formerDisk is the fstab of a system that was installed on a disk: with it, a
+// boot ends in emergency mode after a minute and a half.
+const formerDisk = `LABEL=nowhere / ext4 errors=remount-ro 0 1
+LABEL=UEFI /boot/efi vfat umask=0077 0 1
+UUID=00000000-0000-0000-0000-000000000000 none swap sw 0 0
+`
+
 // A machine that gitboot booted follows its config repo by itself: it stages a
 // new generation beside the running one, on a stage that is read-only but for
 // that, and the next boot is the new one.
@@ -26,6 +33,7 @@ func TestMachineReconcilesItself(t *testing.T) {
 	defer cancel()
 	var ids []string
 	for _, line := range []string{
+		`lab: /root is 700, and nothing is mounted at /boot/efi`,
 		`lab: step 1 is deployment ([0-9a-f]{64})`,
 		`self: converged on revision`,
 		`lab: mounted \S+ /run/initramfs/gitboot ext4 ro,`,
@@ -63,6 +71,8 @@ func (s *site) pushAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := append(folder(t, clone, "srv/fleet"),
+		entry{tar.Header{Name: "etc/fstab", Mode: 0o644}, formerDisk},
+		entry{tar.Header{Name: "root/note", Mode: 0o644}, "the folder has no entry in this layer"},
 		program(t, s.gitboot, "usr/local/bin/gitboot"),
 		program(t, s.gitboot+"-init", "usr/local/lib/gitboot/gitboot-init"))
 	layer := filepath.Join(s.dir, "agent.tar")

@@ -63,6 +63,7 @@ check "symbolic links" is "$(readlink symlink)" /opt/lab/changed
 check "a long name" is "$(cat "$(printf '%0200d' 7)")" long
 check "owners" is "$(stat -c %u:%g owned)" 1234:5678
 check "large owners" is "$(stat -c %u:%g owned-large)" 3000000000:3000000001
+check "a hard link into a lower layer" is "$(stat -c %u:%g owned-link) $(cat owned-link)" "1234:5678 owned"
 check "modes" is "$(stat -c %a sticky)" 1777
 check "times" is "$(stat -c %Y owned)" 1600000000
 check "fifos" is "$(stat -c %F fifo)" fifo

@@ -1,0 +1,77 @@
+package reconciler
+
+import (
+	"context"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/hooks"
+)
+
+// observeFormerDisk finds out what would be taken out of an image that is
+// staged already. Its layers are looked into once: what was found is in the
+// inputs of its generation. Those of an older gitboot have none.
+func (r *Reconciler) observeFormerDisk(img *observedImage, newest *Generation) {
+	if img.err != nil || newest == nil || newest.Inputs.ImageDigest != img.inputs.ImageDigest {
+		return
+	}
+	was := newest.Inputs
+	img.inputs.FormerDisk, img.inputs.Looked = was.FormerDisk, was.Looked
+	if was.Looked == hooks.FormerDiskVersion && was.Hooks == img.inputs.Hooks {
+		return
+	}
+	m, err := r.stage.Deployment(newest.Deployment)
+	if err != nil {
+		return // it is damaged, and staged again
+	}
+	if f, err := r.formerDisk(img, m.Layers); err == nil {
+		img.inputs.FormerDisk, img.inputs.Looked = f.Key(), hooks.FormerDiskVersion
+	}
+}
+
+func (r *Reconciler) formerDisk(img *observedImage, layers []deployment.Object) (hooks.FormerDisk, error) {
+	tree, err := r.openTree(layers)
+	if err != nil {
+		return hooks.FormerDisk{}, err
+	}
+	defer tree.Close()
+	return hooks.FindFormerDisk(tree, img.hooks.Hooks), nil
+}
+
+// planFormerDisk says what is taken out of images, and what their boot may
+// wait for, as far as their layers are on the stage.
+func (r *Reconciler) planFormerDisk(ctx context.Context, o *observation) error {
+	for _, s := range o.plan.Stages {
+		img, newest := o.images[s.Image], o.state.Images[s.Image].newest()
+		layers, err := r.stagedLayers(img)
+		if err != nil {
+			return err
+		}
+		if len(layers) == 0 && newest != nil && newest.Inputs.ImageDigest == img.inputs.ImageDigest {
+			if m, err := r.stage.Deployment(newest.Deployment); err == nil {
+				layers = m.Layers
+			}
+		}
+		if len(layers) == 0 || img.building() {
+			continue
+		}
+		if f, err := r.formerDisk(img, layers); err == nil { // else it is damaged, and staged again
+			o.plan.SetNotes(s.Image, f.Notes, f.Warnings)
+		}
+	}
+	return ctx.Err()
+}
+
+// noteFormerDisk finds what is taken out of an image whose layers are staged,
+// and says so.
+func (a *application) noteFormerDisk(s *staging, root hooks.View) hooks.FormerDisk {
+	f := hooks.FindFormerDisk(root, s.image.hooks.Hooks)
+	s.Inputs.FormerDisk, s.Inputs.Looked = f.Key(), hooks.FormerDiskVersion
+	a.plan.SetNotes(s.Image, f.Notes, f.Warnings)
+	for _, note := range f.Notes {
+		a.Log.Info(note, "image", s.Image)
+	}
+	for _, warning := range f.Warnings {
+		a.Log.Warn(warning, "image", s.Image)
+	}
+	return f
+}
