@@ -24,14 +24,24 @@ type taking struct {
 	lacks *lacks       // nil: it needs nothing
 	tree  *rootfs.Tree // nil: nothing is below
 	found []taken
+	// answers are the indexes of found; of what is lacking and was not found
+	// it is none.
+	answers map[lack]int
 	// folders remembers what at has found.
 	folders map[string]*rootfs.Node
 }
 
+// A lack is a path that the layer names, of a file or of a folder.
+type lack struct {
+	path string
+	file bool
+}
+
+const none = -1
+
 // A taken is what lies below at a path that the layer names.
 type taken struct {
-	lack string // its path
-	file bool
+	lack
 	node *rootfs.Node
 	rootfs.Attributes
 	// on are the attributes of all folders that lead to where the links below
@@ -41,7 +51,7 @@ type taken struct {
 
 // take looks up what a layer lacks in the layers below it, lowest first.
 func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err error) {
-	t := &taking{lacks: want, folders: make(map[string]*rootfs.Node)}
+	t := &taking{lacks: want, answers: make(map[lack]int), folders: make(map[string]*rootfs.Node)}
 	switch {
 	case want == nil || len(below) == 0:
 		return t, nil
@@ -55,16 +65,33 @@ func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err err
 	if t.tree, err = rootfs.OpenTree(paths); err != nil {
 		return nil, err
 	}
-	for _, p := range want.Folders {
-		err = errors.Join(err, t.folder(p))
-	}
-	for _, p := range want.Files {
-		err = errors.Join(err, t.fileAt(p))
-	}
-	if err != nil {
+	if err := t.lookUp(); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
+}
+
+func (t *taking) lookUp() error {
+	for _, p := range t.lacks.Folders {
+		t.answers[lack{p, false}] = none
+	}
+	for _, p := range t.lacks.Folders {
+		if err := t.folder(p); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.lacks.Files {
+		t.answers[lack{p, true}] = none
+		if err := t.fileAt(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *taking) add(f taken) {
+	t.answers[f.lack] = len(t.found)
+	t.found = append(t.found, f)
 }
 
 func (t *taking) close() error {
@@ -79,10 +106,13 @@ func (t *taking) folder(p string) error {
 	if n == nil || err != nil {
 		return err
 	}
-	f := taken{lack: p, node: n}
-	if f.Attributes, err = t.attributes(n); err != nil || n.Path == p {
-		t.found = append(t.found, f)
+	f := taken{lack: lack{p, false}, node: n}
+	if f.Attributes, err = t.attributes(n); err != nil {
 		return err
+	}
+	if n.Path == p {
+		t.add(f)
+		return nil
 	}
 	for dir := n.Path; dir != "."; dir = path.Dir(dir) {
 		on, err := t.tree.Lookup(dir)
@@ -95,7 +125,7 @@ func (t *taking) folder(p string) error {
 		}
 		f.on = append(f.on, a)
 	}
-	t.found = append(t.found, f)
+	t.add(f)
 	return nil
 }
 
@@ -112,7 +142,7 @@ func (t *taking) at(p string) (*rootfs.Node, error) {
 	if n != nil && err == nil {
 		n, err = t.tree.Child(n, path.Base(p))
 	}
-	if n != nil && n.Mode().Type() == fs.ModeSymlink && slices.Contains(t.lacks.Folders, p) {
+	if _, lacking := t.answers[lack{p, false}]; lacking && n != nil && n.Mode().Type() == fs.ModeSymlink {
 		n, err = t.tree.Lookup(n.Path)
 		if errors.Is(err, fs.ErrNotExist) {
 			n, err = nil, nil
@@ -140,9 +170,10 @@ func (t *taking) fileAt(p string) error {
 	if err != nil || n == nil {
 		return err
 	}
-	f := taken{lack: p, file: true, node: n}
-	f.Attributes, err = t.attributes(n)
-	t.found = append(t.found, f)
+	f := taken{lack: lack{p, true}, node: n}
+	if f.Attributes, err = t.attributes(n); err == nil {
+		t.add(f)
+	}
 	return err
 }
 
@@ -161,7 +192,7 @@ func (t *taking) hash() string {
 	}
 	h := sha256.New()
 	for _, f := range t.found {
-		fmt.Fprintf(h, "%q %t", f.lack, f.file)
+		fmt.Fprintf(h, "%q %t", f.path, f.file)
 		if f.on != nil {
 			fmt.Fprintf(h, " at %q", f.node.Path)
 		}
@@ -195,15 +226,15 @@ func isPlain(a rootfs.Attributes) bool {
 // answer gives the layer's rewriter what was found for a lack. Those that are
 // not among the layer's come from folders that were moved.
 func (t *taking) answer(rw *tarfs.Rewriter, l tarfs.Lack) error {
-	i := slices.IndexFunc(t.found, func(f taken) bool { return f.lack == l.Path && f.file == l.File })
-	if i >= 0 {
+	i, known := t.answers[lack{l.Path, l.File}]
+	switch {
+	case known && i != none:
 		f := t.found[i]
 		if f.on != nil {
 			return rw.Move(l, f.node.Path)
 		}
 		return rw.Lend(l, f.header(), func() (io.Reader, error) { return t.tree.Open(f.node) })
-	}
-	if l.File || t.tree == nil || slices.Contains(t.lacks.Folders, l.Path) {
+	case known || t.tree == nil:
 		return nil
 	}
 	n, err := t.at(l.Path)
