@@ -107,10 +107,18 @@ func (t *Tree) Root() *Node {
 
 // Child finds a name in a directory; nil if it isn't there.
 func (t *Tree) Child(dir *Node, name string) (*Node, error) {
+	return t.child(dir, name, func(i int) (Inode, bool, error) {
+		p := &dir.parts[i]
+		return t.layers[p.layer].fs.Lookup(&p.inode, name)
+	})
+}
+
+// child makes a node of what lookup finds in the parts of a directory.
+func (t *Tree) child(dir *Node, name string, lookup func(part int) (Inode, bool, error)) (*Node, error) {
 	n := &Node{Path: path.Join(dir.Path, name)}
-	for _, p := range dir.parts {
+	for i, p := range dir.parts {
 		l := &t.layers[p.layer]
-		inode, ok, err := l.fs.Lookup(&p.inode, name)
+		inode, ok, err := lookup(i)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s in layer %s: %w", n.Path, l.name, err)
 		}
@@ -129,6 +137,44 @@ func (t *Tree) Child(dir *Node, name string) (*Node, error) {
 		return nil, nil
 	}
 	return n, nil
+}
+
+// An Index finds many names in one directory: each costs the same, while Child
+// reads what is before it.
+type Index struct {
+	tree  *Tree
+	dir   *Node
+	parts []map[string]Entry
+}
+
+// Index reads a directory's names.
+func (t *Tree) Index(dir *Node) (*Index, error) {
+	x := &Index{tree: t, dir: dir}
+	for _, p := range dir.parts {
+		l := &t.layers[p.layer]
+		entries, err := l.fs.ReadDir(&p.inode)
+		if err != nil {
+			return nil, fmt.Errorf("listing %s in layer %s: %w", dir.Path, l.name, err)
+		}
+		names := make(map[string]Entry, len(entries))
+		for _, e := range entries {
+			names[e.Name] = e
+		}
+		x.parts = append(x.parts, names)
+	}
+	return x, nil
+}
+
+// Child finds a name; nil if it isn't there.
+func (x *Index) Child(name string) (*Node, error) {
+	return x.tree.child(x.dir, name, func(i int) (Inode, bool, error) {
+		e, ok := x.parts[i][name]
+		if !ok {
+			return Inode{}, false, nil
+		}
+		inode, err := x.tree.layers[x.dir.parts[i].layer].fs.Inode(e)
+		return inode, err == nil, err
+	})
 }
 
 // add puts p below what n has, and reports whether lower layers still show.

@@ -27,8 +27,11 @@ type taking struct {
 	// answers are the indexes of found; of what is lacking and was not found
 	// it is none.
 	answers map[lack]int
-	// folders remembers what at has found.
+	// folders remembers what at has found, links what linked has, and indexes
+	// what is in them.
 	folders map[string]*rootfs.Node
+	links   map[string]*rootfs.Node
+	indexes map[*rootfs.Node]*rootfs.Index
 }
 
 // A lack is a path that the layer names, of a file or of a folder.
@@ -51,7 +54,10 @@ type taken struct {
 
 // take looks up what a layer lacks in the layers below it, lowest first.
 func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err error) {
-	t := &taking{lacks: want, answers: make(map[lack]int), folders: make(map[string]*rootfs.Node)}
+	t := &taking{
+		lacks: want, answers: make(map[lack]int), folders: make(map[string]*rootfs.Node),
+		links: make(map[string]*rootfs.Node), indexes: make(map[*rootfs.Node]*rootfs.Index),
+	}
 	switch {
 	case want == nil || len(below) == 0:
 		return t, nil
@@ -65,6 +71,7 @@ func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err err
 	if t.tree, err = rootfs.OpenTree(paths); err != nil {
 		return nil, err
 	}
+	t.folders["."] = t.tree.Root()
 	if err := t.lookUp(); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -132,15 +139,12 @@ func (t *taking) folder(p string) error {
 // at returns the folder below that shows through the layer's folder p, nil if
 // there is none. A link below leads on where the layer has no entry of its own.
 func (t *taking) at(p string) (*rootfs.Node, error) {
-	if p == "." {
-		return t.tree.Root(), nil
-	}
 	if n, known := t.folders[p]; known {
 		return n, nil
 	}
 	n, err := t.at(path.Dir(p))
 	if n != nil && err == nil {
-		n, err = t.tree.Child(n, path.Base(p))
+		n, err = t.child(n, path.Base(p))
 	}
 	if _, lacking := t.answers[lack{p, false}]; lacking && n != nil && n.Mode().Type() == fs.ModeSymlink {
 		n, err = t.tree.Lookup(n.Path)
@@ -158,15 +162,24 @@ func (t *taking) at(p string) (*rootfs.Node, error) {
 	return n, nil
 }
 
+// child finds a name in a folder in which there may be many to be found.
+func (t *taking) child(dir *rootfs.Node, name string) (_ *rootfs.Node, err error) {
+	x := t.indexes[dir]
+	if x == nil {
+		if x, err = t.tree.Index(dir); err != nil {
+			return nil, err
+		}
+		t.indexes[dir] = x
+	}
+	return x.Child(name)
+}
+
 func (t *taking) fileAt(p string) error {
-	dir, err := t.tree.Lookup(path.Dir(p))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !dir.Mode().IsDir() {
-		return nil
+	dir, err := t.linked(path.Dir(p))
+	if dir == nil || err != nil {
+		return err
 	}
-	var n *rootfs.Node
-	if err == nil {
-		n, err = t.tree.Child(dir, path.Base(p))
-	}
+	n, err := t.child(dir, path.Base(p))
 	if err != nil || n == nil {
 		return err
 	}
@@ -175,6 +188,21 @@ func (t *taking) fileAt(p string) error {
 		t.add(f)
 	}
 	return err
+}
+
+// linked returns the folder that a path leads to, nil if there is none.
+func (t *taking) linked(dir string) (*rootfs.Node, error) {
+	if n, known := t.links[dir]; known {
+		return n, nil
+	}
+	n, err := t.tree.Lookup(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !n.Mode().IsDir() {
+		n, err = nil, nil
+	}
+	if err == nil {
+		t.links[dir] = n
+	}
+	return n, err
 }
 
 // attributes leaves out what overlayfs keeps for itself.
