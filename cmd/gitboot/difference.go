@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -82,7 +83,8 @@ func printActions(w io.Writer, actions []plan.Action) error {
 	paint := paintFor(w)
 	for _, a := range foldLayers(actions) {
 		c := changeOf(a.Kind)
-		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.in(c.paint, c.sign), paint.in(c.paint, fmt.Sprintf("%-18s", c.name)), describe(a)); err != nil {
+		what := plain.Cut(describe(a), columns(w)-21) // the whole of a failure is told in the end
+		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.in(c.paint, c.sign), paint.in(c.paint, fmt.Sprintf("%-18s", c.name)), what); err != nil {
 			return err
 		}
 		for _, line := range details(a, paint) {

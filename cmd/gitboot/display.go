@@ -50,7 +50,7 @@ func (d *display) logger(w io.Writer, level slog.Level, format string) *slog.Log
 	case format == "json":
 		handler = slog.NewJSONHandler(w, options)
 	case terminal(w) != nil:
-		handler = &shortLines{level: level, paint: paintFor(w), to: plain.NewWriter(above{d, w}), note: d.note}
+		handler = &shortLines{level: level, paint: paintFor(w), to: plain.NewWriter(above{d, w}), note: d.note, columns: func() int { return columns(w) }}
 	}
 	log := slog.New(handler)
 	if d != nil && (d.tty == nil || format == "json") {

@@ -221,7 +221,7 @@ func TestBuildsOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown.end(t, tty)
-	if got := shown.text(); got != "warning: a line \\u001b[2Jof the log\nthe end" {
+	if got := shown.text(); got != "warning: a line of the log\nthe end" {
 		t.Errorf("in the end, the terminal shows\n%s", got)
 	}
 	shown.mu.Lock()

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,19 @@ func terminal(w io.Writer) *os.File {
 		return f
 	}
 	return nil
+}
+
+// columns returns how wide a line on a terminal may be; elsewhere lines are as
+// long as they are.
+func columns(w io.Writer) int {
+	f := terminal(w)
+	if f == nil {
+		return math.MaxInt
+	}
+	if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
+		return n - 1
+	}
+	return 79
 }
 
 // document returns where a command writes what is kept as it is, byte for

@@ -19,7 +19,9 @@ type shortLines struct {
 	paint painter
 	attrs []slog.Attr
 	to    io.Writer
-	note  func(string)
+	// columns is how long a line may be.
+	columns func() int
+	note    func(string)
 }
 
 func (h *shortLines) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
@@ -48,13 +50,14 @@ func (h *shortLines) Handle(_ context.Context, r slog.Record) error {
 	if len(words) > 0 {
 		line += " (" + strings.Join(words, ", ") + ")"
 	}
+	line = plain.Cut(plain.Line(line), h.columns()-len("warning: "))
 	switch {
 	case r.Level >= slog.LevelError:
 		line = h.paint.in(red, "error:") + " " + line
 	case r.Level >= slog.LevelWarn:
 		line = h.paint.in(yellow, "warning:") + " " + line
 	default:
-		line = h.paint.in(faint, plain.Line(line))
+		line = h.paint.in(faint, line)
 	}
 	_, err := fmt.Fprintln(h.to, line)
 	return err

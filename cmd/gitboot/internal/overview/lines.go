@@ -85,7 +85,7 @@ func (o *Overview) head(active []*work, columns int, now time.Time) string {
 		what += " " + plain.Cut(plain.Line(strings.Join(images, ", ")), 24)
 	}
 	parts := []string{what}
-	if layers > 0 {
+	if layers > 1 {
 		parts = append(parts, fmt.Sprintf("%d of %d layers", ended, layers))
 	}
 	return strings.Join(append(parts, o.howFar(columns, now)...), "  ")
