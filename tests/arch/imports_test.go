@@ -51,6 +51,7 @@ var rules = []rule{
 	{folder: "boot/grubenv", why: "a codec"},
 	{folder: "boot", ours: []string{"boot/grubenv", "deployment", "internal"}, why: "a leaf; deployment names the kernel parameters", third: []string{"golang.org/x/sys"}},
 	{folder: "internal", ours: []string{"internal"}, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
+	{folder: "cmd/gitboot/internal/overview", ours: []string{"internal"}, why: "the same events, time and width give the same lines", banned: []string{"os", "io", "net", "net/http"}},
 	{folder: "cmd/gitboot-init", ours: []string{"initramfs/early"}, why: "main of process 1", third: []string{"golang.org/x/sys"}},
 }
 
