@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -79,7 +78,7 @@ func checkAgents(t *testing.T, gitboot string, p page) (problems []string) {
 			t.Fatal(err)
 		}
 		out, err := exec.CommandContext(t.Context(), gitboot, "stage", "list", "--config", path, "--stage", filepath.Join(dir, "none")).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), filepath.Join(dir, "none")) {
+		if err != nil {
 			problems = append(problems, fmt.Sprintf("%s:%d: %s", p.name, f.line, out))
 		}
 	}
