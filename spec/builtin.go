@@ -15,7 +15,7 @@ func (l *loader) builtinFiles(h *hookDecl) {
 	if err != nil {
 		return // the decoder has reported it
 	}
-	templates, wrong := false, len(l.all)
+	templates, wrong := false, l.told
 	p := h.where.at(name)
 	eachField(p, reflect.ValueOf(settings).Elem(), func(p place, v, _ reflect.Value, f *field) {
 		if f.lines != "" {
@@ -25,7 +25,7 @@ func (l *loader) builtinFiles(h *hookDecl) {
 		}
 		eachText(p, v, f, func(_ place, s reflect.Value) { templates = templates || strings.Contains(s.String(), "{{") })
 	})
-	if !templates && len(l.all) == wrong && !l.reported(p) {
+	if !templates && l.told == wrong && !l.reported(p) {
 		for _, problem := range settings.Check() {
 			l.addBuiltin(p, problem, "")
 		}
@@ -61,14 +61,14 @@ func (r *resolver) builtin(decl *hookDecl, v view) *kind.Builtin {
 	}
 	b := deepCopy(reflect.ValueOf(decl.Builtin)).Interface().(kind.Builtin)
 	name, settings, _ := b.One()
-	p, wrong := decl.where.at(name), len(r.all)
+	p, wrong := decl.where.at(name), r.told
 	eachField(p, reflect.ValueOf(settings).Elem(), func(p place, value, table reflect.Value, f *field) {
 		eachText(p, value, f, func(p place, s reflect.Value) { r.renderText(p, s, v) })
 		if f.lines != "" {
 			r.addLines(p, value, table, f.lines)
 		}
 	})
-	if len(r.all) > wrong {
+	if r.told > wrong {
 		return &b
 	}
 	settings.Complete(kind.Machine{Name: r.name, ID: text(r.decl.MachineID)})
@@ -79,9 +79,9 @@ func (r *resolver) builtin(decl *hookDecl, v view) *kind.Builtin {
 }
 
 func (r *resolver) renderText(p place, s reflect.Value, v view) {
-	template, problems := s.String(), len(r.all)
+	template, problems := s.String(), r.told
 	s.SetString(r.render(p, template, v))
-	if template != "" && s.String() == "" && len(r.all) == problems {
+	if template != "" && s.String() == "" && r.told == problems {
 		r.add(p, template, "comes out empty, for machine "+r.name, "leave the key out if that is meant")
 	}
 }
@@ -107,6 +107,9 @@ func (r *resolver) addLines(p place, files, table reflect.Value, field string) {
 // out.
 func (r *resolver) lines(p place, name string) (lines []string) {
 	for line := range strings.Lines(string(r.read(p, name))) {
+		if !r.spend(2 + len(line)/64) {
+			return nil
+		}
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "#") {
 			lines = append(lines, line)

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -9,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"text/template"
 	"time"
 
 	"github.com/robfig/cron/v3"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/spec/render"
 )
 
 // maxRepository is what registries take, 255, less the library/ that Docker Hub
@@ -192,16 +191,8 @@ func badFrom(s string) string {
 }
 
 func badTemplate(s string) string {
-	if _, err := parseTemplate(s); err != nil {
+	if err := render.Check(s); err != nil {
 		return "is not a valid template: " + err.Error()
 	}
 	return ""
-}
-
-func parseTemplate(s string) (*template.Template, error) {
-	t, err := template.New("t").Option("missingkey=error").Parse(s)
-	if err != nil {
-		return nil, errors.New(strings.Replace(err.Error(), "template: t:", "line ", 1))
-	}
-	return t, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
@@ -13,7 +14,6 @@ import (
 // value that doesn't fit, going on after each.
 type decoder struct {
 	problemList
-	fields map[reflect.Type][]field
 }
 
 // A field is one key of a declaring struct.
@@ -36,8 +36,31 @@ type placed interface{ put(place) }
 // ruled is a declaration with rules beyond those of its single values.
 type ruled interface{ rules(d *problemList) }
 
+// tableKeys is what tags say of a struct.
+type tableKeys struct {
+	fields []field
+	oneOf  []string
+}
+
 // fieldsOf lists a struct's keys, those of embedded structs included.
-func fieldsOf(t reflect.Type) []field {
+func fieldsOf(t reflect.Type) []field { return keysOf(t).fields }
+
+// alternatives returns the keys of which a struct must have exactly one.
+func alternatives(t reflect.Type) []string { return keysOf(t).oneOf }
+
+// keysKnown is a cache, as encoding/json has one: structs do not change.
+var keysKnown sync.Map // reflect.Type to tableKeys
+
+func keysOf(t reflect.Type) tableKeys {
+	if known, ok := keysKnown.Load(t); ok {
+		return known.(tableKeys)
+	}
+	keys := tableKeys{findFields(t), findAlternatives(t)}
+	keysKnown.Store(t, keys)
+	return keys
+}
+
+func findFields(t reflect.Type) []field {
 	var all []field
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -61,8 +84,7 @@ func fieldsOf(t reflect.Type) []field {
 	return all
 }
 
-// alternatives returns the keys of which a struct must have exactly one.
-func alternatives(t reflect.Type) []string {
+func findAlternatives(t reflect.Type) []string {
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		if keys := sf.Tag.Get("oneof"); keys != "" {
@@ -79,11 +101,7 @@ func alternatives(t reflect.Type) []string {
 
 func (d *decoder) table(p place, table map[string]any, into reflect.Value) {
 	t := into.Type()
-	fields, ok := d.fields[t]
-	if !ok {
-		fields = fieldsOf(t)
-		d.fields[t] = fields
-	}
+	fields := fieldsOf(t)
 	known := 0
 	for i := range fields {
 		f := &fields[i]

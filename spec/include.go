@@ -12,7 +12,8 @@ import (
 // included returns the files that the globs name, sorted, the root left out.
 func (l *loader) included(globs []string) []string {
 	at := place{file: RootFile, node: l.roots[RootFile]}.at("include")
-	w := &walk{fsys: l.fleet.fsys, meter: meter{ctx: l.ctx, left: maxSearch}, found: map[string]bool{}, places: at}
+	before := l.told
+	w := &walk{problemList: &l.problemList, fsys: l.fleet.fsys, meter: meter{ctx: l.ctx, left: maxSearch}, found: map[string]bool{}, places: at}
 	var begin []partly
 	for i, text := range globs {
 		if message, _ := checks["include"].text(text); message != "" { // the decoder has told
@@ -33,8 +34,7 @@ func (l *loader) included(globs []string) []string {
 	if len(w.found) > maxConfigFiles {
 		w.add(at, "", fmt.Sprintf("names more than %d files", maxConfigFiles), "declare more than one machine in a file, or name fewer")
 	}
-	l.incomplete = l.incomplete || len(w.all) > 0
-	l.all = append(l.all, w.all...)
+	l.incomplete = l.incomplete || l.told > before
 	delete(w.found, RootFile)
 	return slices.Sorted(maps.Keys(w.found))
 }
@@ -46,7 +46,7 @@ func (l *loader) included(globs []string) []string {
 // names it, and not by **: so nothing is found twice, and a folder that links
 // to its parent does no harm.
 type walk struct {
-	problemList
+	*problemList
 	fsys   fs.FS
 	meter  meter
 	found  map[string]bool

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,12 @@ import (
 // The TOML library recurses without a limit, and a Go stack overflow cannot
 // be recovered from, so the bound is checked before it sees a document.
 const maxDepth = 64
+
+// maxKey bounds a key with its dots: the library writes it out for each value
+// below it.
+const maxKey = 256
+
+var nestsTooDeep = fmt.Sprintf("nests more than %d deep", maxDepth)
 
 // A node is the place of one key or array element in a TOML document. The
 // tree has the document's shape, so that a problem with any value can name
@@ -96,7 +103,7 @@ func (n *node) key() string {
 	case n.name == "" && n.nth < len(n.parent.items) && n.parent.items[n.nth] == n:
 		return n.parent.key() + "[" + strconv.Itoa(n.nth) + "]"
 	}
-	return join(n.parent.key(), n.name)
+	return join(n.parent.key(), shorten(n.name, 80))
 }
 
 func join(prefix, key string) string {
@@ -124,8 +131,9 @@ type scanner struct {
 	again []repeat
 	// added are tables that something is added to after they were complete,
 	// which the TOML library merges.
-	added   []repeat
-	tooDeep int // line, or 0
+	added []repeat
+	// refused is what cannot be read, on the scanner's line.
+	refused string
 	// keys counts keys and elements, those that are there twice too. The
 	// scanner stops when there are more than most.
 	keys, most int
@@ -229,17 +237,26 @@ func (s *scanner) mark(n *node, line int) {
 	n.set, n.line = true, line
 }
 
+func (s *scanner) refuse(what string) bool {
+	s.refused = what
+	return false
+}
+
 // key reads a dotted key and the white space after it.
 func (s *scanner) key() ([]string, bool) {
 	var parts []string
+	length := 0
 	for s.skip(false) {
 		part, ok := s.keyPart()
 		if !ok {
 			return nil, false
 		}
-		if parts = append(parts, part); len(parts) > maxDepth {
-			s.tooDeep = s.line
-			return nil, false
+		parts, length = append(parts, part), length+len(part)
+		if len(parts) > maxDepth {
+			return nil, s.refuse(nestsTooDeep)
+		}
+		if length > maxKey {
+			return nil, s.refuse(fmt.Sprintf("has a key of more than %d bytes", maxKey))
 		}
 		if !s.skip(false) || !s.eat(".") {
 			return parts, true

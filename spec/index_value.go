@@ -26,8 +26,7 @@ func (s *scanner) assignment(table *node, depth int) bool {
 // value reads one value into n.
 func (s *scanner) value(n *node, depth int) bool {
 	if depth > maxDepth {
-		s.tooDeep = s.line
-		return false
+		return s.refuse(nestsTooDeep)
 	}
 	if !s.skip(false) {
 		return false

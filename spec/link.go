@@ -15,11 +15,11 @@ import (
 // References are left alone unless every declaration is known.
 func (l *loader) link(known bool) {
 	f := l.fleet
-	for _, image := range f.images {
-		l.imageFiles(image)
+	for _, name := range f.Images() {
+		l.imageFiles(f.images[name])
 	}
-	for _, hook := range f.hooks {
-		l.hookFiles(hook)
+	for _, name := range f.Hooks() {
+		l.hookFiles(f.hooks[name])
 	}
 	if !known {
 		return
@@ -28,7 +28,8 @@ func (l *loader) link(known bool) {
 	if m := f.defaults.Machine; m != nil {
 		l.machineRefs(k, f.defaults.where.at("machine"), m)
 	}
-	for _, profile := range f.profiles {
+	for _, name := range sortedKeys(f.profiles) {
+		profile := f.profiles[name]
 		l.refs(k.profiles, profile.where.at("profiles"), profile.Profiles)
 		l.machineRefs(k, profile.where, &profile.machineSettings)
 	}
@@ -38,11 +39,11 @@ func (l *loader) link(known bool) {
 		l.machineRefs(k, m.where, &m.machineSettings)
 		l.machine(m)
 	}
-	for name, image := range f.images {
-		l.imageRefs(k, name, image)
+	for _, name := range f.Images() {
+		l.imageRefs(k, name, f.images[name])
 	}
-	for _, hook := range f.hooks {
-		l.hookRefs(k, hook)
+	for _, name := range f.Hooks() {
+		l.hookRefs(k, f.hooks[name])
 	}
 	l.machineIDs()
 	l.pushes()
@@ -80,7 +81,7 @@ func newTarget(kind string, names []string) *target {
 
 func (t *target) hint(name string) string {
 	hint, ok := t.hints[name]
-	if !ok {
+	if !ok && len(t.hints) < maxProblems { // each looks at all names
 		hint = nearest.Hint(name, t.names)
 		t.hints[name] = hint
 	}
@@ -100,11 +101,13 @@ func (l *loader) ref(t *target, p place, name string) {
 
 // refs checks a list of references, each of which may be there once.
 func (l *loader) refs(t *target, p place, names []string) {
+	listed := make(map[string]bool, len(names))
 	for i, name := range names {
-		if slices.Contains(names[:i], name) {
+		if listed[name] {
 			l.add(p.item(i), name, "is listed twice", "remove one")
 			continue
 		}
+		listed[name] = true
 		l.ref(t, p.item(i), name)
 	}
 }
@@ -128,7 +131,11 @@ func (l *loader) machine(m *machineDecl) {
 		images = d.Images
 	}
 	if m.Images == nil {
-		for _, p := range l.fleet.profilesOf(m.Profiles) {
+		profiles := l.fleet.profilesOf(m.Profiles)
+		if !l.spend(len(profiles)) {
+			return
+		}
+		for _, p := range profiles {
 			if p.Images != nil {
 				images = p.Images
 			}
@@ -217,7 +224,7 @@ func (l *loader) pushes() {
 
 // file checks a path in the repo; folder says which of the two it must be.
 func (l *loader) file(p place, name string, folder bool) {
-	if message, _ := checks["repo-path"].text(name); message != "" {
+	if message, _ := checks["repo-path"].text(name); message != "" || !l.spend(10) {
 		return
 	}
 	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))

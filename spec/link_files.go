@@ -97,11 +97,16 @@ func (l *loader) templateFile(p place, name string) {
 	if leavesRepo(name) != "" {
 		return
 	}
-	text, err := readFile(l.fleet.fsys, path.Clean(name), maxFile)
-	if err != nil {
-		return
+	wrong, ok := l.templates[name]
+	if !ok {
+		text, err := readFile(l.fleet.fsys, path.Clean(name), maxFile)
+		if err != nil || !l.spend(len(text)/32) {
+			return
+		}
+		wrong = badTemplate(string(text))
+		l.templates[name] = wrong
 	}
-	if wrong := badTemplate(string(text)); wrong != "" {
+	if wrong != "" {
 		l.add(p, name, wrong, checks["template"].remedy)
 	}
 }
@@ -138,6 +143,8 @@ func findCycles(names []string, next func(string) []string) [][]string {
 	visit = func(name string) {
 		switch {
 		case !known[name] || state[name] == done:
+			return
+		case len(cycles) == maxProblems:
 			return
 		case state[name] == onWay:
 			i := slices.Index(way, name)

@@ -18,6 +18,7 @@ const RootFile = "gitboot.toml"
 // used by several goroutines.
 type Fleet struct {
 	fsys     fs.FS
+	files    *fileCache
 	defaults defaultsDecl
 	profiles map[string]*profileDecl
 	images   map[string]*imageDecl
@@ -77,15 +78,17 @@ type loader struct {
 	// What may still be read. full: that was not enough.
 	bytes, keys int
 	full        bool
+	work        meter
+	templates   map[string]string // what is wrong with a file, once looked at
 }
 
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	return &loader{
-		ctx: ctx, bytes: maxConfig, keys: maxKeys,
-		decoder: decoder{fields: map[reflect.Type][]field{}},
-		roots:   map[string]*node{},
+		ctx: ctx, bytes: maxConfig, keys: maxKeys, work: meter{ctx, maxWork}, templates: map[string]string{},
+		roots: map[string]*node{},
 		fleet: &Fleet{
 			fsys:     fsys,
+			files:    &fileCache{read: map[string]repoFile{}},
 			profiles: map[string]*profileDecl{},
 			images:   map[string]*imageDecl{},
 			machines: map[string]*machineDecl{},
@@ -130,8 +133,8 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 		l.tooMuch(onLineOf(name, s.line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", maxKeys))
 		return nil, false
 	}
-	if s.tooDeep > 0 {
-		l.add(onLineOf(name, s.tooDeep, ""), "", fmt.Sprintf("nests more than %d deep", maxDepth), "write it flatter")
+	if s.refused != "" {
+		l.add(onLineOf(name, s.line, ""), "", s.refused, "write it flatter and shorter")
 		return nil, false
 	}
 	err := decodeTOML(text, &table)
@@ -215,6 +218,17 @@ func (l *loader) complete(second, first place) {
 func (l *loader) tooMuch(p place, what string) {
 	l.incomplete, l.full = true, true
 	l.add(p, "", what, "split the repo, or declare what machines share in profiles")
+}
+
+// spend says whether more may be done.
+func (l *loader) spend(n int) bool {
+	if l.work.spend(n) {
+		return true
+	}
+	if !l.full && l.ctx.Err() == nil {
+		l.tooMuch(place{file: RootFile}, "declares too much")
+	}
+	return false
 }
 
 type tooLargeError struct{ most int }

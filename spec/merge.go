@@ -3,7 +3,7 @@ package spec
 import (
 	"maps"
 	"reflect"
-	"sync"
+	"slices"
 )
 
 // merge lays tables over each other, the last on top. It is the only merge
@@ -23,31 +23,14 @@ func merge[T any](layers ...*T) T {
 	return out
 }
 
-// mergedFields are those of the tables that are merged for every machine: to
-// read their tags each time was a fourth of a large fleet's validation.
-var mergedFields = sync.OnceValue(func() map[reflect.Type][]field {
-	all := map[reflect.Type][]field{}
-	for _, t := range []reflect.Type{
-		reflect.TypeFor[machineSettings](), reflect.TypeFor[settings](), reflect.TypeFor[registrySettings](), reflect.TypeFor[bootDecl](),
-	} {
-		all[t] = fieldsOf(t)
-	}
-	return all
-})
-
 func overlay(under, over reflect.Value) {
-	fields, ok := mergedFields()[under.Type()]
-	if !ok {
-		fields = fieldsOf(under.Type())
-	}
-	index := map[string][]int{}
+	fields := fieldsOf(under.Type())
 	for _, f := range fields {
-		index[f.key] = f.index
 		from, to := over.FieldByIndex(f.index), under.FieldByIndex(f.index)
 		switch {
 		case from.IsNil():
 		case f.appends != "":
-			base := under.FieldByIndex(index[f.appends])
+			base := under.FieldByIndex(fields[slices.IndexFunc(fields, func(g field) bool { return g.key == f.appends })].index)
 			base.Set(reflect.AppendSlice(base, from))
 		case from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct:
 			// A fresh table, since the one below belongs to a declaration.

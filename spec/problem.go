@@ -3,7 +3,6 @@ package spec
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -58,6 +57,16 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// TooMany are the first of many problems, in order.
+type TooMany struct {
+	Problems
+	More int // how many others there are
+}
+
+func (e *TooMany) Error() string { return fmt.Sprintf("%v\nand %d more", e.Problems, e.More) }
+
+func (e *TooMany) Unwrap() error { return e.Problems }
+
 func compareProblems(a, b Problem) int {
 	return cmp.Or(
 		cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key),
@@ -86,34 +95,6 @@ func (e *UnknownMachineError) Error() string {
 	}
 }
 
-// problemList collects problems.
-type problemList struct{ all Problems }
-
-// add reports a problem of the value at p.
-func (l *problemList) add(p place, value, message, hint string) {
-	l.all = append(l.all, Problem{
-		File: p.file, Line: p.line(), Key: p.key(),
-		Value: shorten(value), Message: message, Hint: hint,
-	})
-}
-
-// err returns the problems sorted, each once, or nil.
-func (l *problemList) err() error {
-	if len(l.all) == 0 {
-		return nil
-	}
-	slices.SortFunc(l.all, compareProblems)
-	return slices.Compact(l.all)
-}
-
-func shorten(s string) string {
-	const limit = 120
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
-}
-
 // A place is one key of one file. It is made for every value, and says what
 // it is called only when there is a problem.
 type place struct {
@@ -137,7 +118,7 @@ func (p place) key() string {
 	case p.absent == "":
 		return p.node.key()
 	}
-	return join(p.node.key(), p.absent)
+	return join(p.node.key(), shorten(p.absent, 200))
 }
 
 // at returns the place of a key of the table at p. The line of an absent key

@@ -4,100 +4,143 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
+	"time"
 
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/spec/render"
 )
 
-// A view is what templates see.
+// A view is what templates see: plain values, so that they print the same
+// wherever and whenever they are rendered.
 type view struct {
-	Machine struct{ Name, ID string }
-	Image   struct{ Name, Tag string }
-	Vars    map[string]any
-
+	data  map[string]any
 	image Image
 }
 
 func (r *resolver) view(image Image) view {
-	v := view{Vars: r.merged.Vars, image: image}
-	v.Machine.Name, v.Machine.ID = r.name, text(r.decl.MachineID)
-	v.Image.Name, v.Image.Tag = image.Name, image.Tag
+	if r.vars == nil {
+		r.vars = r.plain(r.merged.Vars).(map[string]any)
+	}
+	return view{image: image, data: map[string]any{
+		"Machine": map[string]any{"Name": r.name, "ID": text(r.decl.MachineID)},
+		"Image":   map[string]any{"Name": image.Name, "Tag": image.Tag},
+		"Vars":    r.vars,
+	}}
+}
+
+// plain makes a copy of a variable that has only maps, slices, strings,
+// numbers and booleans. Dates and times become text as TOML writes them.
+func (r *resolver) plain(v any) any {
+	if !r.spend(1) {
+		return map[string]any{}
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, value := range v {
+			out[key] = r.plain(value)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = r.plain(v[i])
+		}
+		return out
+	case []map[string]any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = r.plain(v[i])
+		}
+		return out
+	case time.Time:
+		return dateText(v)
+	}
 	return v
+}
+
+// dateText writes a date or time as TOML does. The library says by the zone's
+// name what was left out.
+func dateText(t time.Time) string {
+	layout, ok := map[string]string{
+		"date-local": time.DateOnly, "time-local": "15:04:05.999999999", "datetime-local": "2006-01-02T15:04:05.999999999",
+	}[t.Location().String()]
+	if !ok {
+		layout = time.RFC3339Nano
+	}
+	return t.Format(layout)
 }
 
 // body returns the content of a file or script.
 func (r *resolver) body(p place, b *bodyDecl, v view) []byte {
 	switch {
 	case b.Content != nil:
+		r.spend(len(*b.Content) / 4096)
 		return []byte(*b.Content)
 	case b.Template != nil:
 		return []byte(r.render(p.at("template"), *b.Template, v))
 	case b.TemplateSource != nil:
 		at := p.at("template_source")
-		return []byte(r.render(at, string(r.read(at, *b.TemplateSource)), v))
+		return []byte(r.renderFrom(at, path.Clean(*b.TemplateSource), string(r.read(at, *b.TemplateSource)), v))
 	}
 	return r.read(p.at("source"), text(b.Source))
 }
 
+// read returns the content of a file of the repo, which is read once for all
+// that want it.
 func (r *resolver) read(p place, name string) []byte {
-	content, err := readFile(r.fsys, path.Clean(name), maxFile)
-	if err != nil {
-		r.add(p, name, "cannot be read: "+reason(err), "add it to the repo")
+	file := r.files.open(r.fsys, path.Clean(name))
+	if file.err != nil {
+		r.add(p, name, "cannot be read: "+reason(file.err), "add it to the repo")
 	}
-	return content
+	return file.content
 }
 
 // render executes a template.
-func (r *resolver) render(p place, s string, v view) string {
+func (r *resolver) render(p place, s string, v view) string { return r.renderFrom(p, "", s, v) }
+
+// renderFrom executes a template that lies in a file, or in the config itself
+// if that is "".
+func (r *resolver) renderFrom(p place, file, s string, v view) string {
 	if !strings.Contains(s, "{{") {
 		return s
 	}
-	t, err := parseTemplate(s)
-	if err != nil {
-		r.add(p, s, "is not a valid template: "+err.Error(), checks["template"].remedy)
-		return ""
+	out, err := render.Text(s, v.data, func(units int) error {
+		if !r.meter.spend(units) {
+			return errWork
+		}
+		return nil
+	})
+	if err == nil || r.ctx.Err() != nil {
+		return out
 	}
-	var out limitedText
-	if err := t.Execute(&out, v); err != nil {
-		message, hint := r.explain(err)
-		r.add(p, s, message, hint)
-		return ""
-	}
-	// text/template prints this for a missing value that missingkey=error
-	// doesn't see, as in index .Vars "x".
-	if strings.Contains(out.String(), "<no value>") {
-		r.add(p, s, "prints a variable that machine "+r.name+" has not", "set it in the machine's vars, or in a profile's")
-	}
-	return out.String()
+	message, hint := r.explain(file, err)
+	r.add(p, s, message, hint)
+	r.over = r.over || errors.Is(err, errWork)
+	return ""
 }
-
-var (
-	templateNoise = regexp.MustCompile(`^template: t:(\d+)(?::\d+)?: executing "[^"]*" at `)
-	missingVar    = regexp.MustCompile(`map has no entry for key "([^"]*)"`)
-)
 
 // explain turns a template's failure into a message and a remedy.
-func (r *resolver) explain(err error) (message, hint string) {
-	line := ""
-	if m := templateNoise.FindStringSubmatch(err.Error()); m != nil && m[1] != "1" {
-		line = ", in its line " + m[1]
+func (r *resolver) explain(file string, err error) (message, hint string) {
+	message = "cannot be rendered for machine " + r.name
+	at := (*render.Error)(nil)
+	if !errors.As(err, &at) {
+		return message + ": " + err.Error(), "see the limits in docs/config.md"
 	}
-	what := templateNoise.ReplaceAllString(err.Error(), "")
-	message = fmt.Sprintf("cannot be rendered for machine %s%s: %s", r.name, line, what)
+	if file != "" {
+		message += fmt.Sprintf(", at %s:%d", file, at.Line)
+	} else if at.Line > 1 {
+		message += fmt.Sprintf(", in its line %d", at.Line)
+	}
 	hint = "templates see .Machine.Name, .Machine.ID, .Image.Name, .Image.Tag and .Vars"
-	if m := missingVar.FindStringSubmatch(err.Error()); m != nil {
-		hint = fmt.Sprintf("set %s in the machine's vars, or in a profile's%s", m[1], nearest.Hint(m[1], sortedKeys(r.merged.Vars)))
+	switch {
+	case at.Missing == "?":
+		hint = "set it in the machine's vars, or in a profile's"
+	case at.Missing != "" && strings.HasPrefix(at.What, "<."+at.Missing+">"):
+		hint += ", and within a with or range what that is of"
+	case at.Missing != "":
+		hint = fmt.Sprintf("set %s in the machine's vars, or in a profile's%s", at.Missing, nearest.Hint(at.Missing, sortedKeys(r.merged.Vars)))
 	}
-	return message, hint
-}
-
-// limitedText keeps a template that prints without end from taking all memory.
-type limitedText struct{ strings.Builder }
-
-func (t *limitedText) Write(b []byte) (int, error) {
-	if t.Len()+len(b) > maxFile {
-		return 0, errors.New("it prints too much")
-	}
-	return t.Builder.Write(b)
+	return message + ": " + at.What, hint
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -18,13 +19,53 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	if !ok {
 		return nil, &UnknownMachineError{Name: machine, Known: f.Machines()}
 	}
-	r := f.resolver(machine, decl)
+	r := f.resolver(&meter{ctx, maxWork}, machine, decl)
+	w := r.wants()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("resolving machine %s: %w", machine, err)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Check resolves machines and names all of their problems. Its error is as
+// that of Resolve.
+func (f *Fleet) Check(ctx context.Context, machines []string) error {
+	var all problemList
+	left := maxWorkInAll
+	for _, machine := range machines {
+		decl, ok := f.machines[machine]
+		if !ok {
+			return &UnknownMachineError{Name: machine, Known: f.Machines()}
+		}
+		m := &meter{ctx, min(maxWork, left)}
+		before := m.left
+		r := f.resolver(m, machine, decl)
+		r.wants()
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("resolving machine %s: %w", machine, err)
+		}
+		if all.join(&r.problemList); r.over {
+			break
+		}
+		left -= before - m.left
+	}
+	return all.err()
+}
+
+func (r *resolver) wants() *Wants {
+	machine, decl := r.name, r.decl
 	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Boot: Boot{Mode: "menu"}}
 	if b := r.merged.Boot; b != nil {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
 	}
 	for _, name := range r.merged.Images {
+		if r.over {
+			break
+		}
 		image := r.image(name)
 		r.kernelArgs(image)
 		image.Hooks = r.hooks(image)
@@ -35,34 +76,56 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	for _, name := range slices.Compact(builds) {
 		w.Builds = append(w.Builds, r.image(name))
 	}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return w, nil
+	return w
 }
 
 // A resolver makes one machine's wants.
 type resolver struct {
 	problemList
 	*Fleet
+	*meter
+	over   bool // the meter has nothing left
 	name   string
 	decl   *machineDecl
 	layers []*machineSettings // profiles, then the machine
 	merged machineSettings
+	vars   map[string]any // as templates see them
+	builds map[string]bool
 }
 
-func (f *Fleet) resolver(name string, decl *machineDecl) *resolver {
-	r := &resolver{Fleet: f, name: name, decl: decl}
+func (f *Fleet) resolver(m *meter, name string, decl *machineDecl) *resolver {
+	r := &resolver{Fleet: f, meter: m, name: name, decl: decl, builds: map[string]bool{}}
 	for _, p := range f.profilesOf(decl.Profiles) {
+		if !r.spend(10 + len(p.Vars) + len(p.HooksAppend)) {
+			break
+		}
 		r.layers = append(r.layers, &p.machineSettings)
 	}
 	r.layers = append(r.layers, &decl.machineSettings)
 	r.merged = merge(append([]*machineSettings{f.defaults.Machine}, r.layers...)...)
+	for _, name := range r.merged.Builds {
+		r.builds[name] = true
+	}
 	return r
+}
+
+// spend says whether more may be done for the machine.
+func (r *resolver) spend(n int) bool {
+	if r.meter.spend(n) {
+		return true
+	}
+	if !r.over && r.ctx.Err() == nil {
+		r.add(r.decl.where, "", errWork.Error(), "see the limits in docs/config.md")
+	}
+	r.over = true
+	return false
 }
 
 // image resolves all of an image but its hooks.
 func (r *resolver) image(name string) Image {
+	if !r.spend(30 + 5*len(r.layers)) {
+		return Image{Name: name}
+	}
 	decl := r.images[name]
 	s := r.settings(decl)
 	image := Image{
@@ -117,7 +180,7 @@ func (r *resolver) source(decl *imageDecl, image *Image) {
 		image.Pull = r.pull(decl, *decl.Pull)
 	case decl.Archive != nil:
 		image.Archive = newArchive(*decl.Archive, text(decl.SHA256), decl.Strip)
-	case decl.Build.Push != nil && !slices.Contains(r.merged.Builds, image.Name):
+	case decl.Build.Push != nil && !r.builds[image.Name]:
 		image.Pull = r.pull(decl, *decl.Build.Push)
 	default:
 		image.Build = r.build(decl)

@@ -19,6 +19,9 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 	var chosen []*hookDecl
 	name := map[*hookDecl]string{}
 	for _, hook := range unique(r.merged.Hooks) {
+		if !r.spend(1) {
+			return nil
+		}
 		decl := r.Fleet.hooks[hook]
 		if decl == nil {
 			decl = builtinDecl(hook, r.decl.where)
@@ -31,6 +34,9 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 	slices.SortStableFunc(chosen, func(a, b *hookDecl) int { return cmp.Compare(a.order(), b.order()) })
 	hooks := make([]kind.Hook, 0, len(chosen))
 	for _, decl := range chosen {
+		if !r.spend(5 + len(decl.Remove) + len(decl.Dir) + len(decl.File) + len(decl.Link) + len(decl.Run) + len(decl.AtBoot)) {
+			return nil
+		}
 		hooks = append(hooks, r.hook(name[decl], decl, r.view(image)))
 	}
 	for _, c := range kind.Conflicts(hooks) {
@@ -56,8 +62,10 @@ func (h *hookDecl) placeOf(path string) place {
 // the same hook.
 func unique(names []string) []string {
 	var out []string
+	seen := make(map[string]bool, len(names))
 	for _, name := range names {
-		if !slices.Contains(out, name) {
+		if !seen[name] {
+			seen[name] = true
 			out = append(out, name)
 		}
 	}
@@ -169,7 +177,7 @@ func (r *resolver) mode(decl *fileDecl) fs.FileMode {
 		return parseMode(*decl.Mode)
 	}
 	if decl.Source != nil {
-		if info, err := fs.Stat(r.fsys, path.Clean(*decl.Source)); err == nil && info.Mode()&0o111 != 0 {
+		if r.files.open(r.fsys, path.Clean(*decl.Source)).mode&0o111 != 0 {
 			return 0o755
 		}
 	}

@@ -98,7 +98,7 @@ func TestMergeVars(t *testing.T) {
 	}
 	want := map[string]any{"a": int64(1), "b": "{{x", "net": map[string]any{"dns": "e", "dom": "x"}}
 	for range 2 { // resolving changes nothing in the fleet
-		if diff := cmp.Diff(want, f.resolver("m", f.machines["m"]).merged.Vars); diff != "" {
+		if diff := cmp.Diff(want, f.resolver(&meter{t.Context(), maxWork}, "m", f.machines["m"]).merged.Vars); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -253,7 +253,7 @@ images = ["b"]
 func TestResolveProblems(t *testing.T) {
 	for hook, want := range map[string]string{
 		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"\"\"\n\n{{ .Vars.hostnam }}\"\"\"\n":                                    `gitboot.toml:9: hook.h.file[0].template = "\n{{ .Vars.hostnam }}": cannot be rendered for machine m, in its line 2: <.Vars.hostnam>: map has no entry for key "hostnam"; set hostnam in the machine's vars, or in a profile's (did you mean "hostname"?)`,
-		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ index .Vars \\\"x\\\" }}\"\n":                                        `prints a variable that machine m has not`,
+		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ index .Vars \\\"x\\\" }}\"\n":                                        `cannot be rendered for machine m: it prints a variable that is not set; set it in`,
 		"[[hook.h.file]]\npath = \"/a\"\ntemplate = \"{{ .Secret }}\"\n":                                                      `templates see .Machine.Name`,
 		"[hook.h.hostname]\nname = \"{{ .Vars.bad }}\"\n":                                                                     `gitboot.toml:8: hook.h.hostname.name = "a b\n": is not a host name, for machine m`,
 		"[hook.h.machine-id]\nvalue = \"{{ .Vars.bad }}\"\n":                                                                  `is not a machine id`,

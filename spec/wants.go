@@ -7,7 +7,8 @@ import (
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
-// shares nothing with the fleet that a caller could change by changing it.
+// shares nothing with the fleet but the content of files, which nobody may
+// write to.
 type Wants struct {
 	Machine string
 	// MachineID is 32 hex digits, or "" if the config repo leaves it open.

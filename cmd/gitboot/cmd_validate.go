@@ -21,6 +21,7 @@ type validation struct {
 	Images   []string      `json:"images"`
 	Hooks    []string      `json:"hooks"`
 	Problems spec.Problems `json:"problems"`
+	More     int           `json:"more"`
 }
 
 func newValidate(a *app) *cobra.Command {
@@ -60,10 +61,10 @@ problems at once.`,
 }
 
 func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) {
-	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Problems: spec.Problems{}}
+	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}}
 	fleet, err := spec.Load(ctx, fsys)
 	if err != nil {
-		errors.As(err, &v.Problems)
+		v.Problems, v.More = problemsOf(err)
 		return v, err
 	}
 	v.Machines, v.Images, v.Hooks = fleet.Machines(), fleet.Images(), fleet.Hooks()
@@ -71,18 +72,10 @@ func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) 
 	if only != "" {
 		machines = []string{only}
 	}
-	for _, m := range machines {
-		_, err := fleet.Resolve(ctx, m)
-		problems := spec.Problems(nil)
-		if err != nil && !errors.As(err, &problems) {
-			return v, err
-		}
-		v.Problems = append(v.Problems, problems...)
-	}
-	if v.Valid = len(v.Problems) == 0; v.Valid {
-		return v, nil
-	}
-	return v, v.Problems
+	err = fleet.Check(ctx, machines)
+	v.Valid = err == nil
+	v.Problems, v.More = problemsOf(err)
+	return v, err
 }
 
 func newInit() *cobra.Command {

@@ -74,23 +74,40 @@ type errorJSON struct {
 	Error    string        `json:"error"`
 	ExitCode int           `json:"exitCode"`
 	Problems spec.Problems `json:"problems,omitempty"`
+	More     int           `json:"more,omitempty"`
 }
 
 func describeError(err error) errorJSON {
 	out := errorJSON{Error: err.Error(), ExitCode: exitCode(err)}
-	errors.As(err, &out.Problems)
+	out.Problems, out.More = problemsOf(err)
 	return out
+}
+
+// problemsOf returns the first problems of a config repo that an error tells,
+// and how many more there are.
+func problemsOf(err error) (first spec.Problems, more int) {
+	first = spec.Problems{}
+	errors.As(err, &first)
+	if many := (*spec.TooMany)(nil); errors.As(err, &many) {
+		more = many.More
+	}
+	return first, more
 }
 
 // report prints an error. A config repo's problems begin their lines with
 // file:line, so that editors find the places.
 func report(w io.Writer, err error) {
-	problems := spec.Problems(nil)
-	if !errors.As(err, &problems) {
-		fmt.Fprintf(w, "%s %v%s\n", paintFor(w).in(red, "gitboot:"), err, asRoot(err, os.Geteuid()))
+	problems, more := problemsOf(err)
+	name := paintFor(w).in(red, "gitboot:")
+	if len(problems) == 0 {
+		fmt.Fprintf(w, "%s %v%s\n", name, err, asRoot(err, os.Geteuid()))
 		return
 	}
-	fmt.Fprintf(w, "%v\n%s %s in the config repo; nothing was touched\n", problems, paintFor(w).in(red, "gitboot:"), count(len(problems), "problem"))
+	fmt.Fprintln(w, problems)
+	if more > 0 {
+		fmt.Fprintf(w, "and %d more\n", more)
+	}
+	fmt.Fprintf(w, "%s %s in the config repo; nothing was touched\n", name, count(len(problems)+more, "problem"))
 }
 
 // asRoot tells who is not root, and may therefore not, what to do.

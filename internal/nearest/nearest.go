@@ -3,11 +3,17 @@ package nearest
 
 import "fmt"
 
+// longest is what is still a name. Finding the nearest takes the square of it.
+const longest = 100
+
 // Of returns the candidate that name was most likely meant to be, or "".
 // Of equally near ones it is the first in order.
 func Of(name string, candidates []string) string {
 	limit := 1 + len(name)/4
 	best := ""
+	if len(name) > longest {
+		return ""
+	}
 	for _, c := range candidates {
 		// Lengths that differ by more than the limit cannot be near: this
 		// keeps a document full of mistakes cheap.
