@@ -22,8 +22,10 @@
 // and blobs alike. When all of them fail for a passing reason (connection,
 // silence, 408, 429, 5xx) they are asked again after a pause that doubles; a
 // 429's Retry-After is honoured. A blob that is cut is resumed where it
-// stopped, by a Range request, if need be from another source. 401, 403 and
-// 404 end the trying of that source at once. See Timing.
+// stopped, by a Range request, if need be from another source. 401, 403, 404
+// and a name that does not resolve end the trying of that source at once. A
+// refused HEAD is followed by one GET, which may serve, and says why if not.
+// Why has each kind of failure in a few words. See Timing.
 //
 // # Credentials
 //
@@ -51,6 +53,8 @@
 // OCI layout (a folder or a tar, also compressed) or what docker save and
 // podman save write. What a file is is told by its content. Files are read in
 // place, nothing is unpacked; a URL is downloaded once into Options.CacheDir.
+// ArchiveSource.Strip takes folders off the names in a root file system's tar:
+// the layer is then that other tar, with a digest of its own.
 //
 // # To a registry
 //
@@ -62,6 +66,7 @@
 //
 // # Not done here
 //
-// No signature of an image is checked, and encrypted
-// layers, foreign layers, bzip2 and docker's schema 1 are refused by name.
+// No signature of an image is checked. Encrypted layers, bzip2 and docker's
+// schema 1 are refused by name, and foreign layers are fetched from nowhere but
+// the registry.
 package image
