@@ -58,7 +58,7 @@ func (r *Reconciler) pin(ctx context.Context, o *observation, b *observedBuild) 
 		named[ref], digests[ref] = found, found.Digest
 	}
 	b.state.Named = named
-	return b.prepared.Pin(digests)
+	return b.prepared.Pin(digests, image.Pinned)
 }
 
 // baseDigest tells bases that the engine has not built itself apart: by what

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/packages"
 )
 
@@ -142,15 +142,19 @@ func (r *Reconciler) RenderImage(ctx context.Context, name string) ([]byte, erro
 		return nil, err
 	}
 	for _, want := range buildOrder(o.wants) {
+		b := &observedBuild{want: want, state: o.state.build(want.Name)}
+		if want.Build.Base != nil {
+			b.parent = o.build(want.Build.Base.Name)
+		}
+		b.prepared, b.err = recipe.Prepare(b.recipe(o))
 		if want.Name == name {
-			b := &observedBuild{want: want, state: o.state.build(name)}
-			if b.prepared, err = build.Prepare(recipeOf(want, o)); err != nil {
-				return nil, err
+			if b.err != nil {
+				return nil, b.err
 			}
 			err = r.pin(ctx, o, b)
 			return b.prepared.Containerfile, err
 		}
-		o.builds = append(o.builds, &observedBuild{want: want})
+		o.builds = append(o.builds, b)
 	}
 	return nil, o.notBuilt(name)
 }

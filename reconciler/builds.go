@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -16,7 +17,7 @@ import (
 type observedBuild struct {
 	want     spec.Image
 	parent   *observedBuild // nil if the base is not built here
-	prepared *build.Prepared
+	prepared *recipe.Prepared
 	state    *BuildState // never nil
 	// base is the image that a base is pulled or opened as, if it is.
 	base *spec.Image
@@ -92,7 +93,7 @@ func (r *Reconciler) observeBuild(ctx context.Context, o *observation, b *observ
 	if _, err := r.engine(b); err != nil {
 		return err
 	}
-	if b.prepared, err = build.Prepare(recipeOf(b.want, o)); err != nil {
+	if b.prepared, err = recipe.Prepare(b.recipe(o)); err != nil {
 		return err
 	}
 	if b.parent != nil && b.parent.err != nil {
@@ -130,8 +131,8 @@ func (r *Reconciler) decide(b *observedBuild) {
 	}
 }
 
-func (b *observedBuild) key() build.Key {
-	s := build.Settings{Base: b.state.Base.Digest, Engine: b.engineName("")}
+func (b *observedBuild) key() recipe.Key {
+	s := recipe.Settings{Base: b.state.Base.Digest, Engine: b.engineName("")}
 	if b.parent != nil {
 		s.Base = b.parent.state.Content
 	}
@@ -182,19 +183,23 @@ func builtLayers(s *BuildState) (out []image.Layer) {
 	return out
 }
 
-// recipeOf turns what spec says of a build into what the leaf renders.
-func recipeOf(want spec.Image, o *observation) build.Recipe {
-	b := want.Build
-	var copies []build.Copy
-	for _, c := range b.Copy {
-		copies = append(copies, build.Copy(c))
+// recipe turns what spec says of a build into what is rendered.
+func (b *observedBuild) recipe(o *observation) recipe.Recipe {
+	w := b.want.Build
+	var copies []recipe.Copy
+	for _, c := range w.Copy {
+		copies = append(copies, recipe.Copy(c))
 	}
-	return build.Recipe{
-		Name: want.Name, FS: o.files, Scratch: b.Scratch && len(b.Bootstrap) == 0, Bootstrap: b.Bootstrap,
-		Containerfiles: b.Containerfiles, Context: b.Context, Recipe: b.Recipe,
-		Copy: copies, Run: b.Run,
-		Args: b.Args, Labels: b.Labels, Secrets: b.Secrets, Platform: b.Platform, RootfsFixes: b.RootfsFixes,
+	out := recipe.Recipe{
+		Name: b.want.Name, FS: o.files, Scratch: w.Scratch && len(w.Bootstrap) == 0, Bootstrap: w.Bootstrap,
+		Containerfiles: w.Containerfiles, Context: w.Context, Recipe: w.Recipe,
+		Copy: copies, Run: w.Run,
+		Args: w.Args, Labels: w.Labels, Secrets: w.Secrets, Platform: w.Platform, RootfsFixes: w.RootfsFixes,
 	}
+	if b.parent != nil && b.parent.prepared != nil {
+		out.BaseUser = b.parent.prepared.User
+	}
+	return out
 }
 
 // planBuilds adds the builds to the plan, and what became of them to its

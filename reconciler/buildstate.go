@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/build"
 )
@@ -12,7 +13,7 @@ import (
 // BuildState is what is known of an image that was built here.
 type BuildState struct {
 	// Key is what the image was built from: an equal one builds nothing.
-	Key build.Key `json:"key,omitempty"`
+	Key recipe.Key `json:"key,omitempty"`
 	// Base is what a base that is pulled or opened was resolved to. BaseID is
 	// in the engine's store what it was when its digest was BaseDigest.
 	Base       Source `json:"base,omitzero"`

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -47,7 +48,7 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	return nil
 }
 
-func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, opts build.Options) error {
+func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedBuild, key recipe.Key, opts build.Options) error {
 	base, err := x.base(ctx, engine, b, opts)
 	if err := errors.Join(err, fault.Point("build.imported")); err != nil {
 		return err
@@ -65,7 +66,7 @@ func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedB
 
 // unlessSame returns what a rebuild gave, or the image from before if only logs
 // and caches differ: nobody wants a new deployment for these.
-func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observedBuild, key build.Key, img build.Image) (build.Image, error) {
+func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observedBuild, key recipe.Key, img build.Image) (build.Image, error) {
 	if b.state.ID == "" || b.state.Digest == img.Digest || !key.Equal(b.state.Key) {
 		return img, nil
 	}
@@ -138,7 +139,7 @@ func (x *builder) importParent(ctx context.Context, engine build.Engine, b *obse
 
 // record notes a built image at once: whatever becomes of the run, it need not
 // be built again.
-func (x *builder) record(b *observedBuild, key build.Key, img build.Image, epoch time.Time) error {
+func (x *builder) record(b *observedBuild, key recipe.Key, img build.Image, epoch time.Time) error {
 	s := b.state
 	now := x.Now().UTC().Truncate(time.Second)
 	if err := s.made(img, Made{now, x.o.revision.Hash}); err != nil {

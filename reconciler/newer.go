@@ -8,7 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -115,14 +116,14 @@ func wantsStill(newer *observation, b *observedBuild) bool {
 
 // prepareAs prepares a build with the digests that its state knows.
 func (b *observedBuild) prepareAs(o *observation) (err error) {
-	if b.prepared, err = build.Prepare(recipeOf(b.want, o)); err != nil {
+	if b.prepared, err = recipe.Prepare(b.recipe(o)); err != nil {
 		return err
 	}
 	digests := map[string]string{}
 	for _, ref := range b.prepared.References {
 		digests[ref] = b.state.Named[ref].Digest // none, and the key is another
 	}
-	return b.prepared.Pin(digests)
+	return b.prepared.Pin(digests, image.Pinned)
 }
 
 // begin notes that a build runs and gives the context that stops it. One that a

@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
-	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -93,7 +93,7 @@ func (r *Reconciler) rendersHooks(t *testing.T, wants *spec.Wants) error {
 
 func rendersBuilds(wants *spec.Wants, fsys fs.FS) error {
 	for _, want := range buildOrder(wants) {
-		if _, err := build.Prepare(recipeOf(want, &observation{files: fsys})); err != nil {
+		if _, err := recipe.Prepare((&observedBuild{want: want}).recipe(&observation{files: fsys})); err != nil {
 			return fmt.Errorf("render build: %w", err)
 		}
 	}

@@ -3,6 +3,7 @@ package spec
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"reflect"
 	"regexp"
@@ -173,7 +174,7 @@ func TestReferenceExamples(t *testing.T) {
 		if m[2] == RootFile {
 			repos = append(repos, fstest.MapFS{})
 		}
-		repos[len(repos)-1][m[2]] = &fstest.MapFile{Data: []byte(m[3]), Mode: 0o644}
+		repos[len(repos)-1][m[2]] = &fstest.MapFile{Data: []byte(m[3]), Mode: modeOf(m[3])}
 	}
 	if len(repos) < 8 {
 		t.Fatalf("found %d examples", len(repos))
@@ -196,4 +197,12 @@ func TestReferenceExamples(t *testing.T) {
 			}
 		}
 	}
+}
+
+// modeOf is that of a file of an example: scripts are executable.
+func modeOf(content string) fs.FileMode {
+	if strings.HasPrefix(content, "#!") {
+		return 0o755
+	}
+	return 0o644
 }

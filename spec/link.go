@@ -222,10 +222,11 @@ func (l *loader) pushes() {
 	}
 }
 
-// file checks a path in the repo; folder says which of the two it must be.
-func (l *loader) file(p place, name string, folder bool) {
+// file checks a path in the repo; folder says which of the two it must be. A
+// path that is none was reported before.
+func (l *loader) file(p place, name string, folder bool) (ok bool) {
 	if message, _ := checks["repo-path"].text(name); message != "" || !l.spend(10) {
-		return
+		return false
 	}
 	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
 	switch {
@@ -240,5 +241,8 @@ func (l *loader) file(p place, name string, folder bool) {
 		l.add(p, name, "is a folder", "name a file")
 	case !info.IsDir() && folder:
 		l.add(p, name, "is not a folder", "name a folder")
+	default:
+		return true
 	}
+	return false
 }

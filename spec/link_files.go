@@ -22,18 +22,10 @@ func (l *loader) imageFiles(i *imageDecl) {
 	if len(b.Bootstrap) > 0 {
 		l.program(b.where.at("bootstrap").item(0), b.Bootstrap[0])
 	}
-	for n, name := range b.Containerfiles {
-		l.file(b.where.at("containerfiles").item(n), name, false)
+	if b.Context != nil && !l.file(b.where.at("context"), *b.Context, true) {
+		return // each COPY would be said to take what is not there
 	}
-	if b.Context != nil {
-		l.file(b.where.at("context"), *b.Context, true)
-	}
-	if b.Recipe != nil {
-		l.file(b.where.at("recipe"), path.Join(*b.Recipe, "script"), false)
-	}
-	for n, c := range b.Copy {
-		l.there(b.where.at("copy").item(n).at("from"), text(c.From))
-	}
+	l.recipe(b)
 }
 
 // program checks a command's first word. One that begins with ./ is a file of
@@ -45,7 +37,6 @@ func (l *loader) program(p place, word string) {
 		if message, hint := checks["repo-path"].text(name); message != "" {
 			l.add(p, word, message, hint)
 		}
-		l.file(p, name, false)
 	case strings.Contains(word, "/") && !path.IsAbs(word):
 		l.add(p, word, "is neither the name of a program nor a file of the repo", "write a program's name, an absolute path, or ./ and a path from the repo's root")
 	}
@@ -64,9 +55,9 @@ func inRepo(archive string) bool {
 }
 
 // there checks that the repo has a file or folder.
-func (l *loader) there(p place, name string) {
+func (l *loader) there(p place, name string) bool {
 	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
-	l.file(p, name, err == nil && info.IsDir())
+	return l.file(p, name, err == nil && info.IsDir())
 }
 
 // hookFiles checks the repo's files that a hook names.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // RootFile is the config file that a config repo must have.
@@ -73,6 +75,8 @@ type loader struct {
 	ctx   context.Context
 	fleet *Fleet
 	roots map[string]*node
+	// recipes checks what images are built from.
+	recipes *recipe.Checker
 	// incomplete: some file's declarations are not known.
 	incomplete bool
 	// What may still be read. full: that was not enough.
@@ -83,9 +87,10 @@ type loader struct {
 }
 
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
-	return &loader{
+	l := &loader{
 		ctx: ctx, bytes: maxConfig, keys: maxKeys, work: meter{ctx, maxWork}, templates: map[string]string{},
-		roots: map[string]*node{},
+		roots:   map[string]*node{},
+		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{
 			fsys:     fsys,
 			files:    &fileCache{read: map[string]repoFile{}},
@@ -95,6 +100,8 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 			hooks:    map[string]*hookDecl{},
 		},
 	}
+	l.recipes.Reference, l.recipes.Spend = refCheck.text, l.spend
+	return l
 }
 
 // read parses and decodes one file. It returns false if the file's

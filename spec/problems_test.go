@@ -35,7 +35,7 @@ var mistakes = map[string]struct{ text, want string }{
 	"keep nothing":        {"[image.a]\npull = \"a\"\nkeep = 0\n", `gitboot.toml:3: image.a.keep = "0": is not a number of generations; write a number from 1 to 1000`},
 	"bad reference":       {"[image.a]\npull = \"Example.com/Foo:x\"\n", `gitboot.toml:2: image.a.pull = "Example.com/Foo:x": is not an image reference`},
 	"archive missing":     {"[image.a]\narchive = \"a.tar\"\n", `gitboot.toml:2: image.a.archive = "a.tar": is not in the repo`},
-	"script missing":      {"[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"./a.sh\"]\n", `gitboot.toml:3: image.a.build.bootstrap[0] = "a.sh": is not in the repo`},
+	"script missing":      {"[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"./a.sh\"]\n", `gitboot.toml:3: image.a.build.bootstrap[0] = "./a.sh": is not in the repo`},
 	"script outside":      {"[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"./../a.sh\"]\n", `gitboot.toml:3: image.a.build.bootstrap[0] = "./../a.sh": leaves the repo`},
 	"script without ./":   {"[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"x/a.sh\"]\n", `gitboot.toml:3: image.a.build.bootstrap[0] = "x/a.sh": is neither the name of a program nor a file of the repo; write`},
 	"archive outside":     {"[image.a]\narchive = \"../a.tar\"\n", `gitboot.toml:2: image.a.archive = "../a.tar": leaves the repo`},

@@ -1,12 +1,16 @@
 package build
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/gitboot/gitboot/build/recipe"
+)
 
 // What one engine has built may be the base of what another builds: its children
 // cannot tell.
 func TestBasesMoveBetweenEngines(t *testing.T) {
 	first := newEngine(t)
-	r := Recipe{FS: repo(map[string]string{
+	r := recipe.Recipe{FS: repo(map[string]string{
 		"f": "FROM $GITBOOT_FROM\nENV A=b\nWORKDIR /root\nUSER 1:1\nSHELL [\"/bin/sh\", \"-ec\"]\nCOPY f /etc/f\n",
 	}), Containerfiles: []string{"f"}}
 	made := must(t, first, r, Options{Base: busybox(t, first).ID})

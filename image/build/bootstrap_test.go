@@ -12,19 +12,21 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // A script of the repo runs in a copy of its folder, sees what is beside it,
 // and leaves nothing behind.
 func TestBootstrapScript(t *testing.T) {
-	p := prepare(t, Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: repo(map[string]string{
+	p := prepare(t, recipe.Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: repo(map[string]string{
 		"arch/make.sh":   "#!/bin/sh\ntouch \"$TMPDIR/left\" left; cat conf/list; printf '%s\\n' \"$@\" \"$SOURCE_DATE_EPOCH\"; ls; echo note >&2\n",
 		"arch/conf/list": "base\n",
 		"other":          "x",
 	})})
 	temp := t.TempDir()
 	var out, log bytes.Buffer
-	if err := p.bootstrap(t.Context(), &out, Options{TempDir: temp, Epoch: time.Unix(42, 0), Log: &log}); err != nil {
+	if err := bootstrap(t.Context(), p, &out, Options{TempDir: temp, Epoch: time.Unix(42, 0), Log: &log}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), "base\none two\nthree\n42\nconf\nleft\nmake.sh\n"; got != want {
@@ -40,62 +42,19 @@ func TestBootstrapScript(t *testing.T) {
 
 // One that is cut leaves no process, mount or file.
 func TestBootstrapIsCut(t *testing.T) {
-	p := prepare(t, Recipe{Bootstrap: []string{"./make.sh"}, FS: repo(map[string]string{
+	p := prepare(t, recipe.Recipe{Bootstrap: []string{"./make.sh"}, FS: repo(map[string]string{
 		"make.sh": "#!/bin/sh\nmkdir -p \"$TMPDIR/root/proc\"; mount -t proc proc \"$TMPDIR/root/proc\"\n" + hang + "\n",
 	})})
 	temp := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := p.bootstrap(ctx, onText("begun", cancel), Options{TempDir: temp, Log: io.Discard}); !errors.Is(err, context.Canceled) {
+	if err := bootstrap(ctx, p, onText("begun", cancel), Options{TempDir: temp, Log: io.Discard}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left are %v %v", left, err)
 	}
 	noneRuns(t)
-}
-
-func TestBootstrapKey(t *testing.T) {
-	files := map[string]string{"arch/make.sh": "#!/bin/sh\n", "arch/list": "1", "other": "1"}
-	r := Recipe{Bootstrap: []string{"./arch/make.sh"}}
-	prepared := func(change func()) *Prepared {
-		change()
-		r.FS = repo(files)
-		return prepare(t, r)
-	}
-	before := prepared(func() {})
-	for _, c := range []struct {
-		change func()
-		want   string
-	}{
-		{func() { files["other"] = "2" }, ""},
-		{func() { files["arch/list"] = "2" }, "arch/list changed"},
-		{func() { files["arch/make.sh"] += "true" }, "arch/make.sh changed"},
-		{func() { r.Bootstrap = []string{"./arch/make.sh", "x"} }, "bootstrap changed"},
-		{func() { files["make.sh"], r.Bootstrap = "#!/bin/sh\n", []string{"./make.sh"} },
-			"bootstrap changed; make.sh is new; arch/list is gone; arch/make.sh is gone"},
-		{func() { files["more"] = "1" }, ""},
-	} {
-		after := prepared(c.change)
-		if got := strings.Join(after.Key(Settings{}).Differences(before.Key(Settings{})), "; "); got != c.want {
-			t.Errorf("%q, not %q", got, c.want)
-		}
-		if (after.BootstrapHash() == before.BootstrapHash()) != (c.want == "") {
-			t.Errorf("%s: the base's hash says otherwise", c.want)
-		}
-		before = after
-	}
-}
-
-func TestBootstrapScriptIsExecutable(t *testing.T) {
-	for name, fsys := range map[string]fstest.MapFS{
-		"run git update-index --chmod=+x a/b": repo(map[string]string{"a/b": "x"}),
-		"file does not exist":                 repo(nil),
-	} {
-		if _, err := Prepare(Recipe{Name: "n", FS: fsys, Bootstrap: []string{"./a/b"}}); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("%v, not %s", err, name)
-		}
-	}
 }
 
 // Scripts share files by links, which lead to nothing where only the script's
@@ -105,26 +64,26 @@ func TestScriptsShareFiles(t *testing.T) {
 		return &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink | 0o777}
 	}
 	shared := "one"
-	prepared := func() *Prepared {
+	prepared := func() *recipe.Prepared {
 		files := repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
 		files["recipes/a/common"], files["make/common"] = link("../common"), link("../recipes/common")
 		files["recipes/a/inside"], files["recipes/a/system"], files["recipes/a/nowhere"] = link("own"), link("/etc/passwd"), link("../nowhere")
 		files["make/own"] = link("o")
-		return prepare(t, Recipe{FS: files, Recipe: "recipes/a", Bootstrap: []string{"./make/m.sh"}})
+		return prepare(t, recipe.Recipe{FS: files, Recipe: "recipes/a", Bootstrap: []string{"./make/m.sh"}})
 	}
 	p := prepared()
-	for _, f := range p.files {
-		name := strings.TrimPrefix(f.name, ".gitboot/recipes/a/")
-		if want := map[string]string{"inside": "own", "system": "/etc/passwd", "nowhere": "../nowhere"}[name]; f.link != want {
-			t.Errorf("%s is a link to %q, not %q", name, f.link, want)
+	for _, f := range p.Files {
+		name := strings.TrimPrefix(f.Name, ".gitboot/recipes/a/")
+		if want := map[string]string{"inside": "own", "system": "/etc/passwd", "nowhere": "../nowhere"}[name]; f.Link != want {
+			t.Errorf("%s is a link to %q, not %q", name, f.Link, want)
 		}
 	}
 	var out bytes.Buffer
-	if err := p.bootstrap(t.Context(), &out, Options{TempDir: t.TempDir(), Log: io.Discard}); err != nil || out.String() != "oneown\n" {
+	if err := bootstrap(t.Context(), p, &out, Options{TempDir: t.TempDir(), Log: io.Discard}); err != nil || out.String() != "oneown\n" {
 		t.Errorf("the bootstrap wrote %q: %v", out.String(), err)
 	}
 	shared = "two"
-	if got := prepared().Key(Settings{}).Differences(p.Key(Settings{})); !slices.Equal(got, []string{"recipes/common changed"}) {
+	if got := prepared().Key(recipe.Settings{}).Differences(p.Key(recipe.Settings{})); !slices.Equal(got, []string{"recipes/common changed"}) {
 		t.Errorf("%q", got)
 	}
 }

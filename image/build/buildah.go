@@ -8,13 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -131,6 +128,9 @@ func (b *Buildah) Clean(ctx context.Context) error {
 	}
 	left, err := os.ReadDir(b.temp)
 	for _, e := range left {
+		if strings.HasPrefix(e.Name(), cacheMounts) {
+			continue // of whole builds, and for the next ones
+		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(b.temp, e.Name())))
 	}
 	return err
@@ -145,70 +145,6 @@ func (b *Buildah) Import(ctx context.Context, layout string) (Image, error) {
 		return Image{}, fmt.Errorf("import the base into %s's store: %w", b.program, explainFull(b.root, err))
 	}
 	return b.Image(ctx, id)
-}
-
-// Build implements Engine.
-func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
-	if ctx.Err() != nil {
-		return Image{}, context.Cause(ctx)
-	}
-	if err := b.make(); err != nil {
-		return Image{}, err
-	}
-	limited, err := limits()
-	if err != nil {
-		return Image{}, err
-	}
-	if err := stampContext(j.Context); err != nil {
-		return Image{}, fmt.Errorf("prepare the build's context: %w", err)
-	}
-	idFile := filepath.Join(filepath.Dir(j.Containerfile), "id")
-	args := []string{"build", "--isolation", "chroot", "--format", "oci", "--layers", "--identity-label=false",
-		"--timestamp", strconv.FormatInt(j.Epoch.Unix(), 10), "--iidfile", idFile,
-		"--file", "/proc/self/cwd/" + filepath.Base(j.Containerfile)} // buildah splits the option at commas
-	args = append(args, limited...)
-	if j.NoCache {
-		args = append(args, "--no-cache")
-	}
-	if j.CredentialsFile != "" {
-		args = append(args, "--authfile", j.CredentialsFile)
-	}
-	if j.Insecure {
-		args = append(args, "--tls-verify=false")
-	}
-	if j.Platform != "" {
-		args = append(args, "--platform", j.Platform)
-	}
-	if j.Base != "" {
-		args = append(args, "--build-arg", BaseArg+"="+j.Base)
-	}
-	args = append(args, "--build-arg", "SOURCE_DATE_EPOCH="+strconv.FormatInt(j.Epoch.Unix(), 10))
-	for _, name := range slices.Sorted(maps.Keys(j.Args)) {
-		args = append(args, "--build-arg", name+"="+j.Args[name])
-	}
-	for _, id := range slices.Sorted(maps.Keys(j.Secrets)) {
-		args = append(args, "--secret", "id="+id+",src="+j.Secrets[id])
-	}
-	text, err := os.ReadFile(j.Containerfile)
-	if err != nil {
-		return Image{}, err
-	}
-	steps := &stepReader{task: j.Progress, steps: countSteps(text), used: map[string]bool{}}
-	c := b.command(append(args, j.Context)...)
-	c.dir, c.log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, &lineWriter{each: steps.line})
-	if err := c.run(ctx); err != nil {
-		return Image{}, explainFull(b.root, err)
-	}
-	id, err := os.ReadFile(idFile)
-	if err != nil {
-		return Image{}, fmt.Errorf("read the built image's id: %w", err)
-	}
-	img, err := b.Image(ctx, string(id))
-	if err != nil {
-		return Image{}, err
-	}
-	steps.used[strings.TrimPrefix(img.ID, "sha256:")] = true
-	return img, b.note(steps.used)
 }
 
 // Image implements Engine.

@@ -41,8 +41,12 @@ func (v *cacheView) total() (n int64) {
 // Collect implements Engine.
 func (b *Buildah) Collect(ctx context.Context, keep []string, limit int64) (freed int64, err error) {
 	view, err := b.view()
-	if err != nil || view.total() <= limit {
+	if err != nil {
 		return 0, err
+	}
+	freed, err = b.collectMounts(limit - view.total())
+	if err != nil || view.total() <= limit {
+		return freed, err
 	}
 	var victims []string
 	rest := view.choose(keep, limit)
@@ -52,22 +56,53 @@ func (b *Buildah) Collect(ctx context.Context, keep []string, limit int64) (free
 		}
 	}
 	if len(victims) == 0 {
-		return 0, nil
+		return freed, nil
 	}
 	if err := b.Clean(ctx); err != nil { // containers of cut builds would hold on to images
-		return 0, err
+		return freed, err
 	}
 	if err := b.protect(ctx, view, rest); err != nil {
-		return 0, err
+		return freed, err
 	}
 	if _, err := b.output(ctx, b.temp, append([]string{"rmi"}, victims...)...); err != nil {
-		return 0, fmt.Errorf("collect buildah's cache: %w", err)
+		return freed, fmt.Errorf("collect buildah's cache: %w", err)
 	}
 	after, err := b.view()
 	if err != nil {
+		return freed, err
+	}
+	return freed + view.total() - after.total(), b.forget(after)
+}
+
+// cacheMounts begins the names of the folders that hold what steps keep from
+// one build to the next (RUN --mount=type=cache).
+const cacheMounts = "buildah-cache"
+
+// collectMounts removes what steps keep, unless there is room for it.
+func (b *Buildah) collectMounts(room int64) (freed int64, err error) {
+	dirs, err := filepath.Glob(filepath.Join(b.temp, cacheMounts+"*"))
+	if err != nil || len(dirs) == 0 {
 		return 0, err
 	}
-	return view.total() - after.total(), b.forget(after)
+	for _, dir := range dirs {
+		err = errors.Join(err, filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil {
+				freed += info.Size()
+			}
+			return err
+		}))
+	}
+	if err != nil || freed <= room {
+		return 0, err
+	}
+	for _, dir := range dirs {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return freed, err
 }
 
 // choose returns the images that stay: those to be kept, those that share all

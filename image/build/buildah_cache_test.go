@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // random is a step that writes so many megabytes, each time others.
@@ -21,9 +23,11 @@ func TestPodmanCollects(t *testing.T) { testCollects(t, newPodman(t)) }
 // The cache is bounded: what is kept stays, of the rest what was used last.
 func testCollects(t *testing.T, e *Buildah) {
 	base := busybox(t, e)
-	steps := func(run ...string) Image { return must(t, e, Recipe{FS: repo(nil), Run: run}, Options{Base: base.ID}) }
+	steps := func(run ...string) Image {
+		return must(t, e, recipe.Recipe{FS: repo(nil), Run: run}, Options{Base: base.ID})
+	}
 	kept := steps(random("common", "4"), random("kept", "4"))
-	child := must(t, e, Recipe{FS: repo(nil), Run: []string{random("child", "1")}}, Options{Base: kept.ID})
+	child := must(t, e, recipe.Recipe{FS: repo(nil), Run: []string{random("child", "1")}}, Options{Base: kept.ID})
 	hit := steps(random("common", "4"), random("hit", "8"))
 	old := steps(random("common", "4"), random("old", "8"))
 	e.age(t)

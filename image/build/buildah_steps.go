@@ -2,7 +2,9 @@ package build
 
 import (
 	"regexp"
+	"strings"
 
+	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -14,21 +16,34 @@ type stepReader struct {
 	steps int // of the whole Containerfile
 	step  int
 	used  map[string]bool
+	// targets are what the step under way mounts; mountings are those before it.
+	targets   []string
+	mountings []mounting
+	// complaint is what buildah says when it could not take mounts away.
+	complaint string
 }
 
 var (
 	// stepLine begins with the stage where there are several.
 	stepLine  = regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)$`)
+	imageLine = regexp.MustCompile(`^--> (?:Using cache )?([0-9a-f]{8,64})$`)
 	cacheLine = regexp.MustCompile(`^--> Using cache ([0-9a-f]{64})$`)
 )
 
 func (r *stepReader) line(line string) {
 	if m := stepLine.FindStringSubmatch(line); m != nil {
-		if word, _ := cutWord(m[1]); word != "FROM" {
+		if !strings.HasPrefix(m[1], "FROM ") {
 			r.step++
 			r.task.Step(r.step, r.steps, m[1])
 		}
+		r.targets = targets(m[1])
 		return
+	}
+	if m := imageLine.FindStringSubmatch(line); m != nil && len(r.targets) > 0 {
+		r.mountings, r.targets = append(r.mountings, mounting{m[1], r.targets}), nil
+	}
+	if strings.HasPrefix(line, "time=") && strings.Contains(line, "unable to cleanup run mount") {
+		r.complaint = line
 	}
 	if m := cacheLine.FindStringSubmatch(line); m != nil {
 		r.used[m[1]] = true
@@ -40,19 +55,29 @@ func (r *stepReader) line(line string) {
 	}
 }
 
-// countSteps says how many steps a Containerfile has, those that only name a
-// base not counted; 0 if it cannot be said.
-func countSteps(containerfile []byte) (n int) {
-	instructions, err := parse("Containerfile", string(containerfile))
-	if err != nil {
-		return 0
+// targets are what a step mounts something over.
+func targets(step string) (all []string) {
+	instructions, _ := containerfile.Parse(step)
+	for _, i := range instructions {
+		for _, f := range i.Flags() {
+			if m, ok := containerfile.ParseMount(f.Text); ok && m.Target != "" {
+				all = append(all, m.Target)
+			}
+		}
 	}
+	return all
+}
+
+// countSteps says how many steps a Containerfile has, those that only name a
+// base not counted.
+func countSteps(text []byte) (n int) {
+	instructions, _ := containerfile.Parse(string(text))
 	begun := false
 	for _, i := range instructions {
 		switch {
-		case i.keyword == "FROM":
+		case i.Keyword == "FROM":
 			begun = true
-		case begun && i.keyword != "":
+		case begun && i.Keyword != "":
 			n++
 		}
 	}

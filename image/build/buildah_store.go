@@ -99,9 +99,14 @@ func (b *Buildah) image(id, top string, config []byte) (Image, error) {
 // opener streams a layer out of the store.
 func (b *Buildah) opener(l storedLayer) func(context.Context) (io.ReadCloser, error) {
 	split := filepath.Join(b.root, b.driver+"-layers", l.ID+".tar-split.gz")
-	dir := filepath.Join(b.root, "overlay", l.ID, "diff")
-	if b.driver == "vfs" {
-		dir = filepath.Join(b.root, "vfs", "dir", l.ID)
-	}
+	dir := b.layerDir(l.ID)
 	return func(ctx context.Context) (io.ReadCloser, error) { return assemble(ctx, split, dir) }
+}
+
+// layerDir is where the store holds a layer's files.
+func (b *Buildah) layerDir(id string) string {
+	if b.driver == "vfs" {
+		return filepath.Join(b.root, "vfs", "dir", id)
+	}
+	return filepath.Join(b.root, "overlay", id, "diff")
 }

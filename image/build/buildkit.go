@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/gitboot/gitboot/build/containerfile"
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/plain"
@@ -144,7 +146,7 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 	steps := &stepReader{task: j.Progress, steps: countExecuted(text), used: map[string]bool{}}
 	c, err := b.command("build", handoff.Request{
 		Builder: b.opts.Builder, Store: b.dir, Containerfile: j.Containerfile, Context: j.Context,
-		Base: j.Base, BaseArg: BaseArg, Args: j.Args, Secrets: j.Secrets, CredentialsFile: j.CredentialsFile,
+		Base: j.Base, BaseArg: recipe.BaseArg, Args: j.Args, Secrets: j.Secrets, CredentialsFile: j.CredentialsFile,
 		Platform: cmp.Or(j.Platform, "linux/"+runtime.GOARCH), // a builder may be another kind of machine
 		NoCache:  j.NoCache, Epoch: j.Epoch.Unix(), Steps: steps.steps,
 	})
@@ -161,13 +163,10 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 
 // countExecuted says how many of a Containerfile's instructions are nodes of the
 // builder's graph: the others only change the configuration.
-func countExecuted(containerfile []byte) (n int) {
-	instructions, err := parse("Containerfile", string(containerfile))
-	if err != nil {
-		return 0
-	}
+func countExecuted(text []byte) (n int) {
+	instructions, _ := containerfile.Parse(string(text))
 	for _, i := range instructions {
-		switch i.keyword {
+		switch i.Keyword {
 		case "RUN", "COPY", "ADD", "WORKDIR":
 			n++
 		}

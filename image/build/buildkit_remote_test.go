@@ -30,6 +30,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 )
 
@@ -67,7 +68,7 @@ func TestBuildkitOverTLS(t *testing.T) {
 	b.opts.Builder = own
 
 	ref, credentials := privateImage(t)
-	r := Recipe{Scratch: true, FS: repo(map[string]string{"f": "FROM " + ref + " AS private\nFROM $GITBOOT_FROM\nCOPY --from=private /file /copied\n"}), Containerfiles: []string{"f"}}
+	r := recipe.Recipe{Scratch: true, FS: repo(map[string]string{"f": "FROM " + ref + " AS private\nFROM $GITBOOT_FROM\nCOPY --from=private /file /copied\n"}), Containerfiles: []string{"f"}}
 	if _, _, err := run(t, b, r, Options{}); err == nil || strings.Contains(err.Error(), "swordfish") {
 		t.Errorf("without credentials: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/tests/lab"
 )
@@ -62,12 +63,12 @@ func testTransfers(t *testing.T, program, socket string) {
 	wire := countBytes(t, socket)
 	b := newBuildkit(t, program, handoff.Builder{Address: "unix://" + wire.path})
 	base := busybox(t, b)
-	big := Recipe{FS: repo(nil), Run: []string{random("big", "8")}}
+	big := recipe.Recipe{FS: repo(nil), Run: []string{random("big", "8")}}
 	parent := must(t, b, big, Options{Base: base.ID})
 	if n := wire.bytes.Swap(0); n < 8<<20 || n > 14<<20 {
 		t.Errorf("%d bytes for a layer of 8 MB and a base of 2, which it may have", n)
 	}
-	child := Recipe{FS: repo(nil), Run: []string{"echo child > /root/child"}}
+	child := recipe.Recipe{FS: repo(nil), Run: []string{"echo child > /root/child"}}
 	must(t, b, child, Options{Base: parent.ID})
 	if n := wire.bytes.Swap(0); n > 1<<20 {
 		t.Errorf("%d bytes for a child of a few", n)
@@ -105,13 +106,13 @@ func testNoRoom(t *testing.T, program, socket string) {
 		}
 	})
 	base := busybox(t, b)
-	_, _, err := run(t, b, Recipe{FS: repo(nil), Run: []string{random("big", "16")}}, Options{Base: base.ID})
+	_, _, err := run(t, b, recipe.Recipe{FS: repo(nil), Run: []string{random("big", "16")}}, Options{Base: base.ID})
 	if full := (*FullError)(nil); !errors.As(err, &full) {
 		t.Errorf("%v", err)
 	}
 	empty(t, filepath.Join(b.dir, handoff.IngestFolder))
-	must(t, b, Recipe{FS: repo(nil), Run: []string{"echo small > /root/small"}}, Options{Base: base.ID})
-	_, _, err = run(t, b, Recipe{FS: repo(nil), Run: []string{"echo sh: /x: No space left on device; exit 1"}}, Options{Base: base.ID})
+	must(t, b, recipe.Recipe{FS: repo(nil), Run: []string{"echo small > /root/small"}}, Options{Base: base.ID})
+	_, _, err = run(t, b, recipe.Recipe{FS: repo(nil), Run: []string{"echo sh: /x: No space left on device; exit 1"}}, Options{Base: base.ID})
 	if full := (*FullError)(nil); errors.As(err, &full) {
 		t.Errorf("a disk elsewhere: %v", err)
 	}
@@ -203,7 +204,7 @@ func TestBuildkitDies(t *testing.T) {
 	defer stop()
 	base := busybox(t, b)
 	opts := Options{Base: base.ID, Epoch: epoch, TempDir: t.TempDir(), Log: onText("begun", stop), Timeout: time.Minute}
-	_, err = Run(t.Context(), b, prepare(t, Recipe{FS: repo(nil), Run: []string{hang}}), opts)
+	_, err = Run(t.Context(), b, prepare(t, recipe.Recipe{FS: repo(nil), Run: []string{hang}}), opts)
 	if timeout := (*TimeoutError)(nil); err == nil || errors.As(err, &timeout) {
 		t.Errorf("it is not noticed: %v", err)
 	}

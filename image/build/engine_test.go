@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // A tested engine is one that has to keep the contract.
@@ -32,7 +34,8 @@ func contract(t *testing.T, e tested) {
 	}{
 		{"stack, recipe, copy, run", testAll}, {"fixes", testFixes}, {"cache", testCache}, {"reproducible", testReproducible},
 		{"scratch", testScratch}, {"child", testChild}, {"failing step", testFailing}, {"hanging step", testHanging},
-		{"cancel", testCancel}, {"secret", testSecret}, {"side by side", testSideBySide}, {"gone", testGone},
+		{"cancel", testCancel}, {"secret", testSecret}, {"user", testUser}, {"names", testNames}, {"mounts", testMounts},
+		{"side by side", testSideBySide}, {"gone", testGone},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, e, base) })
 	}
@@ -49,7 +52,7 @@ func contract(t *testing.T, e tested) {
 
 var epoch = time.Unix(1700000000, 0)
 
-func run(t *testing.T, e Engine, r Recipe, opts Options) (Image, string, error) {
+func run(t *testing.T, e Engine, r recipe.Recipe, opts Options) (Image, string, error) {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Epoch, opts.TempDir, opts.Log = epoch, t.TempDir(), &log
@@ -57,7 +60,7 @@ func run(t *testing.T, e Engine, r Recipe, opts Options) (Image, string, error) 
 	return img, log.String(), err
 }
 
-func must(t *testing.T, e Engine, r Recipe, opts Options) Image {
+func must(t *testing.T, e Engine, r recipe.Recipe, opts Options) Image {
 	t.Helper()
 	img, log, err := run(t, e, r, opts)
 	if err != nil {
@@ -67,7 +70,7 @@ func must(t *testing.T, e Engine, r Recipe, opts Options) Image {
 }
 
 func testAll(t *testing.T, e tested, base Image) {
-	r := Recipe{
+	r := recipe.Recipe{
 		FS: repo(map[string]string{
 			"a.containerfile":     "ARG GITBOOT_FROM\nFROM $GITBOOT_FROM AS made\nRUN echo a > /root/made\nFROM $GITBOOT_FROM\nCOPY --from=made /root/made /root/a\nENV FROM_A=yes\n",
 			"b.containerfile":     "ARG GITBOOT_FROM\nFROM ${GITBOOT_FROM}\nCOPY files /root/files\nRUN echo $FROM_A >> /root/a\n",
@@ -79,7 +82,7 @@ func testAll(t *testing.T, e tested, base Image) {
 			"never/used/anywhere": "x",
 		}),
 		Containerfiles: []string{"a.containerfile", "b.containerfile"}, Recipe: "recipes/one",
-		Copy: []Copy{{"motd", "/etc/motd"}}, Run: []string{"echo one > /root/run", "echo two >> /root/run\necho three >> /root/run"},
+		Copy: []recipe.Copy{{From: "motd", To: "/etc/motd"}}, Run: []string{"echo one > /root/run", "echo two >> /root/run\necho three >> /root/run"},
 		Args: map[string]string{"GREETING": "moin"}, Labels: map[string]string{"org.example": `a "$b"`},
 	}
 	all := contents(t, must(t, e, r, Options{Base: base.ID}))
@@ -104,7 +107,7 @@ func testAll(t *testing.T, e tested, base Image) {
 }
 
 func testFixes(t *testing.T, e tested, base Image) {
-	r := Recipe{FS: repo(nil), RootfsFixes: true, Run: []string{
+	r := recipe.Recipe{FS: repo(nil), RootfsFixes: true, Run: []string{
 		"mkdir -p /etc/systemd/system/multi-user.target.wants /usr/sbin /var/lib/dbus /usr/lib/systemd",
 		"ln -s /usr/lib/systemd/system/systemd-resolved.service /etc/systemd/system/multi-user.target.wants/",
 		"echo 0123 > /etc/machine-id; echo 0123 > /var/lib/dbus/machine-id; echo 'exit 101' > /usr/sbin/policy-rc.d",
@@ -124,7 +127,7 @@ func testFixes(t *testing.T, e tested, base Image) {
 	if all["usr/sbin/policy-rc.d"].layer > all["usr/sbin/.wh.policy-rc.d"].layer {
 		t.Error("policy-rc.d is still there")
 	}
-	plain := contents(t, must(t, e, Recipe{FS: repo(nil), RootfsFixes: true}, Options{Base: base.ID}))
+	plain := contents(t, must(t, e, recipe.Recipe{FS: repo(nil), RootfsFixes: true}, Options{Base: base.ID}))
 	if got, ok := plain["etc/resolv.conf"]; !ok || got.content != "" || got.Linkname != "" {
 		t.Errorf("resolv.conf of an image without a resolver is %+v", got)
 	}
@@ -134,7 +137,7 @@ func testFixes(t *testing.T, e tested, base Image) {
 }
 
 func testCache(t *testing.T, e tested, base Image) {
-	r := Recipe{FS: repo(map[string]string{"r/script": "#!/bin/sh\ncat /proc/uptime > /root/x\n"}), Recipe: "r"}
+	r := recipe.Recipe{FS: repo(map[string]string{"r/script": "#!/bin/sh\ncat /proc/uptime > /root/x\n"}), Recipe: "r"}
 	first := must(t, e, r, Options{Base: base.ID})
 	if again := must(t, e, r, Options{Base: base.ID}); again.ID != first.ID {
 		t.Error("an unchanged step was run again")
@@ -143,7 +146,7 @@ func testCache(t *testing.T, e tested, base Image) {
 		t.Error("without the cache, the step was not run again")
 	}
 	for _, data := range []string{"one", "two"} {
-		bound := Recipe{FS: repo(map[string]string{"data/x": data, "f": "FROM $GITBOOT_FROM\nRUN --mount=type=bind,source=data,target=/run/data cat /run/data/x > /root/x\n"}), Containerfiles: []string{"f"}}
+		bound := recipe.Recipe{FS: repo(map[string]string{"data/x": data, "f": "FROM $GITBOOT_FROM\nRUN --mount=type=bind,source=data,target=/run/data cat /run/data/x > /root/x\n"}), Containerfiles: []string{"f"}}
 		if got := contents(t, must(t, e, bound, Options{Base: base.ID}))["root/x"].content; got != data {
 			t.Errorf("a mounted file that became %q gave %q", data, got)
 		}
@@ -155,7 +158,7 @@ func testCache(t *testing.T, e tested, base Image) {
 }
 
 func testScratch(t *testing.T, e tested, _ Image) {
-	r := Recipe{Scratch: true, FS: repo(map[string]string{"d/x": "x", "f": "FROM scratch AS other\nCOPY d /\nARG GITBOOT_FROM\nFROM $GITBOOT_FROM\nCOPY --from=other x /y\n"}), Containerfiles: []string{"f"}}
+	r := recipe.Recipe{Scratch: true, FS: repo(map[string]string{"d/x": "x", "f": "FROM scratch AS other\nCOPY d /\nARG GITBOOT_FROM\nFROM $GITBOOT_FROM\nCOPY --from=other x /y\n"}), Containerfiles: []string{"f"}}
 	all := contents(t, must(t, e, r, Options{}))
 	if all["y"].content != "x" {
 		t.Errorf("%v", all)
@@ -163,8 +166,8 @@ func testScratch(t *testing.T, e tested, _ Image) {
 }
 
 func testChild(t *testing.T, e tested, base Image) {
-	parent := must(t, e, Recipe{FS: repo(nil), Run: []string{"echo parent > /root/p"}}, Options{Base: base.ID})
-	child := must(t, e, Recipe{FS: repo(nil), Run: []string{"cat /root/p > /root/c"}}, Options{Base: parent.ID})
+	parent := must(t, e, recipe.Recipe{FS: repo(nil), Run: []string{"echo parent > /root/p"}}, Options{Base: base.ID})
+	child := must(t, e, recipe.Recipe{FS: repo(nil), Run: []string{"cat /root/p > /root/c"}}, Options{Base: parent.ID})
 	if len(child.Layers) != len(parent.Layers)+1 {
 		t.Fatalf("%d layers on %d", len(child.Layers), len(parent.Layers))
 	}
@@ -176,7 +179,7 @@ func testChild(t *testing.T, e tested, base Image) {
 }
 
 func testFailing(t *testing.T, e tested, base Image) {
-	_, log, err := run(t, e, Recipe{FS: repo(nil), Run: []string{"echo so far so good; echo this is why >&2; exit 3"}}, Options{Base: base.ID})
+	_, log, err := run(t, e, recipe.Recipe{FS: repo(nil), Run: []string{"echo so far so good; echo this is why >&2; exit 3"}}, Options{Base: base.ID})
 	if err == nil || !strings.Contains(err.Error(), "this is why") {
 		t.Errorf("the error lacks the last lines: %v", err)
 	}
@@ -189,7 +192,7 @@ func testFailing(t *testing.T, e tested, base Image) {
 const hang = "echo begun; (yes > /dev/null) & sleep 3600"
 
 func testHanging(t *testing.T, e tested, base Image) {
-	_, _, err := run(t, e, Recipe{FS: repo(nil), Run: []string{hang}}, Options{Base: base.ID, Timeout: 3 * time.Second})
+	_, _, err := run(t, e, recipe.Recipe{FS: repo(nil), Run: []string{hang}}, Options{Base: base.ID, Timeout: 3 * time.Second})
 	if timeout := (*TimeoutError)(nil); !errors.As(err, &timeout) {
 		t.Errorf("%v", err)
 	}
@@ -202,7 +205,7 @@ func testHanging(t *testing.T, e tested, base Image) {
 func testCancel(t *testing.T, e tested, base Image) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := Run(ctx, e, prepare(t, Recipe{FS: repo(nil), Run: []string{hang}}), Options{Base: base.ID, Epoch: epoch, TempDir: t.TempDir(), Log: onText("begun", cancel)})
+	_, err := Run(ctx, e, prepare(t, recipe.Recipe{FS: repo(nil), Run: []string{hang}}), Options{Base: base.ID, Epoch: epoch, TempDir: t.TempDir(), Log: onText("begun", cancel)})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -262,7 +265,7 @@ func testSecret(t *testing.T, e tested, base Image) {
 	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := Recipe{FS: repo(nil), Secrets: map[string]string{"token": path}, Run: []string{"test $(cat /run/secrets/token) = " + secret[:9] + "-$((3000+141))"}}
+	r := recipe.Recipe{FS: repo(nil), Secrets: map[string]string{"token": path}, Run: []string{"test $(cat /run/secrets/token) = " + secret[:9] + "-$((3000+141))"}}
 	img, log, err := run(t, e, r, Options{Base: base.ID})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
@@ -286,7 +289,7 @@ func testSecret(t *testing.T, e tested, base Image) {
 
 func testSideBySide(t *testing.T, e tested, base Image) {
 	var group sync.WaitGroup
-	r := Recipe{FS: repo(nil), Run: []string{"sleep 0.2; echo same > /root/s"}}
+	r := recipe.Recipe{FS: repo(nil), Run: []string{"sleep 0.2; echo same > /root/s"}}
 	images := make([]Image, 2)
 	for i := range images {
 		group.Go(func() { images[i] = must(t, e, r, Options{Base: base.ID, NoCache: true}) })

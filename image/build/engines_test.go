@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 )
 
@@ -37,7 +39,7 @@ func TestBuildah(t *testing.T) {
 		if out, err := b.output(t.Context(), b.temp, "containers", "--quiet"); err != nil || out != "" {
 			t.Errorf("containers are left: %s %v", out, err)
 		}
-		empty(t, b.temp)
+		emptied(t, b)
 	}})
 	t.Run("limits", func(t *testing.T) { testLimits(t, b) })
 }
@@ -67,7 +69,7 @@ func TestPodman(t *testing.T) {
 		if out, err := b.output(t.Context(), b.temp, "ps", "--all", "--external", "--quiet"); err != nil || out != "" {
 			t.Errorf("containers are left: %s %v", out, err)
 		}
-		empty(t, b.temp)
+		emptied(t, b)
 	}})
 	t.Run("limits", func(t *testing.T) { testLimits(t, b) })
 }
@@ -92,12 +94,31 @@ func TestBuildkit(t *testing.T) {
 // engine that raises them fails where it may not.
 func testLimits(t *testing.T, e Engine) {
 	var names = regexp.MustCompile(`(?m)^Max (?:processes|open files) .*$`)
-	img := must(t, e, Recipe{FS: repo(nil), Run: []string{"cat /proc/self/limits > /root/limits"}}, Options{Base: busybox(t, e).ID})
+	img := must(t, e, recipe.Recipe{FS: repo(nil), Run: []string{"cat /proc/self/limits > /root/limits"}}, Options{Base: busybox(t, e).ID})
 	got := names.FindAllString(contents(t, img)["root/limits"].content, -1)
 	own, err := os.ReadFile("/proc/self/limits")
 	if want := names.FindAllString(string(own), -1); err != nil || len(want) != 2 || !slices.Equal(got, want) {
 		t.Errorf("a step's limits are %q, not %q (%v)", got, want, err)
 	}
+}
+
+// emptied looks whether nothing is left but what steps keep for the next build,
+// and whether that goes when there is no room for it.
+func emptied(t *testing.T, b *Buildah) {
+	t.Helper()
+	if err := b.Clean(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if freed, err := b.collectMounts(1 << 30); freed != 0 || err != nil {
+		t.Errorf("where there is room, %d bytes went: %v", freed, err)
+	}
+	if left, err := os.ReadDir(b.temp); err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name(), cacheMounts) {
+		t.Errorf("files are left: %v %v", left, err)
+	}
+	if _, err := b.collectMounts(-1); err != nil {
+		t.Error(err)
+	}
+	empty(t, b.temp)
 }
 
 func empty(t *testing.T, dir string) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // repo is a config repo of regular files; those whose content begins with #!
@@ -110,10 +112,10 @@ func contents(t *testing.T, img Image) map[string]entry {
 	return all
 }
 
-func prepare(t *testing.T, r Recipe) *Prepared {
+func prepare(t *testing.T, r recipe.Recipe) *recipe.Prepared {
 	t.Helper()
 	r.Name = "test"
-	p, err := Prepare(r)
+	p, err := recipe.Prepare(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // churn is what installing software does to a root file system: files in no
@@ -36,12 +38,12 @@ const undo = `busybox rm -r /opt/deep /usr/lib/python3/m5.py && busybox rm -r /v
 // A rebuild without cache of what has not changed gives the same layers, though
 // every file is made anew, at another time and in another order.
 func testReproducible(t *testing.T, e tested, base Image) {
-	r := Recipe{
+	r := recipe.Recipe{
 		FS: repo(map[string]string{
 			"r/script": churn, "r/data/one": "1", "r/data/two/three": "3", "etc/motd": "hello",
 			"f": "ARG GITBOOT_FROM\nFROM $GITBOOT_FROM AS made\nRUN mkdir -p /out/lib && echo lib > /out/lib/x\nFROM $GITBOOT_FROM\nCOPY --from=made /out /usr/local/new/\nCOPY r/data /srv/not/yet/there/\n",
 		}),
-		Containerfiles: []string{"f"}, Recipe: "r", Copy: []Copy{{"etc", "/etc/defaults"}}, Run: []string{undo}, RootfsFixes: true,
+		Containerfiles: []string{"f"}, Recipe: "r", Copy: []recipe.Copy{{From: "etc", To: "/etc/defaults"}}, Run: []string{undo}, RootfsFixes: true,
 	}
 	first := must(t, e, r, Options{Base: base.ID, NoCache: true})
 	again := must(t, e, r, Options{Base: base.ID, NoCache: true})

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -41,7 +42,7 @@ func (e *TimeoutError) Error() string {
 }
 
 // Run builds a prepared recipe.
-func Run(ctx context.Context, e Engine, p *Prepared, opts Options) (img Image, err error) {
+func Run(ctx context.Context, e Engine, p *recipe.Prepared, opts Options) (img Image, err error) {
 	dir, err := os.MkdirTemp(opts.TempDir, "build-")
 	if err != nil {
 		return Image{}, err
@@ -58,7 +59,7 @@ func Run(ctx context.Context, e Engine, p *Prepared, opts Options) (img Image, e
 	if err := os.Mkdir(job.Context, 0o755); err != nil {
 		return Image{}, err
 	}
-	if err := p.writeContext(job.Context); err != nil {
+	if err := writeContext(p, job.Context); err != nil {
 		return Image{}, err
 	}
 	if err := os.WriteFile(job.Containerfile, p.Containerfile, 0o600); err != nil {

@@ -1,4 +1,4 @@
-package build
+package recipe
 
 import (
 	"bytes"
@@ -8,35 +8,48 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // local writes recipe, copy and run.
-func (r *renderer) local() error {
+func (r *renderer) local() {
+	r.ownArgs()
 	if r.Recipe.Recipe == "" && len(r.Copy) == 0 && len(r.Run) == 0 {
-		return nil
+		return
 	}
 	r.stage("gitboot-local")
+	r.out.WriteString(r.left.reset() + r.left.script())
 	for _, arg := range slices.Sorted(maps.Keys(r.Args)) {
 		fmt.Fprintf(&r.out, "ARG %s\n", arg)
 	}
 	if r.Recipe.Recipe != "" {
-		if err := r.recipe(r.Recipe.Recipe); err != nil {
-			return err
-		}
+		r.problems.add(Problem{At: []string{"recipe"}, Value: r.Recipe.Recipe}, r.recipe(r.Recipe.Recipe))
 	}
-	for _, c := range r.Copy {
-		if err := r.copy(c); err != nil {
-			return err
-		}
+	for i, c := range r.Copy {
+		r.problems.add(Problem{At: []string{"copy", strconv.Itoa(i), "from"}, Value: c.From}, r.copy(c))
 	}
-	for _, command := range r.Run {
+	for i, command := range r.Run {
+		if strings.TrimSpace(command) == "" {
+			r.problems.add(Problem{At: []string{"run", strconv.Itoa(i)}}, refuse("write one, or remove it", "is no command"))
+		}
 		fmt.Fprintf(&r.out, "RUN %s%s\n", r.secretMounts(), shell(command))
 	}
 	if len(r.Run) > 0 {
 		r.parts = append(r.parts, hashPart("run", []byte(strings.Join(r.Run, "\x00"))))
 	}
-	return nil
+	if user := r.left.user; user != "" && !r.RootfsFixes {
+		fmt.Fprintf(&r.out, "USER %s\n", user) // what the image is run as is the fragments' to say
+	}
+}
+
+// ownArgs refuses arguments that would replace gitboot's.
+func (r *renderer) ownArgs() {
+	for _, name := range slices.Sorted(maps.Keys(r.Args)) {
+		if strings.HasPrefix(name, ownPrefix) {
+			r.problems.add(Problem{At: []string{"args", name}, Value: name}, refuse("give it another name", "is an argument that gitboot keeps for itself"))
+		}
+	}
 }
 
 // recipe runs a folder's script. Engines do not look into what they mount, so
@@ -45,19 +58,15 @@ func (r *renderer) recipe(folder string) error {
 	if err := plainPath(folder); err != nil {
 		return err
 	}
-	info, err := fs.Stat(r.FS, path.Join(folder, "script"))
-	if err != nil {
-		return fmt.Errorf("read recipe: %w", err)
+	if err := r.read.program(path.Join(folder, "script")); err != nil {
+		return refuse(hintOf(err), "has a script that %s", messageOf(err))
 	}
-	if info.Mode()&0o111 == 0 {
-		return fmt.Errorf("recipe %s: its script is not executable; run git update-index --chmod=+x %s/script", folder, folder)
-	}
-	source := path.Join(ownFolder, folder)
+	source := path.Join(OwnFolder, folder)
 	if err := r.files.script(folder, source); err != nil {
 		return err
 	}
 	fmt.Fprintf(&r.out, "RUN --mount=type=bind,source=%s,target=%s %scd %s && exec ./script # %s\n",
-		source, recipeMount, r.secretMounts(), recipeMount, r.files.sum(source))
+		source, ScriptMount, r.secretMounts(), ScriptMount, r.files.sum(source))
 	return nil
 }
 
@@ -65,26 +74,31 @@ func (r *renderer) copy(c Copy) error {
 	if err := plainPath(c.From); err != nil {
 		return err
 	}
+	info, err := fs.Stat(r.read.fsys, c.From)
+	if err != nil {
+		return missing(err)
+	}
 	if err := r.files.own(c.From); err != nil {
 		return err
 	}
-	info, err := fs.Stat(r.FS, c.From)
-	if err != nil {
-		return fmt.Errorf("read copy: %w", err)
-	}
-	source := path.Join(ownFolder, c.From)
+	source := path.Join(OwnFolder, c.From)
 	if info.IsDir() {
 		source += "/"
 	}
-	fmt.Fprintf(&r.out, "COPY %s\n", jsonText([]string{source, strings.ReplaceAll(c.To, "$", `\$`)}))
+	fmt.Fprintf(&r.out, "COPY %s\n", jsonText([]string{source, quotePath(c.To)}))
 	r.parts = append(r.parts, hashPart("copy to "+c.To, []byte(c.From)))
 	return nil
+}
+
+// quotePath keeps engines from seeing quotes and variables in a path.
+func quotePath(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `$`, `\$`, `"`, `\"`, `'`, `\'`).Replace(s)
 }
 
 // plainPath refuses names that a Containerfile would take for more than that.
 func plainPath(name string) error {
 	if strings.ContainsAny(name, "*?[]\\$,\"' \t\n") {
-		return fmt.Errorf("%q: white space and any of *?[]\\$,\"' mean something else in a Containerfile; rename it", name)
+		return refuse("rename it", "has white space or one of *?[]\\$,\"', which mean something else in a Containerfile")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package build
+package recipe
 
 import "fmt"
 
@@ -43,9 +43,10 @@ func (r *renderer) fixes() {
 	before := r.prev
 	fmt.Fprintf(&r.out, "\n# what building in a container leaves behind (rootfs_fixes)")
 	r.stage("gitboot-fixes")
-	fmt.Fprintf(&r.out, "USER 0:0\nRUN %s\n", makeAside)
+	fmt.Fprintf(&r.out, "USER 0:0\n%sRUN %s\n", r.left.script(), makeAside)
 	r.prev = before
 	r.stage("gitboot-fixed")
-	fmt.Fprintf(&r.out, "USER 0:0\nRUN %s\nCOPY --from=gitboot-fixes %s/ /\n", fixInPlace, asideFolder)
+	fmt.Fprintf(&r.out, "USER 0:0\n%sRUN %s\nCOPY --from=gitboot-fixes %s/ /\n", r.left.script(), fixInPlace, asideFolder)
+	r.left = leavings{}
 	r.parts = append(r.parts, hashPart("rootfs_fixes", []byte(makeAside+fixInPlace)))
 }

@@ -1,9 +1,7 @@
-package build
+package recipe
 
 import (
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -35,21 +33,11 @@ func TestContextHoldsWhatStepsTake(t *testing.T) {
 		files["f"] = &fstest.MapFile{Data: []byte("FROM $GITBOOT_FROM\n" + c.steps + "\n")}
 		p := prepare(t, Recipe{FS: files, Context: c.context, Containerfiles: []string{"f"}})
 		var got []string
-		for _, f := range p.files {
-			got = append(got, f.name)
+		for _, f := range p.Files {
+			got = append(got, f.Name)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%q takes %q, not %q", c.steps, got, c.want)
-		}
-		dir := t.TempDir()
-		if err := p.writeContext(dir); err != nil {
-			t.Errorf("%q: %v", c.steps, err)
-		}
-		for _, f := range p.files {
-			info, err := os.Lstat(filepath.Join(dir, f.name))
-			if err != nil || info.Mode().Type() != f.mode.Type() || info.Mode().IsRegular() && info.Mode() != f.mode {
-				t.Errorf("%q: %s is %v, not %v (%v)", c.steps, f.name, info, f.mode, err)
-			}
 		}
 	}
 }
@@ -78,21 +66,21 @@ func TestRefused(t *testing.T) {
 		{"FROM a b c d", "write FROM IMAGE"},
 	} {
 		files["f"] = &fstest.MapFile{Data: []byte(c.text)}
-		if _, err := Prepare(Recipe{Name: "x", FS: files, Containerfiles: []string{"f"}}); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: %v; want %q", c.text, err, c.want)
+		if got := refused(t, Recipe{FS: files, Containerfiles: []string{"f"}}); !strings.Contains(got, c.want) {
+			t.Errorf("%q: %v; want %q", c.text, got, c.want)
 		}
 	}
 	for _, c := range []struct {
 		r    Recipe
 		want string
 	}{
-		{Recipe{Recipe: "r"}, "its script is not executable"},
-		{Recipe{Copy: []Copy{{"a b", "/x"}}}, "rename it"},
-		{Recipe{Labels: map[string]string{"a": "b\nRUN false"}}, "a label is one line"},
+		{Recipe{Recipe: "r"}, "recipe: \"r\" has a script that is not executable; run git update-index --chmod=+x r/script"},
+		{Recipe{Copy: []Copy{{"a b", "/x"}}}, "copy.0.from: \"a b\" has white space"},
+		{Recipe{Labels: map[string]string{"a": "b\nRUN false"}}, "labels.a: \"b\\nRUN false\" is not one line"},
 	} {
 		c.r.FS = files
-		if _, err := Prepare(c.r); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%+v: %v; want %q", c.r, err, c.want)
+		if got := refused(t, c.r); !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %v; want %q", c.r, got, c.want)
 		}
 	}
 }

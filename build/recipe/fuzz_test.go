@@ -1,8 +1,10 @@
-package build
+package recipe
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/build/containerfile"
 )
 
 // Whatever a fragment holds, its instructions are all of its text in order.
@@ -15,26 +17,27 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		all, err := parse("f", text)
-		if err != nil {
-			return
-		}
+		all, _ := containerfile.Parse(text)
 		var b strings.Builder
 		for _, i := range all {
-			b.WriteString(i.text)
-			i.args()
-			i.sources()
-			i.binds()
-			for _, f := range i.flags() {
-				if i.text[f.start:f.end] != f.text {
-					t.Errorf("%q is not at %d of %q", f.text, f.start, i.text)
+			b.WriteString(i.Text)
+			i.Args()
+			i.Sources()
+			i.Binds()
+			for _, f := range i.Flags() {
+				if i.Text[f.Start:f.End] != f.Text {
+					t.Errorf("%q is not at %d of %q", f.Text, f.Start, i.Text)
 				}
 			}
 		}
-		if want := strings.ReplaceAll(text, "\r\n", "\n"); b.String() != want {
+		if want := strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\ufeff"); b.String() != want {
 			t.Errorf("%q came back as %q", want, b.String())
 		}
-		p, err := Prepare(Recipe{Name: "f", FS: repo(map[string]string{"f": text, "x": "x"}), Containerfiles: []string{"f"}})
+		r := Recipe{Name: "f", FS: repo(map[string]string{"f": text, "x": "x"}), Containerfiles: []string{"f"}}
+		p, err := Prepare(r)
+		if checked := NewChecker(r.FS).Check(r); (err == nil) != (len(checked) == 0) {
+			t.Errorf("%q: prepared: %v; checked: %v", text, err, checked)
+		}
 		if err == nil && !strings.Contains(string(p.Containerfile), "FROM") {
 			t.Errorf("%q renders to %q", text, p.Containerfile)
 		}

@@ -1,4 +1,4 @@
-package build
+package recipe
 
 import (
 	"fmt"
@@ -14,6 +14,8 @@ type Recipe struct {
 	FS   fs.FS
 	// Scratch begins from nothing; else the base is given when it is built.
 	Scratch bool
+	// BaseUser is the user that the base's steps ended with, "" for root.
+	BaseUser string
 
 	// Bootstrap is a command of this machine that writes the base as a tar, nil
 	// if the base comes from elsewhere. A first word that begins with ./ is an
@@ -50,27 +52,50 @@ type Prepared struct {
 	Containerfile []byte
 	// References are the images that steps name besides the base.
 	References []string
-	digests    map[string]string // of References
-	template   []byte            // Containerfile with marks for References
-	// files are the context's, sorted by path.
-	files []contextFile
-	parts []Part
-	// beside is the folder of the bootstrap's script.
-	beside []contextFile
+	// Files are the context's, sorted by path.
+	Files []File
+	// Beside is the folder of the bootstrap's script.
+	Beside []File
+	// User is the one that the last step leaves, "" for root.
+	User string
+
+	digests  map[string]string // of References
+	template []byte            // Containerfile with marks for References
+	parts    []Part
 }
 
-// Prepare reads and renders a recipe.
+// Prepare reads and renders a recipe. What is wrong with it is Problems.
 func Prepare(r Recipe) (*Prepared, error) {
 	p := &Prepared{Recipe: r}
-	if err := p.loadScript(); err != nil {
-		return nil, fmt.Errorf("image %q: %w", r.Name, err)
+	if problems := p.render(&reader{fsys: r.FS}); len(problems) > 0 {
+		return nil, fmt.Errorf("render image %q: %w", r.Name, problems)
 	}
-	out, err := p.render()
-	if err != nil {
-		return nil, fmt.Errorf("render image %q: %w", r.Name, err)
-	}
-	p.template = out
-	return p, p.Pin(nil)
+	return p, p.Pin(nil, nil)
+}
+
+// A Checker finds what Prepare would refuse, in many recipes of one repo.
+type Checker struct {
+	// Reference says what is wrong with an image reference that a step names,
+	// and what to do; "" if nothing is.
+	Reference func(ref string) (message, hint string)
+	// Spend, if it is not nil, says whether more may be done, of which n steps
+	// or files come next. A check that it ends has found what it has found.
+	Spend func(n int) bool
+
+	read reader
+}
+
+// NewChecker begins with nothing read.
+func NewChecker(fsys fs.FS) *Checker {
+	return &Checker{read: reader{fsys: fsys, walked: map[string]error{}, parsed: map[string]parsed{}}}
+}
+
+// Check returns what is wrong with a recipe.
+func (c *Checker) Check(r Recipe) Problems {
+	r.FS = c.read.fsys
+	p := &Prepared{Recipe: r}
+	c.read.reference, c.read.budget = c.Reference, c.Spend
+	return p.render(&c.read)
 }
 
 // contextPath is where a path of the context lies in the repo.

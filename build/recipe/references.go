@@ -1,6 +1,7 @@
-package build
+package recipe
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"regexp"
@@ -8,9 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
-	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/build/containerfile"
 )
 
 // Images that steps name besides the base (FROM golang:1.26 AS made, COPY
@@ -21,28 +21,36 @@ const mark = "\x00"
 
 var marked = regexp.MustCompile(mark + `([0-9]+)` + mark)
 
+func containsMark(data []byte) bool { return bytes.Contains(data, []byte(mark)) }
+
 // reference notes an image that a step names and returns its mark.
-func (r *renderer) reference(name string) string {
+func (r *renderer) reference(name string) (string, error) {
 	i := slices.Index(r.References, name)
 	if i < 0 {
 		i = len(r.References)
 		r.References = append(r.References, name)
 	}
-	return mark + strconv.Itoa(i) + mark
+	var err error
+	if r.read.reference != nil {
+		if wrong, hint := r.read.reference(name); wrong != "" {
+			err = refuse(hint, "%q %s", name, wrong)
+		}
+	}
+	return mark + strconv.Itoa(i) + mark, err
 }
 
-// Pin puts digests to the images that steps name. Without one, an image stays
-// as it is written.
-func (p *Prepared) Pin(digests map[string]string) error {
+// Pin puts digests to the images that steps name; pinned writes a reference
+// with its digest. Without one, an image stays as it is written.
+func (p *Prepared) Pin(digests map[string]string, pinned func(ref, digest string) (string, error)) error {
 	var wrong error
 	p.Containerfile = marked.ReplaceAllFunc(p.template, func(m []byte) []byte {
 		i, err := strconv.Atoi(strings.Trim(string(m), mark))
 		if err != nil || i >= len(p.References) {
-			return nil // load lets no mark in
+			return nil // reader lets no mark in
 		}
 		ref := p.References[i]
 		if digest := digests[ref]; digest != "" {
-			if ref, err = image.Pinned(ref, digest); err != nil {
+			if ref, err = pinned(ref, digest); err != nil {
 				wrong = err
 			}
 		}
@@ -78,7 +86,7 @@ func (r *renderer) expand(text string) (string, error) {
 		m := variable.FindStringSubmatch(found)
 		name := m[1] + m[2]
 		if name == "" {
-			wrong = fmt.Errorf("%q: gitboot knows $NAME, ${NAME}, ${NAME:-default} and ${NAME:+instead} before an image is looked up; write it so", text)
+			wrong = refuse("write it so", "%q: gitboot knows $NAME, ${NAME}, ${NAME:-default} and ${NAME:+instead} before an image is looked up", text)
 			return ""
 		}
 		value, ok := r.args[name]
@@ -91,67 +99,43 @@ func (r *renderer) expand(text string) (string, error) {
 		case strings.HasSuffix(m[3], "+"):
 			return ""
 		case !ok:
-			wrong = fmt.Errorf("%q: argument %s has no value here; write ARG %s=… before the first FROM, or set it in args", text, name, name)
+			wrong = refuse(fmt.Sprintf("write ARG %s=… before the first FROM, or set it in args", name), "%q: argument %s has no value here", text, name)
 		}
 		return value
 	})
 	return out, wrong
 }
 
-// A flag is one of an instruction's, and where it is in its text.
-type flag struct {
-	text       string
-	start, end int
-}
-
-var flagGap = regexp.MustCompile(`^(?:[ \t\r]|\\[ \t\r]*\n(?:[ \t\r]*(?:#[^\n]*)?\n)*)+`)
-
-// flags returns the words before an instruction's arguments that begin with
-// two dashes.
-func (i instruction) flags() (out []flag) {
-	at := len(i.text) - len(strings.TrimLeftFunc(i.text, unicode.IsSpace)) + len(i.keyword)
-	for at < len(i.text) {
-		at += len(flagGap.FindString(i.text[at:]))
-		if !strings.HasPrefix(i.text[at:], "--") {
-			break
-		}
-		end := at + strings.IndexAny(i.text[at:]+"\n", " \t\r\n")
-		out = append(out, flag{i.text[at:end], at, end})
-		at = end
-	}
-	return out
-}
-
 var fromOption = regexp.MustCompile(`(^--from=|^--mount=(?:.*,)?["']?from=)["']?([^,"']+)`)
 
 // stages puts right what an instruction's flags take from other stages and
 // from images.
-func (r *renderer) stages(i instruction, names map[string]string) (string, error) {
-	text := i.text
-	for _, f := range slices.Backward(i.flags()) {
-		at := fromOption.FindStringSubmatchIndex(f.text)
-		if at == nil || i.keyword == "RUN" == strings.HasPrefix(f.text, "--from=") {
+func (r *renderer) stages(i containerfile.Instruction, stages map[string]*stage) (string, error) {
+	text := i.Text
+	for _, f := range slices.Backward(i.Flags()) {
+		at := fromOption.FindStringSubmatchIndex(f.Text)
+		if at == nil || i.Keyword == "RUN" == strings.HasPrefix(f.Text, "--from=") {
 			continue
 		}
-		from, err := r.taken(f.text[at[4]:at[5]], names)
+		from, err := r.taken(f.Text[at[4]:at[5]], stages)
 		if err != nil {
 			return "", err
 		}
-		text = text[:f.start+at[4]] + from + text[f.start+at[5]:]
+		text = text[:f.Start+at[4]] + from + text[f.Start+at[5]:]
 	}
 	return text, nil
 }
 
 // taken is a stage's name as it is rendered, or an image's mark.
-func (r *renderer) taken(from string, names map[string]string) (string, error) {
-	if own := names[strings.ToLower(from)]; own != "" {
-		return own, nil
+func (r *renderer) taken(from string, stages map[string]*stage) (string, error) {
+	if own := stages[strings.ToLower(from)]; own != nil {
+		return own.name, nil
 	}
 	if _, err := strconv.Atoi(from); err == nil {
-		return "", fmt.Errorf("there is no stage %s before it in this fragment; name a stage, or an image", from)
+		return "", refuse("name a stage, or an image", "there is no stage %s before it in this fragment", from)
 	}
 	if strings.Contains(from, "$") {
-		return "", fmt.Errorf("from=%s: engines put no argument in here; write FROM %s AS a stage, and take it from that", from, from)
+		return "", refuse(fmt.Sprintf("write FROM %s AS a stage, and take it from that", from), "from=%s: engines put no argument in here", from)
 	}
-	return r.reference(from), nil
+	return r.reference(from)
 }
