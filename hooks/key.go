@@ -18,6 +18,9 @@ const keyVersion = 1
 // the machine it runs on, is not known here: it runs again when the key
 // changes.
 func Key(in Input) string {
+	if len(in.Hooks) == 0 {
+		in.Hooks = nil // none is none, however it came to be
+	}
 	h := sha256.New()
 	err := json.NewEncoder(h).Encode(struct {
 		Version                   int

@@ -107,6 +107,12 @@ func TestHooksStayWhatTheyAre(t *testing.T) {
 	if got := hooks.Key(in); got != key {
 		t.Errorf("key is %s, was %s", got, key)
 	}
+	in.Hooks = in.Hooks[:0]
+	const none = "b4973f6ef51329bea8525ff1221ab8bf7d1f7110f747272d364156902d8fe70a"
+	if got := hooks.Key(in); got != none {
+		t.Errorf("the key of no hooks is %s, was %s", got, none)
+	}
+	in = everyKind(t)
 	for i := range in.Hooks {
 		if b := in.Hooks[i].Builtin; b != nil && b.SSHHostKeys != nil {
 			in.Hooks[i].Builtin = nil // generated once, so never the same
