@@ -164,13 +164,18 @@ func (d *drawing) built() {
 	}
 	if d.IntN(3) == 0 {
 		d.line("recipe = %s", text("recipes/r"))
-		d.file("recipes/r/script", "#!/bin/sh\ntrue\n", 0o755)
+		d.file("recipes/r/script", d.from([]string{"#!/bin/sh\ntrue\n"}, []string{"true\n", "", "#!", "#!\n", "\ufeff#!/bin/sh\n"}), fs.FileMode(0o755-0o111*d.rarely()))
 	}
 	if d.IntN(3) == 0 {
 		d.line("copy = [{ from = %s, to = %s }]", text(d.file("data/x", "x", 0o644)), text(d.from(paths, oddPaths, oddTexts)))
 	}
 	d.list("run", 2, []string{"true", "echo a\necho b", "echo $HOME '\"'"}, oddTexts)
 	d.table("args", []string{"LANG", "x"}, []string{"en_US.UTF-8", "a b"}, oddTexts)
+	if d.odd > 0 && d.IntN(4) == 0 {
+		d.odd--
+		d.line("[image.%s.build.args]\n%s = \"x\"", text(name), d.from([]string{"GITBOOT_FROM", "PATH", "HOME", "_", "http_proxy"}))
+		return
+	}
 	d.table("labels", []string{"org.example.x", "x"}, []string{"a b", "it's"}, oddTexts)
 	d.table("secrets", []string{"token"}, []string{"/etc/token"}, oddPaths, oddTexts)
 	d.set(4, "schedule", crons, oddCrons)
@@ -188,9 +193,12 @@ func (d *drawing) rarely() int {
 
 // containerfile draws a fragment, line by line.
 func (d *drawing) containerfile() string {
-	text := d.from([]string{"FROM $GITBOOT_FROM\n", "FROM ${GITBOOT_FROM}\n", "# c\nFROM $GITBOOT_FROM AS x\n", "FROM r.lan/tool:1 AS tool\nFROM $GITBOOT_FROM\nCOPY --from=tool /a /a\n"})
+	text := d.from([]string{"FROM $GITBOOT_FROM\n", "FROM ${GITBOOT_FROM}\n", "# c\nFROM $GITBOOT_FROM AS x\n", "FROM r.lan/tool:1 AS tool\nFROM $GITBOOT_FROM\nCOPY --from=tool /a /a\n"},
+		[]string{"", "RUN true\n", "FROM scratch\n", "FROM a\n", "FROM $NONE\n", "ARG x\nFROM $x\n", "FROM\n", "FROM $GITBOOT_FROM extra words\n"})
 	for range d.IntN(4) {
-		text += d.from([]string{"RUN true\n", "RUN a \\\n  b\n", "ENV A=b\n", "COPY data /srv\n", "ARG y=1\nRUN echo $y\n", "LABEL a=b\n", "USER 0\n", "WORKDIR /srv\n", "RUN <<EOF\ntrue\nEOF\n"})
+		text += d.from([]string{"RUN true\n", "RUN a \\\n  b\n", "ENV A=b\n", "COPY data /srv\n", "ARG y=1\nRUN echo $y\n", "LABEL a=b\n", "USER 0\n", "WORKDIR /srv\n", "RUN <<EOF\ntrue\nEOF\n"},
+			[]string{"RNU x\n", "COPY none /x\n", "COPY ../x /x\n", "RUN <<EOF\ntrue\n", "ADD https://a/b /c\n", "ONBUILD RUN x\n", "COPY --from=none /a /b\n", "COPY --from=$z /a /b\n", "RUN --mount=type=bind,from=r.lan/x,target=/x true\n",
+				"\\\n", "RUN\n", "COPY x\n", "HEALTHCHECK NONE\n", "FROM other\n", "ARG\n", "ENV\n", "RUN a \\", "\x00", "RUN <<\"E O F\"\nx\nE O F\n", "# syntax=x\n", "SHELL [\"/bin/sh\"]\n", "COPY --chmod=755 data /x\n"})
 	}
 	d.file("data/x", "x", 0o644)
 	return text

@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/reconciler/plan"
