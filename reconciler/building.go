@@ -141,7 +141,6 @@ func (x *builder) one(ctx context.Context, b *observedBuild) {
 	}
 	defer x.end(b)
 	reason := strings.Join(b.reasons, "; ")
-	x.Log.Debug("building", "image", b.want.Name, "reason", reason)
 	task := progress.StartBuild(x.Progress, b.want.Name, reason)
 	b.err = x.build(ctx, b, task)
 	task.End(b.err)
