@@ -18,7 +18,7 @@ type Buildkit struct {
 }
 
 // EngineNames are those of the engines that this gitboot has.
-func EngineNames() []string { return []string{"buildah", "podman", "buildkit"} }
+func EngineNames() []string { return []string{"buildah", "podman", "docker", "buildkit"} }
 
 func (b *observedBuild) engineName(fallback string) string {
 	return cmp.Or(b.want.Build.Engine, fallback, "buildah")
@@ -35,6 +35,8 @@ func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 		return build.NewPodman(build.BuildahOptions{Dir: dir})
 	case "buildkit":
 		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
+	case "docker":
+		return build.NewDocker(build.DockerOptions{Dir: dir, Program: r.Buildkit.Program, Socket: r.DockerSocket})
 	default:
 		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(EngineNames(), ", "))
 	}

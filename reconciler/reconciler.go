@@ -56,6 +56,8 @@ type Config struct {
 	BuildDir, Engine string
 	// Buildkit says how the engine buildkit reaches its builder.
 	Buildkit Buildkit
+	// DockerSocket is where the docker daemon listens, "" for its usual place.
+	DockerSocket string
 	// CacheSize bounds what an engine keeps besides what is needed, in bytes; 0
 	// means DefaultCacheSize.
 	CacheSize int64

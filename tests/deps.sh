@@ -50,6 +50,7 @@ table() {
 	test   buildah               builds images
 	test   debootstrap           makes a base, as the examples do
 	test   podman                builds images, too
+	test   docker.io             builds images, too: its daemon, run by the tests
 	test   runc                  executes the steps of the tests' BuildKit daemon
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
@@ -96,8 +97,13 @@ install_packages() {
 	"${apt[@]}" update </dev/null ||
 		echo "deps.sh: apt-get update reported errors; going on with the package lists there are" >&2
 	"${apt[@]}" install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" </dev/null
-	if [[ " $* " == *" openssh-server "* ]] && command -v systemctl >/dev/null; then
-		systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+	if command -v systemctl >/dev/null; then
+		if [[ " $* " == *" openssh-server "* ]]; then
+			systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+		fi
+		if [[ " $* " == *" docker.io "* ]]; then
+			systemctl disable --quiet docker.service docker.socket containerd.service 2>/dev/null || true
+		fi
 	fi
 }
 

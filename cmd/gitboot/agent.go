@@ -36,6 +36,7 @@ type agentConfig struct {
 	CacheSize size   `toml:"cache_size"` // of the engine's store
 
 	Buildkit buildkitConfig `toml:"buildkit"`
+	Docker   dockerConfig   `toml:"docker"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
@@ -64,13 +65,17 @@ type buildkitConfig struct {
 	Program string `toml:"program" is:"path"` // gitboot-buildkit
 }
 
+// dockerConfig is agent.toml's section [docker]: where the docker daemon is.
+type dockerConfig struct {
+	Address string `toml:"address" is:"socket"` // unix:///path
+}
+
+func (c dockerConfig) socket() string { return strings.TrimPrefix(c.Address, "unix://") }
+
 // find completes the section. If the program is not installed, the images that
 // need it say so.
 func (c buildkitConfig) find() reconciler.Buildkit {
 	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: handoff.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
-	if c.Address == "" {
-		return out
-	}
 	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
 		out.Program = path
 	}

@@ -67,6 +67,10 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 		err = source.CheckAddress(v.String())
 	case "location":
 		_, err = parseLocation(v.String())
+	case "socket":
+		if !strings.HasPrefix(v.String(), "unix:///") {
+			return "is no socket of this machine; write unix:///PATH, with three slashes"
+		}
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -152,7 +152,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 	if cfg.Init, err = findProgram("gitboot-init", set.Init, "init"); err != nil {
 		return cfg, err
 	}
-	cfg.Buildkit = set.Buildkit.find()
+	cfg.Buildkit, cfg.DockerSocket = set.Buildkit.find(), set.Docker.socket()
 	return cfg, nil
 }
 

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,7 +11,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/build/recipe"
 )
 
@@ -26,6 +29,9 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	if err := b.knowsHeredocs(ctx, string(text)); err != nil {
+		return Image{}, err
+	}
 	safe, err := b.shielded(ctx, j, string(text))
 	if err != nil {
 		return Image{}, err
@@ -38,13 +44,17 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	begun := time.Now().Add(-time.Second) // files' times may be a little behind
 	steps := &stepReader{task: j.Progress, steps: countSteps(text), used: map[string]bool{}}
 	c := b.command(append(args, j.Context)...)
 	c.dir, c.log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, &lineWriter{each: steps.line})
 	if err := c.run(ctx); err != nil {
+		if steps.complaint != "" && ctx.Err() == nil {
+			err = errors.Join(err, b.lost(steps, nil, begun)) // then nothing may be left to run
+		}
 		return Image{}, explainFull(b.root, err)
 	}
-	if err := b.lost(steps, safe.links); err != nil {
+	if err := b.lost(steps, safe.links, begun); err != nil {
 		return Image{}, err
 	}
 	id, err := os.ReadFile(idFile)
@@ -57,6 +67,25 @@ func (b *Buildah) Build(ctx context.Context, j Job) (Image, error) {
 	}
 	steps.used[strings.TrimPrefix(img.ID, "sha256:")] = true
 	return img, b.note(steps.used)
+}
+
+// knowsHeredocs refuses heredocs if the engine would take their lines for
+// instructions.
+func (b *Buildah) knowsHeredocs(ctx context.Context, text string) error {
+	if !strings.Contains(text, "<<") {
+		return nil
+	}
+	instructions, _ := containerfile.Parse(text)
+	n := slices.IndexFunc(instructions, func(i containerfile.Instruction) bool { return len(i.Heredocs) > 0 })
+	if n < 0 {
+		return nil
+	}
+	old, err := b.before(ctx, b.heredocs[0], b.heredocs[1])
+	if err != nil || !old {
+		return err
+	}
+	return fmt.Errorf("%q: %s knows heredocs from version %d.%d on; write the commands with && and backslashes, put them into a script of the context, or use the engine buildkit or docker",
+		strings.TrimSpace(instructions[n].Joined), b.program, b.heredocs[0], b.heredocs[1])
 }
 
 // buildArgs are the words of a command that builds, up to the context.

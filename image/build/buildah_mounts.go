@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/build/recipe"
@@ -135,33 +137,27 @@ func (b *Buildah) shielded(ctx context.Context, j Job, text string) (s shieldedJ
 	return s, os.WriteFile(s.containerfile, []byte(text), 0o600)
 }
 
-// A mounting is a step that mounts something, and the image that came of it.
-type mounting struct {
-	image   string // the beginning of its id
-	targets []string
-}
-
 // lost says whether steps have lost what they mounted something over. A step
 // cannot remove that itself, as long as it is mounted.
-func (b *Buildah) lost(steps *stepReader, links map[string]string) error {
+func (b *Buildah) lost(steps *stepReader, links map[string]string, begun time.Time) error {
 	if steps.complaint != "" {
 		return &LostMountError{b.program, "it says: " + steps.complaint}
-	}
-	if len(steps.mountings) == 0 {
-		return nil
 	}
 	view, err := b.view()
 	if err != nil {
 		return err
 	}
-	for _, s := range steps.mountings {
-		n := slices.IndexFunc(view.images, func(i *cached) bool { return strings.HasPrefix(i.ID, s.image) })
-		if n < 0 || len(view.images[n].chain) == 0 {
+	for _, i := range view.images {
+		if i.last.Before(begun) && !steps.used[i.ID] || len(i.chain) == 0 {
 			continue
 		}
-		for _, target := range s.targets {
+		targets, err := b.mountedBy(i.ID)
+		if err != nil {
+			return err
+		}
+		for _, target := range targets {
 			target = cmp.Or(links[target], target)
-			if gone, err := b.removes(view.images[n].chain, target); err != nil {
+			if gone, err := b.removes(i.chain, target); err != nil {
 				return err
 			} else if gone {
 				return &LostMountError{b.program, fmt.Sprintf("a step that mounts something on %q has lost what was there", target)}
@@ -169,6 +165,36 @@ func (b *Buildah) lost(steps *stepReader, links map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// mountedBy returns what the step that made an image has mounted something
+// over. The engine notes the step in the image's history.
+func (b *Buildah) mountedBy(id string) (targets []string, err error) {
+	_, config, err := b.stored(id)
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		History []struct {
+			Step  string `json:"created_by"`
+			Empty bool   `json:"empty_layer"`
+		} `json:"history"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil || len(c.History) == 0 {
+		return nil, err
+	}
+	last := c.History[len(c.History)-1]
+	at := strings.Index(last.Step, "--mount=")
+	if at < 0 || last.Empty {
+		return nil, nil
+	}
+	instructions, _ := containerfile.Parse("RUN " + last.Step[at:])
+	for _, f := range instructions[0].Flags() {
+		if m, ok := containerfile.ParseMount(f.Text); ok && m.Target != "" {
+			targets = append(targets, m.Target)
+		}
+	}
+	return targets, nil
 }
 
 // removes tells whether the highest of the layers takes a path away.

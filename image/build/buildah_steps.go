@@ -16,9 +16,6 @@ type stepReader struct {
 	steps int // of the whole Containerfile
 	step  int
 	used  map[string]bool
-	// targets are what the step under way mounts; mountings are those before it.
-	targets   []string
-	mountings []mounting
 	// complaint is what buildah says when it could not take mounts away.
 	complaint string
 }
@@ -26,7 +23,6 @@ type stepReader struct {
 var (
 	// stepLine begins with the stage where there are several.
 	stepLine  = regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)$`)
-	imageLine = regexp.MustCompile(`^--> (?:Using cache )?([0-9a-f]{8,64})$`)
 	cacheLine = regexp.MustCompile(`^--> Using cache ([0-9a-f]{64})$`)
 )
 
@@ -36,11 +32,7 @@ func (r *stepReader) line(line string) {
 			r.step++
 			r.task.Step(r.step, r.steps, m[1])
 		}
-		r.targets = targets(m[1])
 		return
-	}
-	if m := imageLine.FindStringSubmatch(line); m != nil && len(r.targets) > 0 {
-		r.mountings, r.targets = append(r.mountings, mounting{m[1], r.targets}), nil
 	}
 	if strings.HasPrefix(line, "time=") && strings.Contains(line, "unable to cleanup run mount") {
 		r.complaint = line
@@ -53,19 +45,6 @@ func (r *stepReader) line(line string) {
 	if line != "" {
 		r.task.Line(line)
 	}
-}
-
-// targets are what a step mounts something over.
-func targets(step string) (all []string) {
-	instructions, _ := containerfile.Parse(step)
-	for _, i := range instructions {
-		for _, f := range i.Flags() {
-			if m, ok := containerfile.ParseMount(f.Text); ok && m.Target != "" {
-				all = append(all, m.Target)
-			}
-		}
-	}
-	return all
 }
 
 // countSteps says how many steps a Containerfile has, those that only name a

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/plain"
 )
 
@@ -33,8 +31,8 @@ type BuildkitOptions struct {
 
 // Buildkit builds with a BuildKit daemon, on this machine or another.
 type Buildkit struct {
+	ociStore
 	opts BuildkitOptions
-	dir  string
 }
 
 // NewBuildkit opens the images that are kept for the builder. Neither they nor
@@ -44,7 +42,7 @@ func NewBuildkit(opts BuildkitOptions) (*Buildkit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Buildkit{opts, dir}, nil
+	return &Buildkit{ociStore{dir}, opts}, nil
 }
 
 // UnreachableError says that a builder cannot be used.
@@ -78,7 +76,7 @@ func (b *Buildkit) Check(ctx context.Context) error {
 	if _, err := exec.LookPath(b.opts.Program); err != nil {
 		return fmt.Errorf("engine buildkit: find the program that speaks to the builder: %w; install it with `make install`, or name it with program in the section [buildkit] of agent.toml", err)
 	}
-	c, err := b.command("check", handoff.Request{Builder: b.opts.Builder})
+	c, err := speak(b.opts.Program, "check", handoff.Request{Builder: b.opts.Builder})
 	if err != nil {
 		return err
 	}
@@ -94,36 +92,17 @@ func (b *Buildkit) Check(ctx context.Context) error {
 	return err
 }
 
-// command calls gitboot-buildkit. Neither secrets nor keys are in a request,
+// speak calls gitboot-buildkit. Neither secrets nor keys are in a request,
 // only their files' names.
-func (b *Buildkit) command(verb string, r handoff.Request) (command, error) {
+func speak(program, verb string, r handoff.Request) (command, error) {
 	request, err := json.Marshal(r)
 	return command{
-		args: []string{b.opts.Program, verb, string(request)},
+		args: []string{program, verb, string(request)},
 		env:  []string{"PATH=" + searchPath, "HOME=/nonexistent", "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"},
 		dir:  "/",
 		// It tells the builder, which then ends the build sooner.
 		asked: true,
 	}, err
-}
-
-// Clean implements Engine: it removes what cut transfers have left here. The
-// builder ends a build by itself when nobody waits for it any more.
-func (b *Buildkit) Clean(context.Context) error {
-	ingest := filepath.Join(b.dir, handoff.IngestFolder)
-	left, err := os.ReadDir(ingest)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	for _, e := range left {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(ingest, e.Name())))
-	}
-	imported, err2 := filepath.Glob(filepath.Join(b.dir, durable.TempPrefix+"*"))
-	err = errors.Join(err, err2)
-	for _, path := range imported {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
 }
 
 // Build implements Engine.
@@ -144,7 +123,7 @@ func (b *Buildkit) Build(ctx context.Context, j Job) (Image, error) {
 		}
 	}
 	steps := &stepReader{task: j.Progress, steps: countExecuted(text), used: map[string]bool{}}
-	c, err := b.command("build", handoff.Request{
+	c, err := speak(b.opts.Program, "build", handoff.Request{
 		Builder: b.opts.Builder, Store: b.dir, Containerfile: j.Containerfile, Context: j.Context,
 		Base: j.Base, BaseArg: recipe.BaseArg, Args: j.Args, Secrets: j.Secrets, CredentialsFile: j.CredentialsFile,
 		Platform: cmp.Or(j.Platform, "linux/"+runtime.GOARCH), // a builder may be another kind of machine

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/tests/lab"
 )
 
 func requireContainers(t *testing.T) {
@@ -100,6 +102,63 @@ func testLimits(t *testing.T, e Engine) {
 	if want := names.FindAllString(string(own), -1); err != nil || len(want) != 2 || !slices.Equal(got, want) {
 		t.Errorf("a step's limits are %q, not %q (%v)", got, want, err)
 	}
+}
+
+func TestDocker(t *testing.T) {
+	requireContainers(t)
+	dir, err := os.MkdirTemp("", "docker-") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(dir, "sock")
+	daemon, err := lab.StartDockerd(dir, socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(daemon.Stop(), os.RemoveAll(dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	d, err := NewDocker(DockerOptions{Dir: t.TempDir(), Program: speaker(t), Socket: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	contract(t, tested{Engine: d, folders: []string{d.dir, dir}, idle: func(t *testing.T) {
+		names, err := d.tags(t.Context())
+		if err != nil || len(names) == 0 || strings.Contains(strings.Join(names, " "), underWay) {
+			t.Errorf("docker's store has %q (%v)", names, err)
+		}
+	}})
+	t.Run("lost", func(t *testing.T) { testLostInDocker(t, d) })
+}
+
+// testLostInDocker takes away what docker's store holds of ours.
+func testLostInDocker(t *testing.T, d *Docker) {
+	parent := must(t, d, recipe.Recipe{FS: repo(nil), Run: []string{"echo parent > /root/p"}}, Options{Base: busybox(t, d).ID})
+	names, err := d.tags(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := d.untag(t.Context(), name); err != nil {
+			t.Error(err)
+		}
+	}
+	child := must(t, d, recipe.Recipe{FS: repo(nil), Run: []string{"cat /root/p > /root/c"}}, Options{Base: parent.ID})
+	if n := len(parent.Layers); len(child.Layers) != n+1 || child.Layers[n-1].DiffID != parent.Layers[n-1].DiffID {
+		t.Error("a base that was loaded again is not the same")
+	}
+	if _, err := d.Collect(t.Context(), []string{child.ID}, 1); err != nil {
+		t.Error(err)
+	}
+	if names, err = d.tags(t.Context()); err != nil || len(names) != 1 || names[0] != d.name(child.ID) {
+		t.Errorf("docker's store keeps %q (%v)", names, err)
+	}
+	contents(t, child)
 }
 
 // emptied looks whether nothing is left but what steps keep for the next build,

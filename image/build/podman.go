@@ -12,6 +12,8 @@ type dialect struct {
 	pull    []string
 	// mounts is the version since which folders survive mounts on them.
 	mounts [2]int
+	// heredocs is the version that knows them first.
+	heredocs [2]int
 	// flags stand before the command; run is a folder for what ends with this
 	// system's run.
 	flags            func(run string) []string
@@ -20,7 +22,7 @@ type dialect struct {
 
 func buildahDialect() dialect {
 	return dialect{
-		program: "buildah", pull: []string{"pull", "--quiet", "--policy", "always"}, mounts: [2]int{1, 31},
+		program: "buildah", pull: []string{"pull", "--quiet", "--policy", "always"}, mounts: [2]int{1, 31}, heredocs: [2]int{1, 33},
 		flags: func(string) []string { return nil },
 		removeContainers: func(ctx context.Context, b *Buildah) error {
 			_, err := b.output(ctx, b.temp, "rm", "--all")
@@ -36,7 +38,7 @@ func NewPodman(opts BuildahOptions) (*Buildah, error) { return newBuildah(podman
 
 func podmanDialect() dialect {
 	return dialect{
-		program: "podman", pull: []string{"pull", "--quiet"}, mounts: [2]int{4, 6},
+		program: "podman", pull: []string{"pull", "--quiet"}, mounts: [2]int{4, 6}, heredocs: [2]int{4, 8},
 		flags: func(run string) []string { // neither systemd nor its journal is needed, nor a file outside our folders
 			return []string{"--tmpdir", filepath.Join(run, "libpod"), "--cgroup-manager", "cgroupfs", "--events-backend", "none"}
 		},

@@ -31,21 +31,36 @@ const (
 // Build has an image built and returns its id in the store. What the steps
 // print goes to log.
 func Build(ctx context.Context, r handoff.Request, log io.Writer) (id string, err error) {
+	opt, err := solveOpt(r)
+	if err != nil {
+		return "", err
+	}
+	if r.Docker != nil {
+		dockerOpt(r, &opt)
+		c, err := inDocker(ctx, r.Builder)
+		if err != nil {
+			return "", err
+		}
+		_, err = solve(ctx, c, opt, r.Steps, log)
+		return "", err
+	}
 	s, err := open(r.Store, r.Base)
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, s.discard(context.WithoutCancel(ctx))) }()
-	opt, err := solveOpt(r, s)
-	if err != nil {
-		return "", err
-	}
+	storeOpt(r, s, &opt)
 	c, err := connect(ctx, r.Builder)
 	if err != nil {
 		return "", err
 	}
+	return solve(ctx, c, opt, r.Steps, log)
+}
+
+// solve executes the steps and closes the connection.
+func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, steps int, log io.Writer) (id string, err error) {
 	defer func() { err = errors.Join(err, c.Close()) }()
-	text := &statusLog{out: log, steps: r.Steps}
+	text := &statusLog{out: log, steps: steps}
 	statuses, done := make(chan *client.SolveStatus), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -61,8 +76,20 @@ func Build(ctx context.Context, r handoff.Request, log io.Writer) (id string, er
 	return res.ExporterResponse[exptypes.ExporterImageDigestKey], nil
 }
 
-// solveOpt says the request in the builder's words.
-func solveOpt(r handoff.Request, s *store) (opt client.SolveOpt, err error) {
+// storeOpt lets the builder read the base in our store and write to it.
+func storeOpt(r handoff.Request, s *store, opt *client.SolveOpt) {
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, OutputStore: s, Attrs: map[string]string{
+		"tar": "false", "oci-mediatypes": "true", "compression": "uncompressed", "force-compression": "true", "rewrite-timestamp": "true",
+	}}}
+	if r.Base != "" {
+		opt.FrontendAttrs["build-arg:"+r.BaseArg] = baseName
+		opt.FrontendAttrs["context:"+baseName] = "oci-layout://" + baseStore + "@" + r.Base
+		opt.OCIStores = map[string]content.Store{baseStore: s}
+	}
+}
+
+// solveOpt says in the builder's words what of the request is the same for all.
+func solveOpt(r handoff.Request) (opt client.SolveOpt, err error) {
 	attrs := map[string]string{
 		"filename":                    filepath.Base(r.Containerfile),
 		"build-arg:SOURCE_DATE_EPOCH": strconv.FormatInt(r.Epoch, 10),
@@ -76,17 +103,7 @@ func solveOpt(r handoff.Request, s *store) (opt client.SolveOpt, err error) {
 	if r.Platform != "" {
 		attrs["platform"] = r.Platform
 	}
-	opt = client.SolveOpt{
-		Frontend: "dockerfile.v0", FrontendAttrs: attrs, // the builder's own: none is fetched
-		Exports: []client.ExportEntry{{Type: client.ExporterOCI, OutputStore: s, Attrs: map[string]string{
-			"tar": "false", "oci-mediatypes": "true", "compression": "uncompressed", "force-compression": "true", "rewrite-timestamp": "true",
-		}}},
-	}
-	if r.Base != "" {
-		attrs["build-arg:"+r.BaseArg] = baseName
-		attrs["context:"+baseName] = "oci-layout://" + baseStore + "@" + r.Base
-		opt.OCIStores = map[string]content.Store{baseStore: s}
-	}
+	opt = client.SolveOpt{Frontend: "dockerfile.v0", FrontendAttrs: attrs} // the builder's own: none is fetched
 	if err := ignoreFile(r.Context, r.Containerfile); err != nil {
 		return opt, err
 	}

@@ -53,6 +53,16 @@ type Request struct {
 	// be shown.
 	Epoch int64
 	Steps int
+	// Docker is set for the builder in a docker daemon. It has a store of its
+	// own: ours is not used, and no id is printed.
+	Docker *Docker
+}
+
+// Docker says what images are called in a docker daemon.
+type Docker struct {
+	// Base is the name of the base, "" for none. Name is given to what is
+	// built.
+	Base, Name string
 }
 
 // Endpoint takes the address apart. Secrets go to the builder, and what it

@@ -19,8 +19,10 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
-// What is in the store, handoff says. gitboot-buildkit writes to it what was
-// built, this file what is imported.
+// An ociStore is a folder of images in the form that handoff says. For a BuildKit
+// daemon, gitboot-buildkit writes to it what was built; this file what is
+// imported.
+type ociStore struct{ dir string }
 
 // maxDocument is how large a manifest or configuration may be.
 const maxDocument = 4 << 20
@@ -35,7 +37,7 @@ type ociManifest struct {
 // blobs lists what an image is made of besides its manifest.
 func (m *ociManifest) blobs() []descriptor { return append(slices.Clone(m.Layers), m.Config) }
 
-func (b *Buildkit) make() error {
+func (b *ociStore) make() error {
 	for _, dir := range []string{filepath.Dir(b.dir), filepath.Join(b.dir, "blobs", "sha256"), filepath.Join(b.dir, handoff.IngestFolder)} {
 		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make the folder of built images: %w", err)
@@ -45,7 +47,7 @@ func (b *Buildkit) make() error {
 }
 
 // Import implements Engine.
-func (b *Buildkit) Import(ctx context.Context, layout string) (Image, error) {
+func (b *ociStore) Import(ctx context.Context, layout string) (Image, error) {
 	var index struct{ Manifests []descriptor }
 	if err := readJSON(filepath.Join(layout, "index.json"), &index); err != nil {
 		return Image{}, fmt.Errorf("read the base: %w", err)
@@ -69,7 +71,7 @@ func (b *Buildkit) Import(ctx context.Context, layout string) (Image, error) {
 	return b.Image(ctx, top.Digest)
 }
 
-func (b *Buildkit) copyBlob(ctx context.Context, layout string, blob descriptor) (err error) {
+func (b *ociStore) copyBlob(ctx context.Context, layout string, blob descriptor) (err error) {
 	path := blobFile(b.dir, blob.Digest)
 	if _, err := os.Stat(path); err == nil {
 		return nil
@@ -132,7 +134,7 @@ func readDocument(path string) ([]byte, error) {
 }
 
 // Image implements Engine.
-func (b *Buildkit) Image(_ context.Context, id string) (Image, error) {
+func (b *ociStore) Image(_ context.Context, id string) (Image, error) {
 	m, err := b.manifest(id)
 	if err != nil {
 		return Image{}, err
@@ -164,7 +166,7 @@ func (b *Buildkit) Image(_ context.Context, id string) (Image, error) {
 var sha256Digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // manifest reads the manifest of a stored image.
-func (b *Buildkit) manifest(id string) (m ociManifest, err error) {
+func (b *ociStore) manifest(id string) (m ociManifest, err error) {
 	if !sha256Digest.MatchString(id) {
 		return m, fmt.Errorf("image %q: %w", id, ErrGone)
 	}
@@ -185,4 +187,23 @@ func gone(id string, err error) error {
 		return fmt.Errorf("image %.19s: %w", id, ErrGone)
 	}
 	return fmt.Errorf("read image %.19s: %w", id, err)
+}
+
+// Clean implements Engine: it removes what cut transfers have left here. The
+// builder ends a build by itself when nobody waits for it any more.
+func (b *ociStore) Clean(context.Context) error {
+	ingest := filepath.Join(b.dir, handoff.IngestFolder)
+	left, err := os.ReadDir(ingest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range left {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(ingest, e.Name())))
+	}
+	imported, err2 := filepath.Glob(filepath.Join(b.dir, durable.TempPrefix+"*"))
+	err = errors.Join(err, err2)
+	for _, path := range imported {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }

@@ -20,9 +20,9 @@ type keptImage struct {
 	blobs []string
 }
 
-// Collect implements Engine. The builder's own cache is bounded by the
-// builder's settings; here, what is bounded is what came of the builds.
-func (b *Buildkit) Collect(_ context.Context, keep []string, limit int64) (freed int64, err error) {
+// Collect implements Engine. A builder's own cache is bounded by the builder's
+// settings; here, what is bounded is what came of the builds.
+func (b *ociStore) Collect(_ context.Context, keep []string, limit int64) (freed int64, err error) {
 	sizes, images, err := b.stored()
 	if err != nil {
 		return 0, err
@@ -64,7 +64,7 @@ func (b *Buildkit) Collect(_ context.Context, keep []string, limit int64) (freed
 }
 
 // stored lists all blobs, and the images that are made of them.
-func (b *Buildkit) stored() (sizes map[string]int64, images []keptImage, err error) {
+func (b *ociStore) stored() (sizes map[string]int64, images []keptImage, err error) {
 	all, err := os.ReadDir(filepath.Join(b.dir, "blobs", "sha256"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
