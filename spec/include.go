@@ -33,6 +33,7 @@ func (l *loader) included(globs []string) []string {
 	}
 	if len(w.found) > maxConfigFiles {
 		w.add(at, "", fmt.Sprintf("names more than %d files", maxConfigFiles), "declare more than one machine in a file, or name fewer")
+		clear(w.found)
 	}
 	l.incomplete = l.incomplete || l.told > before
 	delete(w.found, RootFile)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"reflect"
 	"strings"
@@ -246,7 +247,12 @@ func (e tooLargeError) Error() string {
 
 // readFile reads a file of the config repo, up to a size.
 func readFile(fsys fs.FS, name string, most int) ([]byte, error) {
-	info, err := fs.Stat(fsys, name)
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, err
@@ -255,7 +261,9 @@ func readFile(fsys fs.FS, name string, most int) ([]byte, error) {
 	case info.Size() > int64(most):
 		return nil, tooLargeError{most}
 	}
-	return fs.ReadFile(fsys, name)
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
 }
 
 // reason takes the path out of a file system's error: the problem names it.
