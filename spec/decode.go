@@ -129,9 +129,14 @@ func (d *decoder) unknown(p place, table map[string]any, fields []field) {
 		keys[i] = f.key
 		isKey[f.key] = true
 	}
+	known := "known here: " + strings.Join(keys, ", ")
 	for _, key := range sortedKeys(table) {
-		if !isKey[key] {
-			d.add(p.at(key), "", "is not a known key"+nearest.Hint(key, keys), "known here: "+strings.Join(keys, ", "))
+		switch {
+		case isKey[key]:
+		case d.told > 10*maxProblems: // to look for what each may have meant takes too long
+			d.add(p.at(key), "", "is not a known key", known)
+		default:
+			d.add(p.at(key), "", "is not a known key"+nearest.Hint(key, keys), known)
 		}
 	}
 }
@@ -258,7 +263,8 @@ func (d *decoder) names(p place, v any, into reflect.Value, f *field) {
 		return
 	}
 	out := reflect.MakeMapWithSize(into.Type(), len(table))
-	for key, item := range table {
+	for _, key := range sortedKeys(table) {
+		item := table[key]
 		if message, hint := checks[f.names].text(key); message != "" {
 			d.add(p.at(key), key, message, hint)
 		}

@@ -28,8 +28,9 @@ const (
 // A meter counts what is done for a repo, and ends it when it was enough, or
 // when the context ends.
 type meter struct {
-	ctx  context.Context
-	left int
+	ctx    context.Context
+	left   int
+	enough error // what is said once nothing is left
 }
 
 // spend says whether n more may be done.
@@ -38,5 +39,7 @@ func (m *meter) spend(n int) bool {
 	return m.left >= 0 && m.ctx.Err() == nil
 }
 
-// errWork says that a meter has nothing left.
-var errWork = errors.New("it makes gitboot do too much: loop less, print less, or declare less for one machine")
+var (
+	errWork      = errors.New("it makes gitboot do too much: loop less, print less, or declare less for one machine")
+	errWorkInAll = errors.New("all machines together make gitboot do too much: validate them one by one, with --machine")
+)

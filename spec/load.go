@@ -89,7 +89,7 @@ type loader struct {
 
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	l := &loader{
-		ctx: ctx, bytes: maxConfig, keys: maxKeys, work: meter{ctx, maxWork}, templates: map[string]string{},
+		ctx: ctx, bytes: maxConfig, keys: maxKeys, work: meter{ctx: ctx, left: maxWork}, templates: map[string]string{},
 		roots:   map[string]*node{},
 		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{

@@ -76,7 +76,7 @@ func dateText(t time.Time) string {
 func (r *resolver) body(p place, b *bodyDecl, v view) []byte {
 	switch {
 	case b.Content != nil:
-		r.spend(len(*b.Content) / 4096)
+		r.spend(len(*b.Content) / 512)
 		return []byte(*b.Content)
 	case b.Template != nil:
 		return []byte(r.render(p.at("template"), *b.Template, v))
@@ -108,7 +108,7 @@ func (r *resolver) renderFrom(p place, file, s string, v view) string {
 	}
 	out, err := render.Text(s, v.data, func(units int) error {
 		if !r.meter.spend(units) {
-			return errWork
+			return r.enough
 		}
 		return nil
 	})
@@ -117,7 +117,7 @@ func (r *resolver) renderFrom(p place, file, s string, v view) string {
 	}
 	message, hint := r.explain(file, err)
 	r.add(p, s, message, hint)
-	r.over = r.over || errors.Is(err, errWork)
+	r.over = r.over || errors.Is(err, r.enough)
 	return ""
 }
 

@@ -19,7 +19,7 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	if !ok {
 		return nil, &UnknownMachineError{Name: machine, Known: f.Machines()}
 	}
-	r := f.resolver(&meter{ctx, maxWork}, machine, decl)
+	r := f.resolver(&meter{ctx, maxWork, errWork}, machine, decl)
 	w := r.wants()
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("resolving machine %s: %w", machine, err)
@@ -40,7 +40,10 @@ func (f *Fleet) Check(ctx context.Context, machines []string) error {
 		if !ok {
 			return &UnknownMachineError{Name: machine, Known: f.Machines()}
 		}
-		m := &meter{ctx, min(maxWork, left)}
+		m := &meter{ctx, maxWork, errWork}
+		if left < maxWork {
+			m.left, m.enough = left, errWorkInAll
+		}
 		before := m.left
 		r := f.resolver(m, machine, decl)
 		r.wants()
@@ -96,13 +99,20 @@ type resolver struct {
 func (f *Fleet) resolver(m *meter, name string, decl *machineDecl) *resolver {
 	r := &resolver{Fleet: f, meter: m, name: name, decl: decl, builds: map[string]bool{}}
 	for _, p := range f.profilesOf(decl.Profiles) {
-		if !r.spend(10 + len(p.Vars) + len(p.HooksAppend)) {
+		if !r.spend(10 + len(p.HooksAppend)) {
 			break
 		}
 		r.layers = append(r.layers, &p.machineSettings)
 	}
 	r.layers = append(r.layers, &decl.machineSettings)
-	r.merged = merge(append([]*machineSettings{f.defaults.Machine}, r.layers...)...)
+	all := append([]*machineSettings{f.defaults.Machine}, r.layers...)
+	for i, layer := range all { // the variables below a layer are copied for it
+		if layer != nil && layer.Vars != nil && !r.spend(len(layer.Vars)*(len(all)-i)/4) {
+			all = nil
+			break
+		}
+	}
+	r.merged = merge(all...)
 	for _, name := range r.merged.Builds {
 		r.builds[name] = true
 	}
@@ -115,7 +125,7 @@ func (r *resolver) spend(n int) bool {
 		return true
 	}
 	if !r.over && r.ctx.Err() == nil {
-		r.add(r.decl.where, "", errWork.Error(), "see the limits in docs/config.md")
+		r.add(r.decl.where, "", r.enough.Error(), "see the limits in docs/config.md")
 	}
 	r.over = true
 	return false

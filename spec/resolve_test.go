@@ -98,7 +98,7 @@ func TestMergeVars(t *testing.T) {
 	}
 	want := map[string]any{"a": int64(1), "b": "{{x", "net": map[string]any{"dns": "e", "dom": "x"}}
 	for range 2 { // resolving changes nothing in the fleet
-		if diff := cmp.Diff(want, f.resolver(&meter{t.Context(), maxWork}, "m", f.machines["m"]).merged.Vars); diff != "" {
+		if diff := cmp.Diff(want, f.resolver(&meter{t.Context(), maxWork, errWork}, "m", f.machines["m"]).merged.Vars); diff != "" {
 			t.Error(diff)
 		}
 	}
