@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,6 +15,7 @@ import (
 // value that doesn't fit, going on after each.
 type decoder struct {
 	problemList
+	ctx context.Context // what is decoded once it has ended is not complete
 }
 
 // A field is one key of a declaring struct.
@@ -132,6 +134,8 @@ func (d *decoder) unknown(p place, table map[string]any, fields []field) {
 	known := "known here: " + strings.Join(keys, ", ")
 	for _, key := range sortedKeys(table) {
 		switch {
+		case d.ctx.Err() != nil:
+			return
 		case isKey[key]:
 		case d.told > 10*maxProblems: // to look for what each may have meant takes too long
 			d.add(p.at(key), "", "is not a known key", known)
@@ -246,6 +250,9 @@ func (d *decoder) array(p place, v any, into reflect.Value, f *field) {
 	}
 	out := reflect.MakeSlice(into.Type(), len(items), len(items))
 	for i, item := range items {
+		if d.ctx.Err() != nil {
+			return
+		}
 		d.value(p.item(i), item, out.Index(i), f)
 	}
 	into.Set(out)
@@ -264,6 +271,9 @@ func (d *decoder) names(p place, v any, into reflect.Value, f *field) {
 	}
 	out := reflect.MakeMapWithSize(into.Type(), len(table))
 	for _, key := range sortedKeys(table) {
+		if d.ctx.Err() != nil {
+			return
+		}
 		item := table[key]
 		if message, hint := checks[f.names].text(key); message != "" {
 			d.add(p.at(key), key, message, hint)

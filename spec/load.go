@@ -73,7 +73,6 @@ func (f *Fleet) Hooks() []string { return sortedKeys(f.hooks) }
 
 type loader struct {
 	decoder
-	ctx   context.Context
 	fleet *Fleet
 	roots map[string]*node
 	// recipes checks what images are built from.
@@ -89,7 +88,7 @@ type loader struct {
 
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	l := &loader{
-		ctx: ctx, bytes: maxConfig, keys: maxKeys, work: meter{ctx: ctx, left: maxWork}, templates: map[string]string{},
+		decoder: decoder{ctx: ctx}, bytes: maxConfig, keys: maxKeys, work: meter{ctx: ctx, left: maxWork}, templates: map[string]string{},
 		roots:   map[string]*node{},
 		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{
@@ -145,7 +144,10 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 		l.add(onLineOf(name, s.line, ""), "", s.refused, "write it flatter and shorter")
 		return nil, false
 	}
-	err := decodeTOML(text, &table)
+	table, err := l.decoded(text)
+	if l.ctx.Err() != nil {
+		return nil, false
+	}
 	if err == nil {
 		for _, added := range s.added {
 			l.complete(onLineOf(name, added.line, added.node.key()), place{file: name, node: added.node})
@@ -169,6 +171,27 @@ func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
 	l.add(onLineOf(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
 	return nil, false
+}
+
+// decoded is a document's TOML. The library cannot be interrupted: what it
+// does for a large document is left alone when the context ends.
+func (l *loader) decoded(text string) (map[string]any, error) {
+	type outcome struct {
+		table map[string]any
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		o.err = decodeTOML(text, &o.table)
+		done <- o
+	}()
+	select {
+	case o := <-done:
+		return o.table, o.err
+	case <-l.ctx.Done():
+		return nil, l.ctx.Err()
+	}
 }
 
 // decodeTOML turns the library's own failed assertions into errors: no

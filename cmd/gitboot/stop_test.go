@@ -1,0 +1,299 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+// A standstill is a machine whose commands come to where nothing goes on:
+// come tells that they are there.
+type standstill struct {
+	dir    string
+	args   []string
+	before []string        // a command that is there first
+	come   <-chan struct{} // nil: when it has worked for a while
+	works  time.Duration
+}
+
+// silent is a server that takes connections and says nothing.
+func silent(t *testing.T) (addr string, come <-chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	there := make(chan struct{}, 100)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { conn.Close() })
+			there <- struct{}{}
+		}
+	}()
+	return l.Addr().String(), there
+}
+
+// hanging is a script that tells that it runs, and then does not end, nor lets
+// itself be asked to.
+func hanging(t *testing.T, dir string) (script string, come <-chan struct{}) {
+	t.Helper()
+	pipe := filepath.Join(dir, "runs")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	there := make(chan struct{}, 1)
+	go func() {
+		f, err := os.OpenFile(pipe, os.O_RDONLY, 0) // until the script opens it
+		if err == nil {
+			f.Close()
+			there <- struct{}{}
+		}
+	}()
+	return "#!/bin/sh\ntrap '' TERM INT HUP\n: >" + pipe + "\nwhile :; do sleep 1000; done\n", there
+}
+
+// machine writes a config repo and an agent.toml.
+func machine(t *testing.T, files tree, settings string) string {
+	t.Helper()
+	dir := t.TempDir()
+	repo, err := lab.NewRepo(t.Context(), filepath.Join(dir, "repo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := errors.Join(repo.Write(name, text), os.Chmod(filepath.Join(repo.Dir, name), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := repo.Commit(t.Context(), "all"); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(settings, "repo = ") {
+		settings += fmt.Sprintf("repo = %q\n", repo.Dir)
+	}
+	settings += fmt.Sprintf("machine = \"m\"\nstage = %q\nboot = %q\nstage_location = \"UUID=1111-2222:/gitboot\"\ninit = %q\n",
+		filepath.Join(dir, "stage"), filepath.Join(dir, "grub"), os.Args[0])
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "agent.toml"), []byte(settings), 0o600), os.Mkdir(filepath.Join(dir, "grub"), 0o755),
+		os.WriteFile(filepath.Join(dir, "grub/grub.cfg"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+const booted = "[image.a]\npull = \"ghcr.io/x/y:1\"\n[machine.m]\nimages = [\"a\"]\n"
+
+func gitServer(scheme string, args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		addr, come := silent(t)
+		return standstill{dir: machine(t, tree{"gitboot.toml": booted}, fmt.Sprintf("repo = \"%s://git@%s/x.git\"\n", scheme, addr)+sshFiles(t, scheme, addr)), args: args, come: come}
+	}
+}
+
+func sshFiles(t *testing.T, scheme, addr string) string {
+	if scheme != "ssh" {
+		return ""
+	}
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(addr)
+	dir := t.TempDir()
+	known := fmt.Sprintf("[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(host))
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "key"), pem.EncodeToMemory(block), 0o600), os.WriteFile(filepath.Join(dir, "known"), []byte(known), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("ssh_key_file = %q\nknown_hosts_file = %q\n", filepath.Join(dir, "key"), filepath.Join(dir, "known"))
+}
+
+func registryServer(args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		addr, come := silent(t)
+		return standstill{dir: machine(t, tree{"gitboot.toml": "[image.a]\npull = \"" + addr + "/x:1\"\ninsecure = true\n[machine.m]\nimages = [\"a\"]\n"}, ""), args: args, come: come}
+	}
+}
+
+func hangingHook(args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		script, come := hanging(t, t.TempDir())
+		return standstill{dir: machine(t, tree{"gitboot.toml": booted + "hooks = [\"h\"]\n[[hook.h.run]]\nsource = \"hang\"\n", "hang": script}, ""), args: args, come: come}
+	}
+}
+
+func hangingBuild(args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		script, come := hanging(t, t.TempDir())
+		config := "[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"./hang\"]\n[machine.m]\nimages = [\"a\"]\n"
+		return standstill{dir: machine(t, tree{"gitboot.toml": config, "hang": script}, fmt.Sprintf("build_dir = %q\n", t.TempDir())), args: args, come: come}
+	}
+}
+
+func working(repo string, args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		files := nastyRepos[repo]()
+		return standstill{dir: machine(t, files, ""), args: args, works: 150 * time.Millisecond}
+	}
+}
+
+func waiting(t *testing.T) standstill {
+	s := registryServer("reconcile", "--once", "--wait")(t)
+	s.before, s.works = []string{"reconcile", "--once"}, 20*time.Millisecond
+	return s
+}
+
+var standstills = map[string]func(*testing.T) standstill{
+	"plan, git over https":      gitServer("https", "plan"),
+	"reconcile, git over https": gitServer("https", "reconcile", "--once"),
+	"poll, git over https":      gitServer("https", "reconcile"),
+	"hook list, git over https": gitServer("https", "hook", "list"),
+	"image render, git":         gitServer("https", "image", "render", "a"),
+	"plan, git over ssh":        gitServer("ssh", "plan"),
+	"reconcile, git over ssh":   gitServer("ssh", "reconcile", "--once"),
+	"poll, git over ssh":        gitServer("ssh", "reconcile"),
+	"plan, registry":            registryServer("plan"),
+	"reconcile, registry":       registryServer("reconcile", "--once"),
+	"poll, registry":            registryServer("reconcile"),
+	"hook run":                  hangingHook("hook", "run", "a"),
+	"image build":               hangingBuild("image", "build", "a"),
+	"plan, large repo":          working("as many as may be", "plan"),
+	"validate, large repo":      working("as many as may be", "validate", "repo"),
+	"validate, many files":      working("config files", "validate", "repo"),
+	"validate, many templates":  working("templates for many", "validate", "repo"),
+	"validate, variables":       working("vars", "validate", "repo"),
+	"reconcile, variables":      working("vars", "reconcile", "--once"),
+	"reconcile, for the lock":   waiting,
+}
+
+// TestCommandsStop holds that every command ends within a second of being told
+// to, wherever it is: three here, on machines that have much to do.
+func TestCommandsStop(t *testing.T) {
+	for name, begin := range standstills {
+		t.Run(name, func(t *testing.T) {
+			s := begin(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if s.before != nil {
+				first := s.start(ctx, t, s.before)
+				defer first.end(t)
+				first.comes(ctx, t, s.come)
+				s.come = nil
+			}
+			running := s.start(ctx, t, s.args)
+			if s.come != nil {
+				running.comes(ctx, t, s.come)
+			} else {
+				running.works(ctx, t, s.works)
+			}
+			took := running.end(t)
+			t.Logf("%s, %s", took.Round(time.Millisecond), lastLines(running.out.String()))
+			if took > 3*time.Second {
+				t.Errorf("it ended %s later: %.2000s", took, running.out.String())
+			}
+			if strings.Contains(running.out.String(), "goroutine") {
+				t.Errorf("%.5000s", running.out.String())
+			}
+		})
+	}
+}
+
+// A process is gitboot, running.
+type process struct {
+	pid  int
+	out  *bytes.Buffer // to be read when it has ended
+	done chan struct{}
+}
+
+// comes waits until a process has come there.
+func (p process) comes(ctx context.Context, t *testing.T, there <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-there:
+	case <-p.done:
+		t.Fatalf("it ended before it came there: %s", p.out)
+	case <-ctx.Done():
+		t.Fatal("it never came there")
+	}
+}
+
+func (s standstill) start(ctx context.Context, t *testing.T, args []string) process {
+	t.Helper()
+	cmd, _ := gitbootCommand(ctx, t, append(args, "--config", filepath.Join(s.dir, "agent.toml"))...)
+	p := process{out: &bytes.Buffer{}, done: make(chan struct{})}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, p.out, p.out
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p.pid = cmd.Process.Pid
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // how it ended is not what is asked
+	}()
+	return p
+}
+
+// end tells a process to end, and how long that took.
+func (p process) end(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		t.Fatal(err)
+	}
+	<-p.done
+	return time.Since(began)
+}
+
+// works waits until a process has used a processor for a while, or has ended.
+func (p process) works(ctx context.Context, t *testing.T, much time.Duration) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+		if err != nil {
+			return
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		user, _ := strconv.Atoi(fields[11]) // proc(5): utime and stime, in hundredths
+		system, _ := strconv.Atoi(fields[12])
+		if time.Duration(user+system)*10*time.Millisecond >= much {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return
+		case <-ctx.Done():
+			t.Fatal("it does nothing")
+		}
+	}
+}
