@@ -25,7 +25,7 @@ PACKAGES ?= ./...
 share := $(DESTDIR)$(PREFIX)/share
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-short lint bench install clean help
+.PHONY: build demo test test-long test-short lint bench install clean help
 
 # gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment.
@@ -44,6 +44,10 @@ test: ## every test; as root also the disks and the machines that boot
 	tests/deps.sh test
 	$(GO) test -count=1 -timeout $(TIMEOUT) $(PACKAGES)
 
+test-long: ## what make test leaves out of the machines, because it takes long
+	tests/deps.sh test
+	$(GO) test -count=1 -timeout $(TIMEOUT) -tags long -run '^TestLong' ./tests/vm
+
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...
 
@@ -52,6 +56,7 @@ lint: ## gofmt, go vet, staticcheck
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
+	$(GO) vet -tags long ./tests/vm
 	$(GO) tool staticcheck ./...
 
 bench: ## figures against other tools' (docs/benchmarks.md)

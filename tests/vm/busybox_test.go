@@ -39,7 +39,7 @@ poweroff
 func TestBusyboxInit(t *testing.T) {
 	s := newEmptySite(t)
 	archive := filepath.Join(s.dir, "small.tar")
-	s.busyboxTar(t, archive)
+	s.busyboxTar(t, archive, busyboxStart)
 	if err := s.repo.Write("gitboot.toml", strings.Replace(busyboxConfig, "ARCHIVE", archive, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +60,9 @@ func TestBusyboxInit(t *testing.T) {
 	}
 }
 
-// busyboxTar writes a root file system of busybox, with Debian's kernel.
-func (s *site) busyboxTar(t *testing.T, path string) {
+// busyboxTar writes a root file system of busybox, with Debian's kernel, that
+// runs start when it is up.
+func (s *site) busyboxTar(t *testing.T, path, start string) {
 	t.Helper()
 	rootfs, err := lab.RootFS(s.ctx, lab.Bookworm)
 	if err != nil {
@@ -83,7 +84,7 @@ func (s *site) busyboxTar(t *testing.T, path string) {
 		{tar.Header{Name: "sbin/init", Typeflag: tar.TypeSymlink, Linkname: "../bin/busybox"}, ""},
 		{tar.Header{Name: "lib", Typeflag: tar.TypeSymlink, Linkname: "usr/lib"}, ""},
 		{tar.Header{Name: "etc/inittab", Mode: 0o644}, "::sysinit:/etc/rc\n"},
-		{tar.Header{Name: "etc/rc", Mode: 0o755}, busyboxStart},
+		{tar.Header{Name: "etc/rc", Mode: 0o755}, start},
 	} {
 		e.Size = int64(len(e.content))
 		if err := errors.Join(w.WriteHeader(&e.Header), writeString(w, e.content)); err != nil {
@@ -100,7 +101,21 @@ func writeString(w io.Writer, s string) error {
 	return err
 }
 
-// copyKernel copies a root file system's kernel and modules.
+// smallModules are what the small system's kernel needs on a virtual disk.
+var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|virtio)|fs/(ext4|jbd2|overlayfs|squashfs)|lib|crypto)/|/mbcache.ko`)
+
+// smallKernel says whether the small system has a file of Debian's.
+func smallKernel(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
+		return true
+	case strings.HasPrefix(name, "usr/lib/modules/"):
+		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name)
+	}
+	return false
+}
+
+// copyKernel copies a root file system's kernel and few of its modules.
 func copyKernel(w *tar.Writer, rootfs string) error {
 	f, err := os.Open(rootfs)
 	if err != nil {
@@ -116,7 +131,7 @@ func copyKernel(w *tar.Writer, rootfs string) error {
 			return err
 		}
 		name := strings.TrimPrefix(hdr.Name, "./")
-		if !strings.HasPrefix(name, "boot/") && !strings.HasPrefix(name, "usr/lib/modules/") {
+		if !smallKernel(name) {
 			continue
 		}
 		if err := w.WriteHeader(hdr); err != nil {

@@ -1,8 +1,6 @@
 package vm
 
 import (
-	"context"
-	"regexp"
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/lab"
@@ -55,19 +53,4 @@ func TestGenerations(t *testing.T) {
 	s.run(t, disk, "bookworm", "boot", "set-default", "bookworm:1")
 	vm = s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, Bus: lab.Virtio, Snapshot: true})
 	s.checkMachine(t, vm, "bookworm", "0")
-}
-
-// In mode menu, gitboot's entries are merely there: the other system stays the
-// default.
-func TestMenuModeLeavesTheDefaultAlone(t *testing.T) {
-	s := newSite(t)
-	s.push(t, lab.Bookworm)
-	disk := s.disk(t, lab.DiskOptions{OtherSystem: true})
-	s.run(t, disk, "guest", "reconcile", "--once")
-	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Snapshot: true})
-	ctx, cancel := context.WithTimeout(s.ctx, bootLimit)
-	defer cancel()
-	if _, err := vm.WaitFor(ctx, regexp.MustCompile(`lab: the other system was booted`)); err != nil {
-		t.Fatal(err)
-	}
 }

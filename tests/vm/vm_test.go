@@ -8,6 +8,9 @@
 // check on the console. The examples' machines (examples_test.go) are built
 // from what the examples say, and check themselves with testdata/examples.
 //
+// debian_test.go runs gitboot in a Debian that is installed beside it. What takes
+// long there has the build tag long and a target of its own, make test-long.
+//
 // GITBOOT_CONSOLE=1 shows the consoles.
 package vm
 
@@ -58,7 +61,7 @@ func newSite(t *testing.T) *site {
 func newEmptySite(t *testing.T) *site {
 	t.Helper()
 	lab.RequireMachines(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	t.Cleanup(cancel)
 	s := &site{ctx: ctx, dir: t.TempDir()}
 	var err error
