@@ -34,7 +34,7 @@ func newCollector(r *reader) *collector { return &collector{r, map[string]File{}
 // context adds what a step's source names. Like the engines, it may be a
 // pattern of path.Match.
 func (c *collector) context(r *Recipe, source string) error {
-	if slices.ContainsFunc([]string{".containerignore", ".dockerignore"}, func(name string) bool {
+	if slices.ContainsFunc(ignoreFiles(), func(name string) bool {
 		_, err := fs.Stat(c.fsys, r.contextPath(name))
 		return err == nil && c.add(r.contextPath(name), name) != nil
 	}) {

@@ -185,6 +185,7 @@ func (r *renderer) take(where Problem, i containerfile.Instruction) {
 		}
 		for _, source := range sources {
 			r.problems.add(where, r.files.context(&r.Recipe, source))
+			r.problems.add(where, r.files.ignored(&r.Recipe, source))
 		}
 	case "RUN":
 		for _, source := range i.Binds() {

@@ -151,3 +151,29 @@ func TestKeyNamesWhatChanged(t *testing.T) {
 		before = after
 	}
 }
+
+// What the context's ignore file keeps from engines cannot be copied.
+func TestIgnored(t *testing.T) {
+	for _, c := range []struct{ ignore, source, want string }{
+		{"*.txt\n", "a.txt", `f:2: "a.txt" is ignored by c/.dockerignore; take it out of there, or add a line !a.txt`},
+		{"# d\n/d/\n", "d/e", `"d/e" is ignored`},
+		{"d\n", "d", `"d" is ignored`},
+		{"*\n!d\n", "a.txt", `"a.txt" is ignored`},
+		{"*\n!d\n", "d/e", ""},
+		{"*\n!d/e\n", "d", ""},
+		{"*\n", "*.txt", ""}, // whether something is left of it, the engine says
+		{"**/e\n", "d/e", `"d/e" is ignored`},
+		{"**/e\n", "d", ""},
+		{"[\n", "a.txt", "c/.dockerignore: syntax error in pattern"},
+	} {
+		r := Recipe{
+			FS:             repo(map[string]string{"f": "FROM $GITBOOT_FROM\nCOPY " + c.source + " /\n", "c/a.txt": "", "c/d/e": "", "c/.dockerignore": c.ignore}),
+			Containerfiles: []string{"f"}, Context: "c",
+		}
+		if c.want == "" {
+			prepare(t, r)
+		} else if got := refused(t, r); !strings.Contains(got, c.want) {
+			t.Errorf("%q, %s: %s, not %s", c.ignore, c.source, got, c.want)
+		}
+	}
+}
