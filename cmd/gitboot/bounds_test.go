@@ -158,10 +158,10 @@ var nastyRepos = map[string]func() tree{
 	"comments":    func() tree { return tree{"gitboot.toml": one + "#" + strings.Repeat("x", large)} },
 	"empty lines": func() tree { return tree{"gitboot.toml": one + strings.Repeat("\n", large)} },
 	"config files": func() tree {
-		return filesOf(19_900, "m/%d.toml", "[machine.m%d]\nimages=[\"a\"]\n", tree{"gitboot.toml": "include=[\"m/*.toml\"]\n[image.a]\npull=\"a\"\n"})
+		return filesOf(8_000, "m/%d.toml", "[machine.m%d]\nimages=[\"a\"]\n", tree{"gitboot.toml": "include=[\"m/*.toml\"]\n[image.a]\npull=\"a\"\n"})
 	},
 	"many files": func() tree {
-		return filesOf(30_000, "d/%d/x", "", tree{"gitboot.toml": "include=[\"**/**/*.toml\"]\n" + one})
+		return filesOf(8_000, "d/%d/x", "", tree{"gitboot.toml": "include=[\"**/**/*.toml\"]\n" + one})
 	},
 	"many stars": func() tree {
 		return filesOf(300, "%d/b/c/d/e/f/g/h/i/j/k/l", "", tree{"gitboot.toml": "include=[\"" + strings.Repeat("**/", 10) + "*.toml\"]\n" + one})
@@ -199,6 +199,18 @@ var nastyRepos = map[string]func() tree{
 	},
 	"nested template": func() tree { return tree{"gitboot.toml": hooked + fromFile, "t": strings.Repeat("{{if 1}}", large/8)} },
 	"parentheses":     func() tree { return tree{"gitboot.toml": hooked + fromFile, "t": "{{" + strings.Repeat("(", large)} },
+	"containerfiles for many": func() tree {
+		return tree{"gitboot.toml": one + repeated(20_000, "[image.b%d.build]\nfrom = \"x\"\ncontainerfiles = [\"c\"]\n"), "c": "FROM x\n" + repeated(40_000, "RUN true %d\n")}
+	},
+	"folders for many": func() tree {
+		return filesOf(4000, "ctx/%d", "x", tree{"gitboot.toml": one + repeated(10_000, "[image.b%d.build]\nfrom = \"x\"\ncontext = \"ctx\"\ncontainerfiles = [\"c\"]\n"), "c": "FROM x\n" + repeated(1000, "COPY ctx/* /%d/\n")})
+	},
+	"recipes for many": func() tree {
+		return filesOf(2000, "r/%d", "x", tree{"gitboot.toml": one + repeated(20_000, "[image.b%d.build]\nfrom = \"x\"\nrecipe = \"r\"\n"), "r/script": "#!/bin/sh\n"})
+	},
+	"copies": func() tree {
+		return filesOf(2000, "r/%d", "x", tree{"gitboot.toml": one + "[image.b.build]\nfrom = \"x\"\ncopy = [" + repeated(40_000, "{from=\"r\",to=\"/%d\"},") + "]\n"})
+	},
 	"doubled": func() tree {
 		return tree{"gitboot.toml": hooked + fromFile, "t": "{{$x := \"ab\"}}" + strings.Repeat("{{$x = print $x $x}}", 60)}
 	},

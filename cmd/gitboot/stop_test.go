@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,17 +20,17 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
 // A standstill is a machine whose commands come to where nothing goes on:
 // come tells that they are there.
 type standstill struct {
-	dir    string
-	args   []string
-	before []string        // a command that is there first
-	come   <-chan struct{} // nil: when it has worked for a while
-	works  time.Duration
+	dir  string
+	args []string
+	come <-chan struct{} // nil: when so
+	so   func(pid int) bool
 }
 
 // silent is a server that takes connections and says nothing.
@@ -160,14 +161,28 @@ func hangingBuild(args ...string) func(*testing.T) standstill {
 func working(repo string, args ...string) func(*testing.T) standstill {
 	return func(t *testing.T) standstill {
 		files := nastyRepos[repo]()
-		return standstill{dir: machine(t, files, ""), args: args, works: 150 * time.Millisecond}
+		return standstill{dir: machine(t, files, ""), args: args, so: works}
 	}
 }
 
-func waiting(t *testing.T) standstill {
-	s := registryServer("reconcile", "--once", "--wait")(t)
-	s.before, s.works = []string{"reconcile", "--once"}, 20*time.Millisecond
-	return s
+func waiting(args ...string) func(*testing.T) standstill {
+	return func(t *testing.T) standstill {
+		dir := machine(t, tree{"gitboot.toml": booted}, "")
+		st, err := stage.Create(filepath.Join(dir, "stage"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock, err := st.Lock(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := lock.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+		return standstill{dir: dir, args: args, so: opensLock}
+	}
 }
 
 var standstills = map[string]func(*testing.T) standstill{
@@ -186,11 +201,12 @@ var standstills = map[string]func(*testing.T) standstill{
 	"image build":               hangingBuild("image", "build", "a"),
 	"plan, large repo":          working("as many as may be", "plan"),
 	"validate, large repo":      working("as many as may be", "validate", "repo"),
-	"validate, many files":      working("config files", "validate", "repo"),
+	"validate, many files":      working("many globs", "validate", "repo"),
 	"validate, many templates":  working("templates for many", "validate", "repo"),
 	"validate, variables":       working("vars", "validate", "repo"),
 	"reconcile, variables":      working("vars", "reconcile", "--once"),
-	"reconcile, for the lock":   waiting,
+	"verify, for the lock":      waiting("stage", "verify", "--remove", "--wait"),
+	"gc, for the lock":          waiting("stage", "gc", "--wait"),
 }
 
 // TestCommandsStop holds that every command ends within a second of being told
@@ -201,17 +217,11 @@ func TestCommandsStop(t *testing.T) {
 			s := begin(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			if s.before != nil {
-				first := s.start(ctx, t, s.before)
-				defer first.end(t)
-				first.comes(ctx, t, s.come)
-				s.come = nil
-			}
 			running := s.start(ctx, t, s.args)
 			if s.come != nil {
 				running.comes(ctx, t, s.come)
 			} else {
-				running.works(ctx, t, s.works)
+				running.is(ctx, t, s.so)
 			}
 			took := running.end(t)
 			t.Logf("%s, %s", took.Round(time.Millisecond), lastLines(running.out.String()))
@@ -227,7 +237,7 @@ func TestCommandsStop(t *testing.T) {
 
 // A process is gitboot, running.
 type process struct {
-	pid  int
+	*os.Process
 	out  *bytes.Buffer // to be read when it has ended
 	done chan struct{}
 }
@@ -253,7 +263,7 @@ func (s standstill) start(ctx context.Context, t *testing.T, args []string) proc
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p.pid = cmd.Process.Pid
+	p.Process = cmd.Process
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // how it ended is not what is asked
@@ -265,35 +275,46 @@ func (s standstill) start(ctx context.Context, t *testing.T, args []string) proc
 func (p process) end(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
-	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
 	<-p.done
 	return time.Since(began)
 }
 
-// works waits until a process has used a processor for a while, or has ended.
-func (p process) works(ctx context.Context, t *testing.T, much time.Duration) {
+// is waits until something holds of a process, or it has ended.
+func (p process) is(ctx context.Context, t *testing.T, so func(pid int) bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
-		if err != nil {
-			return
-		}
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		user, _ := strconv.Atoi(fields[11]) // proc(5): utime and stime, in hundredths
-		system, _ := strconv.Atoi(fields[12])
-		if time.Duration(user+system)*10*time.Millisecond >= much {
-			return
-		}
+	for !so(p.Pid) {
 		select {
 		case <-tick.C:
 		case <-p.done:
 			return
 		case <-ctx.Done():
-			t.Fatal("it does nothing")
+			t.Fatal("it never came there")
 		}
 	}
+}
+
+// works says whether a process has used a processor for a while.
+func works(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11]) // proc(5): utime and stime, in hundredths
+	system, _ := strconv.Atoi(fields[12])
+	return user+system > 15
+}
+
+// opensLock says whether a process has a stage's lock open.
+func opensLock(pid int) bool {
+	open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	return slices.ContainsFunc(open, func(fd string) bool {
+		to, err := os.Readlink(fd)
+		return err == nil && strings.HasSuffix(to, "/stage/lock")
+	})
 }
