@@ -138,6 +138,8 @@ func checkReadable(ctx context.Context, fstype, device string) error {
 			return ctx.Err()
 		case err != nil: // nobody to ask
 			unread = append(unread, d.old...)
+		case !reads && len(d.old) > 0: // these are enough to be the reason
+			unread = append(unread, d.old...)
 		case !reads:
 			unread = append(unread, d.ask...)
 		}
