@@ -205,13 +205,10 @@ func TestMirrors(t *testing.T) {
 	opts.Mirrors = []string{strings.TrimPrefix(gone.URL, "http://"), mirror.host + "/cache"}
 	main.broken(nil)
 
-	r, err := Resolve(context.Background(), ref, opts)
+	_, err := pull(ref, digest, opts)
 	check(t, err)
-	if r.Digest != digest || r.From != mirror.host+"/cache/app" || r.Ref != ref {
-		t.Errorf("resolved to %+v", r)
-	}
 	if main.count("", "/") > 0 {
-		t.Error("the registry was asked though a mirror had the tag")
+		t.Error("the registry was asked for what a mirror has")
 	}
 	faults := map[string]func(http.ResponseWriter, *http.Request, http.Handler){
 		"has nothing": func(rw http.ResponseWriter, _ *http.Request, _ http.Handler) { rw.WriteHeader(404) },
@@ -235,8 +232,40 @@ func TestMirrors(t *testing.T) {
 	}
 	main.broken(faults["is down"])
 	mirror.broken(faults["has nothing"])
+	opts.TrustMirrorTags = true
 	_, err = Resolve(context.Background(), ref, opts)
 	wantWords(t, err, "connection refused", mirror.host+"/cache/app has no", "503")
+}
+
+// A mirror that gives a tag another image would decide what boots.
+func TestMirrorDecidesNoTag(t *testing.T) {
+	main, ref, digest, _ := pushed(t)
+	mirror := newWire(t)
+	other := someTar(t, 200_000)
+	lie := mirror.push(t, "app:1", imageOf(t, layerOf(zst(t, other), other, types.OCILayerZStd)))
+	opts := quick()
+	opts.Mirrors = []string{mirror.host}
+	mirror.broken(nil)
+
+	r, err := Resolve(context.Background(), ref, opts)
+	check(t, err)
+	if r.Digest != digest || r.From != main.host+"/app" || mirror.count("", "/") > 0 {
+		t.Errorf("resolved to %+v, with %d requests to the mirror", r, mirror.count("", "/"))
+	}
+	img, err := Open(context.Background(), ref, "", opts)
+	check(t, err)
+	if img.Digest != digest {
+		t.Errorf("opened %s, want %s", img.Digest, digest)
+	}
+	// What the registry does not say stays unknown, and why is said.
+	main.broken(func(rw http.ResponseWriter, _ *http.Request, _ http.Handler) { rw.WriteHeader(404) })
+	_, err = Resolve(context.Background(), ref, opts)
+	wantError[*NotFoundError](t, err, "trust_mirror_tags = true", mirror.host, "name the image with a digest")
+
+	opts.TrustMirrorTags = true
+	if r, err = Resolve(context.Background(), ref, opts); err != nil || r.Digest != lie || r.From != mirror.host+"/app" {
+		t.Errorf("a mirror that is trusted says %+v, %v", r, err)
+	}
 }
 
 // A mirror whose bytes were false is asked last the next time.

@@ -73,6 +73,7 @@ func lasting(err error) (why string, known bool) {
 		digest   *DigestError
 		unsup    *UnsupportedError
 		unknown  *UnknownHostError
+		token    *TokenServerError
 		layer    *layerError
 	)
 	switch {
@@ -88,6 +89,8 @@ func lasting(err error) (why string, known bool) {
 		return "other content than promised", true
 	case errors.As(err, &unsup):
 		return "not supported", true
+	case errors.As(err, &token):
+		return "another host to log in at", true
 	case errors.As(err, &unknown):
 		return "no host " + unknown.Host, true
 	case errors.Is(err, context.Canceled):

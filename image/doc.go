@@ -18,8 +18,9 @@
 //
 // # Faults
 //
-// Mirrors are asked in order, then the registry itself, for tags, manifests
-// and blobs alike. When all of them fail for a passing reason (connection,
+// Mirrors are asked in order, then the registry itself, for manifests and
+// blobs; what a tag means only the registry says, unless
+// Options.TrustMirrorTags has the mirrors say it too. When all of them fail for a passing reason (connection,
 // silence, 408, 429, 5xx) they are asked again after a pause that doubles; a
 // 429's Retry-After is honoured. A blob that is cut is resumed where it
 // stopped, by a Range request, if need be from another source. 401, 403, 404
@@ -39,6 +40,10 @@
 //
 // Resolved.Credentials and every refusal say which file was used, or why none
 // was. Credential helpers (credHelpers, credsStore) are run.
+//
+// A registry may name another host as the one that gives tokens. Credentials
+// are sent there only if it is in Options.TokenServers, or known as that of
+// Docker's or GitLab's registry; without credentials, any may give one.
 //
 // # Transport
 //

@@ -22,6 +22,7 @@ type endpoint struct {
 	creds credentials
 	scope string // what to log in for: to pull, or to push too
 	base  *baseTransport
+	guard *guard // around base
 	idle  time.Duration
 
 	mu     sync.Mutex
@@ -42,7 +43,7 @@ func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*end
 			return nil, err
 		}
 		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.note)
-		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, idle: opts.Timing.Idle})
+		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), idle: opts.Timing.Idle})
 	}
 	return list, nil
 }
@@ -77,7 +78,7 @@ func (e *endpoint) connect(ctx context.Context) (*http.Client, error) {
 	if e.client != nil {
 		return e.client, nil
 	}
-	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.auth, e.base, []string{e.repo.Scope(e.scope)})
+	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.auth, e.guard, []string{e.repo.Scope(e.scope)})
 	if err != nil {
 		return nil, err
 	}

@@ -14,14 +14,20 @@ import (
 // Options says where an image may come from and how hard to try.
 type Options struct {
 	// Mirrors are asked in this order before the image's own registry. Each is
-	// "host[:port][/prefix]" and replaces the registry's name.
+	// "host[:port][/prefix]" and replaces the registry's name. They serve what
+	// has a digest; what a tag means only the registry says.
 	Mirrors []string
+	// TrustMirrorTags lets mirrors say what a tag means.
+	TrustMirrorTags bool
 	// Insecure allows plain HTTP and certificates that nobody vouches for, for
 	// the registry and its mirrors.
 	Insecure bool
 	// CredentialsFile is a docker or podman credential file to be used alone;
 	// "" looks where docker and podman do.
 	CredentialsFile string
+	// TokenServers are hosts that a registry's credentials may be sent to
+	// besides the registry itself, when it asks to log in there.
+	TokenServers []string
 	// Platform is "os/arch[/variant]"; "" is this machine's.
 	Platform string
 	// CacheDir keeps downloaded archives, named by their sha256.

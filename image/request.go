@@ -96,10 +96,13 @@ func (e *endpoint) explain(err error, r request) error {
 	var (
 		login  *transport.Error
 		status *StatusError
+		token  *TokenServerError
 		cert   *tls.CertificateVerificationError
 		first  *url.Error
 	)
 	switch {
+	case errors.As(err, &token):
+		return token
 	case errors.As(err, &login):
 		return e.refused(login.StatusCode, r, &StatusError{Status: login.StatusCode, Reason: diagnostics(login.Errors)})
 	case errors.As(err, &status):

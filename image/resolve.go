@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -34,7 +35,7 @@ func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
 		out.Digest, out.From, out.Credentials = d.DigestStr(), first.String(), first.creds.note
 		return out, nil
 	}
-	err = s.each(ctx, s.list, func(e *endpoint) error {
+	err = s.each(ctx, s.tags(), func(e *endpoint) error {
 		digest, err := e.headTag(ctx, parsed.Identifier())
 		if err != nil {
 			return err
@@ -43,7 +44,7 @@ func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
 		return nil
 	})
 	if err != nil {
-		return Resolved{}, fmt.Errorf("resolve %s: %w", parsed.Name(), err)
+		return Resolved{}, fmt.Errorf("resolve %s: %w", parsed.Name(), s.silentMirrors(err))
 	}
 	opts.Log.Debug("resolved", "ref", out.Ref, "digest", out.Digest, "from", out.From, "credentials", out.Credentials)
 	return out, nil
@@ -63,7 +64,29 @@ func newSources(ctx context.Context, ref string, opts Options) (name.Reference, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
 	}
-	return parsed, &sources{list, opts.Timing, opts.Log}, nil
+	return parsed, &sources{list, opts.TrustMirrorTags, opts.Timing, opts.Log}, nil
+}
+
+// tags lists who may say what a tag means. Whoever says it decides what boots,
+// which no digest checks: that is the registry, the last of the list.
+func (s *sources) tags() []*endpoint {
+	if s.mirrorTags {
+		return s.list
+	}
+	return s.list[len(s.list)-1:]
+}
+
+// silentMirrors adds to a failure that there were others, who were not asked.
+func (s *sources) silentMirrors(err error) error {
+	if len(s.tags()) == len(s.list) {
+		return err
+	}
+	var mirrors []string
+	for _, e := range s.list[:len(s.list)-1] {
+		mirrors = append(mirrors, e.String())
+	}
+	return fmt.Errorf("%w; mirrors (%s) are not asked what a tag means, because that decides what boots: name the image with a digest, or set trust_mirror_tags = true if they may",
+		err, strings.Join(mirrors, ", "))
 }
 
 // maxDocument bounds manifests and configurations. The distribution-spec asks

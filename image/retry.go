@@ -11,9 +11,11 @@ import (
 
 // sources are the endpoints of one image with the patience for them.
 type sources struct {
-	list   []*endpoint
-	timing Timing
-	log    *slog.Logger
+	list []*endpoint
+	// mirrorTags: not only the last, the registry, says what a tag means.
+	mirrorTags bool
+	timing     Timing
+	log        *slog.Logger
 }
 
 // each asks the endpoints in order until one serves. When none does, those

@@ -63,6 +63,8 @@ type Config struct {
 	CacheSize int64
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
+	// TokenServers are hosts that registries' credentials may be sent to.
+	TokenServers []string
 	// Timing bounds how long a registry's faults are endured; zero fields
 	// mean package image's defaults.
 	Timing image.Timing
@@ -272,5 +274,5 @@ func (r *Reconciler) grub() (*boot.GRUB, error) {
 }
 
 func (r *Reconciler) imageOptions() image.Options {
-	return image.Options{CredentialsFile: r.CredentialsFile, Timing: r.Timing, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
+	return image.Options{CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, Timing: r.Timing, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
 }

@@ -65,7 +65,8 @@ func (r *Reconciler) openImage(ctx context.Context, want spec.Image, digest stri
 
 func (r *Reconciler) pullOptions(p *spec.Pull) image.Options {
 	opts := r.imageOptions()
-	opts.Mirrors, opts.Insecure, opts.Platform = p.Mirrors, p.Insecure, platform(p.Platform)
+	opts.Mirrors, opts.TrustMirrorTags = p.Mirrors, p.TrustMirrorTags
+	opts.Insecure, opts.Platform = p.Insecure, platform(p.Platform)
 	if p.CredentialsFile != "" {
 		opts.CredentialsFile = p.CredentialsFile
 	}

@@ -74,7 +74,8 @@ type machineDecl struct {
 
 // registrySettings say how a registry is reached.
 type registrySettings struct {
-	Mirrors         []string `key:"mirrors" is:"mirror" doc:"Registries to ask first, in order: host[:port][/prefix]."`
+	Mirrors         []string `key:"mirrors" is:"mirror" doc:"Registries to ask first for what has a digest, in order: host[:port][/prefix]."`
+	TrustMirrorTags *bool    `key:"trust_mirror_tags" default:"false" doc:"Let mirrors say what a tag means, and so what boots; otherwise only the registry does."`
 	Insecure        *bool    `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates."`
 	CredentialsFile *string  `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the machine."`
 	Platform        *string  `key:"platform" is:"platform" doc:"os/architecture[/variant]; the machine's own if absent."`
@@ -117,6 +118,7 @@ type buildDecl struct {
 	Timeout        *string           `key:"timeout" is:"duration" doc:"How long a build may take."`
 	Schedule       *string           `key:"schedule" is:"cron" doc:"When to rebuild without cache, as cron."`
 	Mirrors        []string          `key:"mirrors" is:"mirror" doc:"Registries to ask first for from and for other images that steps name, in order: host[:port][/prefix]."`
+	MirrorTags     *bool             `key:"trust_mirror_tags" default:"false" doc:"Let these mirrors say what a tag means, and so what is built; otherwise only the registry does."`
 	Insecure       *bool             `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates for from and for other images that steps name; for push, the image's own insecure counts."`
 	Credentials    *string           `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the building machine, for from and push; for push, the image's own if absent."`
 	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`

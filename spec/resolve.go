@@ -210,6 +210,7 @@ func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
 	return &Pull{
 		Ref:             ref,
 		Mirrors:         slices.Clone(s.Mirrors),
+		TrustMirrorTags: s.TrustMirrorTags != nil && *s.TrustMirrorTags,
 		Insecure:        s.Insecure != nil && *s.Insecure,
 		CredentialsFile: text(s.CredentialsFile),
 		Platform:        text(s.Platform),

@@ -40,7 +40,7 @@ func (r *resolver) build(image *imageDecl) *Build {
 func (r *resolver) registries(image *imageDecl, b *Build) {
 	decl := image.Build
 	b.Pulled = *r.pulled(&registrySettings{
-		Mirrors: decl.Mirrors, Insecure: decl.Insecure, CredentialsFile: decl.Credentials,
+		Mirrors: decl.Mirrors, TrustMirrorTags: decl.MirrorTags, Insecure: decl.Insecure, CredentialsFile: decl.Credentials,
 	}, "")
 	b.Pulled.Platform, b.Pulled.Update = b.Platform, "" // the build's schedule says when to look
 	if decl.Push != nil {

@@ -221,6 +221,7 @@ credentials_file = "/read.json"
 [image.b.build]
 from = "debian:12"
 mirrors = []
+trust_mirror_tags = true
 insecure = true
 credentials_file = "/write.json"
 push = "r.lan/b:n"
@@ -239,8 +240,9 @@ images = ["b"]
 	}{
 		{"defaults of a base", a.Pulled, Pull{Mirrors: []string{"m.lan:5000"}, CredentialsFile: "/d.json"}},
 		{"a's push", a.Push, &Push{Ref: "r.lan/a:n", Insecure: true, CredentialsFile: "/d.json", Compression: "zstd"}},
-		{"own of a base", b.Pulled, Pull{Mirrors: []string{}, Insecure: true, CredentialsFile: "/write.json"}},
+		{"own of a base", b.Pulled, Pull{Mirrors: []string{}, TrustMirrorTags: true, Insecure: true, CredentialsFile: "/write.json"}},
 		{"b's push", b.Push, &Push{Ref: "r.lan/b:n", CredentialsFile: "/write.json", Compression: "gzip"}},
+		{"whose tags b takes", mustResolve(t, text, "other").Images[0].Pull.TrustMirrorTags, false},
 		{"b pulled", mustResolve(t, text, "other").Images[0].Pull.CredentialsFile, "/read.json"},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {

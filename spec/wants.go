@@ -59,6 +59,8 @@ type Image struct {
 type Pull struct {
 	Ref     string
 	Mirrors []string
+	// TrustMirrorTags lets the mirrors say what a tag means.
+	TrustMirrorTags bool `json:",omitempty"`
 	// Insecure allows plain HTTP and unverified certificates.
 	Insecure bool
 	// CredentialsFile is an absolute path on the machine, or "".

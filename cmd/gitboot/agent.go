@@ -41,14 +41,16 @@ type agentConfig struct {
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
 
-	TokenFile       string   `toml:"token_file" is:"path"`
-	SSHKeyFile      string   `toml:"ssh_key_file" is:"path"`
-	KnownHostsFile  string   `toml:"known_hosts_file" is:"path"`
-	CAFile          string   `toml:"ca_file" is:"path"`
-	TrustedKeys     string   `toml:"trusted_keys" is:"path"` // allowed_signers
-	CredentialsFile string   `toml:"credentials_file" is:"path"`
-	Timeout         duration `toml:"timeout"` // how long the config repo's server may send nothing
-	Poll            duration `toml:"poll"`
+	TokenFile       string `toml:"token_file" is:"path"`
+	SSHKeyFile      string `toml:"ssh_key_file" is:"path"`
+	KnownHostsFile  string `toml:"known_hosts_file" is:"path"`
+	CAFile          string `toml:"ca_file" is:"path"`
+	TrustedKeys     string `toml:"trusted_keys" is:"path"` // allowed_signers
+	CredentialsFile string `toml:"credentials_file" is:"path"`
+	// TokenServers are hosts that credentials may be sent to besides their registry.
+	TokenServers []string `toml:"token_servers" is:"hosts"`
+	Timeout      duration `toml:"timeout"` // how long the config repo's server may send nothing
+	Poll         duration `toml:"poll"`
 
 	// RegistryTimeout is how long a registry may send nothing, and
 	// RegistryAttempts how often what failed for a passing reason is tried.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
@@ -62,6 +64,10 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 	case "count":
 		if v.Int() <= 0 {
 			return "is not a positive number"
+		}
+	case "hosts":
+		for i := range v.Len() {
+			err = cmp.Or(err, image.CheckTokenServer(v.Index(i).String()))
 		}
 	case "repo":
 		err = source.CheckAddress(v.String())

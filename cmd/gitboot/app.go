@@ -139,7 +139,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, Timeout: time.Duration(set.Timeout),
 		},
 		Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
-		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, Booted: cmdline.Deployment,
+		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, TokenServers: set.TokenServers, Booted: cmdline.Deployment,
 		Timing: image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts},
 		Update: a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,
 	}
