@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/owned"
 )
 
 // A GRUB is an installed GRUB, known by the folder of its custom.cfg.
@@ -29,6 +30,9 @@ func Open(dir string) (*GRUB, error) {
 func openFirst(dirs ...string) (*GRUB, error) {
 	for _, dir := range dirs {
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			if err := owned.Check(dir); err != nil {
+				return nil, fmt.Errorf("find GRUB: %w", err)
+			}
 			return &GRUB{dir}, nil
 		}
 	}
@@ -120,7 +124,10 @@ func (g *GRUB) read() (*customCfg, error) {
 	default:
 		c.path = target
 	}
-	var err error
+	err := owned.Check(filepath.Join(g.dir, "custom.cfg"))
+	if err != nil {
+		return nil, fmt.Errorf("read the boot menu: %w", err)
+	}
 	if c.info, err = os.Stat(c.path); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ type Lock struct {
 //
 // Nothing is written by locking alone.
 func (s *Stage) Lock(ctx context.Context, wait bool) (*Lock, error) {
-	f, err := os.Open(s.path("lock"))
+	f, err := s.openLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock stage %s: %w", s.dir, err)
 	}
@@ -47,6 +47,23 @@ func (s *Stage) Lock(ctx context.Context, wait bool) (*Lock, error) {
 		return nil, errors.Join(fmt.Errorf("lock stage %s: %w", s.dir, err), f.Close())
 	}
 	return l, nil
+}
+
+// openLock refuses a lock that another user may open: who can open a file can
+// hold its lock for ever.
+func (s *Stage) openLock() (*os.File, error) {
+	f, err := os.OpenFile(s.path("lock"), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = fmt.Errorf("other users may open %s, and so hold it for ever; run `chmod 0600` on it", f.Name())
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (l *Lock) take(ctx context.Context, wait bool) error {

@@ -6,11 +6,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/owned"
 )
 
 // Open returns ErrNone for a directory that Create could make a stage, and
@@ -53,7 +56,7 @@ func Create(dir string) (*Stage, error) {
 	if s, err := Open(dir); err == nil {
 		return s, nil
 	}
-	if err := refuseForeign(dir); err != nil {
+	if err := errors.Join(owned.Check(dir), refuseForeign(dir)); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
 	for _, folder := range append([]string{""}, folders()...) {
@@ -101,7 +104,33 @@ func Open(dir string) (*Stage, error) {
 			return nil, fmt.Errorf("open stage %s: %w", dir, err)
 		}
 	}
+	if err := refuseOthers(dir); err != nil {
+		return nil, fmt.Errorf("open stage %s: %w", dir, err)
+	}
 	return &Stage{dir: dir, flights: make(map[string]chan struct{})}, nil
+}
+
+// refuseOthers accepts a stage of which nothing can have been made or replaced
+// by another user. Links are for the caches alone: what boots, and what is
+// cleaned up, lies in the stage itself.
+func refuseOthers(dir string) error {
+	if err := owned.Check(dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		check := owned.Check
+		if slices.Contains(folders(), e.Name()) || e.Name() == "lock" || e.Name() == "state.json" {
+			check = owned.Entry
+		}
+		if err := check(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return owned.Entry(filepath.Join(dir, "objects", "sha256"))
 }
 
 // absent says what is there instead of a stage.
@@ -129,25 +158,31 @@ func (s *Stage) log() *slog.Logger {
 // Clean removes what a cut run left unfinished. The caller holds the lock and
 // has nothing under way.
 func (s *Stage) Clean() error {
-	entries, err := os.ReadDir(s.path("tmp"))
+	root, err := os.OpenRoot(s.dir) // nothing outside of the stage is removed, whatever links there are
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.dir, err)
 	}
-	for _, e := range entries {
-		if err := os.RemoveAll(s.path("tmp", e.Name())); err != nil {
-			return fmt.Errorf("clean stage %s: %w", s.dir, err)
-		}
+	defer root.Close()
+	err = removeEntries(root, "tmp", "")
+	for _, folder := range append([]string{"."}, folders()...) {
+		err = errors.Join(err, removeEntries(root, folder, durable.TempPrefix))
 	}
-	for _, folder := range append([]string{""}, folders()...) {
-		left, err := filepath.Glob(s.path(folder, durable.TempPrefix+"*"))
-		if err != nil {
-			return fmt.Errorf("clean stage %s: %w", s.dir, err)
-		}
-		for _, path := range left {
-			if err := os.Remove(path); err != nil {
-				return fmt.Errorf("clean stage %s: %w", s.dir, err)
-			}
-		}
+	if err != nil {
+		return fmt.Errorf("clean stage %s: %w", s.dir, err)
 	}
 	return nil
+}
+
+// removeEntries removes what is in a folder and has a name that begins so.
+func removeEntries(root *os.Root, folder, prefix string) error {
+	entries, err := fs.ReadDir(root.FS(), folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			err = errors.Join(err, root.RemoveAll(path.Join(folder, e.Name())))
+		}
+	}
+	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -114,6 +115,9 @@ func (s *size) UnmarshalText(text []byte) error {
 // may not. All that is wrong with it is said at once.
 func loadAgentConfig(path string, named bool) (agentConfig, error) {
 	var c agentConfig
+	if err := owned.Check(path); err != nil {
+		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
+	}
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !named:

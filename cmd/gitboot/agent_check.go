@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
@@ -57,6 +58,7 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 		if !filepath.IsAbs(v.String()) {
 			return "is a relative path, which means another file wherever gitboot is started; write it from /"
 		}
+		err = owned.Check(v.String())
 	case "engine":
 		if names := reconciler.EngineNames(); !slices.Contains(names, v.String()) {
 			return "is no engine of this gitboot" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")

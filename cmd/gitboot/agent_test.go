@@ -90,6 +90,41 @@ cert = "./cert.pem"
 	}
 }
 
+// Who can write agent.toml, or a file that it names, decides what boots here.
+func TestAgentFilesOfOthersAreRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("gives files to another user, which root alone may")
+	}
+	dir := t.TempDir()
+	path, token := filepath.Join(dir, "agent.toml"), filepath.Join(dir, "token")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give := func(path string, uid int) {
+		t.Helper()
+		if err := os.Chown(path, uid, uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(path, "token_file = \""+token+"\"\n")
+	write(token, "secret")
+	if _, err := loadAgentConfig(path, true); err != nil {
+		t.Fatal(err)
+	}
+	give(token, 4711)
+	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml:1: token_file") || !strings.Contains(err.Error(), "belongs to user 4711") {
+		t.Errorf("a token of another user: %v", err)
+	}
+	give(token, 0)
+	give(path, 4711)
+	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml belongs to user 4711") {
+		t.Errorf("an agent.toml of another user: %v", err)
+	}
+}
+
 // settings are the values of agentKeys.
 func settings(v reflect.Value) (out []reflect.Value) {
 	for _, f := range v.Fields() {

@@ -1,0 +1,35 @@
+package boot
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Who can write GRUB's folder or custom.cfg boots what he likes.
+func TestABootFolderOfOthersIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("gives files to another user, which root alone may")
+	}
+	dir := t.TempDir()
+	menu := filepath.Join(dir, "custom.cfg")
+	if err := os.WriteFile(menu, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{menu, dir} {
+		if err := os.Chown(path, 4711, 4711); err != nil {
+			t.Fatal(err)
+		}
+		g, err := Open(dir)
+		if err == nil {
+			err = g.Link(Filesystem{UUID: "0a1b2c3d", Path: "/gitboot", Type: "ext4"})
+		}
+		if err == nil || !strings.Contains(err.Error(), path+" belongs to user 4711") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := os.Chown(path, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
