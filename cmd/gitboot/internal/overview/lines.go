@@ -45,7 +45,7 @@ func (o *Overview) Lines(columns int, now time.Time) []string {
 		lines = append(lines, "  "+o.note)
 	}
 	for i, line := range lines {
-		lines[i] = plain.Cut(line, columns)
+		lines[i] = plain.Cut(plain.Line(line), columns) // the one place that all of the block goes through
 	}
 	return lines
 }
