@@ -261,7 +261,7 @@ func testNetworkd(t *testing.T, s *system) {
 	defer stop()
 	const script = `ip link add lan0 type veth peer name wan0 && mount -t proc proc $1/proc && mount -t sysfs -o ro sysfs $1/sys &&
 mount -t tmpfs tmpfs $1/run && SYSTEMD_LOG_LEVEL=debug exec chroot $1 /usr/lib/systemd/systemd-networkd 2>&1`
-	cmd := exec.CommandContext(ctx, "unshare", "-n", "-m", "sh", "-c", script, "sh", s.dir)
+	cmd := exec.CommandContext(ctx, "unshare", "-n", "-m", "sh", "-c", "exec 2>&1; "+script, "sh", s.dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -273,8 +273,9 @@ mount -t tmpfs tmpfs $1/run && SYSTEMD_LOG_LEVEL=debug exec chroot $1 /usr/lib/s
 		"lan0: Requesting static address (n/a): 192.0.2.10/24", "lan0: Requesting static address (n/a): 2001:db8::10/64",
 		"gw: 192.0.2.1,", "gw: 2001:db8::1,", "lan0: Requested to set MTU", "wan0: Requested configuring of the DHCPv4 client",
 	}
+	var line string
 	for log := bufio.NewScanner(out); len(missing) > 0 && log.Scan(); {
-		line := log.Text()
+		line = log.Text()
 		missing = slices.DeleteFunc(missing, func(want string) bool { return strings.Contains(line, want) })
 		if strings.Contains(line, "gitboot") && (strings.Contains(line, "nknown") || strings.Contains(line, "gnoring") || strings.Contains(line, "nvalid")) {
 			t.Errorf("networkd says: %s", line)
@@ -284,7 +285,7 @@ mount -t tmpfs tmpfs $1/run && SYSTEMD_LOG_LEVEL=debug exec chroot $1 /usr/lib/s
 	io.Copy(io.Discard, out)
 	cmd.Wait()
 	if len(missing) > 0 {
-		t.Errorf("networkd did not say %q", missing)
+		t.Errorf("networkd did not say %q; its last words: %s", missing, line)
 	}
 }
 
