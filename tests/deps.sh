@@ -52,6 +52,7 @@ table() {
 	test   podman                builds images, too
 	test   docker.io             builds images, too: its daemon, run by the tests
 	test   runc                  executes the steps of the tests' BuildKit daemon
+	test   openssl               makes password hashes as people do
 	test   iproute2              ip, a network of its own for systemd-networkd
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
