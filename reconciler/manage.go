@@ -112,19 +112,18 @@ func (r *Reconciler) Import(ctx context.Context, file io.Reader) (found Found, e
 		if err != nil {
 			return err
 		}
-		id, err := r.stage.Import(ctx, file, r.Progress)
+		if state.Machine == "" {
+			state.Machine = r.Machine
+		}
+		id, err := r.stage.Import(ctx, file, func(id string, m *deployment.Manifest) error {
+			return checkImported(id, m, state.Machine, fs)
+		}, r.Progress)
 		if err != nil {
 			return err
 		}
 		m, err := r.stage.Deployment(id)
 		if err != nil {
 			return err
-		}
-		if state.Machine == "" {
-			state.Machine = r.Machine
-		}
-		if _, err := r.entry(m.Image, state.Machine, Generation{Deployment: id}, fs); err != nil {
-			return fmt.Errorf("import deployment %s: it cannot be put into the boot menu: %w", id, err)
 		}
 		before := state.Images[m.Image].newest()
 		var changed *packages.Summary

@@ -76,6 +76,13 @@ func (c check) text(s string) (message, hint string) {
 	return "", ""
 }
 
+// WrongText says what is wrong with a text as the value of a key that is: such a
+// thing, in the words of which a config repo is refused; "" if nothing is.
+func WrongText(is, s string) string {
+	message, _ := checks[is].text(s)
+	return message
+}
+
 // number returns what is wrong with an integer, and the remedy.
 func (c check) number(n int64) (message, hint string) {
 	if c.max != 0 && (n < int64(c.min) || n > int64(c.max)) {

@@ -110,7 +110,7 @@ func TestImportOnAFullStage(t *testing.T) {
 	if err := from.Export(context.Background(), publish(t, from, m), &carried, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err := to.Import(context.Background(), &carried, nil)
+	_, err := to.Import(context.Background(), &carried, anything, nil)
 	var full *NoSpaceError
 	if !errors.As(err, &full) || full.Need != total(m.Objects()) {
 		t.Errorf("error %v", err)

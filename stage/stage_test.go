@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -262,12 +263,31 @@ func TestExportAndImport(t *testing.T) {
 		t.Error("two exports differ")
 	}
 	addFile(t, to, "one")
-	got, err := to.Import(ctx, bytes.NewReader(carried.Bytes()), nil)
+	got, err := to.Import(ctx, bytes.NewReader(carried.Bytes()), anything, nil)
 	if err != nil || got != id {
 		t.Fatalf("imported %s, %v", got, err)
 	}
 	if damage, err := to.Verify(ctx, nil); err != nil || len(damage) > 0 {
 		t.Errorf("damage %v, %v", damage, err)
+	}
+}
+
+func anything(string, *deployment.Manifest) error { return nil }
+
+// What is refused for what its manifest says is not read any further.
+func TestImportKeepsNothingOfWhatIsRefused(t *testing.T) {
+	from, to := newStage(t), newStage(t)
+	var carried bytes.Buffer
+	if err := from.Export(context.Background(), publish(t, from, manifest(t, from, "one")), &carried, nil); err != nil {
+		t.Fatal(err)
+	}
+	refusal := errors.New("no")
+	_, err := to.Import(context.Background(), &carried, func(string, *deployment.Manifest) error { return refusal }, nil)
+	if !errors.Is(err, refusal) {
+		t.Errorf("import: %v", err)
+	}
+	if got := slices.Concat(files(t, to, "deployments"), files(t, to, "objects/sha256")); got != nil {
+		t.Errorf("left %v", got)
 	}
 }
 
@@ -290,10 +310,10 @@ func TestImportRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := newStage(t)
-			if id, err := to.Import(ctx, bytes.NewReader(data), nil); err == nil {
+			if id, err := to.Import(ctx, bytes.NewReader(data), anything, nil); err == nil {
 				t.Errorf("imported %s", id)
 			}
-			if got := append(files(t, to, "deployments"), files(t, to, "tmp")...); got != nil {
+			if got := slices.Concat(files(t, to, "deployments"), files(t, to, "tmp"), files(t, to, "objects/sha256")); got != nil {
 				t.Errorf("left %v", got)
 			}
 		})

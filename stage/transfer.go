@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -78,12 +79,16 @@ func total(objects []deployment.Object) (n int64) {
 	return n
 }
 
-// Import reads what Export wrote and returns the deployment's id. Objects are
-// verified and stored as they come; the deployment is published when all are
-// there, so that a cut import has published nothing.
-func (s *Stage) Import(ctx context.Context, r io.Reader, sink progress.Sink) (id string, err error) {
+// Import reads what Export wrote and returns the deployment's id. Nothing is
+// kept of a manifest that check does not accept. Objects are verified and
+// stored as they come; the deployment is published when all are there. An
+// import that fails leaves nothing behind.
+func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m *deployment.Manifest) error, sink progress.Sink) (id string, err error) {
 	in := tar.NewReader(&ctxReader{ctx, r})
-	m, err := importManifest(in)
+	id, m, err := importManifest(in)
+	if err == nil {
+		err = check(id, m)
+	}
 	if err != nil {
 		return "", fmt.Errorf("import: %w", err)
 	}
@@ -97,26 +102,40 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, sink progress.Sink) (id
 	task := progress.Start(sink, "import "+m.Image, total(m.Objects()))
 	defer func() { task.End(err) }()
 	if err := s.importObjects(ctx, in, m, task); err != nil {
-		return "", fmt.Errorf("import %q: %w", m.Image, err)
+		return "", errors.Join(fmt.Errorf("import %q: %w", m.Image, err), s.discard(missing))
 	}
-	return s.Publish(m)
+	if id, err = s.Publish(m); err != nil {
+		return "", errors.Join(err, s.discard(missing))
+	}
+	return id, nil
 }
 
-func importManifest(in *tar.Reader) (*deployment.Manifest, error) {
+// discard removes objects that nothing needs yet, of which some may be there.
+func (s *Stage) discard(objects []deployment.Object) (err error) {
+	for _, o := range objects {
+		if rerr := os.Remove(s.ObjectPath(o)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+	}
+	return errors.Join(err, durable.SyncDir(s.path("objects", "sha256")))
+}
+
+func importManifest(in *tar.Reader) (string, *deployment.Manifest, error) {
 	hdr, err := in.Next()
 	if err != nil {
-		return nil, fmt.Errorf("this is not a file that `gitboot stage export` wrote: %w", err)
+		return "", nil, fmt.Errorf("this is not a file that `gitboot stage export` wrote: %w", err)
 	}
 	name, prefixed := strings.CutPrefix(hdr.Name, "deployments/")
 	id, suffixed := strings.CutSuffix(name, ".json")
 	if !prefixed || !suffixed || !deployment.IsHash(id) || hdr.Size > maxManifest {
-		return nil, errors.New("this is not a file that `gitboot stage export` wrote: it does not begin with a manifest")
+		return "", nil, errors.New("this is not a file that `gitboot stage export` wrote: it does not begin with a manifest")
 	}
 	data, err := io.ReadAll(in)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return deployment.ParseManifest(data, id)
+	m, err := deployment.ParseManifest(data, id)
+	return id, m, err
 }
 
 // importObjects stores each object of the manifest that the tar holds.

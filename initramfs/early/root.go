@@ -18,6 +18,8 @@ const (
 	lowerDir = workDir + "/l"
 	ramDir   = workDir + "/ram"
 	maxMount = 4095
+	// maxHashed is how large a layer may be to be hashed before it is mounted.
+	maxHashed = 1 << 20
 	// workDir is the tmpfs of the writable layer. All that the root file
 	// system is made of is mounted inside, so that one call detaches it.
 	workDir = "/w"
@@ -53,12 +55,8 @@ func (b *boot) mountRoot() error {
 }
 
 func mountLayer(file string, o deployment.Object, dir string) error {
-	info, err := os.Stat(file)
-	if err != nil {
+	if err := checkObject(file, o); err != nil {
 		return err
-	}
-	if info.Size() != o.Size {
-		return fmt.Errorf("%s has %d bytes, the manifest says %d", file, info.Size(), o.Size)
 	}
 	loop, err := attach(file)
 	if err != nil {
@@ -66,6 +64,29 @@ func mountLayer(file string, o deployment.Object, dir string) error {
 	}
 	defer loop.Close()
 	return mount(loop.Name(), dir, "squashfs", unix.MS_RDONLY, "")
+}
+
+// checkObject compares a layer with the manifest: its size, and where that
+// takes no time to speak of, as with hooks' layers, what is in it.
+func checkObject(file string, o deployment.Object) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	if info.Size() != o.Size {
+		return fmt.Errorf("%s has %d bytes, the manifest says %d", file, info.Size(), o.Size)
+	}
+	if o.Size > maxHashed {
+		return nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if got := deployment.ID(data); got != o.SHA256 {
+		return fmt.Errorf("%s was changed or is damaged: its sha256 is %s; boot another entry, and see `gitboot stage verify`", file, got)
+	}
+	return nil
 }
 
 func mountUpper(size string) error {
