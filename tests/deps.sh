@@ -47,6 +47,7 @@ table() {
 	test   attr                  setfattr, extended attributes in layers
 	test   openssh-server        git over ssh, to a server of the test's own
 	test   openssh-client        ssh-keygen, for keys and signatures
+	test   gnupg                 signs commits the other way
 	test   buildah               builds images
 	test   debootstrap           makes a base, as the examples do
 	test   podman                builds images, too

@@ -16,7 +16,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"golang.org/x/sys/unix"
 
@@ -81,12 +80,6 @@ func (c *clone) has(h plumbing.Hash) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.st.HasEncodedObject(h) == nil
-}
-
-func (c *clone) commit(h plumbing.Hash) (*object.Commit, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return object.GetCommit(c.st, h)
 }
 
 // ensure completes the clone's layout. The marker comes first, so that a cut

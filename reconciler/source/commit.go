@@ -14,11 +14,11 @@ import (
 )
 
 // commitFiles gives the files of a commit, below subdir.
-func commitFiles(c *clone, commit *object.Commit, subdir string) (*files, error) {
+func commitFiles(c *clone, of *commit, subdir string) (*files, error) {
 	t := &tree{c: c, dirs: map[plumbing.Hash]*dir{}}
-	f, err := newFiles(t, node{hash: commit.TreeHash, time: commit.Committer.When.UTC()}, subdir)
+	f, err := newFiles(t, node{hash: of.tree, time: of.committer.when}, subdir)
 	if err != nil {
-		return nil, &FolderError{Folder: f.subdir, Commit: commit.Hash.String(), Err: err}
+		return nil, &FolderError{Folder: f.subdir, Commit: of.hash.String(), Err: err}
 	}
 	return f, nil
 }

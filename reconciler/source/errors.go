@@ -146,6 +146,13 @@ func (e *RewrittenError) Error() string {
 		e.URL, e.Applied, e.Tip, e.Tip)
 }
 
+// A FormError says that a commit is not of the form in which git writes them.
+type FormError struct{ Hash, Reason string }
+
+func (e *FormError) Error() string {
+	return fmt.Sprintf("reading commit %s: %s; git writes no such commit, so find out who pushed it, and make it anew with git commit --amend", e.Hash, e.Reason)
+}
+
 // An UntrustedError says that a commit lacks a signature by a trusted key.
 type UntrustedError struct {
 	Hash, Reason, TrustedKeys string

@@ -69,12 +69,12 @@ func (c *clone) readTip() error {
 	if err != nil || tip.IsZero() {
 		return err
 	}
-	commit, err := c.commit(tip)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	commit, err := object.GetCommit(c.st, tip)
 	if err != nil {
 		return fmt.Errorf("its commit %s cannot be read: %w", tip, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if _, err := object.GetTree(c.st, commit.TreeHash); err != nil {
 		return fmt.Errorf("the files of its commit %s cannot be read: %w", tip, err)
 	}

@@ -134,9 +134,7 @@ func (c *clone) addObjects(ctx context.Context, from *pack.Store, objects []plum
 // complete checks that all files of a commit are in the clone, so that a
 // server which left something out is found before the commit is used.
 func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	commit, err := object.GetCommit(c.st, tip)
+	commit, err := c.commit(tip)
 	if err != nil {
 		return err
 	}
@@ -146,7 +144,7 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 	}
 	defer own.Close()
 	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}}
-	return w.tree(commit.TreeHash)
+	return w.tree(commit.tree)
 }
 
 // isAncestor follows the history back from tip, newest first, as the applied

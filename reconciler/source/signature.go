@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/hiddeco/sshsig"
 )
 
@@ -19,7 +16,7 @@ const (
 
 // verify checks a commit's signature, if trusted keys are given. As the
 // commit names its whole tree and history, only the one commit is checked.
-func (s *Source) verify(h plumbing.Hash) error {
+func (s *Source) verify(c *commit) error {
 	if s.opts.TrustedKeys == "" {
 		return nil
 	}
@@ -27,23 +24,19 @@ func (s *Source) verify(h plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	commit, err := s.clone.commit(h)
-	if err != nil {
-		return fmt.Errorf("reading commit %s: %w", h, err)
-	}
-	s.clone.mu.Lock()
-	defer s.clone.mu.Unlock()
-	if err := checkSignature(commit, keys); err != nil {
-		return &UntrustedError{Hash: h.String(), Reason: err.Error(), TrustedKeys: s.opts.TrustedKeys}
+	if err := checkSignature(c, keys); err != nil {
+		return &UntrustedError{Hash: c.hash.String(), Reason: err.Error(), TrustedKeys: s.opts.TrustedKeys}
 	}
 	return nil
 }
 
-func checkSignature(commit *object.Commit, keys []signer) error {
-	armored := strings.TrimSpace(commit.PGPSignature) // go-git's name for every kind
+func checkSignature(c *commit, keys []signer) error {
+	armored := strings.TrimSpace(c.signature)
 	switch {
 	case armored == "":
 		return errors.New("it is not signed")
+	case c.second:
+		return errors.New("it has a signature for SHA-256, too, which nothing vouches for")
 	case !strings.HasPrefix(armored, armorBegin):
 		return errors.New("its signature is not an SSH one, and no other kind is supported")
 	case !strings.HasSuffix(armored, armorEnd) || strings.Count(armored, armorBegin) != 1:
@@ -54,37 +47,11 @@ func checkSignature(commit *object.Commit, keys []signer) error {
 	if err != nil {
 		return fmt.Errorf("its signature cannot be read (%w)", err)
 	}
-	if err := findSigner(keys, sig.PublicKey, commit.Committer.When); err != nil {
+	if err := findSigner(keys, sig.PublicKey, c.committer.when); err != nil {
 		return err
 	}
-	payload, err := signedPart(commit)
-	if err != nil {
-		return err
-	}
-	if err := sshsig.Verify(bytes.NewReader(payload), sig, sig.PublicKey, sig.HashAlgorithm, sigNamespace); err != nil {
+	if err := sshsig.Verify(bytes.NewReader(c.signed), sig, sig.PublicKey, sig.HashAlgorithm, sigNamespace); err != nil {
 		return fmt.Errorf("its signature does not fit its content (%w)", err)
 	}
 	return nil
-}
-
-// signedPart is the commit object without its signature headers, byte for
-// byte. It must name the tree that will be used: nothing in the headers that
-// were left out may.
-func signedPart(commit *object.Commit) ([]byte, error) {
-	var o plumbing.MemoryObject
-	if err := commit.EncodeWithoutSignature(&o); err != nil {
-		return nil, fmt.Errorf("it cannot be read (%w)", err)
-	}
-	r, err := o.Reader()
-	if err != nil {
-		return nil, err
-	}
-	payload, err := io.ReadAll(r)
-	if err := errors.Join(err, r.Close()); err != nil {
-		return nil, err
-	}
-	if !bytes.HasPrefix(payload, []byte("tree "+commit.TreeHash.String()+"\n")) {
-		return nil, errors.New("its signed part does not name its tree")
-	}
-	return payload, nil
 }

@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -103,22 +102,27 @@ func TestForgedCommits(t *testing.T) {
 	evil := r.git("rev-parse", "HEAD^{tree}")
 	begin, end := strings.Index(good, "gpgsig "), strings.Index(good, "END SSH SIGNATURE-----\n")+len("END SSH SIGNATURE-----\n")
 	sig := good[begin:end]
+	unsigned := good[:begin] + good[end:]
+	early := strings.Replace(unsigned, "committer ", sig+"committer ", 1)
 	keys, err := readSigners(trust(t, "", pub))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, forged := range map[string]string{
-		"other tree":         strings.Replace(good, tree, evil, 1),
-		"other message":      good + "more\n",
-		"added header":       strings.Replace(good, "gpgsig ", "x-more 1\ngpgsig ", 1),
-		"two signatures":     strings.Replace(good, "gpgsig ", sig+"gpgsig ", 1),
-		"signature in body":  good[:begin] + good[end:] + sig,
-		"signature cut":      strings.Replace(good, "-----END SSH SIGNATURE-----", "", 1),
-		"hidden tree":        strings.Replace(good, "tree "+tree, "gpgsig-sha256 x\ntree "+evil+"\ntree "+tree, 1),
-		"hidden in header":   strings.Replace(good, "gpgsig ", "gpgsig-sha256 x\n tree "+evil+"\ntree "+evil+"\ngpgsig ", 1),
-		"second tree":        strings.Replace(good, "tree "+tree, "tree "+evil+"\ntree "+tree, 1),
-		"PGP":                strings.ReplaceAll(good, "SSH SIGNATURE", "PGP SIGNATURE"),
-		"other continuation": strings.Replace(good, "\n\n", "\n x\n\n", 1),
+		"signed before it has a time": early,
+		"signed before its author":    strings.Replace(unsigned, "author ", sig+"author ", 1),
+		"second unsigned signature":   good[:begin] + "gpgsig-sha256 x\n" + good[begin:],
+		"other tree":                  strings.Replace(good, tree, evil, 1),
+		"other message":               good + "more\n",
+		"added header":                strings.Replace(good, "gpgsig ", "x-more 1\ngpgsig ", 1),
+		"two signatures":              strings.Replace(good, "gpgsig ", sig+"gpgsig ", 1),
+		"signature in body":           good[:begin] + good[end:] + sig,
+		"signature cut":               strings.Replace(good, "-----END SSH SIGNATURE-----", "", 1),
+		"hidden tree":                 strings.Replace(good, "tree "+tree, "gpgsig-sha256 x\ntree "+evil+"\ntree "+tree, 1),
+		"hidden in header":            strings.Replace(good, "gpgsig ", "gpgsig-sha256 x\n tree "+evil+"\ntree "+evil+"\ngpgsig ", 1),
+		"second tree":                 strings.Replace(good, "tree "+tree, "tree "+evil+"\ntree "+tree, 1),
+		"PGP":                         strings.ReplaceAll(good, "SSH SIGNATURE", "PGP SIGNATURE"),
+		"other continuation":          strings.Replace(good, "\n\n", "\n x\n\n", 1),
 	} {
 		if forged == good {
 			t.Fatalf("%s: nothing changed", name)
@@ -132,18 +136,13 @@ func TestForgedCommits(t *testing.T) {
 	}
 }
 
-// checkRaw decodes a commit as it would be read from a clone.
+// checkRaw reads a commit as it would be read from a clone.
 func checkRaw(raw string, keys []signer) error {
-	var o plumbing.MemoryObject
-	o.SetType(plumbing.CommitObject)
-	if _, err := o.Write([]byte(raw)); err != nil {
+	c, err := parseCommit([]byte(raw))
+	if err != nil {
 		return err
 	}
-	var c object.Commit
-	if err := c.Decode(&o); err != nil {
-		return err
-	}
-	return checkSignature(&c, keys)
+	return checkSignature(c, keys)
 }
 
 func TestSignerFile(t *testing.T) {
@@ -174,6 +173,35 @@ func TestSignerFile(t *testing.T) {
 	writeFile(t, file, `"ada the first",bob namespaces="g*" `+line+"\r\n")
 	if keys, err := readSigners(file); err != nil || len(keys) != 1 {
 		t.Errorf("quoted principal: %v, %v", keys, err)
+	}
+}
+
+func TestValidAt(t *testing.T) {
+	day := func(s string) time.Time {
+		at, err := parseSignerTime(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	in := day("20260102Z")
+	for _, c := range []struct {
+		s    signer
+		at   time.Time
+		want bool
+	}{
+		{signer{}, in, true},
+		{signer{}, time.Unix(0, 0), true},
+		{signer{before: day("20260103Z")}, in, true},
+		{signer{before: day("20260102Z")}, in, false},
+		{signer{after: day("20260102Z")}, in, true},
+		{signer{after: day("20260103Z")}, in, false},
+		{signer{before: day("20260103Z")}, time.Unix(0, 0), false},
+		{signer{before: day("20260103Z")}, time.Time{}, false},
+	} {
+		if got := c.s.validAt(c.at); got != c.want {
+			t.Errorf("%v to %v at %v: %v", c.s.after, c.s.before, c.at, got)
+		}
 	}
 }
 

@@ -133,6 +133,15 @@ func parseSignerTime(s string) (time.Time, error) {
 	return t, nil
 }
 
+// validAt reports whether the key might sign at a time. The first second of
+// 1970 stands for a time that nobody set, which is within no limits.
+func (s signer) validAt(at time.Time) bool {
+	if s.after.IsZero() && s.before.IsZero() {
+		return true
+	}
+	return at.Unix() > 0 && !at.Before(s.after) && (s.before.IsZero() || at.Before(s.before))
+}
+
 // findSigner looks for a key that might sign at the commit's time.
 func findSigner(keys []signer, key ssh.PublicKey, at time.Time) error {
 	listed := false
@@ -141,7 +150,7 @@ func findSigner(keys []signer, key ssh.PublicKey, at time.Time) error {
 			continue
 		}
 		listed = true
-		if (s.after.IsZero() || !at.Before(s.after)) && (s.before.IsZero() || at.Before(s.before)) {
+		if s.validAt(at) {
 			return nil
 		}
 	}

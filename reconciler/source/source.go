@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -9,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -142,12 +142,12 @@ func (s *Source) Revision(ctx context.Context, hash string) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
-	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
+	subject, _, _ := strings.Cut(strings.TrimLeft(c.message, "\n"), "\n")
 	return Revision{
-		Hash:    c.Hash.String(),
-		Time:    c.Committer.When.UTC(),
+		Hash:    c.hash.String(),
+		Time:    c.committer.when,
 		Subject: printable(subject),
-		Author:  printable(c.Author.Name),
+		Author:  printable(c.author.name),
 	}, nil
 }
 
@@ -158,7 +158,7 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verify(c.Hash); err != nil {
+	if err := s.verify(c); err != nil {
 		return nil, err
 	}
 	return commitFiles(s.clone, c, subdir)
@@ -199,7 +199,11 @@ func (s *Source) admit(ctx context.Context, tip plumbing.Hash, applied string) e
 			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", tip, s.opts.URL, err)
 		}
 	}
-	if err := s.verify(tip); err != nil {
+	c, err := s.commit(tip.String())
+	if err != nil {
+		return err
+	}
+	if err := s.verify(c); err != nil {
 		return err
 	}
 	if applied == "" || s.opts.AcceptRewrite == tip.String() {
@@ -247,11 +251,14 @@ func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 	return s.clone.lock(ctx)
 }
 
-func (s *Source) commit(hash string) (*object.Commit, error) {
+func (s *Source) commit(hash string) (*commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
 	}
 	c, err := s.clone.commit(plumbing.NewHash(hash))
+	if form := (*FormError)(nil); errors.As(err, &form) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, s.opts.Dir, err)
 	}

@@ -70,17 +70,17 @@ type workTree struct {
 
 // staged notes what the index has otherwise than the commit. Git keeps the
 // hash of the tree that the index stands for, while it is known.
-func (w *workTree) staged(c *clone, commit *object.Commit) error {
+func (w *workTree) staged(c *clone, of *commit) error {
 	if w.index.Cache != nil {
 		for _, e := range w.index.Cache.Entries {
-			if e.Path == "" && e.Entries >= 0 && e.Hash == commit.TreeHash {
+			if e.Path == "" && e.Entries >= 0 && e.Hash == of.tree {
 				return nil
 			}
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tree, err := object.GetTree(c.st, commit.TreeHash)
+	tree, err := object.GetTree(c.st, of.tree)
 	if err != nil {
 		return err
 	}

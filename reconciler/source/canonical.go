@@ -1,0 +1,198 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// maxCommit bounds a commit object: message, signatures and merged tags.
+const maxCommit = 1 << 20
+
+// A commit is what a commit object says.
+type commit struct {
+	hash              plumbing.Hash
+	tree              plumbing.Hash
+	parents           []plumbing.Hash
+	author, committer identity
+	// signature is the header gpgsig's value, "" if there is none, and signed
+	// the whole object but for that header: what the signature is made over.
+	signature string
+	signed    []byte
+	// second is whether there is a header gpgsig-sha256, which is not signed
+	// either.
+	second  bool
+	message string
+}
+
+type identity struct {
+	name string
+	when time.Time
+}
+
+// parseCommit reads a commit in the one form that git writes, and refuses any
+// other: programs differ in what they make of headers that are twice there or
+// out of place, so that one would check a commit and another use it (git's
+// Documentation/gitformat-signature, and fsck.c, whose rules these are).
+func parseCommit(raw []byte) (*commit, error) {
+	if len(raw) > maxCommit {
+		return nil, fmt.Errorf("it is larger than %d KiB", maxCommit>>10)
+	}
+	if bytes.IndexByte(raw, 0) >= 0 {
+		return nil, errors.New("it holds a zero byte")
+	}
+	head, message, ok := strings.Cut(string(raw), "\n\n")
+	if !ok {
+		return nil, errors.New("no empty line ends its headers")
+	}
+	c := &commit{hash: plumbing.ComputeHash(plumbing.CommitObject, raw), message: message}
+	rest, err := c.standard(strings.Split(head, "\n"))
+	if err != nil {
+		return nil, err
+	}
+	own := len(head) - len(strings.Join(rest, "\n"))
+	kept, err := c.extras(rest)
+	if err != nil {
+		return nil, err
+	}
+	c.signed = []byte(strings.TrimSuffix(head[:own], "\n"))
+	for _, line := range kept {
+		c.signed = append(append(c.signed, '\n'), line...)
+	}
+	c.signed = append(append(c.signed, "\n\n"...), message...)
+	return c, nil
+}
+
+// standard reads the headers that every commit begins with, and returns the
+// lines after them.
+func (c *commit) standard(lines []string) ([]string, error) {
+	var err error
+	if c.tree, err = objectName(lines[0], "tree"); err != nil {
+		return nil, err
+	}
+	lines = lines[1:]
+	for len(lines) > 0 && strings.HasPrefix(lines[0], "parent ") {
+		p, err := objectName(lines[0], "parent")
+		if err != nil {
+			return nil, err
+		}
+		c.parents, lines = append(c.parents, p), lines[1:]
+	}
+	for _, who := range []struct {
+		header string
+		into   *identity
+	}{{"author", &c.author}, {"committer", &c.committer}} {
+		if len(lines) == 0 {
+			return nil, fmt.Errorf("it has no header %s", who.header)
+		}
+		if *who.into, err = parseIdentity(lines[0], who.header); err != nil {
+			return nil, err
+		}
+		lines = lines[1:]
+	}
+	return lines, nil
+}
+
+// objectName reads a header that names an object.
+func objectName(line, header string) (plumbing.Hash, error) {
+	hex, ok := strings.CutPrefix(line, header+" ")
+	if !ok || !plumbing.IsHash(hex) || strings.ToLower(hex) != hex {
+		return plumbing.ZeroHash, fmt.Errorf("where its header %s belongs is %.60q", header, line)
+	}
+	return plumbing.NewHash(hex), nil
+}
+
+// maxTime is the last second that a commit may be of, the year 9999's.
+const maxTime = 253402300799
+
+// parseIdentity reads NAME <MAIL> SECONDS ZONE.
+func parseIdentity(line, header string) (identity, error) {
+	wrong := fmt.Errorf("where its header %s belongs is %.60q", header, line)
+	who, ok := strings.CutPrefix(line, header+" ")
+	name, after, opened := strings.Cut(who, "<")
+	mail, when, closed := strings.Cut(after, "> ")
+	seconds, zone, zoned := strings.Cut(when, " ")
+	if !ok || !opened || !closed || !zoned || !strings.HasSuffix(name, " ") || strings.ContainsAny(name+mail+when, "<>") {
+		return identity{}, wrong
+	}
+	at, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil || at < 0 || at > maxTime || strconv.FormatInt(at, 10) != seconds {
+		return identity{}, wrong
+	}
+	if len(zone) != 5 || zone[0] != '+' && zone[0] != '-' || strings.Trim(zone[1:], "0123456789") != "" {
+		return identity{}, wrong
+	}
+	return identity{name: strings.Trim(name, " "), when: time.Unix(at, 0).UTC()}, nil
+}
+
+// extras reads the headers after the standard ones, of which a line that
+// begins with a space continues the one before it, and returns those lines
+// that a signature is made over.
+func (c *commit) extras(lines []string) (kept []string, err error) {
+	var signature []string
+	seen := map[string]bool{}
+	at := ""
+	for _, line := range lines {
+		more, continued := strings.CutPrefix(line, " ")
+		if !continued {
+			at, more, _ = strings.Cut(line, " ")
+		}
+		switch {
+		case continued && (at == "" || at == "encoding"):
+			return nil, fmt.Errorf("%.60q continues no header", line)
+		case !continued && !isExtra(at):
+			return nil, fmt.Errorf("its header %.60q is twice there, out of place, or none", at)
+		case !continued && seen[at] && (at == "encoding" || at == "gpgsig" || at == "gpgsig-sha256"):
+			return nil, fmt.Errorf("its header %s is there twice", at)
+		}
+		seen[at] = true
+		if at == "gpgsig" {
+			signature = append(signature, more)
+		} else {
+			kept = append(kept, line)
+		}
+	}
+	c.signature, c.second = strings.Join(signature, "\n"), seen["gpgsig-sha256"]
+	return kept, nil
+}
+
+// isExtra reports whether a header may follow the standard ones.
+func isExtra(name string) bool {
+	switch name {
+	case "", "tree", "parent", "author", "committer":
+		return false
+	}
+	return strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+// commit reads a commit of the clone.
+func (c *clone) commit(h plumbing.Hash) (*commit, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o, err := c.st.EncodedObject(plumbing.CommitObject, h)
+	if err != nil {
+		return nil, err
+	}
+	r, err := o.Reader()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, maxCommit+1))
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	found, err := parseCommit(raw)
+	if err != nil {
+		return nil, &FormError{Hash: h.String(), Reason: err.Error()}
+	}
+	if found.hash != h {
+		return nil, fmt.Errorf("commit %s was found in its place", found.hash)
+	}
+	return found, nil
+}
