@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // made makes a file system that holds src, without mounting it.
@@ -40,7 +42,7 @@ func made(t *testing.T, src string, size int64, command ...string) string {
 		commands = append(commands, []string{"sload.f2fs", "-f", src, image})
 	}
 	for _, c := range commands {
-		if out, err := exec.Command(program(t, c[0]), c[1:]...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(need.Program(t, c[0]), c[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%q: %v: %s", c, err, out)
 		}
 	}
@@ -65,7 +67,7 @@ func sources(t *testing.T) string {
 // feature that may be in its way. It is the judge of our check, both with
 // grub-fstest to ask and without.
 func TestFeatures(t *testing.T) {
-	fstest := program(t, "grub-fstest")
+	fstest := need.Program(t, "grub-fstest")
 	src := sources(t)
 	const ext, small, btrfs = 32 << 20, 64 << 20, 128 << 20
 	const xfs = 320 << 20
@@ -154,16 +156,23 @@ func TestNewFeatures(t *testing.T) {
 	}
 }
 
-func TestLocateUnreadable(t *testing.T) {
+func TestUnreadable(t *testing.T) {
 	point := mounted(t, "inline", 16<<20, "mkfs.ext4", "-q", "-O", "inline_data")
-	_, err := Locate(t.Context(), point)
+	fs, err := Locate(t.Context(), point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.CheckReadable(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "inline_data") || !strings.Contains(err.Error(), "mkfs.ext4 -O ^inline_data") {
 		t.Errorf("got %v", err)
+	}
+	if err := (Filesystem{}).CheckReadable(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
 // Two devices are one btrfs, which the kernel mounts when it knows of both.
-func TestLocateSeveralDevices(t *testing.T) {
+func TestSeveralDevices(t *testing.T) {
 	dir := t.TempDir()
 	devices := []string{filepath.Join(dir, "a"), filepath.Join(dir, "b")}
 	for _, path := range devices {
@@ -171,7 +180,7 @@ func TestLocateSeveralDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if out, err := exec.Command(program(t, "mkfs.btrfs"), append([]string{"-q"}, devices...)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(need.Program(t, "mkfs.btrfs"), append([]string{"-q"}, devices...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if err := checkReadable(t.Context(), "btrfs", devices[0]); err == nil || !strings.Contains(err.Error(), "2 devices") {

@@ -9,25 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// program finds a tool, whose lack fails a test unless it is one of the short
-// ones, which want nothing installed.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	tool, err := exec.LookPath(name)
-	switch {
-	case err != nil && testing.Short():
-		t.Skip(err)
-	case err != nil:
-		t.Fatalf("%v; run tests/deps.sh test", err)
-	}
-	return tool
-}
+	"github.com/gitboot/gitboot/tests/need"
+)
 
 // TestScriptCheck has GRUB's own parser read everything that we write.
 func TestScriptCheck(t *testing.T) {
-	tool := program(t, "grub-script-check")
+	tool := need.Program(t, "grub-script-check")
 	files, err := filepath.Glob("testdata/*.cfg")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -45,7 +33,7 @@ func TestScriptCheck(t *testing.T) {
 // runGRUB runs a script in a real GRUB and returns what it printed.
 func runGRUB(t *testing.T, script string, files map[string]string) string {
 	t.Helper()
-	tool := program(t, "grub-emu")
+	tool := need.Program(t, "grub-emu")
 	dir := t.TempDir()
 	files["grub.cfg"] = script + "\nexit\n"
 	for name, text := range files {

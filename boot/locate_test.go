@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const mountinfo = `22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -69,12 +70,8 @@ func TestLocateRefuses(t *testing.T) {
 // mounted makes a file system in a file and mounts it.
 func mounted(t *testing.T, name string, size int64, mkfs ...string) string {
 	t.Helper()
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("needs root to mount")
-	}
-	if _, err := exec.LookPath(mkfs[0]); err != nil {
-		t.Skipf("needs %s", mkfs[0])
-	}
+	need.Root(t)
+	mkfs[0] = need.Program(t, mkfs[0])
 	dir := t.TempDir()
 	image, point := filepath.Join(dir, "image"), filepath.Join(dir, name)
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
@@ -88,9 +85,6 @@ func mounted(t *testing.T, name string, size int64, mkfs ...string) string {
 	}
 	for _, args := range [][]string{append(mkfs, image), {"mount", "-o", "loop", image, point}} {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			if args[0] == "mount" {
-				t.Skipf("cannot mount here: %s", out)
-			}
 			t.Fatalf("%q: %v: %s", args, err, out)
 		}
 	}

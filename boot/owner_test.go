@@ -5,13 +5,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // Who can write GRUB's folder or custom.cfg boots what he likes.
 func TestABootFolderOfOthersIsRefused(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("gives files to another user, which root alone may")
-	}
+	need.Root(t)
 	dir := t.TempDir()
 	menu := filepath.Join(dir, "custom.cfg")
 	if err := os.WriteFile(menu, nil, 0o644); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func renderBuiltin(t *testing.T, b kind.Builtin, change func(*Input)) (map[string]entry, error) {
@@ -46,15 +47,13 @@ UUID=12-34	/srv/my\040files	ext4	nofail,x=\134	0	2
 LABEL=s	none	swap	defaults	0	0
 /swap	none	swap	pri=1	0	0
 `)
-	if tool, err := exec.LookPath("findmnt"); err == nil {
-		file := filepath.Join(t.TempDir(), "fstab")
-		if err := os.WriteFile(file, []byte(e["/etc/fstab"].content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := exec.Command(tool, "--tab-file", file, "-rno", "OPTIONS", "--target", "/srv/my files").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "nofail") {
-			t.Errorf("findmnt reads %q, %v", out, err)
-		}
+	file := filepath.Join(t.TempDir(), "fstab")
+	if err := os.WriteFile(file, []byte(e["/etc/fstab"].content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(need.Program(t, "findmnt"), "--tab-file", file, "-rno", "OPTIONS", "--target", "/srv/my files").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "nofail") {
+		t.Errorf("findmnt reads %q, %v", out, err)
 	}
 	for _, m := range []kind.Mount{
 		{Path: "/a"}, {Device: "x", Path: "/"}, {Device: "x", Path: "a"}, {Device: "x", Path: "/a/"}, {Device: "x", Path: ""},
@@ -65,7 +64,7 @@ LABEL=s	none	swap	defaults	0	0
 		wantError(t, err, "mount[0]")
 	}
 	m := kind.Mount{Device: "x", Path: "/a"}
-	_, err := renderBuiltin(t, kind.Builtin{Fstab: &kind.Fstab{Mounts: []kind.Mount{m, m}}}, nil)
+	_, err = renderBuiltin(t, kind.Builtin{Fstab: &kind.Fstab{Mounts: []kind.Mount{m, m}}}, nil)
 	wantError(t, err, "mount[1]", "twice")
 }
 
@@ -178,10 +177,7 @@ func checkHostKey(t *testing.T, private, public entry, bits string) {
 	if private.Mode != 0o600 || public.Mode != 0o644 {
 		t.Errorf("modes are %04o and %04o", private.Mode, public.Mode)
 	}
-	tool, err := exec.LookPath("ssh-keygen")
-	if err != nil {
-		t.Skip("needs ssh-keygen (package openssh-client)")
-	}
+	tool := need.Program(t, "ssh-keygen")
 	file := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(file, []byte(private.content), 0o600); err != nil {
 		t.Fatal(err)
@@ -258,10 +254,7 @@ func TestOneBuiltin(t *testing.T) {
 
 // TestSquash has the program that makes layers take ours.
 func TestSquash(t *testing.T) {
-	tool, err := exec.LookPath("tar2sqfs")
-	if err != nil {
-		t.Skip("needs tar2sqfs (package squashfs-tools-ng)")
-	}
+	tool := need.Program(t, "tar2sqfs")
 	_, out, err := renderInput(t, Input{Machine: "m", Hooks: []kind.Hook{
 		{Name: "host", Builtin: &kind.Builtin{Hostname: &kind.Hostname{Name: "host"}}},
 		{Name: "run", Run: []kind.Script{sh("mkdir -p $GITBOOT_OUT/a/b; mkfifo $GITBOOT_OUT/a/p; ln -s x $GITBOOT_OUT/a/l")}},
@@ -281,12 +274,8 @@ func TestSquash(t *testing.T) {
 }
 
 func TestRunCapabilities(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to give capabilities")
-	}
-	if _, err := exec.LookPath("setcap"); err != nil {
-		t.Skip("needs setcap (package libcap2-bin)")
-	}
+	need.Root(t)
+	need.Program(t, "setcap")
 	e, _, err := runScripts(t, sh("cd $GITBOOT_OUT; echo x >ping; chmod 755 ping; setcap cap_net_raw+ep ping"))
 	if err != nil {
 		t.Fatal(err)

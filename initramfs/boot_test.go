@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const (
@@ -42,10 +43,8 @@ $b poweroff -f
 
 // TestBoot boots a Debian kernel in QEMU from a stage made by hand.
 func TestBoot(t *testing.T) {
-	if testing.Short() {
-		t.Skip("boots virtual machines, which -short leaves out")
-	}
-	need(t, "qemu-system-x86_64", "mke2fs", "tar2sqfs", "tar", "apt-get", "apt-cache", "dpkg-deb")
+	need.Long(t)
+	need.Programs(t, "qemu-system-x86_64", "mke2fs", "tar2sqfs", "tar", "apt-get", "apt-cache", "dpkg-deb")
 	s := makeStage(t)
 
 	t.Run("by UUID", func(t *testing.T) {
@@ -65,15 +64,6 @@ func TestBoot(t *testing.T) {
 		want(t, log, "gitboot-init: cannot boot deployment 0000", "falls back")
 		not(t, log, "T: name", "Kernel panic")
 	})
-}
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("needs the program %s", p)
-		}
-	}
 }
 
 func want(t *testing.T, log string, texts ...string) {

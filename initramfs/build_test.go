@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const version = "6.1.0-1-test"
@@ -109,7 +110,7 @@ func unzstd(t *testing.T, b []byte) []byte {
 }
 
 func TestBuild(t *testing.T) {
-	need(t, "cpio")
+	need.Programs(t, "cpio")
 	tree := openTree(t, image(t))
 	packed, stats, err := build(t, tree, initramfs.Options{Modules: []string{"nfs"}})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // An entry is one file of a layer made by a test; a name with a slash at its
@@ -114,15 +116,11 @@ func debianPackage(t *testing.T, name string) string {
 	cache := os.Getenv("GITBOOT_TEST_CACHE")
 	if cache == "" {
 		user, err := os.UserCacheDir()
-		if err != nil {
-			t.Skip("needs GITBOOT_TEST_CACHE or HOME for unpacked packages")
-		}
+		need.Done(t, err)
 		cache = filepath.Join(user, "gitboot-test")
 	}
 	out, err := exec.Command("apt-cache", "depends", name).Output()
-	if err != nil {
-		t.Skipf("needs the Debian package %s: apt-cache depends: %v", name, err)
-	}
+	need.Done(t, err)
 	if m := regexp.MustCompile(`Depends: (linux-image-[0-9]\S+)`).FindSubmatch(out); m != nil {
 		name = string(m[1])
 	}
@@ -140,9 +138,8 @@ func debianPackage(t *testing.T, name string) string {
 	defer os.RemoveAll(temp)
 	get := exec.Command("apt-get", "download", name)
 	get.Dir = temp
-	if out, err := get.CombinedOutput(); err != nil {
-		t.Skipf("needs the Debian package %s: %v\n%s", name, err, out)
-	}
+	out, err = get.CombinedOutput()
+	need.Done(t, err, out)
 	debs, _ := filepath.Glob(filepath.Join(temp, "*.deb"))
 	run(t, exec.Command("dpkg-deb", "-x", debs[0], filepath.Join(temp, "root")))
 	if err := os.Rename(filepath.Join(temp, "root"), dir); err != nil {

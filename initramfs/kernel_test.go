@@ -10,11 +10,12 @@ import (
 
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func openTree(t *testing.T, layers ...[]entry) *rootfs.Tree {
 	t.Helper()
-	need(t, "tar2sqfs")
+	need.Programs(t, "tar2sqfs")
 	var files []string
 	for i, entries := range layers {
 		file := filepath.Join(t.TempDir(), string(rune('a'+i))+".sqfs")

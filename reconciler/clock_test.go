@@ -2,7 +2,6 @@ package reconciler
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
@@ -26,20 +26,12 @@ type site struct {
 // newSite makes one whose images are built on busybox.
 func newSite(t *testing.T, config string) *site {
 	t.Helper()
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("runs containers: needs root, and is not run with -short")
-	}
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Skip("needs busybox (package busybox-static); run tests/deps.sh test")
-	}
-	for _, program := range []string{"buildah", "tar2sqfs"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("needs", program, "; run tests/deps.sh test")
-		}
-	}
+	need.Root(t)
+	need.Programs(t, "buildah", "tar2sqfs")
+	busybox := need.Program(t, "busybox")
 	dir := t.TempDir()
 	s := &site{now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	var err error
 	if s.repo, err = lab.NewRepo(t.Context(), filepath.Join(dir, "repo")); err != nil {
 		t.Fatal(err)
 	}

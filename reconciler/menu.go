@@ -100,7 +100,15 @@ func (r *Reconciler) bootable(ctx context.Context) (boot.Filesystem, error) {
 			return boot.Filesystem{}, err
 		}
 	}
-	return r.locate(ctx)
+	fs, err := r.locate(ctx)
+	if err != nil {
+		return fs, err
+	}
+	// What is linked was looked at when it was.
+	if linked, err := r.linked(fs); err != nil || linked {
+		return fs, err
+	}
+	return fs, fs.CheckReadable(ctx)
 }
 
 // linked reports whether the boot loader reads the menu. A deployment that is

@@ -12,14 +12,13 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // makeImage squashes a small tree with every kind of inode.
 func makeImage(t testing.TB, compressor string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("tar2sqfs"); err != nil {
-		t.Skip("needs the program tar2sqfs")
-	}
+	need.Program(t, "tar2sqfs")
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []*tar.Header{

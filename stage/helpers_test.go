@@ -13,16 +13,13 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
-// needTar2sqfs skips a test where layers cannot be packed and looked into.
+// needTar2sqfs is for a test in which layers are packed and looked into.
 func needTar2sqfs(t *testing.T) {
 	t.Helper()
-	for tool, pkg := range map[string]string{"tar2sqfs": "squashfs-tools-ng", "unsquashfs": "squashfs-tools"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s (%s) is not installed", tool, pkg)
-		}
-	}
+	need.Programs(t, "tar2sqfs", "unsquashfs")
 }
 
 func create(t *testing.T, dir string) *Stage {
@@ -46,16 +43,6 @@ func run(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 	}
 	return string(out)
-}
-
-func needRoot(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs root, which -short does without")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 }
 
 func digest(data []byte) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func sources(layers [][]byte) (list []Source) {
@@ -40,7 +41,7 @@ func link(name, target string) *tar.Header {
 // A hard link to what a lower layer has brings it: content, mode, owner and
 // attributes.
 func TestAHardLinkToALowerLayerBringsTheFile(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	needTar2sqfs(t)
 	s, unpacked := newStage(t), t.TempDir()
 	layers := [][]byte{

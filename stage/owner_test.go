@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // prepared makes a whole stage with a link in it where gitboot cleans up, and a
@@ -30,7 +32,7 @@ func prepared(t *testing.T, folder string) (dir, foreign string) {
 }
 
 func TestAStageOfAnotherUserIsRefused(t *testing.T) {
-	needRoot(t)
+	need.Root(t)
 	dir := t.TempDir()
 	create(t, filepath.Join(dir, "below"))
 	if err := os.Chown(dir, 4711, 4711); err != nil {

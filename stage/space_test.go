@@ -13,15 +13,17 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // smallStage is a stage on a file system of its own, of the given size.
 func smallStage(t *testing.T, size string) *Stage {
 	t.Helper()
-	needRoot(t)
+	need.Root(t)
 	point := t.TempDir()
 	if err := unix.Mount("tmpfs", point, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("mounting a tmpfs is not possible here: %v", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := unix.Unmount(point, 0); err != nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func block(t *testing.T, pairs ...string) []byte {
@@ -56,10 +58,7 @@ func TestRoundTrip(t *testing.T) {
 
 // TestGrubEditenv has the real tool read what we write and write what we read.
 func TestGrubEditenv(t *testing.T) {
-	tool, err := exec.LookPath("grub-editenv")
-	if err != nil {
-		t.Skip("needs grub-editenv (package grub-common)")
-	}
+	tool := need.Program(t, "grub-editenv")
 	file := filepath.Join(t.TempDir(), "env")
 	edit := func(args ...string) string {
 		t.Helper()

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // docs/agent.md has a row for every key, and an example with a value for each.
@@ -92,9 +94,7 @@ cert = "./cert.pem"
 
 // Who can write agent.toml, or a file that it names, decides what boots here.
 func TestAgentFilesOfOthersAreRefused(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("gives files to another user, which root alone may")
-	}
+	need.Root(t)
 	dir := t.TempDir()
 	path, token := filepath.Join(dir, "agent.toml"), filepath.Join(dir, "token")
 	write := func(path, text string) {

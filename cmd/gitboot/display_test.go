@@ -39,7 +39,7 @@ func openTerminal(t *testing.T, columns uint16) (*os.File, *screen) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("needs a pseudo terminal:", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())
@@ -50,7 +50,7 @@ func openTerminal(t *testing.T, columns uint16) (*os.File, *screen) {
 	}
 	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("needs a pseudo terminal:", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { tty.Close() })
 	s := &screen{changed: make(chan struct{}, 1), lines: []string{""}}

@@ -32,12 +32,13 @@ import (
 
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // A builder over a network proves who it is and is told who we are. It pulls
 // what a fragment names with our credentials.
 func TestBuildkitOverTLS(t *testing.T) {
-	requireContainers(t)
+	need.Root(t)
 	dir := t.TempDir()
 	ca, other := newAuthority(t, dir, "ca"), newAuthority(t, dir, "other")
 	cert, key := ca.issue(t, "server")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,14 +18,13 @@ import (
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // startBuildkitd starts a daemon with its files below dir.
 func startBuildkitd(t *testing.T, dir string, addresses []string, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("runc"); err != nil {
-		t.Skip("needs runc; run tests/deps.sh test")
-	}
+	need.Program(t, "runc")
 	daemon, err := lab.StartBuildkitd(t.Context(), dir, addresses, args...)
 	if err != nil {
 		t.Fatal(err)
@@ -163,9 +161,7 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // A builder that cannot be used is named, with what to do.
 func TestBuildkitUnreachable(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a program: not with -short")
-	}
+	need.Long(t)
 	b := newBuildkit(t, speaker(t), handoff.Builder{})
 	nobody := filepath.Join(t.TempDir(), "sock")
 	for _, c := range []struct{ program, address, want string }{
@@ -188,7 +184,7 @@ func TestBuildkitUnreachable(t *testing.T) {
 
 // A builder that goes away in the middle of a build ends it.
 func TestBuildkitDies(t *testing.T) {
-	requireContainers(t)
+	need.Root(t)
 	dir := t.TempDir()
 	address := "unix://" + filepath.Join(dir, "sock")
 	b := newBuildkit(t, speaker(t), handoff.Builder{Address: address})

@@ -12,26 +12,18 @@ import (
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
-
-func requireContainers(t *testing.T) {
-	t.Helper()
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("runs containers: needs root, and is not run with -short")
-	}
-}
 
 // newEngine opens buildah on a store of the test's own.
 func newEngine(t *testing.T) *Buildah {
 	t.Helper()
-	requireContainers(t)
+	need.Root(t)
 	b, err := NewBuildah(BuildahOptions{Dir: t.TempDir(), RunDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Check(t.Context()); err != nil {
-		t.Skip(err, "; run tests/deps.sh test")
-	}
+	need.Done(t, b.Check(t.Context()))
 	return b
 }
 
@@ -49,7 +41,7 @@ func TestBuildah(t *testing.T) {
 // newPodman opens podman on a store of the test's own.
 func newPodman(t *testing.T) *Buildah {
 	t.Helper()
-	requireContainers(t)
+	need.Root(t)
 	run, err := os.MkdirTemp("/run", "gitboot-") // podman wants a path of 50 characters at most
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +51,7 @@ func newPodman(t *testing.T) *Buildah {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Check(t.Context()); err != nil {
-		t.Skip(err, "; it is much the same as buildah, and tests/deps.sh does not install it")
-	}
+	need.Done(t, b.Check(t.Context()))
 	return b
 }
 
@@ -77,7 +67,7 @@ func TestPodman(t *testing.T) {
 }
 
 func TestBuildkit(t *testing.T) {
-	requireContainers(t)
+	need.Root(t)
 	dir, program := t.TempDir(), speaker(t)
 	socket := filepath.Join(dir, "sock")
 	startBuildkitd(t, dir, []string{"unix://" + socket})
@@ -105,7 +95,7 @@ func testLimits(t *testing.T, e Engine) {
 }
 
 func TestDocker(t *testing.T) {
-	requireContainers(t)
+	need.Root(t)
 	dir, err := os.MkdirTemp("", "docker-") // the path of a socket is short
 	if err != nil {
 		t.Fatal(err)

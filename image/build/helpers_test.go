@@ -6,7 +6,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // repo is a config repo of regular files; those whose content begins with #!
@@ -33,11 +33,7 @@ func repo(files map[string]string) fstest.MapFS {
 // busybox imports a root file system of nothing but busybox.
 func busybox(t *testing.T, e Engine) Image {
 	t.Helper()
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Skip("needs busybox (package busybox-static); run tests/deps.sh test")
-	}
-	binary, err := os.ReadFile(path)
+	binary, err := os.ReadFile(need.Program(t, "busybox"))
 	if err != nil {
 		t.Fatal(err)
 	}

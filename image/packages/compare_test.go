@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func TestOrder(t *testing.T) {
@@ -42,9 +44,7 @@ func TestOrderEqual(t *testing.T) {
 
 // dpkg itself says which of Debian's versions is older.
 func TestOrderAsDpkg(t *testing.T) {
-	if _, err := exec.LookPath("dpkg"); err != nil {
-		t.Skip("needs the program dpkg")
-	}
+	need.Program(t, "dpkg")
 	versions := []string{"1.0~~a", "1.0~", "1.0", "1.0-0", "1.0-a", "1.00-1", "1.0+1", "1.0.", "1.0a~", "0:1.0-1-1", "9:0"}
 	for i, a := range versions {
 		for _, b := range versions[:i] {

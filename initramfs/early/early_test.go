@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/initramfs/early/probe"
 	"github.com/gitboot/gitboot/initramfs/modindex"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func TestParseUevent(t *testing.T) {
@@ -140,19 +141,14 @@ func TestCopyFile(t *testing.T) {
 
 // TestAttach attaches a real loop device.
 func TestAttach(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to attach a loop device")
-	}
-	if _, err := os.Stat(loopControl); err != nil {
-		t.Skip("needs loop devices")
-	}
+	need.Root(t)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte(strings.Repeat("block of a disk ", 64)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	loop, err := attach(file)
 	if err != nil {
-		t.Skipf("needs a free loop device: %v", err)
+		t.Fatal(err)
 	}
 	defer loop.Close()
 	got := make([]byte, 16)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // other is a user who is neither root nor the one of the test.
@@ -16,9 +18,7 @@ const other = 4711
 
 func asRoot(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("gives files to other users, which root alone may")
-	}
+	need.Root(t)
 }
 
 func do(t *testing.T, errs ...error) {

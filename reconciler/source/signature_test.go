@@ -3,21 +3,20 @@ package source
 import (
 	"context"
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // signing makes the repo's commits signed by a key.
 func (r *repo) signing(key string) {
 	r.t.Helper()
-	if _, err := exec.LookPath("ssh-keygen"); err != nil {
-		r.t.Skip("needs ssh-keygen, with which git signs (Debian: openssh-client)")
-	}
+	need.Program(r.t, "ssh-keygen")
 	r.git("config", "gpg.format", "ssh")
 	r.git("config", "user.signingkey", key)
 	r.git("config", "commit.gpgsign", "true")

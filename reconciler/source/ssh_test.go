@@ -17,6 +17,8 @@ import (
 
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // newKey writes an SSH key pair and returns the private key's file.
@@ -54,16 +56,8 @@ type sshServer struct {
 
 func newSSHServer(t *testing.T, authorized ssh.PublicKey) *sshServer {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs sshd")
-	}
-	sshd, err := exec.LookPath("sshd")
-	if err != nil {
-		sshd = "/usr/sbin/sshd"
-	}
-	if _, err := os.Stat(sshd); err != nil {
-		t.Skip("needs sshd (Debian: openssh-server)")
-	}
+	need.Long(t)
+	sshd := need.Program(t, "sshd")
 	if os.Getuid() == 0 {
 		// sshd run by root insists on it; Debian makes it with the service
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
@@ -32,12 +33,8 @@ const scripts = "../../examples/bootstraps/make"
 const epoch = 1700000000
 
 func TestDebootstrap(t *testing.T) {
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("unpacks packages: needs root, and is not run with -short")
-	}
-	if _, err := exec.LookPath("debootstrap"); err != nil {
-		t.Skip("needs debootstrap; run tests/deps.sh test")
-	}
+	need.Root(t)
+	need.Program(t, "debootstrap")
 	command := []string{"./debian.sh", "bookworm"}
 	if mirror := os.Getenv("GITBOOT_MIRROR"); mirror != "" {
 		command = append(command, "", mirror)

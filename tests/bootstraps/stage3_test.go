@@ -15,19 +15,14 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // A tarball of a distribution, as Gentoo's stage3, is a base: it is fetched over
 // https, must have its sha256, and steps run in what it holds.
 func TestStage3(t *testing.T) {
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("runs containers: needs root, and is not run with -short")
-	}
-	for _, program := range []string{"buildah", "busybox", "xz", "tar2sqfs"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs %s; run tests/deps.sh test", program)
-		}
-	}
+	need.Root(t)
+	need.Programs(t, "buildah", "busybox", "xz", "tar2sqfs")
 	dir := t.TempDir()
 	gitboot, err := lab.Build(t.Context(), filepath.Join(dir, "bin"))
 	if err != nil {

@@ -3,7 +3,6 @@ package crash
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/crane"
 
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // A run that builds an image, stages and pushes it is cut where building and
@@ -85,9 +85,7 @@ func (p published) layers(t *testing.T) string {
 // on the root file system of an archive, and pushed.
 func prepareBuilt(t *testing.T) (machine, published) {
 	t.Helper()
-	if _, err := exec.LookPath("buildah"); err != nil {
-		t.Skip("needs buildah; run tests/deps.sh test")
-	}
+	need.Program(t, "buildah")
 	ctx := t.Context()
 	dir := t.TempDir()
 	gitboot, err := lab.Build(ctx, dir, "faults")
@@ -143,10 +141,7 @@ builds = ["desktop"]
 // smallRoot packs a root file system of busybox and what looks like a kernel.
 func smallRoot(t *testing.T, path string) {
 	t.Helper()
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Skip("needs busybox (package busybox-static); run tests/deps.sh test")
-	}
+	busybox := need.Program(t, "busybox")
 	root := t.TempDir()
 	if err := lab.FakeKernel(root, "6.1.0-test", true); err != nil {
 		t.Fatal(err)

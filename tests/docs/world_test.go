@@ -4,13 +4,13 @@ import (
 	"archive/tar"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // buildOnce builds gitboot for all tests of this package.
@@ -48,11 +48,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	for _, tool := range []string{"tar2sqfs", "git", "bash"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%v; run tests/deps.sh test", err)
-		}
-	}
+	need.Programs(t, "tar2sqfs", "git", "bash")
 	dir := t.TempDir()
 	w := &world{home: filepath.Join(dir, "home"), stage: filepath.Join(dir, "var/gitboot")}
 	for _, sub := range []string{"home", "bin", "grub", "var"} {

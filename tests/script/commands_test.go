@@ -45,6 +45,7 @@ func commands() map[string]command {
 		"documented": only(cmdDocumented),
 		"until":      only(cmdUntil),
 		"tmpfs":      only(cmdTmpfs),
+		"ext4":       only(cmdExt4),
 		"buildkitd":  only(cmdBuildkitd),
 	}
 }
@@ -307,6 +308,24 @@ func cmdTmpfs(ts *testscript.TestScript, args []string) error {
 	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+args[1]); err != nil {
 		return fmt.Errorf("mount a tmpfs on %s: %w", dir, err)
+	}
+	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
+	return nil
+}
+
+// ext4 DIR SIZE OPTION... mounts a new ext4 on a disk of its own.
+func cmdExt4(ts *testscript.TestScript, args []string) error {
+	dir := ts.MkAbs(args[0])
+	disk := dir + ".disk"
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(disk, nil, 0o600)); err != nil {
+		return err
+	}
+	format := append(append([]string{"-q"}, args[2:]...), disk, args[1])
+	if _, err := lab.Run(context.Background(), "mkfs.ext4", format...); err != nil {
+		return err
+	}
+	if _, err := lab.Run(context.Background(), "mount", "-o", "loop", disk, dir); err != nil {
+		return err
 	}
 	ts.Defer(func() { ts.Check(unix.Unmount(dir, unix.MNT_DETACH)) })
 	return nil

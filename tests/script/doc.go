@@ -41,6 +41,7 @@
 //	lock DIR, lock -release    take or release a stage's lock
 //	until FILE REGEXP          wait until a file holds something
 //	tmpfs DIR SIZE             mount a small file system (as root)
+//	ext4 DIR SIZE OPTION...    mount a new ext4 made with these options (as root)
 //	buildkitd                  start a BuildKit daemon, and name it in agent.toml
 //	                           (as root)
 //

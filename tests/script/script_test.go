@@ -6,13 +6,13 @@ import (
 	"flag"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 var update = flag.Bool("update", false, "write what the program prints into the scripts that compare it")
@@ -22,17 +22,13 @@ func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 func TestScripts(t *testing.T) { runScripts(t, "testdata") }
 
 func TestRootScripts(t *testing.T) {
-	if testing.Short() || os.Geteuid() != 0 {
-		t.Skip("mounts file systems: needs root, and is not run with -short")
-	}
+	need.Root(t)
 	runScripts(t, "testdata/root")
 }
 
 func runScripts(t *testing.T, dir string) {
 	t.Helper()
-	if _, err := exec.LookPath("tar2sqfs"); err != nil {
-		t.Skip("needs tar2sqfs (package squashfs-tools-ng); run tests/deps.sh test")
-	}
+	need.Program(t, "tar2sqfs")
 	bin := t.TempDir()
 	if _, err := lab.Build(t.Context(), bin); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const testUUID = "6d1f5b52-8c3a-4f5e-9a54-0d8f6f1c2b3a"
@@ -27,9 +29,7 @@ func TestIdentify(t *testing.T) {
 		{[]string{"mkfs.f2fs", "-q", "-U", testUUID, "-l", "stäge"}, 64 << 20, Filesystem{"f2fs", testUUID, "stäge"}},
 	} {
 		t.Run(c.want.Type, func(t *testing.T) {
-			if _, err := exec.LookPath(c.args[0]); err != nil {
-				t.Skipf("needs the program %s", c.args[0])
-			}
+			need.Program(t, c.args[0])
 			name := filepath.Join(t.TempDir(), "disk")
 			f, err := os.Create(name)
 			if err != nil {
