@@ -37,8 +37,6 @@ const (
 	cacheSize = 8 * cache.MiByte
 	// streamFrom is the size from which a file is not read into memory whole.
 	streamFrom = 1 << 20
-	// maxFetch bounds what a server can fill the disk with.
-	maxFetch = 2 << 30
 	// shownFrom is from when on a fetch is reported.
 	shownFrom = 1 << 20
 )
@@ -172,8 +170,13 @@ func (c *clone) addPack(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	defer file.Discard()
+	scratch, err := durable.Create(c.packDir(), 0o600)
+	if err != nil {
+		return err
+	}
+	defer scratch.Discard()
 	in := &metered{r: r, sink: c.progress}
-	got, err := pack.Receive(ctx, in, file.File)
+	got, err := pack.Receive(ctx, in, file.File, scratch.File, nil)
 	in.end(err)
 	if err != nil {
 		return fmt.Errorf("receiving objects: %w", err)

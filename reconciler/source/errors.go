@@ -28,9 +28,18 @@ func (e *BranchError) Error() string {
 		what = "its HEAD names a branch that is not there"
 	case e.Tag:
 		return fmt.Sprintf("reading %s: %q is a tag, which never moves, and a branch is followed; make one with git branch NAME %s, or choose one of its branches: %s",
-			e.URL, e.Branch, e.Branch, strings.Join(e.Others, ", "))
+			e.URL, e.Branch, e.Branch, some(e.Others))
 	}
-	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, strings.Join(e.Others, ", "))
+	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, some(e.Others))
+}
+
+// some lists names, but not all of a server that has endlessly many.
+func some(names []string) string {
+	const shown = 50
+	if more := len(names) - shown; more > 0 {
+		return fmt.Sprintf("%s, and %d more", strings.Join(names[:shown], ", "), more)
+	}
+	return strings.Join(names, ", ")
 }
 
 // An AuthError says that the server knows us not, or lets us not read.

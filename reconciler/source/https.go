@@ -51,7 +51,8 @@ func (r *httpsRemote) open(ctx context.Context, allowed *silence) (session, erro
 	if auth != nil {
 		method = auth
 	}
-	up, err := githttp.NewClient(&http.Client{Transport: gitOnly{web}}).NewUploadPackSession(ep, method)
+	guard := &guarded{RoundTripper: web}
+	up, err := githttp.NewClient(&http.Client{Transport: guard}).NewUploadPackSession(ep, method)
 	if err != nil {
 		return nil, r.explain(err, auth)
 	}
@@ -65,6 +66,7 @@ func (r *httpsRemote) open(ctx context.Context, allowed *silence) (session, erro
 		if err != nil {
 			return nil, r.explain(err, auth)
 		}
+		guard.answer.expect("pack", maxStream)
 		return res, nil
 	}
 	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
@@ -93,6 +95,8 @@ func (r *httpsRemote) transport(allowed *silence) (*http.Transport, error) {
 		Proxy:           http.ProxyFromEnvironment,
 		DialContext:     allowed.dial,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+
+		MaxResponseHeaderBytes: maxAnswer,
 	}
 	if r.opts.CAFile == "" {
 		return t, nil
@@ -112,21 +116,34 @@ func (r *httpsRemote) transport(allowed *silence) (*http.Transport, error) {
 	return t, nil
 }
 
-// gitOnly finds out that a server's answer is no git server's, which would be
-// told as a fault of its encoding. Type and service are those of git's
-// Documentation/gitprotocol-http.
-type gitOnly struct{ http.RoundTripper }
+// guarded bounds each answer of a server, and finds out that one is no git
+// server's, which would be told as a fault of its encoding. Type and service
+// are those of git's Documentation/gitprotocol-http.
+type guarded struct {
+	http.RoundTripper
+	answer *bounded // to what was asked last
+}
 
-func (t gitOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := t.RoundTripper.RoundTrip(req)
-	if err != nil || res.StatusCode != http.StatusOK || req.URL.Query().Get("service") != transport.UploadPackServiceName {
+	if err != nil {
 		return res, err
 	}
-	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if kind == "application/x-git-upload-pack-advertisement" {
-		return res, nil
+	t.answer = &bounded{Reader: res.Body, Closer: res.Body}
+	t.answer.expect("answer", maxAnswer)
+	switch {
+	case res.StatusCode != http.StatusOK:
+		// the beginning of an error's words is enough
+		t.answer.Reader = io.LimitReader(res.Body, maxWords)
+	case req.URL.Query().Get("service") == transport.UploadPackServiceName:
+		t.answer.expect("list of refs", maxRefs)
+		kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+		if kind != "application/x-git-upload-pack-advertisement" {
+			return nil, errors.Join(&NoGitServerError{Type: printable(kind)}, res.Body.Close())
+		}
 	}
-	return nil, errors.Join(&NoGitServerError{Type: printable(kind)}, res.Body.Close())
+	res.Body = t.answer
+	return res, nil
 }
 
 // explain turns a transport's error into ours, without the token.

@@ -9,12 +9,16 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 )
+
+// farewell is how long a server that failed may take to say why.
+const farewell = 5 * time.Second
 
 // An sshRemote connects by itself rather than through go-git, whose SSH
 // transport ignores the context while it dials and shakes hands, and reads
@@ -138,19 +142,27 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 	if err := errors.Join(inErr, outErr, run.Start("git-upload-pack "+shellQuote(r.path))); err != nil {
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
 	}
-	refs, err := readRefs(out, r.opts.URL)
+	stream := &bounded{Reader: out}
+	stream.expect("list of refs", maxRefs)
+	refs, err := readRefs(stream, r.opts.URL)
 	if empty := new(EmptyError); errors.As(err, &empty) {
 		return nil, err
 	}
+	if endless := new(excessError); errors.As(err, &endless) {
+		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
+	}
 	if err != nil {
-		run.Wait() // the server's words are complete only then
+		// the server's words are complete only then, if it ever ends
+		timer := time.AfterFunc(farewell, func() { end() })
+		run.Wait()
+		timer.Stop()
 		if said := printable(words.String()); said != "" {
 			err = fmt.Errorf("%w; the server says: %s", err, said)
 		}
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
 	}
 	pack := func(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
-		return ask(in, out, req)
+		return ask(in, stream, req)
 	}
 	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
 		return errors.Join(ignoreClosed(run.Close()), ignoreClosed(end()))
@@ -158,7 +170,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 }
 
 // ask sends wants and haves in one go, and reads up to the pack's beginning.
-func ask(in io.WriteCloser, out io.Reader, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+func ask(in io.WriteCloser, out *bounded, req *packp.UploadPackRequest) (io.ReadCloser, error) {
 	var buf bytes.Buffer
 	err := errors.Join(req.UploadRequest.Encode(&buf), req.UploadHaves.Encode(&buf, false),
 		pktline.NewEncoder(&buf).EncodeString("done\n"))
@@ -168,10 +180,12 @@ func ask(in io.WriteCloser, out io.Reader, req *packp.UploadPackRequest) (io.Rea
 	if _, err := in.Write(buf.Bytes()); err != nil {
 		return nil, fmt.Errorf("asking for commits: %w", err)
 	}
+	out.expect("answer", maxAnswer)
 	res := packp.NewUploadPackResponse(req)
 	if err := res.Decode(io.NopCloser(out)); err != nil {
 		return nil, fmt.Errorf("asking for commits: %w", err)
 	}
+	out.expect("pack", maxStream)
 	return res, nil
 }
 

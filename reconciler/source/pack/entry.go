@@ -15,11 +15,6 @@ const (
 	signature  = "PACK\x00\x00\x00\x02"
 	headerLen  = len(signature) + 4
 	trailerLen = 20
-	// maxChain is git's own bound of how many differences follow one another.
-	maxChain = 4095
-	// maxInMemory bounds an object that is put together from differences; git
-	// stores larger ones as they are (core.bigFileThreshold).
-	maxInMemory = 512 << 20
 )
 
 var errMalformed = errors.New("the pack is malformed")

@@ -12,9 +12,10 @@ import (
 type inflater struct {
 	zlib  io.ReadCloser
 	chunk []byte
+	meter *meter
 }
 
-func newInflater() *inflater { return &inflater{chunk: make([]byte, 64<<10)} }
+func newInflater(m *meter) *inflater { return &inflater{chunk: make([]byte, 64<<10), meter: m} }
 
 func (x *inflater) reset(r *bufio.Reader) error {
 	if x.zlib != nil {
@@ -36,6 +37,9 @@ func (x *inflater) copy(w io.Writer, r *bufio.Reader, size int64) error {
 		if left -= int64(n); left < 0 {
 			return fmt.Errorf("%w: an object is longer than it says", errMalformed)
 		}
+		if err := x.meter.add(int64(n)); err != nil {
+			return err
+		}
 		if _, err := w.Write(x.chunk[:n]); err != nil {
 			return err
 		}
@@ -49,32 +53,60 @@ func (x *inflater) copy(w io.Writer, r *bufio.Reader, size int64) error {
 	}
 }
 
+// stream is copy, as it is read.
+func (x *inflater) stream(r *bufio.Reader, size int64) (io.Reader, error) {
+	if err := x.meter.add(size); err != nil {
+		return nil, err
+	}
+	return &exact{x, size}, x.reset(r)
+}
+
+type exact struct {
+	*inflater
+	left int64
+}
+
+func (e *exact) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, e.ended()
+	}
+	n, err := e.zlib.Read(p[:min(int64(len(p)), e.left)])
+	if e.left -= int64(n); e.left > 0 && err == io.EOF {
+		return n, fmt.Errorf("%w: an object is shorter than it says", errMalformed)
+	} else if err == io.EOF {
+		return n, nil
+	}
+	return n, err
+}
+
+// ended returns io.EOF where nothing follows.
+func (x *inflater) ended() error {
+	if n, err := x.zlib.Read(x.chunk[:1]); n > 0 || err != io.EOF {
+		return fmt.Errorf("%w: an object is longer than it says (%v)", errMalformed, err)
+	}
+	return io.EOF
+}
+
 // bytes is copy into memory. What an entry says of its size is believed only
 // as far as it comes.
 func (x *inflater) bytes(r *bufio.Reader, size int64) ([]byte, error) {
-	if size > maxInMemory {
-		return nil, tooLarge(size)
-	}
 	if size > 1<<20 {
 		w := &growing{}
 		err := x.copy(w, r, size)
 		return *w, err
 	}
-	if err := x.reset(r); err != nil {
+	stream, err := x.stream(r, size)
+	if err != nil {
 		return nil, err
 	}
 	data := make([]byte, size)
-	if _, err := io.ReadFull(x.zlib, data); err != nil {
+	if _, err := io.ReadFull(stream, data); err != nil {
 		return nil, err
 	}
-	if n, err := x.zlib.Read(x.chunk[:1]); n > 0 || err != io.EOF {
-		return nil, fmt.Errorf("%w: an object is longer than it says (%v)", errMalformed, err)
+	if err := x.ended(); err != io.EOF {
+		return nil, err
 	}
 	return data, nil
-}
-
-func tooLarge(size int64) error {
-	return fmt.Errorf("an object of %d MiB is stored as a difference, and only %d MiB are put together in memory", size>>20, maxInMemory>>20)
 }
 
 type growing []byte

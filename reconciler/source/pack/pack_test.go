@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack/attack"
 )
 
 func git(t testing.TB, dir, in string, args ...string) string {
@@ -78,8 +80,18 @@ func receive(t testing.TB, data []byte) (Received, *os.File, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	got, err := Receive(context.Background(), bytes.NewReader(data), f)
+	got, err := Receive(context.Background(), bytes.NewReader(data), f, scratchFile(t), nil)
 	return got, f, err
+}
+
+func scratchFile(t testing.TB) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp(t.TempDir(), "scratch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // TestReceiveAsGit compares the index with git's own, for the ways in which a
@@ -330,7 +342,7 @@ func TestStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := Receive(ctx, bytes.NewReader(made(t, head{kind: plumbing.BlobObject, size: 3}, "abc")), f); !errors.Is(err, context.Canceled) {
+	if _, err := Receive(ctx, bytes.NewReader(made(t, head{kind: plumbing.BlobObject, size: 3}, "abc")), f, f, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Receive: %v", err)
 	}
 }
@@ -340,6 +352,13 @@ func FuzzReceive(f *testing.F) {
 	base := plumbing.ComputeHash(plumbing.BlobObject, []byte("abc"))
 	f.Add(made(f, blob, "abc", head{kind: plumbing.REFDeltaObject, size: 4, base: base}, "\x03\x03\x90\x03"))
 	f.Add(made(f, blob, "abc", head{kind: plumbing.OFSDeltaObject, size: 4, back: 12}, "\x03\x03\x90\x03"))
+	for _, seed := range [][]byte{
+		attack.Doubling(someCommit, 12), attack.Many(someCommit, 3, 1<<12), attack.Zero(someCommit, attack.Blob, 1<<10),
+		attack.Zero(someCommit, attack.Commit, maxCommit+1), attack.Fine(someCommit, 1<<10, 1<<8), attack.Ladder(someCommit, 5, 1<<10),
+		attack.Start().Claiming(1<<32 - 1),
+	} {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, whole := range [][]byte{data, sealed(bytes.Clone(data))} {
 			got, file, err := receive(t, whole)
@@ -350,7 +369,8 @@ func FuzzReceive(f *testing.F) {
 			if err := p.parse(got.Index); err != nil || p.count() != got.Objects {
 				t.Fatalf("an index of %d objects, want %d: %v", p.count(), got.Objects, err)
 			}
-			s := &Store{packs: []*stored{p}, inflater: newInflater(), buf: newBuffer()}
+			s := &Store{packs: []*stored{p}, buf: newBuffer(), meter: meter{from: int64(len(whole))}}
+			s.inflater = newInflater(&s.meter)
 			for i := range p.count() {
 				name := plumbing.Hash(p.names[i*20 : i*20+20])
 				if kind, content, err := s.Read(name); err != nil || plumbing.ComputeHash(kind, content) != name {

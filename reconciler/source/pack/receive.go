@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"errors"
@@ -13,10 +14,6 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
-
-// maxObjects bounds the memory that a pack takes while it is received: about
-// 100 bytes for each object.
-const maxObjects = 8 << 20
 
 // Received describes a pack that was written to a file.
 type Received struct {
@@ -35,27 +32,29 @@ type object struct {
 	parent int32 // the base of an OFSDeltaObject
 }
 
-// Receive reads a pack to its end and writes it into f, an empty file. Each
-// object's name is computed from its content; a pack that lacks the base of a
-// difference is refused.
-func Receive(ctx context.Context, r io.Reader, f *os.File) (Received, error) {
-	in := &incoming{ctx: ctx, r: r, f: f, sum: sha1.New()}
-	objects, refs, err := in.scan()
-	if err != nil {
+// Receive reads a pack to its end and writes it into f, an empty file, as is
+// scratch, which holds large objects for a while. Each object's name is
+// computed from its content; a pack that lacks the base of a difference is
+// refused. The tip is judged as soon as it is there; nil = none is asked for.
+func Receive(ctx context.Context, r io.Reader, f, scratch *os.File, tip *Tip) (Received, error) {
+	in := &incoming{ctx: ctx, r: r, f: f, sum: sha1.New(), tip: tip}
+	if err := in.scan(); err != nil {
 		return Received{}, cutShort(err)
 	}
 	sum, err := in.finish()
 	if err != nil {
 		return Received{}, cutShort(err)
 	}
-	if err := resolve(ctx, f, objects, refs); err != nil {
+	x := &resolver{ctx: ctx, f: f, scratch: regions{f: scratch}, objects: in.objects, refs: in.refs, tip: tip,
+		meter: &in.meter, inflater: newInflater(&in.meter), buf: newBuffer(), names: newNamer()}
+	if err := x.resolve(); err != nil {
 		return Received{}, err
 	}
-	if err := addChecksums(ctx, f, objects, in.total-trailerLen); err != nil {
+	if err := addChecksums(ctx, f, in.objects, in.meter.from-trailerLen); err != nil {
 		return Received{}, err
 	}
-	index, err := encodeIndex(objects, sum)
-	return Received{Sum: sum, Index: index, Objects: len(objects)}, err
+	index, err := encodeIndex(in.objects, sum)
+	return Received{Sum: sum, Index: index, Objects: len(in.objects)}, err
 }
 
 func cutShort(err error) error {
@@ -72,9 +71,14 @@ type incoming struct {
 	r     io.Reader
 	f     *os.File
 	buf   *bufio.Reader
-	total int64 // written
 	sum   hash.Hash
 	tail  []byte // the last bytes, not yet in sum
+	tip   *Tip
+	meter meter // from: what is written
+
+	objects []object
+	refs    []ref // the differences whose base is named
+	commit  bytes.Buffer
 }
 
 func (in *incoming) Read(p []byte) (int, error) {
@@ -85,7 +89,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 	if _, err := in.f.Write(p[:n]); err != nil {
 		return 0, err
 	}
-	in.total += int64(n)
+	in.meter.from += int64(n)
 	in.tail = append(in.tail, p[:n]...)
 	if more := len(in.tail) - trailerLen; more > 0 {
 		in.sum.Write(in.tail[:more])
@@ -95,47 +99,64 @@ func (in *incoming) Read(p []byte) (int, error) {
 }
 
 // scan reads all entries. The names of those that are no differences are known
-// then; refs are the differences whose base is named.
-func (in *incoming) scan() (objects []object, refs map[plumbing.Hash][]int32, err error) {
+// then.
+func (in *incoming) scan() error {
 	in.buf = bufio.NewReaderSize(in, 64<<10)
 	count, err := readHeader(in.buf)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	if count > maxObjects {
-		return nil, nil, fmt.Errorf("it has %d objects, of which at most %d are taken", count, maxObjects)
+		return fmt.Errorf("it says that it has %d objects, of which at most %d are taken; keep the config repo apart from what is that large", count, maxObjects)
 	}
-	names := newNamer()
-	x := newInflater()
-	refs = map[plumbing.Hash][]int32{}
-	for i := range count {
-		o := object{at: in.total - int64(in.buf.Buffered()), parent: -1}
-		h, err := readHead(in.buf)
-		if err != nil {
-			return nil, nil, err
+	names, x := newNamer(), newInflater(&in.meter)
+	for range count {
+		if err := in.entry(names, x); err != nil {
+			return err
 		}
-		o.kind, o.size = h.kind, h.size
-		var content io.Writer = io.Discard
-		switch h.kind {
-		case plumbing.OFSDeltaObject:
-			if o.parent = search(objects, o.at-h.back); o.parent < 0 {
-				return nil, nil, fmt.Errorf("%w: a difference names a base where none is", errMalformed)
-			}
-		case plumbing.REFDeltaObject:
-			refs[h.base] = append(refs[h.base], int32(i))
-		default:
-			names.begin(h.kind, h.size)
-			content = names
-		}
-		if err := x.copy(content, in.buf, h.size); err != nil {
-			return nil, nil, err
-		}
-		if !h.kind.IsDelta() {
-			o.name = names.name()
-		}
-		objects = append(objects, o)
 	}
-	return objects, refs, nil
+	return nil
+}
+
+func (in *incoming) entry(names *namer, x *inflater) error {
+	o := object{at: in.meter.from - int64(in.buf.Buffered()), parent: -1}
+	h, err := readHead(in.buf)
+	if err != nil {
+		return err
+	}
+	o.kind, o.size = h.kind, h.size
+	var content io.Writer = io.Discard
+	switch h.kind {
+	case plumbing.OFSDeltaObject:
+		if o.parent = search(in.objects, o.at-h.back); o.parent < 0 {
+			return fmt.Errorf("%w: a difference names a base where none is", errMalformed)
+		}
+	case plumbing.REFDeltaObject:
+		in.refs = append(in.refs, ref{h.base, int32(len(in.objects))})
+	default:
+		if err := fits(h.kind, h.size); err != nil {
+			return err
+		}
+		names.begin(h.kind, h.size)
+		in.commit.Reset()
+		if content = names; h.kind == plumbing.CommitObject && in.tip.missing() {
+			content = io.MultiWriter(names, &in.commit)
+		}
+	}
+	if h.kind.IsDelta() && h.size > maxPatched {
+		return fitsPatched(plumbing.BlobObject, h.size)
+	}
+	if err := x.copy(content, in.buf, h.size); err != nil {
+		return err
+	}
+	if !h.kind.IsDelta() {
+		o.name = names.name()
+		if err := in.tip.meet(o.name, h.kind, in.commit.Bytes()); err != nil {
+			return err
+		}
+	}
+	in.objects = append(in.objects, o)
+	return nil
 }
 
 // finish reads the end and compares the sum.

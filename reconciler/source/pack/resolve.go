@@ -2,63 +2,81 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
-// maxHeld bounds the contents that are kept while differences from them are
-// resolved. What was let go is put together again.
-const maxHeld = 32 << 20
+// maxHeld bounds the contents in memory, and maxHeldFar those in the scratch
+// file, that are kept while differences from them are resolved. What was let
+// go is put together again.
+const (
+	maxHeld    = 32 << 20
+	maxHeldFar = 512 << 20
+)
 
 // A resolver finds the names of objects that are stored as differences, by
 // going from each base to all that is made from it.
 type resolver struct {
 	ctx     context.Context
 	f       *os.File
+	scratch regions
 	objects []object
 	// children by base, as linked lists; -1 ends one.
 	first, next []int32
-	refs        map[plumbing.Hash][]int32
+	refs        []ref // by base
+	tip         *Tip
+	meter       *meter
 	inflater    *inflater
 	buf         *bufio.Reader
 	names       *namer
 	todo        []task
-	held        int
+	held, far   int64
 }
+
+// A ref is a difference whose base is named.
+type ref struct {
+	base  plumbing.Hash
+	child int32
+}
+
+func byBase(a ref, base plumbing.Hash) int { return bytes.Compare(a.base[:], base[:]) }
 
 // A task is an object whose name is known, and the first of its children that
 // is still to be resolved.
 type task struct {
 	object, child int32
-	content       []byte // nil: let go
+	content       content // nil: let go
 	depth         int
 }
 
-func resolve(ctx context.Context, f *os.File, objects []object, refs map[plumbing.Hash][]int32) error {
-	x := &resolver{ctx: ctx, f: f, objects: objects, refs: refs, inflater: newInflater(),
-		buf: newBuffer(), names: newNamer(),
-		first: fill(len(objects)), next: fill(len(objects))}
-	for i, o := range objects {
+// resolve names all objects: commits first, so that the tip is judged before
+// anything else is put together.
+func (x *resolver) resolve() error {
+	x.first, x.next = fill(len(x.objects)), fill(len(x.objects))
+	slices.SortFunc(x.refs, func(a, b ref) int { return cmp.Or(byBase(a, b.base), cmp.Compare(a.child, b.child)) })
+	for i, o := range x.objects {
 		if o.parent >= 0 {
 			x.next[i], x.first[o.parent] = x.first[o.parent], int32(i)
 		}
 	}
-	for i := range objects {
-		if objects[i].kind.IsDelta() || objects[i].parent >= 0 {
-			continue // a difference, or one that is resolved already
-		}
-		if err := x.family(int32(i)); err != nil {
-			return err
-		}
+	if err := x.families(func(k plumbing.ObjectType) bool { return k == plumbing.CommitObject }); err != nil {
+		return err
 	}
-	for i := range objects {
-		if objects[i].name.IsZero() {
+	if err := x.tip.missed(); err != nil {
+		return err
+	}
+	if err := x.families(func(k plumbing.ObjectType) bool { return k != plumbing.CommitObject }); err != nil {
+		return err
+	}
+	for i := range x.objects {
+		if x.objects[i].name.IsZero() {
 			return fmt.Errorf("%w: it lacks the base of a difference", errMalformed)
 		}
 	}
@@ -73,6 +91,20 @@ func fill(n int) []int32 {
 	return s
 }
 
+// families resolves what is made from all objects of some kinds.
+func (x *resolver) families(of func(plumbing.ObjectType) bool) error {
+	for i := range x.objects {
+		o := &x.objects[i]
+		if o.kind.IsDelta() || o.parent >= 0 || !of(o.kind) {
+			continue // a difference, or one that is resolved already
+		}
+		if err := x.family(int32(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // family resolves all that is made from one object, however far.
 func (x *resolver) family(root int32) error {
 	x.adopt(root)
@@ -84,118 +116,197 @@ func (x *resolver) family(root int32) error {
 		if err := x.ctx.Err(); err != nil {
 			return err
 		}
-		t := x.todo[len(x.todo)-1]
-		base, err := x.content(t)
+		if err := x.step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step resolves one child of the last task.
+func (x *resolver) step() error {
+	t := &x.todo[len(x.todo)-1]
+	if t.content == nil {
+		c, err := x.again(t.object)
 		if err != nil {
 			return err
 		}
-		child := t.child
-		x.todo[len(x.todo)-1].child = x.next[child]
-		if x.next[child] < 0 {
-			x.pop()
-		} else if t.content == nil {
-			x.todo[len(x.todo)-1].content = base
-			x.held += len(base)
-		}
-		if err := x.apply(child, t, base); err != nil {
-			return err
-		}
+		t.content = c
+		x.count(c, 1)
+	}
+	child, depth := t.child, t.depth+1
+	made, err := x.apply(child, *t)
+	if err != nil {
+		return err
+	}
+	if t.child = x.next[child]; t.child < 0 {
+		x.letGo(t)
+		x.todo = x.todo[:len(x.todo)-1]
+	}
+	x.adopt(child)
+	if first := x.first[child]; first >= 0 {
+		x.push(task{object: child, child: first, content: made, depth: depth})
+	} else {
+		x.scratch.free(made)
 	}
 	return nil
 }
 
 // apply makes a child out of its base, and so learns its name.
-func (x *resolver) apply(child int32, t task, base []byte) error {
+func (x *resolver) apply(child int32, t task) (content, error) {
 	if t.depth >= maxChain {
-		return fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
+		return nil, fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
 	}
 	o := &x.objects[child]
-	content, err := x.patched(child, base)
+	kind := x.objects[t.object].kind
+	made, err := x.patched(child, t.content, kind)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o.kind, o.parent = x.objects[t.object].kind, t.object
-	x.names.begin(o.kind, int64(len(content)))
-	x.names.Write(content)
-	o.name = x.names.name()
-	x.adopt(child)
-	if first := x.first[child]; first >= 0 {
-		x.push(task{object: child, child: first, content: content, depth: t.depth + 1})
+	o.kind, o.parent, o.name = kind, t.object, x.names.name()
+	if commit, ok := made.(near); ok {
+		err = x.tip.meet(o.name, kind, commit)
 	}
-	return nil
+	return made, err
 }
 
 // adopt makes the differences that name an object as their base its children.
 func (x *resolver) adopt(i int32) {
 	name := x.objects[i].name
-	for _, child := range x.refs[name] {
-		x.next[child], x.first[i] = x.first[i], child
+	k, _ := slices.BinarySearchFunc(x.refs, name, byBase)
+	for ; k < len(x.refs) && x.refs[k].base == name; k++ {
+		if child := x.refs[k].child; x.objects[child].parent < 0 {
+			x.objects[child].parent = i
+			x.next[child], x.first[i] = x.first[i], child
+		}
 	}
-	delete(x.refs, name)
 }
 
 func (x *resolver) push(t task) {
 	x.todo = append(x.todo, t)
-	x.held += len(t.content)
-	for i := 0; x.held > maxHeld && i < len(x.todo)-1; i++ {
-		x.held -= len(x.todo[i].content)
-		x.todo[i].content = nil
+	x.count(t.content, 1)
+	for i := 0; (x.held > maxHeld || x.far > maxHeldFar) && i < len(x.todo)-1; i++ {
+		x.letGo(&x.todo[i])
 	}
 }
 
-func (x *resolver) pop() {
-	x.held -= len(x.todo[len(x.todo)-1].content)
-	x.todo[len(x.todo)-1].content = nil
-	x.todo = x.todo[:len(x.todo)-1]
+func (x *resolver) letGo(t *task) {
+	x.count(t.content, -1)
+	x.scratch.free(t.content)
+	t.content = nil
 }
 
-// content gives a task's content, put together anew if it was let go.
-func (x *resolver) content(t task) ([]byte, error) {
-	if t.content != nil {
-		return t.content, nil
+func (x *resolver) count(c content, sign int64) {
+	switch c := c.(type) {
+	case near:
+		x.held += sign * c.Size()
+	case *region:
+		x.far += sign * c.Size()
 	}
+}
+
+// again puts an object together that is named already.
+func (x *resolver) again(i int32) (content, error) {
 	var chain []int32
-	i := t.object
 	for ; x.objects[i].parent >= 0; i = x.objects[i].parent {
 		chain = append(chain, i)
 	}
-	content, err := x.inflate(i)
-	for k := len(chain) - 1; k >= 0 && err == nil; k-- {
-		if err = x.ctx.Err(); err == nil {
-			content, err = x.patched(chain[k], content)
+	c, err := x.whole(i)
+	for _, i := range slices.Backward(chain) {
+		if err == nil {
+			err = x.ctx.Err()
 		}
+		if err != nil {
+			return nil, err
+		}
+		base := c
+		c, err = x.patched(i, base, x.objects[i].kind)
+		x.scratch.free(base)
 	}
-	return content, err
+	return c, err
 }
 
-func (x *resolver) patched(i int32, base []byte) ([]byte, error) {
-	delta, err := x.inflate(i)
+// open has x.buf begin at what an entry deflates.
+func (x *resolver) open(i int32) error {
+	x.buf.Reset(io.NewSectionReader(x.f, x.objects[i].at, 1<<62))
+	_, err := readHead(x.buf)
+	return err
+}
+
+// whole inflates an object that is no difference.
+func (x *resolver) whole(i int32) (content, error) {
+	size := x.objects[i].size
+	if err := x.open(i); err != nil {
+		return nil, err
+	}
+	if err := fitsPatched(x.objects[i].kind, size); err != nil {
+		return nil, err // what is made from it is as large, or it is no use
+	}
+	if size <= maxNear {
+		data, err := x.inflater.bytes(x.buf, size)
+		return near(data), err
+	}
+	r, err := x.scratch.take(size)
 	if err != nil {
 		return nil, err
 	}
-	return patch(base, delta)
+	return r, x.inflater.copy(x.scratch.writer(r), x.buf, size)
 }
 
-func (x *resolver) inflate(i int32) ([]byte, error) {
-	o := x.objects[i]
-	x.buf.Reset(io.NewSectionReader(x.f, o.at, 1<<62))
-	if _, err := readHead(x.buf); err != nil {
+// patched makes an object from its base; x.names names it.
+func (x *resolver) patched(i int32, base content, kind plumbing.ObjectType) (content, error) {
+	if err := x.open(i); err != nil {
 		return nil, err
 	}
-	return x.inflater.bytes(x.buf, o.size)
+	size := x.objects[i].size
+	from, ok := base.(near)
+	if !ok || size > maxNear {
+		delta, err := x.inflater.stream(x.buf, size)
+		if err != nil {
+			return nil, err
+		}
+		return x.patchedFar(base, delta, kind)
+	}
+	delta, err := x.inflater.bytes(x.buf, size)
+	if err != nil {
+		return nil, err
+	}
+	if patchedSize(delta) > maxNear {
+		return x.patchedFar(base, bytes.NewReader(delta), kind)
+	}
+	if err := cmp.Or(fitsPatched(kind, patchedSize(delta)), x.meter.add(patchedSize(delta))); err != nil {
+		return nil, err
+	}
+	made, err := patch(from, delta)
+	if err != nil {
+		return nil, err
+	}
+	x.names.begin(kind, int64(len(made)))
+	x.names.Write(made)
+	return near(made), nil
 }
 
-func patch(base, delta []byte) ([]byte, error) {
-	// a few bytes of a difference can stand for many: its result's size is the
-	// second of two numbers that it begins with
-	_, n := binary.Uvarint(delta)
-	size, _ := binary.Uvarint(delta[max(n, 0):])
-	if size > maxInMemory {
-		return nil, tooLarge(int64(size))
-	}
-	content, err := packfile.PatchDelta(base, delta)
+func (x *resolver) patchedFar(base content, delta io.Reader, kind plumbing.ObjectType) (content, error) {
+	p, err := newPatcher(base, bufio.NewReaderSize(delta, 64<<10), x.meter)
 	if err != nil {
-		return nil, fmt.Errorf("%w: a difference does not fit its base: %w", errMalformed, err)
+		return nil, err
 	}
-	return content, nil
+	if err := cmp.Or(fitsPatched(kind, p.size), x.meter.add(p.size)); err != nil {
+		return nil, err
+	}
+	x.names.begin(kind, p.size)
+	if p.size <= maxNear {
+		made := bytes.NewBuffer(make([]byte, 0, p.size))
+		err := p.writeTo(io.MultiWriter(made, x.names))
+		return near(made.Bytes()), err
+	}
+	r, err := x.scratch.take(p.size)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(io.MultiWriter(x.scratch.writer(r), x.names), 256<<10)
+	if err := p.writeTo(w); err != nil {
+		return nil, err
+	}
+	return r, w.Flush()
 }

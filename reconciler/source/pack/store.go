@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ type Store struct {
 	packs    []*stored
 	loose    []looseDir
 	recent   recent
+	meter    meter // from: the packs
 	inflater *inflater
 	buf      *bufio.Reader
 }
@@ -29,7 +31,8 @@ type Store struct {
 // Open opens a repo's folder objects, and those that it borrows from (git's
 // info/alternates). Packs that come later are not seen.
 func Open(dir string) (*Store, error) {
-	s := &Store{inflater: newInflater(), buf: newBuffer()}
+	s := &Store{buf: newBuffer()}
+	s.inflater = newInflater(&s.meter)
 	if err := s.open(dir, 0); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -55,6 +58,7 @@ func (s *Store) open(dir string, depth int) error {
 			return err
 		}
 		s.packs = append(s.packs, p)
+		s.meter.from += p.end
 	}
 	others, err := os.ReadFile(filepath.Join(dir, "info", "alternates"))
 	if err != nil || depth == maxBorrowed {
@@ -128,8 +132,8 @@ func (s *Store) Read(name plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 		return 0, nil, err
 	}
 	defer r.Close()
-	if h.size > maxInMemory {
-		return 0, nil, tooLarge(h.size)
+	if err := cmp.Or(fitsPatched(h.kind, h.size), s.meter.add(h.size)); err != nil {
+		return 0, nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(r, h.size+1))
 	if err == nil && int64(len(data)) != h.size {
@@ -139,42 +143,51 @@ func (s *Store) Read(name plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 }
 
 // unpack puts an entry together: from its base, by way of all differences.
-func (s *Store) unpack(p *stored, at int64) (content, error) {
+func (s *Store) unpack(p *stored, at int64) (unpacked, error) {
 	var chain []int64
 	c, ok := s.recent.get(p, at)
 	for !ok {
 		h, _, err := s.head(p, at)
 		if err != nil {
-			return content{}, err
+			return unpacked{}, err
 		}
 		if !h.kind.IsDelta() {
+			if err := fitsPatched(h.kind, h.size); err != nil {
+				return unpacked{}, err
+			}
 			data, err := s.inflater.bytes(s.buf, h.size)
 			if err != nil {
-				return content{}, err
+				return unpacked{}, err
 			}
-			c = content{h.kind, data}
+			c = unpacked{h.kind, data}
 			s.recent.put(p, at, c)
 			break
 		}
 		if chain = append(chain, at); len(chain) > maxChain {
-			return content{}, fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
+			return unpacked{}, fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
 		}
 		if at, err = p.base(at, h); err != nil {
-			return content{}, err
+			return unpacked{}, err
 		}
 		c, ok = s.recent.get(p, at)
 	}
 	for _, at := range slices.Backward(chain) {
 		h, _, err := s.head(p, at)
 		if err != nil {
-			return content{}, err
+			return unpacked{}, err
+		}
+		if err := fitsPatched(c.kind, h.size); err != nil {
+			return unpacked{}, err
 		}
 		delta, err := s.inflater.bytes(s.buf, h.size)
 		if err != nil {
-			return content{}, err
+			return unpacked{}, err
+		}
+		if err := cmp.Or(fitsPatched(c.kind, patchedSize(delta)), s.meter.add(patchedSize(delta))); err != nil {
+			return unpacked{}, err
 		}
 		if c.data, err = patch(c.data, delta); err != nil {
-			return content{}, err
+			return unpacked{}, err
 		}
 		s.recent.put(p, at, c)
 	}
@@ -194,8 +207,8 @@ func (s *Store) head(p *stored, at int64) (h head, length int64, err error) {
 	return h, read - int64(s.buf.Buffered()), err
 }
 
-// A content is an object's.
-type content struct {
+// An unpacked object is in memory.
+type unpacked struct {
 	kind plumbing.ObjectType
 	data []byte
 }
@@ -203,7 +216,7 @@ type content struct {
 // recent keeps what was read last, as bases of what is read next, in two
 // generations: when the young one is full it becomes the old one.
 type recent struct {
-	young, old map[place]content
+	young, old map[place]unpacked
 	size       int
 }
 
@@ -214,7 +227,7 @@ type place struct {
 
 const maxRecent = 4 << 20 // bytes of a generation
 
-func (r *recent) get(p *stored, at int64) (content, bool) {
+func (r *recent) get(p *stored, at int64) (unpacked, bool) {
 	key := place{p, at}
 	if c, ok := r.young[key]; ok {
 		return c, true
@@ -223,12 +236,12 @@ func (r *recent) get(p *stored, at int64) (content, bool) {
 	return c, ok
 }
 
-func (r *recent) put(p *stored, at int64, c content) {
+func (r *recent) put(p *stored, at int64, c unpacked) {
 	if len(c.data) > maxRecent/4 {
 		return
 	}
 	if r.young == nil || r.size > maxRecent {
-		r.old, r.young, r.size = r.young, map[place]content{}, 0
+		r.old, r.young, r.size = r.young, map[place]unpacked{}, 0
 	}
 	r.young[place{p, at}] = c
 	r.size += len(c.data)

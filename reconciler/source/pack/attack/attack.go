@@ -1,0 +1,160 @@
+// Package attack makes packs that no honest server sends, for tests. Each
+// begins with a commit, so that it may be the answer to who asks for that.
+package attack
+
+import (
+	"bytes"
+	"compress/zlib"
+	"crypto/sha1"
+	"encoding/binary"
+	"io"
+)
+
+// Types of objects, as entries name them.
+const (
+	Commit = 1
+	Tree   = 2
+	Blob   = 3
+	Tag    = 4
+	offset = 6
+)
+
+// A Pack is written entry by entry.
+type Pack struct {
+	bytes.Buffer
+	count uint32
+}
+
+// Zeros is an endless content.
+type Zeros struct{}
+
+func (Zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// Start begins a pack. Its count is corrected at the end.
+func Start() *Pack {
+	p := &Pack{}
+	p.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
+	return p
+}
+
+// Object adds one, and returns where it begins.
+func (p *Pack) Object(kind byte, size int64, content io.Reader) (at int) {
+	at = p.Len()
+	p.head(kind, size)
+	p.deflate(io.LimitReader(content, size))
+	return at
+}
+
+// Text adds an object whose content is given.
+func (p *Pack) Text(kind byte, content string) (at int) {
+	return p.Object(kind, int64(len(content)), bytes.NewReader([]byte(content)))
+}
+
+// Delta adds a difference from the object at an offset.
+func (p *Pack) Delta(base int, delta []byte) (at int) {
+	at = p.Len()
+	p.head(offset, int64(len(delta)))
+	back := at - base
+	distance := []byte{byte(back & 0x7f)}
+	for back >>= 7; back > 0; back >>= 7 {
+		back--
+		distance = append([]byte{byte(back&0x7f) | 0x80}, distance...)
+	}
+	p.Write(distance)
+	p.deflate(bytes.NewReader(delta))
+	return at
+}
+
+func (p *Pack) head(kind byte, size int64) {
+	p.count++
+	b := kind<<4 | byte(size&15)
+	for size >>= 4; size > 0; size >>= 7 {
+		p.WriteByte(b | 0x80)
+		b = byte(size & 0x7f)
+	}
+	p.WriteByte(b)
+}
+
+func (p *Pack) deflate(r io.Reader) {
+	z := zlib.NewWriter(p)
+	io.Copy(z, r)
+	z.Close()
+}
+
+// End gives the pack, with its sum.
+func (p *Pack) End() []byte { return p.Claiming(p.count) }
+
+// Claiming gives a pack that says it has so many entries.
+func (p *Pack) Claiming(count uint32) []byte {
+	data := bytes.Clone(p.Bytes())
+	binary.BigEndian.PutUint32(data[8:], count)
+	sum := sha1.Sum(data)
+	return append(data, sum[:]...)
+}
+
+// Repeat is a difference that puts the base, of a given size, one after the
+// other until there is as much as is wanted.
+func Repeat(base, want int64) []byte {
+	delta := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(base)), uint64(want))
+	for want > 0 {
+		n := min(want, base, 1<<24-1)
+		delta = append(delta, 0x80|0x70, byte(n), byte(n>>8), byte(n>>16))
+		want -= n
+	}
+	return delta
+}
+
+// Doubling is a chain of differences, each twice as large as the one before.
+func Doubling(commit string, times int) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at, size := p.Text(Blob, "x"), int64(1)
+	for range times {
+		at, size = p.Delta(at, Repeat(size, 2*size)), 2*size
+	}
+	return p.End()
+}
+
+// Many is as many large objects, each a few bytes that differ from one.
+func Many(commit string, n int, size int64) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at := p.Object(Blob, min(size, 1<<20), Zeros{})
+	for i := range n {
+		p.Delta(at, Repeat(min(size, 1<<20), size+int64(i)))
+	}
+	return p.End()
+}
+
+// Zero is one object of zeros, and a difference from it.
+func Zero(commit string, kind byte, size int64) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at := p.Object(kind, size, Zeros{})
+	p.Delta(at, Repeat(size, 3))
+	return p.End()
+}
+
+// Fine is a difference of single bytes from a large base, each of which must
+// be looked up.
+func Fine(commit string, base, n int64) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at := p.Object(Blob, base, Zeros{})
+	delta := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(base)), uint64(n))
+	p.Delta(at, append(delta, bytes.Repeat([]byte{0x90, 1}, int(n))...))
+	return p.End()
+}
+
+// Ladder is a chain of n differences, of each of which two are made, so that
+// who forgets what came before begins anew again and again.
+func Ladder(commit string, n int, size int64) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at := p.Object(Blob, size, Zeros{})
+	for range n {
+		p.Delta(at, Repeat(size, size-1))
+		at = p.Delta(at, Repeat(size, size))
+	}
+	return p.End()
+}

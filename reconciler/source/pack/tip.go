@@ -1,0 +1,43 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// A Tip is the commit that is asked for. As it names all the rest, that rest
+// is worth the work only once the commit is found good.
+type Tip struct {
+	Name plumbing.Hash
+	// Judge is called once, with the commit's content, as early as it can be:
+	// mostly after the first few bytes of a pack, at the latest when commits
+	// alone are put together. Its error ends all.
+	Judge func(commit []byte) error
+
+	met bool
+}
+
+var errNoTip = errors.New("the commit that was asked for is not in it")
+
+func (t *Tip) missing() bool { return t != nil && !t.met }
+
+func (t *Tip) missed() error {
+	if t.missing() {
+		return errNoTip
+	}
+	return nil
+}
+
+// meet judges an object if it is the tip.
+func (t *Tip) meet(name plumbing.Hash, kind plumbing.ObjectType, content []byte) error {
+	if !t.missing() || name != t.Name {
+		return nil
+	}
+	if kind != plumbing.CommitObject {
+		return fmt.Errorf("what was asked for is a %s, not a commit", kind)
+	}
+	t.met = true
+	return t.Judge(content)
+}
