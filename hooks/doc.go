@@ -57,13 +57,15 @@
 // keeps it; all else is root's.
 //
 // Run by root, a script sees the file system read-only but for its temporary
-// directory, $GITBOOT_OUT and $GITBOOT_STATE, in a mount and a process
-// namespace of its own and without CAP_SYS_ADMIN. (As the first process of its
-// namespace it ignores signals that it does not handle, its own too: end with
-// exit, not with kill $$.) This stops mistakes, not malice:
-// whoever may push to the config repo decides what runs as root. Run by another
-// user, a script can write what that user can; so can root's where the kernel
-// (before 5.12) or a container denies the namespaces, and a warning says so.
+// directory, $GITBOOT_OUT and $GITBOOT_STATE, in mount, process, IPC and (unless
+// it declares network) network namespaces of its own: /proc shows its own
+// processes; of /dev and /run there is no more than devices that keep nothing and
+// what tells of disks and of resolvers; sockets at which the system's services
+// listened when it began are hidden. It has the capabilities to make files of
+// all owners and modes and no others, can gain no privileges, and is denied
+// keyrings. It can read what root can. Run by another user, a script can do what
+// that user can; so can root's where the kernel (before 5.12) or a container
+// denies the namespaces, and a warning says so.
 //
 // # Directories of the image
 //

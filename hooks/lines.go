@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -62,4 +63,8 @@ func (l *lines) quote() string {
 	return "; its last words were:\n\t" + strings.Join(l.last, "\n\t")
 }
 
-func (l *lines) has(s string) bool { return strings.Contains(l.quote(), s) }
+// hasAny reports whether one of texts is in the last lines.
+func (l *lines) hasAny(texts ...string) bool {
+	said := l.quote()
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) })
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/rootfs"
@@ -302,6 +303,7 @@ func TestKey(t *testing.T) {
 		"order":   func(in *Input) { in.Hooks = append([]kind.Hook{{Name: "g"}}, in.Hooks...) },
 		"builtin": func(in *Input) { in.Hooks[0].Builtin = &kind.Builtin{MachineID: &kind.MachineID{}} },
 		"env":     func(in *Input) { in.Hooks[0].Run = []kind.Script{{Env: map[string]string{"A": "b"}}} },
+		"network": func(in *Input) { in.Hooks[0].Run = []kind.Script{{Network: true}} },
 	} {
 		in := base
 		in.Hooks = []kind.Hook{{Name: "h", Files: []kind.File{{Path: "/a", Content: []byte("x")}}}}
@@ -309,6 +311,16 @@ func TestKey(t *testing.T) {
 		if Key(in) == Key(base) {
 			t.Errorf("%s does not change the key", name)
 		}
+	}
+}
+
+// A script of a config repo that says nothing of what came later keeps its key:
+// its output, which machines have, is not made again.
+func TestKeysStay(t *testing.T) {
+	in := Input{Machine: "m", Image: "i", Tag: "t", Base: "b", Hooks: []kind.Hook{{Name: "h",
+		Run: []kind.Script{{Name: "s", Content: []byte("#!/bin/sh\n"), Timeout: time.Minute, Env: map[string]string{"A": "b"}}}}}}
+	if got := Key(in); got != "45ab2cd0b034fc3f21cc4ef4cb7dc005e783b825fbde5e51a662257f2fa9b4a1" {
+		t.Error(got)
 	}
 }
 

@@ -24,6 +24,9 @@ import (
 // running where it cannot be killed.
 const grace = 500 * time.Millisecond
 
+// searchPath is where programs are looked for.
+const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // A run is one script being executed.
 type run struct {
 	hook   string
@@ -32,6 +35,7 @@ type run struct {
 	dir    string // where it runs
 	env    []string
 	writes []string // directories that it may write
+	alone  bool     // without the system's network
 	lines  *lines
 }
 
@@ -86,7 +90,7 @@ func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, wor
 // environ builds the whole environment, as the package documents it.
 func (x *run) environ(in *Input, out string) error {
 	x.env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		searchPath,
 		"HOME=" + x.dir, "TMPDIR=" + x.dir, "LANG=C.UTF-8", "SOURCE_DATE_EPOCH=0",
 		"GITBOOT_OUT=" + out, "GITBOOT_MACHINE=" + in.Machine, "GITBOOT_IMAGE=" + in.Image,
 		"GITBOOT_TAG=" + in.Tag, "GITBOOT_HOOK=" + x.hook,
@@ -126,6 +130,9 @@ func (x *run) execute(ctx context.Context) error {
 	output.SetReadDeadline(time.Now().Add(grace))
 	<-read
 	switch {
+	case err == nil && x.alone && x.lines.hasAny(noNetwork()...):
+		x.lines.log.Warn("the script said that it reached no network; " + hintNetwork)
+		return nil
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
@@ -139,22 +146,21 @@ func (x *run) execute(ctx context.Context) error {
 // start runs the script on a thread that is its own, and ends with all of the
 // script's processes.
 func (x *run) start(ctx context.Context, stdout *os.File) error {
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		confined, err := confine(x.writes)
-		if err != nil {
-			return err
-		}
-		if confined {
-			// The kernel kills all of a process namespace with its first.
-			attr.Cloneflags = syscall.CLONE_NEWPID
-		} else {
-			x.lines.log.Warn("this kernel or container denies namespaces: the script can write anywhere")
-		}
-	} else if err := unix.Unshare(unix.CLONE_FS); err != nil {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return err
 	}
 	unix.Umask(0o022)
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL} // no terminal to type at
+	if os.Geteuid() == 0 {
+		c := &cell{writes: x.writes, script: x.file, network: x.script.Network}
+		defer c.end()
+		if err := x.confine(ctx, c); err != nil {
+			return err
+		}
+		if x.alone = c.alone; c.warden != nil {
+			attr.Pdeathsig = 0 // the warden has it; here os/exec would take the parent for dead, which has no id in this namespace
+		}
+	}
 	cmd := exec.CommandContext(ctx, x.file)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = x.dir, x.env, stdout, stdout, attr
 	killGroup := func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
@@ -170,6 +176,23 @@ func (x *run) start(ctx context.Context, stdout *os.File) error {
 	return errors.Join(cmd.Wait(), killErr)
 }
 
+// confine limits what the calling thread, and so the script, can see and do.
+func (x *run) confine(ctx context.Context, c *cell) error {
+	if err := x.tolerate(c.enter(ctx)); err != nil {
+		return err
+	}
+	return x.tolerate(deniable(renounce()))
+}
+
+// tolerate tells what is denied, and lets the script run.
+func (x *run) tolerate(err error) error {
+	if !errors.Is(err, errDenied) {
+		return err
+	}
+	x.lines.log.Warn("the script is not confined: it could change this system as root can", "error", err)
+	return nil
+}
+
 func waitUnreaped(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}
@@ -182,10 +205,22 @@ func (x *run) explain(err error) error {
 		return fmt.Errorf("its interpreter %s is not on this machine: %w", kind.Interpreter(x.script.Content), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("it cannot be executed; is its interpreter executable, and is the file system of %s mounted noexec? %w", x.dir, err)
-	case x.lines.has("Read-only file system"):
+	case x.alone && x.lines.hasAny(noNetwork()...):
+		return fmt.Errorf("%w; %s", err, hintNetwork)
+	case x.lines.hasAny("Read-only file system"):
 		return fmt.Errorf("%w; it can write below $GITBOOT_OUT and its own directory only", err)
+	case os.Geteuid() == 0 && x.lines.hasAny("/run/", "/dev/"):
+		return fmt.Errorf("%w; it sees nothing below /run, and of /dev what keeps nothing", err)
 	}
 	return err
+}
+
+const hintNetwork = "a script has no network unless it declares network = true"
+
+// noNetwork are what programs say where there is none.
+func noNetwork() []string {
+	return []string{"emporary failure in name resolution", "etwork is unreachable", "ame or service not known", "nable to resolve",
+		"ould not resolve", "ad address", "onnection refused", "nreachable network", "no such host"}
 }
 
 // writeExecutable writes a program in a way that no process started meanwhile

@@ -69,6 +69,7 @@ type scriptDecl struct {
 	atBootDecl
 	Timeout *string           `key:"timeout" is:"duration" default:"5m" doc:"How long it may run."`
 	Env     map[string]string `key:"env" names:"env" is:"template" doc:"Environment variables; the values are templates."`
+	Network *bool             `key:"network" default:"false" doc:"Whether it may reach the network."`
 }
 
 type atBootDecl struct {

@@ -212,6 +212,7 @@ func (r *resolver) run(decls []scriptDecl, v view) []kind.Script {
 		if s.Timeout = 5 * time.Minute; d.Timeout != nil {
 			s.Timeout = duration(d.Timeout)
 		}
+		s.Network = d.Network != nil && *d.Network
 		for _, key := range sortedKeys(d.Env) {
 			if s.Env == nil {
 				s.Env = map[string]string{}

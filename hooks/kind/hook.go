@@ -64,6 +64,8 @@ type Script struct {
 	// Timeout and Env are for run scripts.
 	Timeout time.Duration
 	Env     map[string]string
+	// Network lets a run script reach the network.
+	Network bool `json:",omitempty"`
 }
 
 // An Owner is declared as "uid:gid".

@@ -1,0 +1,134 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// errDenied is what a kernel that is old or small, or a container, says. A script
+// then runs all the same, and the log says what it could do.
+var errDenied = errors.New("this kernel or container denies it")
+
+func deniable(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("%w: %w", errDenied, err)
+	}
+	return err
+}
+
+// A cell is what a script of root's may see and touch.
+type cell struct {
+	writes  []string // folders that it may write
+	script  string   // the script itself
+	network bool
+
+	alone  bool    // it has no network but its own
+	warden *warden // of its process namespace, if it has one
+}
+
+// enter puts the calling thread, and so what it starts, into the cell.
+func (c *cell) enter(ctx context.Context) error {
+	if err := c.readOnly(); err != nil {
+		return fmt.Errorf("make the file system read-only for the script: %w", err)
+	}
+	services := sockets() // while the thread is in the network namespace that they are in
+	if err := c.separate(); err != nil {
+		return fmt.Errorf("give the script a network and an IPC namespace: %w", err)
+	}
+	if err := c.hide(services); err != nil {
+		return fmt.Errorf("hide devices and services from the script: %w", err)
+	}
+	var err error
+	c.warden, err = startWarden(ctx)
+	return err
+}
+
+// end ends all that is left running in the cell.
+func (c *cell) end() {
+	if c.warden != nil {
+		c.warden.end()
+	}
+}
+
+// readOnly lets only c.writes be written, in a mount namespace of its own.
+func (c *cell) readOnly() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return deniable(err)
+	}
+	err := unix.MountSetattr(unix.AT_FDCWD, "/", unix.AT_RECURSIVE,
+		&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE})
+	if err != nil {
+		return deniable(err)
+	}
+	for _, dir := range c.writes {
+		if err := allowWrites(dir); err != nil {
+			return fmt.Errorf("but for %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func allowWrites(dir string) error {
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	return unix.MountSetattr(unix.AT_FDCWD, dir, 0, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY})
+}
+
+// separate leaves what other processes share of memory and queues and, unless
+// the script may have it, the network; with that, abstract sockets.
+func (c *cell) separate() error {
+	if c.network {
+		return deniable(unix.Unshare(unix.CLONE_NEWIPC))
+	}
+	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNET); err != nil {
+		return deniable(err)
+	}
+	c.alone = true
+	return loopback()
+}
+
+// loopback brings up lo, the only interface of a new network namespace.
+func loopback() error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo)
+}
+
+// hide takes away what a read-only mount does not keep from being written: the
+// disks' devices, pipes, and the sockets of services that do what root asks.
+// What tells of disks stays, and where names are looked up.
+func (c *cell) hide(services []string) error {
+	keep := []string{
+		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
+		"/dev/disk", "/run/udev/data",
+	}
+	for _, path := range append([]string{c.script, "/etc/resolv.conf"}, c.writes...) {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			keep = append(keep, real)
+		}
+	}
+	links := map[string]string{"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"}
+	if err := errors.Join(veil("/dev", keep, links), veil("/run", keep, nil)); err != nil {
+		return err
+	}
+	for _, path := range services {
+		if err := unix.Mount("/dev/null", path, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+			return &os.PathError{Op: "mount over", Path: path, Err: err}
+		}
+	}
+	return nil
+}
