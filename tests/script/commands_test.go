@@ -47,6 +47,7 @@ func commands() map[string]command {
 		"tmpfs":      only(cmdTmpfs),
 		"ext4":       only(cmdExt4),
 		"buildkitd":  only(cmdBuildkitd),
+		"dockerd":    only(cmdDockerd),
 	}
 }
 

@@ -44,6 +44,7 @@
 //	ext4 DIR SIZE OPTION...    mount a new ext4 made with these options (as root)
 //	buildkitd                  start a BuildKit daemon, and name it in agent.toml
 //	                           (as root)
+//	dockerd                    the same with a docker daemon
 //
 // Scripts in testdata/root need root, and are skipped without it and under
 // -short.
