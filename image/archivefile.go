@@ -15,7 +15,8 @@ import (
 // openFile tells what a file is and opens it as an image. The file is checked
 // against check, when that is set; known is its digest when it is certain.
 func openFile(ctx context.Context, f archiveFile, check, known v1.Hash, strip int, opts Options) (*Image, error) {
-	index, err := scanTar(ctx, f)
+	opts.Expansion.file = f.size()
+	index, err := scanTar(ctx, f, opts.Expansion)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +53,19 @@ func (f archiveFile) stream(ctx context.Context) (io.ReadCloser, error) {
 	return &contextReader{ctx, file}, nil
 }
 
+// size is the file's length, 0 if it cannot be told.
+func (f archiveFile) size() int64 {
+	file, err := f.open()
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil {
+		return info.Size()
+	}
+	return 0
+}
+
 func (f archiveFile) digest(ctx context.Context) (v1.Hash, error) {
 	rc, err := f.stream(ctx)
 	if err != nil {
@@ -69,7 +83,7 @@ func hashed(h hash.Hash) v1.Hash {
 // openRootFS makes an image of one layer of a tar. known, when set, is what
 // the file's digest must be.
 func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Hash, strip int, opts Options) (*Image, error) {
-	sums, err := measure(ctx, f, compressed, strip)
+	sums, err := measure(ctx, f, compressed, strip, opts.Expansion)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +105,8 @@ func openRootFS(ctx context.Context, f archiveFile, compressed bool, known v1.Ha
 		progress: opts.Progress,
 		allowed:  fileDiet(),
 		strip:    strip,
+
+		expansion: opts.Expansion,
 	}
 	if strip > 0 { // the layer is another tar than the one in the file
 		layer.Digest, layer.checkDiffID = "", true
@@ -106,7 +122,7 @@ type sums struct {
 }
 
 // measure hashes a file, and the tar that it gives when that is not the same.
-func measure(ctx context.Context, f archiveFile, compressed bool, strip int) (sums, error) {
+func measure(ctx context.Context, f archiveFile, compressed bool, strip int, bounds Expansion) (sums, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rc, err := f.stream(ctx)
@@ -118,7 +134,7 @@ func measure(ctx context.Context, f archiveFile, compressed bool, strip int) (su
 	defer in.Close()
 	inner := sha256.New()
 	if compressed || strip > 0 {
-		if err := hashTar(inner, in, strip, cancel); err != nil {
+		if err := hashTar(inner, in, bounds, strip, cancel); err != nil {
 			return sums{}, err
 		}
 	}
@@ -134,16 +150,19 @@ func measure(ctx context.Context, f archiveFile, compressed bool, strip int) (su
 }
 
 // hashTar hashes the tar that a file gives.
-func hashTar(w io.Writer, in io.Reader, strip int, cancel func()) error {
-	d, err := decompress(in, fileDiet())
+func hashTar(w io.Writer, in io.Reader, bounds Expansion, strip int, cancel func()) error {
+	d, err := bounds.open(in, fileDiet(), strip, "the archive", 0)
 	if err != nil {
 		return err
 	}
-	out := newAhead(stripped(d, strip), cancel)
+	out := newAhead(d, cancel)
 	_, err = io.Copy(w, out)
 	err = errors.Join(err, out.Close())
 	if unsupported := (*UnsupportedError)(nil); errors.As(err, &unsupported) {
 		return unsupported
+	}
+	if large := (*ExpansionError)(nil); errors.As(err, &large) {
+		return large
 	}
 	if err != nil {
 		return fmt.Errorf("read the tar: %w; the archive is damaged, make or fetch it again", err)

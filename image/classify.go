@@ -52,6 +52,8 @@ func classify(err error) (why string, passes bool) {
 		return "no answer about the name " + printable(dns.Name, 100), true
 	case errors.Is(err, ErrIdle):
 		return "the server fell silent", true
+	case errors.Is(err, ErrSlow):
+		return "the server is too slow", true
 	case errors.Is(err, unix.ECONNREFUSED):
 		return "connection refused", true
 	case errors.Is(err, unix.ENETUNREACH), errors.Is(err, unix.EHOSTUNREACH):
@@ -75,8 +77,13 @@ func lasting(err error) (why string, known bool) {
 		unknown  *UnknownHostError
 		token    *TokenServerError
 		layer    *layerError
+		large    *ExpansionError
 	)
 	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return "no room", true
+	case errors.As(err, &large):
+		return "larger than it may be", true
 	case errors.As(err, &layer):
 		return "the layer cannot be read", true
 	case errors.As(err, &auth):

@@ -54,6 +54,7 @@ func openDockerSave(ctx context.Context, open openMember, where string, opts Opt
 			progress:    opts.Progress,
 			checkDiffID: true,
 			allowed:     fileDiet(),
+			expansion:   opts.Expansion,
 		})
 	}
 	return img, nil

@@ -47,6 +47,10 @@ func download(ctx context.Context, address string, want v1.Hash, opts Options) (
 	task := progress.Start(opts.Progress, "download "+want.Hex[:12], 0)
 	err = d.run(ctx, task, path)
 	task.End(err)
+	if errors.Is(err, unix.ENOSPC) || errors.As(err, new(*ExpansionError)) {
+		// What cannot become whole must not keep the room either.
+		err = errors.Join(err, os.Remove(d.part.Name()))
+	}
 	return path, err
 }
 
@@ -155,7 +159,7 @@ func (d *downloading) all(ctx context.Context, task *progress.Task) error {
 
 // fetch asks for the rest of the file and appends what comes.
 func (d *downloading) fetch(ctx context.Context, client *http.Client, task *progress.Task) error {
-	w := watch(ctx, d.opts.Timing.Idle)
+	w := watch(ctx, d.opts.Timing)
 	defer w.stop()
 	req, err := http.NewRequestWithContext(w.ctx, http.MethodGet, d.url.String(), nil)
 	if err != nil {
@@ -171,7 +175,7 @@ func (d *downloading) fetch(ctx context.Context, client *http.Client, task *prog
 	if err != nil {
 		return clean(w.cause(err))
 	}
-	body := &watchedBody{resp.Body, w}
+	body := &watchedBody{ReadCloser: resp.Body, w: w}
 	defer body.Close()
 	switch {
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
@@ -186,15 +190,14 @@ func (d *downloading) fetch(ctx context.Context, client *http.Client, task *prog
 	case !strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", d.off)):
 		return &UnsupportedError{"the server's answer", "not the range that was asked for", "serve the file from another server"}
 	}
-	if err := d.fits(resp.ContentLength); err != nil {
+	if err := d.fits(max(resp.ContentLength, 1)); err != nil {
 		return err
 	}
-	n, err := io.Copy(io.MultiWriter(d.part, d.hash, task), body)
-	d.off += n
-	if err != nil {
+	_, err = io.Copy(&fitting{downloading: d}, io.TeeReader(body, task))
+	if _, known := lasting(err); err != nil && !known {
 		return fmt.Errorf("cut at byte %d: %w", d.off, clean(err))
 	}
-	return nil
+	return err
 }
 
 // restart drops what there is, for a server that sends the whole file.
@@ -209,14 +212,52 @@ func (d *downloading) restart() error {
 }
 
 func (d *downloading) fits(need int64) error {
-	free, err := durable.FreeSpace(d.opts.CacheDir)
+	room, err := durable.Room(d.opts.CacheDir, d.opts.Reserve)
 	if err != nil {
 		return err
 	}
-	if need > free {
-		return &UnsupportedError{"the download", fmt.Sprintf("it needs %d MiB more, %s has %d MiB free", need>>20, d.opts.CacheDir, free>>20), "make room there"}
+	if bound := d.opts.Expansion.bound(0); d.off+need > bound {
+		return &ExpansionError{What: "the download", Bound: bound}
+	}
+	if need > room {
+		return &noRoomError{d.opts.CacheDir, need, room}
 	}
 	return nil
+}
+
+// A noRoomError says that a download does not fit.
+type noRoomError struct {
+	dir        string
+	need, room int64
+}
+
+func (e *noRoomError) Error() string {
+	return fmt.Sprintf("the download needs at least %d MiB more, in %s may be written %d MiB; make room there", (e.need+1<<20-1)>>20, e.dir, e.room>>20)
+}
+
+func (e *noRoomError) Unwrap() error { return unix.ENOSPC }
+
+// fitting appends to the partial file as long as there is room: a server need
+// not say how much will come.
+type fitting struct {
+	*downloading
+	unseen int64 // bytes written since the room was looked at
+}
+
+// lookEvery is how often.
+const lookEvery = 16 << 20
+
+func (f *fitting) Write(p []byte) (int, error) {
+	if f.unseen += int64(len(p)); f.unseen >= lookEvery {
+		f.unseen = 0
+		if err := f.fits(int64(len(p))); err != nil {
+			return 0, err
+		}
+	}
+	n, err := f.part.Write(p)
+	f.hash.Write(p[:n])
+	f.off += int64(n)
+	return n, err
 }
 
 // publish verifies the file and gives it its name.

@@ -18,12 +18,12 @@ import (
 // An endpoint is one repository in one registry that may hold the image: a
 // mirror's or the registry's own. It logs in at its first request.
 type endpoint struct {
-	repo  name.Repository
-	creds credentials
-	scope string // what to log in for: to pull, or to push too
-	base  *baseTransport
-	guard *guard // around base
-	idle  time.Duration
+	repo   name.Repository
+	creds  credentials
+	scope  string // what to log in for: to pull, or to push too
+	base   *baseTransport
+	guard  *guard // around base
+	timing Timing
 
 	mu     sync.Mutex
 	client *http.Client
@@ -43,7 +43,7 @@ func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*end
 			return nil, err
 		}
 		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.note)
-		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), idle: opts.Timing.Idle})
+		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), timing: opts.Timing})
 	}
 	return list, nil
 }

@@ -33,6 +33,12 @@ type Options struct {
 	// CacheDir keeps downloaded archives, named by their sha256.
 	CacheDir string
 
+	// Expansion bounds what a layer may become.
+	Expansion Expansion
+	// Reserve is how much of a file system's room downloads leave free, in
+	// bytes; 0 means durable.Room's default.
+	Reserve int64
+
 	Timing   Timing
 	Log      *slog.Logger
 	Progress progress.Sink
@@ -49,6 +55,9 @@ type Timing struct {
 	MaxWait time.Duration
 	// Idle is how long a registry may send nothing (30 s).
 	Idle time.Duration
+	// MinRate is how many bytes a second it has to send at least (1000), over
+	// as long as it may be silent.
+	MinRate int64
 }
 
 func (o Options) withDefaults() Options {
@@ -57,6 +66,7 @@ func (o Options) withDefaults() Options {
 	o.Timing.Backoff = cmp.Or(o.Timing.Backoff, 500*time.Millisecond)
 	o.Timing.MaxWait = cmp.Or(o.Timing.MaxWait, 2*time.Minute)
 	o.Timing.Idle = cmp.Or(o.Timing.Idle, 30*time.Second)
+	o.Timing.MinRate = cmp.Or(o.Timing.MinRate, 1000)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -69,6 +79,8 @@ type Image struct {
 	// OCI layout, the configuration for a docker save archive, the file for a
 	// tar of a root file system.
 	Digest string
+	// Registry is the host that its reference names, "" for an archive.
+	Registry string
 	// Layers are in order, lowest first.
 	Layers []Layer
 	// Labels come from the configuration.
@@ -99,6 +111,7 @@ type Layer struct {
 	checkDiffID bool
 	strip       int
 	allowed     diet
+	expansion   Expansion
 }
 
 // An opener starts reading a blob from its beginning. The blob is verified

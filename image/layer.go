@@ -24,11 +24,10 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	task := progress.StartLayer(l.progress, "pull "+shortDigest(l), l.DiffID, l.Size)
 	r := &layerReader{name: shortDigest(l), raw: newAhead(blob, cancel), task: task}
-	if r.tar, err = decompress(io.TeeReader(r.raw, task), l.allowed); err != nil {
+	if r.tar, err = l.expansion.open(io.TeeReader(r.raw, task), l.allowed, l.strip, "layer "+r.name, l.Size); err != nil {
 		r.err = r.explain(err)
 		return nil, errors.Join(r.err, r.Close())
 	}
-	r.tar = stripped(r.tar, l.strip)
 	if l.checkDiffID {
 		want, err := v1.NewHash(l.DiffID)
 		if err != nil {
@@ -38,6 +37,9 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	return r, nil
 }
+
+// Largest is how many bytes the layer may hold at most.
+func (l Layer) Largest() int64 { return l.expansion.bound(0) }
 
 func shortDigest(l Layer) string {
 	s := strings.TrimPrefix(l.Digest, "sha256:")
@@ -69,8 +71,12 @@ func (r *layerReader) Read(p []byte) (int, error) {
 
 // explain reads the blob to its end. Only then is it known whether it was
 // what it should be, and that is the answer: a decoder's complaint about
-// false bytes is merely its consequence.
+// false bytes is merely its consequence. Of a layer that is too large nothing
+// more is read.
 func (r *layerReader) explain(err error) error {
+	if errors.As(err, new(*ExpansionError)) {
+		return err
+	}
 	if _, rawErr := io.Copy(io.Discard, io.TeeReader(r.raw, r.task)); rawErr != nil {
 		return rawErr
 	}

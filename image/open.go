@@ -44,6 +44,7 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 	if err != nil {
 		return nil, fmt.Errorf("open %s at %s: %w", parsed.Name(), digest, err)
 	}
+	img.Registry = parsed.Context().RegistryStr()
 	return img, nil
 }
 
@@ -101,6 +102,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 			blob:      blob,
 			progress:  opts.Progress,
 			allowed:   layerDiet(),
+			expansion: opts.Expansion,
 		})
 	}
 	return img, nil

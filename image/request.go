@@ -46,16 +46,16 @@ func (e *endpoint) doing(r request) string {
 // do sends r and returns the answer when its status is one of ok. The body
 // ends with an error when the server falls silent.
 func (e *endpoint) do(ctx context.Context, r request, ok ...int) (*http.Response, error) {
-	idle := e.idle
+	patience := e.timing
 	if r.slow {
-		idle *= slowly
+		patience.Idle *= slowly
 	}
-	w := watch(ctx, idle)
+	w := watch(ctx, patience)
 	resp, err := e.send(w, r)
 	if err == nil {
 		for _, status := range ok {
 			if resp.StatusCode == status {
-				resp.Body = &watchedBody{resp.Body, w}
+				resp.Body = &watchedBody{ReadCloser: resp.Body, w: w}
 				return resp, nil
 			}
 		}
@@ -187,12 +187,13 @@ type watchdog struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	idle   time.Duration
+	rate   int64 // least bytes a second
 }
 
-func watch(ctx context.Context, idle time.Duration) *watchdog {
+func watch(ctx context.Context, t Timing) *watchdog {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{ctx: ctx, cancel: cancel, idle: idle}
-	w.timer = time.AfterFunc(idle, func() { cancel(ErrIdle) })
+	w := &watchdog{ctx: ctx, cancel: cancel, idle: t.Idle, rate: t.MinRate}
+	w.timer = time.AfterFunc(t.Idle, func() { cancel(ErrIdle) })
 	return w
 }
 
@@ -205,24 +206,48 @@ func (w *watchdog) stop() {
 
 // cause replaces the error of a cancelled exchange by why it was cancelled.
 func (w *watchdog) cause(err error) error {
-	if err != nil && err != io.EOF && context.Cause(w.ctx) == ErrIdle {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	switch why := context.Cause(w.ctx); {
+	case why == ErrIdle:
 		return fmt.Errorf("%w (%s)", ErrIdle, w.idle)
+	case errors.Is(why, ErrSlow):
+		return why
 	}
 	return err
 }
 
-// A watchedBody ends in ErrIdle when the server falls silent. The time that
-// its reader takes between reads does not count.
+// A watchedBody ends in ErrIdle when the server falls silent, and in ErrSlow
+// when it sends less than it has to, over as long as it may be silent: a byte now
+// and then is no more than silence. The time that its reader takes between reads
+// does not count.
 type watchedBody struct {
 	io.ReadCloser
-	w *watchdog
+	w     *watchdog
+	bytes int64
+	since time.Duration // spent waiting for them
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.w.kick()
+	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.w.timer.Stop()
+	b.weigh(n, time.Since(began))
 	return n, b.w.cause(err)
+}
+
+// weigh ends the exchange if too little has come.
+func (b *watchedBody) weigh(n int, took time.Duration) {
+	b.bytes += int64(n)
+	if b.since += took; b.since < b.w.idle {
+		return
+	}
+	if float64(b.bytes) < float64(b.w.rate)*b.since.Seconds() {
+		b.w.cancel(fmt.Errorf("%w: %d bytes in %s, and not %d a second", ErrSlow, b.bytes, b.since.Round(time.Millisecond), b.w.rate))
+	}
+	b.bytes, b.since = 0, 0
 }
 
 func (b *watchedBody) Close() error {

@@ -12,9 +12,6 @@ import (
 // without what has no more than these: as `tar --strip-components` unpacks it.
 // The bytes are a function of the tar's and n.
 func stripped(in io.ReadCloser, n int) io.ReadCloser {
-	if n == 0 {
-		return in
-	}
 	r, w := io.Pipe()
 	ended := make(chan struct{})
 	go func() {

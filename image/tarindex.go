@@ -66,7 +66,7 @@ func (x *tarIndex) kind() archiveKind {
 
 // scanTar lists a tar's members. It stops at the first one that only a root
 // file system has.
-func scanTar(ctx context.Context, f archiveFile) (*tarIndex, error) {
+func scanTar(ctx context.Context, f archiveFile, bounds Expansion) (*tarIndex, error) {
 	file, err := f.open()
 	if err != nil {
 		return nil, err
@@ -84,7 +84,8 @@ func scanTar(ctx context.Context, f archiveFile) (*tarIndex, error) {
 		// tar.Reader seeks over what is not read.
 		return x, x.scan(ctx, seeker, func() (int64, error) { return seeker.Seek(0, io.SeekCurrent) })
 	}
-	d, err := decompress(&contextReader{ctx, part{io.MultiReader(bytes.NewReader(head), file), file}}, fileDiet())
+	whole := part{io.MultiReader(bytes.NewReader(head), file), file}
+	d, err := bounds.open(&contextReader{ctx, whole}, fileDiet(), 0, "the archive", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +103,9 @@ func (x *tarIndex) scan(ctx context.Context, r io.Reader, position func() (int64
 		h, err := tr.Next()
 		if err == io.EOF && !first {
 			return nil
+		}
+		if large := (*ExpansionError)(nil); errors.As(err, &large) {
+			return large
 		}
 		if err != nil {
 			return fmt.Errorf("not a tar, an OCI layout or a docker save archive, or a damaged one: %w", err)

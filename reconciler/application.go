@@ -33,6 +33,10 @@ type application struct {
 	*Reconciler
 	*observation
 	stagings []*staging
+	// turns fetch the images' layers; published are those images that did not
+	// wait for the ones that take long (late.go).
+	turns     *turns
+	published []*staging
 }
 
 // A staging is one image on its way to a new deployment.
@@ -63,8 +67,10 @@ func frugal() (undo func()) {
 	return func() { debug.SetGCPercent(before) }
 }
 
-func newApplication(r *Reconciler, o *observation) *application {
-	return &application{Reconciler: r, observation: o, stagings: newStagings(o)}
+func newApplication(ctx context.Context, r *Reconciler, o *observation) *application {
+	a := &application{Reconciler: r, observation: o, stagings: newStagings(o)}
+	a.turns = newTurns(ctx, a)
+	return a
 }
 
 func newStagings(o *observation) (out []*staging) {
@@ -77,7 +83,7 @@ func newStagings(o *observation) (out []*staging) {
 // failed returns the failures of images, found while observing or applying.
 func (a *application) failed() map[string]error {
 	out := maps.Clone(a.plan.Failed)
-	for _, s := range a.stagings {
+	for _, s := range slices.Concat(a.published, a.stagings) {
 		if s.err != nil {
 			out[s.Image] = s.err
 		}
@@ -115,7 +121,7 @@ func (a *application) reserve(ctx context.Context) error {
 		for _, l := range s.Layers {
 			mine += l.Bytes + l.Bytes/8 // squashfs objects are a little larger than zstd layers
 		}
-		if err := a.stage.Reserve(need + mine); err != nil && !a.freed(ctx, need+mine) {
+		if err := a.stage.HasRoom(need + mine); err != nil && !a.freed(ctx, need+mine) {
 			return err
 		}
 		need += mine
@@ -127,21 +133,18 @@ func (a *application) reserve(ctx context.Context) error {
 // an image that failed before.
 func (a *application) freed(ctx context.Context, need int64) bool {
 	collected, err := a.stage.Collect(ctx, false)
-	return err == nil && collected.Objects > 0 && a.stage.Reserve(need) == nil
+	return err == nil && collected.Objects > 0 && a.stage.HasRoom(need) == nil
 }
 
-// layers puts every layer of every image on the stage, several at once.
-func (a *application) layers(ctx context.Context) error {
-	a.announce()
-	return a.each(ctx, "stage layers", func(ctx context.Context, s *staging) error {
-		if s.image.build != nil {
-			return a.stageBuilt(ctx, s)
-		}
-		if s.image.opened == nil { // the digest is staged: take its layers
-			return a.reuseLayers(s)
-		}
-		return a.addLayers(ctx, s)
-	})
+// fetchLayers puts an image's layers on the stage, several at once.
+func (a *application) fetchLayers(ctx context.Context, s *staging) error {
+	if s.image.build != nil {
+		return a.stageBuilt(ctx, s)
+	}
+	if s.image.opened == nil { // the digest is staged: take its layers
+		return a.reuseLayers(s)
+	}
+	return a.addLayers(ctx, s)
 }
 
 // announce tells who watches which layers are to come.
@@ -169,7 +172,7 @@ func (a *application) addLayers(ctx context.Context, s *staging) (err error) {
 	sources := make([]stage.Source, len(list))
 	for i, l := range list {
 		sources[i] = stage.Source{
-			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Open: l.Open, Progress: a.Progress,
+			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}
 	}
@@ -254,9 +257,9 @@ func (a *application) recordState(context.Context) error {
 		}
 	}
 	for _, removal := range a.plan.Removals {
-		// A failed image keeps all it has: its surplus was counted with the
-		// generation that did not come.
-		if img := a.next.Images[removal.Image]; img != nil && failed[removal.Image] == nil {
+		// An image that failed or is late keeps all it has: its surplus was
+		// counted with the generation that did not come.
+		if img := a.next.Images[removal.Image]; img != nil && failed[removal.Image] == nil && !a.turns.left(removal.Image) {
 			img.removeNumber(removal.Generation)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -16,15 +17,9 @@ import (
 // The images' failures are returned by name; a failed image keeps what it has.
 func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]error, error) {
 	defer frugal()()
-	a := newApplication(r, o)
-	steps := []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"clean", a.clean},             // what a cut run left half-done
-		{"builds", a.builds},           // images made here; what they became decides the rest
-		{"reserve", a.reserve},         // is there room for it all?
-		{"layers", a.layers},           // image layers → squashfs objects
+	a := newApplication(ctx, r, o)
+	defer a.turns.end()
+	publish := []step{
 		{"kernels", a.kernels},         // kernel → object; modules and init → initramfs
 		{"hooks", a.hooks},             // this machine's files → one layer above
 		{"packages", a.packages},       // which ones changed, for people
@@ -34,18 +29,41 @@ func (r *Reconciler) apply(ctx context.Context, o *observation) (map[string]erro
 		{"menu", a.publishMenu},        // one rename: from here on the new one boots
 		{"link", a.linkMenu},           // GRUB's own menu reads ours
 		{"settle-menu", a.settle},
+	}
+	err := walk(ctx, slices.Concat([]step{
+		{"clean", a.clean},     // what a cut run left half-done
+		{"builds", a.builds},   // images made here; what they became decides the rest
+		{"reserve", a.reserve}, // is there room for it all?
+		{"layers", a.layers},   // image layers → squashfs objects
+	}, publish, []step{
+		{"late", func(ctx context.Context) error { // images that took longer, in the same way
+			return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish) })
+		}},
 		{"remove", a.remove},      // generations beyond keep
 		{"collect", a.collect},    // objects that nothing reaches
 		{"push", a.push},          // images for other machines
 		{"clear", a.clearFailure}, // that of the run before
+	}))
+	if err == nil {
+		err = fault.Point("apply.done")
 	}
+	return a.failed(), err
+}
+
+// A step is a part of apply, and its name that of a fault point.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
+func walk(ctx context.Context, steps []step) error {
 	for _, step := range steps {
 		if err := fault.Point("apply." + step.name); err != nil {
-			return a.failed(), fmt.Errorf("%s: %w", step.name, err)
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 		if err := errors.Join(ctx.Err(), step.do(ctx)); err != nil {
-			return a.failed(), fmt.Errorf("%s: %w", step.name, err)
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return a.failed(), fault.Point("apply.done")
+	return nil
 }

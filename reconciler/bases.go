@@ -21,7 +21,7 @@ func baseOf(want spec.Image) *spec.Image {
 	case b.FromRef != "":
 		return pulled(want, b.FromRef)
 	case b.FromArchive != nil:
-		return &spec.Image{Name: want.Name, Archive: b.FromArchive}
+		return &spec.Image{Name: want.Name, Archive: b.FromArchive, LayerSize: want.LayerSize}
 	}
 	return nil
 }
@@ -30,7 +30,7 @@ func baseOf(want spec.Image) *spec.Image {
 func pulled(want spec.Image, ref string) *spec.Image {
 	p := want.Build.Pulled
 	p.Ref = ref
-	return &spec.Image{Name: want.Name, Pull: &p}
+	return &spec.Image{Name: want.Name, Pull: &p, LayerSize: want.LayerSize}
 }
 
 // lookUp finds what an image that a build names means now, and asks for it anew

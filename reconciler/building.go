@@ -73,7 +73,7 @@ func (r *Reconciler) buildAll(ctx context.Context, o *observation) (err error) {
 		return err
 	}
 	x := &builder{Reconciler: r, o: o, running: map[*observedBuild]context.CancelCauseFunc{}}
-	unwatch := x.watch(ctx)
+	unwatch := lookOut(ctx, r, o.revision.Hash, x.compareRunning)
 	var group errgroup.Group
 	group.SetLimit(buildsAtOnce)
 	for _, b := range o.builds {

@@ -120,7 +120,12 @@ func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observ
 	if err != nil {
 		return build.Image{}, fmt.Errorf("open the base: %w", err)
 	}
-	return build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
+	var img build.Image
+	err = inTime(ctx, x.ImageTime, func(ctx context.Context) (err error) {
+		img, err = build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
+		return err
+	})
+	return img, err
 }
 
 // importParent takes a base over from the engine that built it.

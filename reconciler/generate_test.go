@@ -146,6 +146,7 @@ func (d *drawing) pulled() {
 	d.line("[image.%s]\npull = %s", text(name), text(d.from(refs, oddRefs, oddTexts)))
 	d.shared()
 	d.list("mirrors", 2, []string{"m.lan", "m.lan:5000/p", "localhost"}, []string{"m.lan:0", "m.lan:99999/x", "https://m.lan", "m"}, oddTexts)
+	d.set(6, "layer_size", []string{"30GB", "500MB", "999999TB"}, []string{"30", "0GB", "30GiB", "-1GB", "1.5GB", "9999999TB"}, oddTexts)
 	d.set(4, "update", crons, oddCrons, oddTexts)
 	d.set(6, "platform", []string{"linux/amd64", "linux/arm64/v8"}, []string{"linux", "linux/", "a/b/c/d"}, oddTexts)
 }

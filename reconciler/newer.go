@@ -14,9 +14,9 @@ import (
 	"github.com/gitboot/gitboot/spec"
 )
 
-// A build may take an hour. While images are built, the polling reconcile goes
-// on looking at the config repo, and stops those builds whose result a newer
-// revision does not want.
+// A build may take an hour, and so may a registry. Meanwhile, the polling
+// reconcile goes on looking at the config repo, and stops those builds whose
+// result a newer revision does not want, or waiting for images that take long.
 
 // A SupersededError says that a build was stopped, or not begun, because a
 // newer revision wants another image or none. It is nobody's failure.
@@ -34,35 +34,34 @@ func superseded(err error) bool {
 	return errors.As(err, &newer)
 }
 
-// watch looks for newer revisions, if this is a polling reconcile, until the
-// function that it returns is called.
-func (x *builder) watch(ctx context.Context) (unwatch func()) {
-	if x.every == 0 {
+// lookOut looks for revisions other than the one seen and tells found, if this is a
+// polling reconcile, until the function that it returns is called.
+func lookOut(ctx context.Context, r *Reconciler, seen string, found func(*observation)) (end func()) {
+	if r.every == 0 {
 		return func() {}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
-	group.Go(func() { x.lookAgain(ctx) })
+	group.Go(func() { lookAgain(ctx, r, seen, found) })
 	return func() {
 		stop()
 		group.Wait()
 	}
 }
 
-func (x *builder) lookAgain(ctx context.Context) {
-	tick := time.NewTicker(x.every)
+func lookAgain(ctx context.Context, r *Reconciler, seen string, found func(*observation)) {
+	tick := time.NewTicker(r.every)
 	defer tick.Stop()
-	seen := x.o.revision.Hash
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		o, err := x.current(ctx)
+		o, err := r.current(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
-				x.Log.Debug("cannot look for a newer revision", "error", err)
+				r.Log.Debug("cannot look for a newer revision", "error", err)
 			}
 			continue
 		}
@@ -70,7 +69,7 @@ func (x *builder) lookAgain(ctx context.Context) {
 			continue
 		}
 		seen = o.revision.Hash
-		x.compareRunning(o)
+		found(o)
 	}
 }
 

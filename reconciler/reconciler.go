@@ -65,6 +65,14 @@ type Config struct {
 	CredentialsFile string
 	// TokenServers are hosts that registries' credentials may be sent to.
 	TokenServers []string
+	// LayerSize is how much a layer may hold, in bytes, of an image that does not
+	// say so itself, and LayerEntries how many files; Reserve is how much of the
+	// stage's file system stays free. 0 means the packages' defaults.
+	LayerSize, Reserve int64
+	LayerEntries       int
+	// Turn is how long an image's layers may take before others overtake them,
+	// and ImageTime when they are given up; 0 means two minutes, twelve hours.
+	Turn, ImageTime time.Duration
 	// Timing bounds how long a registry's faults are endured; zero fields
 	// mean package image's defaults.
 	Timing image.Timing
@@ -109,7 +117,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	st.Log = cfg.Log
+	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
 	cfg.Stage = st.Dir()
 	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
 	cfg.Source.Log, cfg.Source.Progress = cfg.Log, cfg.Progress
@@ -274,5 +282,9 @@ func (r *Reconciler) grub() (*boot.GRUB, error) {
 }
 
 func (r *Reconciler) imageOptions() image.Options {
-	return image.Options{CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, Timing: r.Timing, Log: r.Log, Progress: r.Progress, CacheDir: filepath.Join(r.Stage, "downloads")}
+	return image.Options{
+		CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, CacheDir: filepath.Join(r.Stage, "downloads"),
+		Expansion: image.Expansion{Size: r.LayerSize}, Reserve: r.Reserve,
+		Timing: r.Timing, Log: r.Log, Progress: r.Progress,
+	}
 }

@@ -57,10 +57,23 @@ func (r *Reconciler) resolveArchive(ctx context.Context, known Source, fresh boo
 }
 
 func (r *Reconciler) openImage(ctx context.Context, want spec.Image, digest string, files fs.FS) (*image.Image, error) {
+	opts := r.imageOptions()
 	if want.Pull != nil {
-		return image.Open(ctx, want.Pull.Ref, digest, r.pullOptions(want.Pull))
+		opts = r.pullOptions(want.Pull)
 	}
-	return image.OpenArchive(ctx, archiveSource(want.Archive, files), r.imageOptions())
+	if want.LayerSize > 0 {
+		opts.Expansion = image.Expansion{Size: want.LayerSize, Declared: true}
+	}
+	var opened *image.Image
+	err := inTime(ctx, r.ImageTime, func(ctx context.Context) (err error) {
+		if want.Pull != nil {
+			opened, err = image.Open(ctx, want.Pull.Ref, digest, opts)
+		} else {
+			opened, err = image.OpenArchive(ctx, archiveSource(want.Archive, files), opts)
+		}
+		return err
+	})
+	return opened, err
 }
 
 func (r *Reconciler) pullOptions(p *spec.Pull) image.Options {

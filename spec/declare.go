@@ -72,13 +72,14 @@ type machineDecl struct {
 	machineSettings
 }
 
-// registrySettings say how a registry is reached.
+// registrySettings say how an image is fetched.
 type registrySettings struct {
 	Mirrors         []string `key:"mirrors" is:"mirror" doc:"Registries to ask first for what has a digest, in order: host[:port][/prefix]."`
 	TrustMirrorTags *bool    `key:"trust_mirror_tags" default:"false" doc:"Let mirrors say what a tag means, and so what boots; otherwise only the registry does."`
 	Insecure        *bool    `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates."`
 	CredentialsFile *string  `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the machine."`
 	Platform        *string  `key:"platform" is:"platform" doc:"os/architecture[/variant]; the machine's own if absent."`
+	LayerSize       *string  `key:"layer_size" is:"size" doc:"How much a layer of the image, or of its base, may hold when expanded, such as 30GB; if absent, what the agent allows."`
 	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; if absent, only when the reference changes or reconcile is given --update."`
 }
 

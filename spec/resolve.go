@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -185,6 +186,7 @@ func (r *resolver) kernelArgs(image Image) {
 // source says where an image comes from. A machine builds the images that it
 // lists in builds and those that are pushed nowhere; it pulls the others.
 func (r *resolver) source(decl *imageDecl, image *Image) {
+	image.LayerSize = size(r.fetching(&decl.registrySettings).LayerSize)
 	switch {
 	case decl.Pull != nil:
 		image.Pull = r.pull(decl, *decl.Pull)
@@ -201,12 +203,16 @@ func (r *resolver) pull(decl *imageDecl, ref string) *Pull {
 	return r.pulled(&decl.registrySettings, ref)
 }
 
-func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
+func (r *resolver) fetching(own *registrySettings) registrySettings {
 	layers := []*registrySettings{own}
 	if d := r.defaults.Image; d != nil {
 		layers = []*registrySettings{&d.registrySettings, own}
 	}
-	s := merge(layers...)
+	return merge(layers...)
+}
+
+func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
+	s := r.fetching(own)
 	return &Pull{
 		Ref:             ref,
 		Mirrors:         slices.Clone(s.Mirrors),
@@ -249,6 +255,21 @@ func copyOf[T any](p *T) *T {
 	}
 	v := *p
 	return &v
+}
+
+// size reads what the check "size" lets through; none is 0.
+func size(s *string) int64 {
+	if s == nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt((*s)[:len(*s)-2], 10, 64)
+	switch (*s)[len(*s)-2] {
+	case 'M':
+		return n * 1e6
+	case 'G':
+		return n * 1e9
+	}
+	return n * 1e12
 }
 
 // duration parses what was checked; "" is 0.

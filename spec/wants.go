@@ -39,6 +39,9 @@ type Image struct {
 	Pull    *Pull
 	Archive *Archive
 	Build   *Build
+	// LayerSize is how much a layer of it, or of its base, may hold, in bytes;
+	// 0 = what the agent allows.
+	LayerSize int64 `json:",omitempty"`
 
 	KernelArgs []string
 	// Kernel is a glob over the kernel's path or version; "" = the highest

@@ -28,6 +28,8 @@ type Source struct {
 	Blob string
 	// Size is the length of the uncompressed tar in bytes, 0 if unknown.
 	Size int64
+	// Largest is how much the layer may hold, in bytes; 0 means tarfs's default.
+	Largest int64
 	// Open gives the uncompressed tar. It may be called twice. Reading
 	// must end with an error when ctx ends, and never with io.EOF before
 	// all that is to be verified has been.

@@ -35,7 +35,7 @@ var errAgain = errors.New("the layer must be read again")
 // run packs the layer into temp; it reads it a second time if one reading
 // cannot tell what stays, and where.
 func (l *layering) run(ctx context.Context) error {
-	rw := tarfs.New()
+	rw := tarfs.New(tarfs.Bounds{Entries: l.stage.Entries, Sparse: l.Largest})
 	task := progress.StartLayer(l.Progress, "squash "+l.Source.String(), l.DiffID, l.Size)
 	err := l.pass(ctx, task, rw, rw.Stream)
 	if errors.Is(err, errAgain) {
@@ -93,7 +93,7 @@ func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	p := startPump(ctx, body, task, l.Blob == "")
+	p := startPump(ctx, &reserving{Reader: body, stage: l.stage}, task, l.Blob == "")
 	if err = rewrite(p); err == nil {
 		err = errors.Join(p.drain(), p.check(l.DiffID))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -12,7 +13,8 @@ import (
 // A NoSpaceError says that the stage's file system is too full.
 type NoSpaceError struct {
 	Dir string
-	// Need is what the work wants to write, Free what can be written, and
+	// Need is what the work wants to write, Free what can be written without
+	// touching the reserve, and
 	// Collectable what collecting garbage would free; all in bytes. Need
 	// may be an estimate.
 	Need, Free, Collectable int64
@@ -30,10 +32,10 @@ func (e *NoSpaceError) Error() string {
 // Unwrap makes errors.Is(err, syscall.ENOSPC) true.
 func (e *NoSpaceError) Unwrap() error { return syscall.ENOSPC }
 
-// Reserve checks that need bytes can be written; it is called before work
-// begins, and returns a *NoSpaceError if they cannot.
-func (s *Stage) Reserve(need int64) error {
-	free, err := durable.FreeSpace(s.dir)
+// HasRoom checks that need bytes can be written and the reserve stays free; it
+// is called before work begins, and returns a *NoSpaceError if they cannot.
+func (s *Stage) HasRoom(need int64) error {
+	free, err := durable.Room(s.dir, s.Reserve)
 	if err != nil {
 		return err
 	}
@@ -58,11 +60,38 @@ func (s *Stage) full(err error, need int64) error {
 	if errors.As(err, &known) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
 	}
-	free, ferr := durable.FreeSpace(s.dir)
+	free, ferr := durable.Room(s.dir, s.Reserve)
 	if ferr != nil {
 		return errors.Join(err, ferr)
 	}
 	return fmt.Errorf("%w (%v)", s.noSpace(max(need, free+1), free), err)
+}
+
+// A reserving reader ends before a layer takes the last room of the stage's file
+// system: nobody knows before how large it becomes.
+type reserving struct {
+	io.Reader
+	stage  *Stage
+	unseen int // bytes read since the room was looked at
+}
+
+// lookEvery is how often. What becomes of the bytes is hardly ever larger.
+const lookEvery = 4 << 20
+
+func (r *reserving) Read(p []byte) (int, error) {
+	if r.unseen >= lookEvery {
+		r.unseen = 0
+		room, err := durable.Room(r.stage.dir, r.stage.Reserve)
+		if err == nil && room == 0 {
+			err = fmt.Errorf("what is kept in reserve was reached: %w", syscall.ENOSPC)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	n, err := r.Reader.Read(p)
+	r.unseen += n
+	return n, err
 }
 
 // size formats bytes for people.

@@ -50,11 +50,11 @@ func noise(t *testing.T, size int) []byte {
 
 func TestReserve(t *testing.T) {
 	s := newStage(t)
-	if err := s.Reserve(1); err != nil {
+	if err := s.HasRoom(1); err != nil {
 		t.Error(err)
 	}
 	addFile(t, s, "garbage")
-	err := s.Reserve(1 << 60)
+	err := s.HasRoom(1 << 60)
 	var full *NoSpaceError
 	if !errors.As(err, &full) || full.Need != 1<<60 || full.Free <= 0 || full.Collectable != 7 {
 		t.Errorf("error %#v", err)

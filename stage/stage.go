@@ -30,6 +30,12 @@ type Stage struct {
 	// before the first use.
 	Log *slog.Logger
 
+	// Reserve is how much of the file system's room layers leave free, in
+	// bytes; 0 means durable.Room's default.
+	Reserve int64
+	// Entries bounds how many names a layer may have; 0 means tarfs's default.
+	Entries int
+
 	dir string
 
 	mu      sync.Mutex

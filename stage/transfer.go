@@ -96,7 +96,7 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m
 	if err != nil {
 		return "", fmt.Errorf("import %q: %w", m.Image, err)
 	}
-	if err := s.Reserve(total(missing)); err != nil {
+	if err := s.HasRoom(total(missing)); err != nil {
 		return "", fmt.Errorf("import %q: %w", m.Image, err)
 	}
 	task := progress.Start(sink, "import "+m.Image, total(m.Objects()))

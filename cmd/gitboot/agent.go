@@ -53,10 +53,20 @@ type agentConfig struct {
 	Timeout      duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll         duration `toml:"poll"`
 
+	// LayerSize and LayerEntries are how much a layer may hold, and how many
+	// files; StageReserve is what stays free of the stage's file system.
+	LayerSize    size `toml:"layer_size"`
+	LayerEntries int  `toml:"layer_entries" is:"count"`
+	StageReserve size `toml:"stage_reserve"`
+
 	// RegistryTimeout is how long a registry may send nothing, and
 	// RegistryAttempts how often what failed for a passing reason is tried.
 	RegistryTimeout  duration `toml:"registry_timeout"`
 	RegistryAttempts int      `toml:"registry_attempts" is:"count"`
+	// RegistryRate is how many bytes a second a registry has to send at least,
+	// ImageTime how long an image's layers may take.
+	RegistryRate size     `toml:"registry_rate"`
+	ImageTime    duration `toml:"image_time"`
 }
 
 // buildkitConfig is agent.toml's section [buildkit]: where the builder is.

@@ -140,8 +140,10 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 		},
 		Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
 		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, TokenServers: set.TokenServers, Booted: cmdline.Deployment,
-		Timing: image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts},
-		Update: a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,
+		LayerSize: int64(set.LayerSize), LayerEntries: set.LayerEntries, Reserve: int64(set.StageReserve),
+		Timing:    image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts, MinRate: int64(set.RegistryRate)},
+		ImageTime: time.Duration(set.ImageTime),
+		Update:    a.update, Wait: a.wait, Log: log, Progress: show.progress(), Now: time.Now,
 	}
 	if cfg.Machine, cfg.MachineFrom, err = findMachine(set.Machine, a.flags.Machine, cmdline.Machine); err != nil {
 		return cfg, err

@@ -14,7 +14,6 @@ const (
 	maxPath  = 4095       // PATH_MAX without its NUL
 	maxMajor = 1<<12 - 1  // squashfs encodes a device in 32 bits
 	maxMinor = 1<<20 - 1  //
-	maxHole  = 16 << 30   // logical size up to which a sparse file is expanded
 	maxXattr = 64<<10 - 1 // XATTR_SIZE_MAX
 	// maxExtended is the sum of what an entry needs beyond a plain header;
 	// tar2sqfs reads extended headers of at most 64 KiB.
@@ -103,8 +102,8 @@ func (e *entry) classify(hdr *tar.Header, report *Report) (err error) {
 	switch hdr.Typeflag {
 	case tar.TypeReg, '\x00', tar.TypeCont, tar.TypeGNUSparse:
 		e.kind = kindFile
-		if sparse(hdr) && hdr.Size > maxHole {
-			return fmt.Errorf("sparse file of %d bytes, at most %d are supported", hdr.Size, int64(maxHole))
+		if sparse(hdr) {
+			report.Sparse += hdr.Size
 		}
 	case tar.TypeDir:
 		e.kind = kindDir

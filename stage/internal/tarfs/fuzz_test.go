@@ -45,7 +45,7 @@ func nothing(*Rewriter, Lack) error { return nil }
 
 // rewrite runs a layer through a rewriter as the stage does.
 func rewrite(layer []byte, answer answerer) ([]byte, Report, error) {
-	rw := New()
+	rw := New(Bounds{})
 	var out bytes.Buffer
 	err := rw.Stream(&out, bytes.NewReader(layer))
 	if err == nil {

@@ -59,8 +59,10 @@ const copyBuffer = 256 << 10
 
 // A Report counts what was changed or left out.
 type Report struct {
-	// Entries is the number of entries read.
+	// Entries is the number of entries read, Sparse how many bytes its sparse
+	// files have.
 	Entries int
+	Sparse  int64
 	// Whiteouts and Opaque count the markers found.
 	Whiteouts, Opaque int
 	// Parents is the number of directories that have no entry of their own,
@@ -87,11 +89,13 @@ type Rewriter struct {
 	files []*inode
 	buf   []byte
 	out   *tar.Writer
+	most  Bounds
 }
 
 // New returns a rewriter for one layer.
-func New() *Rewriter {
-	return &Rewriter{tree: newTree(), buf: make([]byte, copyBuffer)}
+func New(most Bounds) *Rewriter {
+	most = most.withDefaults()
+	return &Rewriter{tree: newTree(most), most: most, buf: make([]byte, copyBuffer)}
 }
 
 // Report returns the counts. They are complete after Finish.
@@ -107,7 +111,7 @@ func (rw *Rewriter) Again() bool { return rw.spoiled }
 func (rw *Rewriter) Stream(dst io.Writer, src io.Reader) error {
 	rw.out = tar.NewWriter(dst)
 	err := rw.each(src, func(e *entry, content io.Reader) error {
-		if err := rw.add(e); err != nil || !e.streamed() {
+		if err := errors.Join(rw.add(e), rw.tree.over); err != nil || !e.streamed() {
 			return err
 		}
 		if rw.spoiled {
@@ -160,8 +164,10 @@ func (rw *Rewriter) each(src io.Reader, do func(*entry, io.Reader) error) error 
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return fmt.Errorf("read tar after %d entries: %w", report.Entries, err)
 		}
-		report.Entries++
 		e, err := parse(hdr, &report)
+		if report.Entries++; err == nil {
+			err = rw.most.check(report)
+		}
 		if err != nil {
 			return fmt.Errorf("entry %q: %w", clip(hdr.Name), err)
 		}

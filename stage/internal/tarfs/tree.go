@@ -12,13 +12,11 @@ import (
 // maxFollow is how many symbolic links lead to a place at most, as in Linux.
 const maxFollow = 40
 
-// maxMemory bounds what the names and attributes of one layer may take.
-const maxMemory = 512 << 20
-
 // A node is a name. Without an inode it is only a whiteout.
 type node struct {
 	name   string
 	parent *node
+	depth  int // how many folders above
 	ino    *inode
 	// white: a whiteout hides what lower layers have below this name; device:
 	// it came as overlayfs's own form, which hard links may share.
@@ -48,13 +46,16 @@ type inode struct {
 type tree struct {
 	root   *node
 	memory int
+	// folder is how many names a folder may have; over says what was too much.
+	folder int
+	over   error
 	// waiting: some hard links came before their targets.
 	waiting bool
 	// borrowed are files of lower layers that hard links lead to, by path.
 	borrowed map[string]*inode
 }
 
-func newTree() tree { return tree{root: &node{ino: newDir()}} }
+func newTree(most Bounds) tree { return tree{root: &node{ino: newDir()}, folder: most.folder()} }
 
 func newDir() *inode { return &inode{children: make(map[string]*node)} }
 
@@ -126,8 +127,14 @@ func (i *inode) symlink() string {
 
 func (t *tree) attach(dir *node, name string) *node {
 	name = strings.Clone(name)
-	n := &node{name: name, parent: dir}
+	n := &node{name: name, parent: dir, depth: dir.depth + 1}
 	dir.ino.children[name] = n
+	if len(dir.ino.children) > t.folder {
+		t.over = fmt.Errorf("its folder has more than %d names; if that is meant, set layer_entries in agent.toml to twenty times as many", t.folder)
+	}
+	if n.depth > maxDepth {
+		t.over = fmt.Errorf("it lies more than %d folders deep", maxDepth)
+	}
 	t.memory += len(name) + 200
 	return n
 }
@@ -141,9 +148,9 @@ func (t *tree) charge(m *meta) error {
 		}
 	}
 	if t.memory > maxMemory {
-		return errors.New("the layer has too many names")
+		return errors.New("the layer's names and attributes take too much memory")
 	}
-	return nil
+	return t.over
 }
 
 // add gives the entry its place, as unpacking it would.
