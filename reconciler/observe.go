@@ -107,11 +107,14 @@ func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
 }
 
 // resolve reads the machine's wants, and makes sure that they are meant for
-// this machine.
+// this machine, by the config repo that it follows.
 func (r *Reconciler) resolve(ctx context.Context, files fs.FS) (*spec.Wants, error) {
 	fleet, err := spec.Load(ctx, files)
 	if err != nil {
 		return nil, err
+	}
+	if name := fleet.Repo(); r.RepoName != "" && name != r.RepoName {
+		return nil, &RepoNameError{Want: r.RepoName, Have: name}
 	}
 	wants, err := fleet.Resolve(ctx, r.Machine)
 	if unknown := (*spec.UnknownMachineError)(nil); errors.As(err, &unknown) {

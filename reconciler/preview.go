@@ -19,6 +19,7 @@ import (
 // made: what the look needs, such as the clone of the config repo, lies in a
 // temporary folder until done is called.
 func Preview(cfg Config) (r *Reconciler, done func() error, err error) {
+	cfg.Source.Look = true
 	st, err := stage.Open(cfg.Stage)
 	switch {
 	case err == nil:

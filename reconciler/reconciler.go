@@ -32,6 +32,8 @@ import (
 type Config struct {
 	// Source names the config repo; its Dir is set to the stage's clone.
 	Source source.Options
+	// RepoName is what the config repo must call itself, "" = anything.
+	RepoName string
 	// Worktree reads the config repo's folder as it lies there, committed or
 	// not, for looking at what it would do.
 	Worktree bool

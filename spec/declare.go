@@ -16,6 +16,7 @@ package spec
 // document is one TOML file.
 type document struct {
 	Include  []string                `key:"include" is:"include" doc:"Globs of the other config files, from the repo's root; only in gitboot.toml. ** crosses folders."`
+	Repo     *string                 `key:"repo" is:"name" doc:"What this repo is called; only in gitboot.toml. A machine whose agent.toml has repo_name takes a repo of that name only."`
 	Defaults *defaultsDecl           `key:"defaults" doc:"What holds for every machine and image that doesn't say otherwise."`
 	Profile  map[string]*profileDecl `key:"profile" names:"name" doc:"Settings that machines share."`
 	Image    map[string]*imageDecl   `key:"image" names:"name" doc:"Images: pulled, read from an archive, or built."`

@@ -22,6 +22,7 @@ const RootFile = "gitboot.toml"
 type Fleet struct {
 	fsys     fs.FS
 	files    *fileCache
+	repo     *string
 	defaults defaultsDecl
 	profiles map[string]*profileDecl
 	images   map[string]*imageDecl
@@ -36,6 +37,7 @@ func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 	root, ok := l.read(RootFile)
 	if ok {
 		l.declare(RootFile, root)
+		l.fleet.repo = root.Repo
 	}
 	for _, name := range l.included(root.Include) {
 		if ctx.Err() != nil || l.full {
@@ -45,8 +47,10 @@ func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 		if !ok {
 			continue
 		}
-		if doc.Include != nil {
-			l.add(place{file: name, node: l.roots[name]}.at("include"), "", "is only read in "+RootFile, "move it there")
+		for key, given := range map[string]bool{"include": doc.Include != nil, "repo": doc.Repo != nil} {
+			if given {
+				l.add(place{file: name, node: l.roots[name]}.at(key), "", "is only read in "+RootFile, "move it there")
+			}
 		}
 		l.declare(name, doc)
 	}
@@ -61,6 +65,9 @@ func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 	}
 	return l.fleet, nil
 }
+
+// Repo returns what the repo calls itself, "" if nothing.
+func (f *Fleet) Repo() string { return text(f.repo) }
 
 // Machines returns the names of the fleet's machines, sorted.
 func (f *Fleet) Machines() []string { return sortedKeys(f.machines) }

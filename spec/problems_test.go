@@ -20,6 +20,8 @@ var mistakes = map[string]struct{ text, want string }{
 	"dots and header":     {"[machine.m]\nboot.mode = \"menu\"\n[machine.m.boot]\ntimeout = 3\n", `gitboot.toml:3: machine.m.boot: is not valid TOML: it adds to a table that is complete, at gitboot.toml:2`},
 	"header and dots":     {"[image.a.build]\nfrom = \"x\"\n[image]\na.build.push = \"x:1\"\n", `gitboot.toml:4: image.a.build: is not valid TOML: it adds to a table that is complete, at gitboot.toml:1`},
 	"in two files":        {"include = [\"b.toml\"]\n[image.a]\npull = \"a\"\n-- b.toml --\n\n[image.a]\npull = \"b\"\n", `b.toml:2: image.a: is declared twice, first at gitboot.toml:2`},
+	"repo elsewhere":      {"include = [\"b.toml\"]\n-- b.toml --\nrepo = \"x\"\n", `b.toml:1: repo: is only read in gitboot.toml; move it there`},
+	"repo of two words":   {"repo = \"my fleet\"\n", `gitboot.toml:1: repo = "my fleet": is not a name`},
 	"include elsewhere":   {"include = [\"b.toml\"]\n-- b.toml --\ninclude = []\n", `b.toml:1: include: is only read in gitboot.toml; move it there`},
 	"include nothing":     {"include = [\"b.toml\"]\n", `gitboot.toml:1: include[0] = "b.toml": is not a file of the repo`},
 	"include outside":     {"include = [\"../*.toml\"]\n", `gitboot.toml:1: include[0] = "../*.toml": leaves the repo`},

@@ -28,9 +28,12 @@ type agentConfig struct {
 	Branch  string `toml:"branch"`         // default: the remote's HEAD
 	Path    string `toml:"path"`           // folder of gitboot.toml in the repo
 	Machine string `toml:"machine"`        // default: gitboot.machine=, then the hostname
-	Stage   string `toml:"stage" is:"path"`
-	Boot    string `toml:"boot" is:"path"` // folder of custom.cfg
-	Init    string `toml:"init" is:"path"` // gitboot-init binary
+	// RepoName and MinRevision say which repo it is, and how old it may be.
+	RepoName    string `toml:"repo_name" is:"name"`
+	MinRevision string `toml:"min_revision" is:"commit"`
+	Stage       string `toml:"stage" is:"path"`
+	Boot        string `toml:"boot" is:"path"` // folder of custom.cfg
+	Init        string `toml:"init" is:"path"` // gitboot-init binary
 
 	BuildDir  string `toml:"build_dir" is:"path"`
 	Engine    string `toml:"engine" is:"engine"`

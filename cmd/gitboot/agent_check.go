@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
@@ -70,6 +71,12 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 	case "hosts":
 		for i := range v.Len() {
 			err = cmp.Or(err, image.CheckTokenServer(v.Index(i).String()))
+		}
+	case "name":
+		return spec.WrongText("name", v.String())
+	case "commit":
+		if !plumbing.IsHash(v.String()) {
+			return "is no full hash of a commit; write the 40 digits that git rev-parse prints"
 		}
 	case "repo":
 		err = source.CheckAddress(v.String())

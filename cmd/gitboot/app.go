@@ -136,9 +136,9 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 	cfg := reconciler.Config{
 		Source: source.Options{
 			URL: set.Repo, Branch: set.Branch, TokenFile: set.TokenFile, SSHKeyFile: set.SSHKeyFile, KnownHostsFile: set.KnownHostsFile,
-			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, Timeout: time.Duration(set.Timeout),
+			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, MinRevision: strings.ToLower(set.MinRevision), Timeout: time.Duration(set.Timeout),
 		},
-		Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
+		RepoName: set.RepoName, Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
 		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, TokenServers: set.TokenServers, Booted: cmdline.Deployment,
 		LayerSize: int64(set.LayerSize), LayerEntries: set.LayerEntries, Reserve: int64(set.StageReserve),
 		Timing:    image.Timing{Idle: time.Duration(set.RegistryTimeout), Attempts: set.RegistryAttempts, MinRate: int64(set.RegistryRate)},

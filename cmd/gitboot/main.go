@@ -131,6 +131,7 @@ func exitCode(err error) int {
 		problems spec.Problems
 		machine  *reconciler.MachineError
 		wrong    *reconciler.WrongMachineError
+		called   *reconciler.RepoNameError
 		usage    usageError
 		name     *reconciler.NameError
 		option   *source.OptionError
@@ -145,7 +146,7 @@ func exitCode(err error) int {
 		return exitChanges
 	case errors.Is(err, stage.ErrLocked):
 		return exitLocked
-	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &usage), errors.As(err, &name),
+	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &usage), errors.As(err, &name),
 		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &repo) && repo.Path:
 		return exitUsage
 	}

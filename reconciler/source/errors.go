@@ -146,13 +146,31 @@ func (e *PartialError) Error() string {
 
 func (e *PartialError) Unwrap() error { return e.Err }
 
-// A RewrittenError says that the branch no longer holds the revision that was
-// applied last: its history was rewritten, or it is another repo.
-type RewrittenError struct{ URL, Applied, Tip string }
+// A RewrittenError says that the branch no longer holds a commit that it held:
+// its history was rewritten, an older tip is served, or it is another repo.
+type RewrittenError struct {
+	URL     string
+	Known   string // the commit
+	Applied bool   // it was applied; else it was fetched
+	Tip     string
+}
 
 func (e *RewrittenError) Error() string {
-	return fmt.Sprintf("following %s: the applied commit %s is not part of the branch any more, its history was rewritten up to %s, or this is another repo; if that was meant, run again with --accept-rewrite %s",
-		e.URL, e.Applied, e.Tip, e.Tip)
+	what := "fetched"
+	if e.Applied {
+		what = "applied"
+	}
+	return fmt.Sprintf("following %s: the %s commit %s is not part of the branch any more, its history was rewritten up to %s, or this is another repo or an older state of it; if that was meant, run again with --accept-rewrite %s",
+		e.URL, what, e.Known, e.Tip, e.Tip)
+}
+
+// An OlderError says that the branch does not hold the least revision that
+// this machine takes.
+type OlderError struct{ URL, Least, Tip string }
+
+func (e *OlderError) Error() string {
+	return fmt.Sprintf("following %s: its tip %s does not have min_revision %s of agent.toml in its history: an older state or another repo is served; if that was meant, name a commit of that history in agent.toml",
+		e.URL, e.Tip, e.Least)
 }
 
 // A FormError says that a commit is not of the form in which git writes them.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
@@ -83,8 +84,10 @@ func (s *localSession) refs() (map[string]plumbing.Hash, error) {
 	return refs, err
 }
 
-func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone) error {
-	shallow, err := s.st.Shallow()
+func (s *localSession) shallow() ([]plumbing.Hash, error) { return s.st.Shallow() }
+
+func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error {
+	shallow, err := s.shallow()
 	if err != nil {
 		return err
 	}
@@ -93,10 +96,7 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clon
 		return err
 	}
 	defer from.Close()
-	if err := into.addShallow(shallow); err != nil {
-		return err
-	}
-	return s.explain(into.addMissing(ctx, from, want, shallow))
+	return s.explain(into.addMissing(ctx, from, want, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
 }
 
 func (s *localSession) explain(err error) error {

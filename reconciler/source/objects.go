@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
@@ -25,8 +22,8 @@ type walker struct {
 }
 
 // missing lists the objects that tip needs, in from, and that to lacks (nil =
-// all). Parents beyond a shallow commit are not asked for.
-func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shallow []plumbing.Hash) ([]plumbing.Hash, error) {
+// all). Parents of a shallow commit may be missing.
+func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
 	w := &walker{ctx: ctx, from: from, to: to, seen: map[plumbing.Hash]bool{}}
 	commits := []plumbing.Hash{tip}
 	for len(commits) > 0 {
@@ -46,8 +43,10 @@ func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shall
 		if err := w.tree(tree); err != nil {
 			return nil, err
 		}
-		if !slices.Contains(shallow, h) {
-			commits = append(commits, parents...)
+		for _, p := range parents {
+			if !shallow(h) || from.Has(p) {
+				commits = append(commits, p)
+			}
 		}
 	}
 	return w.found, nil
@@ -103,14 +102,19 @@ func (w *walker) tree(root plumbing.Hash) error {
 	return nil
 }
 
-// addMissing packs into this clone what tip needs of another store.
-func (c *clone) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, shallow []plumbing.Hash) error {
+// addMissing packs into this clone what tip needs of another store: what the
+// clone lacks, or all of it.
+func (c *clone) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
 	own, err := pack.Open(c.objects())
 	if err != nil {
 		return err
 	}
 	defer own.Close()
-	lacking, err := missing(ctx, from, own, tip, shallow)
+	to := own
+	if whole {
+		to = nil
+	}
+	lacking, err := missing(ctx, from, to, tip, shallow)
 	if err != nil || len(lacking) == 0 {
 		return err
 	}
@@ -145,27 +149,4 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 	defer own.Close()
 	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}}
 	return w.tree(commit.tree)
-}
-
-// isAncestor follows the history back from tip, newest first, as the applied
-// commit is nearly always a recent one. Beyond a shallow commit nothing is
-// known, and so nothing is an ancestor.
-func (c *clone) isAncestor(ctx context.Context, old, tip plumbing.Hash) (bool, error) {
-	if old == tip {
-		return true, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	start, err := object.GetCommit(c.st, tip)
-	if err != nil {
-		return false, err
-	}
-	found := false
-	err = object.NewCommitIterCTime(start, nil, c.shallowParents()).ForEach(func(commit *object.Commit) error {
-		if found = commit.Hash == old; found {
-			return storer.ErrStop
-		}
-		return ctx.Err()
-	})
-	return found, err
 }

@@ -20,8 +20,11 @@ type session interface {
 	// tip returns the commit that a branch names ("" = HEAD), or an
 	// *EmptyError or *BranchError.
 	tip(branch string) (plumbing.Hash, error)
-	// fetch adds to the clone what it lacks of want and its history.
-	fetch(ctx context.Context, want plumbing.Hash, into *clone) error
+	// shallow lists the commits whose parents the remote says it lacks.
+	shallow() ([]plumbing.Hash, error)
+	// fetch adds to the clone what it lacks of want and its history, or whole,
+	// all of that: it is asked for once.
+	fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error
 	Close() error
 }
 

@@ -4,52 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
-// addShallow notes commits whose parents the remote does not have either, in
-// git's own file, so that their absence is not taken for damage.
-func (c *clone) addShallow(commits []plumbing.Hash) error {
-	if len(commits) == 0 {
-		return nil
+// A remote may say that it lacks the parents of some commits. It is asked each
+// time, and believed only where those parents are lacking indeed: a lie would
+// otherwise cut the history short for good, and make each honest tip a rewritten
+// one. What is recorded is for git, which takes their absence for damage; here
+// nothing rests on it.
+
+func (c *clone) shallowFile() string { return filepath.Join(c.dir, "shallow") }
+
+// settleShallow records, of what the remote said and what was recorded before,
+// what is true.
+func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
+	before, err := c.storage().Shallow()
+	if err != nil || len(before)+len(said) == 0 {
+		return err
 	}
-	st := c.storage()
-	all, err := st.Shallow()
+	own, err := pack.Open(c.objects())
 	if err != nil {
 		return err
 	}
-	lines := make([]string, 0, len(all)+len(commits))
-	for _, h := range slices.Concat(all, commits) {
-		lines = append(lines, h.String()+"\n")
-	}
-	slices.Sort(lines)
-	data := strings.Join(slices.Compact(lines), "")
-	return durable.WriteFile(filepath.Join(c.dir, "shallow"), []byte(data), 0o600)
-}
-
-// shallowParents lists the commits at which a walk back must end. The caller
-// holds c.mu.
-func (c *clone) shallowParents() []plumbing.Hash {
-	shallow, err := c.st.Shallow()
-	if err != nil {
-		return nil
-	}
-	var absent []plumbing.Hash
-	for _, h := range shallow {
-		if commit, err := object.GetCommit(c.st, h); err == nil {
-			absent = append(absent, commit.ParentHashes...)
+	defer own.Close()
+	w := &walker{ctx: ctx, from: own}
+	lines := map[string]bool{}
+	for _, h := range slices.Concat(before, said) {
+		if at, err := w.link(h); err == nil && !at.lacking.IsZero() {
+			lines[h.String()+"\n"] = true
 		}
 	}
-	return absent
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(lines) > 0 {
+		return c.recordShallow(slices.Sorted(maps.Keys(lines)))
+	}
+	if err := os.Remove(c.shallowFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return durable.SyncDir(c.dir)
+}
+
+func (c *clone) recordShallow(lines []string) error {
+	data := strings.Join(lines, "")
+	if old, err := os.ReadFile(c.shallowFile()); err == nil && string(old) == data {
+		return nil
+	}
+	return durable.WriteFile(c.shallowFile(), []byte(data), 0o600)
 }
 
 // compact joins the packs into one when they have become many. What is not
@@ -59,16 +71,12 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil || len(old) <= maxPacks {
 		return err
 	}
-	shallow, err := c.storage().Shallow()
-	if err != nil {
-		return err
-	}
 	from, err := pack.Open(c.objects())
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	all, err := missing(ctx, from, nil, c.tip, shallow)
+	all, err := missing(ctx, from, nil, c.tip, func(plumbing.Hash) bool { return true })
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}

@@ -35,6 +35,11 @@ type Options struct {
 	// AcceptRewrite is the full hash of the one tip at which a rewritten
 	// history is accepted.
 	AcceptRewrite string
+	// MinRevision is the full hash of a commit that every tip must be or have
+	// in its history, whatever is known of the repo; "" = none.
+	MinRevision string
+	// Look fetches without binding later fetches to what was found.
+	Look bool
 	// Timeout is how long a server may say nothing, and how long another
 	// process is waited for; 0 = 2 minutes. How much there is to fetch does
 	// not matter.
@@ -53,6 +58,7 @@ type Source struct {
 	opts   Options
 	remote remote
 	clone  *clone
+	said   []plumbing.Hash // by the remote, of what it lacks the parents of
 }
 
 // A Revision describes a commit.
@@ -109,26 +115,21 @@ func (s *Source) Remote(ctx context.Context) (string, error) {
 
 // Fetch brings the branch's tip into the clone, if it is not there, and
 // checks it: complete, signed by a trusted key where keys are given, and a
-// successor of applied, the last applied revision ("" = none). A tip that
-// fails is a *RewrittenError or *UntrustedError, and is not used.
+// successor of applied, the last applied revision ("" = none), and of what the
+// clone knows. A tip that fails is a *RewrittenError, *OlderError,
+// *FormError or *UntrustedError, and is not used.
 func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	if applied != "" && !plumbing.IsHash(applied) {
 		return Revision{}, fmt.Errorf("following %s: the applied revision %q is not a commit hash", s.opts.URL, applied)
 	}
-	var tip plumbing.Hash
-	err := s.converse(ctx, func(allowed *silence) error {
-		var err error
-		tip, err = s.fetch(ctx, allowed)
-		return err
-	})
+	tip, err := s.obtain(ctx, applied)
 	if err != nil {
 		return Revision{}, err
 	}
-	if err := s.admit(ctx, tip, applied); err != nil {
-		return Revision{}, err
-	}
-	if err := s.keep(ctx, tip); err != nil {
-		return Revision{}, fmt.Errorf("recording %s in %s: %w", tip, s.opts.Dir, err)
+	if !s.opts.Look {
+		if err := s.keep(ctx, tip); err != nil {
+			return Revision{}, fmt.Errorf("recording %s in %s: %w", tip, s.opts.Dir, err)
+		}
 	}
 	return s.Revision(ctx, tip.String())
 }
@@ -164,34 +165,6 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	return commitFiles(s.clone, c, subdir)
 }
 
-func (s *Source) fetch(ctx context.Context, allowed *silence) (plumbing.Hash, error) {
-	sess, err := s.remote.open(ctx, allowed)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	defer sess.Close()
-	tip, err := sess.tip(s.opts.Branch)
-	if err != nil || s.clone.has(tip) {
-		return tip, err
-	}
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return tip, err
-	}
-	defer unlock()
-	if err := s.clone.ensure(); err != nil {
-		return tip, fmt.Errorf("making the clone %s: %w", s.opts.Dir, err)
-	}
-	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", tip.String())
-	if err := sess.fetch(ctx, tip, s.clone); err != nil {
-		return tip, fmt.Errorf("fetching commit %s of %s: %w", tip, s.opts.URL, err)
-	}
-	if !s.clone.has(tip) {
-		return tip, fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, tip)
-	}
-	return tip, nil
-}
-
 // admit decides whether the tip may be used.
 func (s *Source) admit(ctx context.Context, tip plumbing.Hash, applied string) error {
 	if tip != s.clone.head() {
@@ -206,17 +179,56 @@ func (s *Source) admit(ctx context.Context, tip plumbing.Hash, applied string) e
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	if applied == "" || s.opts.AcceptRewrite == tip.String() {
+	return s.follows(ctx, tip, applied)
+}
+
+// follows decides whether the tip comes after all that is known. MinRevision
+// knows it when both the caller and the clone have lost what they knew.
+func (s *Source) follows(ctx context.Context, tip plumbing.Hash, applied string) error {
+	if least := s.opts.MinRevision; least != "" {
+		switch in, err := s.inHistory(ctx, least, tip); {
+		case err != nil:
+			return err
+		case !in:
+			return &OlderError{URL: s.opts.URL, Least: least, Tip: tip.String()}
+		}
+	}
+	if s.opts.AcceptRewrite == tip.String() {
 		return nil
 	}
-	ok, err := s.clone.isAncestor(ctx, plumbing.NewHash(applied), tip)
-	if err != nil {
-		return fmt.Errorf("comparing commits %s and %s: %w", applied, tip, err)
-	}
-	if !ok {
-		return &RewrittenError{URL: s.opts.URL, Applied: applied, Tip: tip.String()}
+	for _, h := range s.known(applied) {
+		switch in, err := s.inHistory(ctx, h, tip); {
+		case err != nil:
+			return err
+		case !in:
+			return &RewrittenError{URL: s.opts.URL, Known: h, Applied: h == applied, Tip: tip.String()}
+		}
 	}
 	return nil
+}
+
+// known lists the commits that a tip must come after: what was applied, and the
+// clone's HEAD, if the caller has lost that. Where keys are trusted, HEAD counts
+// in any case: who serves the repo can serve an older signed tip, but make none.
+// Where none are, a tip that was never applied may be taken back.
+func (s *Source) known(applied string) []string {
+	known := []string{applied}
+	if head := s.clone.head(); !head.IsZero() && (applied == "" || s.opts.TrustedKeys != "") {
+		known = append(known, head.String())
+	}
+	return known
+}
+
+// inHistory reports whether a commit ("" = any) is the tip or an ancestor.
+func (s *Source) inHistory(ctx context.Context, hash string, tip plumbing.Hash) (bool, error) {
+	if hash == "" {
+		return true, nil
+	}
+	in, err := s.clone.isAncestor(ctx, plumbing.NewHash(hash), tip)
+	if err != nil {
+		return false, fmt.Errorf("comparing commits %s and %s: %w", hash, tip, err)
+	}
+	return in, nil
 }
 
 // keep records the tip as the clone's HEAD and keeps the packs few.
@@ -241,14 +253,12 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	if err := fault.Point("source.head.moved"); err != nil {
 		return err
 	}
-	return s.clone.compact(ctx)
-}
-
-// lock waits for other processes, but not for ever.
-func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
-	defer cancel()
-	return s.clone.lock(ctx)
+	err = s.clone.compact(ctx)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		s.opts.Log.Warn("the clone lacks a part of the history, which the next fetch brings", "dir", s.opts.Dir, "reason", err)
+		return nil
+	}
+	return err
 }
 
 func (s *Source) commit(hash string) (*commit, error) {
@@ -263,20 +273,4 @@ func (s *Source) commit(hash string) (*commit, error) {
 		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, s.opts.Dir, err)
 	}
 	return c, nil
-}
-
-// converse runs one operation, and tells a silence that ended it from the
-// caller's own end and from other faults.
-func (s *Source) converse(ctx context.Context, op func(*silence) error) error {
-	allowed := &silence{after: s.opts.Timeout}
-	err := op(allowed)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("reading %s: %w", s.opts.URL, ctx.Err())
-	case allowed.broken.Load():
-		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
-	}
-	return err
 }

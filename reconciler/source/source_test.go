@@ -72,6 +72,7 @@ func TestFollowLayouts(t *testing.T) {
 			t.Parallel()
 			r := newRepo(t)
 			first := r.commit("a", "1")
+			r.commit("a", "2")
 			tip := r.commit("b/c", "2")
 			dir := filepath.Join(t.TempDir(), "other")
 			if name != "linked" {
@@ -144,7 +145,7 @@ func TestRewritten(t *testing.T) {
 	s = open(t, o)
 	var rewritten *RewrittenError
 	for range 2 {
-		if _, err := s.Fetch(ctx, second); !errors.As(err, &rewritten) || rewritten.Tip != tip || rewritten.Applied != second {
+		if _, err := s.Fetch(ctx, second); !errors.As(err, &rewritten) || rewritten.Tip != tip || rewritten.Known != second {
 			t.Fatalf("rewritten history: %v", err)
 		}
 	}

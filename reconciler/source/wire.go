@@ -3,15 +3,12 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
@@ -41,7 +38,9 @@ func (s *wireSession) tip(branch string) (plumbing.Hash, error) {
 	return pick(s.url, branch, s.refs.Head, s.refs.References)
 }
 
-func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone) error {
+func (s *wireSession) shallow() ([]plumbing.Hash, error) { return s.refs.Shallows, nil }
+
+func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error {
 	req := packp.NewUploadPackRequestFromCapabilities(s.refs.Capabilities)
 	if s.refs.Capabilities.Supports(capability.NoProgress) {
 		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
@@ -49,18 +48,17 @@ func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone
 		}
 	}
 	req.Wants = []plumbing.Hash{want}
-	var err error
-	if req.Haves, err = into.newest(ctx, maxHaves); err != nil {
-		return err
+	if !whole {
+		var err error
+		if req.Haves, err = into.newest(ctx, maxHaves); err != nil {
+			return err
+		}
 	}
 	res, err := s.pack(ctx, req)
 	if err != nil {
 		return err
 	}
 	defer res.Close()
-	if err := into.addShallow(s.refs.Shallows); err != nil {
-		return err
-	}
 	return into.addPack(ctx, demux(req.Capabilities, res))
 }
 
@@ -72,27 +70,6 @@ func demux(caps *capability.List, r io.Reader) io.Reader {
 		return sideband.NewDemuxer(sideband.Sideband, r)
 	}
 	return r
-}
-
-// newest lists up to n commits of the clone, from its HEAD back.
-func (c *clone) newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
-	if c.tip.IsZero() {
-		return nil, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	start, err := object.GetCommit(c.st, c.tip)
-	if err != nil {
-		return nil, fmt.Errorf("reading the clone's commit %s: %w", c.tip, err)
-	}
-	var found []plumbing.Hash
-	err = object.NewCommitIterCTime(start, nil, c.shallowParents()).ForEach(func(commit *object.Commit) error {
-		if found = append(found, commit.Hash); len(found) == n {
-			return storer.ErrStop
-		}
-		return ctx.Err()
-	})
-	return found, err
 }
 
 // readRefs decodes what a server says first. A repo without commits says so

@@ -1,0 +1,101 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack"
+)
+
+// A link is a commit of a history, and what it came from.
+type link struct {
+	commit  plumbing.Hash
+	parents []plumbing.Hash
+	lacking plumbing.Hash // a parent that the clone has not
+}
+
+// history follows the history back from tip, nearest first, as what is looked
+// for is nearly always recent. It ends at what the clone lacks. An error is the
+// last value.
+func (c *clone) history(ctx context.Context, tip plumbing.Hash) iter.Seq2[link, error] {
+	return func(yield func(link, error) bool) {
+		own, err := pack.Open(c.objects())
+		if err != nil {
+			yield(link{}, err)
+			return
+		}
+		defer own.Close()
+		w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{tip: true}}
+		for todo := []plumbing.Hash{tip}; len(todo) > 0; todo = todo[1:] {
+			at, err := w.link(todo[0])
+			if err != nil {
+				yield(link{}, err)
+				return
+			}
+			if !yield(at, nil) {
+				return
+			}
+			for _, p := range at.parents {
+				if !w.seen[p] && own.Has(p) {
+					todo = append(todo, p)
+				}
+				w.seen[p] = true
+			}
+		}
+	}
+}
+
+func (w *walker) link(h plumbing.Hash) (link, error) {
+	at := link{commit: h}
+	content, err := w.read(h, plumbing.CommitObject)
+	if err == nil {
+		_, at.parents, err = pack.CommitLinks(content)
+	}
+	if err != nil {
+		return at, fmt.Errorf("reading commit %s: %w", h, err)
+	}
+	for _, p := range at.parents {
+		if !w.from.Has(p) {
+			at.lacking = p
+		}
+	}
+	return at, nil
+}
+
+// isAncestor reports whether old is tip or in its history, as far as the clone
+// has that.
+func (c *clone) isAncestor(ctx context.Context, old, tip plumbing.Hash) (bool, error) {
+	if old == tip {
+		return true, nil
+	}
+	for at, err := range c.history(ctx, tip) {
+		if err != nil {
+			return false, err
+		}
+		if slices.Contains(at.parents, old) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// newest lists up to n commits of the clone, from its HEAD back.
+func (c *clone) newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
+	if c.tip.IsZero() {
+		return nil, nil
+	}
+	var found []plumbing.Hash
+	for at, err := range c.history(ctx, c.tip) {
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, at.commit); len(found) == n {
+			break
+		}
+	}
+	return found, nil
+}
