@@ -27,9 +27,11 @@ func newRepo(t testing.TB) *repo {
 	return r
 }
 
-// gitEnv is what git needs, and nothing of the caller's.
+// gitEnv is what git needs, and nothing of the caller's. Nothing goes on in the
+// background when git ends.
 func gitEnv() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=maintenance.auto", "GIT_CONFIG_VALUE_0=false",
 		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.org", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
 		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.org", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z"}
 }
