@@ -72,7 +72,7 @@ type PlatformError struct {
 
 func (e *PlatformError) Error() string {
 	return fmt.Sprintf("%s is not made for %s, only for: %s; set platform to one of them, or build it for %s",
-		e.Image, e.Want, strings.Join(e.Available, ", "), e.Want)
+		e.Image, e.Want, few(e.Available), e.Want)
 }
 
 // An UnsupportedError names something that gitboot does not read.

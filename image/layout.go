@@ -57,6 +57,9 @@ func openLayout(ctx context.Context, l layout, opts Options) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDocument(data, "index.json"); err != nil {
+		return nil, err
+	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("index.json: %s", printable(err.Error(), 200))
@@ -71,6 +74,9 @@ func openLayout(ctx context.Context, l layout, opts Options) (*Image, error) {
 // chooseImage picks from a layout's index, which lists images as well as
 // platforms: several must differ in platform.
 func chooseImage(list []v1.Descriptor, what, platform string) (v1.Hash, error) {
+	if len(list) > maxImages {
+		return v1.Hash{}, tooMany(what, maxImages, "images")
+	}
 	var names, platforms []string
 	digests := map[v1.Hash]bool{}
 	unclear := false
@@ -102,7 +108,7 @@ func chooseImage(list []v1.Descriptor, what, platform string) (v1.Hash, error) {
 
 func manyImages(names []string) error {
 	slices.Sort(names)
-	return &UnsupportedError{"the archive", "it holds several images: " + strings.Join(names, ", "), "save one of them alone"}
+	return &UnsupportedError{"the archive", "it holds several images: " + few(names), "save one of them alone"}
 }
 
 func imageName(d v1.Descriptor) string {
@@ -153,6 +159,9 @@ func (open openMember) read(ctx context.Context, name string) ([]byte, error) {
 func (open openMember) json(ctx context.Context, name string, v any) error {
 	data, err := open.read(ctx, name)
 	if err != nil {
+		return err
+	}
+	if err := checkDocument(data, printable(name, 120)); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {

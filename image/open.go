@@ -132,9 +132,15 @@ func readConfig(ctx context.Context, from store, d v1.Descriptor) (*v1.ConfigFil
 }
 
 func parseConfig(data []byte, what string) (*v1.ConfigFile, error) {
+	if err := checkDocument(data, what); err != nil {
+		return nil, err
+	}
 	config, err := v1.ParseConfigFile(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("%s: not an image configuration: %s", what, printable(err.Error(), 200))
+	}
+	if len(config.RootFS.DiffIDs) > maxLayers {
+		return nil, tooMany(what, maxLayers, "layers")
 	}
 	for _, id := range config.RootFS.DiffIDs {
 		if id.Algorithm != "sha256" {

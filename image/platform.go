@@ -49,6 +49,9 @@ func platformManifest(ctx context.Context, from store, digest v1.Hash, what, pla
 
 // kindOf tells an index from a manifest by content, whatever a server says.
 func kindOf(data []byte, digest v1.Hash) (isIndex bool, err error) {
+	if err := checkDocument(data, "manifest "+digest.String()); err != nil {
+		return false, err
+	}
 	var doc struct {
 		SchemaVersion int
 		MediaType     types.MediaType
@@ -72,6 +75,9 @@ func kindOf(data []byte, digest v1.Hash) (isIndex bool, err error) {
 
 // choosePlatform picks the entry of an index that is made for want.
 func choosePlatform(list []v1.Descriptor, what, want string) (v1.Hash, error) {
+	if len(list) > maxImages {
+		return v1.Hash{}, tooMany(what, maxImages, "images")
+	}
 	p, err := parsePlatform(want)
 	if err != nil {
 		return v1.Hash{}, err
@@ -123,7 +129,7 @@ func noPlatform(images []v1.Descriptor, what string) error {
 		digests = append(digests, printable(d.Digest.String(), 80))
 	}
 	return &UnsupportedError{what, fmt.Sprintf("it is an index of %d images and says of none which platform it is for", len(images)),
-		"push it again with platforms, or name one of them: " + strings.Join(digests[:min(len(digests), 8)], ", ")}
+		"push it again with platforms, or name one of them: " + few(digests)}
 }
 
 // isImage leaves out attestations and other artifacts beside the images.
@@ -175,9 +181,12 @@ func checkManifest(m *v1.Manifest) error {
 		return &UnsupportedError{"the manifest", fmt.Sprintf("its configuration is a %s, not an image's", printable(string(m.Config.MediaType), 80)), "name an image that holds a root file system"}
 	}
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if d.Digest.Algorithm != "sha256" || len(d.Digest.Hex) != 64 || d.Size < 0 {
-			return &UnsupportedError{"blob " + printable(d.Digest.String(), 150), "its digest is not a sha256, or its size is negative", "push the image again"}
+		if d.Digest.Algorithm != "sha256" || len(d.Digest.Hex) != 64 || d.Size < 0 || d.Size > maxBlob {
+			return &UnsupportedError{"blob " + printable(d.Digest.String(), 150), "its digest is not a sha256, or its size is not possible", "push the image again"}
 		}
+	}
+	if len(m.Layers) > maxLayers {
+		return tooMany("the manifest", maxLayers, "layers")
 	}
 	for _, d := range m.Layers {
 		if err := checkLayerType(d); err != nil {

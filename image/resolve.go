@@ -89,10 +89,6 @@ func (s *sources) silentMirrors(err error) error {
 		err, strings.Join(mirrors, ", "))
 }
 
-// maxDocument bounds manifests and configurations. The distribution-spec asks
-// registries to take manifests of 4 MiB.
-const maxDocument = 8 << 20
-
 func manifestTypes() http.Header {
 	return http.Header{"Accept": {
 		string(types.OCIImageIndex), string(types.OCIManifestSchema1),
@@ -151,8 +147,4 @@ func (e *endpoint) document(ctx context.Context, path, what string) ([]byte, err
 		return nil, tooBig(what)
 	}
 	return data, nil
-}
-
-func tooBig(what string) error {
-	return &UnsupportedError{what, fmt.Sprintf("it is larger than %d MiB", maxDocument>>20), "an image's manifest and configuration are smaller; check what was pushed there"}
 }
