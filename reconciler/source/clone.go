@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -20,9 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
-	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
-	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 const (
@@ -48,6 +45,7 @@ type clone struct {
 	dir      string
 	log      *slog.Logger
 	progress progress.Sink
+	borrows  bool // objects of another clone
 
 	mu  sync.Mutex // go-git's storage is not safe for concurrent readers
 	st  *filesystem.Storage
@@ -58,12 +56,15 @@ func (c *clone) objects() string { return filepath.Join(c.dir, "objects") }
 func (c *clone) packDir() string { return filepath.Join(c.objects(), "pack") }
 
 // reopen forgets what was read of the packs. File names inside the clone
-// never leave it, so alternates, which it has none of, are not followed.
+// never leave it: alternates are followed in quarantine only.
 func (c *clone) reopen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize),
-		filesystem.Options{LargeObjectThreshold: streamFrom})
+	o := filesystem.Options{LargeObjectThreshold: streamFrom}
+	if c.borrows {
+		o.AlternatesFS = osfs.New("/")
+	}
+	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize), o)
 }
 
 func (c *clone) storage() *filesystem.Storage {
@@ -160,66 +161,4 @@ func (c *clone) tryLock() (unlock func(), err error) {
 		unix.Flock(int(d.Fd()), unix.LOCK_UN)
 		d.Close()
 	}, nil
-}
-
-// addPack stores a pack: whole, indexed and synced before it has a name, and
-// the index last, as it is what makes the pack's objects visible.
-func (c *clone) addPack(ctx context.Context, r io.Reader) error {
-	file, err := durable.Create(c.packDir(), 0o400)
-	if err != nil {
-		return err
-	}
-	defer file.Discard()
-	scratch, err := durable.Create(c.packDir(), 0o600)
-	if err != nil {
-		return err
-	}
-	defer scratch.Discard()
-	in := &metered{r: r, sink: c.progress}
-	got, err := pack.Receive(ctx, in, file.File, scratch.File, nil)
-	in.end(err)
-	if err != nil {
-		return fmt.Errorf("receiving objects: %w", err)
-	}
-	base := filepath.Join(c.packDir(), "pack-"+got.Sum.String())
-	if err := file.Publish(base + ".pack"); err != nil {
-		return err
-	}
-	if err := fault.Point("source.pack.published"); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(base+".idx", got.Index, 0o400); err != nil {
-		return err
-	}
-	c.reopen()
-	return nil
-}
-
-// metered bounds what is received, and reports how much it is, if it is much.
-type metered struct {
-	r    io.Reader
-	sink progress.Sink
-	task *progress.Task
-	n    int64
-}
-
-func (m *metered) Read(p []byte) (int, error) {
-	n, err := m.r.Read(p)
-	m.n += int64(n)
-	switch {
-	case m.n > maxFetch:
-		return 0, fmt.Errorf("there is more than %d GiB; keep images out of the config repo, and name them by URL and sha256", maxFetch>>30)
-	case m.task != nil:
-		m.task.Add(int64(n))
-	case m.n >= shownFrom:
-		m.task = progress.Start(m.sink, "fetch config repo", 0)
-		m.task.Add(m.n)
-	}
-	return n, err
-}
-
-func (m *metered) end(err error) {
-	if m.task != nil {
-		m.task.End(err)
-	}
 }

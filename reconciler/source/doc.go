@@ -32,8 +32,9 @@
 // # The clone
 //
 // Dir is a bare repo that git itself can read (git -C DIR log). It holds packs
-// only, each written, synced and then renamed into place before HEAD, detached
-// at the checked tip, is replaced. There are no branches, tags or work tree.
+// only. Each is received in quarantine, by a process of its own, and renamed
+// into place when its tip is admitted, before HEAD, detached at that tip, is
+// replaced; what is refused leaves nothing. There are no branches, tags or work tree.
 // Open removes what a cut left behind and, where the tip cannot be read, moves
 // the clone aside to DIR.broken, so that Fetch makes it anew.
 //

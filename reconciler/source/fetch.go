@@ -7,27 +7,49 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
-// obtain brings the branch's tip and all that belongs to it into the clone, and
-// admits it. What a fetch brings rests on what the clone has; where that is not
+// A candidate is a tip that is to be admitted, and where it can be read: in the
+// clone, or in quarantine.
+type candidate struct {
+	tip plumbing.Hash
+	at  *clone
+	in  *intake // nil: it was in the clone
+}
+
+func (c candidate) discard() error {
+	if c.in == nil {
+		return nil
+	}
+	return c.in.discard()
+}
+
+// obtain brings the branch's tip and all that belongs to it into the clone, if
+// it is admitted; else nothing of it stays. What a fetch brings rests on what the clone has; where that is not
 // what it should be, as after a server that held something back, all is fetched
 // once more.
 func (s *Source) obtain(ctx context.Context, applied string) (tip plumbing.Hash, err error) {
 	for whole := false; ; whole = true {
-		if tip, err = s.bring(ctx, whole); err != nil {
-			return tip, err
+		found, err := s.bring(ctx, whole)
+		if err != nil {
+			return found.tip, err
 		}
-		err = s.admit(ctx, tip, applied)
-		if err == nil || whole || !s.heldBack(ctx, tip, err) {
-			return tip, err
+		err = s.admit(ctx, found, applied)
+		again := err != nil && !whole && s.heldBack(ctx, found, err)
+		if err == nil {
+			err = s.join(ctx, found)
+		}
+		if err := errors.Join(err, found.discard()); !again || ctx.Err() != nil {
+			return found.tip, err
 		}
 	}
 }
 
 // heldBack reports whether a refusal may come of what the clone lacks, though
 // the remote does not say that it lacks it, too.
-func (s *Source) heldBack(ctx context.Context, tip plumbing.Hash, refusal error) bool {
+func (s *Source) heldBack(ctx context.Context, found candidate, refusal error) bool {
 	if errors.Is(refusal, plumbing.ErrObjectNotFound) {
 		return true
 	}
@@ -35,7 +57,7 @@ func (s *Source) heldBack(ctx context.Context, tip plumbing.Hash, refusal error)
 	if !errors.As(refusal, &rewritten) && !errors.As(refusal, &older) {
 		return false
 	}
-	for at, err := range s.clone.history(ctx, tip) {
+	for at, err := range found.at.history(ctx, found.tip) {
 		if err != nil {
 			return false
 		}
@@ -46,55 +68,103 @@ func (s *Source) heldBack(ctx context.Context, tip plumbing.Hash, refusal error)
 	return false
 }
 
-// bring has the clone hold the branch's tip, or all of its history anew.
-func (s *Source) bring(ctx context.Context, whole bool) (tip plumbing.Hash, err error) {
-	err = s.converse(ctx, func(allowed *silence) (err error) {
-		tip, err = s.fetch(ctx, allowed, whole)
-		return err
-	})
-	return tip, err
+// join makes what was admitted a part of the clone.
+func (s *Source) join(ctx context.Context, found candidate) error {
+	if found.in == nil {
+		return nil
+	}
+	if err := found.in.admit(); err != nil {
+		return fmt.Errorf("adding commit %s to %s: %w", found.tip, s.opts.Dir, err)
+	}
+	return s.clone.settleShallow(ctx, s.said)
 }
 
-func (s *Source) fetch(ctx context.Context, allowed *silence, whole bool) (plumbing.Hash, error) {
+// bring finds the branch's tip, and fetches what the clone lacks of it, or all
+// of its history anew.
+func (s *Source) bring(ctx context.Context, whole bool) (found candidate, err error) {
+	err = s.converse(ctx, func(allowed *silence) (err error) {
+		found, err = s.fetch(ctx, allowed, whole)
+		return err
+	})
+	return found, err
+}
+
+func (s *Source) fetch(ctx context.Context, allowed *silence, whole bool) (candidate, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	found := candidate{at: s.clone}
 	sess, err := s.remote.open(ctx, allowed)
 	if err != nil {
-		return plumbing.ZeroHash, err
+		return found, err
 	}
 	defer sess.Close()
-	tip, err := sess.tip(s.opts.Branch)
+	if found.tip, err = sess.tip(s.opts.Branch); err != nil {
+		return found, err
+	}
+	if s.said, err = sess.shallow(); err != nil || !whole && s.clone.has(found.tip) {
+		return found, err
+	}
+	if found.in, err = s.intake(ctx); err != nil {
+		return found, err
+	}
+	found.in.stop, found.at = stop, found.in.clone
+	if err := s.receive(ctx, sess, found, whole); err != nil {
+		return found, errors.Join(err, found.discard())
+	}
+	return found, nil
+}
+
+// intake makes room for what is fetched, under the clone's lock.
+func (s *Source) intake(ctx context.Context) (*intake, error) {
+	unlock, err := s.lock(ctx)
 	if err != nil {
-		return tip, err
+		return nil, err
 	}
-	if s.said, err = sess.shallow(); err != nil || !whole && s.clone.has(tip) {
-		return tip, err
+	var in *intake
+	if err = s.clone.ensure(); err == nil {
+		in, err = s.clone.newIntake()
 	}
-	return tip, s.receive(ctx, sess, tip, whole)
+	if err != nil {
+		unlock()
+		return nil, fmt.Errorf("making the clone %s: %w", s.opts.Dir, err)
+	}
+	in.unlock = unlock
+	return in, nil
 }
 
 // receive fetches. A clone whose packs could not be joined lacks something of
 // its history, and gets all of it.
-func (s *Source) receive(ctx context.Context, sess session, tip plumbing.Hash, whole bool) error {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := s.clone.ensure(); err != nil {
-		return fmt.Errorf("making the clone %s: %w", s.opts.Dir, err)
-	}
+func (s *Source) receive(ctx context.Context, sess session, found candidate, whole bool) error {
 	packs, err := s.clone.packs()
 	if err != nil {
 		return err
 	}
 	whole = whole || len(packs) > maxPacks
-	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", tip.String())
-	if err := sess.fetch(ctx, tip, s.clone, whole); err != nil {
-		return fmt.Errorf("fetching commit %s of %s: %w", tip, s.opts.URL, err)
+	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", found.tip.String())
+	var refused error
+	found.in.tip = &pack.Tip{Name: found.tip, Judge: func(raw []byte) error {
+		refused = s.judge(found.tip, raw)
+		return refused
+	}}
+	err = sess.fetch(ctx, found.tip, found.in, whole)
+	switch {
+	case refused != nil:
+		return refused
+	case err != nil:
+		return fmt.Errorf("fetching commit %s of %s: %w", found.tip, s.opts.URL, err)
+	case !found.at.has(found.tip):
+		return fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, found.tip)
 	}
-	if !s.clone.has(tip) {
-		return fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, tip)
+	return nil
+}
+
+// judge verifies a tip by its content alone, before what it names is read.
+func (s *Source) judge(tip plumbing.Hash, raw []byte) error {
+	c, err := parseCommit(raw)
+	if err != nil {
+		return &FormError{Hash: tip.String(), Reason: err.Error()}
 	}
-	return s.clone.settleShallow(ctx, s.said)
+	return s.verify(c)
 }
 
 // lock waits for other processes, but not for ever.

@@ -101,7 +101,7 @@ func (c *clone) sweep() error {
 	}
 	for _, path := range left {
 		c.log.Warn("removing what an interrupted fetch left", "file", path)
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(path); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (c *clone) sweep() error {
 	return nil
 }
 
-// leftovers lists unpublished files, locks, and packs that are not whole.
+// leftovers lists unpublished files, what is in quarantine, locks, and packs that are not whole.
 func (c *clone) leftovers() ([]string, error) {
 	var left []string
 	names := map[string]bool{}
@@ -120,7 +120,8 @@ func (c *clone) leftovers() ([]string, error) {
 		}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			if isTemp(e.Name()) && !e.IsDir() {
+			quarantined := dir == c.dir && strings.HasPrefix(e.Name(), quarantinePrefix)
+			if quarantined || isTemp(e.Name()) && !e.IsDir() {
 				left = append(left, path)
 			} else if dir == c.packDir() {
 				names[path] = true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -30,6 +31,7 @@ func newHTTPSServer(t *testing.T, r *repo) *httpsServer {
 		Path:   filepath.Join(runGit(t, r.dir, "--exec-path"), "git-http-backend"),
 		Env:    append(gitEnv(), "GIT_PROJECT_ROOT="+filepath.Dir(r.dir), "GIT_HTTP_EXPORT_ALL=1"),
 		Stderr: io.Discard,
+		Logger: log.New(io.Discard, "", 0), // it tells that we hang up
 	}}
 	s.Server = httptest.NewTLSServer(s)
 	s.Config.ErrorLog = nil

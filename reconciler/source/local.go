@@ -86,7 +86,7 @@ func (s *localSession) refs() (map[string]plumbing.Hash, error) {
 
 func (s *localSession) shallow() ([]plumbing.Hash, error) { return s.st.Shallow() }
 
-func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error {
+func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
 	shallow, err := s.shallow()
 	if err != nil {
 		return err
@@ -96,7 +96,22 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clon
 		return err
 	}
 	defer from.Close()
+	if err := judgeFirst(from, into.tip); err != nil {
+		return s.explain(err)
+	}
 	return s.explain(into.addMissing(ctx, from, want, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
+}
+
+// judgeFirst judges the tip before anything that it names is read.
+func judgeFirst(from *pack.Store, tip *pack.Tip) error {
+	kind, content, err := from.Read(tip.Name)
+	if err == nil && kind != plumbing.CommitObject {
+		err = fmt.Errorf("%s is a %s, not a commit", tip.Name, kind)
+	}
+	if err != nil {
+		return err
+	}
+	return tip.Judge(content)
 }
 
 func (s *localSession) explain(err error) error {

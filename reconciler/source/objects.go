@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -19,6 +18,7 @@ type walker struct {
 	from, to *pack.Store
 	seen     map[plumbing.Hash]bool
 	found    []plumbing.Hash
+	shapes   map[plumbing.Hash]shape
 }
 
 // missing lists the objects that tip needs, in from, and that to lacks (nil =
@@ -102,10 +102,10 @@ func (w *walker) tree(root plumbing.Hash) error {
 	return nil
 }
 
-// addMissing packs into this clone what tip needs of another store: what the
-// clone lacks, or all of it.
-func (c *clone) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
-	own, err := pack.Open(c.objects())
+// addMissing packs what tip needs of another store: what the clone lacks, or
+// all of it.
+func (in *intake) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
+	own, err := pack.Open(in.objects())
 	if err != nil {
 		return err
 	}
@@ -118,21 +118,12 @@ func (c *clone) addMissing(ctx context.Context, from *pack.Store, tip plumbing.H
 	if err != nil || len(lacking) == 0 {
 		return err
 	}
-	return c.addObjects(ctx, from, lacking)
+	return in.addObjects(ctx, from, lacking)
 }
 
-// addObjects packs objects of another store into this clone.
-func (c *clone) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
-	pr, pw := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		pw.CloseWithError(from.Write(ctx, pw, objects))
-	}()
-	err := c.addPack(ctx, pr)
-	pr.CloseWithError(errors.New("stopped"))
-	<-done
-	return err
+// addObjects packs objects of another store.
+func (in *intake) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
+	return in.receive(ctx, func(w io.Writer) error { return from.Write(ctx, w, objects) })
 }
 
 // complete checks that all files of a commit are in the clone, so that a
@@ -147,6 +138,55 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 		return err
 	}
 	defer own.Close()
-	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}}
-	return w.tree(commit.tree)
+	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}, shapes: map[plumbing.Hash]shape{}}
+	_, err = w.unfold(commit.tree, 0)
+	return err
+}
+
+// What a tip's files may be. A folder can be named twice, by one that is named
+// twice itself, and so on: each is stored once, and all are walked who knows
+// how often.
+const (
+	maxPaths = 1 << 20
+	maxDepth = 500
+)
+
+// A shape is that of a folder, all below it included.
+type shape struct{ paths, depth int }
+
+// unfold measures a folder, and checks that all of it is there.
+func (w *walker) unfold(h plumbing.Hash, depth int) (shape, error) {
+	s, known := w.shapes[h]
+	if depth+s.depth > maxDepth {
+		return s, fmt.Errorf("its folders are more than %d deep", maxDepth)
+	}
+	if known {
+		return s, nil
+	}
+	content, err := w.read(h, plumbing.TreeObject)
+	if err != nil {
+		return s, fmt.Errorf("reading tree %s: %w", h, err)
+	}
+	for link, err := range pack.TreeLinks(content) {
+		if err != nil {
+			return s, fmt.Errorf("reading tree %s: %w", h, err)
+		}
+		var below shape
+		switch {
+		case link.Mode == filemode.Submodule:
+		case link.Mode == filemode.Dir:
+			if below, err = w.unfold(link.Name, depth+1); err != nil {
+				return s, err
+			}
+		case w.add(link.Name) && !w.from.Has(link.Name):
+			return s, fmt.Errorf("reading object %s: %w", link.Name, plumbing.ErrObjectNotFound)
+		}
+		s.paths += 1 + below.paths
+		s.depth = max(s.depth, 1+below.depth)
+		if s.paths > maxPaths {
+			return s, fmt.Errorf("it has more than %d files; keep the config repo apart from what is that large", maxPaths)
+		}
+	}
+	w.shapes[h] = s
+	return s, nil
 }

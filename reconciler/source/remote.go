@@ -22,9 +22,9 @@ type session interface {
 	tip(branch string) (plumbing.Hash, error)
 	// shallow lists the commits whose parents the remote says it lacks.
 	shallow() ([]plumbing.Hash, error)
-	// fetch adds to the clone what it lacks of want and its history, or whole,
-	// all of that: it is asked for once.
-	fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error
+	// fetch brings what the clone lacks of want and its history, or whole, all
+	// of that: it is asked for once.
+	fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error
 	Close() error
 }
 

@@ -80,8 +80,16 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}
-	if err := c.addObjects(ctx, from, all); err != nil {
+	in, err := c.newIntake()
+	if err != nil {
+		return err
+	}
+	defer in.discard()
+	if err := in.addObjects(ctx, from, all); err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
+	}
+	if err := in.admit(); err != nil {
+		return err
 	}
 	now, err := c.packs()
 	if err != nil {

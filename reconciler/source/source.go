@@ -166,27 +166,28 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 }
 
 // admit decides whether the tip may be used.
-func (s *Source) admit(ctx context.Context, tip plumbing.Hash, applied string) error {
-	if tip != s.clone.head() {
-		if err := s.clone.complete(ctx, tip); err != nil {
-			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", tip, s.opts.URL, err)
-		}
-	}
-	c, err := s.commit(tip.String())
+func (s *Source) admit(ctx context.Context, found candidate, applied string) error {
+	c, err := s.commitAt(found.at, found.tip.String())
 	if err != nil {
 		return err
 	}
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	return s.follows(ctx, tip, applied)
+	if found.tip != s.clone.head() {
+		if err := found.at.complete(ctx, found.tip); err != nil {
+			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", found.tip, s.opts.URL, err)
+		}
+	}
+	return s.follows(ctx, found, applied)
 }
 
 // follows decides whether the tip comes after all that is known. MinRevision
 // knows it when both the caller and the clone have lost what they knew.
-func (s *Source) follows(ctx context.Context, tip plumbing.Hash, applied string) error {
+func (s *Source) follows(ctx context.Context, found candidate, applied string) error {
+	tip := found.tip
 	if least := s.opts.MinRevision; least != "" {
-		switch in, err := s.inHistory(ctx, least, tip); {
+		switch in, err := s.inHistory(ctx, least, found); {
 		case err != nil:
 			return err
 		case !in:
@@ -197,7 +198,7 @@ func (s *Source) follows(ctx context.Context, tip plumbing.Hash, applied string)
 		return nil
 	}
 	for _, h := range s.known(applied) {
-		switch in, err := s.inHistory(ctx, h, tip); {
+		switch in, err := s.inHistory(ctx, h, found); {
 		case err != nil:
 			return err
 		case !in:
@@ -220,13 +221,13 @@ func (s *Source) known(applied string) []string {
 }
 
 // inHistory reports whether a commit ("" = any) is the tip or an ancestor.
-func (s *Source) inHistory(ctx context.Context, hash string, tip plumbing.Hash) (bool, error) {
+func (s *Source) inHistory(ctx context.Context, hash string, found candidate) (bool, error) {
 	if hash == "" {
 		return true, nil
 	}
-	in, err := s.clone.isAncestor(ctx, plumbing.NewHash(hash), tip)
+	in, err := found.at.isAncestor(ctx, plumbing.NewHash(hash), found.tip)
 	if err != nil {
-		return false, fmt.Errorf("comparing commits %s and %s: %w", hash, tip, err)
+		return false, fmt.Errorf("comparing commits %s and %s: %w", hash, found.tip, err)
 	}
 	return in, nil
 }
@@ -261,11 +262,13 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	return err
 }
 
-func (s *Source) commit(hash string) (*commit, error) {
+func (s *Source) commit(hash string) (*commit, error) { return s.commitAt(s.clone, hash) }
+
+func (s *Source) commitAt(at *clone, hash string) (*commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
 	}
-	c, err := s.clone.commit(plumbing.NewHash(hash))
+	c, err := at.commit(plumbing.NewHash(hash))
 	if form := (*FormError)(nil); errors.As(err, &form) {
 		return nil, err
 	}

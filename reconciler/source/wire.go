@@ -40,7 +40,7 @@ func (s *wireSession) tip(branch string) (plumbing.Hash, error) {
 
 func (s *wireSession) shallow() ([]plumbing.Hash, error) { return s.refs.Shallows, nil }
 
-func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone, whole bool) error {
+func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
 	req := packp.NewUploadPackRequestFromCapabilities(s.refs.Capabilities)
 	if s.refs.Capabilities.Supports(capability.NoProgress) {
 		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
@@ -59,7 +59,10 @@ func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *clone
 		return err
 	}
 	defer res.Close()
-	return into.addPack(ctx, demux(req.Capabilities, res))
+	return into.receive(ctx, func(w io.Writer) error {
+		_, err := io.CopyBuffer(w, demux(req.Capabilities, res), make([]byte, 64<<10))
+		return err
+	})
 }
 
 func demux(caps *capability.List, r io.Reader) io.Reader {

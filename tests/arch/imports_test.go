@@ -36,6 +36,8 @@ var rules = []rule{
 	{folder: "reconciler/plan", ours: []string{"spec"}, why: "the same wants and observations give the same plan", banned: []string{"os", "os/exec", "net", "net/http", "time"}},
 	{folder: "reconciler/source/pack", why: "a codec", third: []string{"github.com/go-git", "github.com/klauspost/compress"}, banned: []string{"net", "net/http", "os/exec"}},
 	{folder: "reconciler/source/pack/attack", why: "hostile packs, for tests"},
+	{folder: "reconciler/source/quarantine", ours: []string{"reconciler/source/pack"}, why: "reads packs where they can reach nothing", banned: []string{"net", "net/http"},
+		third: []string{"github.com/go-git", "github.com/landlock-lsm/go-landlock", "github.com/elastic/go-seccomp-bpf", "golang.org/x/sys"}},
 	{folder: "reconciler/source", ours: []string{"internal"}, why: "a leaf",
 		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/net"}},
 	{folder: "image", ours: []string{"image", "internal"}, why: "a leaf",

@@ -7,7 +7,9 @@ import (
 	"compress/zlib"
 	"crypto/sha1"
 	"encoding/binary"
+	"fmt"
 	"io"
+	"strconv"
 )
 
 // Types of objects, as entries name them.
@@ -23,6 +25,7 @@ const (
 type Pack struct {
 	bytes.Buffer
 	count uint32
+	zlib  *zlib.Writer
 }
 
 // Zeros is an endless content.
@@ -32,7 +35,7 @@ func (Zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // Start begins a pack. Its count is corrected at the end.
 func Start() *Pack {
-	p := &Pack{}
+	p := &Pack{zlib: zlib.NewWriter(nil)}
 	p.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
 	return p
 }
@@ -76,9 +79,9 @@ func (p *Pack) head(kind byte, size int64) {
 }
 
 func (p *Pack) deflate(r io.Reader) {
-	z := zlib.NewWriter(p)
-	io.Copy(z, r)
-	z.Close()
+	p.zlib.Reset(p)
+	io.Copy(p.zlib, r)
+	p.zlib.Close()
 }
 
 // End gives the pack, with its sum.
@@ -157,4 +160,55 @@ func Ladder(commit string, n int, size int64) []byte {
 		at = p.Delta(at, Repeat(size, size))
 	}
 	return p.End()
+}
+
+// Tiny is as many objects of a few bytes each.
+func Tiny(commit string, n int) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	for i := range n {
+		p.Text(Blob, strconv.Itoa(i))
+	}
+	return p.End()
+}
+
+// Forest is a commit whose folder names the same one as often as wide says,
+// which does so itself, and so on.
+func Forest(deep, wide int) (commit string, data []byte) {
+	p := Start()
+	content := "100644 file\x00" + name("blob", "")
+	trees := []string{content}
+	for range deep {
+		below := name("tree", content)
+		content = ""
+		for i := range wide {
+			content += fmt.Sprintf("40000 %03d\x00%s", i, below)
+		}
+		trees = append(trees, content)
+	}
+	commit = fmt.Sprintf("tree %x\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n", name("tree", content))
+	p.Text(Commit, commit)
+	p.Text(Blob, "")
+	for _, tree := range trees {
+		p.Text(Tree, tree)
+	}
+	return commit, p.End()
+}
+
+// Tags is a chain of tags, each of the one before.
+func Tags(commit string, n int) (last string, data []byte) {
+	p := Start()
+	p.Text(Commit, commit)
+	kind, last := "commit", commit
+	for i := range n {
+		last = fmt.Sprintf("object %x\ntype %s\ntag %d\ntagger A <a@b> 1 +0000\n\nx\n", name(kind, last), kind, i)
+		kind = "tag"
+		p.Text(Tag, last)
+	}
+	return last, p.End()
+}
+
+func name(kind, content string) string {
+	sum := sha1.Sum(fmt.Appendf(nil, "%s %d\x00%s", kind, len(content), content))
+	return string(sum[:])
 }
