@@ -1,14 +1,8 @@
 package boot
 
 import (
-	"errors"
 	"fmt"
-	"path"
-	"regexp"
-	"strings"
-	"unicode"
-
-	"github.com/gitboot/gitboot/deployment"
+	"slices"
 )
 
 // Modes of a menu.
@@ -19,14 +13,7 @@ const (
 	ModeManaged = "managed"
 )
 
-// What is known of a deployment. Trying and bad are shown in its title.
-const (
-	Good   = "good"
-	Trying = "trying"
-	Bad    = "bad"
-)
-
-// A Menu is everything that gitboot.cfg says.
+// A Menu is everything that a boot loader is told.
 type Menu struct {
 	Stage Filesystem
 	// Mode is ModeMenu or ModeManaged.
@@ -40,65 +27,22 @@ type Menu struct {
 	Images  []MenuImage
 }
 
-// A MenuImage is one image's entries, newest first.
+// A MenuImage is one image's entries, of which there is at least one, newest
+// first.
 type MenuImage struct {
 	Name    string
 	Entries []Entry
 }
 
-// An Entry boots one deployment.
-type Entry struct {
-	// ID is EntryID's.
-	ID, Title string
-	// Kernel and Initrd are paths below the stage's directory.
-	Kernel, Initrd string
-	// Args are kernel arguments, one parameter each. gitboot's own come
-	// first: what follows a "--" is init's.
-	Args []string
-	// State is Good, Trying, Bad or not known.
-	State string
-}
-
-// EntryID returns the menu id of an image's deployment. It is not a number
-// and has no ">", which GRUB would take as a position and as a path.
-func EntryID(image, deployment string) string {
-	return "gitboot-" + idPart(image) + "-" + idPart(deployment[:min(len(deployment), 16)])
-}
-
-var entryLine = regexp.MustCompile(`(?m)^\s*menuentry .* --id (\S+)`)
-
-// EntryIDs returns the ids of the entries that a menu has, as Render wrote it.
-func EntryIDs(menu []byte) map[string]bool {
-	ids := map[string]bool{}
-	for _, m := range entryLine.FindAllSubmatch(menu, -1) {
-		ids[string(m[1])] = true
-	}
-	return ids
-}
-
-func olderID(image string) string { return "gitboot-" + idPart(image) + "-older" }
-
-// idPart keeps different names different.
-func idPart(s string) string {
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c < 128 && (unicode.IsLetter(rune(c)) || unicode.IsDigit(rune(c)) || c == '-' || c == '.') {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "_%02x", c)
-		}
-	}
-	return b.String()
-}
-
-func (m *Menu) check() error {
+// Check reports why the menu cannot be shown, whichever boot loader does it.
+func (m *Menu) Check() error {
 	if m.Mode != ModeMenu && m.Mode != ModeManaged {
 		return fmt.Errorf("mode %q is neither %s nor %s", m.Mode, ModeMenu, ModeManaged)
 	}
 	if m.Timeout != nil && *m.Timeout < -1 {
 		return fmt.Errorf("timeout is %d; want seconds, or -1 to wait for ever", *m.Timeout)
 	}
-	if err := m.Stage.check(); err != nil {
+	if err := m.Stage.Check(); err != nil {
 		return err
 	}
 	seen := make(map[string]bool)
@@ -113,7 +57,7 @@ func (m *Menu) check() error {
 			seen[id] = true
 		}
 	}
-	if m.Mode == ModeManaged && len(seen) > 0 && m.defaultPath() == "" {
+	if m.Mode == ModeManaged && len(seen) > 0 && !m.has(m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
 	}
 	return nil
@@ -125,69 +69,24 @@ func (image *MenuImage) ids() []string {
 		ids = append(ids, e.ID)
 	}
 	if len(ids) > 1 {
-		ids = append(ids, olderID(image.Name))
+		ids = append(ids, OlderID(image.Name))
 	}
 	return ids
 }
 
-// Check reports why an entry cannot be written into the menu of a stage. One
-// that can be does not depend on the others.
-func (e *Entry) Check(stage Filesystem) error {
-	switch {
-	case e.ID == "" || idPart(e.ID) != strings.ReplaceAll(e.ID, "_", "_5f") || e.ID[0] >= '0' && e.ID[0] <= '9':
-		return fmt.Errorf("menu id %q is not one of EntryID's", e.ID)
-	case e.State != "" && e.State != Good && e.State != Trying && e.State != Bad:
-		return fmt.Errorf("entry %s has state %q", e.ID, e.State)
-	}
-	for _, p := range []string{e.Kernel, e.Initrd} {
-		if p == "" || path.Clean("/"+p) != "/"+p {
-			return fmt.Errorf("entry %s: %q is not a path below the stage", e.ID, p)
-		}
-		if err := checkText("path", p); err != nil {
-			return err
-		}
-	}
-	if err := checkText("title", e.Title); err != nil {
-		return err
-	}
-	_, err := deployment.Words(path.Join(stage.Path, e.Kernel), e.Args)
-	return err
+func (m *Menu) has(id string) bool {
+	return slices.ContainsFunc(m.Images, func(image MenuImage) bool {
+		return slices.ContainsFunc(image.Entries, func(e Entry) bool { return e.ID == id })
+	})
 }
 
-func checkText(what, s string) error {
-	if err := deployment.CheckText(s); err != nil {
-		return fmt.Errorf("%s %.100q %w", what, s, err)
+// Choose decides what boots by itself: the entry that somebody has chosen, as
+// long as it is in the menu, else the first image's newest.
+func (m *Menu) Choose(chosen string) {
+	switch m.Default = ""; {
+	case m.has(chosen):
+		m.Default = chosen
+	case len(m.Images) > 0:
+		m.Default = m.Images[0].Entries[0].ID
 	}
-	return nil
-}
-
-func (f Filesystem) check() error {
-	switch {
-	case !uuidForm.MatchString(f.UUID):
-		return fmt.Errorf("the stage's file system has UUID %q, by which GRUB cannot find it", f.UUID)
-	case f.Type != "" && grubModules[f.Type] == "":
-		return fmt.Errorf("GRUB is not known to read %q", f.Type)
-	case path.Clean(f.Path) != f.Path || !path.IsAbs(f.Path):
-		return fmt.Errorf("the stage's path %q is not clean and absolute", f.Path)
-	case strings.ContainsAny(f.Path, `"'\`):
-		return errors.New("the stage's path has a quote or backslash in it; move it to a plainer place")
-	}
-	return checkText("path of the stage", f.Path)
-}
-
-// defaultPath returns how GRUB is told of the default: an older entry is
-// named through its submenu.
-func (m *Menu) defaultPath() string {
-	for _, image := range m.Images {
-		for i, e := range image.Entries {
-			switch {
-			case e.ID != m.Default:
-			case i == 0:
-				return e.ID
-			default:
-				return olderID(image.Name) + ">" + e.ID
-			}
-		}
-	}
-	return ""
 }

@@ -1,11 +1,7 @@
 package reconciler
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io/fs"
-	"os"
 	"slices"
 	"time"
 
@@ -69,22 +65,16 @@ func (r *Reconciler) garbage(ctx context.Context, state *State) int64 {
 	return garbage.Bytes
 }
 
-// observeMenu says whether the menu on disk is what the state gives.
+// observeMenu says whether the next boot shows what the state gives.
 func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
-	want, err := r.renderMenu(o.location, o.next)
+	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	have, err := os.ReadFile(r.menuPath())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		out.MenuStale = "there is none yet"
-	case err != nil:
+	if out.MenuStale, err = l.Stale(r.menu(o.location, o.next)); err != nil {
 		return err
-	case !bytes.Equal(have, want):
-		out.MenuStale = "entries or settings differ"
 	}
-	linked, err := r.linked(o.location)
+	linked, err := l.Linked(o.location)
 	out.Unlinked = !linked
 	return err
 }

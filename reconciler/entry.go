@@ -3,7 +3,6 @@ package reconciler
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -82,15 +81,6 @@ func (r *Reconciler) unbootable(name, machine string, g Generation, fs boot.File
 		return ""
 	}
 	return "its kernel arguments cannot be put into a boot menu"
-}
-
-// shown returns the ids of the entries that the menu on the stage has.
-func (r *Reconciler) shown() (map[string]bool, error) {
-	menu, err := os.ReadFile(r.menuPath())
-	if os.IsNotExist(err) {
-		err = nil
-	}
-	return boot.EntryIDs(menu), err
 }
 
 // hidden says why a generation is not in the menu.

@@ -82,7 +82,7 @@ func (r *Reconciler) change(ctx context.Context, do func(*State) error, after fu
 	if err := state.Save(r.Stage); err != nil {
 		return err
 	}
-	if err := r.writeMenu(fs, state); err != nil {
+	if err := r.publish(fs, state); err != nil {
 		return err
 	}
 	if err := errors.Join(r.link(fs), r.stage.Settle(ctx)); err != nil || after == nil {

@@ -1,36 +1,44 @@
 package reconciler
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/boot/grub"
+	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
 )
 
-func (r *Reconciler) menuPath() string { return filepath.Join(r.Stage, boot.MenuFile) }
+// loader is the boot loader that publishes the menu. A deployment that is
+// running was started by one whose own folder is that of another system.
+func (r *Reconciler) loader() (loader.Loader, error) {
+	if r.Booted != "" && r.Boot == "" {
+		return grub.Booted(r.Stage), nil
+	}
+	g, err := grub.Open(r.Boot, r.Stage)
+	if err != nil {
+		return nil, fmt.Errorf("find the boot loader: %w", err)
+	}
+	return g, nil
+}
 
-// renderMenu gives the menu for the generations in state: the wanted images
-// in their order, then those that are still there for another reason.
-func (r *Reconciler) renderMenu(fs boot.Filesystem, state *State) ([]byte, error) {
-	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, "menu"), Timeout: state.Timeout, Default: state.Default}
+// menu is the one for the generations in state: the wanted images in their
+// order, then those that are still there for another reason.
+func (r *Reconciler) menu(fs boot.Filesystem, state *State) boot.Menu {
+	m := boot.Menu{Stage: fs, Mode: cmp.Or(state.Mode, boot.ModeMenu), Timeout: state.Timeout}
 	for _, name := range state.menuOrder() {
 		if entries := r.entries(name, state, fs); len(entries) > 0 {
 			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
 		}
 	}
-	if m.Default = validDefault(m); m.Default == "" && len(m.Images) > 0 {
-		m.Default = m.Images[0].Entries[0].ID
-	}
-	return boot.Render(m)
+	m.Choose(state.Default)
+	return m
 }
 
 // menuOrder returns the names of images as the menu shows them: the wanted
@@ -45,98 +53,39 @@ func (s *State) menuOrder() []string {
 	return names
 }
 
-// defaultEntry returns the id of the entry that boots by itself, "" if that is
-// the distribution's business.
-func (s *State) defaultEntry() string {
-	if s.Mode != "managed" {
-		return ""
-	}
-	first := ""
-	for _, name := range s.menuOrder() {
-		img := s.Images[name]
-		if newest := img.newest(); newest != nil && first == "" {
-			first = boot.EntryID(name, newest.Deployment)
-		}
-		if img != nil && slices.ContainsFunc(img.Generations, func(g Generation) bool { return boot.EntryID(name, g.Deployment) == s.Default }) {
-			return s.Default
-		}
-	}
-	return first
-}
+func (a *application) publishMenu(context.Context) error { return a.publish(a.location, a.next) }
 
-// validDefault keeps a chosen default only as long as its entry exists.
-func validDefault(m boot.Menu) string {
-	for _, img := range m.Images {
-		for _, e := range img.Entries {
-			if e.ID == m.Default {
-				return m.Default
-			}
-		}
-	}
-	return ""
-}
-
-func (a *application) publishMenu(context.Context) error { return a.writeMenu(a.location, a.next) }
-
-func (r *Reconciler) writeMenu(fs boot.Filesystem, state *State) error {
-	menu, err := r.renderMenu(fs, state)
+func (r *Reconciler) publish(fs boot.Filesystem, state *State) error {
+	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	if have, err := os.ReadFile(r.menuPath()); err == nil && bytes.Equal(have, menu) {
-		return nil
-	}
-	if err := durable.MkdirAll(filepath.Dir(r.menuPath()), 0o700); err != nil {
-		return err
-	}
-	return durable.WriteFile(r.menuPath(), menu, 0o600)
+	return l.Publish(r.menu(fs, state))
 }
 
 // bootable finds the boot loader and where it will find the stage, before
 // anything is fetched that could not be booted.
 func (r *Reconciler) bootable(ctx context.Context) (boot.Filesystem, error) {
-	if r.Booted == "" || r.Boot != "" {
-		if _, err := r.grub(); err != nil {
-			return boot.Filesystem{}, err
-		}
+	l, err := r.loader()
+	if err != nil {
+		return boot.Filesystem{}, err
 	}
 	fs, err := r.locate(ctx)
 	if err != nil {
 		return fs, err
 	}
-	// What is linked was looked at when it was.
-	if linked, err := r.linked(fs); err != nil || linked {
-		return fs, err
-	}
-	return fs, fs.CheckReadable(ctx)
-}
-
-// linked reports whether the boot loader reads the menu. A deployment that is
-// running was started from it; the boot loader's own folder is then that of
-// another system, and in an image there is none.
-func (r *Reconciler) linked(fs boot.Filesystem) (bool, error) {
-	if r.Booted != "" && r.Boot == "" {
-		return true, nil
-	}
-	g, err := r.grub()
-	if err != nil {
-		return false, err
-	}
-	return g.Linked(fs)
+	return fs, l.Check(ctx, fs)
 }
 
 func (a *application) linkMenu(context.Context) error { return a.link(a.location) }
 
-// link makes the boot loader read the menu, if it does not yet.
+// link makes the boot loader show the menu, if it does not yet.
 func (r *Reconciler) link(fs boot.Filesystem) error {
-	if linked, err := r.linked(fs); err != nil || linked {
-		return err
-	}
-	g, err := r.grub()
+	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	return g.Link(fs)
+	return l.Link(fs)
 }
 
 // protected reports whether a generation must stay: it is running, it is what

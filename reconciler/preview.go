@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
@@ -71,9 +72,9 @@ func (r *Reconciler) locate(ctx context.Context) (boot.Filesystem, error) {
 		return *r.Location, nil
 	}
 	if _, err := os.Stat(r.place); !errors.Is(err, fs.ErrNotExist) {
-		return boot.Locate(ctx, r.place)
+		return place.Find(ctx, r.place)
 	}
-	found, err := boot.Locate(ctx, filepath.Dir(filepath.Clean(r.place)))
+	found, err := place.Find(ctx, filepath.Dir(filepath.Clean(r.place)))
 	found.Path = path.Join(found.Path, filepath.Base(r.place))
 	return found, err
 }

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
@@ -145,14 +147,12 @@ func bootsEntries(wants *spec.Wants) error {
 			return err
 		}
 	}
-	if len(m.Images) > 0 {
-		m.Default = m.Images[0].Entries[0].ID
-	}
-	menu, err := boot.Render(m)
+	m.Choose("")
+	menu, err := grub.Render(m)
 	if err != nil {
 		return err
 	}
-	if got := len(boot.EntryIDs(menu)); got != len(m.Images) {
+	if got := bytes.Count(menu, []byte("\nmenuentry ")); got != len(m.Images) {
 		return fmt.Errorf("the menu has %d entries, and %d images were wanted", got, len(m.Images))
 	}
 	return nil

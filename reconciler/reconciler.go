@@ -275,14 +275,6 @@ func (r *Reconciler) logRun(result Result, err error, every time.Duration) {
 	}
 }
 
-func (r *Reconciler) grub() (*boot.GRUB, error) {
-	g, err := boot.Open(r.Boot)
-	if err != nil {
-		return nil, fmt.Errorf("find the boot loader: %w", err)
-	}
-	return g, nil
-}
-
 func (r *Reconciler) imageOptions() image.Options {
 	return image.Options{
 		CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, CacheDir: filepath.Join(r.Stage, "downloads"),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/image/packages"
 )
 
@@ -114,13 +115,14 @@ func (r *Reconciler) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	shown, err := r.shown()
+	// What is published can be read where the boot loader cannot.
+	shown, err := grub.Booted(r.Stage).Entries()
 	if err != nil {
 		return Status{}, err
 	}
 	s := Status{
 		Machine: state.Machine, Revision: state.Revision, Stage: r.place, Booted: r.Booted,
-		Default: state.defaultEntry(), Mode: cmp.Or(state.Mode, "menu"), Failure: state.Failure,
+		Default: state.defaultEntry(shown), Mode: cmp.Or(state.Mode, "menu"), Failure: state.Failure,
 		Images: []ImageStatus{}, Builds: state.builds(), Pushes: state.pushes(),
 	}
 	for _, name := range state.menuOrder() {
@@ -129,6 +131,30 @@ func (r *Reconciler) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// defaultEntry returns the id of the entry, of those that are shown, that boots
+// by itself, "" if that is the distribution's business.
+func (s *State) defaultEntry(shown map[string]bool) string {
+	if s.Mode != boot.ModeManaged {
+		return ""
+	}
+	var m boot.Menu
+	for _, name := range s.menuOrder() {
+		image := boot.MenuImage{Name: name}
+		if img := s.Images[name]; img != nil {
+			for _, g := range slices.Backward(img.Generations) {
+				if id := boot.EntryID(name, g.Deployment); shown[id] {
+					image.Entries = append(image.Entries, boot.Entry{ID: id})
+				}
+			}
+		}
+		if len(image.Entries) > 0 {
+			m.Images = append(m.Images, image)
+		}
+	}
+	m.Choose(s.Default)
+	return m.Default
 }
 
 func (r *Reconciler) imageStatus(ctx context.Context, name, machine string, img *ImageState, shown map[string]bool) ImageStatus {

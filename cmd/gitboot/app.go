@@ -172,10 +172,7 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 		return nil, fmt.Errorf("names no UUID, by which GRUB finds the stage; give UUID=…:%s", loc.Path)
 	}
 	fs := &boot.Filesystem{UUID: uuid, Path: loc.Path}
-	if _, err := boot.Render(boot.Menu{Stage: *fs, Mode: "menu"}); err != nil {
-		return nil, err
-	}
-	return fs, nil
+	return fs, fs.Check()
 }
 
 func (a *app) logger(w io.Writer, show *display) (*slog.Logger, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -154,14 +155,14 @@ func newBootUnlink(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			grub, err := boot.Open(set.Boot)
+			g, err := grub.Open(set.Boot, set.Stage)
 			if err != nil {
 				return err
 			}
-			if err := grub.Unlink(); err != nil {
+			if err := g.Unlink(); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(grub.Dir(), "custom.cfg"))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(g.Dir(), "custom.cfg"))
 			return err
 		},
 	}

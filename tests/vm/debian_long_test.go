@@ -10,7 +10,7 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -48,7 +48,7 @@ func (s *site) withoutLine(t *testing.T, disk *lab.Disk, line string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(mnt, "var/lib/gitboot", boot.MenuFile)
+	path := filepath.Join(mnt, "var/lib/gitboot", grub.MenuFile)
 	menu, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

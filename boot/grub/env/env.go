@@ -1,4 +1,4 @@
-// Package grubenv reads and writes GRUB's environment block: the file, 1024
+// Package env reads and writes GRUB's environment block: the file, 1024
 // bytes long, in which GRUB keeps variables from one boot to the next.
 //
 // The format is that of GRUB's grub-core/lib/envblk.c:
@@ -12,7 +12,7 @@
 // the file in place and only within its length, so its length never changes.
 //
 // The package is a codec: it opens no file.
-package grubenv
+package env
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"os"
@@ -7,12 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
 func open(t *testing.T, custom string) (*GRUB, string) {
 	t.Helper()
-	g, err := Open(t.TempDir())
+	g, err := Open(t.TempDir(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +26,7 @@ func open(t *testing.T, custom string) (*GRUB, string) {
 	return g, file
 }
 
-func linked(t *testing.T, g *GRUB, stage Filesystem, want bool) {
+func linked(t *testing.T, g *GRUB, stage boot.Filesystem, want bool) {
 	t.Helper()
 	if got, err := g.Linked(stage); err != nil || got != want {
 		t.Errorf("Linked is %t, %v; want %t", got, err, want)
@@ -145,7 +146,7 @@ func TestDamagedBlock(t *testing.T) {
 }
 
 func TestOpenMissing(t *testing.T) {
-	if _, err := Open(filepath.Join(t.TempDir(), "none")); err == nil || !strings.Contains(err.Error(), "--boot") {
+	if _, err := Open(filepath.Join(t.TempDir(), "none"), ""); err == nil || !strings.Contains(err.Error(), "--boot") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -99,17 +100,17 @@ func TestEntriesInGRUB(t *testing.T) {
 // before custom.cfg is sourced.
 func TestChoiceInGRUB(t *testing.T) {
 	zero := 0
-	managed := testMenu(ModeManaged)
+	managed := testMenu(boot.ModeManaged)
 	managed.Timeout = &zero
 	const show = "\nsource $prefix/gitboot.cfg\necho \"$default\"\necho \"$timeout\"\necho \"$root\"\n"
-	chosen := olderID("desktop") + ">" + managed.Default
+	chosen := boot.OlderID("desktop") + ">" + managed.Default
 	for name, c := range map[string]struct {
-		menu         Menu
+		menu         boot.Menu
 		before, want string
 	}{
-		"menu":       {testMenu(ModeMenu), "", "0\n30\nhost"},
+		"menu":       {testMenu(boot.ModeMenu), "", "0\n30\nhost"},
 		"managed":    {managed, "", chosen + "\n0\nhost"},
-		"no timeout": {testMenu(ModeManaged), "", chosen + "\n30\nhost"},
+		"no timeout": {testMenu(boot.ModeManaged), "", chosen + "\n30\nhost"},
 		"next_entry": {managed, "set default=other\nset boot_once=true\n", "other\n0\nhost"},
 	} {
 		before := "set default=0\nset timeout=30\nset root=host\n" + c.before

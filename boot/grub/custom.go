@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/boot"
 )
 
 // The lines that mark our part of custom.cfg.
@@ -18,10 +20,10 @@ const (
 // block returns our part of custom.cfg. If the stage is not there, GRUB says
 // so in one line and goes on with the distribution's menu. It leaves no
 // variable behind but what gitboot.cfg sets on purpose.
-func block(stage Filesystem) string {
-	modules := []string{"part_gpt", "part_msdos"}
-	if module := grubModules[stage.Type]; module != "" {
-		modules = append(modules, module)
+func block(stage boot.Filesystem) string {
+	load := []string{"part_gpt", "part_msdos"}
+	if module := modules[stage.Type]; module != "" {
+		load = append(load, module)
 	}
 	menu := `"(${gitboot_stage})"` + quote(path.Join(stage.Path, MenuFile))
 	show := []string{
@@ -35,7 +37,7 @@ func block(stage Filesystem) string {
 	return strings.Join(slices.Concat([]string{
 		beginMark,
 		"# Written by gitboot, which replaces these lines. Keep your own outside of them.",
-		"for gitboot_module in " + strings.Join(modules, " ") + "; do",
+		"for gitboot_module in " + strings.Join(load, " ") + "; do",
 		`  if [ -f "${prefix}/${grub_cpu}-${grub_platform}/${gitboot_module}.mod" ]; then`,
 		"    insmod ${gitboot_module}",
 		"  fi",

@@ -1,4 +1,4 @@
-package boot
+package place
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package grubenv
+package env
 
 import (
 	"bytes"

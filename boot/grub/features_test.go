@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -157,16 +158,18 @@ func TestNewFeatures(t *testing.T) {
 }
 
 func TestUnreadable(t *testing.T) {
-	point := mounted(t, "inline", 16<<20, "mkfs.ext4", "-q", "-O", "inline_data")
-	fs, err := Locate(t.Context(), point)
-	if err != nil {
-		t.Fatal(err)
+	image := filepath.Join(t.TempDir(), "image")
+	if out, err := exec.Command(need.Program(t, "mkfs.ext4"), "-q", "-O", "inline_data", image, "16m").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	err = fs.CheckReadable(t.Context())
+	g, _ := open(t, "")
+	stage := boot.Filesystem{Device: image, UUID: ext4.UUID, Type: "ext4", Path: "/stage"}
+	err := g.Check(t.Context(), stage)
 	if err == nil || !strings.Contains(err.Error(), "inline_data") || !strings.Contains(err.Error(), "mkfs.ext4 -O ^inline_data") {
 		t.Errorf("got %v", err)
 	}
-	if err := (Filesystem{}).CheckReadable(t.Context()); err != nil {
+	stage.Device = ""
+	if err := g.Check(t.Context(), stage); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,30 +1,29 @@
-package boot
+package grub
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 )
-
-// MenuFile is where the menu lies, below the stage's directory.
-const MenuFile = "boot/gitboot.cfg"
 
 // Render returns the text of gitboot.cfg. It runs in the scope of the
 // distribution's grub.cfg, after all of it, so nothing but the choice of the
 // default may change a variable there; entries have what they need within. What
 // distributions put into theirs, and whether ours have it, is in the package's
 // doc.
-func Render(m Menu) ([]byte, error) {
-	if err := m.check(); err != nil {
+func Render(m boot.Menu) ([]byte, error) {
+	if err := errors.Join(known(m.Stage), m.Check()); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
 	}
 	w := &script{stage: m.Stage}
 	w.line("# Written by gitboot at each reconcile; changes are lost.")
-	if m.Mode == ModeManaged {
+	if m.Mode == boot.ModeManaged {
 		w.choice(&m)
 	}
 	if len(m.Images) > 0 {
@@ -53,7 +52,7 @@ function gitboot_screen {
 
 type script struct {
 	buf    bytes.Buffer
-	stage  Filesystem
+	stage  boot.Filesystem
 	indent int
 }
 
@@ -67,8 +66,8 @@ func (w *script) line(format string, args ...any) {
 
 // choice sets what boots by itself. It is the one place where that is
 // decided, and stands before the entries: counting tries belongs here.
-func (w *script) choice(m *Menu) {
-	if id := m.defaultPath(); id != "" {
+func (w *script) choice(m *boot.Menu) {
+	if id := defaultPath(m); id != "" {
 		w.line("")
 		w.line("# grub.cfg sets boot_once when next_entry asked for an entry.")
 		w.line(`if [ "${boot_once}" != "true" ]; then`)
@@ -81,11 +80,28 @@ func (w *script) choice(m *Menu) {
 	}
 }
 
-func (w *script) image(image MenuImage) error {
+// defaultPath returns how GRUB is told of the default: an older entry is
+// named through its submenu.
+func defaultPath(m *boot.Menu) string {
+	for _, image := range m.Images {
+		for i, e := range image.Entries {
+			switch {
+			case e.ID != m.Default:
+			case i == 0:
+				return e.ID
+			default:
+				return boot.OlderID(image.Name) + ">" + e.ID
+			}
+		}
+	}
+	return ""
+}
+
+func (w *script) image(image boot.MenuImage) error {
 	for i, e := range image.Entries {
 		if i == 1 {
 			w.line("")
-			w.line("submenu %s --class gitboot --unrestricted --id %s {", quote(image.Name+", older generations"), olderID(image.Name))
+			w.line("submenu %s --class gitboot --unrestricted --id %s {", quote(image.Name+", older generations"), boot.OlderID(image.Name))
 			w.indent++
 		} else {
 			w.line("")
@@ -101,7 +117,7 @@ func (w *script) image(image MenuImage) error {
 	return nil
 }
 
-func (w *script) entry(image string, e Entry) error {
+func (w *script) entry(image string, e boot.Entry) error {
 	if err := e.Check(w.stage); err != nil {
 		return err
 	}
@@ -110,14 +126,14 @@ func (w *script) entry(image string, e Entry) error {
 		return err
 	}
 	title := e.Title
-	if e.State == Trying || e.State == Bad {
+	if e.State == boot.Trying || e.State == boot.Bad {
 		title += " [" + e.State + "]"
 	}
 	linux := "linux " + quote(w.path(e.Kernel))
 	for _, word := range words {
 		linux += " " + quote(word)
 	}
-	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --unrestricted --id %s {", quote(title), quote(idPart(image)), e.ID)
+	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --unrestricted --id %s {", quote(title), quote(boot.IDPart(image)), e.ID)
 	w.line("  gitboot_screen")
 	w.line("  search --no-floppy --fs-uuid --set=root %s", w.stage.UUID)
 	files := []string{linux, "initrd " + quote(w.path(e.Initrd))}

@@ -1,4 +1,5 @@
-package boot
+// Package place finds where a folder lies, in terms that hold at boot.
+package place
 
 import (
 	"context"
@@ -8,56 +9,39 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/boot"
 )
 
-// A Filesystem is where a directory lies, in terms that hold at boot.
-type Filesystem struct {
-	// Device is the block device now, such as /dev/sda2.
-	Device string
-	// UUID is the file system's, as blkid prints it.
-	UUID string
-	// Type is the kernel's name of the file system, such as ext4. Empty leaves
-	// it to GRUB's list of file systems, fs.lst, to find the module.
-	Type string
-	// Path is the directory's, absolute from the top of the file system (for
-	// btrfs: of its top-level subvolume).
-	Path string
-}
+// types are the file systems that process 1 can mount the stage of.
+var types = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "f2fs"}
 
-// grubModules has, for the file systems that a stage can be on, the module
-// with which GRUB reads them.
-var grubModules = map[string]string{
-	"ext2": "ext2", "ext3": "ext2", "ext4": "ext2",
-	"xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "f2fs": "f2fs",
-}
-
-// Locate finds the file system of a directory that exists, and refuses one of
-// a kind, or on a device, from which GRUB or process 1 could not read it.
-func Locate(ctx context.Context, dir string) (Filesystem, error) {
-	fs, err := locate(ctx, dir)
+// Find finds the file system of a directory that exists, and refuses one of
+// a kind, or on a device, from which process 1 could not read it.
+func Find(ctx context.Context, dir string) (boot.Filesystem, error) {
+	fs, err := find(ctx, dir)
 	if err != nil {
-		return Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
+		return boot.Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
 	}
 	return fs, nil
 }
 
-func locate(ctx context.Context, dir string) (Filesystem, error) {
+func find(ctx context.Context, dir string) (boot.Filesystem, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	id := st.Mnt_id
 	if st.Mask&unix.STATX_MNT_ID == 0 {
@@ -66,39 +50,39 @@ func locate(ctx context.Context, dir string) (Filesystem, error) {
 	// Not self: that is the main thread, others can be in other namespaces.
 	data, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	m, err := findMount(string(data), dir, id)
 	if err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	return m.filesystem(ctx, dir)
 }
 
-func (m mount) filesystem(ctx context.Context, dir string) (Filesystem, error) {
+func (m mount) filesystem(ctx context.Context, dir string) (boot.Filesystem, error) {
 	if err := checkType(m.fstype); err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	if !strings.HasPrefix(m.root, "/") || strings.HasSuffix(m.root, "//deleted") {
-		return Filesystem{}, fmt.Errorf("%s is mounted from %q, which is no longer there", m.point, m.root)
+		return boot.Filesystem{}, fmt.Errorf("%s is mounted from %q, which is no longer there", m.point, m.root)
 	}
-	fs := Filesystem{Type: m.fstype, Path: path.Join(m.root, strings.TrimPrefix(dir, strings.TrimSuffix(m.point, "/")))}
+	fs := boot.Filesystem{Type: m.fstype, Path: path.Join(m.root, strings.TrimPrefix(dir, strings.TrimSuffix(m.point, "/")))}
 	number := m.device
 	if strings.HasPrefix(number, "0:") { // btrfs has no device of its own
 		var st unix.Stat_t
 		if err := unix.Stat(m.source, &st); err != nil {
-			return Filesystem{}, fmt.Errorf("device %s of %s: %w", m.source, m.point, err)
+			return boot.Filesystem{}, fmt.Errorf("device %s of %s: %w", m.source, m.point, err)
 		}
 		number = fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
 	}
 	sys := "/sys/dev/block/" + number
 	name, err := deviceName(sys)
 	if err != nil {
-		return Filesystem{}, err
+		return boot.Filesystem{}, err
 	}
 	fs.Device = name
 	if err := checkDevice(sys); err != nil {
-		return Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
+		return boot.Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
 	fs.UUID, err = blkidUUID(ctx, fs.Device)
 	return fs, err
@@ -107,7 +91,7 @@ func (m mount) filesystem(ctx context.Context, dir string) (Filesystem, error) {
 func checkType(fstype string) error {
 	const remedy = "; give a directory on a disk with ext4, xfs, btrfs, f2fs or vfat"
 	switch {
-	case grubModules[fstype] != "":
+	case slices.Contains(types, fstype):
 		return nil
 	case fstype == "overlay":
 		return errors.New("it is in the overlay of the running system, which is gone at the next boot" + remedy)
@@ -150,8 +134,6 @@ func checkDevice(sys string) error {
 	return nil
 }
 
-var uuidForm = regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`)
-
 const blkidTimeout = 30 * time.Second
 
 func blkidUUID(ctx context.Context, device string) (string, error) {
@@ -167,7 +149,7 @@ func blkidUUID(ctx context.Context, device string) (string, error) {
 		return "", fmt.Errorf("blkid %s: %w; is util-linux installed, and is this root?", device, err)
 	}
 	for line := range strings.Lines(string(out)) {
-		if uuid, ok := strings.CutPrefix(strings.TrimSpace(line), "UUID="); ok && uuidForm.MatchString(uuid) {
+		if uuid, ok := strings.CutPrefix(strings.TrimSpace(line), "UUID="); ok && uuid != "" {
 			return uuid, nil
 		}
 	}

@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"context"
@@ -112,19 +112,6 @@ func (w *featureWord) name(bit uint64) string {
 		return name
 	}
 	return fmt.Sprintf("%#x", bit)
-}
-
-// CheckReadable refuses a file system with features that GRUB cannot read. To
-// ask takes as long as an unchanged run: that is for before the menu is linked.
-// Of a file system without a device nothing is known.
-func (f Filesystem) CheckReadable(ctx context.Context) error {
-	if f.Device == "" {
-		return nil
-	}
-	if err := checkReadable(ctx, f.Type, f.Device); err != nil {
-		return fmt.Errorf("the boot loader could not read the stage on %s: %w", f.Device, err)
-	}
-	return nil
 }
 
 // checkReadable refuses a file system that GRUB cannot read. Where that depends

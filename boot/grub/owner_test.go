@@ -1,4 +1,4 @@
-package boot
+package grub
 
 import (
 	"os"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -21,9 +22,9 @@ func TestABootFolderOfOthersIsRefused(t *testing.T) {
 		if err := os.Chown(path, 4711, 4711); err != nil {
 			t.Fatal(err)
 		}
-		g, err := Open(dir)
+		g, err := Open(dir, t.TempDir())
 		if err == nil {
-			err = g.Link(Filesystem{UUID: "0a1b2c3d", Path: "/gitboot", Type: "ext4"})
+			err = g.Link(boot.Filesystem{UUID: "0a1b2c3d", Path: "/gitboot", Type: "ext4"})
 		}
 		if err == nil || !strings.Contains(err.Error(), path+" belongs to user 4711") {
 			t.Errorf("%s: %v", path, err)

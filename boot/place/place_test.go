@@ -1,4 +1,4 @@
-package boot
+package place
 
 import (
 	"errors"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -53,16 +52,16 @@ func TestFindMount(t *testing.T) {
 	}
 }
 
-func TestLocateRefuses(t *testing.T) {
+func TestFindRefuses(t *testing.T) {
 	for _, fstype := range []string{"overlay", "tmpfs", "nfs4", "fuse.sshfs", "zfs", "squashfs"} {
 		if err := checkType(fstype); err == nil || !strings.Contains(err.Error(), "give a directory on a disk") {
 			t.Errorf("%s: %v", fstype, err)
 		}
 	}
-	if _, err := Locate(t.Context(), "/proc"); err == nil {
+	if _, err := Find(t.Context(), "/proc"); err == nil {
 		t.Error("/proc has a place on a disk")
 	}
-	if _, err := Locate(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Find(t.Context(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -96,7 +95,7 @@ func mounted(t *testing.T, name string, size int64, mkfs ...string) string {
 	return point
 }
 
-func TestLocateExt4(t *testing.T) {
+func TestFindExt4(t *testing.T) {
 	const uuid = "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
 	point := mounted(t, "with space", 8<<20, "mkfs.ext4", "-q", "-U", uuid)
 	dir := filepath.Join(point, "a", "stage")
@@ -108,7 +107,7 @@ func TestLocateExt4(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{dir, link} {
-		got, err := Locate(t.Context(), d)
+		got, err := Find(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +120,7 @@ func TestLocateExt4(t *testing.T) {
 	if out, err := exec.Command("mount", "--bind", filepath.Join(point, "a"), bind).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	got, err := Locate(t.Context(), filepath.Join(bind, "stage"))
+	got, err := Find(t.Context(), filepath.Join(bind, "stage"))
 	if out, e := exec.Command("umount", bind).CombinedOutput(); e != nil {
 		t.Errorf("%v: %s", e, out)
 	}
@@ -130,7 +129,7 @@ func TestLocateExt4(t *testing.T) {
 	}
 }
 
-func TestLocateBtrfs(t *testing.T) {
+func TestFindBtrfs(t *testing.T) {
 	const uuid = "1b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
 	point := mounted(t, "btrfs", 120<<20, "mkfs.btrfs", "-q", "-U", uuid)
 	sub := filepath.Join(point, "@sub")
@@ -141,28 +140,11 @@ func TestLocateBtrfs(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Locate(t.Context(), dir)
+	got, err := Find(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.UUID != uuid || got.Type != "btrfs" || got.Path != "/@sub/stage" {
 		t.Errorf("got %+v", got)
-	}
-}
-
-func TestCurrent(t *testing.T) {
-	id := strings.Repeat("a", 64)
-	want := deployment.Cmdline{Stage: deployment.Location{Device: "UUID=x", Path: "/gitboot"}, Deployment: id, Trying: true}
-	got, err := Current("BOOT_IMAGE=/x quiet " + strings.Join(want.Args(), " ") + "\n")
-	if err != nil || got != want {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	for _, line := range []string{"", "quiet root=/dev/sda1", "-- gitboot.deployment=" + id} {
-		if _, err := Current(line); !errors.Is(err, ErrNotBooted) {
-			t.Errorf("%q: %v", line, err)
-		}
-	}
-	if _, err := Current("gitboot.deployment=short"); err == nil || errors.Is(err, ErrNotBooted) {
-		t.Errorf("a damaged command line: %v", err)
 	}
 }

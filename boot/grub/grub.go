@@ -1,0 +1,154 @@
+package grub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/owned"
+)
+
+// A GRUB is an installed GRUB, and the menu of one stage.
+type GRUB struct {
+	// dir is the folder of custom.cfg, empty if GRUB itself is out of reach.
+	dir   string
+	stage string
+}
+
+// Open finds GRUB's folder: dir or, if that is empty, /boot/grub or
+// /boot/grub2. The stage is its folder.
+func Open(dir, stage string) (*GRUB, error) {
+	if dir != "" {
+		return openFirst(stage, dir)
+	}
+	return openFirst(stage, "/boot/grub", "/boot/grub2")
+}
+
+func openFirst(stage string, dirs ...string) (*GRUB, error) {
+	for _, dir := range dirs {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			if err := owned.Check(dir); err != nil {
+				return nil, fmt.Errorf("find GRUB: %w", err)
+			}
+			return &GRUB{dir, stage}, nil
+		}
+	}
+	return nil, fmt.Errorf("find GRUB: there is no folder %s; install GRUB, mount /boot, or say where custom.cfg belongs with --boot", strings.Join(dirs, " or "))
+}
+
+// Booted is the GRUB that has booted a stage's running deployment: its menu is
+// linked, and its own folder is another system's.
+func Booted(stage string) *GRUB { return &GRUB{stage: stage} }
+
+// Dir returns the folder of custom.cfg.
+func (g *GRUB) Dir() string { return g.dir }
+
+// Check finds out whether GRUB reads what the stage lies on. To ask it takes as
+// long as an unchanged run; where the menu is linked, it was asked before.
+func (g *GRUB) Check(ctx context.Context, stage boot.Filesystem) error {
+	if linked, err := g.Linked(stage); err != nil || linked {
+		return err
+	}
+	if err := known(stage); err != nil || stage.Device == "" {
+		return err
+	}
+	if err := checkReadable(ctx, stage.Type, stage.Device); err != nil {
+		return fmt.Errorf("the boot loader could not read the stage on %s: %w", stage.Device, err)
+	}
+	return nil
+}
+
+// modules has, for the file systems that a stage can be on, the module with
+// which GRUB reads them. Without a type it is left to GRUB's list of file
+// systems, fs.lst, to find the module.
+var modules = map[string]string{
+	"ext2": "ext2", "ext3": "ext2", "ext4": "ext2",
+	"xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "f2fs": "f2fs",
+}
+
+func known(stage boot.Filesystem) error {
+	if stage.Type != "" && modules[stage.Type] == "" {
+		return fmt.Errorf("GRUB is not known to read %q", stage.Type)
+	}
+	return stage.Check()
+}
+
+// Sourced reports whether the distribution's grub.cfg sources custom.cfg, as
+// GRUB's 41_custom makes it do. Without that the menu is never seen.
+func (g *GRUB) Sourced() (bool, error) {
+	data, err := os.ReadFile(filepath.Join(g.dir, "grub.cfg"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return bytes.Contains(data, []byte("/custom.cfg")), err
+}
+
+// Linked reports whether custom.cfg sources the menu of this stage.
+func (g *GRUB) Linked(stage boot.Filesystem) (bool, error) {
+	if g.dir == "" {
+		return true, nil
+	}
+	c, err := g.read()
+	if err != nil {
+		return false, err
+	}
+	_, ours, _, err := split(c.data)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", c.path, err)
+	}
+	return string(ours) == block(stage), nil
+}
+
+// Link makes custom.cfg source the menu of this stage and of no other. If it
+// does already, nothing is written.
+func (g *GRUB) Link(stage boot.Filesystem) error {
+	if err := known(stage); err != nil {
+		return fmt.Errorf("link the boot menu: %w", err)
+	}
+	if g.dir == "" {
+		return nil
+	}
+	c, err := g.read()
+	if err != nil {
+		return err
+	}
+	data, err := withBlock(c.data, block(stage))
+	if err != nil {
+		return fmt.Errorf("link the boot menu into %s: %w", c.path, err)
+	}
+	if bytes.Equal(data, c.data) {
+		return nil
+	}
+	return c.publish(data)
+}
+
+// Unlink takes our lines out of custom.cfg, and removes the file if there was
+// nothing else in it.
+func (g *GRUB) Unlink() error {
+	if g.dir == "" {
+		return errors.New("unlink the boot menu: GRUB's folder is not this system's; do it in the system that has it")
+	}
+	c, err := g.read()
+	if err != nil {
+		return err
+	}
+	before, ours, after, err := split(c.data)
+	if err != nil {
+		return fmt.Errorf("unlink the boot menu from %s: %w", c.path, err)
+	}
+	if ours == nil {
+		return nil
+	}
+	rest := append(bytes.Clone(before), after...)
+	if len(rest) == 0 {
+		return durable.Remove(c.path)
+	}
+	return c.publish(rest)
+}

@@ -1,0 +1,33 @@
+// Package loader says what a boot loader must do for gitboot. A boot loader that
+// can is in a package of its own beside this one, and passes package suite.
+package loader
+
+import (
+	"context"
+
+	"github.com/gitboot/gitboot/boot"
+)
+
+// A Loader publishes the boot menu of one stage.
+type Loader interface {
+	// Check finds out, before anything is fetched, whether the boot loader can
+	// boot from a stage that lies there, and says what to do if not.
+	Check(ctx context.Context, stage boot.Filesystem) error
+	// Entries returns the ids of the entries that are published.
+	Entries() (map[string]bool, error)
+	// Stale says why what is published is not this menu, "" if it is. A menu
+	// that Publish would refuse is an error.
+	Stale(boot.Menu) (string, error)
+	// Publish makes this the menu, for each boot from now on: whenever the
+	// power is cut, there is the one before or this one. A menu that is
+	// published already is not written again.
+	Publish(boot.Menu) error
+	// Linked reports whether the boot loader shows what is published for a
+	// stage that lies there.
+	Linked(stage boot.Filesystem) (bool, error)
+	// Link makes the boot loader show the menu of a stage that lies there, and
+	// of no other.
+	Link(stage boot.Filesystem) error
+	// Unlink takes back all that Link did, and leaves what is published.
+	Unlink() error
+}
