@@ -17,15 +17,13 @@ import (
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/program"
 	"golang.org/x/sys/unix"
 )
 
 // grace is how long output may still come from something that a script left
 // running where it cannot be killed.
 const grace = 500 * time.Millisecond
-
-// searchPath is where programs are looked for.
-const searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // A run is one script being executed.
 type run struct {
@@ -90,7 +88,7 @@ func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, wor
 // environ builds the whole environment, as the package documents it.
 func (x *run) environ(in *Input, out string) error {
 	x.env = []string{
-		searchPath,
+		"PATH=" + program.Path,
 		"HOME=" + x.dir, "TMPDIR=" + x.dir, "LANG=C.UTF-8", "SOURCE_DATE_EPOCH=0",
 		"GITBOOT_OUT=" + out, "GITBOOT_MACHINE=" + in.Machine, "GITBOOT_IMAGE=" + in.Image,
 		"GITBOOT_TAG=" + in.Tag, "GITBOOT_HOOK=" + x.hook,

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // wardenProgram shows the process namespace that it is the first of in /proc,
@@ -30,8 +32,8 @@ type warden struct {
 // thread's mount namespace, and lets what the thread starts next be in it. The
 // caller ends a warden that is returned, with an error or not.
 func startWarden(ctx context.Context) (_ *warden, err error) {
-	w := &warden{cmd: exec.CommandContext(ctx, "/bin/sh", "-c", wardenProgram)}
-	w.cmd.Env, w.cmd.Dir = []string{searchPath}, "/"
+	w := &warden{cmd: program.Command(ctx, "sh", "-c", wardenProgram)}
+	w.cmd.Dir = "/"
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWPID}
 	if w.stdin, err = w.cmd.StdinPipe(); err != nil {
 		return nil, err

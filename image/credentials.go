@@ -9,14 +9,16 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // credentials are what one repository is asked with.
@@ -179,16 +181,24 @@ func decodeAuth(s string) (user, password string, err error) {
 
 var helperName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
+// helperVariables are what helpers find their own configuration and their
+// service by.
+func helperVariables() []string {
+	return []string{"HOME", "USER", "XDG_*", "DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "PASSWORD_STORE_DIR",
+		"AWS_*", "GOOGLE_*", "CLOUDSDK_*", "AZURE_*", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+}
+
 // askHelper runs a credential helper by docker's protocol: "get", the server
 // on standard input, JSON on standard output.
 func askHelper(ctx context.Context, helper, server string) (authn.Authenticator, error) {
-	program := "docker-credential-" + helper
+	name := "docker-credential-" + helper
 	if !helperName.MatchString(helper) {
 		return nil, fmt.Errorf("credential helper %q: not a program's name", printable(helper, 60))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "get")
+	cmd := program.Command(ctx, name, "get")
+	cmd.Env = slices.Concat(cmd.Env, program.Proxies(), program.Inherited(helperVariables()...))
 	cmd.Stdin = strings.NewReader(server)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
@@ -196,11 +206,11 @@ func askHelper(ctx context.Context, helper, server string) (authn.Authenticator,
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("run %s get for %s: %w; install or mend the helper", program, server, err)
+		return nil, fmt.Errorf("run %s get for %s: %w; install it in one of %s, or mend it", name, server, err, program.Path)
 	}
 	var got struct{ Username, Secret string }
 	if err := json.Unmarshal(out, &got); err != nil {
-		return nil, fmt.Errorf("run %s get for %s: its output is not the protocol's JSON", program, server)
+		return nil, fmt.Errorf("run %s get for %s: its output is not the protocol's JSON", name, server)
 	}
 	if got.Username == "<token>" {
 		return authn.FromConfig(authn.AuthConfig{IdentityToken: got.Secret}), nil

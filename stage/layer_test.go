@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // smallTar is a layer of a few entries.
@@ -227,9 +229,8 @@ func (s stalling) Read([]byte) (int, error) {
 	return 0, s.ctx.Err()
 }
 
-func TestAddLayerWithoutTar2sqfs(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	_, err := newStage(t).AddLayer(context.Background(), source(smallTar(t, file("a", 1))))
+func TestWithoutTar2sqfs(t *testing.T) {
+	err := notStarted(program.Command(t.Context(), "no-tar2sqfs").Run())
 	if err == nil || !strings.Contains(err.Error(), "install the package squashfs-tools-ng") {
 		t.Errorf("error %v", err)
 	}

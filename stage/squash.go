@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // squasher is how layers are packed, as layer records tell it. Of a Debian
@@ -46,18 +48,21 @@ func startSquash(ctx context.Context, path string) (*squash, error) {
 	// A bigger pipe saves switches; the default works too.
 	_, _ = unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, pipeSize)
 	q := &squash{pipe: w, Writer: bufio.NewWriterSize(w, chunkSize)}
-	q.cmd = exec.CommandContext(ctx, "tar2sqfs", squashArgs(path)...)
-	q.cmd.Env = append(os.Environ(), "LC_ALL=C")
+	q.cmd = program.Command(ctx, "tar2sqfs", squashArgs(path)...)
 	q.cmd.Stdin = r
 	q.cmd.Stderr = &q.stderr
 	if err := q.cmd.Start(); err != nil {
 		w.Close()
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, errors.New("tar2sqfs is not installed; install the package squashfs-tools-ng")
-		}
-		return nil, fmt.Errorf("start tar2sqfs: %w", err)
+		return nil, notStarted(err)
 	}
 	return q, nil
+}
+
+func notStarted(err error) error {
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("tar2sqfs is not installed; install the package squashfs-tools-ng")
+	}
+	return fmt.Errorf("start tar2sqfs: %w", err)
 }
 
 // finish tells tar2sqfs that the tar is complete, and waits for it.

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // A featureWord is a place in a superblock where a file system notes which
@@ -115,8 +116,8 @@ func (w *featureWord) name(bit uint64) string {
 }
 
 // checkReadable refuses a file system that GRUB cannot read. Where that depends
-// on the GRUB, the installed one is asked, if it has brought its grub-fstest.
-func checkReadable(ctx context.Context, fstype, device string) error {
+// on the GRUB, it is asked: by grubReads the installed one.
+func checkReadable(ctx context.Context, fstype, device string, ask func(context.Context, string) (bool, error)) error {
 	f, err := os.Open(device)
 	if err != nil {
 		return fmt.Errorf("read the superblock: %w; only root can", err)
@@ -133,7 +134,7 @@ func checkReadable(ctx context.Context, fstype, device string) error {
 	}
 	unread := d.unread
 	if len(d.ask) > 0 {
-		switch reads, err := grubReads(ctx, device); {
+		switch reads, err := ask(ctx, device); {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil: // nobody to ask
@@ -182,13 +183,7 @@ func grubReads(ctx context.Context, device string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, fstestTimeout)
 	defer cancel()
 	for _, name := range []string{"grub-fstest", "grub2-fstest"} {
-		tool, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, tool, device, "ls", "(loop0)")
-		cmd.Env = []string{"LC_ALL=C"}
-		out, err := cmd.Output()
+		out, err := program.Command(ctx, name, device, "ls", "(loop0)").Output()
 		switch {
 		case err != nil:
 		case strings.Contains(string(out), "Filesystem type"):

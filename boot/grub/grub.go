@@ -59,7 +59,7 @@ func (g *GRUB) Check(ctx context.Context, stage boot.Filesystem) error {
 	if err := known(stage); err != nil || stage.Device == "" {
 		return err
 	}
-	if err := checkReadable(ctx, stage.Type, stage.Device); err != nil {
+	if err := checkReadable(ctx, stage.Type, stage.Device, grubReads); err != nil {
 		return fmt.Errorf("the boot loader could not read the stage on %s: %w", stage.Device, err)
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // types are the file systems that process 1 can mount the stage of.
@@ -139,12 +139,8 @@ const blkidTimeout = 30 * time.Second
 func blkidUUID(ctx context.Context, device string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, blkidTimeout)
 	defer cancel()
-	tool, err := exec.LookPath("blkid")
-	if err != nil {
-		tool = "/usr/sbin/blkid" // not in the PATH of all who become root
-	}
 	// Without a cache, which could be from before the disk was formatted.
-	out, err := exec.CommandContext(ctx, tool, "-c", "/dev/null", "-o", "export", device).Output()
+	out, err := program.Command(ctx, "blkid", "-c", "/dev/null", "-o", "export", device).Output()
 	if err != nil {
 		return "", fmt.Errorf("blkid %s: %w; is util-linux installed, and is this root?", device, err)
 	}

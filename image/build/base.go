@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // Media types of the image specification.
@@ -63,7 +64,7 @@ func ImportBuilt(ctx context.Context, e Engine, img Image, platform, temp string
 
 func importLayers(ctx context.Context, e Engine, layers []tarLayer, env []string, platform, temp string) (Image, error) {
 	if len(env) == 0 {
-		env = []string{"PATH=" + searchPath}
+		env = []string{"PATH=" + program.Path}
 	}
 	return importConfigured(ctx, e, layers, map[string]any{"Env": env}, platform, temp)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // ImportBootstrap runs the recipe's bootstrap command, which writes a root file
@@ -51,17 +52,7 @@ func bootstrap(ctx context.Context, p *recipe.Prepared, w io.Writer, opts Option
 	if name, ok := p.Script(); ok {
 		c.args = append([]string{"./" + path.Base(name)}, p.Bootstrap[1:]...)
 	}
-	c.env = append(proxies(), "PATH="+searchPath, "HOME=/root", "LANG=C.UTF-8", "TMPDIR="+temp,
+	c.env = append(program.Proxies(), "PATH="+program.Path, "HOME=/root", "LANG=C.UTF-8", "TMPDIR="+temp,
 		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", opts.Epoch.Unix()))
 	return c.run(ctx)
-}
-
-// proxies returns the variables that say how the network is reached.
-func proxies() (env []string) {
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
-		if value, ok := os.LookupEnv(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
 }

@@ -9,12 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // BuildahOptions says where buildah or podman works.
@@ -24,9 +25,6 @@ type BuildahOptions struct {
 	// RunDir is for what ends with this system's run, "" for /run/gitboot.
 	RunDir string
 }
-
-// searchPath is where programs are looked for, whatever the caller's is.
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Buildah builds with Debian's buildah, which needs no daemon, or with podman,
 // which shares its code and the form of its store.
@@ -94,9 +92,9 @@ func (b *Buildah) Check(context.Context) error {
 	if os.Geteuid() != 0 {
 		return &RootError{b.program}
 	}
-	for program, pkg := range map[string]string{b.program: b.program, "unshare": "util-linux"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return &MissingError{b.program, program, pkg}
+	for name, pkg := range map[string]string{b.program: b.program, "unshare": "util-linux"} {
+		if _, err := program.Find(name); err != nil {
+			return &MissingError{b.program, name, pkg}
 		}
 	}
 	return nil
@@ -105,7 +103,7 @@ func (b *Buildah) Check(context.Context) error {
 func (b *Buildah) command(args ...string) command {
 	return command{
 		args: slices.Concat([]string{b.program, "--root", b.root, "--runroot", b.runRoot, "--storage-driver", b.driver}, b.flags(b.runRoot), args),
-		env:  append(proxies(), "PATH="+searchPath, "HOME="+b.temp, "TMPDIR="+b.temp, "XDG_RUNTIME_DIR="+b.runRoot, "LANG=C.UTF-8"),
+		env:  append(program.Proxies(), "PATH="+program.Path, "HOME="+b.temp, "TMPDIR="+b.temp, "XDG_RUNTIME_DIR="+b.runRoot, "LANG=C.UTF-8"),
 	}
 }
 

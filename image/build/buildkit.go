@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // BuildkitOptions says where the builder is, and where what it built is kept.
@@ -73,7 +73,7 @@ func (b *Buildkit) Check(ctx context.Context) error {
 	if _, _, err := b.opts.Builder.Endpoint(); err != nil {
 		return &UnreachableError{b.opts.Builder.Address, err}
 	}
-	if _, err := exec.LookPath(b.opts.Program); err != nil {
+	if _, err := program.Find(b.opts.Program); err != nil {
 		return fmt.Errorf("engine buildkit: find the program that speaks to the builder: %w; install it with `make install`, or name it with program in the section [buildkit] of agent.toml", err)
 	}
 	c, err := speak(b.opts.Program, "check", handoff.Request{Builder: b.opts.Builder})
@@ -94,11 +94,11 @@ func (b *Buildkit) Check(ctx context.Context) error {
 
 // speak calls gitboot-buildkit. Neither secrets nor keys are in a request,
 // only their files' names.
-func speak(program, verb string, r handoff.Request) (command, error) {
+func speak(speaker, verb string, r handoff.Request) (command, error) {
 	request, err := json.Marshal(r)
 	return command{
-		args: []string{program, verb, string(request)},
-		env:  []string{"PATH=" + searchPath, "HOME=/nonexistent", "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"},
+		args: []string{speaker, verb, string(request)},
+		env:  []string{"PATH=" + program.Path, "HOME=/nonexistent", "TMPDIR=" + os.TempDir(), "LANG=C.UTF-8"},
 		dir:  "/",
 		// It tells the builder, which then ends the build sooner.
 		asked: true,

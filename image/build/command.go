@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // A command is a program that leaves nothing behind: as root it runs in
@@ -41,7 +42,7 @@ func (c command) run(ctx context.Context) error {
 	if os.Geteuid() == 0 {
 		args = append([]string{"unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--"}, args...)
 	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd := program.Command(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Dir, cmd.SysProcAttr, cmd.WaitDelay = c.env, c.dir, attr, grace
 	last := syscall.SIGKILL
 	if c.asked {

@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/internal/program"
 )
 
 // DockerSocket is where a docker daemon listens, unless it is told otherwise.
@@ -79,7 +79,7 @@ const daemonAnswers = 15 * time.Second
 
 // Check implements Engine. If there is no daemon, its error is a *DaemonError.
 func (d *Docker) Check(ctx context.Context) error {
-	if _, err := exec.LookPath(d.program); err != nil {
+	if _, err := program.Find(d.program); err != nil {
 		return fmt.Errorf("engine docker: find the program that speaks to the daemon's builder: %w; install it with `make install`, or name it with program in the section [buildkit] of agent.toml", err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, daemonAnswers, fmt.Errorf("it did not answer within %s", daemonAnswers))

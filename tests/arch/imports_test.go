@@ -59,7 +59,7 @@ var rules = []rule{
 	{folder: "boot/grub/env", why: "a codec"},
 	{folder: "boot/grub", ours: []string{"boot", "boot/loader", "deployment", "internal"}, why: "one boot loader", third: []string{"golang.org/x/sys"}},
 	{folder: "boot/loader", ours: []string{"boot"}, why: "the contract of boot loaders"},
-	{folder: "boot/place", ours: []string{"boot"}, why: "what it finds is told in boot's words", third: []string{"golang.org/x/sys"}},
+	{folder: "boot/place", ours: []string{"boot", "internal"}, why: "what it finds is told in boot's words", third: []string{"golang.org/x/sys"}},
 	{folder: "boot", ours: []string{"deployment"}, why: "the same entries give the same menu; deployment names the kernel parameters", banned: []string{"os", "os/exec", "net", "net/http"}},
 	{folder: "internal", ours: []string{"internal"}, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "cmd/gitboot/internal/overview", ours: []string{"internal"}, why: "the same events, time and width give the same lines", banned: []string{"os", "io", "net", "net/http"}},
