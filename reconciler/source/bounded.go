@@ -11,6 +11,8 @@ const (
 	maxRefs   = 32 << 20
 	maxAnswer = 1 << 20
 	maxWords  = 4 << 10 // of an error
+	// maxChatter is reached by no server that is asked for no progress.
+	maxChatter = 4 << 20
 	// maxFetch bounds what a server can fill the disk with.
 	maxFetch = 2 << 30
 	// maxStream is that with what is said besides.
@@ -35,6 +37,16 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p[:min(int64(len(p)), b.limit-b.read)])
 	b.read += int64(n)
 	return n, err
+}
+
+// A chatter is what a server says of its progress, which nobody reads.
+type chatter struct{ read int64 }
+
+func (c *chatter) Write(p []byte) (int, error) {
+	if c.read += 1 + int64(len(p)); c.read > maxChatter {
+		return 0, &excessError{"progress", maxChatter}
+	}
+	return len(p), nil
 }
 
 // An excessError says that a server sends without end.

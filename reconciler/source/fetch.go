@@ -82,7 +82,7 @@ func (s *Source) join(ctx context.Context, found candidate) error {
 // bring finds the branch's tip, and fetches what the clone lacks of it, or all
 // of its history anew.
 func (s *Source) bring(ctx context.Context, whole bool) (found candidate, err error) {
-	err = s.converse(ctx, func(allowed *silence) (err error) {
+	err = s.converse(ctx, func(ctx context.Context, allowed *silence) (err error) {
 		found, err = s.fetch(ctx, allowed, whole)
 		return err
 	})
@@ -174,16 +174,20 @@ func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 	return s.clone.lock(ctx)
 }
 
-// converse runs one operation, and tells a silence that ended it from the
-// caller's own end and from other faults.
-func (s *Source) converse(ctx context.Context, op func(*silence) error) error {
+// converse runs one operation, and tells a silence that ended it, or that it
+// went on for ever, from the caller's own end and from other faults.
+func (s *Source) converse(ctx context.Context, op func(context.Context, *silence) error) error {
 	allowed := &silence{after: s.opts.Timeout}
-	err := op(allowed)
+	within, cancel := context.WithTimeout(ctx, s.longest)
+	defer cancel()
+	err := op(within, allowed)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("reading %s: %w", s.opts.URL, ctx.Err())
+	case within.Err() != nil:
+		return fmt.Errorf("reading %s: it was not done after %v; is the server, or the network, that slow?", s.opts.URL, s.longest)
 	case allowed.broken.Load():
 		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
 	}

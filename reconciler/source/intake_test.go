@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,7 +161,7 @@ func hostile(t *testing.T, tip plumbing.Hash, pack func(w http.ResponseWriter)) 
 		}
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		fmt.Fprint(w, "001e# service=git-upload-pack\n0000")
-		line := tip.String() + " HEAD\x00\n"
+		line := tip.String() + " HEAD\x00side-band-64k\n"
 		fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
 		return true
 	}
@@ -195,7 +197,12 @@ func TestHostilePacks(t *testing.T) {
 			if strings.HasPrefix(c.tip, "object") {
 				kind = plumbing.TagObject
 			}
-			o := hostile(t, plumbing.ComputeHash(kind, []byte(c.tip)), func(w http.ResponseWriter) { w.Write(c.data) })
+			o := hostile(t, plumbing.ComputeHash(kind, []byte(c.tip)), func(w http.ResponseWriter) {
+				for part := range slices.Chunk(c.data, 60_000) {
+					io.WriteString(w, pktLine("\x01"+string(part)))
+				}
+				io.WriteString(w, "0000")
+			})
 			if want == "not signed" {
 				_, pub := newKey(t, "ada")
 				o.TrustedKeys = trust(t, "", pub)

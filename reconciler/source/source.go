@@ -15,7 +15,11 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
-const defaultTimeout = 2 * time.Minute
+const (
+	defaultTimeout = 2 * time.Minute
+	// maxTalk is long enough for 2 GiB at 300 kB/s.
+	maxTalk = 2 * time.Hour
+)
 
 // Options say which repo to follow, and how.
 type Options struct {
@@ -55,10 +59,11 @@ type Options struct {
 // time; the file systems that it hands out may be used by several. Open one
 // for each run, as another process may have joined the clone's packs.
 type Source struct {
-	opts   Options
-	remote remote
-	clone  *clone
-	said   []plumbing.Hash // by the remote, of what it lacks the parents of
+	opts    Options
+	remote  remote
+	clone   *clone
+	longest time.Duration   // that one conversation may take
+	said    []plumbing.Hash // by the remote, of what it lacks the parents of
 }
 
 // A Revision describes a commit.
@@ -92,13 +97,13 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{opts: opts, remote: r, clone: c}, nil
+	return &Source{opts: opts, remote: r, clone: c, longest: maxTalk}, nil
 }
 
 // Remote asks which commit the branch names now. Nothing is written.
 func (s *Source) Remote(ctx context.Context) (string, error) {
 	var tip plumbing.Hash
-	err := s.converse(ctx, func(allowed *silence) error {
+	err := s.converse(ctx, func(ctx context.Context, allowed *silence) error {
 		sess, err := s.remote.open(ctx, allowed)
 		if err != nil {
 			return err

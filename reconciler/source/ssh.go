@@ -137,7 +137,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 	}
 	in, inErr := run.StdinPipe()
 	out, outErr := run.StdoutPipe()
-	words := &firstBytes{}
+	words := &firstBytes{hangUp: end}
 	run.Stderr = words
 	if err := errors.Join(inErr, outErr, run.Start("git-upload-pack "+shellQuote(r.path))); err != nil {
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
@@ -156,7 +156,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 		timer := time.AfterFunc(farewell, func() { end() })
 		run.Wait()
 		timer.Stop()
-		if said := printable(words.String()); said != "" {
+		if said := printable(string(words.said)); said != "" {
 			err = fmt.Errorf("%w; the server says: %s", err, said)
 		}
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
@@ -202,12 +202,21 @@ func shellQuote(s string) string {
 	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(s) + "'"
 }
 
-// firstBytes keeps the beginning of what a server says to its standard error.
-type firstBytes struct{ bytes.Buffer }
+// firstBytes keeps the beginning of what a server says to its standard error,
+// and hangs up on one that does not stop.
+type firstBytes struct {
+	said   []byte
+	read   chatter
+	hangUp func() error
+}
 
 func (b *firstBytes) Write(p []byte) (int, error) {
-	if room := 1024 - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := 1024 - len(b.said); room > 0 {
+		b.said = append(b.said, p[:min(room, len(p))]...)
+	}
+	if _, err := b.read.Write(p); err != nil {
+		b.hangUp()
+		return 0, err
 	}
 	return len(p), nil
 }

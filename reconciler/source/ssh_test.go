@@ -54,7 +54,7 @@ type sshServer struct {
 	hostKey    ssh.PublicKey
 }
 
-func newSSHServer(t *testing.T, authorized ssh.PublicKey) *sshServer {
+func newSSHServer(t *testing.T, authorized ssh.PublicKey, more ...string) *sshServer {
 	t.Helper()
 	need.Long(t)
 	sshd := need.Program(t, "sshd")
@@ -72,7 +72,7 @@ func newSSHServer(t *testing.T, authorized ssh.PublicKey) *sshServer {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "authorized"), string(ssh.MarshalAuthorizedKey(authorized)))
 	config := filepath.Join(dir, "sshd_config")
-	writeFile(t, config, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n", keyFile, dir))
+	writeFile(t, config, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n%s\n", keyFile, dir, strings.Join(more, "\n")))
 	l := listen(t)
 	go func() {
 		for {

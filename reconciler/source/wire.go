@@ -66,13 +66,17 @@ func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *intak
 }
 
 func demux(caps *capability.List, r io.Reader) io.Reader {
+	var d *sideband.Demuxer
 	switch {
 	case caps.Supports(capability.Sideband64k):
-		return sideband.NewDemuxer(sideband.Sideband64k, r)
+		d = sideband.NewDemuxer(sideband.Sideband64k, r)
 	case caps.Supports(capability.Sideband):
-		return sideband.NewDemuxer(sideband.Sideband, r)
+		d = sideband.NewDemuxer(sideband.Sideband, r)
+	default:
+		return r
 	}
-	return r
+	d.Progress = &chatter{}
+	return d
 }
 
 // readRefs decodes what a server says first. A repo without commits says so
