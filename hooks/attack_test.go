@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // TestMain lets this program be a hook's script, which is an attack.
@@ -211,16 +212,13 @@ func TestScriptsReachNothingOutside(t *testing.T) {
 	}
 }
 
-// needConfinement skips where the kernel or a container cannot confine, which
-// is asked of another program than ours.
+// needConfinement asks another program than ours whether the kernel and the
+// container, if it is one, can confine.
 func needConfinement(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root's scripts are confined")
-	}
-	if err := exec.Command("unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--mount-proc", "true").Run(); err != nil {
-		t.Skipf("this kernel or container has no namespaces: %v", err)
-	}
+	need.Root(t)
+	out, err := exec.Command("unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--mount-proc", "true").CombinedOutput()
+	need.Done(t, err, out)
 }
 
 // victims are what attacks reach out for.

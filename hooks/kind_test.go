@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/hooks/kind"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/hooks/kind"
 )
 
 func keysOfAllTypes(t testing.TB) []string {

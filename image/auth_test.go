@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const (
@@ -187,9 +189,7 @@ func TestCredentialHelper(t *testing.T) {
 	w, ref, digest, _ := pushed(t)
 	locked(w, false)
 	script := fmt.Sprintf("#!/bin/sh\nread server\n[ \"$1 $server\" = 'get %s' ] || exit 1\necho '{\"Username\": %q, \"Secret\": %q}'\n", w.host, user, password)
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to install a helper where all are looked for")
-	}
+	need.Root(t)
 	helper := fmt.Sprintf("test-%d", os.Getpid())
 	planted := "/usr/local/bin/docker-credential-" + helper
 	check(t, os.WriteFile(planted, []byte(script), 0o700))

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // asGitboot makes this test's program gitboot itself, so that what a command
@@ -226,6 +228,7 @@ var nastyRepos = map[string]func() tree{
 // in 200 MB of memory and about two seconds of a processor: here five, as this
 // is also run on busy and slow ones.
 func TestNastyRepos(t *testing.T) {
+	need.Long(t)
 	for name, files := range nastyRepos {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

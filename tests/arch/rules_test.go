@@ -1,0 +1,100 @@
+package arch
+
+// The layers, lowest first. A package imports from layers below its own, and
+// from its own only where its rule names the other.
+const (
+	shared    = iota // what any may use
+	data             // contracts
+	codecs           // bytes to values and back
+	cores            // what is wanted: pure
+	leaves           // what does the work, each for itself
+	decisions        // what is to be done: pure
+	runs             // doing it
+	commands         // flags, printing, exit codes
+)
+
+// A rule says which packages of this module, and which modules of others, one
+// package may import. Whatever is in it must be made use of.
+type rule struct {
+	folder string
+	layer  int
+	why    string
+	// ours are packages of this module beyond those of internal.
+	ours []string
+	// third are modules of others that are allowed, banned are packages of
+	// the standard library that are not.
+	third, banned []string
+}
+
+// untouching is for what decides without looking at the machine.
+var untouching = []string{"os", "os/exec", "net", "net/http"}
+
+var rules = []rule{
+	{folder: "internal/durable", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
+	{folder: "internal/fault", layer: shared, why: "what several leaves share"},
+	{folder: "internal/nearest", layer: shared, why: "what several leaves share"},
+	{folder: "internal/owned", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
+	{folder: "internal/plain", layer: shared, why: "what several leaves share"},
+	{folder: "internal/program", layer: shared, why: "what several leaves share"},
+	{folder: "internal/progress", layer: shared, why: "what several leaves share"},
+
+	{folder: "deployment", layer: data, why: "linked into the program that is loaded at every boot"},
+	{folder: "hooks/kind", layer: data, why: "one pure check of a hook serves both who declares and who renders it", banned: untouching},
+	{folder: "image/build/buildkit/handoff", layer: data, why: "the contract of gitboot and gitboot-buildkit"},
+
+	{folder: "boot/grub/env", layer: codecs, why: "GRUB's environment block"},
+	{folder: "build/containerfile", layer: codecs, why: "what no engine would execute is found without one", banned: untouching},
+	{folder: "image/packages", layer: codecs, why: "reads files that it is handed, and nothing else", banned: append([]string{"database/sql"}, untouching...)},
+	{folder: "initramfs/early/probe", layer: codecs, why: "linked into the program that is loaded at every boot"},
+	{folder: "initramfs/modindex", layer: codecs, why: "linked into the program that is loaded at every boot"},
+	{folder: "reconciler/source/pack", layer: codecs, why: "git's packs",
+		third: []string{"github.com/go-git/go-git/v5", "github.com/klauspost/compress"}, banned: []string{"net", "net/http", "os/exec"}},
+	{folder: "reconciler/source/pack/attack", layer: codecs, why: "hostile packs, for tests"},
+	{folder: "rootfs", layer: codecs, why: "layers as they lie on the stage", third: []string{"github.com/klauspost/compress"}},
+	{folder: "spec/render", layer: codecs, why: "the same text each time, whatever the machine", banned: untouching},
+	{folder: "stage/internal/tarfs", layer: codecs, why: "a layer's tar for overlayfs"},
+
+	{folder: "boot", layer: cores, why: "the same entries give the same menu; deployment names the kernel parameters", ours: []string{"deployment"}, banned: untouching},
+	{folder: "build/recipe", layer: cores, why: "what is rendered is what is checked: executes nothing, and reads nothing but the given files",
+		ours: []string{"build/containerfile"}, third: []string{"github.com/moby/patternmatcher"}, banned: append([]string{"time"}, untouching...)},
+	{folder: "spec", layer: cores, why: "what a repo means is decided without touching the machine; one check serves spec and those who do the work",
+		ours: []string{"build/recipe", "deployment", "hooks/kind", "spec/render"}, third: []string{"github.com/BurntSushi/toml", "github.com/robfig/cron/v3"}, banned: untouching},
+
+	{folder: "boot/grub", layer: leaves, why: "one boot loader", ours: []string{"boot", "deployment"}},
+	{folder: "boot/loader", layer: leaves, why: "the contract of boot loaders", ours: []string{"boot"}},
+	{folder: "boot/loader/suite", layer: leaves, why: "what every boot loader passes", ours: []string{"boot", "boot/loader"}},
+	{folder: "boot/place", layer: leaves, why: "what it finds is told in boot's words", ours: []string{"boot"}, third: []string{"golang.org/x/sys"}},
+	{folder: "hooks", layer: leaves, why: "rootfs names what is at a path of an image", ours: []string{"hooks/kind", "rootfs"},
+		third: []string{"golang.org/x/sys", "golang.org/x/crypto"}},
+	{folder: "image", layer: leaves, why: "registries and archives",
+		third: []string{"github.com/google/go-containerregistry", "github.com/klauspost/compress", "github.com/ulikunitz/xz", "golang.org/x/sys", "golang.org/x/sync"}},
+	{folder: "image/build", layer: leaves, why: "engines execute what a recipe has rendered, on images that image opens",
+		ours: []string{"build/containerfile", "build/recipe", "image", "image/build/buildkit/handoff"}, third: []string{"golang.org/x/sys"}},
+	{folder: "image/build/buildkit", layer: leaves, why: "linked into a program of its own", ours: []string{"image/build/buildkit/handoff"},
+		third: []string{"github.com/moby/buildkit", "github.com/containerd", "github.com/docker/cli", "github.com/opencontainers", "github.com/tonistiigi/fsutil", "google.golang.org/grpc"}},
+	{folder: "initramfs", layer: leaves, why: "modules out of layers", ours: []string{"initramfs/modindex", "rootfs"},
+		third: []string{"github.com/klauspost/compress", "github.com/ulikunitz/xz", "golang.org/x/sync"}},
+	{folder: "initramfs/early", layer: leaves, why: "loaded at every boot: no network, TLS, git, TOML or registry", ours: []string{"deployment", "initramfs/early/probe", "initramfs/modindex"},
+		third: []string{"golang.org/x/sys"}, banned: []string{"net", "net/http", "crypto/tls", "text/template"}},
+	{folder: "reconciler/source", layer: leaves, why: "git", ours: []string{"reconciler/source/pack", "reconciler/source/quarantine"},
+		third: []string{"github.com/go-git", "github.com/hiddeco/sshsig", "github.com/skeema/knownhosts", "golang.org/x/crypto", "golang.org/x/sys"}},
+	{folder: "reconciler/source/quarantine", layer: leaves, why: "reads packs where they can do no harm", ours: []string{"reconciler/source/pack"},
+		third: []string{"github.com/elastic/go-seccomp-bpf", "github.com/go-git/go-git/v5/plumbing", "github.com/landlock-lsm/go-landlock", "golang.org/x/sys"}},
+	{folder: "stage", layer: leaves, why: "it stores the manifests that deployment defines, and looks into the layers below a new one",
+		ours: []string{"deployment", "rootfs", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
+
+	{folder: "reconciler/plan", layer: decisions, why: "the same wants and observations give the same plan", banned: append([]string{"time"}, untouching...)},
+	{folder: "reconciler", layer: runs, why: "it alone turns what is wanted into what the leaves do",
+		ours: []string{"boot", "boot/grub", "boot/loader", "boot/place", "build/recipe", "deployment", "hooks", "hooks/kind", "image", "image/build",
+			"image/build/buildkit/handoff", "image/packages", "initramfs", "reconciler/plan", "reconciler/source", "rootfs", "spec", "stage"},
+		third: []string{"github.com/robfig/cron/v3", "golang.org/x/sync", "golang.org/x/sys"}},
+
+	{folder: "cmd/gitboot", layer: commands, why: "flags, printing, exit codes",
+		ours: []string{"boot", "boot/grub", "cmd/gitboot/internal/overview", "deployment", "hooks/kind", "image", "image/build/buildkit/handoff", "image/packages",
+			"reconciler", "reconciler/plan", "reconciler/source", "spec", "stage"},
+		third: []string{"github.com/BurntSushi/toml", "github.com/go-git/go-git/v5/plumbing", "github.com/spf13", "golang.org/x/term"}},
+	{folder: "cmd/gitboot/internal/overview", layer: commands, why: "the same events, time and width give the same lines", banned: []string{"os", "io", "net", "net/http"}},
+	{folder: "cmd/gitboot-buildkit", layer: commands, why: "main of the program that speaks to a builder", ours: []string{"image/build/buildkit", "image/build/buildkit/handoff"},
+		third: []string{"github.com/sirupsen/logrus"}},
+	{folder: "cmd/gitboot-init", layer: commands, why: "main of process 1", ours: []string{"initramfs/early"}},
+}

@@ -1,0 +1,128 @@
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Beyond these a type, a package or a file hides another concept.
+const (
+	maxMethods = 25
+	maxFiles   = 15
+	maxLines   = 400
+)
+
+// tall are the types and packages that have outgrown their bound, with what they
+// have now: they may shrink, and must not grow.
+var tall = map[string]struct {
+	size int
+	why  string
+}{
+	"cmd/gitboot":             {27, "a file per command"},
+	"hooks":                   {32, "a file per built-in kind; confining scripts is to become a package"},
+	"hooks.renderer":          {37, "a method per built-in kind"},
+	"hooks.tree":              {26, "one more than the bound"},
+	"hooks/kind":              {21, "a file per built-in kind"},
+	"image":                   {32, "archives are to become a package"},
+	"image/build":             {28, "each engine is to become a package"},
+	"image/build.Buildah":     {29, "its store is to become a type"},
+	"reconciler":              {39, "making images, converging a machine and the state are to become packages"},
+	"reconciler.Reconciler":   {103, "the same"},
+	"reconciler.application":  {34, "the same"},
+	"reconciler/source":       {26, "transports are to become a package"},
+	"reconciler/source.clone": {26, "one more than the bound"},
+	"reconciler/source/pack":  {17, "two more than the bound"},
+	"spec":                    {30, "declaring and resolving are to become packages"},
+	"spec.loader":             {32, "a method per table"},
+	"spec.resolver":           {31, "a method per table"},
+	"stage":                   {21, "squashing is to become a package"},
+	"stage.Stage":             {47, "its objects, deployments and transfer are to become types"},
+}
+
+// shippedFiles returns the Go files of a package, tests apart.
+func shippedFiles(t *testing.T, folder string) (files []string) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join("../..", folder, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range all {
+		if !strings.HasSuffix(file, "_test.go") {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+func TestSizes(t *testing.T) {
+	sizes := map[string]int{}
+	for _, r := range rules {
+		files := shippedFiles(t, r.folder)
+		sizes[r.folder] = len(files)
+		methods := map[string]int{}
+		for _, file := range files {
+			countMethods(t, file, methods)
+		}
+		for name, n := range methods {
+			sizes[r.folder+"."+name] = n
+		}
+	}
+	for name, size := range sizes {
+		bound := maxFiles
+		if strings.Contains(filepath.Base(name), ".") {
+			bound = maxMethods
+		}
+		known, outgrown := tall[name]
+		switch {
+		case outgrown && size <= bound:
+			t.Errorf("%s has %d, within the bound of %d: take it from the list", name, size, bound)
+		case outgrown && size > known.size:
+			t.Errorf("%s has %d, and %d were known (%s)", name, size, known.size, known.why)
+		case !outgrown && size > bound:
+			t.Errorf("%s has %d, the bound is %d: which other concept is in it?", name, size, bound)
+		}
+	}
+	for name := range tall {
+		if sizes[name] == 0 {
+			t.Errorf("%s is on the list, and is not there", name)
+		}
+	}
+}
+
+// countMethods adds the methods of each type that a file has.
+func countMethods(t *testing.T, file string, methods map[string]int) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(data), "\n"); n > maxLines {
+		t.Errorf("%s has %d lines, the bound is %d", file, n, maxLines)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, data, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range parsed.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil {
+			methods[receiver(f.Recv.List[0].Type)]++
+		}
+	}
+}
+
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}

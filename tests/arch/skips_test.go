@@ -1,0 +1,42 @@
+package arch
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var skip = regexp.MustCompile(`\b(t|tb|b|f|m)\.(Skip|Skipf|SkipNow)\(|(?m)^(\[[^\]]*\] )*skip `)
+
+// A test that is skipped where all runs hides that it does not work. Package
+// need skips what -short leaves out or only root can; all else fails there.
+func TestNoSkips(t *testing.T) {
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			if d != nil && d.Name() == ".git" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		script := strings.HasSuffix(path, ".txtar")
+		if !script && !strings.HasSuffix(path, ".go") || strings.HasPrefix(path, "../../tests/need/") || strings.HasPrefix(path, "../../tests/lab/") || strings.HasPrefix(path, "../../tests/arch/") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, line := range skip.FindAllString(string(data), -1) {
+			if !script || !strings.HasPrefix(line, "[short] ") {
+				t.Errorf("%s: %s: let tests/need decide", path, line)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
