@@ -64,7 +64,10 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 
 // origins names the layers that decide each path that Build reads.
 func origins(t *rootfs.Tree, k Kernel) (map[string][]string, error) {
-	paths := append(configPaths(k), k.Path, busyboxPath)
+	paths := append(configPaths(k), k.Path)
+	for _, f := range features() {
+		paths = append(paths, f.paths...)
+	}
 	for _, dir := range moduleDirs {
 		paths = append(paths, path.Join(dir, k.Version))
 	}
@@ -102,14 +105,14 @@ func Build(ctx context.Context, t *rootfs.Tree, k Kernel, o Options, w io.Writer
 	if err != nil {
 		return Stats{}, err
 	}
-	if err := config.check(k.Version); err != nil {
+	if err := config.check(features(), k.Version); err != nil {
 		return Stats{}, err
 	}
 	set, err := openModules(t, k)
 	if err != nil {
 		return Stats{}, err
 	}
-	chosen, err := set.choose(ctx, k.Version, o.Modules)
+	chosen, err := set.choose(ctx, k.Version, features(), o.Modules)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -144,14 +147,12 @@ func contents(t *rootfs.Tree, chosen *closure, k Kernel, o Options) (*archive, e
 	for _, m := range chosen.modules() {
 		a.stream(path.Join(dir, m.path), 0o644, m.size, m.write)
 	}
-	// until devtmpfs is mounted: the kernel opens its console, and a Go
-	// program whose standard files are closed opens /dev/null
-	a.device("dev/console", 5, 1)
-	a.device("dev/null", 1, 3)
-	for _, name := range [...]string{"proc", "sys", "run", "root"} {
-		a.dir(name)
+	for _, f := range features() {
+		if err := f.add(t, a); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
 	}
-	return a, addShell(t, a)
+	return a, nil
 }
 
 // pack compresses the archive.

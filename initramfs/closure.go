@@ -11,7 +11,10 @@ import (
 
 // A closure collects modules with what they need.
 type closure struct {
-	set     *moduleSet
+	set *moduleSet
+	// named are the modules that features name, whether or not the kernel has
+	// them.
+	named   []string
 	taken   map[string]*module
 	aliases map[string][]string // soft names such as crc32c → modules
 }
@@ -133,7 +136,7 @@ func (c *closure) modules() []*module {
 // index prepares process 1's list.
 func (c *closure) index(dir string) *modindex.Index {
 	x := &modindex.Index{Dir: dir}
-	for _, name := range slices.Concat(required[:], wanted[:]) {
+	for _, name := range c.named {
 		if c.set.builtIn[name] {
 			x.BuiltIn = append(x.BuiltIn, name)
 		}

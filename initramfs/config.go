@@ -61,20 +61,6 @@ func (c kernelConfig) compression(version string) string {
 	return "gzip"
 }
 
-// check reports what a kernel lacks that no module can bring.
-func (c kernelConfig) check(version string) error {
-	if c == nil {
-		return nil
-	}
-	for _, option := range []string{"CONFIG_BLK_DEV_INITRD", "CONFIG_SQUASHFS", "CONFIG_SQUASHFS_ZSTD",
-		"CONFIG_SQUASHFS_XATTR", "CONFIG_OVERLAY_FS", "CONFIG_BLK_DEV_LOOP", "CONFIG_TMPFS", "CONFIG_DEVTMPFS"} {
-		if v := c[option]; v != "y" && v != "m" {
-			return fmt.Errorf("checking the configuration of kernel %s: it is built without %s, which a boot from layers needs; put a kernel with it into the image", version, option)
-		}
-	}
-	return nil
-}
-
 // checkSquashfs stands in for the configuration where the image has none: a
 // squashfs module that reads zstd imports its functions.
 func (s *moduleSet) checkSquashfs(version string) error {

@@ -7,18 +7,6 @@ import (
 	"strings"
 )
 
-// required is what every boot needs, as a module or built in.
-var required = [...]string{"loop", "overlay", "squashfs"}
-
-// wanted is taken by name where the kernel has it: file systems that can hold
-// a stage, their code pages, and what no alias of a disk would bring.
-var wanted = [...]string{
-	"ext4", "xfs", "btrfs", "vfat", "f2fs",
-	"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8",
-	"crc32c_generic", "crc32c_intel", "crc32_generic", "libcrc32c",
-	"sd_mod", "uas", "usb_storage", "mmc_block",
-}
-
 // storage are the folders whose modules are looked into; taken are those that
 // import one of makesDisks and drive a device that announces itself.
 var storage = [...]string{
@@ -75,11 +63,10 @@ var softBefore = map[string][]string{
 }
 
 // choose returns the modules to carry, with all that they need.
-func (s *moduleSet) choose(ctx context.Context, version string, extra []string) (*closure, error) {
-	for _, name := range required {
-		if s.byName[name] == nil && !s.builtIn[name] {
-			return nil, fmt.Errorf("choosing modules of kernel %s: it has no %s, neither as a module nor built in; put a kernel with it into the image", version, name)
-		}
+func (s *moduleSet) choose(ctx context.Context, version string, all []feature, extra []string) (*closure, error) {
+	named, err := s.namedBy(all, version)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range extra {
 		if s.byName[name] == nil && !s.builtIn[name] {
@@ -90,7 +77,8 @@ func (s *moduleSet) choose(ctx context.Context, version string, extra []string) 
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Concat(required[:], wanted[:], extra) {
+	c.named = named
+	for _, name := range slices.Concat(named, extra) {
 		if err := c.take(name); err != nil {
 			return nil, err
 		}

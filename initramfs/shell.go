@@ -13,6 +13,11 @@ const busyboxPath = "bin/busybox"
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
+// shell is for who sits at a machine that does not boot.
+func shell() feature {
+	return feature{name: "the emergency shell", paths: []string{busyboxPath}, add: addShell}
+}
+
 // addShell carries the image's busybox for the emergency shell, if it has one
 // that runs without libraries.
 func addShell(t *rootfs.Tree, a *archive) error {

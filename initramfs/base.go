@@ -1,0 +1,33 @@
+package initramfs
+
+import "github.com/gitboot/gitboot/rootfs"
+
+// base is what every boot needs: layers on a disk, and a root made of them.
+func base() feature {
+	return feature{
+		name:     "a boot from layers",
+		required: []string{"loop", "overlay", "squashfs"},
+		// File systems that can hold a stage, their code pages, and what no
+		// alias of a disk would bring.
+		wanted: []string{
+			"ext4", "xfs", "btrfs", "vfat", "f2fs",
+			"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8",
+			"crc32c_generic", "crc32c_intel", "crc32_generic", "libcrc32c",
+			"sd_mod", "uas", "usb_storage", "mmc_block",
+		},
+		options: []string{
+			"CONFIG_BLK_DEV_INITRD", "CONFIG_SQUASHFS", "CONFIG_SQUASHFS_ZSTD", "CONFIG_SQUASHFS_XATTR",
+			"CONFIG_OVERLAY_FS", "CONFIG_BLK_DEV_LOOP", "CONFIG_TMPFS", "CONFIG_DEVTMPFS",
+		},
+		add: func(_ *rootfs.Tree, a *archive) error {
+			// until devtmpfs is mounted: the kernel opens its console, and a Go
+			// program whose standard files are closed opens /dev/null
+			a.device("dev/console", 5, 1)
+			a.device("dev/null", 1, 3)
+			for _, name := range [...]string{"proc", "sys", "run", "root"} {
+				a.dir(name)
+			}
+			return nil
+		},
+	}
+}
