@@ -34,7 +34,7 @@ type application struct {
 	*observation
 	stagings []*staging
 	// turns fetch the images' layers; published are those images that did not
-	// wait for the ones that take long (late.go).
+	// wait for the ones that take long.
 	turns     *turns
 	published []*staging
 }

@@ -74,8 +74,8 @@ func (b *observedBuild) keyHash() string {
 }
 
 // waiting reports whether an image's failure is an old one, or follows from
-// one: nothing was tried.
+// one, or that it is still being looked up: nothing has failed now.
 func waiting(err error) bool {
-	backoff, parent := (*BackoffError)(nil), (*ParentError)(nil)
-	return errors.As(err, &backoff) || errors.As(err, &parent)
+	backoff, parent, coming := (*BackoffError)(nil), (*ParentError)(nil), (*ComingError)(nil)
+	return errors.As(err, &backoff) || errors.As(err, &parent) || errors.As(err, &coming)
 }

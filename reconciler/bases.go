@@ -40,7 +40,7 @@ func (r *Reconciler) lookUp(ctx context.Context, o *observation, b *observedBuil
 	if due(b.want.Build.Schedule, b.state.Built, r.Now()) && !r.rests(b.state.Failure) {
 		from = Source{}
 	}
-	found, _, err := r.resolveImage(ctx, from, *img, o.files)
+	found, _, err := r.lookups.resolve(ctx, r, from, *img, o.files)
 	if err != nil {
 		return known, err
 	}

@@ -160,7 +160,7 @@ func (r *Reconciler) observeImage(ctx context.Context, o *observation, want spec
 		img.build = o.build(want.Name)
 		img.source, img.err = Source{Digest: img.build.state.Digest}, img.build.err
 	} else {
-		img.source, img.opened, img.err = r.resolveImage(ctx, state.Source, want, o.files)
+		img.source, img.opened, img.err = r.lookups.resolve(ctx, r, state.Source, want, o.files)
 	}
 	img.inputs = plan.Inputs{
 		ImageDigest: img.source.Digest,
@@ -193,7 +193,7 @@ func (r *Reconciler) needsLayers(newest *Generation, inputs plan.Inputs) bool {
 
 func (r *Reconciler) openLayers(ctx context.Context, img *observedImage, files fs.FS) (err error) {
 	if img.opened == nil {
-		if img.opened, err = r.openImage(ctx, img.want, img.source.Digest, files); err != nil {
+		if img.opened, err = r.lookups.open(ctx, r, img.want, img.source.Digest, files); err != nil {
 			return err
 		}
 	}

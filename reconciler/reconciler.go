@@ -10,6 +10,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -98,6 +100,8 @@ type Reconciler struct {
 	// whether what is being built is still wanted.
 	patient bool
 	every   time.Duration
+	// lookups go on beside runs, nil where they are waited for.
+	lookups *lookups
 }
 
 // New opens the stage, or creates it where its parent folder exists.
@@ -156,6 +160,16 @@ type Result struct {
 // Err returns the images' failures as one error, nil without any.
 func (r Result) Err() error { return errors.Join(imageErrors(r.Failed), imageErrors(r.Unpublished)) }
 
+// and is what two runs, one after the other, have done.
+func (r Result) and(next Result) Result {
+	next.Changed = next.Changed || r.Changed
+	next.Plan.Stages = slices.Concat(r.Plan.Stages, next.Plan.Stages)
+	next.Plan.Removals = slices.Concat(r.Plan.Removals, next.Plan.Removals)
+	next.Plan.Pushes = slices.Concat(r.Plan.Pushes, next.Plan.Pushes)
+	next.Plan.Menu = cmp.Or(next.Plan.Menu, r.Plan.Menu)
+	return next
+}
+
 // Plan finds out what Reconcile would do, and does none of it. The config
 // repo is fetched into the stage's clone if it has a new revision.
 func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
@@ -169,7 +183,22 @@ func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
 
 // Reconcile makes one run. A run that finds nothing to do takes no lock and
 // writes nothing. Failures of single images are in the result, not the error.
+// Images whose servers take long are waited for when all else is done.
 func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
+	once := *r
+	once.lookups = newLookups(ctx, r.Turn)
+	defer once.lookups.end()
+	result, err = attempt(ctx, &once)
+	for err == nil && once.lookups.wait(ctx) {
+		var rest Result
+		rest, err = attempt(ctx, &once)
+		result = result.and(rest)
+	}
+	return result, err
+}
+
+// attempt is one run; why it failed is kept for status.
+func attempt(ctx context.Context, r *Reconciler) (result Result, err error) {
 	result, err = r.run(ctx)
 	r.noteFailure(ctx, result.Plan.To, err)
 	return result, err
@@ -218,7 +247,10 @@ func (r *Reconciler) look(ctx context.Context) (*observation, func() error, erro
 	if err != nil {
 		return o, nil, err
 	}
-	if o, err = r.observe(ctx); err != nil {
+	// What goes on would keep the stage from becoming read-only again.
+	waiting := *r
+	waiting.lookups = nil
+	if o, err = waiting.observe(ctx); err != nil {
 		return o, nil, errors.Join(err, lock.Release())
 	}
 	return o, lock.Release, nil
@@ -240,11 +272,13 @@ func (r *Reconciler) refresh(ctx context.Context, o *observation) (*observation,
 // more is followed by the next one at once (newer.go).
 func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
 	patient := *r
-	patient.patient, patient.every = true, every
+	patient.patient, patient.every, patient.lookups = true, every, newLookups(ctx, r.Turn)
+	defer patient.lookups.end()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		result, err := patient.Reconcile(ctx)
+		result, err := attempt(ctx, &patient)
+		patient.lookups.sweep()
 		if ctx.Err() != nil {
 			return nil
 		}

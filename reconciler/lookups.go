@@ -1,0 +1,170 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// Lookups find out what images are: a registry answers, or the server of an
+// archive sends it all. One that takes longer than its turn goes on while the
+// others are published, and a later run takes what it has found.
+type lookups struct {
+	ctx  context.Context // ends them all
+	stop context.CancelFunc
+	turn time.Duration
+
+	group   sync.WaitGroup
+	mu      sync.Mutex
+	running map[string]*lookup
+}
+
+type lookup struct {
+	found
+	stop  context.CancelFunc
+	done  chan struct{} // closed when it has found
+	late  chan struct{} // closed when its turn is over
+	asked bool          // by this run
+}
+
+// What is found of an image: what it is now, and the image where it was opened.
+type found struct {
+	source Source
+	opened *image.Image
+	err    error
+}
+
+// A ComingError says that an image is still being looked up. It is nobody's
+// failure.
+type ComingError struct{}
+
+func (e *ComingError) Error() string {
+	return "its server takes long; the others are published first, and it follows when it is there"
+}
+
+func newLookups(ctx context.Context, turn time.Duration) *lookups {
+	l := &lookups{turn: cmp.Or(turn, defaultTurn), running: map[string]*lookup{}}
+	l.ctx, l.stop = context.WithCancel(ctx)
+	return l
+}
+
+// do gives what look finds for a key, or a *ComingError if its turn has passed.
+func (l *lookups) do(ctx context.Context, key string, look func(context.Context) found) found {
+	if l == nil {
+		return look(ctx)
+	}
+	one := l.begin(key, look)
+	select {
+	case <-one.done:
+		l.forget(key)
+		return one.found
+	case <-one.late:
+		return found{err: &ComingError{}}
+	case <-ctx.Done():
+		return found{err: ctx.Err()}
+	}
+}
+
+func (l *lookups) begin(key string, look func(context.Context) found) *lookup {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := l.running[key]
+	if one == nil {
+		one = &lookup{done: make(chan struct{}), late: make(chan struct{})}
+		var ctx context.Context
+		ctx, one.stop = context.WithCancel(l.ctx)
+		over := time.AfterFunc(l.turn, func() { close(one.late) })
+		l.group.Go(func() {
+			defer close(one.done)
+			defer over.Stop()
+			one.found = look(ctx)
+		})
+		l.running[key] = one
+	}
+	one.asked = true
+	return one
+}
+
+func (l *lookups) forget(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.running[key]; one != nil {
+		one.stop()
+		delete(l.running, key)
+	}
+}
+
+// sweep ends those that the run before did not ask for, and returns the others.
+func (l *lookups) sweep() (left []*lookup) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, one := range l.running {
+		if !one.asked {
+			one.stop()
+			delete(l.running, key)
+			continue
+		}
+		one.asked = false
+		left = append(left, one)
+	}
+	return left
+}
+
+// wait waits for one of those that the run before asked for in vain, and reports
+// whether there is one.
+func (l *lookups) wait(ctx context.Context) bool {
+	left := l.sweep()
+	if len(left) == 0 {
+		return false
+	}
+	came := make(chan struct{}, len(left))
+	for _, one := range left {
+		go func() { <-one.done; came <- struct{}{} }()
+	}
+	select {
+	case <-came:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// end ends them all.
+func (l *lookups) end() {
+	l.stop()
+	l.group.Wait()
+}
+
+// resolve is resolveImage in its turn.
+func (l *lookups) resolve(ctx context.Context, r *Reconciler, known Source, want spec.Image, files fs.FS) (Source, *image.Image, error) {
+	f := l.do(ctx, lookupKey("resolve", want, known.Digest), func(ctx context.Context) (f found) {
+		f.source, f.opened, f.err = r.resolveImage(ctx, known, want, files)
+		return f
+	})
+	if f.err != nil {
+		return known, nil, f.err
+	}
+	return f.source, f.opened, nil
+}
+
+// open is openImage in its turn.
+func (l *lookups) open(ctx context.Context, r *Reconciler, want spec.Image, digest string, files fs.FS) (*image.Image, error) {
+	f := l.do(ctx, lookupKey("open", want, digest), func(ctx context.Context) (f found) {
+		f.opened, f.err = r.openImage(ctx, want, digest, files)
+		return f
+	})
+	return f.opened, f.err
+}
+
+// lookupKey tells by what is asked, and for whom. A declaration that cannot be
+// hashed fails where it is looked up.
+func lookupKey(what string, want spec.Image, digest string) string {
+	declared, _ := declaration(want)
+	return fmt.Sprintln(what, want.Name, declared, want.LayerSize, digest)
+}
