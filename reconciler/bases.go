@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -96,7 +95,7 @@ func (r *Reconciler) engineCredentials(ctx context.Context, b *observedBuild) (p
 	if err != nil || data == nil {
 		return "", nothing, err
 	}
-	f, err := os.CreateTemp(filepath.Join(r.Stage, "tmp"), "auth-") // 0600
+	f, err := os.CreateTemp(r.stage.Temp(), "auth-") // 0600
 	if err != nil {
 		return "", nothing, err
 	}

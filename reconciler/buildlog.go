@@ -23,7 +23,7 @@ const logsKept = 10
 const followEvery = 200 * time.Millisecond
 
 // logDir holds the logs of an image's builds.
-func (r *Reconciler) logDir(name string) string { return filepath.Join(r.Stage, "builds", name) }
+func (r *Reconciler) logDir(name string) string { return filepath.Join(r.stage.Builds(), name) }
 
 // openLog begins a log, and removes the oldest beyond those that are kept. It
 // is locked as long as the build runs.

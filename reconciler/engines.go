@@ -3,7 +3,6 @@ package reconciler
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/gitboot/gitboot/image/build"
@@ -27,7 +26,7 @@ func (b *observedBuild) engineName(fallback string) string {
 // engine returns the engine that builds an image. It need not be there yet:
 // its Check says so.
 func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
-	dir := cmp.Or(r.BuildDir, filepath.Join(r.Stage, "engine"))
+	dir := cmp.Or(r.BuildDir, r.stage.Engine())
 	switch name := b.engineName(r.Engine); name {
 	case "buildah":
 		return build.NewBuildah(build.BuildahOptions{Dir: dir})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -29,7 +28,7 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	defer func() { err = errors.Join(err, log.Close()) }()
 	key := b.key()
 	opts := build.Options{
-		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: filepath.Join(x.Stage, "tmp"), Log: log,
+		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: x.stage.Temp(), Log: log,
 		Epoch: b.state.Epoch, Progress: task,
 		Insecure: b.want.Build.Pulled.Insecure,
 	}

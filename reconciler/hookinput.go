@@ -1,8 +1,6 @@
 package reconciler
 
 import (
-	"path/filepath"
-
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -15,8 +13,8 @@ func (r *Reconciler) hookInput(want spec.Image) hooks.Input {
 		Image:    want.Name,
 		Tag:      want.Tag,
 		Hooks:    want.Hooks,
-		StateDir: filepath.Join(r.Stage, "secrets"),
-		TempDir:  filepath.Join(r.Stage, "tmp"),
+		StateDir: r.stage.Secrets(),
+		TempDir:  r.stage.Temp(),
 		Log:      r.Log,
 	}
 }

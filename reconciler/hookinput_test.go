@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 const everyKindOfHook = `
@@ -95,7 +96,7 @@ func everyKind(t *testing.T) hooks.Input {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := (&Reconciler{Config: Config{Machine: "laptop", Stage: t.TempDir()}}).hookInput(wants.Images[0])
+	in := (&Reconciler{Config: Config{Machine: "laptop"}, stage: &stage.Stage{Layout: stage.Layout(t.TempDir())}}).hookInput(wants.Images[0])
 	in.TempDir = t.TempDir()
 	return in
 }

@@ -3,6 +3,7 @@ package reconciler
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -71,8 +72,14 @@ func (r *Reconciler) InspectImage(ctx context.Context, name string) (*image.Imag
 
 // RunHooks renders the hooks of one image, as reconcile would onto its newest
 // generation, and writes their layer as a tar archive. Nothing is staged;
-// secrets that do not exist yet are made and kept.
+// secrets that do not exist yet are made and kept, which is why it takes the
+// stage's lock.
 func (r *Reconciler) RunHooks(ctx context.Context, name string, w io.Writer) (diffID string, atBoot []string, err error) {
+	lock, err := r.lock(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	o, err := r.current(ctx)
 	if err != nil {
 		return "", nil, err

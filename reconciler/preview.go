@@ -49,7 +49,7 @@ func Machines(ctx context.Context, dir, subdir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	clone := filepath.Join(dir, "repo")
+	clone := stage.Layout(dir).Repo()
 	src, err := source.Open(ctx, source.Options{URL: clone, Dir: clone})
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // TestWhatValidatesConverges draws config repos (generate_test.go) and holds
@@ -70,7 +71,7 @@ func keepsPromise(t *testing.T, dir string, fsys fs.FS) (passed bool, err error)
 		all = append(all, wants)
 	}
 	for _, wants := range all {
-		r := &Reconciler{Config: Config{Machine: wants.Machine, Stage: dir, Log: slog.New(slog.DiscardHandler)}}
+		r := &Reconciler{Config: Config{Machine: wants.Machine, Stage: dir, Log: slog.New(slog.DiscardHandler)}, stage: &stage.Stage{Layout: stage.Layout(dir)}}
 		if err := errors.Join(r.rendersHooks(t, wants), rendersBuilds(wants, fsys), parsesReferences(wants), bootsEntries(wants)); err != nil {
 			return true, fmt.Errorf("machine %q: %w", wants.Machine, err)
 		}

@@ -125,7 +125,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	}
 	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
 	cfg.Stage = st.Dir()
-	cfg.Source.Dir = filepath.Join(cfg.Stage, "repo")
+	cfg.Source.Dir = st.Repo()
 	cfg.Source.Log, cfg.Source.Progress = cfg.Log, cfg.Progress
 	return &Reconciler{Config: cfg, stage: st, place: place}
 }
@@ -311,7 +311,7 @@ func (r *Reconciler) logRun(result Result, err error, every time.Duration) {
 
 func (r *Reconciler) imageOptions() image.Options {
 	return image.Options{
-		CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, CacheDir: filepath.Join(r.Stage, "downloads"),
+		CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, CacheDir: r.stage.Downloads(),
 		Expansion: image.Expansion{Size: r.LayerSize}, Reserve: r.Reserve,
 		Timing: r.Timing, Log: r.Log, Progress: r.Progress,
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // StateVersion is the format of state.json that this package writes.
@@ -131,7 +131,7 @@ func LoadState(dir string) (*State, error) {
 	return s, nil
 }
 
-func statePath(dir string) string { return filepath.Join(dir, "state.json") }
+func statePath(dir string) string { return stage.Layout(dir).StateFile() }
 
 // Save publishes s durably unless the file says the same already.
 func (s *State) Save(dir string) error {

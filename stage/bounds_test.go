@@ -97,7 +97,7 @@ func TestReserveStaysFree(t *testing.T) {
 	open := src.Open
 	src.Open = func(ctx context.Context) (io.ReadCloser, error) {
 		r, err := open(ctx)
-		return watching{r, s.dir, &least}, err
+		return watching{r, s.Dir(), &least}, err
 	}
 	_, err := s.AddLayer(context.Background(), src)
 	var full *NoSpaceError

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -23,7 +24,7 @@ type Collected struct {
 func (s *Stage) Collect(ctx context.Context, dry bool) (Collected, error) {
 	c, err := s.collect(ctx, dry)
 	if err != nil {
-		return c, fmt.Errorf("collect garbage of stage %s: %w", s.dir, err)
+		return c, fmt.Errorf("collect garbage of stage %s: %w", s.Dir(), err)
 	}
 	return c, nil
 }
@@ -39,7 +40,7 @@ func (s *Stage) collect(ctx context.Context, dry bool) (Collected, error) {
 		}
 	}
 	var c Collected
-	entries, err := os.ReadDir(s.path("objects", "sha256"))
+	entries, err := os.ReadDir(s.objects())
 	if err != nil {
 		return c, err
 	}
@@ -57,7 +58,7 @@ func (s *Stage) collect(ctx context.Context, dry bool) (Collected, error) {
 	if dry || c.Objects == 0 {
 		return c, nil
 	}
-	return c, durable.SyncDir(s.path("objects", "sha256"))
+	return c, durable.SyncDir(s.objects())
 }
 
 func (s *Stage) collectObject(e fs.DirEntry, dry bool, c *Collected) error {
@@ -66,7 +67,7 @@ func (s *Stage) collectObject(e fs.DirEntry, dry bool, c *Collected) error {
 		return err
 	}
 	if !dry {
-		if err := os.Remove(s.path("objects", "sha256", e.Name())); err != nil {
+		if err := os.Remove(filepath.Join(s.objects(), e.Name())); err != nil {
 			return err
 		}
 		if err := fault.Point("stage.object.removed"); err != nil {
@@ -100,11 +101,11 @@ func (s *Stage) reachable() (map[string]bool, error) {
 // dropRecords removes the records of objects that are not live, before the
 // objects, so that no record ever names what is gone.
 func (s *Stage) dropRecords(live map[string]bool) error {
-	err := dropRecords(s.path("layers"), func(r *layerRecord) (left, changed bool) { return r.keep(live) })
+	err := dropRecords(s.layers(), func(r *layerRecord) (left, changed bool) { return r.keep(live) })
 	if err != nil {
 		return err
 	}
-	return dropRecords(s.path("kernels"), func(r *KernelRecord) (left, changed bool) {
+	return dropRecords(s.kernels(), func(r *KernelRecord) (left, changed bool) {
 		return live[r.Kernel.SHA256] && live[r.Initramfs.SHA256], false
 	})
 }

@@ -17,8 +17,6 @@ import (
 // ErrNoDeployment is returned for an id that the stage does not have.
 var ErrNoDeployment = errors.New("no such deployment")
 
-func (s *Stage) deploymentPath(id string) string { return s.path("deployments", id+".json") }
-
 // Publish makes a deployment bootable and returns its id. Every object that it
 // names must be on the stage.
 func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
@@ -34,7 +32,7 @@ func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 	if len(missing) > 0 {
 		return "", fmt.Errorf("publish deployment of %q: the stage lacks %s; add them first", m.Image, names(missing))
 	}
-	path := s.deploymentPath(id)
+	path := s.deployment(id)
 	if there, err := os.ReadFile(path); err == nil && string(there) == string(data) {
 		return id, nil
 	}
@@ -71,7 +69,7 @@ func names(objects []deployment.Object) string {
 
 // Deployments returns the ids of all deployments, sorted.
 func (s *Stage) Deployments() ([]string, error) {
-	return recordNames(s.path("deployments"), deployment.IsHash)
+	return recordNames(s.deployments(), deployment.IsHash)
 }
 
 // Deployment returns a deployment's manifest, having checked it against its
@@ -80,7 +78,7 @@ func (s *Stage) Deployment(id string) (*deployment.Manifest, error) {
 	if !deployment.IsHash(id) {
 		return nil, fmt.Errorf("deployment %q: an id is 64 hex digits", id)
 	}
-	data, err := os.ReadFile(s.deploymentPath(id))
+	data, err := os.ReadFile(s.deployment(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("deployment %s: %w", id, ErrNoDeployment)
 	}
@@ -96,7 +94,7 @@ func (s *Stage) RemoveDeployment(id string) error {
 	if !deployment.IsHash(id) {
 		return fmt.Errorf("remove deployment %q: an id is 64 hex digits", id)
 	}
-	if err := durable.Remove(s.deploymentPath(id)); err != nil {
+	if err := durable.Remove(s.deployment(id)); err != nil {
 		return fmt.Errorf("remove deployment %s: %w", id, err)
 	}
 	return fault.Point("stage.deployment.removed")

@@ -92,7 +92,7 @@ func (a *adding) find(ctx context.Context, r *layerRecord) (deployment.Object, e
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 	s := a.stage
-	f, err := durable.Create(s.path("tmp"), 0o600)
+	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
 		return deployment.Object{}, s.full(err, max(a.Size/2, 1))
 	}

@@ -37,14 +37,14 @@ type Lock struct {
 func (s *Stage) Lock(ctx context.Context, wait bool) (*Lock, error) {
 	f, err := s.openLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock stage %s: %w", s.dir, err)
+		return nil, fmt.Errorf("lock stage %s: %w", s.Dir(), err)
 	}
 	l := &Lock{stage: s, file: f}
 	if err := l.take(ctx, wait); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock stage %s: %w", s.dir, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("lock stage %s: %w", s.Dir(), err), f.Close())
 	}
-	if l.remount, err = writable(s.dir); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock stage %s: %w", s.dir, err), f.Close())
+	if l.remount, err = writable(s.Dir()); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock stage %s: %w", s.Dir(), err), f.Close())
 	}
 	return l, nil
 }
@@ -52,7 +52,7 @@ func (s *Stage) Lock(ctx context.Context, wait bool) (*Lock, error) {
 // openLock refuses a lock that another user may open: who can open a file can
 // hold its lock for ever.
 func (s *Stage) openLock() (*os.File, error) {
-	f, err := os.OpenFile(s.path("lock"), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(s.lockFile(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (l *Lock) Release() error {
 	err = errors.Join(err, l.file.Close())
 	l.file = nil
 	if err != nil {
-		return fmt.Errorf("release lock of stage %s: %w", l.stage.dir, err)
+		return fmt.Errorf("release lock of stage %s: %w", l.stage.Dir(), err)
 	}
 	return nil
 }

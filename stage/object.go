@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -18,11 +17,6 @@ import (
 
 // blockSize is the size of the reads of whole files.
 const blockSize = 1 << 20
-
-// ObjectPath returns where the object lies, or would lie.
-func (s *Stage) ObjectPath(o deployment.Object) string {
-	return filepath.Join(s.dir, filepath.FromSlash(o.Path()))
-}
 
 // has reports whether the object is there with its full length.
 func (s *Stage) has(o deployment.Object) (bool, error) {
@@ -41,7 +35,7 @@ func (s *Stage) has(o deployment.Object) (bool, error) {
 
 // AddFile stores what r gives, such as a kernel or an initramfs.
 func (s *Stage) AddFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
-	f, err := durable.Create(s.path("tmp"), 0o600)
+	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
 		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 1)
 	}

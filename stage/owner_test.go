@@ -61,7 +61,7 @@ func TestLinksInAStageAreRefused(t *testing.T) {
 func TestCleaningStaysInTheStage(t *testing.T) {
 	for _, folder := range folders() {
 		dir, foreign := prepared(t, folder)
-		s := &Stage{dir: dir}
+		s := &Stage{Layout: Layout(dir)}
 		if err := s.Clean(); err == nil {
 			t.Errorf("%s: cleaning follows a link out of the stage", folder)
 		}
@@ -73,7 +73,7 @@ func TestCleaningStaysInTheStage(t *testing.T) {
 
 func TestALockThatOthersMayTakeIsRefused(t *testing.T) {
 	s := newStage(t)
-	if err := os.Chmod(s.path("lock"), 0o644); err != nil {
+	if err := os.Chmod(s.lockFile(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Lock(context.Background(), false); err == nil || !strings.Contains(err.Error(), "chmod 0600") {
@@ -87,13 +87,13 @@ func TestALockIsNoLinkAndNoPipe(t *testing.T) {
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
 		"pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
 	} {
-		if err := os.Remove(s.path("lock")); err != nil {
+		if err := os.Remove(s.lockFile()); err != nil {
 			t.Fatal(err)
 		}
-		if err := replace(s.path("lock")); err != nil {
+		if err := replace(s.lockFile()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(s.dir); err == nil {
+		if _, err := Open(s.Dir()); err == nil {
 			t.Errorf("a stage whose lock is a %s is accepted", name)
 		}
 	}

@@ -30,21 +30,21 @@ func (s *Stage) Settle(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	f, err := os.Open(s.path("boot"))
+	f, err := os.Open(s.boot())
 	if err != nil {
-		return fmt.Errorf("settle stage %s: %w", s.dir, err)
+		return fmt.Errorf("settle stage %s: %w", s.Dir(), err)
 	}
 	defer f.Close()
 	fd := int(f.Fd())
 	if err := unix.Syncfs(fd); err != nil {
-		return s.full(fmt.Errorf("settle stage %s: %w", s.dir, err), 1)
+		return s.full(fmt.Errorf("settle stage %s: %w", s.Dir(), err), 1)
 	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
-		return fmt.Errorf("settle stage %s: %w", s.dir, err)
+		return fmt.Errorf("settle stage %s: %w", s.Dir(), err)
 	}
 	if err := emptyJournal(fd, int64(st.Type)); err != nil {
-		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.dir, "error", err)
+		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.Dir(), "error", err)
 	}
 	return nil
 }

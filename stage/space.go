@@ -35,7 +35,7 @@ func (e *NoSpaceError) Unwrap() error { return syscall.ENOSPC }
 // HasRoom checks that need bytes can be written and the reserve stays free; it
 // is called before work begins, and returns a *NoSpaceError if they cannot.
 func (s *Stage) HasRoom(need int64) error {
-	free, err := durable.Room(s.dir, s.Reserve)
+	free, err := durable.Room(s.Dir(), s.Reserve)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (s *Stage) noSpace(need, free int64) error {
 	if err != nil {
 		s.log().Debug("how much can be collected is not known", "error", err)
 	}
-	return &NoSpaceError{Dir: s.dir, Need: need, Free: free, Collectable: garbage.Bytes}
+	return &NoSpaceError{Dir: s.Dir(), Need: need, Free: free, Collectable: garbage.Bytes}
 }
 
 // full turns the error of a full file system into a *NoSpaceError; need is
@@ -60,7 +60,7 @@ func (s *Stage) full(err error, need int64) error {
 	if errors.As(err, &known) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return err
 	}
-	free, ferr := durable.Room(s.dir, s.Reserve)
+	free, ferr := durable.Room(s.Dir(), s.Reserve)
 	if ferr != nil {
 		return errors.Join(err, ferr)
 	}
@@ -81,7 +81,7 @@ const lookEvery = 4 << 20
 func (r *reserving) Read(p []byte) (int, error) {
 	if r.unseen >= lookEvery {
 		r.unseen = 0
-		room, err := durable.Room(r.stage.dir, r.stage.Reserve)
+		room, err := durable.Room(r.stage.Dir(), r.stage.Reserve)
 		if err == nil && room == 0 {
 			err = fmt.Errorf("what is kept in reserve was reached: %w", syscall.ENOSPC)
 		}

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -36,20 +36,10 @@ type Stage struct {
 	// Entries bounds how many names a layer may have; 0 means tarfs's default.
 	Entries int
 
-	dir string
+	Layout
 
 	mu      sync.Mutex
 	flights map[string]chan struct{} // layers being added, by diff id
-}
-
-// folders are the stage's own, below its directory.
-func folders() []string {
-	return []string{"objects", "objects/sha256", "layers", "kernels", "deployments", "boot", "tmp"}
-}
-
-// known are the names that a stage's directory may hold.
-func known() []string {
-	return []string{"objects", "layers", "kernels", "deployments", "boot", "tmp", "lock", "repo", "builds", "engine", "secrets", "downloads", "state.json", "lost+found"}
 }
 
 // Create makes dir a stage, or opens it if it is one. It refuses a directory
@@ -59,99 +49,71 @@ func Create(dir string) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create stage: %w", err)
 	}
-	if s, err := Open(dir); err == nil {
-		return s, nil
+	l := Layout(dir)
+	if l.used() {
+		return Open(dir)
 	}
-	if err := errors.Join(owned.Check(dir), refuseForeign(dir)); err != nil {
+	if err := errors.Join(owned.Check(dir), l.refuseForeign()); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
-	for _, folder := range append([]string{""}, folders()...) {
-		if err := durable.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
-			return nil, fmt.Errorf("create stage %s: %w", dir, err)
-		}
+	if err := l.make(); err != nil {
+		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create stage %s: %w", dir, err)
-	}
-	if err := durable.WriteFile(filepath.Join(dir, "lock"), nil, 0o600); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
 	return Open(dir)
 }
 
-func refuseForeign(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !slices.Contains(known(), e.Name()) {
-			return fmt.Errorf("the directory holds %q, which is not gitboot's; name the right one, or an empty or a new one, with --stage", e.Name())
-		}
-	}
-	return nil
-}
-
-// Open opens a stage.
+// Open opens a stage. One of an older gitboot, or from which something was lost,
+// gets the folders that it lacks.
 func Open(dir string) (*Stage, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open stage: %w", err)
 	}
-	for _, name := range append(folders(), "lock") {
-		_, err := os.Stat(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, absent(dir, name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("open stage %s: %w", dir, err)
-		}
-	}
-	if err := refuseOthers(dir); err != nil {
+	l := Layout(dir)
+	lacking, err := l.lacking()
+	if err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
-	return &Stage{dir: dir, flights: make(map[string]chan struct{})}, nil
+	if lacking != "" && !l.used() {
+		return nil, l.absent(lacking)
+	}
+	if err := l.refuseOthers(); err != nil {
+		return nil, fmt.Errorf("open stage %s: %w", dir, err)
+	}
+	s := &Stage{Layout: l, flights: make(map[string]chan struct{})}
+	if lacking != "" {
+		if err := s.adopt(); err != nil {
+			return nil, fmt.Errorf("open stage %s, which has no %s: %w", dir, lacking, err)
+		}
+	}
+	return s, nil
 }
 
-// refuseOthers accepts a stage of which nothing can have been made or replaced
-// by another user. Links are for the caches alone: what boots, and what is
-// cleaned up, lies in the stage itself.
-func refuseOthers(dir string) error {
-	if err := owned.Check(dir); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		check := owned.Check
-		if slices.Contains(folders(), e.Name()) || e.Name() == "lock" || e.Name() == "state.json" {
-			check = owned.Entry
-		}
-		if err := check(filepath.Join(dir, e.Name())); err != nil {
+// adopt makes what a stage lacks, under its lock: none but the one who holds it
+// writes to a stage.
+func (s *Stage) adopt() (err error) {
+	if _, err := os.Lstat(s.lockFile()); errors.Is(err, fs.ErrNotExist) {
+		if err := durable.WriteFile(s.lockFile(), nil, 0o600); err != nil {
 			return err
 		}
 	}
-	return owned.Entry(filepath.Join(dir, "objects", "sha256"))
+	lock, err := s.Lock(context.Background(), false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	return s.make()
 }
 
 // absent says what is there instead of a stage.
-func absent(dir, lacking string) error {
-	if err := refuseForeign(dir); err != nil {
-		return fmt.Errorf("open %s: %w (it has no %s, and %w)", dir, ErrNotStage, lacking, err)
+func (l Layout) absent(lacking string) error {
+	if err := l.refuseForeign(); err != nil {
+		return fmt.Errorf("open %s: %w (it has no %s, and %w)", l, ErrNotStage, lacking, err)
 	}
-	return fmt.Errorf("open %s: %w (it has no %s); `gitboot reconcile --once` makes one, or name another folder with --stage", dir, ErrNone, lacking)
-}
-
-// Dir returns the stage's absolute path.
-func (s *Stage) Dir() string { return s.dir }
-
-func (s *Stage) path(parts ...string) string {
-	return filepath.Join(append([]string{s.dir}, parts...)...)
+	return fmt.Errorf("open %s: %w (it has no %s); `gitboot reconcile --once` makes one, or name another folder with --stage", l, ErrNone, lacking)
 }
 
 func (s *Stage) log() *slog.Logger {
@@ -164,9 +126,9 @@ func (s *Stage) log() *slog.Logger {
 // Clean removes what a cut run left unfinished. The caller holds the lock and
 // has nothing under way.
 func (s *Stage) Clean() error {
-	root, err := os.OpenRoot(s.dir) // nothing outside of the stage is removed, whatever links there are
+	root, err := os.OpenRoot(s.Dir()) // nothing outside of the stage is removed, whatever links there are
 	if err != nil {
-		return fmt.Errorf("clean stage %s: %w", s.dir, err)
+		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
 	}
 	defer root.Close()
 	err = removeEntries(root, "tmp", "")
@@ -174,7 +136,7 @@ func (s *Stage) Clean() error {
 		err = errors.Join(err, removeEntries(root, folder, durable.TempPrefix))
 	}
 	if err != nil {
-		return fmt.Errorf("clean stage %s: %w", s.dir, err)
+		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
 	}
 	return nil
 }

@@ -46,6 +46,66 @@ func TestCreateRefusesAForeignDirectory(t *testing.T) {
 	}
 }
 
+// A stage of an older gitboot, or one from which a folder was lost, is opened as
+// it is, and gets what it lacks.
+func TestOpenAdopts(t *testing.T) {
+	for _, lost := range append(folders(), "lock") {
+		s := newStage(t)
+		if err := os.WriteFile(s.StateFile(), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(s.path(lost)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(s.Dir())
+		if err != nil {
+			t.Errorf("without %s: %v", lost, err)
+			continue
+		}
+		if lacking, err := again.lacking(); lacking != "" || err != nil {
+			t.Errorf("it lacks %s still, %v", lacking, err)
+		}
+		if data, err := os.ReadFile(s.StateFile()); err != nil || string(data) != "{}" {
+			t.Errorf("the state became %q, %v", data, err)
+		}
+	}
+}
+
+// While another run writes to it, a stage is not changed.
+func TestOpenAdoptsUnderTheLock(t *testing.T) {
+	s := newStage(t)
+	lock, err := s.Lock(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(s.kernels()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(s.Dir()); !errors.Is(err, ErrLocked) {
+		t.Errorf("got %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(s.Dir()); err != nil {
+		t.Error(err)
+	}
+}
+
+// All that gitboot puts into a stage is known to be its own: where the lock was
+// lost, it is not taken for a stranger's folder.
+func TestEverythingIsKnown(t *testing.T) {
+	l := Layout(t.TempDir())
+	for _, path := range []string{l.StateFile(), l.Repo(), l.Repo() + ".broken", l.Engine(), l.Builds(), l.Downloads(), l.Secrets(), l.Temp(), l.lockFile()} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.refuseForeign(); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestCreateFinishesACutCreate(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "objects"), 0o700); err != nil {
@@ -186,7 +246,7 @@ func TestCollect(t *testing.T) {
 func TestCollectTouchesNothingIfAManifestIsDamaged(t *testing.T) {
 	s := newStage(t)
 	id := publish(t, s, manifest(t, s, "layer"))
-	if err := os.WriteFile(s.deploymentPath(id), []byte("{}"), 0o600); err != nil {
+	if err := os.WriteFile(s.deployment(id), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before := files(t, s, "objects/sha256")
@@ -239,7 +299,7 @@ func TestVerify(t *testing.T) {
 func TestVerifyFindsDamagedManifests(t *testing.T) {
 	s := newStage(t)
 	id := publish(t, s, manifest(t, s, "layer"))
-	if err := os.WriteFile(s.deploymentPath(id), []byte("{}"), 0o600); err != nil {
+	if err := os.WriteFile(s.deployment(id), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	damage, err := s.Verify(context.Background(), nil)

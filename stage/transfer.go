@@ -117,7 +117,7 @@ func (s *Stage) discard(objects []deployment.Object) (err error) {
 			err = errors.Join(err, rerr)
 		}
 	}
-	return errors.Join(err, durable.SyncDir(s.path("objects", "sha256")))
+	return errors.Join(err, durable.SyncDir(s.objects()))
 }
 
 func importManifest(in *tar.Reader) (string, *deployment.Manifest, error) {
@@ -167,7 +167,7 @@ func (s *Stage) importObject(ctx context.Context, r io.Reader, want deployment.O
 	if there, err := s.has(want); err != nil || there {
 		return err
 	}
-	f, err := durable.Create(s.path("tmp"), 0o600)
+	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
 		return s.full(err, want.Size)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,10 +37,10 @@ type Damage struct {
 func (s *Stage) Verify(ctx context.Context, sink progress.Sink) ([]Damage, error) {
 	v := verification{stage: s, users: make(map[deployment.Object][]string)}
 	if err := v.manifests(); err != nil {
-		return nil, fmt.Errorf("verify stage %s: %w", s.dir, err)
+		return nil, fmt.Errorf("verify stage %s: %w", s.Dir(), err)
 	}
 	if err := v.objects(ctx, sink); err != nil {
-		return nil, fmt.Errorf("verify stage %s: %w", s.dir, err)
+		return nil, fmt.Errorf("verify stage %s: %w", s.Dir(), err)
 	}
 	slices.SortFunc(v.found, func(a, b Damage) int { return strings.Compare(a.Path, b.Path) })
 	return v.found, nil
@@ -107,7 +108,7 @@ func (v *verification) missing() error {
 // objects hashes every file among the objects, as many at once as there are
 // processors.
 func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
-	entries, err := os.ReadDir(v.stage.path("objects", "sha256"))
+	entries, err := os.ReadDir(v.stage.objects())
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
 
 func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) (err error) {
 	d := Damage{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
-	path := v.stage.path("objects", "sha256", name)
+	path := filepath.Join(v.stage.objects(), name)
 	if !deployment.IsHash(name) {
 		d.What, d.Remedy = "this is not the name of an object", "remove "+path+" if it is not needed"
 		v.damage(d)

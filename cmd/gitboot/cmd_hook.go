@@ -88,6 +88,7 @@ func newHookRun(a *app) *cobra.Command {
   gitboot hook run desktop -o hooks.tar`}
 	a.worktreeFlag(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "write the tar archive to this file, - for standard output")
+	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if out == "-" {
 			if err := binaryTo(c.OutOrStdout()); err != nil {

@@ -1,0 +1,149 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/owned"
+)
+
+// A Layout is a stage's directory, and knows where everything lies in it,
+// whether or not it is there.
+type Layout string
+
+// Dir returns the directory, absolute.
+func (l Layout) Dir() string { return string(l) }
+
+func (l Layout) path(parts ...string) string {
+	return filepath.Join(append([]string{string(l)}, parts...)...)
+}
+
+// ObjectPath returns where an object lies.
+func (l Layout) ObjectPath(o deployment.Object) string { return l.path(filepath.FromSlash(o.Path())) }
+
+// StateFile holds what is known of images and generations.
+func (l Layout) StateFile() string { return l.path("state.json") }
+
+// Repo is the clone of the config repo.
+func (l Layout) Repo() string { return l.path("repo") }
+
+// Engine holds the images and caches of the engines that build.
+func (l Layout) Engine() string { return l.path("engine") }
+
+// Builds holds the logs of builds, a folder for each image.
+func (l Layout) Builds() string { return l.path("builds") }
+
+// Downloads holds archives that were downloaded.
+func (l Layout) Downloads() string { return l.path("downloads") }
+
+// Secrets holds what hooks have made once and keep, such as a machine's keys.
+func (l Layout) Secrets() string { return l.path("secrets") }
+
+// Temp holds what is of no use after a run.
+func (l Layout) Temp() string { return l.path("tmp") }
+
+func (l Layout) objects() string             { return l.path("objects", "sha256") }
+func (l Layout) layers() string              { return l.path("layers") }
+func (l Layout) kernels() string             { return l.path("kernels") }
+func (l Layout) deployments() string         { return l.path("deployments") }
+func (l Layout) boot() string                { return l.path("boot") }
+func (l Layout) lockFile() string            { return l.path("lock") }
+func (l Layout) deployment(id string) string { return l.path("deployments", id+".json") }
+
+// folders are those that each stage has, parents first.
+func folders() []string {
+	return []string{"objects", "objects/sha256", "layers", "kernels", "deployments", "boot", "tmp"}
+}
+
+// own are the names that must lie in the stage itself, not behind a link: what
+// boots, and what is cleaned up.
+func own() []string { return append(folders(), "lock", "state.json") }
+
+// known are the names that a stage's directory may hold.
+func known() []string {
+	return append(own(), "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "lost+found")
+}
+
+// used reports whether the directory is a stage, whatever it lacks: the lock is
+// made last, and the state by the first run.
+func (l Layout) used() bool {
+	return slices.ContainsFunc([]string{l.lockFile(), l.StateFile()}, func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	})
+}
+
+// lacking returns the first of a stage's folders, or its lock, that is not
+// there, "" if all are.
+func (l Layout) lacking() (string, error) {
+	for _, name := range append(folders(), "lock") {
+		_, err := os.Stat(l.path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// make makes the folders and the lock, as far as they are not there.
+func (l Layout) make() error {
+	for _, folder := range append([]string{""}, folders()...) {
+		if err := durable.MkdirAll(l.path(folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Lstat(l.lockFile()); err == nil {
+		return nil
+	}
+	return durable.WriteFile(l.lockFile(), nil, 0o600)
+}
+
+func (l Layout) refuseForeign() error {
+	entries, err := os.ReadDir(l.Dir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !slices.Contains(known(), e.Name()) {
+			return fmt.Errorf("the directory holds %q, which is not gitboot's; name the right one, or an empty or a new one, with --stage", e.Name())
+		}
+	}
+	return nil
+}
+
+// refuseOthers accepts a stage of which nothing can have been made or replaced
+// by another user.
+func (l Layout) refuseOthers() error {
+	if err := owned.Check(l.Dir()); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(l.Dir())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		check := owned.Check
+		if slices.Contains(own(), e.Name()) {
+			check = owned.Entry
+		}
+		if err := check(l.path(e.Name())); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Lstat(l.objects()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return owned.Entry(l.objects())
+}
