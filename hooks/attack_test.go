@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,6 +73,7 @@ func attacks() []attack {
 		{"mknod", func() error { return unix.Mknod("disk", unix.S_IFBLK|0o600, int(unix.Mkdev(7, 0))) }, false},
 		{"handle", openByHandle, false},
 		{"keyring", addKey, false},
+		{"keyring of a 32-bit program", findKeyring32, runtime.GOARCH != "amd64"},
 		{"abstract socket", func() error { return dial("unix", "@"+os.Getenv("ABSTRACT")) }, false},
 		{"socket", func() error { return dial("unix", filepath.Join(os.Getenv("FOLDER"), "socket")) }, false},
 		{"socket of /run", func() error { return dial("unix", "/run/"+os.Getenv("ABSTRACT")) }, false},
@@ -120,6 +122,20 @@ func addKey() error {
 		_, err = unix.KeyctlInt(unix.KEYCTL_UNLINK, key, ring, 0, 0)
 	}
 	return err
+}
+
+// findKeyring32 executes a program for i386 that asks for root's keyring:
+// keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 1) and exit.
+func findKeyring32() error {
+	program := []byte("\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00\x01\x00\x00\x00\x54\x80\x04\x08\x34\x00\x00\x00" +
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x34\x00\x20\x00\x01\x00\x00\x00\x00\x00\x00\x00" + // one segment, the file itself
+		"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x80\x04\x08\x00\x80\x04\x08\x78\x00\x00\x00\x78\x00\x00\x00\x05\x00\x00\x00\x00\x10\x00\x00" +
+		"\xb8\x20\x01\x00\x00\x31\xdb\xb9\xfc\xff\xff\xff\xba\x01\x00\x00\x00\xcd\x80" + // keyctl
+		"\xc1\xe8\x1f\x89\xc3\xb8\x01\x00\x00\x00\xcd\x80") // exit with 1 if that is negative
+	if err := os.WriteFile("keyring32", program, 0o700); err != nil {
+		return err
+	}
+	return exec.Command("./keyring32").Run()
 }
 
 // openByHandle opens a folder that lies beside the one that can be written.
@@ -209,6 +225,27 @@ func TestScriptsReachNothingOutside(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+}
+
+// With the system's network its abstract sockets would be reached, too, as they
+// are where the kernel cannot deny that.
+func TestNetworkBringsNoAbstractSockets(t *testing.T) {
+	needConfinement(t)
+	const version = 1 // LANDLOCK_CREATE_RULESET_VERSION
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, version)
+	old := errno != 0 || abi < 6 // before Linux 6.12
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := victims(t)
+	for name, reached := range map[string]bool{"network": true, "abstract socket": old, "socket": false} {
+		env["ATTACK"] = name
+		_, _, err := runScripts(t, kind.Script{Name: "attack", Content: self, Env: env, Network: true})
+		if (err == nil) != reached {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

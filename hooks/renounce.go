@@ -42,6 +42,28 @@ func renounce() error {
 	if err := denyKeys(); err != nil {
 		return fmt.Errorf("deny the script root's keyrings: %w", err)
 	}
+	if err := denyAbstractSockets(); err != nil {
+		return fmt.Errorf("deny the script abstract sockets: %w", err)
+	}
+	return nil
+}
+
+// denyAbstractSockets does so for those of processes outside, where the kernel
+// can (from 6.12 on): a script that has the system's network would reach them.
+func denyAbstractSockets() error {
+	scope := unix.LandlockRulesetAttr{Scoped: unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET}
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&scope)), unsafe.Sizeof(scope), 0)
+	switch errno {
+	case 0:
+	case unix.ENOSYS, unix.EOPNOTSUPP, unix.E2BIG, unix.EINVAL:
+		return nil
+	default:
+		return errno
+	}
+	defer unix.Close(int(fd))
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0); errno != 0 {
+		return errno
+	}
 	return nil
 }
 
@@ -55,8 +77,9 @@ func keyCalls() map[uint32]uint32 {
 	}
 }
 
-// denyKeys has the kernel refuse what reads and changes keys: those of root
-// are in no namespace.
+// denyKeys has the kernel refuse what reads and changes keys, as those of root
+// are in no namespace. Calls are known by their numbers alone, so those of the
+// other kinds of programs that the machine executes are refused, too.
 func denyKeys() error {
 	const (
 		number, architecture = 0, 4 // in struct seccomp_data
