@@ -23,13 +23,13 @@ type link struct {
 // last value.
 func (c *clone) history(ctx context.Context, tip plumbing.Hash) iter.Seq2[link, error] {
 	return func(yield func(link, error) bool) {
-		own, err := pack.Open(c.objects())
+		own, err := pack.Open(ctx, c.objects())
 		if err != nil {
 			yield(link{}, err)
 			return
 		}
 		defer own.Close()
-		w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{tip: true}}
+		w := &walker{from: own, seen: map[plumbing.Hash]bool{tip: true}}
 		for todo := []plumbing.Hash{tip}; len(todo) > 0; todo = todo[1:] {
 			at, err := w.link(todo[0])
 			if err != nil {
@@ -51,7 +51,7 @@ func (c *clone) history(ctx context.Context, tip plumbing.Hash) iter.Seq2[link, 
 
 func (w *walker) link(h plumbing.Hash) (link, error) {
 	at := link{commit: h}
-	content, err := w.read(h, plumbing.CommitObject)
+	content, err := w.from.Read(h, plumbing.CommitObject)
 	if err == nil {
 		_, at.parents, err = pack.CommitLinks(content)
 	}

@@ -91,7 +91,7 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *inta
 	if err != nil {
 		return err
 	}
-	from, err := pack.Open(s.objects)
+	from, err := pack.Open(ctx, s.objects)
 	if err != nil {
 		return err
 	}
@@ -104,12 +104,9 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *inta
 
 // judgeFirst judges the tip before anything that it names is read.
 func judgeFirst(from *pack.Store, tip *pack.Tip) error {
-	kind, content, err := from.Read(tip.Name)
-	if err == nil && kind != plumbing.CommitObject {
-		err = fmt.Errorf("%s is a %s, not a commit", tip.Name, kind)
-	}
+	content, err := from.Read(tip.Name, plumbing.CommitObject)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading %s: %w", tip.Name, err)
 	}
 	return tip.Judge(content)
 }

@@ -14,7 +14,6 @@ import (
 // A walker collects what one object store lacks of another. It rests on what
 // every store here keeps true: with an object, all that it names is there too.
 type walker struct {
-	ctx      context.Context
 	from, to *pack.Store
 	seen     map[plumbing.Hash]bool
 	found    []plumbing.Hash
@@ -24,7 +23,7 @@ type walker struct {
 // missing lists the objects that tip needs, in from, and that to lacks (nil =
 // all). Parents of a shallow commit may be missing.
 func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
-	w := &walker{ctx: ctx, from: from, to: to, seen: map[plumbing.Hash]bool{}}
+	w := &walker{from: from, to: to, seen: map[plumbing.Hash]bool{}}
 	commits := []plumbing.Hash{tip}
 	for len(commits) > 0 {
 		h := commits[len(commits)-1]
@@ -32,7 +31,7 @@ func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shall
 		if !w.add(h) {
 			continue
 		}
-		c, err := w.read(h, plumbing.CommitObject)
+		c, err := w.from.Read(h, plumbing.CommitObject)
 		if err != nil {
 			return nil, fmt.Errorf("reading commit %s: %w", h, err)
 		}
@@ -65,17 +64,6 @@ func (w *walker) add(h plumbing.Hash) bool {
 	return true
 }
 
-func (w *walker) read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
-	if err := w.ctx.Err(); err != nil {
-		return nil, err
-	}
-	kind, content, err := w.from.Read(h)
-	if err == nil && kind != want {
-		err = fmt.Errorf("it is a %s, not a %s", kind, want)
-	}
-	return content, err
-}
-
 func (w *walker) tree(root plumbing.Hash) error {
 	for trees := []plumbing.Hash{root}; len(trees) > 0; {
 		h := trees[len(trees)-1]
@@ -83,7 +71,7 @@ func (w *walker) tree(root plumbing.Hash) error {
 		if !w.add(h) {
 			continue
 		}
-		content, err := w.read(h, plumbing.TreeObject)
+		content, err := w.from.Read(h, plumbing.TreeObject)
 		if err != nil {
 			return fmt.Errorf("reading tree %s: %w", h, err)
 		}
@@ -105,7 +93,7 @@ func (w *walker) tree(root plumbing.Hash) error {
 // addMissing packs what tip needs of another store: what the clone lacks, or
 // all of it.
 func (in *intake) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
-	own, err := pack.Open(in.objects())
+	own, err := pack.Open(ctx, in.objects())
 	if err != nil {
 		return err
 	}
@@ -133,12 +121,12 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	own, err := pack.Open(c.objects())
+	own, err := pack.Open(ctx, c.objects())
 	if err != nil {
 		return err
 	}
 	defer own.Close()
-	w := &walker{ctx: ctx, from: own, seen: map[plumbing.Hash]bool{}, shapes: map[plumbing.Hash]shape{}}
+	w := &walker{from: own, seen: map[plumbing.Hash]bool{}, shapes: map[plumbing.Hash]shape{}}
 	_, err = w.unfold(commit.tree, 0)
 	return err
 }
@@ -163,7 +151,7 @@ func (w *walker) unfold(h plumbing.Hash, depth int) (shape, error) {
 	if known {
 		return s, nil
 	}
-	content, err := w.read(h, plumbing.TreeObject)
+	content, err := w.from.Read(h, plumbing.TreeObject)
 	if err != nil {
 		return s, fmt.Errorf("reading tree %s: %w", h, err)
 	}

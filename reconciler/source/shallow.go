@@ -32,12 +32,12 @@ func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
 	if err != nil || len(before)+len(said) == 0 {
 		return err
 	}
-	own, err := pack.Open(c.objects())
+	own, err := pack.Open(ctx, c.objects())
 	if err != nil {
 		return err
 	}
 	defer own.Close()
-	w := &walker{ctx: ctx, from: own}
+	w := &walker{from: own}
 	lines := map[string]bool{}
 	for _, h := range slices.Concat(before, said) {
 		if at, err := w.link(h); err == nil && !at.lacking.IsZero() {
@@ -71,7 +71,7 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil || len(old) <= maxPacks {
 		return err
 	}
-	from, err := pack.Open(c.objects())
+	from, err := pack.Open(ctx, c.objects())
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ type looseReader struct {
 func (r looseReader) Close() error { return r.f.Close() }
 
 func readLoose(f *os.File) (io.ReadCloser, head, error) {
-	z, err := zlib.NewReader(f)
+	z, err := zlib.NewReader(bufio.NewReaderSize(f, 32<<10))
 	if err != nil {
 		return nil, head{}, err
 	}

@@ -3,6 +3,7 @@ package pack
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +19,10 @@ import (
 // maxBorrowed bounds how far repos borrow objects of one another, as in git.
 const maxBorrowed = 5
 
-// A Store gives the objects of a repo. It is used by one goroutine at a time.
+// A Store gives the objects of a repo. It is used by one goroutine at a time,
+// and ends with its context.
 type Store struct {
+	ctx      context.Context
 	packs    []*stored
 	loose    []looseDir
 	recent   recent
@@ -30,8 +33,8 @@ type Store struct {
 
 // Open opens a repo's folder objects, and those that it borrows from (git's
 // info/alternates). Packs that come later are not seen.
-func Open(dir string) (*Store, error) {
-	s := &Store{buf: newBuffer()}
+func Open(ctx context.Context, dir string) (*Store, error) {
+	s := &Store{ctx: ctx, buf: newBuffer()}
 	s.inflater = newInflater(&s.meter)
 	if err := s.open(dir, 0); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -119,31 +122,42 @@ func (s *Store) find(name plumbing.Hash) (*stored, int64) {
 	return nil, 0
 }
 
-// Read gives an object's content, which the caller does not change. It is not
-// compared with the name: what is written elsewhere is named anew by Receive.
-// An object that is not there is a plumbing.ErrObjectNotFound.
-func (s *Store) Read(name plumbing.Hash) (plumbing.ObjectType, []byte, error) {
+// Read gives the content of an object that is to be of a type, which the
+// caller does not change: nothing is put together of one that is of another.
+// It is not compared with the name: what is written elsewhere is named anew by
+// Receive. An object that is not there is a plumbing.ErrObjectNotFound.
+func (s *Store) Read(name plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
+	if err := s.ctx.Err(); err != nil {
+		return nil, err
+	}
 	if p, at := s.find(name); p != nil {
-		c, err := s.unpack(p, at)
-		return c.kind, c.data, err
+		c, err := s.unpack(p, at, want)
+		return c.data, err
 	}
 	r, h, err := s.openLoose(name)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer r.Close()
-	if err := cmp.Or(fitsPatched(h.kind, h.size), s.meter.add(h.size)); err != nil {
-		return 0, nil, err
+	if err := cmp.Or(is(h.kind, want), fitsPatched(h.kind, h.size), s.meter.add(h.size)); err != nil {
+		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(r, h.size+1))
 	if err == nil && int64(len(data)) != h.size {
 		err = fmt.Errorf("%w: object %s is not as long as it says", errMalformed, name)
 	}
-	return h.kind, data, err
+	return data, err
+}
+
+func is(kind, want plumbing.ObjectType) error {
+	if want != plumbing.AnyObject && kind != want {
+		return fmt.Errorf("it is a %s, not a %s", kind, want)
+	}
+	return nil
 }
 
 // unpack puts an entry together: from its base, by way of all differences.
-func (s *Store) unpack(p *stored, at int64) (unpacked, error) {
+func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked, error) {
 	var chain []int64
 	c, ok := s.recent.get(p, at)
 	for !ok {
@@ -152,7 +166,7 @@ func (s *Store) unpack(p *stored, at int64) (unpacked, error) {
 			return unpacked{}, err
 		}
 		if !h.kind.IsDelta() {
-			if err := fitsPatched(h.kind, h.size); err != nil {
+			if err := cmp.Or(is(h.kind, want), fitsPatched(h.kind, h.size)); err != nil {
 				return unpacked{}, err
 			}
 			data, err := s.inflater.bytes(s.buf, h.size)
@@ -171,7 +185,13 @@ func (s *Store) unpack(p *stored, at int64) (unpacked, error) {
 		}
 		c, ok = s.recent.get(p, at)
 	}
+	if err := is(c.kind, want); err != nil {
+		return unpacked{}, err
+	}
 	for _, at := range slices.Backward(chain) {
+		if err := s.ctx.Err(); err != nil {
+			return unpacked{}, err
+		}
 		h, _, err := s.head(p, at)
 		if err != nil {
 			return unpacked{}, err

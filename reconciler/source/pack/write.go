@@ -106,7 +106,7 @@ func (s *Store) copyRest(out *outgoing, p *stored, at, length int64, h head) err
 }
 
 func (s *Store) writeWhole(out *outgoing, p *stored, at int64) error {
-	c, err := s.unpack(p, at)
+	c, err := s.unpack(p, at, plumbing.AnyObject)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ const (
 func confine() error {
 	os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0) // who shall go first if memory is short
 	debug.SetMemoryLimit(usualMemory)
+	debug.SetGCPercent(400) // until then
 	if err := limit(); err != nil {
 		return err
 	}
