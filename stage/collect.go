@@ -101,12 +101,13 @@ func (s *Stage) reachable() (map[string]bool, error) {
 // dropRecords removes the records of objects that are not live, before the
 // objects, so that no record ever names what is gone.
 func (s *Stage) dropRecords(live map[string]bool) error {
-	err := dropRecords(s.layers(), func(r *layerRecord) (left, changed bool) { return r.keep(live) })
+	isLive := func(o deployment.Object) bool { return live[o.SHA256] }
+	err := dropRecords(s.layers(), func(r *layerRecord) (left, changed bool) { return r.keep(isLive) })
 	if err != nil {
 		return err
 	}
 	return dropRecords(s.kernels(), func(r *KernelRecord) (left, changed bool) {
-		return live[r.Kernel.SHA256] && live[r.Initramfs.SHA256], false
+		return isLive(r.Kernel) && isLive(r.Initramfs), false
 	})
 }
 

@@ -161,11 +161,11 @@ func (s *Stage) recordLayer(t *taking, src *adding, o deployment.Object) error {
 
 // keep forgets what is not live, and reports whether anything is left of the
 // record and whether it changed.
-func (r *layerRecord) keep(live map[string]bool) (left, changed bool) {
-	above := slices.DeleteFunc(slices.Clone(r.Above), func(a above) bool { return !live[a.Object.SHA256] })
+func (r *layerRecord) keep(live func(deployment.Object) bool) (left, changed bool) {
+	above := slices.DeleteFunc(slices.Clone(r.Above), func(a above) bool { return !live(a.Object) })
 	changed = len(above) < len(r.Above)
 	r.Above = above
-	if r.Object.SHA256 != "" && !live[r.Object.SHA256] {
+	if r.Object.SHA256 != "" && !live(r.Object) {
 		r.Object, changed = deployment.Object{}, true
 	}
 	return r.Object.SHA256 != "" || len(r.Above) > 0, changed

@@ -5,16 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -92,31 +85,18 @@ func damageError(damage []stage.Damage, removed bool) error {
 	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --remove` takes away what the next reconcile makes again", count(len(damage), "place"))
 }
 
-// removeDamaged removes files of the stage that are not what they should be.
-// What gitboot did not put there, and what the running system is made of, is
-// left alone.
 func removeDamaged(st *stage.Stage, damage []stage.Damage, w io.Writer) error {
 	running, err := readCmdline()
 	if err != nil {
 		return err
 	}
-	for _, d := range damage {
-		path := filepath.Join(st.Dir(), d.Path)
-		switch {
-		case !deployment.IsHash(strings.TrimSuffix(filepath.Base(path), ".json")):
-			continue
-		case running.Deployment != "" && slices.Contains(d.Deployments, running.Deployment):
-			fmt.Fprintf(w, "kept %s: the running system needs it; boot another entry first\n", d.Path)
-			continue
+	mended, err := st.RemoveDamaged(damage, running.Deployment)
+	for _, m := range mended {
+		if m.Kept {
+			fmt.Fprintf(w, "kept %s: the running system needs it; boot another entry first\n", m.Path)
+		} else {
+			fmt.Fprintf(w, "removed %s\n", m.Path)
 		}
-		err := os.Remove(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err := errors.Join(err, durable.SyncDir(filepath.Dir(path))); err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "removed %s\n", d.Path)
 	}
-	return nil
+	return err
 }
