@@ -105,8 +105,8 @@ func (e *StatusError) Error() string {
 // ErrIdle is the cause when a server sent nothing for Timing.Idle.
 var ErrIdle = errors.New("the server sent nothing for too long")
 
-// ErrSlow is the cause when a server sent less than Timing.MinRate.
-var ErrSlow = errors.New("the server sends too little")
+// ErrSlow is the cause when a server sent or took less than Timing.MinRate.
+var ErrSlow = errors.New("the server is too slow")
 
 // sourceErrors is what each source said, in their order.
 type sourceErrors []error

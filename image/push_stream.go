@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -84,11 +85,15 @@ type layerError struct{ error }
 func (e *layerError) Unwrap() error { return e.error }
 
 // A sentBody is what a request sends. The time that its source takes does not
-// count as the server's silence.
+// count as the server's silence. A server that takes a byte now and then is as one
+// that takes none.
 type sentBody struct {
 	io.ReadCloser
 	w      *watchdog
 	closed atomic.Bool
+	pace
+	n    int // bytes that are being sent, since from
+	from time.Time
 }
 
 // errSentBefore ends a request that was begun anew, with another login, after
@@ -100,7 +105,11 @@ func (b *sentBody) Read(p []byte) (int, error) {
 		return 0, errSentBefore
 	}
 	b.w.timer.Stop()
+	if b.n > 0 {
+		b.weigh(b.w, b.n, time.Since(b.from))
+	}
 	n, err := b.ReadCloser.Read(p)
+	b.n, b.from = n, time.Now()
 	b.w.kick()
 	return n, err
 }

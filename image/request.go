@@ -224,9 +224,8 @@ func (w *watchdog) cause(err error) error {
 // does not count.
 type watchedBody struct {
 	io.ReadCloser
-	w     *watchdog
-	bytes int64
-	since time.Duration // spent waiting for them
+	w *watchdog
+	pace
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -234,20 +233,26 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	b.w.timer.Stop()
-	b.weigh(n, time.Since(began))
+	b.weigh(b.w, n, time.Since(began))
 	return n, b.w.cause(err)
 }
 
-// weigh ends the exchange if too little has come.
-func (b *watchedBody) weigh(n int, took time.Duration) {
-	b.bytes += int64(n)
-	if b.since += took; b.since < b.w.idle {
+// A pace is how fast bytes come or go.
+type pace struct {
+	bytes int64
+	since time.Duration // spent waiting for them
+}
+
+// weigh ends the exchange if they are too few.
+func (p *pace) weigh(w *watchdog, n int, took time.Duration) {
+	p.bytes += int64(n)
+	if p.since += took; p.since < w.idle {
 		return
 	}
-	if float64(b.bytes) < float64(b.w.rate)*b.since.Seconds() {
-		b.w.cancel(fmt.Errorf("%w: %d bytes in %s, and not %d a second", ErrSlow, b.bytes, b.since.Round(time.Millisecond), b.w.rate))
+	if float64(p.bytes) < float64(w.rate)*p.since.Seconds() {
+		w.cancel(fmt.Errorf("%w: %d bytes in %s, and not %d a second", ErrSlow, p.bytes, p.since.Round(time.Millisecond), w.rate))
 	}
-	b.bytes, b.since = 0, 0
+	*p = pace{}
 }
 
 func (b *watchedBody) Close() error {

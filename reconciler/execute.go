@@ -121,7 +121,7 @@ func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observ
 	}
 	var img build.Image
 	err = inTime(ctx, x.ImageTime, func(ctx context.Context) (err error) {
-		img, err = build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir)
+		img, err = build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir, x.Reserve)
 		return err
 	})
 	return img, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (r *Reconciler) pushAll(ctx context.Context, o *observation, state *State) 
 		if b.err != nil || r.publication(b) == nil || r.pushReason(b) == "" && !b.ran {
 			continue
 		}
-		b.pushErr = r.push(ctx, b)
+		b.pushErr = inTime(ctx, r.ImageTime, func(ctx context.Context) error { return r.push(ctx, b) })
 		if ctx.Err() == nil {
 			r.pushTried(b)
 		}
@@ -211,8 +212,22 @@ func (b *observedBuild) knownBlob(diffID string, p *spec.Push) *image.Blob {
 }
 
 // push publishes images, after all that this machine needs itself: a registry
-// that is slow or gone holds up no boot menu.
-func (a *application) push(ctx context.Context) error { return a.pushAll(ctx, a.observation, a.next) }
+// that is slow or gone holds up no boot menu, and no revision that wants something
+// else.
+func (a *application) push(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer lookOut(ctx, a.Reconciler, a.revision.Hash, func(newer *observation) {
+		if !reflect.DeepEqual(newer.wants, a.wants) {
+			stop(&SupersededError{newer.revision.Hash})
+		}
+	})()
+	err := a.pushAll(ctx, a.observation, a.next)
+	if newer := context.Cause(ctx); superseded(newer) {
+		return newer
+	}
+	return err
+}
 
 // pushed returns what was published, as a plan has it, and what was not.
 func (o *observation) pushed() (done []plan.Push, failed map[string]error) {

@@ -208,7 +208,7 @@ func TestASlowImageIsGivenUp(t *testing.T) {
 		cfg    Config
 		timing image.Timing
 	}{
-		"the server sends too little":             {Config{}, image.Timing{MinRate: 1 << 20, Idle: time.Second, Attempts: 1}},
+		"the server is too slow":                  {Config{}, image.Timing{MinRate: 1 << 20, Idle: time.Second, Attempts: 1}},
 		"fetching it took too long, more than 3s": {Config{ImageTime: 3 * time.Second}, image.Timing{MinRate: 1}},
 	} {
 		c.cfg.Turn = time.Millisecond

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/stage/internal/tarfs"
 )
@@ -93,7 +94,7 @@ func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	p := startPump(ctx, &reserving{Reader: body, stage: l.stage}, task, l.Blob == "")
+	p := startPump(ctx, &durable.Reserving{Reader: body, Dir: l.stage.Dir(), Reserve: l.stage.Reserve}, task, l.Blob == "")
 	if err = rewrite(p); err == nil {
 		err = errors.Join(p.drain(), p.check(l.DiffID))
 	}

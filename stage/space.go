@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -65,33 +64,6 @@ func (s *Stage) full(err error, need int64) error {
 		return errors.Join(err, ferr)
 	}
 	return fmt.Errorf("%w (%v)", s.noSpace(max(need, free+1), free), err)
-}
-
-// A reserving reader ends before a layer takes the last room of the stage's file
-// system: nobody knows before how large it becomes.
-type reserving struct {
-	io.Reader
-	stage  *Stage
-	unseen int // bytes read since the room was looked at
-}
-
-// lookEvery is how often. What becomes of the bytes is hardly ever larger.
-const lookEvery = 4 << 20
-
-func (r *reserving) Read(p []byte) (int, error) {
-	if r.unseen >= lookEvery {
-		r.unseen = 0
-		room, err := durable.Room(r.stage.Dir(), r.stage.Reserve)
-		if err == nil && room == 0 {
-			err = fmt.Errorf("what is kept in reserve was reached: %w", syscall.ENOSPC)
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	n, err := r.Reader.Read(p)
-	r.unseen += n
-	return n, err
 }
 
 // size formats bytes for people.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/program"
 )
 
@@ -35,13 +36,16 @@ type descriptor struct {
 type tarLayer struct {
 	open func(context.Context) (io.ReadCloser, error)
 	want string // diff id, "" if it is not known before
+	// reserve is what stays free of the file system (durable.Room).
+	reserve int64
 }
 
-// ImportImage brings a pulled or opened image into an engine's store.
-func ImportImage(ctx context.Context, e Engine, img *image.Image, platform, temp string) (Image, error) {
+// ImportImage brings a pulled or opened image into an engine's store, by way of
+// temp, of whose file system reserve bytes stay free.
+func ImportImage(ctx context.Context, e Engine, img *image.Image, platform, temp string, reserve int64) (Image, error) {
 	var layers []tarLayer
 	for _, l := range img.Layers {
-		layers = append(layers, tarLayer{l.Open, l.DiffID})
+		layers = append(layers, tarLayer{l.Open, l.DiffID, reserve})
 	}
 	return importLayers(ctx, e, layers, img.Env, platform, temp)
 }
@@ -51,7 +55,7 @@ func ImportImage(ctx context.Context, e Engine, img *image.Image, platform, temp
 func ImportBuilt(ctx context.Context, e Engine, img Image, platform, temp string) (Image, error) {
 	var layers []tarLayer
 	for _, l := range img.Layers {
-		layers = append(layers, tarLayer{l.Open, l.DiffID})
+		layers = append(layers, tarLayer{open: l.Open, want: l.DiffID})
 	}
 	var from struct {
 		Config json.RawMessage `json:"config"`
@@ -105,7 +109,7 @@ func writeLayer(ctx context.Context, dir string, l tarLayer) (d descriptor, err 
 		return d, err
 	}
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(out, h), in)
+	n, err := io.Copy(io.MultiWriter(out, h), &durable.Reserving{Reader: in, Dir: dir, Reserve: l.reserve})
 	if err := errors.Join(err, out.Close()); err != nil {
 		return d, err
 	}

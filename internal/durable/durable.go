@@ -9,8 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // TempPrefix begins the name of every unpublished file, so that leftovers of
@@ -118,30 +116,4 @@ func Remove(path string) error {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
-}
-
-// FreeSpace returns the bytes that an unprivileged writer may still use on
-// the file system that holds path.
-func FreeSpace(path string) (int64, error) {
-	free, _, err := space(path)
-	return free, err
-}
-
-// Room is how much may be written on path's file system so that reserve bytes
-// stay free, for whatever else lives there; 0 means a fiftieth of it, at most
-// 128 MB.
-func Room(path string, reserve int64) (int64, error) {
-	free, total, err := space(path)
-	if reserve == 0 {
-		reserve = min(total/50, 128e6)
-	}
-	return max(free-reserve, 0), err
-}
-
-func space(path string) (free, total int64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return 0, 0, fmt.Errorf("free space of %s: %w", path, err)
-	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
 }
