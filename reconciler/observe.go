@@ -93,7 +93,7 @@ func (r *Reconciler) observe(ctx context.Context) (o *observation, err error) {
 func (r *Reconciler) fetch(ctx context.Context, o *observation) (fs.FS, error) {
 	if r.Worktree {
 		o.revision = source.Revision{Hash: worktreeRevision, Time: r.Now().UTC()}
-		return source.Worktree(r.Source.URL, r.Subdir)
+		return source.Worktree(r.Source, r.Subdir)
 	}
 	src, err := source.Open(ctx, r.Source)
 	if err != nil {

@@ -24,10 +24,11 @@ const defaultConfig = "/etc/gitboot/agent.toml"
 // agentConfig is agent.toml: what one machine needs to find its config repo.
 // Flags of the same meaning override it.
 type agentConfig struct {
-	Repo    string `toml:"repo" is:"repo"` // URL or path
-	Branch  string `toml:"branch"`         // default: the remote's HEAD
-	Path    string `toml:"path"`           // folder of gitboot.toml in the repo
-	Machine string `toml:"machine"`        // default: gitboot.machine=, then the hostname
+	Repo    string   `toml:"repo" is:"repo"`  // URL or path
+	Branch  string   `toml:"branch"`          // default: the remote's HEAD
+	Path    string   `toml:"path"`            // folder of gitboot.toml in the repo
+	Machine string   `toml:"machine"`         // default: gitboot.machine=, then the hostname
+	Safe    []string `toml:"safe" is:"paths"` // repos that are read though others own them
 	// RepoName and MinRevision say which repo it is, and how old it may be.
 	RepoName    string `toml:"repo_name" is:"name"`
 	MinRevision string `toml:"min_revision" is:"commit"`

@@ -60,6 +60,12 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 			return "is a relative path, which means another file wherever gitboot is started; write it from /"
 		}
 		err = owned.Check(v.String())
+	case "paths":
+		for i := range v.Len() {
+			if path := v.Index(i).String(); !filepath.IsAbs(path) {
+				return fmt.Sprintf("names %q, a relative path, which means another file wherever gitboot is started; write it from /", path)
+			}
+		}
 	case "engine":
 		if names := reconciler.EngineNames(); !slices.Contains(names, v.String()) {
 			return "is no engine of this gitboot" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")

@@ -59,6 +59,7 @@ func (a *app) settings() (agentConfig, error) {
 	if err != nil {
 		return c, err
 	}
+	c.Safe = append(c.Safe, c.Repo) // who may write agent.toml has chosen it
 	override(&c.Repo, a.flags.Repo)
 	override(&c.Branch, a.flags.Branch)
 	override(&c.Path, a.flags.Path)
@@ -136,7 +137,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *display) (reconciler.Conf
 	cfg := reconciler.Config{
 		Source: source.Options{
 			URL: set.Repo, Branch: set.Branch, TokenFile: set.TokenFile, SSHKeyFile: set.SSHKeyFile, KnownHostsFile: set.KnownHostsFile,
-			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, MinRevision: strings.ToLower(set.MinRevision), Timeout: time.Duration(set.Timeout),
+			CAFile: set.CAFile, TrustedKeys: set.TrustedKeys, AcceptRewrite: a.acceptRewrite, MinRevision: strings.ToLower(set.MinRevision), Safe: set.Safe, Timeout: time.Duration(set.Timeout),
 		},
 		RepoName: set.RepoName, Worktree: a.worktree, Subdir: set.Path, MachineID: machineID(), Stage: stageDir(set.Stage), Boot: set.Boot,
 		BuildDir: set.BuildDir, Engine: set.Engine, CacheSize: int64(set.CacheSize), CredentialsFile: set.CredentialsFile, TokenServers: set.TokenServers, Booted: cmdline.Deployment,

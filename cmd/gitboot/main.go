@@ -137,6 +137,7 @@ func exitCode(err error) int {
 		option   *source.OptionError
 		branch   *source.BranchError
 		folder   *source.FolderError
+		owner    *source.OwnerError
 		repo     *source.UnreachableError
 	)
 	switch {
@@ -147,7 +148,7 @@ func exitCode(err error) int {
 	case errors.Is(err, stage.ErrLocked):
 		return exitLocked
 	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &usage), errors.As(err, &name),
-		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &repo) && repo.Path:
+		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &owner), errors.As(err, &repo) && repo.Path:
 		return exitUsage
 	}
 	return exitFailed

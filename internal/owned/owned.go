@@ -89,6 +89,25 @@ func Entry(path string) error {
 	return nil
 }
 
+// Owner refuses what belongs to another user than a trusted one and those given,
+// wherever it lies.
+func Owner(path string, others ...uint32) error {
+	trusted, err := trustedUsers()
+	if err != nil {
+		return err
+	}
+	for _, look := range []func(string) (fs.FileInfo, error){os.Lstat, os.Stat} {
+		info, err := look(path)
+		if err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); !ok || !slices.Contains(append(trusted, others...), st.Uid) {
+			return fmt.Errorf("%s belongs to user %d", path, st.Uid)
+		}
+	}
+	return nil
+}
+
 func split(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" || s == "." })
 }

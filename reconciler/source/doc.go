@@ -16,7 +16,8 @@
 // # Repos
 //
 //   - a path or file:// URL: read in process, with no git program; a repo that
-//     another user owns is read too, as nothing in it is executed
+//     another user owns only if it was named as safe. Nothing in it is executed,
+//     and only regular files of bounded size are opened
 //   - https://: a token file, if the repo is private, and a CA file, if the
 //     server's certificate is not signed by a CA the system trusts
 //   - ssh:// and user@host:path: a key file and a known_hosts file, both
@@ -40,8 +41,9 @@
 //
 // # What is refused
 //
-// A history that was rewritten, until the new tip is accepted by name; where
-// trusted keys are given, a commit with no SSH signature by one of them;
+// A history that was rewritten or is older than what is known, until the new tip
+// is accepted by name; a commit in another form than git's own; where trusted
+// keys are given, one with no SSH signature by one of them;
 // symlinks that leave the repo; files whose content is elsewhere (submodules,
 // Git LFS). Repos with SHA-256 objects are not supported, nor local ones that
 // keep their refs in a reftable.

@@ -106,6 +106,18 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+// An OwnerError says that a local repo belongs to another user.
+type OwnerError struct {
+	Dir string
+	Err error
+}
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("reading the config repo %s: %v; if what boots may be that user's to decide, name the repo in agent.toml: safe = [%q]", e.Dir, e.Err, e.Dir)
+}
+
+func (e *OwnerError) Unwrap() error { return e.Err }
+
 // A TimeoutError says that a server said nothing for longer than
 // Options.Timeout.
 type TimeoutError struct {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 )
 
 // Folder gives the files of a config repo as they lie in a folder, committed
@@ -45,17 +47,21 @@ func Folder(dir string) (fs.FS, error) {
 
 // Worktree gives the files of a config repo on this machine as they lie there,
 // below subdir.
-func Worktree(url, subdir string) (fs.FS, error) {
-	at, err := parseAddress(url)
-	if err == nil && at.by != byPath {
-		err = fmt.Errorf("reading uncommitted files of %s: it is no folder of this machine; name one with --repo DIR", url)
+func Worktree(opts Options, subdir string) (fs.FS, error) {
+	r, err := newRemote(opts)
+	local, ok := r.(*localRemote)
+	if err == nil && !ok {
+		err = fmt.Errorf("reading uncommitted files of %s: it is no folder of this machine; name one with --repo DIR", opts.URL)
 	}
 	if err != nil {
 		return nil, &OptionError{err}
 	}
-	files, err := Folder(filepath.Join(at.path, subdir))
+	if err := local.mayRead(local.dir, filepath.Join(local.dir, gitdir.Name)); err != nil {
+		return nil, err
+	}
+	files, err := Folder(filepath.Join(local.dir, subdir))
 	if err != nil {
-		return nil, &UnreachableError{URL: url, Path: true, Err: err}
+		return nil, &UnreachableError{URL: opts.URL, Path: true, Err: err}
 	}
 	return files, nil
 }
@@ -63,7 +69,7 @@ func Worktree(url, subdir string) (fs.FS, error) {
 // topOf returns the root of the work tree that dir is in, else dir.
 func topOf(dir string) string {
 	for top := dir; ; top = filepath.Dir(top) {
-		if _, err := os.Lstat(filepath.Join(top, dotGit)); err == nil {
+		if _, err := os.Lstat(filepath.Join(top, gitdir.Name)); err == nil {
 			return top
 		}
 		if top == filepath.Dir(top) {
@@ -71,8 +77,6 @@ func topOf(dir string) string {
 		}
 	}
 }
-
-const dotGit = ".git"
 
 var errSpecial = errors.New("is a device, a pipe or a socket; a repo holds files")
 
@@ -88,7 +92,7 @@ func (f *folder) child(parent node, name string) (node, error) {
 	at := filepath.Join(parent.path, name)
 	info, err := os.Lstat(filepath.Join(f.top, at))
 	switch {
-	case name == dotGit || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG):
+	case name == gitdir.Name || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG):
 		return node{}, fs.ErrNotExist
 	case err != nil:
 		return node{}, bare(err)
@@ -150,7 +154,7 @@ func (f *folder) dirMode(at string) filemode.FileMode {
 	}
 	mode := filemode.Empty
 	path := filepath.Join(f.top, at)
-	if _, err := os.Lstat(filepath.Join(path, dotGit)); err == nil {
+	if _, err := os.Lstat(filepath.Join(path, gitdir.Name)); err == nil {
 		mode = filemode.Submodule
 	} else if f.holds(at, path) {
 		mode = filemode.Dir

@@ -4,58 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	gitconfig "github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 
+	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 // A localRemote is a repo in a folder of this machine. It is read without a
 // git program: that is faster, needs none installed, and cannot run what a
 // repo's configuration names.
-type localRemote struct{ url, dir string }
+type localRemote struct {
+	url, dir string
+	safe     bool // whoever owns it
+}
 
 type localSession struct {
-	url, dir, objects string
-	st                *filesystem.Storage
-	partial           bool // what it lacks, another repo has
+	*localRemote
+	repo *gitdir.Repo
 }
 
 func (r *localRemote) open(ctx context.Context, _ *silence) (session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	at, err := findGitDir(r.dir)
+	at, err := gitdir.Find(r.dir)
 	if err != nil {
 		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
 	}
-	s, err := at.open()
-	if err != nil {
-		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
-	}
-	s.url, s.dir = r.url, r.dir
-	return s, nil
+	return r.read(ctx, at)
 }
 
-func (s *localSession) Close() error { return s.st.Close() }
+func (r *localRemote) read(ctx context.Context, at gitdir.Dir) (*localSession, error) {
+	if err := r.mayRead(at.Paths(r.dir)...); err != nil {
+		return nil, err
+	}
+	repo, err := at.Open(ctx)
+	if err != nil {
+		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
+	}
+	return &localSession{localRemote: r, repo: repo}, nil
+}
+
+func (s *localSession) Close() error { return s.repo.Close() }
 
 func (s *localSession) tip(branch string) (plumbing.Hash, error) {
 	name := plumbing.HEAD
 	if branch != "" {
 		name = plumbing.NewBranchReferenceName(branch)
 	}
-	ref, err := storer.ResolveReference(s.st, name)
+	ref, err := storer.ResolveReference(s.repo, name)
 	if err == nil {
 		return ref.Hash(), nil
 	}
@@ -70,7 +71,7 @@ func (s *localSession) tip(branch string) (plumbing.Hash, error) {
 }
 
 func (s *localSession) refs() (map[string]plumbing.Hash, error) {
-	all, err := s.st.IterReferences()
+	all, err := s.repo.IterReferences()
 	if err != nil {
 		return nil, err
 	}
@@ -84,18 +85,21 @@ func (s *localSession) refs() (map[string]plumbing.Hash, error) {
 	return refs, err
 }
 
-func (s *localSession) shallow() ([]plumbing.Hash, error) { return s.st.Shallow() }
+func (s *localSession) shallow() ([]plumbing.Hash, error) { return s.repo.Shallow() }
 
 func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
 	shallow, err := s.shallow()
 	if err != nil {
 		return err
 	}
-	from, err := pack.Open(ctx, s.objects)
+	from, err := pack.Open(ctx, s.repo.Objects)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
+	if err := s.mayRead(from.Folders()...); err != nil {
+		return err
+	}
 	if err := judgeFirst(from, into.tip); err != nil {
 		return s.explain(err)
 	}
@@ -112,114 +116,34 @@ func judgeFirst(from *pack.Store, tip *pack.Tip) error {
 }
 
 func (s *localSession) explain(err error) error {
-	if s.partial && errors.Is(err, plumbing.ErrObjectNotFound) {
+	if s.repo.Partial && errors.Is(err, plumbing.ErrObjectNotFound) {
 		return &PartialError{Dir: s.dir, Err: err}
 	}
 	return err
 }
 
-// A gitDir is where git keeps a repo: own is a work tree's part of it (HEAD,
-// index), common what all work trees share.
-type gitDir struct{ own, common string }
-
-// findGitDir finds that of a bare repo, a work tree, or a linked work tree.
-func findGitDir(dir string) (gitDir, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return gitDir{}, err
+// mayRead refuses what belongs to other users, unless the repo was named as safe.
+func (r *localRemote) mayRead(paths ...string) error {
+	if r.safe {
+		return nil
 	}
-	own, err := followGitLink(dir)
-	if err != nil {
-		return gitDir{}, err
-	}
-	to, err := os.ReadFile(filepath.Join(own, "commondir"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return gitDir{own, own}, nil
-	}
-	return gitDir{own, joined(own, strings.TrimSpace(string(to)))}, err
-}
-
-func followGitLink(dir string) (string, error) {
-	dotGit := filepath.Join(dir, ".git")
-	info, err := os.Stat(dotGit)
-	switch {
-	case err == nil && info.IsDir():
-		return dotGit, nil
-	case err == nil:
-		link, err := os.ReadFile(dotGit)
-		if err != nil {
-			return "", err
-		}
-		to, ok := strings.CutPrefix(string(link), "gitdir:")
-		if !ok {
-			return "", fmt.Errorf("%s is neither a folder nor a link to one", dotGit)
-		}
-		return joined(dir, strings.TrimSpace(to)), nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", err
-	}
-	for _, name := range []string{"HEAD", "objects"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", errors.New("it is not a git repo (make it one with git init, and commit)")
-		}
-	}
-	return dir, nil
-}
-
-func joined(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
-}
-
-func (d gitDir) open() (*localSession, error) {
-	cfg, err := d.config()
-	if err != nil {
-		return nil, err
-	}
-	if err := checkFormat(cfg); err != nil {
-		return nil, err
-	}
-	repoFS := dotgit.NewRepositoryFilesystem(osfs.New(d.own), osfs.New(d.common))
-	st := filesystem.NewStorageWithOptions(repoFS, cache.NewObjectLRUDefault(),
-		filesystem.Options{AlternatesFS: osfs.New("/"), LargeObjectThreshold: streamFrom})
-	return &localSession{st: st, objects: filepath.Join(d.common, "objects"), partial: isPartial(cfg)}, nil
-}
-
-// config reads what is understood of the repo's configuration: what only git
-// understands is no reason to refuse it.
-func (d gitDir) config() (*gitconfig.Config, error) {
-	f, err := os.Open(filepath.Join(d.common, "config"))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	cfg := gitconfig.New()
-	if err := gitconfig.NewDecoder(f).Decode(cfg); err != nil {
-		return gitconfig.New(), nil
-	}
-	return cfg, nil
-}
-
-// checkFormat refuses formats that would be read wrongly.
-func checkFormat(cfg *gitconfig.Config) error {
-	ext := cfg.Section("extensions")
-	if v := ext.Option("objectformat"); v != "" && v != "sha1" {
-		return fmt.Errorf("its objects are named by %s, which is not supported; use a repo made with git init --object-format=sha1", printable(v))
-	}
-	if v := ext.Option("refstorage"); v != "" && v != "files" {
-		return fmt.Errorf("its refs are kept as %s, which is not supported for a local path; run git refs migrate --ref-format=files in it", printable(v))
+	if err := gitdir.CheckOwners(paths...); err != nil {
+		return &OwnerError{Dir: r.dir, Err: err}
 	}
 	return nil
 }
 
-// isPartial reports whether the repo may lack objects that it names (git's
-// Documentation/technical/partial-clone).
-func isPartial(cfg *gitconfig.Config) bool {
-	for _, r := range cfg.Section("remote").Subsections {
-		if r.Option("promisor") == "true" {
-			return true
-		}
+// isSafe reports whether a folder is one of those named, by whatever path.
+func isSafe(dir string, named []string) bool {
+	return slices.ContainsFunc(named, func(name string) bool {
+		at, err := parseAddress(name)
+		return err == nil && at.by == byPath && (at.path == dir || realPath(at.path) == realPath(dir))
+	})
+}
+
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
 	}
-	return cfg.Section("extensions").HasOption("partialclone")
+	return path
 }

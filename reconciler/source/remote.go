@@ -39,7 +39,7 @@ func newRemote(o Options) (remote, error) {
 	case bySSH:
 		return newSSH(o, at)
 	}
-	return &localRemote{url: o.URL, dir: at.path}, nil
+	return &localRemote{url: o.URL, dir: at.path, safe: isSafe(at.path, o.Safe)}, nil
 }
 
 // pick chooses a branch's commit ("" = head's) among a repo's refs.

@@ -42,6 +42,8 @@ type Options struct {
 	// MinRevision is the full hash of a commit that every tip must be or have
 	// in its history, whatever is known of the repo; "" = none.
 	MinRevision string
+	// Safe are local repos that are read though another user owns them.
+	Safe []string
 	// Look fetches without binding later fetches to what was found.
 	Look bool
 	// Timeout is how long a server may say nothing, and how long another

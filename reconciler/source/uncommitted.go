@@ -8,14 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 )
+
+// maxLooking bounds how long edits are looked for, which are told of and no more.
+const maxLooking = 10 * time.Second
 
 // Uncommitted counts the files in a local repo's work tree that are not as
 // they are in a commit of the clone: changed, new or gone. There are none
@@ -26,11 +32,13 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 	if !ok {
 		return 0, nil
 	}
-	at, err := findGitDir(r.dir)
-	if err != nil || at.own == r.dir {
+	ctx, cancel := context.WithTimeout(ctx, maxLooking)
+	defer cancel()
+	at, err := gitdir.Find(r.dir)
+	if err != nil || at.Own == r.dir {
 		return 0, err
 	}
-	sess, err := at.open()
+	sess, err := r.read(ctx, at)
 	if err != nil {
 		return 0, err
 	}
@@ -42,11 +50,16 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	idx, err := sess.st.Index()
+	idx, err := sess.repo.Index()
 	if err != nil {
 		return 0, fmt.Errorf("reading the index of %s: %w", r.dir, err)
 	}
-	w := &workTree{ctx: ctx, top: r.dir, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
+	top, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return 0, err
+	}
+	defer top.Close()
+	w := &workTree{ctx: ctx, top: top, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
 	if err := w.staged(s.clone, commit); err != nil {
 		return 0, err
 	}
@@ -60,7 +73,7 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 // A workTree is compared with its index, and the index with a commit.
 type workTree struct {
 	ctx    context.Context
-	top    string
+	top    *os.Root // what the index names leads nowhere else
 	index  *index.Index
 	differ map[string]bool
 	// tracked are the files in the index, and their folders.
@@ -136,8 +149,7 @@ func (w *workTree) changed() error {
 }
 
 func (w *workTree) same(e *index.Entry) (bool, error) {
-	path := filepath.Join(w.top, e.Name)
-	info, err := os.Lstat(path)
+	info, err := w.top.Lstat(e.Name)
 	if err != nil {
 		return false, nil
 	}
@@ -150,38 +162,42 @@ func (w *workTree) same(e *index.Entry) (bool, error) {
 		return true, nil
 	}
 	if mode == filemode.Symlink {
-		to, err := os.Readlink(path)
+		to, err := w.top.Readlink(e.Name)
 		return plumbing.ComputeHash(plumbing.BlobObject, []byte(to)) == e.Hash, err
 	}
-	f, err := os.Open(path)
+	f, err := w.top.OpenFile(e.Name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
+	if now, err := f.Stat(); err != nil || !now.Mode().IsRegular() {
+		return false, err
+	}
 	sum := plumbing.NewHasher(plumbing.BlobObject, info.Size())
-	_, err = io.Copy(sum, contextReader{w.ctx, f})
+	_, err = io.Copy(sum, gitdir.Reader{Context: w.ctx, From: f})
 	return sum.Sum() == e.Hash, err
 }
 
 // added notes files that are not in the index, but for ignored ones.
 func (w *workTree) added() error {
-	return filepath.WalkDir(w.top, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == w.top {
-			return err
-		}
-		name, err := filepath.Rel(w.top, path)
-		if err != nil || w.tracked[name] && !d.IsDir() {
+	return fs.WalkDir(w.top.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == "." {
 			return err
 		}
 		switch {
-		case d.Name() == ".git":
+		case w.tracked[name] && !d.IsDir():
+			return w.ctx.Err()
+		case !fs.ValidPath(name): // not UTF-8
+			w.differ[name] = true
+			return skip(d)
+		case d.Name() == gitdir.Name:
 			return skip(d)
 		case w.tracked[name]:
 			return w.ctx.Err()
 		case w.ignores(name, d.IsDir()):
 			return skip(d)
 		case d.IsDir():
-			if _, err := os.Lstat(filepath.Join(path, ".git")); err == nil {
+			if _, err := w.top.Lstat(filepath.Join(name, gitdir.Name)); err == nil {
 				return fs.SkipDir // another repo
 			}
 			return w.ctx.Err()
@@ -201,24 +217,11 @@ func skip(d fs.DirEntry) error {
 // ignores reads the patterns when the first file is not in the index.
 func (w *workTree) ignores(name string, dir bool) bool {
 	if w.ignored == nil {
-		patterns, err := gitignore.ReadPatterns(osfs.New(w.top), nil)
+		patterns, err := gitignore.ReadPatterns(gitdir.Files(w.ctx, w.top.Name()), nil)
 		if err != nil {
 			patterns = nil // then more differs than git would say
 		}
 		w.ignored = gitignore.NewMatcher(patterns)
 	}
 	return w.ignored.Match(strings.Split(name, string(filepath.Separator)), dir)
-}
-
-// A contextReader stops reading when its context ends.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,7 +62,7 @@ func (s *Store) open(dir string, depth int) error {
 		s.packs = append(s.packs, p)
 		s.meter.from += p.end
 	}
-	others, err := os.ReadFile(filepath.Join(dir, "info", "alternates"))
+	others, err := readBorrowed(filepath.Join(dir, "info", "alternates"))
 	if err != nil || depth == maxBorrowed {
 		return ignoreMissing(err)
 	}
@@ -83,6 +82,14 @@ func (s *Store) open(dir string, depth int) error {
 		}
 	}
 	return nil
+}
+
+// Folders are those that objects are read from.
+func (s *Store) Folders() (dirs []string) {
+	for _, l := range s.loose {
+		dirs = append(dirs, l.dir)
+	}
+	return dirs
 }
 
 func escapeGlob(dir string) string {
