@@ -11,7 +11,9 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -129,5 +131,31 @@ func (a *application) collect(ctx context.Context) error {
 	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
 	}
+	return errors.Join(err, a.pruneDownloads())
+}
+
+// pruneDownloads removes the archives that nothing in the config repo names any
+// more.
+func (a *application) pruneDownloads() error {
+	var sums []string
+	for _, img := range a.images {
+		sums = append(sums, archiveSum(img.want)...)
+	}
+	for _, b := range a.observation.builds {
+		if b.base != nil {
+			sums = append(sums, archiveSum(*b.base)...)
+		}
+	}
+	freed, err := image.PruneDownloads(a.stage.Downloads(), sums)
+	if freed > 0 {
+		a.Log.Info("removed archives that no image is made of any more", "bytes", freed)
+	}
 	return err
+}
+
+func archiveSum(want spec.Image) []string {
+	if want.Archive == nil || want.Archive.SHA256 == "" {
+		return nil
+	}
+	return []string{want.Archive.SHA256}
 }
