@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -173,18 +172,8 @@ func isExtra(name string) bool {
 
 // commit reads a commit of the clone.
 func (c *clone) commit(h plumbing.Hash) (*commit, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	o, err := c.st.EncodedObject(plumbing.CommitObject, h)
+	raw, err := c.read(h, plumbing.CommitObject)
 	if err != nil {
-		return nil, err
-	}
-	r, err := o.Reader()
-	if err != nil {
-		return nil, err
-	}
-	raw, err := io.ReadAll(io.LimitReader(r, maxCommit+1))
-	if err := errors.Join(err, r.Close()); err != nil {
 		return nil, err
 	}
 	found, err := parseCommit(raw)

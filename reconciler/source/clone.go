@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
@@ -45,9 +44,8 @@ type clone struct {
 	dir      string
 	log      *slog.Logger
 	progress progress.Sink
-	borrows  bool // objects of another clone
 
-	mu  sync.Mutex // go-git's storage is not safe for concurrent readers
+	reader
 	st  *filesystem.Storage
 	tip plumbing.Hash
 }
@@ -56,15 +54,13 @@ func (c *clone) objects() string { return filepath.Join(c.dir, "objects") }
 func (c *clone) packDir() string { return filepath.Join(c.objects(), "pack") }
 
 // reopen forgets what was read of the packs. File names inside the clone
-// never leave it: alternates are followed in quarantine only.
+// never leave it: alternates are followed in quarantine only, which has them.
 func (c *clone) reopen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := filesystem.Options{LargeObjectThreshold: streamFrom}
-	if c.borrows {
-		o.AlternatesFS = osfs.New("/")
-	}
-	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize), o)
+	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize),
+		filesystem.Options{LargeObjectThreshold: streamFrom})
+	c.in, c.opened = c.objects(), nil // its files end with who still reads them
 }
 
 func (c *clone) storage() *filesystem.Storage {
@@ -74,12 +70,6 @@ func (c *clone) storage() *filesystem.Storage {
 }
 
 func (c *clone) head() plumbing.Hash { return c.tip }
-
-func (c *clone) has(h plumbing.Hash) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.st.HasEncodedObject(h) == nil
-}
 
 // ensure completes the clone's layout. The marker comes first, so that a cut
 // in between leaves something that the next run knows as its own.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 // commitFiles gives the files of a commit, below subdir.
@@ -67,9 +70,7 @@ func (t *tree) dir(of node) (*dir, error) {
 	if d, ok := t.dirs[of.hash]; ok {
 		return d, nil
 	}
-	t.c.mu.Lock()
-	read, err := object.GetTree(t.c.st, of.hash)
-	t.c.mu.Unlock()
+	read, err := t.c.tree(of.hash)
 	if err != nil {
 		return nil, damaged(of.hash, err)
 	}
@@ -98,21 +99,25 @@ func byName(a, b node) int { return strings.Compare(a.name, b.name) }
 func (t *tree) open(n node) (io.ReadCloser, int64, error) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
-	o, err := t.c.st.EncodedObject(plumbing.BlobObject, n.hash)
+	s, err := t.c.store()
 	if err != nil {
 		return nil, 0, damaged(n.hash, err)
 	}
-	r, err := o.Reader()
+	r, size, err := s.OpenBlob(n.hash)
 	if err != nil {
 		return nil, 0, damaged(n.hash, err)
 	}
-	return blobReader{r, n.hash}, o.Size(), nil
+	return blobReader{r, n.hash}, size, nil
 }
 
 func (t *tree) size(n node) (int64, error) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
-	size, err := t.c.st.EncodedObjectSize(n.hash)
+	s, err := t.c.store()
+	if err != nil {
+		return 0, damaged(n.hash, err)
+	}
+	size, err := s.Size(n.hash)
 	if err != nil {
 		return 0, damaged(n.hash, err)
 	}
@@ -121,12 +126,14 @@ func (t *tree) size(n node) (int64, error) {
 
 // A blobReader says of a failure that it is the clone's.
 type blobReader struct {
-	io.ReadCloser
+	io.Reader
 	hash plumbing.Hash
 }
 
+func (r blobReader) Close() error { return nil }
+
 func (r blobReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
+	n, err := r.Reader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = damaged(r.hash, err)
 	}
@@ -135,4 +142,55 @@ func (r blobReader) Read(p []byte) (int, error) {
 
 func damaged(h plumbing.Hash, err error) error {
 	return fmt.Errorf("reading object %s: %w; the clone is damaged, remove it and fetch again", h, err)
+}
+
+// A reader gives a clone's objects.
+type reader struct {
+	in string // the folder that they are in
+
+	mu     sync.Mutex // a store is for one goroutine at a time
+	opened *pack.Store
+}
+
+// store opens what is read from, once. The caller holds r.mu.
+func (r *reader) store() (*pack.Store, error) {
+	if r.opened == nil {
+		var err error
+		if r.opened, err = pack.Open(context.Background(), r.in); err != nil {
+			return nil, err
+		}
+	}
+	r.opened.Renew()
+	return r.opened, nil
+}
+
+func (r *reader) has(h plumbing.Hash) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.store()
+	return err == nil && s.Has(h)
+}
+
+func (r *reader) read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, err := r.store()
+	if err != nil {
+		return nil, err
+	}
+	return s.Read(h, want)
+}
+
+func (r *reader) tree(h plumbing.Hash) (*object.Tree, error) {
+	content, err := r.read(h, plumbing.TreeObject)
+	if err != nil {
+		return nil, err
+	}
+	var o plumbing.MemoryObject
+	o.SetType(plumbing.TreeObject)
+	if _, err := o.Write(content); err != nil {
+		return nil, err
+	}
+	tree := &object.Tree{}
+	return tree, tree.Decode(&o)
 }

@@ -122,7 +122,7 @@ func (s *Source) intake(ctx context.Context) (*intake, error) {
 	}
 	var in *intake
 	if err = s.clone.ensure(); err == nil {
-		in, err = s.clone.newIntake()
+		in, err = newIntake(s.clone)
 	}
 	if err != nil {
 		unlock()

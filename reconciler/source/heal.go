@@ -11,11 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
 // openClone looks at the clone without writing, unless something is wrong
@@ -69,13 +70,15 @@ func (c *clone) readTip() error {
 	if err != nil || tip.IsZero() {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	commit, err := object.GetCommit(c.st, tip)
+	raw, err := c.read(tip, plumbing.CommitObject)
 	if err != nil {
 		return fmt.Errorf("its commit %s cannot be read: %w", tip, err)
 	}
-	if _, err := object.GetTree(c.st, commit.TreeHash); err != nil {
+	tree, _, err := pack.CommitLinks(raw)
+	if err == nil {
+		_, err = c.read(tree, plumbing.TreeObject)
+	}
+	if err != nil {
 		return fmt.Errorf("the files of its commit %s cannot be read: %w", tip, err)
 	}
 	c.tip = tip

@@ -31,12 +31,12 @@ type intake struct {
 	unlock func()
 }
 
-func (c *clone) newIntake() (*intake, error) {
+func newIntake(c *clone) (*intake, error) {
 	dir, err := os.MkdirTemp(c.dir, quarantinePrefix)
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{into: c, stop: func() {}, unlock: func() {}, clone: &clone{dir: dir, log: c.log, progress: c.progress, borrows: true, tip: c.tip}}
+	in := &intake{into: c, stop: func() {}, unlock: func() {}, clone: &clone{dir: dir, log: c.log, progress: c.progress, tip: c.tip}}
 	objects, err := filepath.Abs(c.objects())
 	if err == nil {
 		err = os.MkdirAll(in.packDir(), 0o700)

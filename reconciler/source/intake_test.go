@@ -170,6 +170,16 @@ func hostile(t *testing.T, tip plumbing.Hash, pack func(w http.ResponseWriter)) 
 
 const someCommit = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
 
+// sending answers by a pack.
+func sending(data []byte) func(w http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		for part := range slices.Chunk(data, 60_000) {
+			io.WriteString(w, pktLine("\x01"+string(part)))
+		}
+		io.WriteString(w, "0000")
+	}
+}
+
 // TestHostilePacks fetches what package quarantine measures, by way of a
 // server: it is refused for what it is, and nothing of it stays.
 func TestHostilePacks(t *testing.T) {
@@ -197,12 +207,7 @@ func TestHostilePacks(t *testing.T) {
 			if strings.HasPrefix(c.tip, "object") {
 				kind = plumbing.TagObject
 			}
-			o := hostile(t, plumbing.ComputeHash(kind, []byte(c.tip)), func(w http.ResponseWriter) {
-				for part := range slices.Chunk(c.data, 60_000) {
-					io.WriteString(w, pktLine("\x01"+string(part)))
-				}
-				io.WriteString(w, "0000")
-			})
+			o := hostile(t, plumbing.ComputeHash(kind, []byte(c.tip)), sending(c.data))
 			if want == "not signed" {
 				_, pub := newKey(t, "ada")
 				o.TrustedKeys = trust(t, "", pub)
@@ -215,5 +220,31 @@ func TestHostilePacks(t *testing.T) {
 				t.Errorf("%d bytes stay: %q", used, names)
 			}
 		})
+	}
+}
+
+// TestSmallFromLarge reads a small file that is put together from a large one.
+func TestSmallFromLarge(t *testing.T) {
+	for want, size := range map[string]int64{"": 20 << 20, "stored as a difference from one of 400 MiB": 400 << 20} {
+		commit, data := attack.Hidden("file", 1000, size)
+		hash := plumbing.ComputeHash(plumbing.CommitObject, []byte(commit))
+		o := hostile(t, hash, sending(data))
+		s := open(t, o)
+		s.mustFetch(t, "")
+		files, err := s.Files(hash.String(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := fs.Stat(files, "file"); err != nil || info.Size() != 1000 {
+			t.Errorf("%v, %v", info, err)
+		}
+		before := obtained()
+		_, err = fs.ReadFile(files, "file")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%v, want %q", err, want)
+		}
+		if grown := obtained() - before; grown > 100<<20 {
+			t.Errorf("%d MiB of memory", grown>>20)
+		}
 	}
 }

@@ -80,7 +80,7 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}
-	in, err := c.newIntake()
+	in, err := newIntake(c)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,6 @@ var tall = map[string]struct {
 	"reconciler.Reconciler":   {103, "the same"},
 	"reconciler.application":  {35, "the same"},
 	"reconciler/source":       {26, "transports are to become a package"},
-	"reconciler/source.clone": {26, "one more than the bound"},
 	"reconciler/source/pack":  {17, "two more than the bound"},
 	"spec":                    {30, "declaring and resolving are to become packages"},
 	"spec.loader":             {32, "a method per table"},

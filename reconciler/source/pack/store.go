@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -156,6 +157,75 @@ func (s *Store) Read(name plumbing.Hash, want plumbing.ObjectType) ([]byte, erro
 	return data, err
 }
 
+// Renew has what is put together be counted anew, for who reads a few objects
+// now and then rather than many at once.
+func (s *Store) Renew() { s.meter.work = 0 }
+
+// OpenBlob gives the content of a file: of a large one, if it is stored as it
+// is, while it is read.
+func (s *Store) OpenBlob(name plumbing.Hash) (io.Reader, int64, error) {
+	p, at := s.find(name)
+	if p != nil {
+		h, length, err := s.head(p, at)
+		if err != nil {
+			return nil, 0, err
+		}
+		if h.kind == plumbing.BlobObject && h.size > maxRecent/4 {
+			own := newInflater(&meter{from: p.end})
+			r, err := own.stream(bufio.NewReaderSize(p.section(at+length, p.end), 32<<10), h.size)
+			return r, h.size, err
+		}
+	}
+	data, err := s.Read(name, plumbing.BlobObject)
+	return bytes.NewReader(data), int64(len(data)), err
+}
+
+// Size gives an object's.
+func (s *Store) Size(name plumbing.Hash) (int64, error) {
+	if p, at := s.find(name); p != nil {
+		return s.sizeAt(p, at)
+	}
+	r, h, err := s.openLoose(name)
+	if err != nil {
+		return 0, err
+	}
+	return h.size, r.Close()
+}
+
+func (s *Store) sizeAt(p *stored, at int64) (int64, error) {
+	h, _, err := s.head(p, at)
+	if err != nil || !h.kind.IsDelta() {
+		return h.size, err
+	}
+	// a difference begins with two sizes, of at most ten bytes each
+	r, err := s.inflater.stream(s.buf, h.size)
+	if err != nil {
+		return 0, err
+	}
+	begin := make([]byte, min(h.size, 20))
+	_, err = io.ReadFull(r, begin)
+	return patchedSize(begin), err
+}
+
+// maxSmall is the size below which an object is read in memory, whatever it is
+// made from. maxShrink is how much larger than a larger object that may be.
+const (
+	maxSmall  = 64 << 20
+	maxShrink = 4
+)
+
+// roomFor refuses to read an object by way of one that is much larger.
+func (s *Store) roomFor(size int64, p *stored, wanted int64) error {
+	if size <= maxSmall {
+		return nil
+	}
+	own, err := s.sizeAt(p, wanted)
+	if err == nil && size > maxSmall+maxShrink*own {
+		err = fmt.Errorf("an object of %s is stored as a difference from one of %s; keep what is large out of the config repo, and name it by URL and sha256", bytesOf(own), bytesOf(size))
+	}
+	return err
+}
+
 func is(kind, want plumbing.ObjectType) error {
 	if want != plumbing.AnyObject && kind != want {
 		return fmt.Errorf("it is a %s, not a %s", kind, want)
@@ -166,6 +236,7 @@ func is(kind, want plumbing.ObjectType) error {
 // unpack puts an entry together: from its base, by way of all differences.
 func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked, error) {
 	var chain []int64
+	wanted := at
 	c, ok := s.recent.get(p, at)
 	for !ok {
 		h, _, err := s.head(p, at)
@@ -176,7 +247,7 @@ func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked,
 			if err := cmp.Or(is(h.kind, want), fitsPatched(h.kind, h.size)); err != nil {
 				return unpacked{}, err
 			}
-			data, err := s.inflater.bytes(s.buf, h.size)
+			data, err := s.inflated(p, at, wanted, h.size)
 			if err != nil {
 				return unpacked{}, err
 			}
@@ -206,11 +277,11 @@ func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked,
 		if err := fitsPatched(c.kind, h.size); err != nil {
 			return unpacked{}, err
 		}
-		delta, err := s.inflater.bytes(s.buf, h.size)
+		delta, err := s.inflated(p, at, wanted, h.size)
 		if err != nil {
 			return unpacked{}, err
 		}
-		if err := cmp.Or(fitsPatched(c.kind, patchedSize(delta)), s.meter.add(patchedSize(delta))); err != nil {
+		if err := cmp.Or(s.roomFor(patchedSize(delta), p, wanted), fitsPatched(c.kind, patchedSize(delta)), s.meter.add(patchedSize(delta))); err != nil {
 			return unpacked{}, err
 		}
 		if c.data, err = patch(c.data, delta); err != nil {
@@ -219,6 +290,19 @@ func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked,
 		s.recent.put(p, at, c)
 	}
 	return c, nil
+}
+
+// inflated reads what an entry deflates, whose head was read just now.
+func (s *Store) inflated(p *stored, at, wanted, size int64) ([]byte, error) {
+	if size > maxSmall {
+		if err := s.roomFor(size, p, wanted); err != nil {
+			return nil, err
+		}
+		if _, _, err := s.head(p, at); err != nil {
+			return nil, err
+		}
+	}
+	return s.inflater.bytes(s.buf, size)
 }
 
 func newBuffer() *bufio.Reader { return bufio.NewReaderSize(nil, 4<<10) }

@@ -9,7 +9,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Types of objects, as entries name them.
@@ -211,4 +213,22 @@ func Tags(commit string, n int) (last string, data []byte) {
 func name(kind, content string) string {
 	sum := sha1.Sum(fmt.Appendf(nil, "%s %d\x00%s", kind, len(content), content))
 	return string(sum[:])
+}
+
+// Hidden is a commit with one file, of n spaces, which is stored as a
+// difference from size zeros.
+func Hidden(file string, n, size int64) (commit string, data []byte) {
+	p := Start()
+	content := strings.Repeat(" ", int(n))
+	tree := "100644 " + file + "\x00" + name("blob", content)
+	commit = fmt.Sprintf("tree %x\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n", name("tree", tree))
+	p.Text(Commit, commit)
+	p.Text(Tree, tree)
+	at := p.Object(Blob, size, Zeros{})
+	delta := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(size)), uint64(n))
+	for part := range slices.Chunk([]byte(content), 127) {
+		delta = append(append(delta, byte(len(part))), part...)
+	}
+	p.Delta(at, delta)
+	return commit, p.End()
 }
