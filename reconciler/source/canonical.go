@@ -147,8 +147,10 @@ func (c *commit) extras(lines []string) (kept []string, err error) {
 			return nil, fmt.Errorf("%.60q continues no header", line)
 		case !continued && !isExtra(at):
 			return nil, fmt.Errorf("its header %.60q is twice there, out of place, or none", at)
-		case !continued && seen[at] && (at == "encoding" || at == "gpgsig" || at == "gpgsig-sha256"):
+		case !continued && seen[at] && isOnce(at):
 			return nil, fmt.Errorf("its header %s is there twice", at)
+		case !continued && more == "" && (isOnce(at) || at == "mergetag"):
+			return nil, fmt.Errorf("its header %s is empty", at)
 		}
 		seen[at] = true
 		if at == "gpgsig" {
@@ -167,7 +169,14 @@ func isExtra(name string) bool {
 	case "", "tree", "parent", "author", "committer":
 		return false
 	}
+	if strings.HasPrefix(name, "gpgsig") && !isOnce(name) {
+		return false // git takes it for a signature
+	}
 	return strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+func isOnce(name string) bool {
+	return name == "encoding" || name == "gpgsig" || name == "gpgsig-sha256"
 }
 
 // commit reads a commit of the clone.

@@ -134,7 +134,11 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 		return Revision{}, err
 	}
 	if !s.opts.Look {
-		if err := s.keep(ctx, tip); err != nil {
+		err := s.keep(ctx, tip)
+		if err == nil && s.opts.MinRevision != "" {
+			err = s.opts.proof(tip).keep()
+		}
+		if err != nil {
 			return Revision{}, fmt.Errorf("recording %s in %s: %w", tip, s.opts.Dir, err)
 		}
 	}
@@ -193,7 +197,7 @@ func (s *Source) admit(ctx context.Context, found candidate, applied string) err
 // knows it when both the caller and the clone have lost what they knew.
 func (s *Source) follows(ctx context.Context, found candidate, applied string) error {
 	tip := found.tip
-	if least := s.opts.MinRevision; least != "" {
+	if least := s.opts.MinRevision; least != "" && !s.opts.proof(tip).found() {
 		switch in, err := s.inHistory(ctx, least, found); {
 		case err != nil:
 			return err

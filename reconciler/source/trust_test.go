@@ -170,6 +170,15 @@ func TestOlderTip(t *testing.T) {
 	o.AcceptRewrite = ""
 	r.git("update-ref", "refs/heads/main", second)
 	open(t, o).mustFetch(t, "")
+	before := listing(t, o.Dir)
+	open(t, o).mustFetch(t, "")
+	if after := listing(t, o.Dir); after != before {
+		t.Errorf("nothing new is written:\n%s%s", before, after)
+	}
+	o.MinRevision = strings.Repeat("1", 40) // what was proven was another
+	if _, err := open(t, o).Fetch(t.Context(), ""); !errors.As(err, &older) {
+		t.Errorf("raised since: %v", err)
+	}
 }
 
 // TestLookBindsNothing looks at another branch, and goes on with the first.
