@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -33,18 +31,15 @@ func cmdDockerd(ts *testscript.TestScript, args []string) error {
 	return runDaemon(ts, "docker", lab.StartDockerd)
 }
 
-// runDaemon names a daemon in that section of agent.toml, and lays the program
-// that speaks to it beside gitboot.
+// runDaemon names a daemon in that section of agent.toml, and the program that
+// speaks to it, which other scripts do not find.
 func runDaemon(ts *testscript.TestScript, section string, start func(dir, socket string) (*lab.Daemon, error)) (err error) {
-	gitboot, err := lookPath(ts, "gitboot")
-	if err != nil {
-		return err
-	}
-	if _, err := lab.Program(context.Background(), filepath.Dir(gitboot), "gitboot-buildkit"); err != nil {
-		return err
-	}
 	dir := ts.MkAbs(section)
 	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	speaker, err := lab.Program(context.Background(), dir, "gitboot-buildkit")
+	if err != nil {
 		return err
 	}
 	socket := filepath.Join(dir, "sock")
@@ -58,16 +53,10 @@ func runDaemon(ts *testscript.TestScript, section string, start func(dir, socket
 		return err
 	}
 	defer func() { err = errors.Join(err, settings.Close()) }()
-	_, err = fmt.Fprintf(settings, "\n[%s]\naddress = %q\n", section, "unix://"+socket)
-	return err
-}
-
-// lookPath finds a program as the script does.
-func lookPath(ts *testscript.TestScript, name string) (string, error) {
-	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path, nil
-		}
+	text := fmt.Sprintf("\n[buildkit]\nprogram = %q\n", speaker)
+	if section != "buildkit" {
+		text += "\n[" + section + "]\n"
 	}
-	return "", fmt.Errorf("%s is not in %s", name, strings.ReplaceAll(ts.Getenv("PATH"), ":", " "))
+	_, err = fmt.Fprintf(settings, "%saddress = %q\n", text, "unix://"+socket)
+	return err
 }
