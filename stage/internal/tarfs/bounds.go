@@ -9,7 +9,7 @@ import (
 type Bounds struct {
 	// Entries is how many it may have (a million), and in one folder a twentieth
 	// of that: each name costs memory here, and tar2sqfs's time grows with the
-	// square of a folder's names.
+	// square of a folder's names: of 50,000 it is 22 s, of 100,000 nine minutes.
 	Entries int
 	// Sparse is how many bytes its sparse files may have together (16 GB): their
 	// holes are written as zeros, of which the layer itself has none.
