@@ -152,6 +152,9 @@ func (b *Buildah) lost(steps *stepReader, links map[string]string, begun time.Ti
 			continue
 		}
 		targets, err := b.mountedBy(i.ID)
+		if errors.Is(err, ErrGone) {
+			continue // listed before it is whole: another build's, which looks at it itself
+		}
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,11 @@ package build
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gitboot/gitboot/build/recipe"
 )
@@ -31,6 +34,24 @@ func TestLostMounts(t *testing.T) {
 				t.Errorf("%s, %s: %v\n%s", e.program, mount, err, log)
 			}
 		}
+	}
+}
+
+// The store lists an image before its configuration is there. One that another
+// build is just making is none of this one's business.
+func TestLostSeesAnotherBuildsImage(t *testing.T) {
+	e := newEngine(t)
+	begun := time.Now()
+	img := must(t, e, recipe.Recipe{FS: repo(nil), Run: []string{"echo x > /root/x"}}, Options{Base: busybox(t, e).ID})
+	id := strings.TrimPrefix(img.ID, "sha256:")
+	if err := os.RemoveAll(filepath.Join(e.root, e.driver+"-images", id)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Image(t.Context(), img.ID); !errors.Is(err, ErrGone) {
+		t.Fatal(err)
+	}
+	if err := e.lost(&stepReader{used: map[string]bool{id: true}}, nil, begun); err != nil {
+		t.Error(err)
 	}
 }
 
