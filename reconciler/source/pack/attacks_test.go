@@ -69,28 +69,7 @@ func TestLarge(t *testing.T) {
 			}
 		}
 	}
-	git(t, dir, "", "add", "-A")
-	git(t, dir, "", "commit", "-q", "-m", "x")
-	git(t, dir, "", "repack", "-q", "-a", "-d", "--depth=10", "--window=10")
-	packs, err := filepath.Glob(filepath.Join(dir, ".git/objects/pack/*.pack"))
-	if err != nil || len(packs) != 1 {
-		t.Fatal(packs, err)
-	}
-	pack, err := os.ReadFile(packs[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(pack) > 2*len(data) {
-		t.Fatalf("a pack of %d bytes: git made no differences, so this test shows nothing", len(pack))
-	}
-	got, _, err := receive(t, pack)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(strings.TrimSuffix(packs[0], "pack") + "idx")
-	if err != nil || !bytes.Equal(want, got.Index) {
-		t.Errorf("the index is not git's (%v)", err)
-	}
+	indexedAsByGit(t, dir, 10, 2*len(data))
 }
 
 // TestTipIsJudgedFirst receives a commit in the ways in which a pack can hold

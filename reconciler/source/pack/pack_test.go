@@ -142,9 +142,16 @@ func TestHeldIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	indexedAsByGit(t, dir, 3, 3*len(data))
+}
+
+// indexedAsByGit has git pack a work tree with differences in chains of a depth,
+// into so many bytes at most, and compares the index that is made of the pack.
+func indexedAsByGit(t *testing.T, dir string, depth, most int) {
+	t.Helper()
 	git(t, dir, "", "add", "-A")
 	git(t, dir, "", "commit", "-q", "-m", "x")
-	git(t, dir, "", "repack", "-q", "-a", "-d", "--depth=3", "--window=10")
+	git(t, dir, "", "repack", "-q", "-a", "-d", fmt.Sprint("--depth=", depth), "--window=10")
 	packs, err := filepath.Glob(filepath.Join(dir, ".git/objects/pack/*.pack"))
 	if err != nil || len(packs) != 1 {
 		t.Fatal(packs, err)
@@ -153,7 +160,7 @@ func TestHeldIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pack) > 3*len(data) {
+	if len(pack) > most {
 		t.Fatalf("a pack of %d bytes: git made no differences, so this test shows nothing", len(pack))
 	}
 	got, _, err := receive(t, pack)
