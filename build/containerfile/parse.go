@@ -154,8 +154,12 @@ func parseHeredoc(word string) (Heredoc, bool) {
 	return Heredoc{Name: name, Quoted: name != m[2], Tabbed: m[1] != ""}, name != ""
 }
 
-// heredocs reads the texts that an instruction announces.
+// heredocs reads the texts that an instruction announces. Builders see none in
+// a line whose quotes have no end.
 func (p *parser) heredocs(i *Instruction) {
+	if misquoted(i.Joined) != "" {
+		return
+	}
 	all := words(i.Joined)
 	for n := 0; n < len(all); n++ {
 		word := all[n]
