@@ -55,6 +55,7 @@ table() {
 	test   runc                  executes the steps of the tests' BuildKit daemon
 	test   openssl               makes password hashes as people do
 	test   iproute2              ip, a network of its own for systemd-networkd
+	test   systemd               systemctl, which the test of units asks
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
 	bench  skopeo                peer: pulls images as Darch does

@@ -129,14 +129,14 @@ func (s *site) debian(t *testing.T, long bool) *lab.Disk {
 			return os.WriteFile(filepath.Join(mnt, "etc/gitboot/agent.toml"), []byte("repo = \"/srv/fleet\"\nmachine = \"debian\"\n"), 0o644)
 		},
 	}
+	if long {
+		copied[os.DevNull] = "srv/long"
+	}
 	for from, to := range copied {
 		steps = append(steps, func() error {
 			data, err := os.ReadFile(from)
 			return errors.Join(err, os.WriteFile(filepath.Join(mnt, to), data, 0o755))
 		})
-	}
-	if long {
-		copied[os.DevNull] = "srv/long"
 	}
 	if err := s.repo.CopyDir("testdata/debian/fleet"); err != nil {
 		t.Fatal(err)
