@@ -16,7 +16,7 @@ import (
 
 const busyboxConfig = `[image.small]
 archive     = "ARCHIVE"
-kernel_args = ["console=ttyS0", "loglevel=5"]
+kernel_args = ["console=ttyS0", "loglevel=5", "no_timer_check"]
 
 [machine.small]
 images = ["small"]

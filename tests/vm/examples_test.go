@@ -149,7 +149,7 @@ func (s *site) addCheck() error {
 	const hooks = "\nhooks       = ["
 	return errors.Join(
 		s.repo.Replace("gitboot.toml", hooks, hooks+`"check", `),
-		s.repo.Replace("gitboot.toml", `kernel_args = ["quiet"]`, `kernel_args = ["console=ttyS0", "loglevel=5"]`),
+		s.repo.Replace("gitboot.toml", `kernel_args = ["quiet"]`, `kernel_args = ["console=ttyS0", "loglevel=5", "no_timer_check"]`),
 		s.repo.Replace("gitboot.toml", "\n[defaults.machine]\n", "\n"+string(hook)+"\n[defaults.machine]\n"))
 }
 
