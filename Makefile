@@ -46,7 +46,7 @@ test: ## every test; as root also the disks and the machines that boot
 
 test-long: ## what make test leaves out of the machines, because it takes long
 	tests/deps.sh test
-	$(GO) test -count=1 -timeout $(TIMEOUT) -tags long -run '^TestLong' ./tests/vm
+	$(GO) test -count=1 -timeout 60m -tags long -run '^TestLong' ./tests/vm
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...
