@@ -107,7 +107,7 @@ func TestReceived(t *testing.T) {
 	if written, err := os.ReadFile(to.Pack.Name()); err != nil || !bytes.Equal(written, data) {
 		t.Errorf("the pack was not written as it came (%v)", err)
 	}
-	want := filepath.Join(t.TempDir(), "idx")
+	want := filepath.Join(t.TempDir(), "pack.idx")
 	if out, err := exec.Command("git", "index-pack", "-o", want, to.Pack.Name()).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
