@@ -26,7 +26,7 @@ type feature struct {
 // features returns what an initramfs has.
 func features() []feature { return []feature{base(), shell()} }
 
-// modules returns what the features want by name, and checks that the kernel has
+// namedBy returns the modules that features name, and checks that the kernel has
 // what they cannot do without.
 func (s *moduleSet) namedBy(all []feature, version string) (names []string, err error) {
 	for _, f := range all {

@@ -7,25 +7,25 @@ import (
 	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // A NoSpaceError says that the stage's file system is too full.
 type NoSpaceError struct {
 	Dir string
 	// Need is what the work wants to write, Free what can be written without
-	// touching the reserve, and
-	// Collectable what collecting garbage would free; all in bytes. Need
-	// may be an estimate.
+	// touching the reserve, and Collectable what collecting garbage would free;
+	// all in bytes. Need may be an estimate.
 	Need, Free, Collectable int64
 }
 
 func (e *NoSpaceError) Error() string {
 	remedy := "nothing there is garbage: keep fewer generations, remove a deployment or enlarge the file system"
 	if e.Collectable > 0 {
-		remedy = fmt.Sprintf("`gitboot stage gc` would free %s", size(e.Collectable))
+		remedy = fmt.Sprintf("`gitboot stage gc` would free %s", progress.Bytes(e.Collectable))
 	}
 	return fmt.Sprintf("the stage %s has too little space: %s needed, %s free, %s missing; %s",
-		e.Dir, size(e.Need), size(e.Free), size(max(e.Need-e.Free, 1)), remedy)
+		e.Dir, progress.Bytes(e.Need), progress.Bytes(e.Free), progress.Bytes(max(e.Need-e.Free, 1)), remedy)
 }
 
 // Unwrap makes errors.Is(err, syscall.ENOSPC) true.
@@ -64,18 +64,4 @@ func (s *Stage) full(err error, need int64) error {
 		return errors.Join(err, ferr)
 	}
 	return fmt.Errorf("%w (%v)", s.noSpace(max(need, free+1), free), err)
-}
-
-// size formats bytes for people.
-func size(n int64) string {
-	const unit = 1000
-	switch {
-	case n < unit:
-		return fmt.Sprintf("%d B", n)
-	case n < unit*unit:
-		return fmt.Sprintf("%.1f kB", float64(n)/unit)
-	case n < unit*unit*unit:
-		return fmt.Sprintf("%.1f MB", float64(n)/unit/unit)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/unit/unit/unit)
 }

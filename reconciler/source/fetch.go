@@ -27,9 +27,9 @@ func (c candidate) discard() error {
 }
 
 // obtain brings the branch's tip and all that belongs to it into the clone, if
-// it is admitted; else nothing of it stays. What a fetch brings rests on what the clone has; where that is not
-// what it should be, as after a server that held something back, all is fetched
-// once more.
+// it is admitted; else nothing of it stays. What a fetch brings rests on what the
+// clone has; where that is not what it should be, as after a server that held
+// something back, all is fetched once more.
 func (s *Source) obtain(ctx context.Context, applied string) (tip plumbing.Hash, err error) {
 	for whole := false; ; whole = true {
 		found, err := s.bring(ctx, whole)
