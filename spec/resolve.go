@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // Resolve returns what one machine wants, its files read and its templates
@@ -259,17 +259,8 @@ func copyOf[T any](p *T) *T {
 
 // size reads what the check "size" lets through; none is 0.
 func size(s *string) int64 {
-	if s == nil {
-		return 0
-	}
-	n, _ := strconv.ParseInt((*s)[:len(*s)-2], 10, 64)
-	switch (*s)[len(*s)-2] {
-	case 'M':
-		return n * 1e6
-	case 'G':
-		return n * 1e9
-	}
-	return n * 1e12
+	n, _ := progress.ParseBytes(text(s))
+	return n
 }
 
 // duration parses what was checked; "" is 0.

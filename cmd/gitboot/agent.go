@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -115,14 +115,9 @@ func (d *duration) UnmarshalText(text []byte) error {
 type size int64
 
 func (s *size) UnmarshalText(text []byte) error {
-	number := strings.TrimRight(string(text), "kMGTB")
-	unit, known := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[string(text[len(number):])]
-	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !known || err != nil || !(n*unit >= 1) || n*unit > 1e18 {
-		return fmt.Errorf("%q is not a size such as \"500MB\" or \"20GB\"", text)
-	}
-	*s = size(n * unit)
-	return nil
+	n, err := progress.ParseBytes(string(text))
+	*s = size(n)
+	return err
 }
 
 // loadAgentConfig reads path. The default file may be missing; a named one

@@ -2,6 +2,7 @@ package progress
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -32,4 +33,16 @@ func BytesIn(n int64, unit string) string {
 		v /= 1000
 	}
 	return fmt.Sprintf("%.1f", v)
+}
+
+// ParseBytes reads a size as people write it, such as "500MB" or "1.5 TB", of one
+// byte to a million TB.
+func ParseBytes(text string) (int64, error) {
+	number := strings.TrimRight(text, "kMGTB")
+	unit, known := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[text[len(number):]]
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !known || err != nil || !(n*unit >= 1) || n*unit > 1e18 {
+		return 0, fmt.Errorf("%q is not a size such as \"500MB\" or \"20GB\"", text)
+	}
+	return int64(n * unit), nil
 }
