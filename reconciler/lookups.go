@@ -123,12 +123,8 @@ func (l *lookups) wait(ctx context.Context) bool {
 	if len(left) == 0 {
 		return false
 	}
-	came := make(chan struct{}, len(left))
-	for _, one := range left {
-		go func() { <-one.done; came <- struct{}{} }()
-	}
 	select {
-	case <-came:
+	case <-first(left, func(one *lookup) <-chan struct{} { return one.done }):
 		return true
 	case <-ctx.Done():
 		return false

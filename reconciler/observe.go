@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"runtime"
 	"slices"
 
@@ -57,6 +58,12 @@ type observedImage struct {
 // settled reports whether a run would write nothing at all.
 func (o *observation) settled() bool {
 	return o.plan.Empty() && o.state.equal(o.next)
+}
+
+// wantsSame reports whether another revision changes nothing for this machine, as
+// far as its config repo's declarations go.
+func (o *observation) wantsSame(other *observation) bool {
+	return reflect.DeepEqual(o.wants, other.wants)
 }
 
 // observe returns what it has seen up to an error, too.

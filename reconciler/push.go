@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -218,7 +217,7 @@ func (a *application) push(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer lookOut(ctx, a.Reconciler, a.revision.Hash, func(newer *observation) {
-		if !reflect.DeepEqual(newer.wants, a.wants) {
+		if !a.wantsSame(newer) {
 			stop(&SupersededError{newer.revision.Hash})
 		}
 	})()

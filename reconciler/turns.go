@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"time"
 )
@@ -141,11 +140,16 @@ func (t *turns) come() (done []*turn) {
 
 func (t *turns) await() {
 	defer t.meanwhile()()
-	ended := make(chan struct{}, len(t.running))
-	for _, f := range t.running {
-		go func() { <-f.done; ended <- struct{}{} }()
+	<-first(t.running, func(f *turn) <-chan struct{} { return f.done })
+}
+
+// first tells when one of several is done.
+func first[T any](all []T, done func(T) <-chan struct{}) <-chan struct{} {
+	came := make(chan struct{}, len(all))
+	for _, one := range all {
+		go func() { <-done(one); came <- struct{}{} }()
 	}
-	<-ended
+	return came
 }
 
 // end ends what is still on its way.
@@ -164,7 +168,7 @@ func newTurns(ctx context.Context, a *application) *turns {
 	t.ctx, t.stop = context.WithCancelCause(ctx)
 	t.meanwhile = func() func() {
 		return lookOut(t.ctx, a.Reconciler, a.revision.Hash, func(newer *observation) {
-			if len(a.observation.builds) > 0 || !reflect.DeepEqual(newer.wants, a.wants) {
+			if len(a.observation.builds) > 0 || !a.wantsSame(newer) {
 				t.stop(&SupersededError{newer.revision.Hash})
 			}
 		})
