@@ -11,10 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -29,10 +26,6 @@ const (
 	unborn     = "ref: refs/heads/none\n"
 	// maxPacks bounds what a cheap Open looks at; one fetch adds one pack.
 	maxPacks = 20
-	// cacheSize bounds what a waiting daemon holds of the last read objects.
-	cacheSize = 8 * cache.MiByte
-	// streamFrom is the size from which a file is not read into memory whole.
-	streamFrom = 1 << 20
 	// shownFrom is from when on a fetch is reported.
 	shownFrom = 1 << 20
 )
@@ -46,7 +39,6 @@ type clone struct {
 	progress progress.Sink
 
 	reader
-	st  *filesystem.Storage
 	tip plumbing.Hash
 }
 
@@ -58,15 +50,7 @@ func (c *clone) packDir() string { return filepath.Join(c.objects(), "pack") }
 func (c *clone) reopen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.st = filesystem.NewStorageWithOptions(osfs.New(c.dir), cache.NewObjectLRU(cacheSize),
-		filesystem.Options{LargeObjectThreshold: streamFrom})
 	c.in, c.opened = c.objects(), nil // its files end with who still reads them
-}
-
-func (c *clone) storage() *filesystem.Storage {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.st
 }
 
 func (c *clone) head() plumbing.Hash { return c.tip }

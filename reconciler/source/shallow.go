@@ -28,9 +28,16 @@ func (c *clone) shallowFile() string { return filepath.Join(c.dir, "shallow") }
 // settleShallow records, of what the remote said and what was recorded before,
 // what is true.
 func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
-	before, err := c.storage().Shallow()
-	if err != nil || len(before)+len(said) == 0 {
+	before, err := os.ReadFile(c.shallowFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	all := slices.Clone(said)
+	for line := range strings.Lines(string(before)) {
+		all = append(all, plumbing.NewHash(strings.TrimSpace(line)))
+	}
+	if len(all) == 0 {
+		return nil
 	}
 	own, err := pack.Open(ctx, c.objects())
 	if err != nil {
@@ -39,7 +46,7 @@ func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
 	defer own.Close()
 	w := &walker{from: own}
 	lines := map[string]bool{}
-	for _, h := range slices.Concat(before, said) {
+	for _, h := range all {
 		if at, err := w.link(h); err == nil && !at.lacking.IsZero() {
 			lines[h.String()+"\n"] = true
 		}

@@ -229,7 +229,7 @@ func unhex(t *testing.T, s string) string {
 // TestLargeFile is read as a stream, from a local repo and from the clone.
 func TestLargeFile(t *testing.T) {
 	r := newRepo(t)
-	want := strings.Repeat("0123456789abcdef", 3*streamFrom/16)
+	want := strings.Repeat("0123456789abcdef", 3<<20/16)
 	r.write("big", want)
 	r.write("small", "s")
 	fsys := r.filesOf("")

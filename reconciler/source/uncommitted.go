@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -91,26 +92,9 @@ func (w *workTree) staged(c *clone, of *commit) error {
 			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	tree, err := object.GetTree(c.st, of.tree)
-	if err != nil {
-		return err
-	}
 	committed := map[string]object.TreeEntry{}
-	walk := object.NewTreeWalker(tree, true, nil)
-	defer walk.Close()
-	for {
-		name, e, err := walk.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if e.Mode != filemode.Dir {
-			committed[name] = e
-		}
+	if err := w.collect(c, of.tree, "", committed); err != nil {
+		return err
 	}
 	for _, e := range w.index.Entries {
 		was, ok := committed[e.Name]
@@ -121,6 +105,26 @@ func (w *workTree) staged(c *clone, of *commit) error {
 	}
 	for name := range committed {
 		w.differ[name] = true
+	}
+	return nil
+}
+
+// collect lists the files of a tree and of those below it, by their paths.
+func (w *workTree) collect(c *clone, tree plumbing.Hash, dir string, files map[string]object.TreeEntry) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	read, err := c.tree(tree)
+	if err != nil {
+		return err
+	}
+	for _, e := range read.Entries {
+		name := path.Join(dir, e.Name)
+		if e.Mode != filemode.Dir {
+			files[name] = e
+		} else if err := w.collect(c, e.Hash, name, files); err != nil {
+			return err
+		}
 	}
 	return nil
 }
