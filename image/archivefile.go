@@ -10,6 +10,8 @@ import (
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // openFile tells what a file is and opens it as an image. The file is checked
@@ -50,7 +52,7 @@ func (f archiveFile) stream(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &contextReader{ctx, file}, nil
+	return ctxio.ReadCloser(ctx, file), nil
 }
 
 // size is the file's length, 0 if it cannot be told.
@@ -181,17 +183,4 @@ func (r *hashingReader) Read(p []byte) (int, error) {
 	r.hash.Write(p[:n])
 	r.n += int64(n)
 	return n, err
-}
-
-// A contextReader ends when its context does.
-type contextReader struct {
-	ctx context.Context
-	io.ReadCloser
-}
-
-func (r *contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.ReadCloser.Read(p)
 }

@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -70,7 +71,7 @@ func (d *downloading) begin(ctx context.Context, path string) (err error) {
 		return err
 	}
 	d.hash = sha256.New()
-	d.off, err = io.Copy(d.hash, &contextReader{ctx, io.NopCloser(d.part)})
+	d.off, err = io.Copy(d.hash, ctxio.Reader(ctx, d.part))
 	if err != nil {
 		return errors.Join(err, d.part.Close())
 	}

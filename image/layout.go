@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // openMember reads one file of an archive and tells its size.
@@ -40,7 +42,7 @@ func openLayoutFolder(ctx context.Context, src ArchiveSource, opts Options) (*Im
 		if err != nil {
 			return nil, 0, errors.Join(err, f.Close())
 		}
-		return &contextReader{ctx, f}, info.Size(), nil
+		return ctxio.ReadCloser(ctx, f), info.Size(), nil
 	}
 	return openLayout(ctx, layout{open, src.Path}, opts)
 }

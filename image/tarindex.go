@@ -11,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // What a tar may be.
@@ -85,7 +87,7 @@ func scanTar(ctx context.Context, f archiveFile, bounds Expansion) (*tarIndex, e
 		return x, x.scan(ctx, seeker, func() (int64, error) { return seeker.Seek(0, io.SeekCurrent) })
 	}
 	whole := part{io.MultiReader(bytes.NewReader(head), file), file}
-	d, err := bounds.open(&contextReader{ctx, whole}, fileDiet(), 0, "the archive", 0)
+	d, err := bounds.open(ctxio.ReadCloser(ctx, whole), fileDiet(), 0, "the archive", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -180,9 +182,9 @@ func (x *tarIndex) open(ctx context.Context, name string) (io.ReadCloser, int64,
 	if err != nil {
 		return nil, 0, err
 	}
-	rc := &contextReader{ctx, file}
+	rc := ctxio.ReadCloser(ctx, file)
 	if at, ok := file.(io.ReaderAt); ok && !x.compressed {
-		return part{&contextReader{ctx, io.NopCloser(io.NewSectionReader(at, m.off, m.size))}, rc}, m.size, nil
+		return part{ctxio.ReadCloser(ctx, io.NopCloser(io.NewSectionReader(at, m.off, m.size))), rc}, m.size, nil
 	}
 	d, err := decompress(rc, fileDiet())
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -65,24 +66,11 @@ func (s *Stage) publish(f *durable.File, o deployment.Object) error {
 // copyHashed copies r to w and returns what object the bytes are.
 func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (deployment.Object, error) {
 	h := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(w, h), &ctxReader{ctx, r}, make([]byte, blockSize))
+	n, err := io.CopyBuffer(io.MultiWriter(w, h), ctxio.Reader(ctx, r), make([]byte, blockSize))
 	return deployment.Object{SHA256: hex.EncodeToString(h.Sum(nil)), Size: n}, err
 }
 
 // hashFile returns what object the file's bytes are.
 func hashFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
 	return copyHashed(ctx, io.Discard, r)
-}
-
-// A ctxReader stops reading when its context ends.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.r.Read(p)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -84,7 +85,7 @@ func total(objects []deployment.Object) (n int64) {
 // stored as they come; the deployment is published when all are there. An
 // import that fails leaves nothing behind.
 func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m *deployment.Manifest) error, sink progress.Sink) (id string, err error) {
-	in := tar.NewReader(&ctxReader{ctx, r})
+	in := tar.NewReader(ctxio.Reader(ctx, r))
 	id, m, err := importManifest(in)
 	if err == nil {
 		err = check(id, m)

@@ -10,6 +10,8 @@ import (
 	"io"
 	"path"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // A saved image is what `docker save` gives, as far as it was read: a tar that
@@ -29,7 +31,7 @@ func (d *Docker) take(ctx context.Context, name string, epoch time.Time) (id str
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	s := savedImage{map[string]descriptor{}, map[string][]byte{}, map[string]string{}}
-	for archive := tar.NewReader(contextReader{ctx, body}); ; {
+	for archive := tar.NewReader(ctxio.Reader(ctx, body)); ; {
 		h, err := archive.Next()
 		if err == io.EOF {
 			break

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -87,26 +88,13 @@ func (b *ociStore) copyBlob(ctx context.Context, layout string, blob descriptor)
 	}
 	defer out.Discard()
 	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, h), contextReader{ctx, in}); err != nil {
+	if _, err := io.Copy(io.MultiWriter(out, h), ctxio.Reader(ctx, in)); err != nil {
 		return err
 	}
 	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != blob.Digest {
 		return fmt.Errorf("blob %s is in truth %s", blob.Digest, got)
 	}
 	return out.Publish(path)
-}
-
-// contextReader ends a copy with ctx.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(p)
 }
 
 func blobFile(dir, digest string) string { return blobPath(dir, strings.TrimPrefix(digest, "sha256:")) }

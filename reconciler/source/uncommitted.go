@@ -18,6 +18,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/index"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 )
 
@@ -178,7 +179,7 @@ func (w *workTree) same(e *index.Entry) (bool, error) {
 		return false, err
 	}
 	sum := plumbing.NewHasher(plumbing.BlobObject, info.Size())
-	_, err = io.Copy(sum, gitdir.Reader{Context: w.ctx, From: f})
+	_, err = io.Copy(sum, ctxio.Reader(w.ctx, f))
 	return sum.Sum() == e.Hash, err
 }
 

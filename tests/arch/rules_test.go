@@ -30,6 +30,7 @@ type rule struct {
 var untouching = []string{"os", "os/exec", "net", "net/http"}
 
 var rules = []rule{
+	{folder: "internal/ctxio", layer: shared, why: "what several leaves share"},
 	{folder: "internal/durable", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/fault", layer: shared, why: "what several leaves share"},
 	{folder: "internal/nearest", layer: shared, why: "what several leaves share"},

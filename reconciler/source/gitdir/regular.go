@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // maxFile bounds a file of a local repo that is read whole, such as its
@@ -69,7 +71,7 @@ func (r regularFiles) OpenFile(name string, _ int, _ os.FileMode) (billy.File, e
 	if err != nil {
 		return nil, err
 	}
-	return &regularFile{File: f, r: io.LimitReader(Reader{r.ctx, f}, maxFile), name: name}, nil
+	return &regularFile{File: f, r: io.LimitReader(ctxio.Reader(r.ctx, f), maxFile), name: name}, nil
 }
 
 func (r regularFiles) ReadDir(name string) ([]os.FileInfo, error) {
@@ -90,16 +92,3 @@ func (f *regularFile) Read(p []byte) (int, error) { return f.r.Read(p) }
 func (f *regularFile) Name() string               { return f.name }
 func (f *regularFile) Lock() error                { return nil }
 func (f *regularFile) Unlock() error              { return nil }
-
-// A Reader stops reading when its context ends.
-type Reader struct {
-	Context context.Context
-	From    io.Reader
-}
-
-func (r Reader) Read(p []byte) (int, error) {
-	if err := r.Context.Err(); err != nil {
-		return 0, err
-	}
-	return r.From.Read(p)
-}
