@@ -1,11 +1,12 @@
 package lab
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // Main is for the TestMain of packages that use machines: it isolates the test
@@ -27,12 +28,8 @@ func Main(m *testing.M) int {
 // and fails it if something else stands in the way of disks and machines.
 func RequireMachines(t testing.TB) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("boots machines; not with -short")
-	}
-	if err := Ready(); errors.Is(err, ErrNotRoot) {
-		t.Skip(err)
-	} else if err != nil {
+	need.Root(t)
+	if err := Ready(); err != nil {
 		t.Fatal(err)
 	}
 }
