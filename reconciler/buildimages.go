@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/build/recipe"
-	"github.com/gitboot/gitboot/rootfs/packages"
+	"github.com/gitboot/gitboot/image/packages"
 )
 
 // BuildRequest names images to be built.

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gitboot/gitboot/build/engine"
-	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
+	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
 )
 
 // Buildkit says how a builder that is a BuildKit daemon is reached.
 type Buildkit struct {
 	// Program is gitboot-buildkit, which speaks to it.
 	Program string
-	Builder protocol.Builder
+	Builder handoff.Builder
 }
 
 // EngineNames are those of the engines that this gitboot has.
@@ -25,17 +25,17 @@ func (b *observedBuild) engineName(fallback string) string {
 
 // engine returns the engine that builds an image. It need not be there yet:
 // its Check says so.
-func (r *Reconciler) engine(b *observedBuild) (engine.Engine, error) {
+func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
 	dir := cmp.Or(r.BuildDir, r.stage.Engine())
 	switch name := b.engineName(r.Engine); name {
 	case "buildah":
-		return engine.NewBuildah(engine.BuildahOptions{Dir: dir})
+		return build.NewBuildah(build.BuildahOptions{Dir: dir})
 	case "podman":
-		return engine.NewPodman(engine.BuildahOptions{Dir: dir})
+		return build.NewPodman(build.BuildahOptions{Dir: dir})
 	case "buildkit":
-		return engine.NewBuildkit(engine.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
+		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
 	case "docker":
-		return engine.NewDocker(engine.DockerOptions{Dir: dir, Program: r.Buildkit.Program, Socket: r.DockerSocket})
+		return build.NewDocker(build.DockerOptions{Dir: dir, Program: r.Buildkit.Program, Socket: r.DockerSocket})
 	default:
 		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(EngineNames(), ", "))
 	}

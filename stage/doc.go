@@ -8,13 +8,15 @@
 //	deployments/<id>.json    manifests; the id is the sha256 of the file
 //	boot/, repo/, state.json belong to other packages
 //	tmp/                     unfinished files; emptied by Clean
-//	lock                     flock(2) of whoever writes
+//	lock                     flock(2) of whoever writes to all but the workshop
+//	workshop/lock            flock(2) of whoever makes images
 //
 // Directories have mode 0700 and files 0600.
 //
 // # Writing
 //
-// A process that writes holds the Lock. Readers need none: files appear under
+// A process that writes holds the Lock, or the workshop's where it makes
+// images; neither waits for the other. Readers need none: files appear under
 // their name whole and durable, objects before the records and manifests that
 // name them, and what is removed goes in the opposite order. A cut at any
 // point leaves at worst files in tmp/ and objects that nothing reaches; Clean

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/stage/internal/lock"
 )
 
 // A Layout is a stage's directory, and knows where everything lies in it,
@@ -36,6 +37,12 @@ func (l Layout) Repo() string { return l.path("repo") }
 // Engine holds the images and caches of the engines that build.
 func (l Layout) Engine() string { return l.path("engine") }
 
+// Workshop holds what is known of images that are made here, and its lock.
+func (l Layout) Workshop() string { return l.path("workshop") }
+
+// WorkshopState holds what is known of images that are made here.
+func (l Layout) WorkshopState() string { return l.path("workshop", "state.json") }
+
 // Builds holds the logs of builds, a folder for each image.
 func (l Layout) Builds() string { return l.path("builds") }
 
@@ -54,6 +61,7 @@ func (l Layout) kernels() string             { return l.path("kernels") }
 func (l Layout) deployments() string         { return l.path("deployments") }
 func (l Layout) boot() string                { return l.path("boot") }
 func (l Layout) lockFile() string            { return l.path("lock") }
+func (l Layout) workshopLock() string        { return l.path("workshop", "lock") }
 func (l Layout) deployment(id string) string { return l.path("deployments", id+".json") }
 
 // folders are those that each stage has, parents first.
@@ -62,8 +70,8 @@ func folders() []string {
 }
 
 // own are the names that must lie in the stage itself, not behind a link: what
-// boots, and what is cleaned up.
-func own() []string { return append(folders(), "lock", "state.json") }
+// boots, what is cleaned up, and what locks.
+func own() []string { return append(folders(), "lock", "state.json", "workshop") }
 
 // known are the names that a stage's directory may hold.
 func known() []string {
@@ -101,10 +109,21 @@ func (l Layout) make() error {
 			return err
 		}
 	}
+	if err := makeWorkshop(l); err != nil {
+		return err
+	}
+	return makeLock(l)
+}
+
+// makeLock makes what a lock needs.
+func makeLock(l Layout) error {
+	if err := durable.MkdirAll(gate(l), 0o700); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(l.lockFile()); err == nil {
 		return nil
 	}
-	return durable.WriteFile(l.lockFile(), nil, 0o600)
+	return lock.Create(l.lockFile())
 }
 
 func (l Layout) refuseForeign() error {
@@ -142,8 +161,10 @@ func (l Layout) refuseOthers() error {
 			return err
 		}
 	}
-	if _, err := os.Lstat(l.objects()); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	for _, path := range []string{l.objects(), l.workshopLock()} {
+		if err := owned.Entry(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return owned.Entry(l.objects())
+	return nil
 }

@@ -2,6 +2,8 @@ package stage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,29 +74,60 @@ func TestCleaningStaysInTheStage(t *testing.T) {
 }
 
 func TestALockThatOthersMayTakeIsRefused(t *testing.T) {
+	for name, lock := range bothLocks {
+		s := newStage(t)
+		for path, mode := range map[string]os.FileMode{
+			map[string]string{"stage": s.lockFile(), "workshop": s.workshopLock()}[name]: 0o600,
+			gate(s.Layout): 0o700,
+		} {
+			if err := os.Chmod(path, mode|0o044); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("chmod %#o", mode)
+			if _, err := lock(s, context.Background(), false); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("locking %s, with %s open to others: %v", name, path, err)
+			}
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestAWorkshopLockOfAnotherUserIsRefused(t *testing.T) {
+	need.Root(t)
 	s := newStage(t)
-	if err := os.Chmod(s.lockFile(), 0o644); err != nil {
+	if err := os.Chown(s.workshopLock(), 4711, 4711); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Lock(context.Background(), false); err == nil || !strings.Contains(err.Error(), "chmod 0600") {
-		t.Errorf("locking: %v", err)
+	if _, err := Open(s.Dir()); err == nil || !strings.Contains(err.Error(), "belongs to user 4711") {
+		t.Errorf("open: %v", err)
 	}
 }
 
 func TestALockIsNoLinkAndNoPipe(t *testing.T) {
 	s := newStage(t)
+	for _, lock := range []string{s.lockFile(), s.workshopLock()} {
+		testLockIsRegular(t, s, lock)
+	}
+}
+
+func testLockIsRegular(t *testing.T, s *Stage, lock string) {
 	for name, replace := range map[string]func(string) error{
 		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
 		"pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
 	} {
-		if err := os.Remove(s.lockFile()); err != nil {
+		if err := os.Remove(lock); err != nil {
 			t.Fatal(err)
 		}
-		if err := replace(s.lockFile()); err != nil {
+		if err := replace(lock); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := Open(s.Dir()); err == nil {
-			t.Errorf("a stage whose lock is a %s is accepted", name)
+			t.Errorf("a stage whose %s is a %s is accepted", lock, name)
 		}
+	}
+	if err := errors.Join(os.Remove(lock), os.WriteFile(lock, nil, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -78,7 +78,7 @@ func Open(dir string) (*Stage, error) {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
 	if lacking != "" && !l.used() {
-		return nil, l.absent(lacking)
+		return nil, absent(l, lacking)
 	}
 	if err := l.refuseOthers(); err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
@@ -93,12 +93,10 @@ func Open(dir string) (*Stage, error) {
 }
 
 // adopt makes what a stage lacks, under its lock: none but the one who holds it
-// writes to a stage.
+// writes to a stage. Only what locking itself needs is made before.
 func (s *Stage) adopt() (err error) {
-	if _, err := os.Lstat(s.lockFile()); errors.Is(err, fs.ErrNotExist) {
-		if err := durable.WriteFile(s.lockFile(), nil, 0o600); err != nil {
-			return err
-		}
+	if err := makeLock(s.Layout); err != nil {
+		return err
 	}
 	lock, err := s.Lock(context.Background(), false)
 	if err != nil {
@@ -109,7 +107,7 @@ func (s *Stage) adopt() (err error) {
 }
 
 // absent says what is there instead of a stage.
-func (l Layout) absent(lacking string) error {
+func absent(l Layout, lacking string) error {
 	if err := l.refuseForeign(); err != nil {
 		return fmt.Errorf("open %s: %w (it has no %s, and %w)", l, ErrNotStage, lacking, err)
 	}

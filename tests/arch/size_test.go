@@ -29,8 +29,8 @@ var tall = map[string]struct {
 	"hooks.tree":             {26, "one more than the bound"},
 	"hooks/kind":             {21, "a file per built-in kind"},
 	"image":                  {33, "archives are to become a package"},
-	"build/engine":           {28, "each engine is to become a package"},
-	"build/engine.Buildah":   {29, "its store is to become a type"},
+	"image/build":            {28, "each engine is to become a package"},
+	"image/build.Buildah":    {29, "its store is to become a type"},
 	"reconciler":             {39, "making images, converging a machine and the state are to become packages"},
 	"reconciler.Reconciler":  {103, "the same"},
 	"reconciler.application": {35, "the same"},
@@ -39,7 +39,7 @@ var tall = map[string]struct {
 	"spec":                   {30, "declaring and resolving are to become packages"},
 	"spec.loader":            {32, "a method per table"},
 	"spec.resolver":          {31, "a method per table"},
-	"stage":                  {23, "squashing is to become a package"},
+	"stage":                  {22, "squashing is to become a package"},
 	"stage.Stage":            {47, "its objects, deployments and transfer are to become types"},
 }
 
