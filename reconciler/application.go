@@ -11,9 +11,9 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
 )
 

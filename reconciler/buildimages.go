@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/build/recipe"
-	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // BuildRequest names images to be built.

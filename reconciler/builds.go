@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -157,11 +157,11 @@ func (r *Reconciler) observeStores(ctx context.Context, o *observation) error {
 		if !lacks && !isBase && r.pushReason(b) == "" {
 			continue
 		}
-		engine, err := r.engine(b)
+		e, err := r.engine(b)
 		if err != nil {
 			return err
 		}
-		if _, err := engine.Image(ctx, b.state.ID); errors.Is(err, build.ErrGone) {
+		if _, err := e.Image(ctx, b.state.ID); errors.Is(err, engine.ErrGone) {
 			b.forced, b.reasons = true, []string{"the engine's store does not hold it any more"}
 		} else if err != nil {
 			return err

@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/image/build"
 )
 
 // BuildState is what is known of an image that was built here.
@@ -72,7 +72,7 @@ type Made struct {
 }
 
 // made notes what a build gave, and whether that is anything new.
-func (s *BuildState) made(img build.Image, at Made) error {
+func (s *BuildState) made(img engine.Image, at Made) error {
 	config, err := image.PublicConfig(img.Config, time.Time{}, nil)
 	if err != nil {
 		return err

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/image/build"
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // BuiltPackages is which packages changed with a build that is not staged yet.
@@ -146,11 +146,11 @@ func (r *Reconciler) installedInBuild(ctx context.Context, b *observedBuild) ([]
 
 // addStored puts the layers of a built image upon a root, from a given one on.
 func (r *Reconciler) addStored(ctx context.Context, root packages.Root, b *observedBuild, from int) (packages.Root, error) {
-	engine, err := r.engine(b)
+	e, err := r.engine(b)
 	if err != nil {
 		return nil, err
 	}
-	stored, err := engine.Image(ctx, b.state.ID)
+	stored, err := e.Image(ctx, b.state.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (r *Reconciler) addStored(ctx context.Context, root packages.Root, b *obser
 	return root, nil
 }
 
-func addLayer(ctx context.Context, root packages.Root, l build.Layer) (packages.Root, error) {
+func addLayer(ctx context.Context, root packages.Root, l engine.Layer) (packages.Root, error) {
 	in, err := l.Open(ctx)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/gitboot/gitboot/image/build"
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -17,22 +17,22 @@ const DefaultCacheSize = 20_000_000_000
 // it. What was built stands, whatever comes of this.
 func (r *Reconciler) collectCaches(ctx context.Context, o *observation) {
 	limit := r.cacheSize()
-	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return errors.As(b.err, new(*build.FullError)) }) {
+	if slices.ContainsFunc(o.builds, func(b *observedBuild) bool { return errors.As(b.err, new(*engine.FullError)) }) {
 		limit = 1 // all that is not needed, for the next try
 	}
 	collected := map[string]bool{}
 	for _, b := range o.builds {
-		engine, err := r.engine(b)
-		if err != nil || !b.ran && b.err == nil || collected[engine.Name()] {
+		e, err := r.engine(b)
+		if err != nil || !b.ran && b.err == nil || collected[e.Name()] {
 			continue
 		}
-		collected[engine.Name()] = true
-		freed, err := engine.Collect(ctx, o.state.stored(), limit)
+		collected[e.Name()] = true
+		freed, err := e.Collect(ctx, o.state.stored(), limit)
 		switch {
 		case err != nil:
-			r.Log.Warn("the engine's old build cache stays", "engine", engine.Name(), "error", err)
+			r.Log.Warn("the engine's old build cache stays", "engine", e.Name(), "error", err)
 		case freed > 0:
-			r.Log.Info("collected the engine's old build cache", "engine", engine.Name(), "bytes", freed)
+			r.Log.Info("collected the engine's old build cache", "engine", e.Name(), "bytes", freed)
 		}
 	}
 }
@@ -45,11 +45,11 @@ func (r *Reconciler) CollectCaches(ctx context.Context) (freed int64, err error)
 		return 0, err
 	}
 	for _, name := range EngineNames() {
-		engine, err := r.engine(&observedBuild{want: spec.Image{Build: &spec.Build{Engine: name}}})
+		e, err := r.engine(&observedBuild{want: spec.Image{Build: &spec.Build{Engine: name}}})
 		if err != nil {
 			return freed, err
 		}
-		n, err := engine.Collect(ctx, state.stored(), r.cacheSize())
+		n, err := e.Collect(ctx, state.stored(), r.cacheSize())
 		if err != nil {
 			return freed, err
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // A GenerationRef names a generation in a Diff.

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gitboot/gitboot/image/build"
-	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 )
 
 // Buildkit says how a builder that is a BuildKit daemon is reached.
 type Buildkit struct {
 	// Program is gitboot-buildkit, which speaks to it.
 	Program string
-	Builder handoff.Builder
+	Builder protocol.Builder
 }
 
 // EngineNames are those of the engines that this gitboot has.
@@ -25,17 +25,17 @@ func (b *observedBuild) engineName(fallback string) string {
 
 // engine returns the engine that builds an image. It need not be there yet:
 // its Check says so.
-func (r *Reconciler) engine(b *observedBuild) (build.Engine, error) {
+func (r *Reconciler) engine(b *observedBuild) (engine.Engine, error) {
 	dir := cmp.Or(r.BuildDir, r.stage.Engine())
 	switch name := b.engineName(r.Engine); name {
 	case "buildah":
-		return build.NewBuildah(build.BuildahOptions{Dir: dir})
+		return engine.NewBuildah(engine.BuildahOptions{Dir: dir})
 	case "podman":
-		return build.NewPodman(build.BuildahOptions{Dir: dir})
+		return engine.NewPodman(engine.BuildahOptions{Dir: dir})
 	case "buildkit":
-		return build.NewBuildkit(build.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
+		return engine.NewBuildkit(engine.BuildkitOptions{Dir: dir, Program: r.Buildkit.Program, Builder: r.Buildkit.Builder})
 	case "docker":
-		return build.NewDocker(build.DockerOptions{Dir: dir, Program: r.Buildkit.Program, Socket: r.DockerSocket})
+		return engine.NewDocker(engine.DockerOptions{Dir: dir, Program: r.Buildkit.Program, Socket: r.DockerSocket})
 	default:
 		return nil, fmt.Errorf("engine %q is not supported by this gitboot; use one of %s, or let another machine build and push the image", name, strings.Join(EngineNames(), ", "))
 	}

@@ -7,18 +7,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
-	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
 func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.BuildTask) (err error) {
-	engine, err := x.engine(b)
+	e, err := x.engine(b)
 	if err != nil {
 		return err
 	}
-	if err := engine.Check(ctx); err != nil {
+	if err := e.Check(ctx); err != nil {
 		return err
 	}
 	log, err := x.openLog(b.want.Name)
@@ -27,7 +27,7 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	key := b.key()
-	opts := build.Options{
+	opts := engine.Options{
 		NoCache: b.fresh, Timeout: b.want.Build.Timeout, TempDir: x.stage.Temp(), Log: log,
 		Epoch: b.state.Epoch, Progress: task,
 		Insecure: b.want.Build.Pulled.Insecure,
@@ -41,23 +41,23 @@ func (x *builder) build(ctx context.Context, b *observedBuild, task *progress.Bu
 	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
 		opts.Epoch = x.o.revision.Time.UTC().Truncate(time.Second)
 	}
-	if err := x.execute(ctx, engine, b, key, opts); err != nil {
+	if err := x.execute(ctx, e, b, key, opts); err != nil {
 		return fmt.Errorf("%w\nthe whole log: gitboot image log %s", err, b.want.Name)
 	}
 	return nil
 }
 
-func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedBuild, key recipe.Key, opts build.Options) error {
-	base, err := x.base(ctx, engine, b, opts)
+func (x *builder) execute(ctx context.Context, e engine.Engine, b *observedBuild, key recipe.Key, opts engine.Options) error {
+	base, err := x.base(ctx, e, b, opts)
 	if err := errors.Join(err, fault.Point("build.imported")); err != nil {
 		return err
 	}
 	opts.Base = base.ID
-	img, err := build.Run(ctx, engine, b.prepared, opts)
+	img, err := engine.Run(ctx, e, b.prepared, opts)
 	if err := errors.Join(err, fault.Point("build.executed")); err != nil {
 		return err
 	}
-	if img, err = x.unlessSame(ctx, engine, b, key, img); err != nil {
+	if img, err = x.unlessSame(ctx, e, b, key, img); err != nil {
 		return err
 	}
 	return errors.Join(x.record(b, key, img, opts.Epoch), fault.Point("build.recorded"))
@@ -65,18 +65,18 @@ func (x *builder) execute(ctx context.Context, engine build.Engine, b *observedB
 
 // unlessSame returns what a rebuild gave, or the image from before if only logs
 // and caches differ: nobody wants a new deployment for these.
-func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observedBuild, key recipe.Key, img build.Image) (build.Image, error) {
+func (x *builder) unlessSame(ctx context.Context, e engine.Engine, b *observedBuild, key recipe.Key, img engine.Image) (engine.Image, error) {
 	if b.state.ID == "" || b.state.Digest == img.Digest || !key.Equal(b.state.Key) {
 		return img, nil
 	}
-	before, err := engine.Image(ctx, b.state.ID)
-	if errors.Is(err, build.ErrGone) {
+	before, err := e.Image(ctx, b.state.ID)
+	if errors.Is(err, engine.ErrGone) {
 		return img, nil
 	}
 	if err != nil {
 		return img, err
 	}
-	same, err := build.Same(ctx, before, img)
+	same, err := engine.Same(ctx, before, img)
 	if err != nil || !same {
 		return img, err
 	}
@@ -85,20 +85,20 @@ func (x *builder) unlessSame(ctx context.Context, engine build.Engine, b *observ
 }
 
 // base makes sure that the engine holds the base.
-func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+func (x *builder) base(ctx context.Context, e engine.Engine, b *observedBuild, opts engine.Options) (engine.Image, error) {
 	switch {
-	case b.parent != nil && b.parent.engineName(x.Engine) == engine.Name():
-		return engine.Image(ctx, b.parent.state.ID)
+	case b.parent != nil && b.parent.engineName(x.Engine) == e.Name():
+		return e.Image(ctx, b.parent.state.ID)
 	case b.prepared.Scratch:
-		return build.Image{}, nil
+		return engine.Image{}, nil
 	}
 	bootstrapped := b.base == nil && b.parent == nil
 	if b.state.BaseID != "" && b.state.BaseDigest == b.baseDigest() && !(bootstrapped && b.fresh) {
-		if img, err := engine.Image(ctx, b.state.BaseID); !errors.Is(err, build.ErrGone) {
+		if img, err := e.Image(ctx, b.state.BaseID); !errors.Is(err, engine.ErrGone) {
 			return img, err
 		}
 	}
-	img, err := x.importBase(ctx, engine, b, opts)
+	img, err := x.importBase(ctx, e, b, opts)
 	if err != nil {
 		return img, err
 	}
@@ -106,44 +106,44 @@ func (x *builder) base(ctx context.Context, engine build.Engine, b *observedBuil
 	return img, x.save(b) // a build that fails need not import it again
 }
 
-func (x *builder) importBase(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+func (x *builder) importBase(ctx context.Context, e engine.Engine, b *observedBuild, opts engine.Options) (engine.Image, error) {
 	if b.parent != nil {
-		return x.importParent(ctx, engine, b, opts)
+		return x.importParent(ctx, e, b, opts)
 	}
 	if b.base == nil {
 		opts.Progress.Step(0, 0, strings.Join(b.want.Build.Bootstrap, " "))
-		return build.ImportBootstrap(ctx, engine, b.prepared, opts)
+		return engine.ImportBootstrap(ctx, e, b.prepared, opts)
 	}
 	opts.Progress.Step(0, 0, "fetch the base")
 	opened, err := x.openBase(ctx, x.o, b)
 	if err != nil {
-		return build.Image{}, fmt.Errorf("open the base: %w", err)
+		return engine.Image{}, fmt.Errorf("open the base: %w", err)
 	}
-	var img build.Image
+	var img engine.Image
 	err = inTime(ctx, x.ImageTime, func(ctx context.Context) (err error) {
-		img, err = build.ImportImage(ctx, engine, opened, b.want.Build.Platform, opts.TempDir, x.Reserve)
+		img, err = engine.ImportImage(ctx, e, opened, b.want.Build.Platform, opts.TempDir, x.Reserve)
 		return err
 	})
 	return img, err
 }
 
 // importParent takes a base over from the engine that built it.
-func (x *builder) importParent(ctx context.Context, engine build.Engine, b *observedBuild, opts build.Options) (build.Image, error) {
+func (x *builder) importParent(ctx context.Context, e engine.Engine, b *observedBuild, opts engine.Options) (engine.Image, error) {
 	opts.Progress.Step(0, 0, "take the base over from "+b.parent.engineName(x.Engine))
 	from, err := x.engine(b.parent)
 	if err != nil {
-		return build.Image{}, err
+		return engine.Image{}, err
 	}
 	img, err := from.Image(ctx, b.parent.state.ID)
 	if err != nil {
-		return build.Image{}, err
+		return engine.Image{}, err
 	}
-	return build.ImportBuilt(ctx, engine, img, b.want.Build.Platform, opts.TempDir)
+	return engine.ImportBuilt(ctx, e, img, b.want.Build.Platform, opts.TempDir)
 }
 
 // record notes a built image at once: whatever becomes of the run, it need not
 // be built again.
-func (x *builder) record(b *observedBuild, key recipe.Key, img build.Image, epoch time.Time) error {
+func (x *builder) record(b *observedBuild, key recipe.Key, img engine.Image, epoch time.Time) error {
 	s := b.state
 	now := x.Now().UTC().Truncate(time.Second)
 	if err := s.made(img, Made{now, x.o.revision.Hash}); err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
 )
 

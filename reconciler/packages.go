@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // A treeRoot lets package databases be read from staged layers, until its

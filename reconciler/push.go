@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/image/build"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -169,12 +169,12 @@ func (r *Reconciler) push(ctx context.Context, b *observedBuild) error {
 // upload describes what is to be pushed. Blobs that are known of this image or
 // of another one are not made again.
 func (r *Reconciler) upload(ctx context.Context, b *observedBuild, p *publication) (image.Upload, error) {
-	engine, err := r.engine(b)
+	e, err := r.engine(b)
 	if err != nil {
 		return image.Upload{}, err
 	}
-	stored, err := engine.Image(ctx, b.state.ID)
-	if errors.Is(err, build.ErrGone) {
+	stored, err := e.Image(ctx, b.state.ID)
+	if errors.Is(err, engine.ErrGone) {
 		return image.Upload{}, fmt.Errorf("%w any more; `gitboot image build %s --no-cache` builds it anew", err, b.want.Name)
 	}
 	if err != nil {

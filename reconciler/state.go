@@ -10,9 +10,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
 )
 

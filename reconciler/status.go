@@ -9,7 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/grub"
-	"github.com/gitboot/gitboot/image/packages"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // Status is what `gitboot status` shows. The JSON fields are stable.

@@ -1,5 +1,5 @@
 // gitboot-buildkit has an image built by a BuildKit daemon. gitboot runs it;
-// image/build/buildkit/handoff says how.
+// build/engine/speaker/protocol says how.
 package main
 
 import (
@@ -12,8 +12,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/gitboot/gitboot/image/build/buildkit"
-	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/build/engine/speaker"
+	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 )
 
 func main() {
@@ -30,15 +30,15 @@ func run(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return fmt.Errorf("gitboot runs this program, with check or build and a request; see gitboot's documentation of engines")
 	}
-	var r handoff.Request
+	var r protocol.Request
 	if err := json.Unmarshal([]byte(args[1]), &r); err != nil {
 		return fmt.Errorf("read the request: %w", err)
 	}
 	switch args[0] {
 	case "check":
-		return buildkit.Check(ctx, r.Builder)
+		return speaker.Check(ctx, r.Builder)
 	case "build":
-		id, err := buildkit.Build(ctx, r, os.Stderr)
+		id, err := speaker.Build(ctx, r, os.Stderr)
 		if err != nil {
 			return err
 		}

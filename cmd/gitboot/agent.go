@@ -12,7 +12,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/gitboot/gitboot/image/build/buildkit/handoff"
+	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
@@ -92,7 +92,7 @@ func (c dockerConfig) socket() string { return strings.TrimPrefix(c.Address, "un
 // find completes the section. If the program is not installed, the images that
 // need it say so.
 func (c buildkitConfig) find() reconciler.Buildkit {
-	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: handoff.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
+	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: protocol.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
 	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
 		out.Program = path
 	}

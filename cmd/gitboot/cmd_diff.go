@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // maxRows is how many packages image diff shows to people.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/image/packages"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // A whole distribution's upgrade does not flood the terminal.

@@ -1,4 +1,4 @@
-// The BuildKit daemon that image/build's tests run, in a module of its own so
+// The BuildKit daemon that build/engine's tests run, in a module of its own so
 // that none of what it needs gets into gitboot's.
 module github.com/gitboot/gitboot/tests/buildkitd
 
