@@ -57,7 +57,7 @@ func (m *Menu) Check() error {
 			seen[id] = true
 		}
 	}
-	if m.Mode == ModeManaged && len(seen) > 0 && !m.has(m.Default) {
+	if m.Mode == ModeManaged && len(seen) > 0 && !slices.Contains(m.entryIDs(), m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
 	}
 	return nil
@@ -74,19 +74,28 @@ func (image *MenuImage) ids() []string {
 	return ids
 }
 
-func (m *Menu) has(id string) bool {
-	return slices.ContainsFunc(m.Images, func(image MenuImage) bool {
-		return slices.ContainsFunc(image.Entries, func(e Entry) bool { return e.ID == id })
-	})
+// entryIDs returns the ids of the entries in the menu's order.
+func (m *Menu) entryIDs() (ids []string) {
+	for _, image := range m.Images {
+		for _, e := range image.Entries {
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids
 }
 
-// Choose decides what boots by itself: the entry that somebody has chosen, as
-// long as it is in the menu, else the first image's newest.
-func (m *Menu) Choose(chosen string) {
-	switch m.Default = ""; {
-	case m.has(chosen):
-		m.Default = chosen
-	case len(m.Images) > 0:
-		m.Default = m.Images[0].Entries[0].ID
+// Choose decides what boots by itself, as DefaultOf does.
+func (m *Menu) Choose(chosen string) { m.Default = DefaultOf(m.entryIDs(), chosen) }
+
+// DefaultOf decides what boots by itself, of the entries that a menu has, in its
+// order: the one that somebody has chosen, as long as it is there, else the
+// first, which is the first image's newest. Without entries it is "".
+func DefaultOf(entries []string, chosen string) string {
+	switch {
+	case slices.Contains(entries, chosen):
+		return chosen
+	case len(entries) > 0:
+		return entries[0]
 	}
+	return ""
 }

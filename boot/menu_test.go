@@ -24,6 +24,10 @@ func TestChoose(t *testing.T) {
 			t.Errorf("of %q comes %q, want %q", chosen, m.Default, want)
 		}
 	}
+	m.Images = m.Images[1:]
+	if m.Choose("a1"); m.Default != "b1" {
+		t.Errorf("without its image the chosen entry gives %q, want b1", m.Default)
+	}
 	m.Images = nil
 	if m.Choose("a1"); m.Default != "" {
 		t.Errorf("an empty menu has the default %q", m.Default)

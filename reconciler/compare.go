@@ -48,7 +48,7 @@ func (r *Reconciler) observed(ctx context.Context, o *observation) (plan.Observe
 	}
 	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
 	out.Garbage = r.garbage(ctx, o.state)
-	return out, r.observeMenu(o, &out)
+	return out, r.observeMenu(ctx, o, &out)
 }
 
 // garbage counts the bytes that nothing reaches. What a failed image has got
@@ -66,15 +66,15 @@ func (r *Reconciler) garbage(ctx context.Context, state *State) int64 {
 }
 
 // observeMenu says whether the next boot shows what the state gives.
-func (r *Reconciler) observeMenu(o *observation, out *plan.Observed) error {
+func (r *Reconciler) observeMenu(ctx context.Context, o *observation, out *plan.Observed) error {
 	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	if out.MenuStale, err = l.Stale(r.menu(o.location, o.next)); err != nil {
+	if out.MenuStale, err = l.Stale(ctx, r.menu(o.location, o.next)); err != nil {
 		return err
 	}
-	linked, err := l.Linked(o.location)
+	linked, err := l.Linked(ctx, o.location)
 	out.Unlinked = !linked
 	return err
 }

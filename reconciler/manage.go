@@ -82,10 +82,10 @@ func (r *Reconciler) change(ctx context.Context, do func(*State) error, after fu
 	if err := state.Save(r.Stage); err != nil {
 		return err
 	}
-	if err := r.publish(fs, state); err != nil {
+	if err := r.publish(ctx, fs, state); err != nil {
 		return err
 	}
-	if err := errors.Join(r.link(fs), r.stage.Settle(ctx)); err != nil || after == nil {
+	if err := errors.Join(r.link(ctx, fs), r.stage.Settle(ctx)); err != nil || after == nil {
 		return err
 	}
 	return after()

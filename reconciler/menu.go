@@ -55,14 +55,16 @@ func (s *State) menuOrder() []string {
 	return names
 }
 
-func (a *application) publishMenu(context.Context) error { return a.publish(a.location, a.next) }
+func (a *application) publishMenu(ctx context.Context) error {
+	return a.publish(ctx, a.location, a.next)
+}
 
-func (r *Reconciler) publish(fs boot.Filesystem, state *State) error {
+func (r *Reconciler) publish(ctx context.Context, fs boot.Filesystem, state *State) error {
 	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	return l.Publish(r.menu(fs, state))
+	return l.Publish(ctx, r.menu(fs, state))
 }
 
 // bootable finds the boot loader and where it will find the stage, before
@@ -79,15 +81,15 @@ func (r *Reconciler) bootable(ctx context.Context) (boot.Filesystem, error) {
 	return fs, l.Check(ctx, fs)
 }
 
-func (a *application) linkMenu(context.Context) error { return a.link(a.location) }
+func (a *application) linkMenu(ctx context.Context) error { return a.link(ctx, a.location) }
 
 // link makes the boot loader show the menu, if it does not yet.
-func (r *Reconciler) link(fs boot.Filesystem) error {
+func (r *Reconciler) link(ctx context.Context, fs boot.Filesystem) error {
 	l, err := r.loader()
 	if err != nil {
 		return err
 	}
-	return l.Link(fs)
+	return l.Link(ctx, fs)
 }
 
 // protected reports whether a generation must stay: it is running, it is what

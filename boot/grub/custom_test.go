@@ -28,7 +28,7 @@ func open(t *testing.T, custom string) (*GRUB, string) {
 
 func linked(t *testing.T, g *GRUB, stage boot.Filesystem, want bool) {
 	t.Helper()
-	if got, err := g.Linked(stage); err != nil || got != want {
+	if got, err := g.Linked(t.Context(), stage); err != nil || got != want {
 		t.Errorf("Linked is %t, %v; want %t", got, err, want)
 	}
 }
@@ -54,7 +54,7 @@ func TestLink(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, file := open(t, custom)
 			linked(t, g, ext4, false)
-			if err := g.Link(ext4); err != nil {
+			if err := g.Link(t.Context(), ext4); err != nil {
 				t.Fatal(err)
 			}
 			linked(t, g, ext4, true)
@@ -81,14 +81,14 @@ func TestLink(t *testing.T) {
 
 func TestLinkAgainWritesNothing(t *testing.T) {
 	g, file := open(t, "# mine\n")
-	if err := g.Link(ext4); err != nil {
+	if err := g.Link(t.Context(), ext4); err != nil {
 		t.Fatal(err)
 	}
 	old := time.Unix(1000, 0)
 	if err := os.Chtimes(file, old, old); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Link(ext4); err != nil {
+	if err := g.Link(t.Context(), ext4); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(file)
@@ -113,7 +113,7 @@ func TestLinkFollowsSymlink(t *testing.T) {
 	if err := os.Symlink(target, file); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Link(ext4); err != nil {
+	if err := g.Link(t.Context(), ext4); err != nil {
 		t.Fatal(err)
 	}
 	if got := content(t, target); got != "# mine\n"+block(ext4) {
@@ -133,10 +133,10 @@ func TestDamagedBlock(t *testing.T) {
 		"end first": endMark + "\n" + beginMark + "\n",
 	} {
 		g, file := open(t, custom)
-		if _, err := g.Linked(ext4); err == nil {
+		if _, err := g.Linked(t.Context(), ext4); err == nil {
 			t.Errorf("%s: Linked has no error", name)
 		}
-		if g.Link(ext4) == nil || g.Unlink() == nil {
+		if g.Link(t.Context(), ext4) == nil || g.Unlink() == nil {
 			t.Errorf("%s: no error", name)
 		}
 		if content(t, file) != custom {

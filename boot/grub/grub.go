@@ -53,7 +53,7 @@ func (g *GRUB) Dir() string { return g.dir }
 // Check finds out whether GRUB reads what the stage lies on. To ask it takes as
 // long as an unchanged run; where the menu is linked, it was asked before.
 func (g *GRUB) Check(ctx context.Context, stage boot.Filesystem) error {
-	if linked, err := g.Linked(stage); err != nil || linked {
+	if linked, err := g.Linked(ctx, stage); err != nil || linked {
 		return err
 	}
 	if err := known(stage); err != nil || stage.Device == "" {
@@ -91,7 +91,7 @@ func (g *GRUB) Sourced() (bool, error) {
 }
 
 // Linked reports whether custom.cfg sources the menu of this stage.
-func (g *GRUB) Linked(stage boot.Filesystem) (bool, error) {
+func (g *GRUB) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
 	if g.dir == "" {
 		return true, nil
 	}
@@ -108,7 +108,7 @@ func (g *GRUB) Linked(stage boot.Filesystem) (bool, error) {
 
 // Link makes custom.cfg source the menu of this stage and of no other. If it
 // does already, nothing is written.
-func (g *GRUB) Link(stage boot.Filesystem) error {
+func (g *GRUB) Link(_ context.Context, stage boot.Filesystem) error {
 	if err := known(stage); err != nil {
 		return fmt.Errorf("link the boot menu: %w", err)
 	}

@@ -24,7 +24,7 @@ func TestABootFolderOfOthersIsRefused(t *testing.T) {
 		}
 		g, err := Open(dir, t.TempDir())
 		if err == nil {
-			err = g.Link(boot.Filesystem{UUID: "0a1b2c3d", Path: "/gitboot", Type: "ext4"})
+			err = g.Link(t.Context(), boot.Filesystem{UUID: "0a1b2c3d", Path: "/gitboot", Type: "ext4"})
 		}
 		if err == nil || !strings.Contains(err.Error(), path+" belongs to user 4711") {
 			t.Errorf("%s: %v", path, err)

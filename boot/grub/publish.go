@@ -2,6 +2,7 @@ package grub
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -44,7 +45,7 @@ func entryIDs(menu []byte) map[string]bool {
 }
 
 // Stale says why the menu on the stage is not this one, "" if it is.
-func (g *GRUB) Stale(m boot.Menu) (string, error) {
+func (g *GRUB) Stale(_ context.Context, m boot.Menu) (string, error) {
 	want, err := Render(m)
 	if err != nil {
 		return "", err
@@ -61,7 +62,7 @@ func (g *GRUB) Stale(m boot.Menu) (string, error) {
 }
 
 // Publish replaces the menu on the stage with one rename.
-func (g *GRUB) Publish(m boot.Menu) error {
+func (g *GRUB) Publish(_ context.Context, m boot.Menu) error {
 	menu, err := Render(m)
 	if err != nil {
 		return err

@@ -20,20 +20,20 @@ func TestLoader(t *testing.T) {
 // In a running deployment GRUB's own folder is that of another system.
 func TestBooted(t *testing.T) {
 	g := Booted(t.TempDir())
-	if linked, err := g.Linked(ext4); err != nil || !linked {
+	if linked, err := g.Linked(t.Context(), ext4); err != nil || !linked {
 		t.Errorf("linked is %t, %v", linked, err)
 	}
-	if err := g.Link(ext4); err != nil {
+	if err := g.Link(t.Context(), ext4); err != nil {
 		t.Error(err)
 	}
 	if err := g.Unlink(); err == nil {
 		t.Error("it was unlinked")
 	}
 	m := testMenu("managed")
-	if err := g.Publish(m); err != nil {
+	if err := g.Publish(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	if why, err := g.Stale(m); err != nil || why != "" {
+	if why, err := g.Stale(t.Context(), m); err != nil || why != "" {
 		t.Errorf("stale: %q, %v", why, err)
 	}
 }

@@ -17,17 +17,17 @@ type Loader interface {
 	Entries() (map[string]bool, error)
 	// Stale says why what is published is not this menu, "" if it is. A menu
 	// that Publish would refuse is an error.
-	Stale(boot.Menu) (string, error)
+	Stale(ctx context.Context, m boot.Menu) (string, error)
 	// Publish makes this the menu, for each boot from now on: whenever the
 	// power is cut, there is the one before or this one. A menu that is
 	// published already is not written again.
-	Publish(boot.Menu) error
+	Publish(ctx context.Context, m boot.Menu) error
 	// Linked reports whether the boot loader shows what is published for a
 	// stage that lies there.
-	Linked(stage boot.Filesystem) (bool, error)
+	Linked(ctx context.Context, stage boot.Filesystem) (bool, error)
 	// Link makes the boot loader show the menu of a stage that lies there, and
 	// of no other.
-	Link(stage boot.Filesystem) error
+	Link(ctx context.Context, stage boot.Filesystem) error
 	// Unlink takes back all that Link did, and leaves what is published.
 	Unlink() error
 }

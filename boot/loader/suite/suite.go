@@ -44,20 +44,20 @@ func publishes(t *testing.T, l loader.Loader) {
 	less.Choose("")
 	shows(t, l)
 	for _, m := range []boot.Menu{full, less, {Stage: Stage, Mode: boot.ModeMenu}, full} {
-		if why, err := l.Stale(m); err != nil || why == "" {
+		if why, err := l.Stale(t.Context(), m); err != nil || why == "" {
 			t.Errorf("before it is published: %q, %v", why, err)
 		}
-		if err := l.Publish(m); err != nil {
+		if err := l.Publish(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
-		if why, err := l.Stale(m); err != nil || why != "" {
+		if why, err := l.Stale(t.Context(), m); err != nil || why != "" {
 			t.Errorf("when it is published: %q, %v", why, err)
 		}
 		shows(t, l, m.Images...)
 	}
 	other := menu()
 	other.Choose(other.Images[1].Entries[0].ID)
-	if why, err := l.Stale(other); err != nil || why == "" {
+	if why, err := l.Stale(t.Context(), other); err != nil || why == "" {
 		t.Errorf("another default: %q, %v", why, err)
 	}
 }
@@ -78,7 +78,7 @@ func shows(t *testing.T, l loader.Loader, images ...boot.MenuImage) {
 // refuses sees that a menu which cannot be leaves the one that is.
 func refuses(t *testing.T, l loader.Loader) {
 	good := menu()
-	if err := l.Publish(good); err != nil {
+	if err := l.Publish(t.Context(), good); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*boot.Menu){
@@ -92,13 +92,13 @@ func refuses(t *testing.T, l loader.Loader) {
 	} {
 		bad := menu()
 		spoil(&bad)
-		if why, err := l.Stale(bad); err == nil {
+		if why, err := l.Stale(t.Context(), bad); err == nil {
 			t.Errorf("%s: stale is %q", name, why)
 		}
-		if err := l.Publish(bad); err == nil {
+		if err := l.Publish(t.Context(), bad); err == nil {
 			t.Errorf("%s: published", name)
 		}
-		if why, err := l.Stale(good); err != nil || why != "" {
+		if why, err := l.Stale(t.Context(), good); err != nil || why != "" {
 			t.Errorf("%s: the menu from before is not there: %q, %v", name, why, err)
 		}
 	}
@@ -109,13 +109,13 @@ func links(t *testing.T, l loader.Loader) {
 	other.Path = "/elsewhere"
 	linked := func(stage boot.Filesystem, want bool) {
 		t.Helper()
-		if got, err := l.Linked(stage); err != nil || got != want {
+		if got, err := l.Linked(t.Context(), stage); err != nil || got != want {
 			t.Errorf("the stage at %s is linked: %t, %v", stage.Path, got, err)
 		}
 	}
 	linked(Stage, false)
 	for range 2 {
-		if err := l.Link(Stage); err != nil {
+		if err := l.Link(t.Context(), Stage); err != nil {
 			t.Fatal(err)
 		}
 		linked(Stage, true)
@@ -124,14 +124,14 @@ func links(t *testing.T, l loader.Loader) {
 	if err := l.Check(t.Context(), Stage); err != nil {
 		t.Error(err)
 	}
-	if err := l.Link(other); err != nil {
+	if err := l.Link(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	linked(Stage, false)
 	linked(other, true)
 	bad := Stage
 	bad.UUID = "x; reboot"
-	if err := l.Link(bad); err == nil {
+	if err := l.Link(t.Context(), bad); err == nil {
 		t.Error("linked to no UUID")
 	}
 	linked(other, true)
