@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // bothLocks are a stage's, by name.
@@ -111,7 +113,8 @@ func TestAStageWithoutAWorkshopGetsOne(t *testing.T) {
 // whether it is.
 func readOnlyStage(t *testing.T) (s *Stage, flags func() int64) {
 	t.Helper()
-	point := loopMount(t, "ext4", 32<<20, "nosuid,noexec,noatime")
+	point := filepath.Join(t.TempDir(), "mnt")
+	need.Filesystem(t, point, 32<<20, "nosuid,noexec,noatime", "mkfs.ext4", "-q")
 	s = create(t, filepath.Join(point, "stage"))
 	if err := unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NOATIME, ""); err != nil {
 		t.Fatal(err)

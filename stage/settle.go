@@ -2,66 +2,22 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 
-	"golang.org/x/sys/unix"
+	"github.com/gitboot/gitboot/internal/durable"
 )
 
-// Superblock magics of statfs(2).
-const (
-	magicExt4 = 0xEF53 // ext2 and ext3 too
-	magicXFS  = 0x58465342
-)
-
-// checkpointExt4 is EXT4_IOC_CHECKPOINT of linux/fs/ext4: everything in the
-// journal is written to its place.
-const checkpointExt4 = 0x4004662b
-
-// Settle makes the boot loader see what was written. GRUB replays no journal:
-// after a sync alone, a file's directory entry may still be in the journal
-// only. ext4 empties its journal on request (Linux 5.14 and later); otherwise,
-// and on XFS, only freezing the file system for a moment does.
-//
-// On other file systems, and where neither is allowed, it syncs and says so in
-// the log.
+// Settle makes the boot loader see what was written, which replays no journal.
 func (s *Stage) Settle(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	f, err := os.Open(s.boot())
+	left, err := durable.Settle(s.boot())
 	if err != nil {
-		return fmt.Errorf("settle stage %s: %w", s.Dir(), err)
-	}
-	defer f.Close()
-	fd := int(f.Fd())
-	if err := unix.Syncfs(fd); err != nil {
 		return s.full(fmt.Errorf("settle stage %s: %w", s.Dir(), err), 1)
 	}
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil {
-		return fmt.Errorf("settle stage %s: %w", s.Dir(), err)
-	}
-	if err := emptyJournal(fd, int64(st.Type)); err != nil {
-		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.Dir(), "error", err)
+	if left != nil {
+		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.Dir(), "error", left)
 	}
 	return nil
-}
-
-func emptyJournal(fd int, magic int64) error {
-	switch magic {
-	case magicExt4:
-		err := unix.IoctlSetPointerInt(fd, checkpointExt4, 0)
-		switch {
-		case errors.Is(err, unix.ENODEV): // there is no journal
-			return nil
-		case !errors.Is(err, unix.ENOTTY):
-			return err
-		}
-	case magicXFS:
-	default:
-		return errors.New("this kind of file system needs no more, or allows no more")
-	}
-	return freezeForAMoment(fd)
 }

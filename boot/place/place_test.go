@@ -66,32 +66,10 @@ func TestFindRefuses(t *testing.T) {
 	}
 }
 
-// mounted makes a file system in a file and mounts it.
 func mounted(t *testing.T, name string, size int64, mkfs ...string) string {
 	t.Helper()
-	need.Root(t)
-	mkfs[0] = need.Program(t, mkfs[0])
-	dir := t.TempDir()
-	image, point := filepath.Join(dir, "image"), filepath.Join(dir, name)
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(image, size); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(point, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, args := range [][]string{append(mkfs, image), {"mount", "-o", "loop", image, point}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%q: %v: %s", args, err, out)
-		}
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", point).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v: %s", err, out)
-		}
-	})
+	point := filepath.Join(t.TempDir(), name)
+	need.Filesystem(t, point, size, "defaults", mkfs...)
 	return point
 }
 

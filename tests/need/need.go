@@ -5,6 +5,7 @@
 package need
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,4 +63,29 @@ func Done(t testing.TB, err error, output ...[]byte) {
 	default:
 		t.Fatalf("%v; run tests/deps.sh test\n%s", err, output)
 	}
+}
+
+// Filesystem makes a file system in the file point+".image", by the program mkfs
+// with its arguments, and mounts it on the folder point until the test ends.
+func Filesystem(t testing.TB, point string, size int64, options string, mkfs ...string) {
+	t.Helper()
+	Root(t)
+	image := point + ".image"
+	err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, size), os.MkdirAll(point, 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		append(append([]string{Program(t, mkfs[0])}, mkfs[1:]...), image),
+		{"mount", "-o", "loop," + options, image, point},
+	} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v: %s", args, err, out)
+		}
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", point).CombinedOutput(); err != nil {
+			t.Errorf("umount %s: %v: %s", point, err, out)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package stage
+package durable
 
 // A frozen file system blocks every writer until it is thawed, and stays
 // frozen when the process that froze it dies. If it is the one that holds the

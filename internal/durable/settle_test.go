@@ -1,8 +1,9 @@
-package stage
+package durable
 
 import (
-	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -13,30 +14,17 @@ import (
 	"github.com/gitboot/gitboot/tests/need"
 )
 
-// loopMount makes a file system of the given size and kind, and mounts it.
-func loopMount(t *testing.T, kind string, size int64, options string) string {
+func run(t *testing.T, name string, args ...string) {
 	t.Helper()
-	need.Root(t)
-	dir := t.TempDir()
-	image, point := filepath.Join(dir, "image"), filepath.Join(dir, "mnt")
-	f, err := os.Create(image)
-	if err != nil {
-		t.Fatal(err)
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 	}
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	run(t, need.Program(t, "mkfs."+kind), "-q", image)
-	if err := os.Mkdir(point, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "mount", "-o", "loop,"+options, image, point)
-	t.Cleanup(func() {
-		if err := unix.Unmount(point, 0); err != nil {
-			t.Errorf("unmount %s: %v", point, err)
-		}
-	})
+}
+
+func mounted(t *testing.T, kind string, size int64) string {
+	t.Helper()
+	point := filepath.Join(t.TempDir(), "mnt")
+	need.Filesystem(t, point, size, "defaults", "mkfs."+kind, "-q")
 	return point
 }
 
@@ -45,16 +33,15 @@ func loopMount(t *testing.T, kind string, size int64, options string) string {
 func TestSettleEmptiesTheJournal(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
-			point := loopMount(t, kind, 320<<20, "defaults")
-			s := create(t, filepath.Join(point, "stage"))
-			if err := os.WriteFile(s.path("boot", "gitboot.cfg"), []byte("menu"), 0o600); err != nil {
+			point := mounted(t, kind, 320<<20)
+			if err := WriteFile(filepath.Join(point, "gitboot.cfg"), []byte("menu"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Settle(context.Background()); err != nil {
-				t.Fatal(err)
+			if left, err := Settle(point); left != nil || err != nil {
+				t.Fatal(left, err)
 			}
 			copied := filepath.Join(t.TempDir(), "copy")
-			run(t, "cp", filepath.Join(filepath.Dir(point), "image"), copied)
+			run(t, "cp", point+".image", copied)
 			option := map[string]string{"ext4": "noload", "xfs": "norecovery"}[kind] + ",ro,loop"
 			if kind == "xfs" {
 				option += ",nouuid"
@@ -62,7 +49,7 @@ func TestSettleEmptiesTheJournal(t *testing.T) {
 			other := t.TempDir()
 			run(t, "mount", "-t", kind, "-o", option, copied, other)
 			defer unix.Unmount(other, 0)
-			got, err := os.ReadFile(filepath.Join(other, "stage/boot/gitboot.cfg"))
+			got, err := os.ReadFile(filepath.Join(other, "gitboot.cfg"))
 			if err != nil || string(got) != "menu" {
 				t.Errorf("without the journal the file is %q, %v", got, err)
 			}
@@ -71,16 +58,18 @@ func TestSettleEmptiesTheJournal(t *testing.T) {
 }
 
 func TestSettleWithoutAJournal(t *testing.T) {
-	s := create(t, filepath.Join(t.TempDir(), "stage"))
-	if err := s.Settle(context.Background()); err != nil {
+	if _, err := Settle(t.TempDir()); err != nil {
 		t.Error(err)
+	}
+	if _, err := Settle(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without the folder: %v", err)
 	}
 }
 
 // The watchdog thaws when the process that froze is gone, which the closed
 // pipe stands for.
 func TestWatchdogThaws(t *testing.T) {
-	point := loopMount(t, "ext4", 32<<20, "defaults")
+	point := mounted(t, "ext4", 32<<20)
 	d, err := os.Open(point)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +101,7 @@ func TestWatchdogThaws(t *testing.T) {
 }
 
 func TestFreezeForAMoment(t *testing.T) {
-	point := loopMount(t, "ext4", 32<<20, "defaults")
+	point := mounted(t, "ext4", 32<<20)
 	d, err := os.Open(point)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,61 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Superblock magics of statfs(2).
+const (
+	magicExt4 = 0xEF53 // ext2 and ext3 too
+	magicXFS  = 0x58465342
+)
+
+// checkpointExt4 is EXT4_IOC_CHECKPOINT of linux/fs/ext4: everything in the
+// journal is written to its place.
+const checkpointExt4 = 0x4004662b
+
+// Settle makes a boot loader see what was written on dir's file system. GRUB
+// replays no journal: after a sync alone, a file's directory entry may still be
+// in the journal only. ext4 empties its journal on request (Linux 5.14 and
+// later); otherwise, and on XFS, only freezing the file system for a moment
+// does.
+//
+// On other file systems, and where neither is allowed, it syncs, and left says
+// why the journal was left as it is.
+func Settle(dir string) (left, err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd := int(f.Fd())
+	if err := unix.Syncfs(fd); err != nil {
+		return nil, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return nil, fmt.Errorf("file system of %s: %w", dir, err)
+	}
+	return emptyJournal(fd, int64(st.Type)), nil
+}
+
+func emptyJournal(fd int, magic int64) error {
+	switch magic {
+	case magicExt4:
+		err := unix.IoctlSetPointerInt(fd, checkpointExt4, 0)
+		switch {
+		case errors.Is(err, unix.ENODEV): // there is no journal
+			return nil
+		case !errors.Is(err, unix.ENOTTY):
+			return err
+		}
+	case magicXFS:
+	default:
+		return errors.New("this kind of file system needs no more, or allows no more")
+	}
+	return freezeForAMoment(fd)
+}
