@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gitboot/gitboot/hooks/kind"
@@ -108,32 +107,6 @@ func TestMachineID(t *testing.T) {
 	}
 	_, err := renderBuiltin(t, kind.Builtin{MachineID: &kind.MachineID{}}, nil)
 	wantError(t, err, "stage")
-}
-
-// TestMachineIDOnce generates from many sides at once: all get the same.
-func TestMachineIDOnce(t *testing.T) {
-	dir := t.TempDir()
-	ids := make([]string, 8)
-	var wg sync.WaitGroup
-	for i := range ids {
-		wg.Go(func() {
-			r := &renderer{in: &Input{StateDir: dir}}
-			data, err := r.keep("machine-id", newMachineID)
-			if err != nil {
-				t.Error(err)
-			}
-			ids[i] = string(data)
-		})
-	}
-	wg.Wait()
-	for _, id := range ids {
-		if id != ids[0] || id == "" {
-			t.Fatalf("ids are %q", ids)
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("state has %v, %v", left, err)
-	}
 }
 
 func TestSSHHostKeys(t *testing.T) {

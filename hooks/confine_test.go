@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/hooks/confine"
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
@@ -64,7 +65,7 @@ func TestRunLacksCapabilities(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want uint64
-		for _, c := range kept() {
+		for _, c := range confine.Kept() {
 			want |= 1 << c
 		}
 		if bits != want {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os/exec"
 	"path"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 	"github.com/gitboot/gitboot/rootfs"
 )
 
@@ -124,31 +126,30 @@ func TestLook(t *testing.T) {
 	root := imageOf(t, map[string]string{
 		"/usr/lib/a": "below", "/lib": "-> usr/lib", "/etc/b": "-> ../usr/lib/a", "/etc/gone": "", "/etc/abs": "-> /lib/a", "/round": "-> /round",
 	})
-	tree := newTree(&Input{Root: root})
-	add := func(p string, n *node) {
-		n.from = "h"
-		if err := tree.add(p, n); err != nil {
+	tree := layer.New(root, slog.New(slog.DiscardHandler))
+	add := func(p, content string) {
+		if err := tree.Files("h", []kind.File{{Path: p, Content: []byte(content)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := tree.remove("/etc/gone", "h"); err != nil {
+	if err := tree.Remove("/etc/gone", "h"); err != nil {
 		t.Fatal(err)
 	}
-	add("/etc/new", &node{mode: 0o644, content: []byte("new")})
+	add("/etc/new", "new")
 	for p, want := range map[string]string{
 		"/lib/a": "below", "/etc/b": "below", "/etc/abs": "below", "/etc/new": "new",
 		"/etc/gone": "file does not exist", "/none": "file does not exist", "/round": "links go in circles",
 	} {
-		got, err := tree.read(p)
+		got, err := tree.Read(p)
 		if text := string(got) + fmt.Sprint(err); !strings.Contains(text, want) {
 			t.Errorf("%s: %q, %v", p, got, err)
 		}
 	}
-	if names, err := tree.list("/etc"); fmt.Sprint(names) != "[abs b new]" || err != nil {
+	if names, err := tree.List("/etc"); fmt.Sprint(names) != "[abs b new]" || err != nil {
 		t.Errorf("/etc has %v, %v", names, err)
 	}
-	add("/lib/a", &node{mode: 0o644, content: []byte("above")})
-	if got, err := tree.read("/etc/b"); string(got) != "above" || err != nil {
+	add("/lib/a", "above")
+	if got, err := tree.Read("/etc/b"); string(got) != "above" || err != nil {
 		t.Errorf("read %q, %v", got, err)
 	}
 }

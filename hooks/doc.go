@@ -19,7 +19,7 @@
 //   - At-boot scripts are put into the layer as
 //     /usr/lib/gitboot/at-boot/NN-hook-name. Process 1 runs them in the new
 //     root before the image's init, in the order of Output.AtBoot.
-//   - Built-ins are declared in package kind.
+//   - Built-ins are declared in package kind and rendered by package builtin.
 //
 // When two hooks write the same path, the later one wins and the log says so;
 // a default in an early hook is thus replaced by a special case in a later

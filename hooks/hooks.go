@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
-	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
 // DefaultTimeout limits a script that declares no timeout.
@@ -35,16 +35,11 @@ type Input struct {
 	Log *slog.Logger
 }
 
-// A View reads what the layers of an image make together. Paths are absolute.
-type View interface {
-	// Lstat does not follow a link in its last element. What is not there
-	// gives fs.ErrNotExist.
-	Lstat(path string) (rootfs.Stat, error)
-	// ReadDir returns the names in a folder, none if it is not there.
-	ReadDir(path string) ([]string, error)
-	// ReadFile returns a whole regular file of at most limit bytes.
-	ReadFile(path string, limit int64) ([]byte, error)
-}
+// A View reads an image's root file system, an Output is a rendered layer.
+type (
+	View   = layer.View
+	Output = layer.Output
+)
 
 func (in *Input) log() *slog.Logger {
 	if in.Log == nil {

@@ -15,10 +15,13 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/hooks/confine"
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/program"
-	"golang.org/x/sys/unix"
 )
 
 // grace is how long output may still come from something that a script left
@@ -50,14 +53,14 @@ func (r *renderer) runAll(ctx context.Context, h *kind.Hook) error {
 			return fmt.Errorf("script %q: %w", h.Run[i].Name, err)
 		}
 	}
-	return r.collect(ctx, h.Name, out)
+	return r.tree.Collect(ctx, h.Name, out)
 }
 
 func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, work, out string) error {
 	if err := checkExecutable(s.Content); err != nil {
 		return err
 	}
-	x := &run{hook: h.Name, script: s, dir: filepath.Join(work, "dir"), file: filepath.Join(work, fileName(s.Name))}
+	x := &run{hook: h.Name, script: s, dir: filepath.Join(work, "dir"), file: filepath.Join(work, layer.FileName(s.Name))}
 	if x.file == x.dir {
 		x.file += "-script"
 	}
@@ -69,7 +72,7 @@ func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, wor
 	}
 	x.writes = []string{x.dir, out}
 	if r.in.StateDir != "" {
-		state, err := filepath.Abs(filepath.Join(r.in.StateDir, "run", fileName(h.Name)))
+		state, err := filepath.Abs(filepath.Join(r.in.StateDir, "run", layer.FileName(h.Name)))
 		if err != nil {
 			return err
 		}
@@ -122,7 +125,7 @@ func (x *run) execute(ctx context.Context) error {
 		defer close(read)
 		x.lines.readFrom(output)
 	}()
-	err = onThread(func() error { return x.start(timed, stdout) })
+	err = confine.OnThread(func() error { return x.start(timed, stdout) })
 	stdout.Close()
 	// Everything that holds the other end is dead, unless it escaped.
 	output.SetReadDeadline(time.Now().Add(grace))
@@ -150,12 +153,12 @@ func (x *run) start(ctx context.Context, stdout *os.File) error {
 	unix.Umask(0o022)
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL} // no terminal to type at
 	if os.Geteuid() == 0 {
-		c := &cell{writes: x.writes, script: x.file, network: x.script.Network}
-		defer c.end()
+		c := &confine.Cell{Writes: x.writes, Script: x.file, Network: x.script.Network}
+		defer c.End()
 		if err := x.confine(ctx, c); err != nil {
 			return err
 		}
-		if x.alone = c.alone; c.warden != nil {
+		if x.alone = c.Alone; c.OwnProcesses() {
 			attr.Pdeathsig = 0 // the warden has it; here os/exec would take the parent for dead, which has no id in this namespace
 		}
 	}
@@ -175,16 +178,16 @@ func (x *run) start(ctx context.Context, stdout *os.File) error {
 }
 
 // confine limits what the calling thread, and so the script, can see and do.
-func (x *run) confine(ctx context.Context, c *cell) error {
-	if err := x.tolerate(c.enter(ctx)); err != nil {
+func (x *run) confine(ctx context.Context, c *confine.Cell) error {
+	if err := x.tolerate(c.Enter(ctx)); err != nil {
 		return err
 	}
-	return x.tolerate(deniable(renounce()))
+	return x.tolerate(confine.Renounce())
 }
 
 // tolerate tells what is denied, and lets the script run.
 func (x *run) tolerate(err error) error {
-	if !errors.Is(err, errDenied) {
+	if !errors.Is(err, confine.ErrDenied) {
 		return err
 	}
 	x.lines.log.Warn("the script is not confined: it could change this system as root can", "error", err)

@@ -66,7 +66,7 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEntry(t, e, "/etc/systemd/system/multi-user.target.wants/own.service", "2 0777 0:0 /etc/systemd/system/own.service")
-	wantEntry(t, e, "/etc/systemd/system-preset/00-gitboot-h.preset", "0 0644 0:0 "+generated("h")+"disable off.service\nenable own.service\n")
+	wantEntry(t, e, "/etc/systemd/system-preset/00-gitboot-h.preset", "0 0644 0:0 "+"# Written by gitboot, hook h. Changes are lost at the next boot.\n"+"disable off.service\nenable own.service\n")
 	for name, want := range map[string]string{
 		"aa.service": `did you mean "a.service"?`, "static.service": "nothing in its [Install]", "masked.service": "is masked", "plain@.service": "plain@one.service",
 	} {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/hooks/formerdisk"
 )
 
 // observeFormerDisk finds out what would be taken out of an image that is
@@ -16,7 +17,7 @@ func (r *Reconciler) observeFormerDisk(img *observedImage, newest *Generation) {
 	}
 	was := newest.Inputs
 	img.inputs.FormerDisk, img.inputs.Looked = was.FormerDisk, was.Looked
-	if was.Looked == hooks.FormerDiskVersion && was.Hooks == img.inputs.Hooks {
+	if was.Looked == formerdisk.Version && was.Hooks == img.inputs.Hooks {
 		return
 	}
 	m, err := r.stage.Deployment(newest.Deployment)
@@ -24,17 +25,17 @@ func (r *Reconciler) observeFormerDisk(img *observedImage, newest *Generation) {
 		return // it is damaged, and staged again
 	}
 	if f, err := r.formerDisk(img, m.Layers); err == nil {
-		img.inputs.FormerDisk, img.inputs.Looked = f.Key(), hooks.FormerDiskVersion
+		img.inputs.FormerDisk, img.inputs.Looked = f.Key(), formerdisk.Version
 	}
 }
 
-func (r *Reconciler) formerDisk(img *observedImage, layers []deployment.Object) (hooks.FormerDisk, error) {
+func (r *Reconciler) formerDisk(img *observedImage, layers []deployment.Object) (formerdisk.Disk, error) {
 	tree, err := r.openTree(layers)
 	if err != nil {
-		return hooks.FormerDisk{}, err
+		return formerdisk.Disk{}, err
 	}
 	defer tree.Close()
-	return hooks.FindFormerDisk(tree, img.hooks.Hooks), nil
+	return formerdisk.Find(tree, img.hooks.Hooks), nil
 }
 
 // planFormerDisk says what is taken out of images, and what their boot may
@@ -63,9 +64,9 @@ func (r *Reconciler) planFormerDisk(ctx context.Context, o *observation) error {
 
 // noteFormerDisk finds what is taken out of an image whose layers are staged,
 // and says so.
-func (a *application) noteFormerDisk(s *staging, root hooks.View) hooks.FormerDisk {
-	f := hooks.FindFormerDisk(root, s.image.hooks.Hooks)
-	s.Inputs.FormerDisk, s.Inputs.Looked = f.Key(), hooks.FormerDiskVersion
+func (a *application) noteFormerDisk(s *staging, root hooks.View) formerdisk.Disk {
+	f := formerdisk.Find(root, s.image.hooks.Hooks)
+	s.Inputs.FormerDisk, s.Inputs.Looked = f.Key(), formerdisk.Version
 	a.plan.SetNotes(s.Image, f.Notes, f.Warnings)
 	for _, note := range f.Notes {
 		a.Log.Info(note, "image", s.Image)

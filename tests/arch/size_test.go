@@ -24,9 +24,6 @@ var tall = map[string]struct {
 	why  string
 }{
 	"cmd/gitboot":            {27, "a file per command"},
-	"hooks":                  {32, "a file per built-in kind; confining scripts is to become a package"},
-	"hooks.renderer":         {37, "a method per built-in kind"},
-	"hooks.tree":             {26, "one more than the bound"},
 	"hooks/kind":             {21, "a file per built-in kind"},
 	"image":                  {33, "archives are to become a package"},
 	"build/engine":           {28, "each engine is to become a package"},

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"errors"
@@ -12,11 +12,11 @@ import (
 
 // keep returns what is kept under name; the first time, what generate makes.
 // Of several that generate at once, one wins and all return its content.
-func (r *renderer) keep(name string, generate func() ([]byte, error)) ([]byte, error) {
-	if r.in.StateDir == "" {
+func keep(r *Target, name string, generate func() ([]byte, error)) ([]byte, error) {
+	if r.StateDir == "" {
 		return nil, errNoState
 	}
-	p := filepath.Join(r.in.StateDir, name)
+	p := filepath.Join(r.StateDir, name)
 	data, err := os.ReadFile(p)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return data, err
@@ -24,7 +24,7 @@ func (r *renderer) keep(name string, generate func() ([]byte, error)) ([]byte, e
 	if data, err = generate(); err != nil {
 		return nil, fmt.Errorf("generate %s: %w", name, err)
 	}
-	r.in.log().Info("generated, and kept on the stage from now on", "what", name)
+	r.Log.Info("generated, and kept on the stage from now on", "what", name)
 	switch err := publishNew(p, data); {
 	case errors.Is(err, fs.ErrExist):
 		return os.ReadFile(p)
@@ -57,3 +57,5 @@ func publishNew(p string, data []byte) error {
 	}
 	return durable.SyncDir(dir)
 }
+
+var errNoState = errors.New("it keeps what it generates, and there is no directory for that; give the stage")

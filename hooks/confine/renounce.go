@@ -1,4 +1,4 @@
-package hooks
+package confine
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept are the capabilities that a script has: with them it makes files of
+// Kept are the capabilities that a script has: with them it makes files of
 // every owner and mode where it may write. All others are lost, because they
 // change the running system past all mounts, or could undo the confinement.
-func kept() []uintptr {
+func Kept() []uintptr {
 	return []uintptr{
 		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_SETFCAP,
 		unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_KILL, unix.CAP_SYS_CHROOT,
@@ -21,11 +21,13 @@ func kept() []uintptr {
 	}
 }
 
-// renounce gives up for what the calling thread executes later, and not for
+// Renounce gives up for what the calling thread executes later, and not for
 // itself: capabilities, gaining any by executing something, and root's keys.
+func Renounce() error { return deniable(renounce()) }
+
 func renounce() error {
 	for c := uintptr(0); c < 64; c++ {
-		if slices.Contains(kept(), c) {
+		if slices.Contains(Kept(), c) {
 			continue
 		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)

@@ -1,4 +1,4 @@
-package hooks
+package layer
 
 import (
 	"errors"
@@ -19,24 +19,33 @@ import (
 // maxLook bounds each file that is read of the image.
 const maxLook = 4 << 20
 
-// look returns what is at p, whose last element is not followed.
-func (t *tree) look(p string) (rootfs.Stat, error) {
+// Look returns what is at p, whose last element is not followed.
+func (t *Tree) Look(p string) (rootfs.Stat, error) {
 	at, err := t.walk(p, t.peek)
 	if err != nil {
 		return rootfs.Stat{}, err
 	}
-	return t.at(at)
+	return t.At(at)
 }
 
-// exists reports whether there is something at p.
-func (t *tree) exists(p string) bool {
-	_, err := t.look(p)
+// Exists reports whether there is something at p.
+func (t *Tree) Exists(p string) bool {
+	_, err := t.Look(p)
 	return err == nil
 }
 
-// read returns a regular file's content, links followed.
-func (t *tree) read(p string) ([]byte, error) {
-	at, err := t.follow(p)
+// Written reports whether hooks put something at p.
+func (t *Tree) Written(p string) (bool, error) {
+	at, err := t.walk(p, t.peek)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return err == nil && t.nodes[at] != nil, err
+}
+
+// Read returns a regular file's content, links followed.
+func (t *Tree) Read(p string) ([]byte, error) {
+	at, err := t.Follow(p)
 	if err != nil {
 		return nil, err
 	}
@@ -44,17 +53,17 @@ func (t *tree) read(p string) ([]byte, error) {
 	switch {
 	case n != nil && n.disk != "":
 		return os.ReadFile(n.disk)
-	case n != nil && n.mode.IsRegular() && !n.removed:
-		return n.content, nil
+	case n != nil && n.Mode.IsRegular() && !n.removed:
+		return n.Content, nil
 	case n != nil || t.root == nil || t.hidden(at):
 		return nil, &fs.PathError{Op: "read", Path: p, Err: fs.ErrNotExist}
 	}
 	return t.root.ReadFile(at, maxLook)
 }
 
-// list returns the names in a directory, sorted; none if it is not there.
-func (t *tree) list(p string) ([]string, error) {
-	at, err := t.follow(p)
+// List returns the names in a directory, sorted; none if it is not there.
+func (t *Tree) List(p string) ([]string, error) {
+	at, err := t.Follow(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -80,14 +89,14 @@ func (t *tree) list(p string) ([]string, error) {
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// follow returns where p is when all links are followed.
-func (t *tree) follow(p string) (string, error) {
+// Follow returns where p is when all links are followed.
+func (t *Tree) Follow(p string) (string, error) {
 	for range maxLinks {
 		at, err := t.walk(p, t.peek)
 		if err != nil {
 			return "", err
 		}
-		st, err := t.at(at)
+		st, err := t.At(at)
 		if err != nil || st.Mode.Type() != fs.ModeSymlink {
 			return at, err
 		}
@@ -100,8 +109,8 @@ func (t *tree) follow(p string) (string, error) {
 }
 
 // peek goes into a directory of the machine.
-func (t *tree) peek(dir string) (link string, err error) {
-	st, err := t.at(dir)
+func (t *Tree) peek(dir string) (link string, err error) {
+	st, err := t.At(dir)
 	switch {
 	case err != nil:
 		return "", err
@@ -113,10 +122,10 @@ func (t *tree) peek(dir string) (link string, err error) {
 	return "", nil
 }
 
-// at returns what is at a path that leads through no link.
-func (t *tree) at(p string) (rootfs.Stat, error) {
+// At returns what is at a path that leads through no link.
+func (t *Tree) At(p string) (rootfs.Stat, error) {
 	if n := t.nodes[p]; n != nil && !n.removed {
-		return rootfs.Stat{Mode: n.mode, UID: n.uid, GID: n.gid, Link: n.link}, nil
+		return rootfs.Stat{Mode: n.Mode, UID: n.UID, GID: n.GID, Link: n.Link}, nil
 	}
 	if t.root == nil || t.hidden(p) {
 		return rootfs.Stat{}, &fs.PathError{Op: "find", Path: p, Err: fs.ErrNotExist}
@@ -125,7 +134,7 @@ func (t *tree) at(p string) (rootfs.Stat, error) {
 }
 
 // shows reports whether the image has something at p that no hook removed.
-func (t *tree) shows(p string) bool {
+func (t *Tree) shows(p string) bool {
 	if t.hidden(p) {
 		return false
 	}
@@ -134,12 +143,12 @@ func (t *tree) shows(p string) bool {
 }
 
 // hidden reports whether hooks hide what the image has at p.
-func (t *tree) hidden(p string) bool {
+func (t *Tree) hidden(p string) bool {
 	if n := t.nodes[p]; n != nil && n.removed {
 		return true
 	}
 	for dir := path.Dir(p); strings.Trim(dir, "/.") != ""; dir = path.Dir(dir) {
-		if n := t.nodes[dir]; n != nil && (n.removed || n.opaque || !n.mode.IsDir()) {
+		if n := t.nodes[dir]; n != nil && (n.removed || n.opaque || !n.Mode.IsDir()) {
 			return true
 		}
 	}

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 const interfaces = "/etc/network/interfaces"
 
 // ifupdown writes a file of interfaces(5), and has the image's own read it.
-func (r *renderer) ifupdown(hook string, all []kind.Interface) error {
+func ifupdown(r *Target, all []kind.Interface) error {
 	var b strings.Builder
-	b.WriteString(generated(hook))
+	b.WriteString(r.generated())
 	for i := range all {
 		if all[i].Name == "" {
 			return fmt.Errorf("ifupdown, which the image has, knows interfaces by name only; give the one with mac %s a name, such as lan0", all[i].MAC)
@@ -22,11 +22,11 @@ func (r *renderer) ifupdown(hook string, all []kind.Interface) error {
 		stanzas(&b, &all[i])
 	}
 	// Other names than these are passed over by source-directory.
-	name := "gitboot-" + strings.ReplaceAll(hook, ".", "-")
-	if err := r.text(hook, interfaces+".d/"+name, b.String()); err != nil {
+	name := "gitboot-" + strings.ReplaceAll(r.hook, ".", "-")
+	if err := r.text(interfaces+".d/"+name, b.String()); err != nil {
 		return err
 	}
-	own, err := r.tree.read(interfaces)
+	own, err := r.Read(interfaces)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -40,7 +40,7 @@ func (r *renderer) ifupdown(hook string, all []kind.Interface) error {
 	if text == string(own) {
 		return nil
 	}
-	return r.text(hook, interfaces, text)
+	return r.text(interfaces, text)
 }
 
 // stanzas follows interfaces(5): one for each way and each address.

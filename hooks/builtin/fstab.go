@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"fmt"
@@ -7,14 +7,14 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-func (r *renderer) fstab(hook string, f *kind.Fstab) error {
+func fstab(r *Target, f *kind.Fstab) error {
 	var b strings.Builder
-	b.WriteString(generated(hook))
+	b.WriteString(r.generated())
 	for _, m := range f.Mounts {
 		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%d\t%d\n", escapeMount(m.Device), escapeMount(m.Path),
 			escapeMount(m.Type), escapeMount(m.Options), m.Dump, m.Pass)
 	}
-	return r.text(hook, "/etc/fstab", b.String())
+	return r.text("/etc/fstab", b.String())
 }
 
 // escapeMount escapes as getmntent(3) reads it; a field that begins with #

@@ -1,4 +1,4 @@
-package hooks
+package confine
 
 import (
 	"runtime"
@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onThread calls f on an operating system thread of its own, whose
+// OnThread calls f on an operating system thread of its own, whose
 // namespaces, umask and capabilities f may change: a process that f starts
 // inherits them, and the thread ends with f.
-func onThread(f func() error) error {
+func OnThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -19,7 +19,7 @@ func onThread(f func() error) error {
 		}
 		// The main thread is what others see of this process below /proc,
 		// and it never ends: hold it while f runs elsewhere.
-		err := onThread(f)
+		err := OnThread(f)
 		runtime.UnlockOSThread()
 		done <- err
 	}()

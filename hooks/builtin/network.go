@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"crypto/sha256"
@@ -12,26 +12,26 @@ import (
 
 const networkd = "systemd-networkd.service"
 
-func (r *renderer) network(hook string, n *kind.Network) error {
-	backend, err := r.backend(n.Backend)
+func network(r *Target, n *kind.Network) error {
+	backend, err := backend(r, n.Backend)
 	if err != nil {
 		return err
 	}
 	for i := range n.Interfaces {
 		itf := &n.Interfaces[i]
 		if itf.Name != "" && itf.MAC != "" {
-			if err := r.text(hook, networkPath(hook, itf, ".link"), generated(hook)+"[Match]\nMACAddress="+itf.MAC+"\n\n[Link]\nName="+itf.Name+"\n"); err != nil {
+			if err := r.text(networkPath(r.hook, itf, ".link"), r.generated()+"[Match]\nMACAddress="+itf.MAC+"\n\n[Link]\nName="+itf.Name+"\n"); err != nil {
 				return err
 			}
 		}
 		switch backend {
 		case "systemd-networkd":
-			err = r.text(hook, networkPath(hook, itf, ".network"), networkdFile(hook, itf))
+			err = r.text(networkPath(r.hook, itf, ".network"), networkdFile(r.hook, itf))
 		case "NetworkManager":
-			err = r.files(hook, []kind.File{{
-				Path: path.Join("/etc/NetworkManager/system-connections", "gitboot-"+hook+"-"+idOf(itf)+".nmconnection"),
-				Mode: 0o600, Content: []byte(keyfile(hook, itf)),
-			}})
+			err = r.files(kind.File{
+				Path: path.Join("/etc/NetworkManager/system-connections", "gitboot-"+r.hook+"-"+idOf(itf)+".nmconnection"),
+				Mode: 0o600, Content: []byte(keyfile(r.hook, itf)),
+			})
 		}
 		if err != nil {
 			return err
@@ -39,26 +39,26 @@ func (r *renderer) network(hook string, n *kind.Network) error {
 	}
 	switch {
 	case backend == "ifupdown":
-		return r.ifupdown(hook, n.Interfaces)
-	case backend == "systemd-networkd" && r.in.Root != nil && !r.networkdRuns():
-		return r.enableUnit(hook, networkd)
+		return ifupdown(r, n.Interfaces)
+	case backend == "systemd-networkd" && r.Known && !networkdRuns(r):
+		return enableUnit(r, networkd)
 	}
 	return nil
 }
 
 // backend finds out who configures the network in the image. systemd-networkd
 // is in many images that do not use it.
-func (r *renderer) backend(declared string) (string, error) {
-	if r.in.Root == nil {
+func backend(r *Target, declared string) (string, error) {
+	if !r.Known {
 		if declared == "" {
 			return "", errors.New("the image decides who configures the network, and it is not known yet; give a backend, or reconcile first")
 		}
 		return declared, nil
 	}
 	has := map[string]bool{
-		"NetworkManager":   r.tree.exists("/usr/sbin/NetworkManager") || r.tree.exists("/usr/bin/NetworkManager"),
-		"ifupdown":         r.tree.exists("/usr/sbin/ifup") || r.tree.exists("/sbin/ifup"),
-		"systemd-networkd": r.tree.exists("/usr/lib/systemd/systemd-networkd") || r.tree.exists("/lib/systemd/systemd-networkd"),
+		"NetworkManager":   r.Exists("/usr/sbin/NetworkManager") || r.Exists("/usr/bin/NetworkManager"),
+		"ifupdown":         r.Exists("/usr/sbin/ifup") || r.Exists("/sbin/ifup"),
+		"systemd-networkd": r.Exists("/usr/lib/systemd/systemd-networkd") || r.Exists("/lib/systemd/systemd-networkd"),
 	}
 	switch {
 	case declared != "" && !has[declared]:
@@ -67,7 +67,7 @@ func (r *renderer) backend(declared string) (string, error) {
 		return declared, nil
 	case has["NetworkManager"]:
 		return "NetworkManager", nil
-	case has["systemd-networkd"] && (r.networkdRuns() || !has["ifupdown"]):
+	case has["systemd-networkd"] && (networkdRuns(r) || !has["ifupdown"]):
 		return "systemd-networkd", nil
 	case has["ifupdown"]:
 		return "ifupdown", nil
@@ -75,9 +75,9 @@ func (r *renderer) backend(declared string) (string, error) {
 	return "", errors.New("the image has neither NetworkManager, systemd-networkd nor ifupdown; install one of them in it")
 }
 
-func (r *renderer) networkdRuns() bool {
-	return r.tree.exists(path.Join(kind.UnitDir, "multi-user.target.wants", networkd)) ||
-		r.tree.exists("/usr/lib/systemd/system/multi-user.target.wants/"+networkd)
+func networkdRuns(r *Target) bool {
+	return r.Exists(path.Join(kind.UnitDir, "multi-user.target.wants", networkd)) ||
+		r.Exists("/usr/lib/systemd/system/multi-user.target.wants/"+networkd)
 }
 
 // idOf names an interface in the name of a file.

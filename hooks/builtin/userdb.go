@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gitboot/gitboot/hooks/layer"
 	"github.com/gitboot/gitboot/rootfs"
 )
 
@@ -21,20 +22,20 @@ type table struct {
 	rows  [][]string
 }
 
-// table reads a file of the machine; one that is missing is empty.
-func (t *tree) table(p string) (*table, error) {
+// readTable reads a file of the machine; one that is missing is empty.
+func readTable(t *layer.Tree, p string) (*table, error) {
 	out := &table{path: p, stat: rootfs.Stat{Mode: 0o644}}
-	real, err := t.follow(p)
+	real, err := t.Follow(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if out.stat, err = t.at(real); err != nil {
+	if out.stat, err = t.At(real); err != nil {
 		return nil, err
 	}
-	data, err := t.read(real)
+	data, err := t.Read(real)
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +104,14 @@ type userdb struct {
 	passwd, group, shadow, gshadow, subuid, subgid *table
 }
 
-func (t *tree) userdb() (*userdb, error) {
+func readUsers(t *layer.Tree) (*userdb, error) {
 	db := &userdb{}
 	for p, into := range map[string]**table{
 		"/etc/passwd": &db.passwd, "/etc/group": &db.group, "/etc/shadow": &db.shadow,
 		"/etc/gshadow": &db.gshadow, "/etc/subuid": &db.subuid, "/etc/subgid": &db.subgid,
 	} {
 		var err error
-		if *into, err = t.table(p); err != nil {
+		if *into, err = readTable(t, p); err != nil {
 			return nil, fmt.Errorf("read the image's users: %w", err)
 		}
 	}
@@ -124,15 +125,15 @@ func (t *tree) userdb() (*userdb, error) {
 	return db, nil
 }
 
-// write puts the tables into the layer, those that were there or have to be.
-func (r *renderer) writeUsers(hook string, db *userdb) error {
+// writeUsers puts the tables into the layer, those that were there or have to be.
+func writeUsers(r *Target, db *userdb) error {
 	for _, t := range []*table{db.passwd, db.group, db.shadow, db.gshadow, db.subuid, db.subgid} {
 		if !t.there && (t == db.gshadow || t == db.subuid || t == db.subgid) {
 			continue
 		}
 		content := t.content()
-		n := &node{mode: t.stat.Mode, uid: t.stat.UID, gid: t.stat.GID, content: content, size: int64(len(content)), from: hook}
-		if err := r.tree.add(t.path, n); err != nil {
+		n := &layer.Node{Mode: t.stat.Mode, UID: t.stat.UID, GID: t.stat.GID, Content: content, From: r.hook}
+		if err := r.Add(t.path, n); err != nil {
 			return err
 		}
 	}
@@ -140,30 +141,29 @@ func (r *renderer) writeUsers(hook string, db *userdb) error {
 }
 
 // skeleton fills a new home with what /etc/skel has.
-func (r *renderer) skeleton(hook, from, home string, uid, gid int) error {
-	names, err := r.tree.list(from)
+func skeleton(r *Target, from, home string, uid, gid int) error {
+	names, err := r.List(from)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		p := path.Join(from, name)
-		st, err := r.tree.look(p)
+		st, err := r.Look(p)
 		if err != nil {
 			return err
 		}
-		n := &node{mode: st.Mode, uid: uid, gid: gid, link: st.Link, from: hook}
+		n := &layer.Node{Mode: st.Mode, UID: uid, GID: gid, Link: st.Link, From: r.hook}
 		switch st.Mode.Type() {
 		case fs.ModeDir:
-			if err = r.tree.addDir(path.Join(home, name), n); err == nil {
-				err = r.skeleton(hook, p, path.Join(home, name), uid, gid)
+			if err = r.AddDir(path.Join(home, name), n); err == nil {
+				err = skeleton(r, p, path.Join(home, name), uid, gid)
 			}
 		case 0:
-			if n.content, err = r.tree.read(p); err == nil {
-				n.size = int64(len(n.content))
-				err = r.tree.add(path.Join(home, name), n)
+			if n.Content, err = r.Read(p); err == nil {
+				err = r.Add(path.Join(home, name), n)
 			}
 		case fs.ModeSymlink:
-			err = r.tree.add(path.Join(home, name), n)
+			err = r.Add(path.Join(home, name), n)
 		}
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", p, err)

@@ -1,4 +1,6 @@
-package hooks
+// Package confine limits what a script of root's can see and do, by namespaces,
+// mounts and capabilities that the thread which starts it takes on.
+package confine
 
 import (
 	"context"
@@ -10,29 +12,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errDenied is what a kernel that is old or small, or a container, says. A script
+// ErrDenied is what a kernel that is old or small, or a container, says. A script
 // then runs all the same, and the log says what it could do.
-var errDenied = errors.New("this kernel or container denies it")
+var ErrDenied = errors.New("this kernel or container denies it")
 
 func deniable(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("%w: %w", errDenied, err)
+		return fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return err
 }
 
-// A cell is what a script of root's may see and touch.
-type cell struct {
-	writes  []string // folders that it may write
-	script  string   // the script itself
-	network bool
+// A Cell is what a script of root's may see and touch.
+type Cell struct {
+	Writes  []string // folders that it may write
+	Script  string   // the script itself
+	Network bool
 
-	alone  bool    // it has no network but its own
+	// Alone says, when it has been entered, that it has no network but its own.
+	Alone  bool
 	warden *warden // of its process namespace, if it has one
 }
 
-// enter puts the calling thread, and so what it starts, into the cell.
-func (c *cell) enter(ctx context.Context) error {
+// Enter puts the calling thread, and so what it starts, into the cell.
+func (c *Cell) Enter(ctx context.Context) error {
 	if err := c.readOnly(); err != nil {
 		return fmt.Errorf("make the file system read-only for the script: %w", err)
 	}
@@ -48,15 +51,18 @@ func (c *cell) enter(ctx context.Context) error {
 	return err
 }
 
-// end ends all that is left running in the cell.
-func (c *cell) end() {
+// End ends all that is left running in the cell.
+func (c *Cell) End() {
 	if c.warden != nil {
 		c.warden.end()
 	}
 }
 
-// readOnly lets only c.writes be written, in a mount namespace of its own.
-func (c *cell) readOnly() error {
+// OwnProcesses reports whether it has a process namespace of its own.
+func (c *Cell) OwnProcesses() bool { return c.warden != nil }
+
+// readOnly lets only c.Writes be written, in a mount namespace of its own.
+func (c *Cell) readOnly() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return deniable(err)
 	}
@@ -65,7 +71,7 @@ func (c *cell) readOnly() error {
 	if err != nil {
 		return deniable(err)
 	}
-	for _, dir := range c.writes {
+	for _, dir := range c.Writes {
 		if err := allowWrites(dir); err != nil {
 			return fmt.Errorf("but for %s: %w", dir, err)
 		}
@@ -82,14 +88,14 @@ func allowWrites(dir string) error {
 
 // separate leaves what other processes share of memory and queues and, unless
 // the script may have it, the network; with that, abstract sockets.
-func (c *cell) separate() error {
-	if c.network {
+func (c *Cell) separate() error {
+	if c.Network {
 		return deniable(unix.Unshare(unix.CLONE_NEWIPC))
 	}
 	if err := unix.Unshare(unix.CLONE_NEWIPC | unix.CLONE_NEWNET); err != nil {
 		return deniable(err)
 	}
-	c.alone = true
+	c.Alone = true
 	return loopback()
 }
 
@@ -111,12 +117,12 @@ func loopback() error {
 // hide takes away what a read-only mount does not keep from being written: the
 // disks' devices, pipes, and the sockets of services that do what root asks.
 // What tells of disks stays, and where names are looked up.
-func (c *cell) hide(services []string) error {
+func (c *Cell) hide(services []string) error {
 	keep := []string{
 		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 		"/dev/disk", "/run/udev/data",
 	}
-	for _, path := range append([]string{c.script, "/etc/resolv.conf"}, c.writes...) {
+	for _, path := range append([]string{c.Script, "/etc/resolv.conf"}, c.Writes...) {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			keep = append(keep, real)
 		}

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"fmt"
@@ -11,17 +11,17 @@ import (
 
 // Built-ins that write a file or two, from what is declared and little else.
 
-func (r *renderer) sysctl(hook string, s *kind.Sysctl) error {
+func sysctl(r *Target, s *kind.Sysctl) error {
 	var b strings.Builder
-	b.WriteString(generated(hook))
+	b.WriteString(r.generated())
 	for _, line := range s.Set {
 		name, value, _ := strings.Cut(line, "=")
 		b.WriteString(strings.TrimSpace(name) + " = " + strings.TrimSpace(value) + "\n")
 	}
-	return r.text(hook, s.Paths(hook)[0], b.String())
+	return r.text(s.Paths(r.hook)[0], b.String())
 }
 
-func (r *renderer) modules(hook string, m *kind.Modules) error {
+func modules(r *Target, m *kind.Modules) error {
 	load, probe := "", ""
 	for _, name := range m.Load {
 		load += name + "\n"
@@ -32,12 +32,12 @@ func (r *renderer) modules(hook string, m *kind.Modules) error {
 	for _, line := range m.Options {
 		probe += "options " + line + "\n"
 	}
-	for _, p := range m.Paths(hook) {
+	for _, p := range m.Paths(r.hook) {
 		content := probe
 		if strings.HasPrefix(p, "/etc/modules-load.d/") {
 			content = load
 		}
-		if err := r.text(hook, p, generated(hook)+content); err != nil {
+		if err := r.text(p, r.generated()+content); err != nil {
 			return err
 		}
 	}
@@ -46,45 +46,45 @@ func (r *renderer) modules(hook string, m *kind.Modules) error {
 
 const zoneinfo = "/usr/share/zoneinfo"
 
-func (r *renderer) timezone(hook string, z *kind.Timezone) error {
-	if r.in.Root != nil {
-		if err := r.checkZone(hook, z.Zone); err != nil {
+func timezone(r *Target, z *kind.Timezone) error {
+	if r.Known {
+		if err := checkZone(r, z.Zone); err != nil {
 			return err
 		}
 	}
 	files := []kind.File{{Path: "/etc/localtime", Link: ".." + path.Join(zoneinfo, z.Zone)}}
-	if r.tree.exists("/etc/timezone") {
+	if r.Exists("/etc/timezone") {
 		files = append(files, kind.File{Path: "/etc/timezone", Content: []byte(z.Zone + "\n")})
 	}
-	return r.files(hook, files)
+	return r.files(files...)
 }
 
 // checkZone finds out mistyped names where the image has a tz database.
-func (r *renderer) checkZone(hook, zone string) error {
+func checkZone(r *Target, zone string) error {
 	p := path.Join(zoneinfo, zone)
-	if r.tree.exists(p) {
+	if r.Exists(p) {
 		return nil
 	}
-	names, err := r.tree.list(path.Dir(p))
+	names, err := r.List(path.Dir(p))
 	if err != nil {
 		return err
 	}
-	if all, err := r.tree.list(zoneinfo); err != nil || len(all) == 0 {
-		r.in.log().Warn("the image has no time zones, so that it stays at UTC; install tzdata in it", "hook", hook)
+	if all, err := r.List(zoneinfo); err != nil || len(all) == 0 {
+		r.Log.Warn("the image has no time zones, so that it stays at UTC; install tzdata in it", "hook", r.hook)
 		return err
 	}
 	return fmt.Errorf("the image has no time zone %q%s; see /usr/share/zoneinfo in it", zone, nearest.Hint(path.Base(zone), names))
 }
 
-func (r *renderer) locale(hook string, l *kind.Locale) error {
-	content := generated(hook) + "LANG=" + l.Lang + "\n"
+func locale(r *Target, l *kind.Locale) error {
+	content := r.generated() + "LANG=" + l.Lang + "\n"
 	for _, line := range l.Set {
 		content += line + "\n"
 	}
-	if r.tree.exists("/etc/debian_version") {
-		if err := r.text(hook, "/etc/default/locale", content); err != nil {
+	if r.Exists("/etc/debian_version") {
+		if err := r.text("/etc/default/locale", content); err != nil {
 			return err
 		}
 	}
-	return r.text(hook, "/etc/locale.conf", content)
+	return r.text("/etc/locale.conf", content)
 }

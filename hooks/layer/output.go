@@ -1,4 +1,4 @@
-package hooks
+package layer
 
 import (
 	"archive/tar"
@@ -54,7 +54,8 @@ func (o *Output) Close() error {
 	return o.file.Close()
 }
 
-func newOutput(ctx context.Context, dir string, t *tree, atBoot []string) (*Output, error) {
+// Write makes the layer's file in dir, without a name.
+func (t *Tree) Write(ctx context.Context, dir string, atBoot []string) (*Output, error) {
 	if len(t.nodes) == 0 {
 		return &Output{}, nil
 	}
@@ -69,7 +70,7 @@ func newOutput(ctx context.Context, dir string, t *tree, atBoot []string) (*Outp
 	return o, nil
 }
 
-func (o *Output) write(ctx context.Context, t *tree) error {
+func (o *Output) write(ctx context.Context, t *Tree) error {
 	sum := sha256.New()
 	buf := bufio.NewWriterSize(io.MultiWriter(o.file, sum), 1<<16)
 	w := tar.NewWriter(buf)
@@ -77,7 +78,7 @@ func (o *Output) write(ctx context.Context, t *tree) error {
 	if err != nil {
 		return err
 	}
-	if err := w.WriteHeader(header("./", &node{mode: root.Mode, uid: root.UID, gid: root.GID})); err != nil {
+	if err := w.WriteHeader(header("./", &Node{Mode: root.Mode, UID: root.UID, GID: root.GID})); err != nil {
 		return err
 	}
 	entries := t.entries()
@@ -99,36 +100,36 @@ func (o *Output) write(ctx context.Context, t *tree) error {
 
 // entries are the nodes by their names in the layer, where what is not there
 // has a name: see the image specification of the OCI, layer.md, whiteouts.
-func (t *tree) entries() map[string]*node {
-	entries := make(map[string]*node, len(t.nodes))
+func (t *Tree) entries() map[string]*Node {
+	entries := make(map[string]*Node, len(t.nodes))
 	for p, n := range t.nodes {
 		if n.removed {
-			p, n = path.Join(path.Dir(p), ".wh."+path.Base(p)), &node{}
+			p, n = path.Join(path.Dir(p), ".wh."+path.Base(p)), &Node{}
 		}
 		entries[p] = n
 		if n.opaque {
-			entries[path.Join(p, ".wh..wh..opq")] = &node{}
+			entries[path.Join(p, ".wh..wh..opq")] = &Node{}
 		}
 	}
 	return entries
 }
 
-func header(name string, n *node) *tar.Header {
-	h := &tar.Header{Name: name, Mode: int64(n.mode.Perm()), Uid: n.uid, Gid: n.gid, ModTime: time.Unix(0, 0)}
+func header(name string, n *Node) *tar.Header {
+	h := &tar.Header{Name: name, Mode: int64(n.Mode.Perm()), Uid: n.UID, Gid: n.GID, ModTime: time.Unix(0, 0)}
 	for bit, octal := range map[fs.FileMode]int64{fs.ModeSetuid: 0o4000, fs.ModeSetgid: 0o2000, fs.ModeSticky: 0o1000} {
-		if n.mode&bit != 0 {
+		if n.Mode&bit != 0 {
 			h.Mode |= octal
 		}
 	}
-	switch n.mode.Type() {
+	switch n.Mode.Type() {
 	case fs.ModeDir:
 		h.Typeflag = tar.TypeDir
 	case fs.ModeSymlink:
-		h.Typeflag, h.Linkname = tar.TypeSymlink, n.link
+		h.Typeflag, h.Linkname = tar.TypeSymlink, n.Link
 	case fs.ModeNamedPipe:
 		h.Typeflag = tar.TypeFifo
 	default:
-		h.Typeflag, h.Size = tar.TypeReg, n.size
+		h.Typeflag, h.Size = tar.TypeReg, n.length()
 	}
 	for name, value := range n.xattrs {
 		if h.PAXRecords == nil {
@@ -139,16 +140,23 @@ func header(name string, n *node) *tar.Header {
 	return h
 }
 
-func writeNode(w *tar.Writer, p string, n *node) error {
+func (n *Node) length() int64 {
+	if n.disk != "" {
+		return n.size
+	}
+	return int64(len(n.Content))
+}
+
+func writeNode(w *tar.Writer, p string, n *Node) error {
 	name := p[1:]
-	if n.mode.IsDir() {
+	if n.Mode.IsDir() {
 		name += "/"
 	}
 	if err := w.WriteHeader(header(name, n)); err != nil {
 		return err
 	}
 	if n.disk == "" {
-		_, err := w.Write(n.content)
+		_, err := w.Write(n.Content)
 		return err
 	}
 	f, err := os.OpenFile(n.disk, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)

@@ -1,4 +1,4 @@
-package hooks
+package layer
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// collect puts what scripts wrote below out into the tree. Links are taken as
+// Collect puts what scripts wrote below out into the tree. Links are taken as
 // they are and never followed.
-func (r *renderer) collect(ctx context.Context, hook, out string) error {
+func (t *Tree) Collect(ctx context.Context, hook, out string) error {
 	asRoot := os.Geteuid() == 0
 	return filepath.WalkDir(out, func(p string, d fs.DirEntry, err error) error {
 		if err = errors.Join(err, ctx.Err()); err != nil {
@@ -29,34 +29,34 @@ func (r *renderer) collect(ctx context.Context, hook, out string) error {
 		if err != nil {
 			return fmt.Errorf("$GITBOOT_OUT%s: %w", name, err)
 		}
-		n.from = hook
+		n.From = hook
 		switch {
-		case n.mode == fs.ModeDir|0o755 && n.uid == 0 && n.gid == 0:
-			_, err = r.tree.lead(name, hook)
-		case n.mode.IsDir():
-			err = r.tree.addDir(name, n)
+		case n.Mode == fs.ModeDir|0o755 && n.UID == 0 && n.GID == 0:
+			_, err = t.Lead(name, hook)
+		case n.Mode.IsDir():
+			err = t.AddDir(name, n)
 		default:
-			err = r.tree.add(name, n)
+			err = t.Add(name, n)
 		}
 		return err
 	})
 }
 
-func readNode(p string, d fs.DirEntry, asRoot bool) (*node, error) {
+func readNode(p string, d fs.DirEntry, asRoot bool) (*Node, error) {
 	info, err := d.Info()
 	if err != nil {
 		return nil, err
 	}
-	n := &node{mode: info.Mode()}
+	n := &Node{Mode: info.Mode()}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && asRoot {
-		n.uid, n.gid = int(st.Uid), int(st.Gid)
+		n.UID, n.GID = int(st.Uid), int(st.Gid)
 	}
 	switch info.Mode().Type() {
 	case fs.ModeDir, fs.ModeNamedPipe:
 		return n, nil
 	case fs.ModeSymlink:
-		n.link, err = os.Readlink(p)
-		return n, errors.Join(err, checkTarget(p, n.link))
+		n.Link, err = os.Readlink(p)
+		return n, errors.Join(err, checkTarget(p, n.Link))
 	case 0:
 		n.disk, n.size = p, info.Size()
 		n.xattrs, err = readXattrs(p)

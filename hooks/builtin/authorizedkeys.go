@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"fmt"
@@ -7,36 +7,37 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
-func (r *renderer) authorizedKeys(hook string, a *kind.AuthorizedKeys) error {
+func authorizedKeys(r *Target, a *kind.AuthorizedKeys) error {
 	for _, u := range a.Users {
-		if err := r.userKeys(hook, u); err != nil {
+		if err := userKeys(r, u); err != nil {
 			return fmt.Errorf("keys of user %q: %w", u.User, err)
 		}
 	}
 	return nil
 }
 
-func (r *renderer) userKeys(hook string, u kind.UserKeys) error {
+func userKeys(r *Target, u kind.UserKeys) error {
 	gid := u.GID
 	if gid == 0 {
 		gid = u.UID
 	}
-	dir := node{mode: fs.ModeDir | 0o700, uid: u.UID, gid: gid, from: hook}
+	dir := layer.Node{Mode: fs.ModeDir | 0o700, UID: u.UID, GID: gid, From: r.hook}
 	homeDir, sshDir := dir, dir
-	homeDir.implied = true
-	if err := r.tree.addDir(u.Home, &homeDir); err != nil {
+	homeDir.Implied = true
+	if err := r.AddDir(u.Home, &homeDir); err != nil {
 		return err
 	}
-	if err := r.tree.addDir(path.Join(u.Home, ".ssh"), &sshDir); err != nil {
+	if err := r.AddDir(path.Join(u.Home, ".ssh"), &sshDir); err != nil {
 		return err
 	}
 	var b strings.Builder
 	for _, line := range u.Keys {
 		b.WriteString(strings.TrimSpace(line) + "\n")
 	}
-	return r.files(hook, []kind.File{{
+	return r.files(kind.File{
 		Path: path.Join(u.Home, ".ssh/authorized_keys"), Mode: 0o600, UID: u.UID, GID: gid, Content: []byte(b.String()),
-	}})
+	})
 }

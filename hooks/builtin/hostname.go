@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-func (r *renderer) hostname(hook string, h *kind.Hostname) error {
+func hostname(r *Target, h *kind.Hostname) error {
 	names, _, _ := strings.Cut(h.Name, ".")
 	full := h.Name
 	if h.Domain != "" {
@@ -15,10 +15,10 @@ func (r *renderer) hostname(hook string, h *kind.Hostname) error {
 	if full != names {
 		names = full + "\t" + names
 	}
-	if err := r.text(hook, "/etc/hostname", h.Name+"\n"); err != nil {
+	if err := r.text("/etc/hostname", h.Name+"\n"); err != nil {
 		return err
 	}
-	return r.text(hook, "/etc/hosts", generated(hook)+
+	return r.text("/etc/hosts", r.generated()+
 		"127.0.0.1\tlocalhost\n"+
 		"127.0.1.1\t"+names+"\n\n"+
 		"::1\tlocalhost ip6-localhost ip6-loopback\n"+

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"cmp"
@@ -8,13 +8,14 @@ import (
 	"strconv"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
-func (r *renderer) users(hook string, u *kind.Users) error {
-	if r.in.Root == nil {
+func users(r *Target, u *kind.Users) error {
+	if !r.Known {
 		return errors.New("users are added to those of the image, and it is not known yet; reconcile first")
 	}
-	db, err := r.tree.userdb()
+	db, err := readUsers(r.Tree)
 	if err != nil {
 		return err
 	}
@@ -28,11 +29,11 @@ func (r *renderer) users(hook string, u *kind.Users) error {
 			return fmt.Errorf("user %q: %w", user.Name, err)
 		}
 	}
-	if err := r.writeUsers(hook, db); err != nil {
+	if err := writeUsers(r, db); err != nil {
 		return err
 	}
 	for _, user := range u.Users {
-		if err := r.home(hook, user); err != nil {
+		if err := home(r, user); err != nil {
 			return fmt.Errorf("home of user %q: %w", user.Name, err)
 		}
 	}
@@ -121,18 +122,18 @@ func (t *table) delegate(user string) {
 }
 
 // home makes a user's home, and lets the keys in.
-func (r *renderer) home(hook string, u kind.User) error {
-	if !r.tree.exists(u.Home) {
-		dir := &node{mode: fs.ModeDir | 0o700, uid: u.UID, gid: u.GID, from: hook}
-		if err := r.tree.addDir(u.Home, dir); err != nil {
+func home(r *Target, u kind.User) error {
+	if !r.Exists(u.Home) {
+		dir := &layer.Node{Mode: fs.ModeDir | 0o700, UID: u.UID, GID: u.GID, From: r.hook}
+		if err := r.AddDir(u.Home, dir); err != nil {
 			return err
 		}
-		if err := r.skeleton(hook, "/etc/skel", u.Home, u.UID, u.GID); err != nil {
+		if err := skeleton(r, "/etc/skel", u.Home, u.UID, u.GID); err != nil {
 			return err
 		}
 	}
 	if len(u.Keys) == 0 {
 		return nil
 	}
-	return r.userKeys(hook, kind.UserKeys{User: u.Name, Home: u.Home, Owner: kind.Owner{UID: u.UID, GID: u.GID}, Keys: u.Keys})
+	return userKeys(r, kind.UserKeys{User: u.Name, Home: u.Home, Owner: kind.Owner{UID: u.UID, GID: u.GID}, Keys: u.Keys})
 }

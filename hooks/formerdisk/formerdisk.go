@@ -1,4 +1,6 @@
-package hooks
+// Package formerdisk finds what an image says of the disk that it was installed
+// on, and takes that out of it.
+package formerdisk
 
 import (
 	"bytes"
@@ -11,18 +13,19 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
-// FormerDiskVersion changes when FindFormerDisk finds something else in the
+// Version changes when Find finds something else in the
 // same image.
-const FormerDiskVersion = 1
+const Version = 1
 
 // maxTable bounds the files that are read here.
 const maxTable = 1 << 20
 
-// A FormerDisk is what an image says of the disk that it was installed on: a
+// A Disk is what an image says of the disk that it was installed on: a
 // machine that waits for that at boot ends in emergency mode.
-type FormerDisk struct {
+type Disk struct {
 	// Files take the place of the image's, without the lines for what cannot
 	// be there.
 	Files []kind.File
@@ -30,19 +33,19 @@ type FormerDisk struct {
 	Notes, Warnings []string
 }
 
-// FindFormerDisk looks into an image's fstab(5), crypttab(5) and the setting
+// Find looks into an image's fstab(5), crypttab(5) and the setting
 // of initramfs-tools for resuming. A file that a hook writes is no matter of
 // the image's any more.
-func FindFormerDisk(root View, list []kind.Hook) FormerDisk {
-	f := formerDisk{root: root, hooks: list}
+func Find(root layer.View, list []kind.Hook) Disk {
+	f := finder{root: root, hooks: list}
 	f.fstab()
 	f.crypttab()
 	f.resume()
-	return f.FormerDisk
+	return f.Disk
 }
 
 // Key tells what was taken out of an image apart; it is empty for nothing.
-func (f FormerDisk) Key() string {
+func (f Disk) Key() string {
 	if len(f.Files) == 0 {
 		return ""
 	}
@@ -53,19 +56,15 @@ func (f FormerDisk) Key() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// formerDisk puts what FindFormerDisk finds into the layer, but for what a
-// script wrote.
-func (r *renderer) formerDisk() error {
-	if r.in.Root == nil {
+// TakeOut puts what Find finds into the layer, but for what a script wrote.
+func TakeOut(tree *layer.Tree, root layer.View, list []kind.Hook) error {
+	if root == nil {
 		return nil
 	}
-	for _, file := range FindFormerDisk(r.in.Root, r.in.Hooks).Files {
-		at, err := r.tree.walk(file.Path, r.tree.peek)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && r.tree.nodes[at] != nil {
-			continue
-		}
-		if err == nil {
-			err = r.files("former disk", []kind.File{file})
+	for _, file := range Find(root, list).Files {
+		written, err := tree.Written(file.Path)
+		if err == nil && !written {
+			err = tree.Files("former disk", []kind.File{file})
 		}
 		if err != nil {
 			return fmt.Errorf("take the image's former disk out of %s: %w", file.Path, err)
@@ -74,9 +73,9 @@ func (r *renderer) formerDisk() error {
 	return nil
 }
 
-type formerDisk struct {
-	FormerDisk
-	root  View
+type finder struct {
+	Disk
+	root  layer.View
 	hooks []kind.Hook
 	// mappings are the devices of /dev/mapper that something still wants.
 	mappings []string
@@ -91,7 +90,7 @@ const (
 	warn
 )
 
-func (f *formerDisk) fstab() {
+func (f *finder) fstab() {
 	const path = "/etc/fstab"
 	for _, h := range f.hooks {
 		if h.Builtin != nil && h.Builtin.Fstab != nil {
@@ -145,7 +144,7 @@ func isDisk(device string) bool {
 
 // crypttab keeps what something mounts, and what names no file system of a
 // certain disk.
-func (f *formerDisk) crypttab() {
+func (f *finder) crypttab() {
 	const path = "/etc/crypttab"
 	f.table(path, func(fields []string) (verdict, string) {
 		fields = append(fields, make([]string, 4)...)
@@ -164,7 +163,7 @@ func (f *formerDisk) crypttab() {
 
 // table judges each line of a file of fields, and comments out those to be
 // taken.
-func (f *formerDisk) table(path string, judge func(fields []string) (v verdict, what string)) {
+func (f *finder) table(path string, judge func(fields []string) (v verdict, what string)) {
 	text, file, ok := f.read(path)
 	if !ok {
 		return
@@ -187,7 +186,7 @@ func (f *formerDisk) table(path string, judge func(fields []string) (v verdict, 
 	}
 }
 
-func (f *formerDisk) resume() {
+func (f *finder) resume() {
 	text, file, ok := f.read("/etc/initramfs-tools/conf.d/resume")
 	if !ok {
 		return
@@ -202,13 +201,13 @@ func (f *formerDisk) resume() {
 	}
 }
 
-func (f *formerDisk) replace(file kind.File, what string) {
+func (f *finder) replace(file kind.File, what string) {
 	f.Files = append(f.Files, file)
 	f.Notes = append(f.Notes, fmt.Sprintf("the image's %s is of the disk that it was installed on; taken out: %s", file.Path, what))
 }
 
 // read returns a file of the image, unless hooks write it.
-func (f *formerDisk) read(path string) (text string, file kind.File, ok bool) {
+func (f *finder) read(path string) (text string, file kind.File, ok bool) {
 	for i := range f.hooks {
 		if h := &f.hooks[i]; slices.Contains(h.Paths(), path) || slices.Contains(h.Removes, path) {
 			return "", file, false

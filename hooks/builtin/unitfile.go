@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
 // unitDirs are where an image keeps unit files, first ones first; see
@@ -30,15 +31,15 @@ type errNoUnit string
 
 func (e errNoUnit) Error() string { return fmt.Sprintf("the image has no unit %q", string(e)) }
 
-// unitFile finds a unit: by its name, by an alias, or an instance's template.
-func (t *tree) unitFile(name string) (*unitFile, error) {
+// findUnit finds a unit: by its name, by an alias, or an instance's template.
+func findUnit(t *layer.Tree, name string) (*unitFile, error) {
 	asked := name
 	for range 8 { // alias of an alias
-		p, found := t.findUnit(name)
+		p, found := findUnitFile(t, name)
 		if !found {
 			return nil, errNoUnit(asked)
 		}
-		st, err := t.look(p)
+		st, err := t.Look(p)
 		if err != nil {
 			return nil, err
 		}
@@ -46,19 +47,19 @@ func (t *tree) unitFile(name string) (*unitFile, error) {
 			name = base
 			continue
 		}
-		return t.readUnit(p)
+		return readUnit(t, p)
 	}
 	return nil, fmt.Errorf("unit %q is an alias that goes in circles", asked)
 }
 
-func (t *tree) findUnit(name string) (string, bool) {
+func findUnitFile(t *layer.Tree, name string) (string, bool) {
 	for _, dir := range unitDirs {
-		if p := path.Join(dir, name); t.exists(p) {
+		if p := path.Join(dir, name); t.Exists(p) {
 			return p, true
 		}
 	}
 	if template, instance := templateOf(name); instance != "" {
-		return t.findUnit(template)
+		return findUnitFile(t, template)
 	}
 	return "", false
 }
@@ -72,9 +73,9 @@ func templateOf(name string) (template, instance string) {
 	return name[:at+1] + name[dot:], name[at+1 : dot]
 }
 
-func (t *tree) readUnit(p string) (*unitFile, error) {
+func readUnit(t *layer.Tree, p string) (*unitFile, error) {
 	u := &unitFile{name: path.Base(p), path: p, install: map[string][]string{}}
-	data, err := t.read(p)
+	data, err := t.Read(p)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
 		u.masked = true // /dev/null is in no image
 		return u, nil
@@ -83,12 +84,12 @@ func (t *tree) readUnit(p string) (*unitFile, error) {
 		return nil, fmt.Errorf("read unit %s: %w", p, err)
 	}
 	u.parse(string(data))
-	dropIns, err := t.dropIns(u.name)
+	dropIns, err := dropIns(t, u.name)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range dropIns {
-		data, err := t.read(p)
+		data, err := t.Read(p)
 		if err != nil {
 			return nil, fmt.Errorf("read drop-in %s: %w", p, err)
 		}
@@ -99,12 +100,12 @@ func (t *tree) readUnit(p string) (*unitFile, error) {
 
 // dropIns returns a unit's in the order of their names; of equal ones the
 // first folder's counts.
-func (t *tree) dropIns(name string) ([]string, error) {
+func dropIns(t *layer.Tree, name string) ([]string, error) {
 	files := map[string]string{}
 	var names []string
 	for _, dir := range unitDirs {
 		dir = path.Join(dir, name+".d")
-		found, err := t.list(dir)
+		found, err := t.List(dir)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"crypto/rand"
@@ -9,10 +9,10 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-func (r *renderer) machineID(hook string, m *kind.MachineID) error {
+func machineID(r *Target, m *kind.MachineID) error {
 	id := m.Value
 	if id == "" {
-		kept, err := r.keep("machine-id", newMachineID)
+		kept, err := keep(r, "machine-id", newMachineID)
 		if err != nil {
 			return err
 		}
@@ -21,10 +21,9 @@ func (r *renderer) machineID(hook string, m *kind.MachineID) error {
 	if wrong := kind.WrongMachineID(id); wrong != "" {
 		return fmt.Errorf("%.40q, kept on the stage, %s; remove it to have a new one made", id, wrong)
 	}
-	return r.files(hook, []kind.File{
-		{Path: "/etc/machine-id", Mode: 0o444, Content: []byte(id + "\n")},
-		{Path: "/var/lib/dbus/machine-id", Link: "/etc/machine-id"},
-	})
+	return r.files(
+		kind.File{Path: "/etc/machine-id", Mode: 0o444, Content: []byte(id + "\n")},
+		kind.File{Path: "/var/lib/dbus/machine-id", Link: "/etc/machine-id"})
 }
 
 // newMachineID makes a random UUID of version 4, as machine-id(5) says.

@@ -1,8 +1,9 @@
-package hooks
+package layer
 
 import (
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
@@ -60,4 +61,15 @@ var usualLinks = map[string]bool{"/bin": true, "/sbin": true, "/lib": true, "/li
 func hiddenAtBoot(p string) bool {
 	top, _, _ := strings.Cut(p[1:], "/")
 	return top == "dev" || top == "proc" || top == "run" || top == "sys"
+}
+
+// FileName makes one harmless path element of a name.
+func FileName(name string) string {
+	name = strings.Map(func(c rune) rune {
+		if c < 128 && (c == '.' || c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+			return c
+		}
+		return '-'
+	}, path.Base(name))
+	return name[:min(len(name), 100)]
 }

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"strings"
@@ -6,13 +6,13 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-func (r *renderer) resolvConf(hook string, c *kind.ResolvConf) error {
+func resolvConf(r *Target, c *kind.ResolvConf) error {
 	const p = "/etc/resolv.conf"
 	if c.Link != "" {
-		return r.files(hook, []kind.File{{Path: p, Link: c.Link}})
+		return r.files(kind.File{Path: p, Link: c.Link})
 	}
 	var b strings.Builder
-	b.WriteString(generated(hook))
+	b.WriteString(r.generated())
 	for _, server := range c.Nameservers {
 		b.WriteString("nameserver " + server + "\n")
 	}
@@ -24,5 +24,5 @@ func (r *renderer) resolvConf(hook string, c *kind.ResolvConf) error {
 			b.WriteString(list.key + " " + strings.Join(list.words, " ") + "\n")
 		}
 	}
-	return r.text(hook, p, b.String())
+	return r.text(p, b.String())
 }

@@ -1,4 +1,4 @@
-package hooks
+package confine
 
 import (
 	"bufio"
@@ -64,7 +64,7 @@ func mounted(said string) error {
 	case "127":
 		return errors.New("mount a /proc for the script: there is no mount; install the package that has it, such as util-linux")
 	}
-	return fmt.Errorf("mount a /proc for the script, without which it sees all processes: %w: %s", errDenied, why)
+	return fmt.Errorf("mount a /proc for the script, without which it sees all processes: %w: %s", ErrDenied, why)
 }
 
 func (w *warden) join() error {

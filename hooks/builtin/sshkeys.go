@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"crypto"
@@ -11,17 +11,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gitboot/gitboot/hooks/kind"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/layer"
 )
 
 const rsaBits = 3072
 
-func (r *renderer) sshHostKeys(hook string, k *kind.SSHHostKeys) error {
+func sshHostKeys(r *Target, k *kind.SSHHostKeys) error {
 	var files []kind.File
 	for _, typ := range k.Types {
 		name := "ssh_host_" + typ + "_key"
-		private, err := r.keep(name, func() ([]byte, error) { return newHostKey(typ) })
+		private, err := keep(r, name, func() ([]byte, error) { return newHostKey(typ) })
 		if err != nil {
 			return err
 		}
@@ -32,9 +34,9 @@ func (r *renderer) sshHostKeys(hook string, k *kind.SSHHostKeys) error {
 		public := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 		files = append(files,
 			kind.File{Path: "/etc/ssh/" + name, Mode: 0o600, Content: private},
-			kind.File{Path: "/etc/ssh/" + name + ".pub", Content: []byte(public + " root@" + fileName(r.in.Machine) + "\n")})
+			kind.File{Path: "/etc/ssh/" + name + ".pub", Content: []byte(public + " root@" + layer.FileName(r.Machine) + "\n")})
 	}
-	return r.files(hook, files)
+	return r.files(files...)
 }
 
 func generateKey(typ string) (crypto.PrivateKey, error) {

@@ -1,4 +1,4 @@
-package hooks
+package builtin
 
 import (
 	"errors"
@@ -12,62 +12,62 @@ import (
 	"github.com/gitboot/gitboot/internal/nearest"
 )
 
-func (r *renderer) units(hook string, u *kind.Units) error {
+func units(r *Target, u *kind.Units) error {
 	switch {
-	case r.in.Root == nil:
+	case !r.Known:
 		return errors.New("units are looked up in the image, and it is not known yet; reconcile first")
-	case !r.tree.exists("/usr/lib/systemd/system") && !r.tree.exists("/lib/systemd/system"):
+	case !r.Exists("/usr/lib/systemd/system") && !r.Exists("/lib/systemd/system"):
 		return errors.New("the image has no systemd; keep the hook from it with exclude")
 	}
-	preset := generated(hook)
+	preset := r.generated()
 	for _, name := range u.Disable {
-		if err := r.disableUnit(hook, name); err != nil {
+		if err := disableUnit(r, name); err != nil {
 			return err
 		}
 		preset += "disable " + name + "\n"
 	}
 	for _, name := range u.Mask {
-		if err := r.files(hook, []kind.File{{Path: path.Join(kind.UnitDir, name), Link: "/dev/null"}}); err != nil {
+		if err := r.files(kind.File{Path: path.Join(kind.UnitDir, name), Link: "/dev/null"}); err != nil {
 			return err
 		}
 		preset += "disable " + name + "\n"
 	}
 	for _, name := range u.Enable {
-		if err := r.enableUnit(hook, name); err != nil {
+		if err := enableUnit(r, name); err != nil {
 			return err
 		}
 		preset += "enable " + name + "\n"
 	}
-	return r.text(hook, u.Paths(hook)[0], preset)
+	return r.text(u.Paths(r.hook)[0], preset)
 }
 
 // enableUnit makes the links that a unit's [Install] section asks for.
-func (r *renderer) enableUnit(hook, name string) error {
-	u, err := r.tree.unitFile(name)
+func enableUnit(r *Target, name string) error {
+	u, err := findUnit(r.Tree, name)
 	var missing errNoUnit
 	if errors.As(err, &missing) {
-		return fmt.Errorf("%w%s", err, nearest.Hint(name, r.unitNames()))
+		return fmt.Errorf("%w%s", err, nearest.Hint(name, unitNames(r)))
 	}
 	if err != nil {
 		return err
 	}
 	seen := map[string]bool{}
-	if made, err := r.install(hook, name, u, seen); err != nil || made {
+	if made, err := install(r, name, u, seen); err != nil || made {
 		return err
 	}
 	return fmt.Errorf("unit %q has nothing in its [Install] section, so it cannot be enabled: others start it; make a [[link]] if that is meant", name)
 }
 
-func (r *renderer) unitNames() (names []string) {
+func unitNames(r *Target) (names []string) {
 	for _, dir := range unitDirs {
-		found, _ := r.tree.list(dir) // only for a guess in a message
+		found, _ := r.List(dir) // only for a guess in a message
 		names = append(names, found...)
 	}
 	return names
 }
 
 // install makes a unit's links and those of the units that go with it.
-func (r *renderer) install(hook, name string, u *unitFile, seen map[string]bool) (made bool, err error) {
+func install(r *Target, name string, u *unitFile, seen map[string]bool) (made bool, err error) {
 	if seen[name] {
 		return true, nil
 	}
@@ -80,17 +80,17 @@ func (r *renderer) install(hook, name string, u *unitFile, seen map[string]bool)
 		return false, err
 	}
 	for _, p := range links {
-		if err := r.files(hook, []kind.File{{Path: path.Join(kind.UnitDir, p), Link: u.path}}); err != nil {
+		if err := r.files(kind.File{Path: path.Join(kind.UnitDir, p), Link: u.path}); err != nil {
 			return false, err
 		}
 	}
 	for _, other := range u.install["Also"] {
-		also, err := r.tree.unitFile(other)
+		also, err := findUnit(r.Tree, other)
 		if err != nil {
-			r.in.log().Warn("a unit names another in Also that cannot be enabled", "unit", name, "also", other, "error", err)
+			r.Log.Warn("a unit names another in Also that cannot be enabled", "unit", name, "also", other, "error", err)
 			continue
 		}
-		if _, err := r.install(hook, other, also, seen); err != nil {
+		if _, err := install(r, other, also, seen); err != nil {
 			return false, err
 		}
 	}
@@ -144,14 +144,14 @@ func expand(word, name, instance string) (string, error) {
 
 // disableUnit removes the links below UnitDir that lead to a unit, and to
 // those that go with it.
-func (r *renderer) disableUnit(hook, name string) error {
+func disableUnit(r *Target, name string) error {
 	names := []string{name}
 	for i := 0; i < len(names); i++ {
-		u, err := r.tree.unitFile(names[i])
+		u, err := findUnit(r.Tree, names[i])
 		var missing errNoUnit
 		switch {
 		case errors.As(err, &missing):
-			r.in.log().Info("the image has no such unit to disable", "unit", names[i], "hook", hook)
+			r.Log.Info("the image has no such unit to disable", "unit", names[i], "hook", r.hook)
 			continue
 		case err != nil:
 			return err
@@ -166,14 +166,14 @@ func (r *renderer) disableUnit(hook, name string) error {
 			}
 		}
 	}
-	dirs, err := r.tree.list(kind.UnitDir)
+	dirs, err := r.List(kind.UnitDir)
 	if err != nil {
 		return err
 	}
 	for _, dir := range append(dirs, "") {
 		switch path.Ext(dir) {
 		case "", ".wants", ".requires", ".upholds":
-			if err := r.unlinkUnits(hook, path.Join(kind.UnitDir, dir), names); err != nil {
+			if err := unlinkUnits(r, path.Join(kind.UnitDir, dir), names); err != nil {
 				return err
 			}
 		}
@@ -183,21 +183,21 @@ func (r *renderer) disableUnit(hook, name string) error {
 
 // unlinkUnits removes the links in a folder that have one of the names or lead
 // to a file of that name.
-func (r *renderer) unlinkUnits(hook, dir string, names []string) error {
-	entries, err := r.tree.list(dir)
+func unlinkUnits(r *Target, dir string, names []string) error {
+	entries, err := r.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		p := path.Join(dir, entry)
-		st, err := r.tree.look(p)
+		st, err := r.Look(p)
 		if err != nil {
 			return err
 		}
 		if st.Mode.Type() != fs.ModeSymlink || st.Link == "/dev/null" || !leadsTo(entry, st.Link, names) {
 			continue
 		}
-		if err := r.tree.remove(p, hook); err != nil {
+		if err := r.Remove(p, r.hook); err != nil {
 			return err
 		}
 	}
