@@ -51,6 +51,17 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+// TestRecent keeps objects without content as bases, which take memory, too.
+func TestRecent(t *testing.T) {
+	var r recent
+	for at := range int64(1 << 20) {
+		r.put(nil, at, unpacked{})
+	}
+	if kept := len(r.young) + len(r.old); kept > 2*maxRecent/recentCost+2 {
+		t.Errorf("%d objects are kept", kept)
+	}
+}
+
 // TestLarge resolves objects that are put together in a file, beside ones in
 // memory, and differences from one to the other.
 func TestLarge(t *testing.T) {

@@ -27,6 +27,10 @@ const (
 	// of a list of 100 KB are a thousandth of that.
 	freeWork = 1 << 30
 	workRate = 1024
+	// openWork is what turning to another entry costs, in bytes that could
+	// have been put together meanwhile; seekWork, reading a part of a base.
+	openWork = 1024
+	seekWork = 512
 )
 
 // fits refuses an object that is too large for what it is.

@@ -34,10 +34,6 @@ func patchedSize(delta []byte) int64 {
 	return int64(size & (1<<62 - 1))
 }
 
-// seekWork is what reading a part of the base costs, in bytes that could have
-// been put together meanwhile.
-const seekWork = 512
-
 // A patcher makes an object that may be larger than memory.
 type patcher struct {
 	base  content

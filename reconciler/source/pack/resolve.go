@@ -170,15 +170,15 @@ func (x *resolver) apply(child int32, t task) (content, error) {
 	return made, err
 }
 
-// adopt makes the differences that name an object as their base its children.
+// adopt makes the differences that name an object as their base its children,
+// unless they are those of an equal one.
 func (x *resolver) adopt(i int32) {
 	name := x.objects[i].name
 	k, _ := slices.BinarySearchFunc(x.refs, name, byBase)
-	for ; k < len(x.refs) && x.refs[k].base == name; k++ {
-		if child := x.refs[k].child; x.objects[child].parent < 0 {
-			x.objects[child].parent = i
-			x.next[child], x.first[i] = x.first[i], child
-		}
+	for ; k < len(x.refs) && x.refs[k].base == name && x.objects[x.refs[k].child].parent < 0; k++ {
+		child := x.refs[k].child
+		x.objects[child].parent = i
+		x.next[child], x.first[i] = x.first[i], child
 	}
 }
 
@@ -228,6 +228,9 @@ func (x *resolver) again(i int32) (content, error) {
 
 // open has x.buf begin at what an entry deflates.
 func (x *resolver) open(i int32) error {
+	if err := x.meter.add(openWork); err != nil {
+		return err
+	}
 	x.buf.Reset(io.NewSectionReader(x.f, x.objects[i].at, 1<<62))
 	_, err := readHead(x.buf)
 	return err

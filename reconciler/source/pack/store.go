@@ -309,6 +309,9 @@ func newBuffer() *bufio.Reader { return bufio.NewReaderSize(nil, 4<<10) }
 
 // head reads an entry's, and leaves s.buf behind it.
 func (s *Store) head(p *stored, at int64) (h head, length int64, err error) {
+	if err := s.meter.add(openWork); err != nil {
+		return h, 0, err
+	}
 	section := p.section(at, p.end)
 	s.buf.Reset(section)
 	if h, err = readHead(s.buf); err != nil {
@@ -336,7 +339,10 @@ type place struct {
 	at int64
 }
 
-const maxRecent = 4 << 20 // bytes of a generation
+const (
+	maxRecent  = 4 << 20 // bytes of a generation
+	recentCost = 128     // of what is remembered beside the content
+)
 
 func (r *recent) get(p *stored, at int64) (unpacked, bool) {
 	key := place{p, at}
@@ -355,5 +361,5 @@ func (r *recent) put(p *stored, at int64, c unpacked) {
 		r.old, r.young, r.size = r.young, map[place]unpacked{}, 0
 	}
 	r.young[place{p, at}] = c
-	r.size += len(c.data)
+	r.size += len(c.data) + recentCost
 }

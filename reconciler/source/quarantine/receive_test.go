@@ -59,6 +59,8 @@ func TestAttacks(t *testing.T) {
 		"more zeros":    {func() []byte { return attack.Zero(someCommit, attack.Blob, 600<<20) }, "512 MiB"},
 		"many":          {func() []byte { return attack.Many(someCommit, 100, 400<<20) }, "unfold to more than"},
 		"a ladder":      {func() []byte { return attack.Ladder(someCommit, 40, 40<<20) }, "unfold to more than"},
+		"a climb":       {func() []byte { return attack.Climb(someCommit, 4000) }, "unfold to more than"},
+		"twins":         {func() []byte { return attack.Twins(someCommit, 100_000) }, ""},
 		"fine":          {func() []byte { return attack.Fine(someCommit, 17<<20, 8<<20) }, "unfold to more than"},
 		"huge commit":   {func() []byte { return attack.Zero(someCommit, attack.Commit, 8<<20) }, "a commit of 8 MiB"},
 		"huge tag":      {func() []byte { return attack.Zero(someCommit, attack.Tag, 8<<20) }, "a tag of 8 MiB"},

@@ -21,6 +21,7 @@ const (
 	Blob   = 3
 	Tag    = 4
 	offset = 6
+	named  = 7
 )
 
 // A Pack is written entry by entry.
@@ -68,6 +69,13 @@ func (p *Pack) Delta(base int, delta []byte) (at int) {
 	p.Write(distance)
 	p.deflate(bytes.NewReader(delta))
 	return at
+}
+
+// Named adds a difference from the object of a name.
+func (p *Pack) Named(base string, delta []byte) {
+	p.head(named, int64(len(delta)))
+	p.WriteString(base)
+	p.deflate(bytes.NewReader(delta))
 }
 
 func (p *Pack) head(kind byte, size int64) {
@@ -160,6 +168,40 @@ func Ladder(commit string, n int, size int64) []byte {
 	for range n {
 		p.Delta(at, Repeat(size, size-1))
 		at = p.Delta(at, Repeat(size, size))
+	}
+	return p.End()
+}
+
+// Climb is a chain of n differences of a few bytes, of each of which two are
+// made, and at its end what is so large that the chain is let go meanwhile: on
+// the way back each is put together from the first on.
+func Climb(commit string, n int) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	at, size := p.Text(Blob, "x"), int64(1)
+	for range n {
+		p.Delta(at, Repeat(1, 1))
+		at = p.Delta(at, Repeat(1, 1))
+	}
+	for ; size < 16<<20; size *= 2 {
+		at = p.Delta(at, Repeat(size, 2*size))
+	}
+	for range 3 {
+		p.Delta(at, Repeat(size, 1))
+		at = p.Delta(at, Repeat(size, size))
+	}
+	return p.End()
+}
+
+// Twins is the same object n times, and as many differences that name it.
+func Twins(commit string, n int) []byte {
+	p := Start()
+	p.Text(Commit, commit)
+	for _, add := range []func(){func() { p.Text(Blob, "x") }, func() { p.Named(name("blob", "x"), Repeat(1, 1)) }} {
+		at := p.Len()
+		add()
+		p.Write(bytes.Repeat(p.Bytes()[at:], n-1))
+		p.count += uint32(n - 1)
 	}
 	return p.End()
 }
