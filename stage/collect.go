@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/stage/internal/record"
 )
 
 // Collected says what was, or would be, removed.
@@ -22,52 +23,58 @@ type Collected struct {
 // name them. With dry it only counts. It removes nothing if a manifest cannot
 // be read, for what that needs is not known.
 func (s *Stage) Collect(ctx context.Context, dry bool) (Collected, error) {
-	c, err := s.collect(ctx, dry)
-	if err != nil {
-		return c, fmt.Errorf("collect garbage of stage %s: %w", s.Dir(), err)
+	c := collection{stage: s, dry: dry}
+	if err := c.run(ctx); err != nil {
+		return c.Collected, fmt.Errorf("collect garbage of stage %s: %w", s.Dir(), err)
 	}
-	return c, nil
+	return c.Collected, nil
 }
 
-func (s *Stage) collect(ctx context.Context, dry bool) (Collected, error) {
-	live, err := s.reachable()
+// A collection is one time that garbage is collected.
+type collection struct {
+	stage *Stage
+	dry   bool
+	Collected
+}
+
+func (c *collection) run(ctx context.Context) error {
+	live, err := reachable(c.stage)
 	if err != nil {
-		return Collected{}, err
+		return err
 	}
-	if !dry {
-		if err := s.dropRecords(live); err != nil {
-			return Collected{}, err
+	if !c.dry {
+		if err := dropRecords(c.stage.Layout, func(o deployment.Object) bool { return live[o.SHA256] }); err != nil {
+			return err
 		}
 	}
-	var c Collected
-	entries, err := os.ReadDir(s.objects())
+	entries, err := os.ReadDir(c.stage.objects())
 	if err != nil {
-		return c, err
+		return err
 	}
 	for _, e := range entries {
 		if live[e.Name()] || !deployment.IsHash(e.Name()) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return c, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		if err := s.collectObject(e, dry, &c); err != nil {
-			return c, err
+		if err := c.object(e); err != nil {
+			return err
 		}
 	}
-	if dry || c.Objects == 0 {
-		return c, nil
+	if c.dry || c.Objects == 0 {
+		return nil
 	}
-	return c, durable.SyncDir(s.objects())
+	return durable.SyncDir(c.stage.objects())
 }
 
-func (s *Stage) collectObject(e fs.DirEntry, dry bool, c *Collected) error {
+func (c *collection) object(e fs.DirEntry) error {
 	info, err := e.Info()
 	if err != nil {
 		return err
 	}
-	if !dry {
-		if err := os.Remove(filepath.Join(s.objects(), e.Name())); err != nil {
+	if !c.dry {
+		if err := os.Remove(filepath.Join(c.stage.objects(), e.Name())); err != nil {
 			return err
 		}
 		if err := fault.Point("stage.object.removed"); err != nil {
@@ -80,7 +87,7 @@ func (s *Stage) collectObject(e fs.DirEntry, dry bool, c *Collected) error {
 }
 
 // reachable returns the hashes of all objects that deployments name.
-func (s *Stage) reachable() (map[string]bool, error) {
+func reachable(s *Stage) (map[string]bool, error) {
 	ids, err := s.Deployments()
 	if err != nil {
 		return nil, err
@@ -100,44 +107,10 @@ func (s *Stage) reachable() (map[string]bool, error) {
 
 // dropRecords removes the records of objects that are not live, before the
 // objects, so that no record ever names what is gone.
-func (s *Stage) dropRecords(live map[string]bool) error {
-	isLive := func(o deployment.Object) bool { return live[o.SHA256] }
-	err := dropRecords(s.layers(), func(r *layerRecord) (left, changed bool) { return r.keep(isLive) })
+func dropRecords(l Layout, live func(deployment.Object) bool) error {
+	err := record.Drop(l.layers(), func(r *record.Layer) (left, changed bool) { return r.Keep(live) })
 	if err != nil {
 		return err
 	}
-	return dropRecords(s.kernels(), func(r *KernelRecord) (left, changed bool) {
-		return isLive(r.Kernel) && isLive(r.Initramfs), false
-	})
-}
-
-// dropRecords calls keep for each record, which may change it.
-func dropRecords[T any](dir string, keep func(*T) (left, changed bool)) error {
-	names, err := recordNames(dir, func(string) bool { return true })
-	if err != nil {
-		return err
-	}
-	dropped := false
-	for _, name := range names {
-		path := dir + "/" + name + ".json"
-		if r, err := readRecord[T](path); err == nil {
-			left, changed := keep(&r)
-			if left && changed {
-				if err := writeRecord(path, r); err != nil {
-					return err
-				}
-			}
-			if left {
-				continue
-			}
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		dropped = true
-	}
-	if !dropped {
-		return nil
-	}
-	return durable.SyncDir(dir)
+	return record.Drop(l.kernels(), func(r *record.Kernel) (left, changed bool) { return live(r.Kernel) && live(r.Initramfs), false })
 }

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/stage/internal/record"
 )
 
 // ErrNoDeployment is returned for an id that the stage does not have.
@@ -25,12 +24,12 @@ func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 		return "", fmt.Errorf("publish deployment: %w", err)
 	}
 	id = deployment.ID(data)
-	missing, err := s.missing(m)
+	lacking, err := missing(s, m)
 	if err != nil {
 		return "", fmt.Errorf("publish deployment of %q: %w", m.Image, err)
 	}
-	if len(missing) > 0 {
-		return "", fmt.Errorf("publish deployment of %q: the stage lacks %s; add them first", m.Image, names(missing))
+	if len(lacking) > 0 {
+		return "", fmt.Errorf("publish deployment of %q: the stage lacks %s; add them first", m.Image, names(lacking))
 	}
 	path := s.deployment(id)
 	if there, err := os.ReadFile(path); err == nil && string(there) == string(data) {
@@ -45,18 +44,18 @@ func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 	return id, fault.Point("stage.deployment.published")
 }
 
-func (s *Stage) missing(m *deployment.Manifest) ([]deployment.Object, error) {
-	var missing []deployment.Object
+func missing(s *Stage, m *deployment.Manifest) ([]deployment.Object, error) {
+	var lacking []deployment.Object
 	for _, o := range m.Objects() {
 		ok, err := s.has(o)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			missing = append(missing, o)
+			lacking = append(lacking, o)
 		}
 	}
-	return missing, nil
+	return lacking, nil
 }
 
 func names(objects []deployment.Object) string {
@@ -69,7 +68,7 @@ func names(objects []deployment.Object) string {
 
 // Deployments returns the ids of all deployments, sorted.
 func (s *Stage) Deployments() ([]string, error) {
-	return recordNames(s.deployments(), deployment.IsHash)
+	return record.Names(s.deployments(), deployment.IsHash)
 }
 
 // Deployment returns a deployment's manifest, having checked it against its
@@ -98,21 +97,4 @@ func (s *Stage) RemoveDeployment(id string) error {
 		return fmt.Errorf("remove deployment %s: %w", id, err)
 	}
 	return fault.Point("stage.deployment.removed")
-}
-
-// recordNames returns the names of a folder's .json files without that,
-// sorted, where they pass ok.
-func recordNames(dir string, ok func(string) bool) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, e := range entries {
-		if name, json := strings.CutSuffix(filepath.Base(e.Name()), ".json"); json && ok(name) {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
 }

@@ -4,40 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/stage/internal/record"
 )
 
 // A KernelRecord remembers what was made of an image's kernel.
-type KernelRecord struct {
-	// Version is the release string, the name of the module directory.
-	Version   string            `json:"version"`
-	Kernel    deployment.Object `json:"kernel"`
-	Initramfs deployment.Object `json:"initramfs"`
-}
-
-// validKey keeps a key from being a path.
-func validKey(key string) bool {
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
-	return key != "" && len(key) <= 200 && strings.Trim(key, allowed) == ""
-}
-
-func (s *Stage) kernelPath(key string) (string, error) {
-	if !validKey(key) {
-		return "", fmt.Errorf("kernel record %q: a key consists of letters, digits, - and _", key)
-	}
-	return s.path("kernels", key+".json"), nil
-}
+type KernelRecord = record.Kernel
 
 // Kernel returns the record of a key, if there is one and its objects are
 // there.
 func (s *Stage) Kernel(key string) (KernelRecord, bool, error) {
-	path, err := s.kernelPath(key)
+	path, err := record.KernelPath(s.kernels(), key)
 	if err != nil {
 		return KernelRecord{}, false, err
 	}
-	r, err := readRecord[KernelRecord](path)
+	r, err := record.Read[KernelRecord](path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return KernelRecord{}, false, nil
 	}
@@ -55,14 +37,14 @@ func (s *Stage) Kernel(key string) (KernelRecord, bool, error) {
 
 // PutKernel keeps a record until its objects are collected.
 func (s *Stage) PutKernel(key string, r KernelRecord) error {
-	path, err := s.kernelPath(key)
+	path, err := record.KernelPath(s.kernels(), key)
 	if err != nil {
 		return err
 	}
-	if old, err := readRecord[KernelRecord](path); err == nil && old == r {
+	if old, err := record.Read[KernelRecord](path); err == nil && old == r {
 		return nil
 	}
-	if err := writeRecord(path, r); err != nil {
+	if err := record.Write(path, r); err != nil {
 		return s.full(fmt.Errorf("kernel record %s: %w", key, err), 1)
 	}
 	return nil

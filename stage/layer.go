@@ -2,44 +2,21 @@ package stage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
-	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/stage/internal/record"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 // A Source is a layer to be added.
-type Source struct {
-	// DiffID is the digest of the uncompressed tar, "sha256:<hex>".
-	DiffID string
-	// Name says in progress and errors what the layer belongs to.
-	Name string
-	// Blob is the digest that Open's reader verifies the layer's stored form
-	// against before its io.EOF. Empty if it verifies nothing: then the tar
-	// is hashed here and must be DiffID.
-	Blob string
-	// Size is the length of the uncompressed tar in bytes, 0 if unknown.
-	Size int64
-	// Largest is how much the layer may hold, in bytes; 0 means tarfs's default.
-	Largest int64
-	// Open gives the uncompressed tar. It may be called twice. Reading
-	// must end with an error when ctx ends, and never with io.EOF before
-	// all that is to be verified has been.
-	Open func(ctx context.Context) (io.ReadCloser, error)
-	// Readable, if it is set, is called once when the squashfs is complete at
-	// path: of a new layer before it is hashed, synced and named. Whoever
-	// wants to read it opens it before returning: the path may not last.
-	Readable func(path string)
-	Progress progress.Sink
-}
+type Source = squash.Source
 
 // AddLayer makes a layer that lies upon no other an object of the stage.
 func (s *Stage) AddLayer(ctx context.Context, src Source) (deployment.Object, error) {
@@ -50,8 +27,7 @@ func (s *Stage) AddLayer(ctx context.Context, src Source) (deployment.Object, er
 // An adding is one layer on its way to the stage.
 type adding struct {
 	Source
-	stage  *Stage
-	record string // its path
+	stage *Stage
 	// below waits for the layers below and returns them, lowest first.
 	below func(context.Context) ([]deployment.Object, error)
 	// leave lets others add the same layer: nothing may be waited for before.
@@ -59,7 +35,7 @@ type adding struct {
 }
 
 func (a *adding) run(ctx context.Context) (deployment.Object, error) {
-	r, err := a.stage.readLayer(a.DiffID)
+	r, err := a.stage.records().Read(a.DiffID)
 	if err != nil {
 		return deployment.Object{}, err
 	}
@@ -80,14 +56,14 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 }
 
 // find returns what a record has of the layer, as it lies here.
-func (a *adding) find(ctx context.Context, r *layerRecord) (deployment.Object, error) {
-	if !r.serves(a.Blob) {
+func (a *adding) find(ctx context.Context, r *record.Layer) (deployment.Object, error) {
+	if !r.Serves(a.Blob) {
 		return deployment.Object{}, nil
 	}
-	if r.depends() {
+	if r.Depends() {
 		a.leave()
 	}
-	return a.stage.lookUp(r, func() ([]deployment.Object, error) { return a.below(ctx) })
+	return a.stage.records().LookUp(r, func() ([]deployment.Object, error) { return a.below(ctx) })
 }
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {
@@ -97,11 +73,11 @@ func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 		return deployment.Object{}, s.full(err, max(a.Size/2, 1))
 	}
 	defer f.Discard()
-	l := &layering{adding: a, log: s.log(), temp: f.File}
-	defer l.close()
-	if err := l.run(ctx); err != nil {
-		need := l.estimate()
-		err = l.whyFailed(err)
+	l := &squash.Job{Source: a.Source, Entries: s.Entries, Into: f.File, Reserve: s.Reserve, Below: a.files, Log: s.log()}
+	defer l.Close()
+	if err := l.Run(ctx); err != nil {
+		need := l.Estimate()
+		err = l.WhyFailed(err)
 		f.Discard()
 		return deployment.Object{}, s.full(err, need)
 	}
@@ -113,43 +89,61 @@ func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 	}
 	o, err := syncHashed(ctx, f.File)
 	if err != nil {
-		return deployment.Object{}, s.full(err, l.estimate())
+		return deployment.Object{}, s.full(err, l.Estimate())
 	}
 	if err := s.publish(f, o); err != nil {
 		return deployment.Object{}, s.full(err, o.Size)
 	}
-	if err := s.recordLayer(l.taking, a, o); err != nil {
+	if err := a.remember(l.Taken(), o); err != nil {
 		return deployment.Object{}, s.full(err, 1)
 	}
 	return o, fault.Point("stage.layer.recorded")
 }
 
-// String names the layer in messages.
-func (src Source) String() string {
-	short := src.DiffID
-	if len(short) > 19 {
-		short = short[:19]
-	}
-	return strings.TrimSpace(src.Name + " " + short)
+// files waits for the layers below, and lets others add this one meanwhile.
+func (a *adding) files(ctx context.Context) ([]string, error) {
+	a.leave()
+	below, err := a.below(ctx)
+	return a.stage.records().Paths(below), err
+}
+
+func (a *adding) remember(t *squash.Taking, o deployment.Object) error {
+	a.stage.mu.Lock()
+	defer a.stage.mu.Unlock()
+	return a.stage.records().Put(t, a.DiffID, a.Blob, o)
+}
+
+// records are what is known of layers.
+func (s *Stage) records() record.Layers {
+	return record.Layers{Dir: s.layers(), Path: s.ObjectPath, Has: s.has, Log: s.log()}
+}
+
+// flights are the layers that are being added, by diff id.
+type flights struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{}
 }
 
 // enter makes sure that each layer is added by one at a time, until it leaves.
-func (s *Stage) enter(ctx context.Context, diffID string) (leave func(), err error) {
+func (f *flights) enter(ctx context.Context, diffID string) (leave func(), err error) {
 	for {
-		s.mu.Lock()
-		flight, busy := s.flights[diffID]
+		f.mu.Lock()
+		flight, busy := f.busy[diffID]
 		if !busy {
 			flight = make(chan struct{})
-			s.flights[diffID] = flight
-			s.mu.Unlock()
+			if f.busy == nil {
+				f.busy = make(map[string]chan struct{})
+			}
+			f.busy[diffID] = flight
+			f.mu.Unlock()
 			return sync.OnceFunc(func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				delete(s.flights, diffID)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				delete(f.busy, diffID)
 				close(flight)
 			}), nil
 		}
-		s.mu.Unlock()
+		f.mu.Unlock()
 		select {
 		case <-flight:
 		case <-ctx.Done():
@@ -168,21 +162,4 @@ func syncHashed(ctx context.Context, f *os.File) (deployment.Object, error) {
 	}
 	o, err := hashFile(ctx, io.NewSectionReader(f, 0, info.Size()))
 	return o, errors.Join(err, <-synced)
-}
-
-func readRecord[T any](path string) (T, error) {
-	var v T
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &v)
-	}
-	return v, err
-}
-
-func writeRecord(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(path, append(data, '\n'), 0o600)
 }

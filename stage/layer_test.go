@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/gitboot/gitboot/internal/program"
 )
 
 // smallTar is a layer of a few entries.
@@ -227,13 +225,6 @@ func (s stalling) Read([]byte) (int, error) {
 	s.cancel()
 	<-s.ctx.Done()
 	return 0, s.ctx.Err()
-}
-
-func TestWithoutTar2sqfs(t *testing.T) {
-	err := notStarted(program.Command(t.Context(), "no-tar2sqfs").Run())
-	if err == nil || !strings.Contains(err.Error(), "install the package squashfs-tools-ng") {
-		t.Errorf("error %v", err)
-	}
 }
 
 // What GNU tar writes with its various options is packed as it is: sparse

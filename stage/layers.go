@@ -15,16 +15,16 @@ type LayerID struct{ DiffID, Blob string }
 // Layers returns the objects that an image's layers became, lowest first. One
 // that is not there, as it lies here, is the zero Object.
 func (s *Stage) Layers(ids []LayerID) ([]deployment.Object, error) {
-	objects := make([]deployment.Object, len(ids))
+	objects, records := make([]deployment.Object, len(ids)), s.records()
 	for i, id := range ids {
-		r, err := s.readLayer(id.DiffID)
+		r, err := records.Read(id.DiffID)
 		if err != nil {
 			return nil, err
 		}
-		if !r.serves(id.Blob) {
+		if !r.Serves(id.Blob) {
 			continue
 		}
-		objects[i], err = s.lookUp(r, func() ([]deployment.Object, error) { return objects[:i], nil })
+		objects[i], err = records.LookUp(r, func() ([]deployment.Object, error) { return objects[:i], nil })
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +37,7 @@ func (s *Stage) Layers(ids []LayerID) ([]deployment.Object, error) {
 // second waits for the first. One that needs something of those below it (see
 // tarfs.Lack) waits for them when it has been read.
 func (s *Stage) AddLayers(ctx context.Context, list []Source, atOnce int) ([]deployment.Object, error) {
-	p := &pile{objects: make([]deployment.Object, len(list)), done: make([]chan struct{}, len(list))}
+	p := &pile{stage: s, objects: make([]deployment.Object, len(list)), done: make([]chan struct{}, len(list))}
 	for i := range p.done {
 		p.done[i] = make(chan struct{})
 	}
@@ -46,7 +46,7 @@ func (s *Stage) AddLayers(ctx context.Context, list []Source, atOnce int) ([]dep
 	for i, src := range list {
 		// They begin in order: the lowest that is not done waits for none.
 		group.Go(func() (err error) {
-			p.objects[i], err = s.addTo(ctx, p, i, src)
+			p.objects[i], err = p.add(ctx, i, src)
 			if err == nil {
 				close(p.done[i])
 			}
@@ -56,23 +56,9 @@ func (s *Stage) AddLayers(ctx context.Context, list []Source, atOnce int) ([]dep
 	return p.objects, group.Wait()
 }
 
-func (s *Stage) addTo(ctx context.Context, p *pile, i int, src Source) (deployment.Object, error) {
-	path, err := s.layerPath(src.DiffID)
-	if err != nil {
-		return deployment.Object{}, err
-	}
-	leave, err := s.enter(ctx, src.DiffID)
-	if err != nil {
-		return deployment.Object{}, err
-	}
-	defer leave()
-	a := &adding{Source: src, stage: s, record: path, leave: leave,
-		below: func(ctx context.Context) ([]deployment.Object, error) { return p.below(ctx, i) }}
-	return a.run(ctx)
-}
-
 // A pile is an image's layers while they are added.
 type pile struct {
+	stage   *Stage
 	objects []deployment.Object
 	done    []chan struct{}
 }
@@ -87,4 +73,16 @@ func (p *pile) below(ctx context.Context, i int) ([]deployment.Object, error) {
 		}
 	}
 	return p.objects[:i], nil
+}
+
+// add adds the i-th layer.
+func (p *pile) add(ctx context.Context, i int, src Source) (deployment.Object, error) {
+	leave, err := p.stage.flights.enter(ctx, src.DiffID)
+	if err != nil {
+		return deployment.Object{}, err
+	}
+	defer leave()
+	a := &adding{Source: src, stage: p.stage, leave: leave,
+		below: func(ctx context.Context) ([]deployment.Object, error) { return p.below(ctx, i) }}
+	return a.run(ctx)
 }

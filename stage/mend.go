@@ -24,7 +24,7 @@ type Mended struct {
 // again. What gitboot did not put there, and what the running deployment is made
 // of, is left alone. The caller holds the lock.
 func (s *Stage) RemoveDamaged(damage []Damage, running string) (out []Mended, err error) {
-	if err := s.forget(damage, running); err != nil {
+	if err := forget(s, damage, running); err != nil {
 		return nil, err
 	}
 	for _, d := range damage {
@@ -50,19 +50,14 @@ func (s *Stage) RemoveDamaged(damage []Damage, running string) (out []Mended, er
 
 // forget drops the records of damaged objects, before these are gone: no record
 // ever names what is not there.
-func (s *Stage) forget(damage []Damage, running string) error {
+func forget(s *Stage, damage []Damage, running string) error {
 	damaged := map[string]bool{}
 	for _, d := range damage {
 		if !d.partOf(running) {
 			damaged[d.hash()] = true
 		}
 	}
-	intact := func(o deployment.Object) bool { return !damaged[o.SHA256] }
-	err := dropRecords(s.layers(), func(r *layerRecord) (left, changed bool) { return r.keep(intact) })
-	if err != nil {
-		return err
-	}
-	return dropRecords(s.kernels(), func(r *KernelRecord) (left, changed bool) { return intact(r.Kernel) && intact(r.Initramfs), false })
+	return dropRecords(s.Layout, func(o deployment.Object) bool { return !damaged[o.SHA256] })
 }
 
 // hash returns the name of a damaged object or deployment, "" if it is neither.

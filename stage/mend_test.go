@@ -54,7 +54,7 @@ func TestRemoveDamaged(t *testing.T) {
 		if err != nil || len(mended) != 1 || mended[0] != (Mended{objects[0].Path(), running}) {
 			t.Errorf("mended %v, %v", mended, err)
 		}
-		record, err := s.readLayer(hurt.DiffID)
+		record, err := s.records().Read(hurt.DiffID)
 		if err != nil || (record != nil) != running {
 			t.Errorf("running %t: the record is %v, %v", running, record, err)
 		}

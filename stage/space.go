@@ -41,10 +41,10 @@ func (s *Stage) HasRoom(need int64) error {
 	if need <= free {
 		return nil
 	}
-	return s.noSpace(need, free)
+	return noSpace(s, need, free)
 }
 
-func (s *Stage) noSpace(need, free int64) error {
+func noSpace(s *Stage, need, free int64) error {
 	garbage, err := s.Collect(context.Background(), true)
 	if err != nil {
 		s.log().Debug("how much can be collected is not known", "error", err)
@@ -63,5 +63,5 @@ func (s *Stage) full(err error, need int64) error {
 	if ferr != nil {
 		return errors.Join(err, ferr)
 	}
-	return fmt.Errorf("%w (%v)", s.noSpace(max(need, free+1), free), err)
+	return fmt.Errorf("%w (%v)", noSpace(s, max(need, free+1), free), err)
 }

@@ -38,8 +38,8 @@ type Stage struct {
 
 	Layout
 
-	mu      sync.Mutex
-	flights map[string]chan struct{} // layers being added, by diff id
+	mu      sync.Mutex // of records that are changed
+	flights flights
 }
 
 // Create makes dir a stage, or opens it if it is one. It refuses a directory
@@ -83,9 +83,9 @@ func Open(dir string) (*Stage, error) {
 	if err := l.refuseOthers(); err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
-	s := &Stage{Layout: l, flights: make(map[string]chan struct{})}
+	s := &Stage{Layout: l}
 	if lacking != "" {
-		if err := s.adopt(); err != nil {
+		if err := adopt(s); err != nil {
 			return nil, fmt.Errorf("open stage %s, which has no %s: %w", dir, lacking, err)
 		}
 	}
@@ -94,7 +94,7 @@ func Open(dir string) (*Stage, error) {
 
 // adopt makes what a stage lacks, under its lock: none but the one who holds it
 // writes to a stage. Only what locking itself needs is made before.
-func (s *Stage) adopt() (err error) {
+func adopt(s *Stage) (err error) {
 	if err := makeLock(s.Layout); err != nil {
 		return err
 	}

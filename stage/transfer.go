@@ -41,15 +41,15 @@ func (s *Stage) Export(ctx context.Context, id string, w io.Writer, sink progres
 		return err
 	}
 	for _, o := range m.Objects() {
-		if err := s.exportObject(ctx, out, o, task); err != nil {
+		if err := exportObject(ctx, s.ObjectPath(o), out, o, task); err != nil {
 			return err
 		}
 	}
 	return out.Close()
 }
 
-func (s *Stage) exportObject(ctx context.Context, out *tar.Writer, o deployment.Object, task *progress.Task) error {
-	f, err := os.Open(s.ObjectPath(o))
+func exportObject(ctx context.Context, path string, out *tar.Writer, o deployment.Object, task *progress.Task) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
@@ -93,32 +93,32 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m
 	if err != nil {
 		return "", fmt.Errorf("import: %w", err)
 	}
-	missing, err := s.missing(m)
+	lacking, err := missing(s, m)
 	if err != nil {
 		return "", fmt.Errorf("import %q: %w", m.Image, err)
 	}
-	if err := s.HasRoom(total(missing)); err != nil {
+	if err := s.HasRoom(total(lacking)); err != nil {
 		return "", fmt.Errorf("import %q: %w", m.Image, err)
 	}
 	task := progress.Start(sink, "import "+m.Image, total(m.Objects()))
 	defer func() { task.End(err) }()
-	if err := s.importObjects(ctx, in, m, task); err != nil {
-		return "", errors.Join(fmt.Errorf("import %q: %w", m.Image, err), s.discard(missing))
+	if err := importObjects(ctx, s, in, m, task); err != nil {
+		return "", errors.Join(fmt.Errorf("import %q: %w", m.Image, err), discard(s.Layout, lacking))
 	}
 	if id, err = s.Publish(m); err != nil {
-		return "", errors.Join(err, s.discard(missing))
+		return "", errors.Join(err, discard(s.Layout, lacking))
 	}
 	return id, nil
 }
 
 // discard removes objects that nothing needs yet, of which some may be there.
-func (s *Stage) discard(objects []deployment.Object) (err error) {
+func discard(l Layout, objects []deployment.Object) (err error) {
 	for _, o := range objects {
-		if rerr := os.Remove(s.ObjectPath(o)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		if rerr := os.Remove(l.ObjectPath(o)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			err = errors.Join(err, rerr)
 		}
 	}
-	return errors.Join(err, durable.SyncDir(s.objects()))
+	return errors.Join(err, durable.SyncDir(l.objects()))
 }
 
 func importManifest(in *tar.Reader) (string, *deployment.Manifest, error) {
@@ -140,7 +140,7 @@ func importManifest(in *tar.Reader) (string, *deployment.Manifest, error) {
 }
 
 // importObjects stores each object of the manifest that the tar holds.
-func (s *Stage) importObjects(ctx context.Context, in *tar.Reader, m *deployment.Manifest, task *progress.Task) error {
+func importObjects(ctx context.Context, s *Stage, in *tar.Reader, m *deployment.Manifest, task *progress.Task) error {
 	wanted := make(map[string]deployment.Object)
 	for _, o := range m.Objects() {
 		wanted[o.Path()] = o
@@ -158,13 +158,13 @@ func (s *Stage) importObjects(ctx context.Context, in *tar.Reader, m *deployment
 			return fmt.Errorf("%q is not what the manifest names", hdr.Name)
 		}
 		delete(wanted, hdr.Name)
-		if err := s.importObject(ctx, io.TeeReader(in, task), o); err != nil {
+		if err := importObject(ctx, s, io.TeeReader(in, task), o); err != nil {
 			return fmt.Errorf("%s: %w", hdr.Name, err)
 		}
 	}
 }
 
-func (s *Stage) importObject(ctx context.Context, r io.Reader, want deployment.Object) error {
+func importObject(ctx context.Context, s *Stage, r io.Reader, want deployment.Object) error {
 	if there, err := s.has(want); err != nil || there {
 		return err
 	}

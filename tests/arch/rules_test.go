@@ -90,7 +90,9 @@ var rules = []rule{
 	{folder: "reconciler/source/quarantine", layer: leaves, why: "reads packs where they can do no harm", ours: []string{"reconciler/source/pack"},
 		third: []string{"github.com/elastic/go-seccomp-bpf", "github.com/go-git/go-git/v5/plumbing", "github.com/landlock-lsm/go-landlock", "golang.org/x/sys"}},
 	{folder: "stage", layer: leaves, why: "it stores the manifests that deployment defines, and looks into the layers below a new one",
-		ours: []string{"deployment", "rootfs", "stage/internal/lock", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys", "golang.org/x/sync"}},
+		ours: []string{"deployment", "stage/internal/lock", "stage/internal/record", "stage/squash"}, third: []string{"golang.org/x/sync"}},
+	{folder: "stage/internal/record", layer: leaves, why: "what a layer became depends on what is below it", ours: []string{"deployment", "stage/squash"}},
+	{folder: "stage/squash", layer: leaves, why: "a layer's tar becomes a squashfs", ours: []string{"rootfs", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys"}},
 
 	{folder: "reconciler/plan", layer: decisions, why: "the same wants and observations give the same plan", banned: append([]string{"time"}, untouching...)},
 	{folder: "reconciler", layer: runs, why: "it alone turns what is wanted into what the leaves do",

@@ -36,8 +36,6 @@ var tall = map[string]struct {
 	"spec":                   {30, "declaring and resolving are to become packages"},
 	"spec.loader":            {32, "a method per table"},
 	"spec.resolver":          {31, "a method per table"},
-	"stage":                  {22, "squashing is to become a package"},
-	"stage.Stage":            {47, "its objects, deployments and transfer are to become types"},
 }
 
 // shippedFiles returns the Go files of a package, tests apart.

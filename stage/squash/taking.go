@@ -1,4 +1,4 @@
-package stage
+package squash
 
 import (
 	"archive/tar"
@@ -14,14 +14,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage/internal/tarfs"
 )
 
-// A taking is what a layer takes from those below it.
-type taking struct {
-	lacks *lacks       // nil: it needs nothing
+// A Taking is what a layer takes from those below it.
+type Taking struct {
+	Lacks *Lacks       // nil: it needs nothing
 	tree  *rootfs.Tree // nil: nothing is below
 	found []taken
 	// answers are the indexes of found; of what is lacking and was not found
@@ -52,10 +51,11 @@ type taken struct {
 	on []rootfs.Attributes
 }
 
-// take looks up what a layer lacks in the layers below it, lowest first.
-func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err error) {
-	t := &taking{
-		lacks: want, answers: make(map[lack]int), folders: make(map[string]*rootfs.Node),
+// Take looks up what a layer lacks in the files of the layers below it, lowest
+// first. The caller closes what it returns.
+func Take(want *Lacks, below []string) (_ *Taking, err error) {
+	t := &Taking{
+		Lacks: want, answers: make(map[lack]int), folders: make(map[string]*rootfs.Node),
 		links: make(map[string]*rootfs.Node), indexes: make(map[*rootfs.Node]*rootfs.Index),
 	}
 	switch {
@@ -64,30 +64,26 @@ func (s *Stage) take(want *lacks, below []deployment.Object) (_ *taking, err err
 	case want.Root:
 		return nil, errors.New("the layer hides the whole root of the layers below it, which overlayfs cannot do; build the image from scratch, without them")
 	}
-	paths := make([]string, len(below))
-	for i, o := range below {
-		paths[i] = s.ObjectPath(o)
-	}
-	if t.tree, err = rootfs.OpenTree(paths); err != nil {
+	if t.tree, err = rootfs.OpenTree(below); err != nil {
 		return nil, err
 	}
 	t.folders["."] = t.tree.Root()
 	if err := t.lookUp(); err != nil {
-		return nil, errors.Join(err, t.close())
+		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
 }
 
-func (t *taking) lookUp() error {
-	for _, p := range t.lacks.Folders {
+func (t *Taking) lookUp() error {
+	for _, p := range t.Lacks.Folders {
 		t.answers[lack{p, false}] = none
 	}
-	for _, p := range t.lacks.Folders {
+	for _, p := range t.Lacks.Folders {
 		if err := t.folder(p); err != nil {
 			return err
 		}
 	}
-	for _, p := range t.lacks.Files {
+	for _, p := range t.Lacks.Files {
 		t.answers[lack{p, true}] = none
 		if err := t.fileAt(p); err != nil {
 			return err
@@ -96,19 +92,20 @@ func (t *taking) lookUp() error {
 	return nil
 }
 
-func (t *taking) add(f taken) {
+func (t *Taking) add(f taken) {
 	t.answers[f.lack] = len(t.found)
 	t.found = append(t.found, f)
 }
 
-func (t *taking) close() error {
+// Close ends reading what lies below.
+func (t *Taking) Close() error {
 	if t.tree == nil {
 		return nil
 	}
 	return t.tree.Close()
 }
 
-func (t *taking) folder(p string) error {
+func (t *Taking) folder(p string) error {
 	n, err := t.at(p)
 	if n == nil || err != nil {
 		return err
@@ -138,7 +135,7 @@ func (t *taking) folder(p string) error {
 
 // at returns the folder below that shows through the layer's folder p, nil if
 // there is none. A link below leads on where the layer has no entry of its own.
-func (t *taking) at(p string) (*rootfs.Node, error) {
+func (t *Taking) at(p string) (*rootfs.Node, error) {
 	if n, known := t.folders[p]; known {
 		return n, nil
 	}
@@ -163,7 +160,7 @@ func (t *taking) at(p string) (*rootfs.Node, error) {
 }
 
 // child finds a name in a folder in which there may be many to be found.
-func (t *taking) child(dir *rootfs.Node, name string) (_ *rootfs.Node, err error) {
+func (t *Taking) child(dir *rootfs.Node, name string) (_ *rootfs.Node, err error) {
 	x := t.indexes[dir]
 	if x == nil {
 		if x, err = t.tree.Index(dir); err != nil {
@@ -174,7 +171,7 @@ func (t *taking) child(dir *rootfs.Node, name string) (_ *rootfs.Node, err error
 	return x.Child(name)
 }
 
-func (t *taking) fileAt(p string) error {
+func (t *Taking) fileAt(p string) error {
 	dir, err := t.linked(path.Dir(p))
 	if dir == nil || err != nil {
 		return err
@@ -191,7 +188,7 @@ func (t *taking) fileAt(p string) error {
 }
 
 // linked returns the folder that a path leads to, nil if there is none.
-func (t *taking) linked(dir string) (*rootfs.Node, error) {
+func (t *Taking) linked(dir string) (*rootfs.Node, error) {
 	if n, known := t.links[dir]; known {
 		return n, nil
 	}
@@ -206,15 +203,15 @@ func (t *taking) linked(dir string) (*rootfs.Node, error) {
 }
 
 // attributes leaves out what overlayfs keeps for itself.
-func (t *taking) attributes(n *rootfs.Node) (rootfs.Attributes, error) {
+func (t *Taking) attributes(n *rootfs.Node) (rootfs.Attributes, error) {
 	a, err := t.tree.Attributes(n)
 	maps.DeleteFunc(a.Xattrs, func(key, _ string) bool { return strings.HasPrefix(key, "trusted.overlay.") })
 	return a, err
 }
 
-// hash names what was taken: equal ones make equal objects of a layer. It is
+// Hash names what was taken: equal ones make equal objects of a layer. It is
 // empty if nothing was.
-func (t *taking) hash() string {
+func (t *Taking) Hash() string {
 	if len(t.found) == 0 {
 		return ""
 	}
@@ -242,8 +239,8 @@ func writeAttributes(w io.Writer, a rootfs.Attributes) {
 	fmt.Fprintln(w)
 }
 
-// plain reports whether the folders are what they are without an answer.
-func (t *taking) plain() bool {
+// Plain reports whether the folders are what they are without an answer.
+func (t *Taking) Plain() bool {
 	return !slices.ContainsFunc(t.found, func(f taken) bool { return f.on != nil || !isPlain(f.Attributes) })
 }
 
@@ -253,7 +250,7 @@ func isPlain(a rootfs.Attributes) bool {
 
 // answer gives the layer's rewriter what was found for a lack. Those that are
 // not among the layer's come from folders that were moved.
-func (t *taking) answer(rw *tarfs.Rewriter, l tarfs.Lack) error {
+func (t *Taking) answer(rw *tarfs.Rewriter, l tarfs.Lack) error {
 	i, known := t.answers[lack{l.Path, l.File}]
 	switch {
 	case known && i != none:

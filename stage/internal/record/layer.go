@@ -1,13 +1,16 @@
-package stage
+package record
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 // rewriterVersion changes when a layer becomes another object than before, so
@@ -19,8 +22,8 @@ const rewriterVersion = 2
 // lower layers show otherwise.
 const plainRewriter = 1
 
-// A layerRecord is the form of layers/<hex>.json.
-type layerRecord struct {
+// A Layer is the form of layers/<hex>.json.
+type Layer struct {
 	DiffID string `json:"diffID"`
 	// Blob is the digest of the stored layer that was read, if the tar in it
 	// was not hashed itself. Another blob that claims the same diff id is
@@ -31,38 +34,47 @@ type layerRecord struct {
 	Rewriter int               `json:"rewriter"`
 	Squasher string            `json:"squasher"`
 	// Lacks are what it takes from them, if they have it; nil: nothing.
-	Lacks *lacks `json:"lacks,omitempty"`
+	Lacks *squash.Lacks `json:"lacks,omitempty"`
 	// Above are the objects that it became above layers that have some.
-	Above []above `json:"above,omitempty"`
+	Above []Above `json:"above,omitempty"`
 }
 
-// An above is what a layer became with what was taken.
-type above struct {
+// An Above is what a layer became with what was taken.
+type Above struct {
 	Taken  string            `json:"taken"` // its hash
 	Object deployment.Object `json:"object"`
 }
 
-func (s *Stage) layerPath(diffID string) (string, error) {
+// Layers are the records of a stage's layers.
+type Layers struct {
+	Dir string
+	// Path is where an object lies, Has reports whether it does.
+	Path func(deployment.Object) string
+	Has  func(deployment.Object) (bool, error)
+	Log  *slog.Logger
+}
+
+func (s Layers) path(diffID string) (string, error) {
 	hex, ok := strings.CutPrefix(diffID, "sha256:")
 	if !ok || !deployment.IsHash(hex) {
 		return "", fmt.Errorf("layer %q: a diff id is sha256: and 64 hex digits", diffID)
 	}
-	return s.path("layers", hex+".json"), nil
+	return filepath.Join(s.Dir, hex+".json"), nil
 }
 
-// readLayer returns the record of a layer, nil if there is none that is of use.
-func (s *Stage) readLayer(diffID string) (*layerRecord, error) {
-	path, err := s.layerPath(diffID)
+// Read returns the record of a layer, nil if there is none that is of use.
+func (s Layers) Read(diffID string) (*Layer, error) {
+	path, err := s.path(diffID)
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRecord[layerRecord](path)
+	r, err := Read[Layer](path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		// Records are a memory of what was done: it can be done again.
-		s.log().Warn("ignoring an unreadable layer record", "path", path, "error", err)
+		s.Log.Warn("ignoring an unreadable layer record", "path", path, "error", err)
 		return nil, nil
 	case r.DiffID != diffID || r.Rewriter != rewriterVersion && r.Rewriter != plainRewriter:
 		return nil, nil
@@ -70,39 +82,39 @@ func (s *Stage) readLayer(diffID string) (*layerRecord, error) {
 	return &r, nil
 }
 
-// serves reports whether the record is of the layer that a blob holds.
-func (r *layerRecord) serves(blob string) bool {
+// Serves reports whether the record is of the layer that a blob holds.
+func (r *Layer) Serves(blob string) bool {
 	return r != nil && (r.Blob == "" || r.Blob == blob)
 }
 
-// depends reports whether what the layer becomes may depend on those below it.
-func (r *layerRecord) depends() bool { return r.Lacks != nil || r.Rewriter == plainRewriter }
+// Depends reports whether what the layer becomes may depend on those below it.
+func (r *Layer) Depends() bool { return r.Lacks != nil || r.Rewriter == plainRewriter }
 
-// lookUp returns the object that a layer became where it lies, the zero Object
+// LookUp returns the object that a layer became where it lies, the zero Object
 // if it is not there. Below is asked only if that matters; layers that are not
 // there may be missing in its answer.
-func (s *Stage) lookUp(r *layerRecord, below func() ([]deployment.Object, error)) (deployment.Object, error) {
+func (s Layers) LookUp(r *Layer, below func() ([]deployment.Object, error)) (deployment.Object, error) {
 	o := r.Object
-	if r.depends() {
+	if r.Depends() {
 		var err error
-		if o, err = s.lookUpAbove(r, below); err != nil {
+		if o, err = s.above(r, below); err != nil {
 			return deployment.Object{}, err
 		}
 	}
-	if ok, err := s.has(o); !ok || err != nil {
+	if ok, err := s.Has(o); !ok || err != nil {
 		return deployment.Object{}, err
 	}
 	return o, nil
 }
 
-func (s *Stage) lookUpAbove(r *layerRecord, below func() ([]deployment.Object, error)) (deployment.Object, error) {
+func (s Layers) above(r *Layer, below func() ([]deployment.Object, error)) (deployment.Object, error) {
 	want := r.Lacks
 	if r.Rewriter == plainRewriter {
-		ok, err := s.has(r.Object)
+		ok, err := s.Has(r.Object)
 		if err != nil || !ok {
 			return deployment.Object{}, err
 		}
-		if want, err = s.mayLack(r.Object); err != nil || want == nil {
+		if want, err = squash.MayLack(s.Path(r.Object)); err != nil || want == nil {
 			return r.Object, err
 		}
 	}
@@ -110,13 +122,13 @@ func (s *Stage) lookUpAbove(r *layerRecord, below func() ([]deployment.Object, e
 	if err != nil || slices.Contains(objects, deployment.Object{}) {
 		return deployment.Object{}, err
 	}
-	t, err := s.take(want, objects)
+	t, err := squash.Take(want, s.Paths(objects))
 	if err != nil {
 		return deployment.Object{}, err
 	}
-	defer t.close()
-	switch hash := t.hash(); {
-	case r.Rewriter == plainRewriter && t.plain(), r.Rewriter != plainRewriter && hash == "":
+	defer t.Close()
+	switch hash := t.Hash(); {
+	case r.Rewriter == plainRewriter && t.Plain(), r.Rewriter != plainRewriter && hash == "":
 		return r.Object, nil
 	default:
 		for _, a := range r.Above {
@@ -128,20 +140,30 @@ func (s *Stage) lookUpAbove(r *layerRecord, below func() ([]deployment.Object, e
 	return deployment.Object{}, nil
 }
 
-// recordLayer notes what a layer became. What it became elsewhere stays known,
-// if the same was read there.
-func (s *Stage) recordLayer(t *taking, src *adding, o deployment.Object) error {
-	if !t.lacks.storable() {
+// Paths are where objects lie.
+func (s Layers) Paths(objects []deployment.Object) (paths []string) {
+	for _, o := range objects {
+		paths = append(paths, s.Path(o))
+	}
+	return paths
+}
+
+// Put notes what a layer became. What it became elsewhere stays known, if the
+// same was read there. It is not called for one layer at a time by two.
+func (s Layers) Put(t *squash.Taking, diffID, blob string, o deployment.Object) error {
+	if !t.Lacks.Storable() {
 		return nil // it is made again when it is wanted again
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := layerRecord{DiffID: src.DiffID, Blob: src.Blob, Object: o, Rewriter: rewriterVersion, Squasher: squasher, Lacks: t.lacks}
-	hash := t.hash()
-	if hash != "" {
-		r.Object, r.Above = deployment.Object{}, []above{{hash, o}}
+	path, err := s.path(diffID)
+	if err != nil {
+		return err
 	}
-	old, err := s.readLayer(src.DiffID)
+	r := Layer{DiffID: diffID, Blob: blob, Object: o, Rewriter: rewriterVersion, Squasher: squash.Squasher, Lacks: t.Lacks}
+	hash := t.Hash()
+	if hash != "" {
+		r.Object, r.Above = deployment.Object{}, []Above{{hash, o}}
+	}
+	old, err := s.Read(diffID)
 	if err != nil {
 		return err
 	}
@@ -154,15 +176,15 @@ func (s *Stage) recordLayer(t *taking, src *adding, o deployment.Object) error {
 				r.Above = append(r.Above, a)
 			}
 		}
-		slices.SortFunc(r.Above, func(a, b above) int { return strings.Compare(a.Taken, b.Taken) })
+		slices.SortFunc(r.Above, func(a, b Above) int { return strings.Compare(a.Taken, b.Taken) })
 	}
-	return writeRecord(src.record, r)
+	return Write(path, r)
 }
 
-// keep forgets what is not live, and reports whether anything is left of the
+// Keep forgets what is not live, and reports whether anything is left of the
 // record and whether it changed.
-func (r *layerRecord) keep(live func(deployment.Object) bool) (left, changed bool) {
-	above := slices.DeleteFunc(slices.Clone(r.Above), func(a above) bool { return !live(a.Object) })
+func (r *Layer) Keep(live func(deployment.Object) bool) (left, changed bool) {
+	above := slices.DeleteFunc(slices.Clone(r.Above), func(a Above) bool { return !live(a.Object) })
 	changed = len(above) < len(r.Above)
 	r.Above = above
 	if r.Object.SHA256 != "" && !live(r.Object) {

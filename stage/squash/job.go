@@ -1,4 +1,4 @@
-package stage
+package squash
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,26 +22,41 @@ import (
 // output to the disk, so that the fsync at the end finds little to do.
 const writebackPeriod = 100 * time.Millisecond
 
-// A layering turns one layer's tar into a squashfs.
-type layering struct {
-	*adding
-	log    *slog.Logger
-	temp   *os.File
+// A Job turns one layer's tar into a squashfs.
+type Job struct {
+	Source
+	// Entries bounds how many names the layer may have; 0 means tarfs's default.
+	Entries int
+	// Into becomes the squashfs. Its file system keeps Reserve bytes free.
+	Into    *os.File
+	Reserve int64
+	// Below waits for the layers below and returns their files, lowest first.
+	// It is asked only if the layer needs something of them.
+	Below func(context.Context) ([]string, error)
+	Log   *slog.Logger
+
 	read   int64   // bytes of the tar that were read
-	taking *taking // what lies below, when the layer has been read
+	taking *Taking // what lies below, when the layer has been read
 }
+
+// Taken is what the layer took from those below, when it has been packed.
+func (l *Job) Taken() *Taking { return l.taking }
+
+// probeSize is how much is tried to be written to a file system that seems full,
+// and what a squashfs has beside its data.
+const probeSize = 1 << 20
 
 // errAgain says that the layer must be read again.
 var errAgain = errors.New("the layer must be read again")
 
-// run packs the layer into temp; it reads it a second time if one reading
+// Run packs the layer; it reads it a second time if one reading
 // cannot tell what stays, and where.
-func (l *layering) run(ctx context.Context) error {
-	rw := tarfs.New(tarfs.Bounds{Entries: l.stage.Entries, Sparse: l.Largest})
+func (l *Job) Run(ctx context.Context) error {
+	rw := tarfs.New(tarfs.Bounds{Entries: l.Entries, Sparse: l.Largest})
 	task := progress.StartLayer(l.Progress, "squash "+l.Source.String(), l.DiffID, l.Size)
 	err := l.pass(ctx, task, rw, rw.Stream)
 	if errors.Is(err, errAgain) {
-		l.log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
+		l.Log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
 		task.End(nil)
 		task = progress.StartLayer(l.Progress, "squash again "+l.Source.String(), l.DiffID, l.Size)
 		err = l.pass(ctx, task, rw, rw.Replay)
@@ -53,10 +69,10 @@ func (l *layering) run(ctx context.Context) error {
 }
 
 // pass reads the layer once through rewrite into a new tar2sqfs.
-func (l *layering) pass(outer context.Context, task *progress.Task, rw *tarfs.Rewriter, rewrite func(io.Writer, io.Reader) error) error {
+func (l *Job) pass(outer context.Context, task *progress.Task, rw *tarfs.Rewriter, rewrite func(io.Writer, io.Reader) error) error {
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
-	q, err := startSquash(ctx, l.temp.Name())
+	q, err := startSquash(ctx, l.Into.Name())
 	if err != nil {
 		return err
 	}
@@ -86,7 +102,7 @@ func (l *layering) pass(outer context.Context, task *progress.Task, rw *tarfs.Re
 }
 
 // readThrough reads the whole layer, verifies it and closes it.
-func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite func(io.Reader) error) (err error) {
+func (l *Job) readThrough(ctx context.Context, task *progress.Task, rewrite func(io.Reader) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	body, err := l.Open(ctx)
@@ -94,7 +110,7 @@ func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	p := startPump(ctx, &durable.Reserving{Reader: body, Dir: l.stage.Dir(), Reserve: l.stage.Reserve}, task, l.Blob == "")
+	p := startPump(ctx, &durable.Reserving{Reader: body, Dir: filepath.Dir(l.Into.Name()), Reserve: l.Reserve}, task, l.Blob == "")
 	if err = rewrite(p); err == nil {
 		err = errors.Join(p.drain(), p.check(l.DiffID))
 	}
@@ -108,21 +124,20 @@ func (l *layering) readThrough(ctx context.Context, task *progress.Task, rewrite
 
 // lend answers what the layer lacks out of those below it. Only a layer that
 // lacks something waits for them.
-func (l *layering) lend(ctx context.Context, rw *tarfs.Rewriter) (err error) {
+func (l *Job) lend(ctx context.Context, rw *tarfs.Rewriter) (err error) {
 	if l.taking != nil {
 		return nil // this is the second reading
 	}
 	want := lacksOf(rw.Lacks())
 	if want == nil {
-		l.taking = &taking{}
+		l.taking = &Taking{}
 		return nil
 	}
-	l.leave()
-	below, err := l.below(ctx)
+	below, err := l.Below(ctx)
 	if err != nil {
 		return err
 	}
-	if l.taking, err = l.stage.take(want, below); err != nil {
+	if l.taking, err = Take(want, below); err != nil {
 		return err
 	}
 	for range 2 { // folders that move may need others
@@ -135,15 +150,15 @@ func (l *layering) lend(ctx context.Context, rw *tarfs.Rewriter) (err error) {
 	return nil
 }
 
-// close ends what lies below.
-func (l *layering) close() {
+// Close ends reading what lies below.
+func (l *Job) Close() {
 	if l.taking != nil {
-		_ = l.taking.close() // was only read
+		_ = l.taking.Close() // was only read
 	}
 }
 
 // startWriteback has the output written to the disk while it grows.
-func (l *layering) startWriteback() (stop func()) {
+func (l *Job) startWriteback() (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -155,46 +170,46 @@ func (l *layering) startWriteback() (stop func()) {
 				return
 			case <-tick.C:
 				// Only a hint: where it does not work, fsync does all.
-				_ = unix.SyncFileRange(int(l.temp.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
+				_ = unix.SyncFileRange(int(l.Into.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 			}
 		}
 	}()
 	return func() { close(quit); <-ended }
 }
 
-// whyFailed finds out whether tar2sqfs, which says no more than "I/O error",
+// WhyFailed finds out whether tar2sqfs, which says no more than "I/O error",
 // failed because the file system is full: then more cannot be written either.
-func (l *layering) whyFailed(err error) error {
+func (l *Job) WhyFailed(err error) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return err
 	}
-	info, serr := l.temp.Stat()
+	info, serr := l.Into.Stat()
 	if serr != nil {
 		return errors.Join(err, serr)
 	}
-	if _, werr := l.temp.WriteAt(make([]byte, blockSize), info.Size()); werr != nil {
+	if _, werr := l.Into.WriteAt(make([]byte, probeSize), info.Size()); werr != nil {
 		return fmt.Errorf("%w: %w", err, werr)
 	}
 	return err
 }
 
-// estimate says how big the squashfs would have become, judging by what part
+// Estimate says how big the squashfs would have become, judging by what part
 // of the tar made what is there.
-func (l *layering) estimate() int64 {
-	info, err := l.temp.Stat()
+func (l *Job) Estimate() int64 {
+	info, err := l.Into.Stat()
 	if err != nil || l.read == 0 {
 		return l.Size / 2
 	}
 	if l.Size <= l.read {
-		return info.Size() + blockSize
+		return info.Size() + probeSize
 	}
 	return int64(float64(info.Size()) * float64(l.Size) / float64(l.read))
 }
 
 // report logs what the user may miss in the layer.
-func (l *layering) report(r tarfs.Report) {
-	l.log.Debug("layer rewritten", "layer", l.DiffID, "entries", r.Entries, "whiteouts", r.Whiteouts,
+func (l *Job) report(r tarfs.Report) {
+	l.Log.Debug("layer rewritten", "layer", l.DiffID, "entries", r.Entries, "whiteouts", r.Whiteouts,
 		"opaque", r.Opaque, "parents", r.Parents, "lent", r.Lent, "xattrs", r.Xattrs, "metadata", r.Metadata)
 	for _, lost := range []struct {
 		n    int
@@ -205,7 +220,7 @@ func (l *layering) report(r tarfs.Report) {
 		{r.Devices, "character devices 0/0 are taken as whiteouts, as overlayfs would"},
 	} {
 		if lost.n > 0 {
-			l.log.Info(lost.what, "layer", l.Source.String(), "entries", lost.n)
+			l.Log.Info(lost.what, "layer", l.Source.String(), "entries", lost.n)
 		}
 	}
 }

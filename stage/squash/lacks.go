@@ -1,4 +1,4 @@
-package stage
+package squash
 
 import (
 	"io/fs"
@@ -7,13 +7,12 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage/internal/tarfs"
 )
 
 // Lacks are what a layer names and does not hold, as paths: see tarfs.Lack.
-type lacks struct {
+type Lacks struct {
 	Folders []string `json:"folders,omitempty"`
 	Files   []string `json:"files,omitempty"`
 	// Root: the layer hides all that lies below it.
@@ -21,11 +20,11 @@ type lacks struct {
 }
 
 // lacksOf returns nil of none.
-func lacksOf(list []tarfs.Lack) *lacks {
+func lacksOf(list []tarfs.Lack) *Lacks {
 	if len(list) == 0 {
 		return nil
 	}
-	l := new(lacks)
+	l := new(Lacks)
 	for _, lack := range list {
 		switch {
 		case lack.Path == "":
@@ -39,16 +38,16 @@ func lacksOf(list []tarfs.Lack) *lacks {
 	return l
 }
 
-// storable reports whether JSON can hold the paths.
-func (l *lacks) storable() bool {
+// Storable reports whether JSON can hold the paths.
+func (l *Lacks) Storable() bool {
 	bad := func(p string) bool { return !utf8.ValidString(p) }
 	return l == nil || !slices.ContainsFunc(l.Folders, bad) && !slices.ContainsFunc(l.Files, bad)
 }
 
-// mayLack lists the folders of an object of plainRewriter that may have had no
-// entry; nil if there are none.
-func (s *Stage) mayLack(o deployment.Object) (*lacks, error) {
-	f, err := os.Open(s.ObjectPath(o))
+// MayLack lists the folders of a squashfs, made by a rewriter that gave folders
+// without an entry one, that may have had none; nil if there are none.
+func MayLack(file string) (*Lacks, error) {
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +64,7 @@ func (s *Stage) mayLack(o deployment.Object) (*lacks, error) {
 	if err := madeFolders(r, &root, "", &found); err != nil || found == nil {
 		return nil, err
 	}
-	return &lacks{Folders: found}, nil
+	return &Lacks{Folders: found}, nil
 }
 
 func madeFolders(r *rootfs.Reader, dir *rootfs.Inode, name string, found *[]string) error {

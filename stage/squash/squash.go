@@ -1,4 +1,9 @@
-package stage
+// Package squash packs one layer: its tar is read once, verified, rewritten for
+// overlayfs and given to tar2sqfs, which makes a squashfs of it. What the layer
+// names and does not hold is taken from the layers below.
+//
+// It knows files, and nothing of a stage.
+package squash
 
 import (
 	"bufio"
@@ -15,10 +20,10 @@ import (
 	"github.com/gitboot/gitboot/internal/program"
 )
 
-// squasher is how layers are packed, as layer records tell it. Of a Debian
+// Squasher is how layers are packed, as layer records tell it. Of a Debian
 // root file system zstd's level 1 makes 133 MB and level 3 makes 128 MB, for
 // two thirds more work; level 15 takes many times as long for a tenth less.
-const squasher = "tar2sqfs -c zstd -X level=1"
+const Squasher = "tar2sqfs -c zstd -X level=1"
 
 // squashArgs are tar2sqfs's (of squashfs-tools-ng) arguments: quiet; the
 // output exists already, with its mode; an entry that it cannot take is an

@@ -1,0 +1,82 @@
+// Package record keeps what a stage remembers of work that was done: what a
+// layer and a kernel became. A record that is lost or cannot be read costs doing
+// the work again, and no more.
+package record
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// Read reads a record.
+func Read[T any](path string) (T, error) {
+	var v T
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	return v, err
+}
+
+// Write writes a record durably.
+func Write(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(path, append(data, '\n'), 0o600)
+}
+
+// Names returns the names of a folder's .json files without that,
+// sorted, where they pass ok.
+func Names(dir string, ok func(string) bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if name, json := strings.CutSuffix(filepath.Base(e.Name()), ".json"); json && ok(name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// Drop calls keep for each record of a folder, which may change it, and removes
+// those of which nothing is left.
+func Drop[T any](dir string, keep func(*T) (left, changed bool)) error {
+	names, err := Names(dir, func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	dropped := false
+	for _, name := range names {
+		path := dir + "/" + name + ".json"
+		if r, err := Read[T](path); err == nil {
+			left, changed := keep(&r)
+			if left && changed {
+				if err := Write(path, r); err != nil {
+					return err
+				}
+			}
+			if left {
+				continue
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		dropped = true
+	}
+	if !dropped {
+		return nil
+	}
+	return durable.SyncDir(dir)
+}

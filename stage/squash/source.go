@@ -1,0 +1,43 @@
+package squash
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// A Source is a layer to be added.
+type Source struct {
+	// DiffID is the digest of the uncompressed tar, "sha256:<hex>".
+	DiffID string
+	// Name says in progress and errors what the layer belongs to.
+	Name string
+	// Blob is the digest that Open's reader verifies the layer's stored form
+	// against before its io.EOF. Empty if it verifies nothing: then the tar
+	// is hashed here and must be DiffID.
+	Blob string
+	// Size is the length of the uncompressed tar in bytes, 0 if unknown.
+	Size int64
+	// Largest is how much the layer may hold, in bytes; 0 means tarfs's default.
+	Largest int64
+	// Open gives the uncompressed tar. It may be called twice. Reading
+	// must end with an error when ctx ends, and never with io.EOF before
+	// all that is to be verified has been.
+	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Readable, if it is set, is called once when the squashfs is complete at
+	// path: of a new layer before it is hashed, synced and named. Whoever
+	// wants to read it opens it before returning: the path may not last.
+	Readable func(path string)
+	Progress progress.Sink
+}
+
+// String names the layer in messages.
+func (src Source) String() string {
+	short := src.DiffID
+	if len(short) > 19 {
+		short = short[:19]
+	}
+	return strings.TrimSpace(src.Name + " " + short)
+}
