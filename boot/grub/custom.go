@@ -17,26 +17,31 @@ const (
 	endMark   = "### END gitboot ###"
 )
 
-// block returns our part of custom.cfg. If the stage is not there, GRUB says
-// so in one line and goes on with the distribution's menu. It leaves no
+// block returns our part of custom.cfg for a stage that GRUB reads.
+func block(stage boot.Filesystem) string { return site{stage: stage}.block() }
+
+// block returns our part of custom.cfg. If what it searches is not there, GRUB
+// says so in one line and goes on with the distribution's menu. It leaves no
 // variable behind but what gitboot.cfg sets on purpose.
-func block(stage boot.Filesystem) string {
+func (s site) block() string {
+	fs, file := s.menu()
 	load := []string{"part_gpt", "part_msdos"}
-	if module := modules[stage.Type]; module != "" {
+	if module := modules[fs.Type]; module != "" {
 		load = append(load, module)
 	}
-	menu := `"(${gitboot_stage})"` + quote(path.Join(stage.Path, MenuFile))
+	menu := `"(${gitboot_stage})"` + quote(path.Join(fs.Path, file))
 	show := []string{
 		"if [ -f " + menu + " ]; then",
 		"  source " + menu,
 		"fi",
 	}
-	if stage.Type == "btrfs" {
+	if fs.Type == "btrfs" {
 		show = fromTop(show)
 	}
 	return strings.Join(slices.Concat([]string{
 		beginMark,
 		"# Written by gitboot, which replaces these lines. Keep your own outside of them.",
+	}, s.note(), []string{
 		"for gitboot_module in " + strings.Join(load, " ") + "; do",
 		`  if [ -f "${prefix}/${grub_cpu}-${grub_platform}/${gitboot_module}.mod" ]; then`,
 		"    insmod ${gitboot_module}",
@@ -44,7 +49,7 @@ func block(stage boot.Filesystem) string {
 		"done",
 		"unset gitboot_module",
 		"unset gitboot_stage",
-		"search --no-floppy --fs-uuid --set=gitboot_stage " + stage.UUID,
+		"search --no-floppy --fs-uuid --set=gitboot_stage " + fs.UUID,
 	}, show, []string{
 		"unset gitboot_stage",
 		endMark,

@@ -64,7 +64,11 @@ func (c *customCfg) publish(data []byte) error {
 	if err := f.Publish(c.path); err != nil {
 		return fmt.Errorf("write %s: %w", c.path, err)
 	}
-	return fault.Point("boot.custom.published")
+	if err := fault.Point("boot.custom.published"); err != nil {
+		return err
+	}
+	_, err = durable.Settle(filepath.Dir(c.path))
+	return err
 }
 
 func (c *customCfg) keepOwner(f *durable.File) error {

@@ -3,12 +3,16 @@
 // The distribution's grub.cfg is never edited. GRUB's own 41_custom makes it
 // source custom.cfg, which is the user's; there gitboot keeps one marked block
 // (Link), written once, that sources the menu on the stage if the stage is
-// there. The menu is what Render returns; Publish replaces it with one rename,
-// which is what makes a reconcile take effect.
+// there. Publish replaces the menu with one rename, which is what makes a
+// reconcile take effect.
 //
 //	/boot/grub/grub.cfg        the distribution's
 //	  sources custom.cfg       the user's, with our block (Link, Unlink)
 //	    sources <stage>/boot/gitboot.cfg   ours (Publish)
+//
+// If GRUB cannot read the stage, though process 1 can, and custom.cfg is on
+// another file system, the menu and copies of what it names lie in the folder
+// gitboot beside it. What was linked says which of the two it is.
 //
 // # The menu
 //
@@ -66,6 +70,6 @@
 // # Not here
 //
 // Encrypted stages are refused, because neither GRUB nor process 1 asks for a
-// passphrase. GRUB replays no journal: the caller syncs the file systems of the
-// stage and of custom.cfg after writing.
+// passphrase. GRUB replays no journal: the caller settles the stage's file
+// system after writing (package durable), this package that of custom.cfg.
 package grub

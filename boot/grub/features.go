@@ -148,8 +148,21 @@ func checkReadable(ctx context.Context, fstype, device string, ask func(context.
 	if len(unread) == 0 {
 		return nil
 	}
-	return fmt.Errorf("GRUB cannot read its %s, which was made with %s; put the stage on one that was made without (mkfs.%s %s)",
-		fstype, strings.Join(unread, " and "), fstype, without(fstype, unread))
+	return &unreadError{fstype, unread}
+}
+
+// An unreadError says that GRUB cannot read a file system that the kernel can.
+type unreadError struct {
+	fstype   string
+	features []string
+}
+
+func (e *unreadError) Error() string {
+	if len(e.features) == 0 {
+		return fmt.Sprintf("GRUB is not known to read %q", e.fstype)
+	}
+	return fmt.Sprintf("GRUB cannot read its %s, which was made with %s; put the stage on one that was made without (mkfs.%s %s)",
+		e.fstype, strings.Join(e.features, " and "), e.fstype, without(e.fstype, e.features))
 }
 
 // without returns what makes a file system without features.

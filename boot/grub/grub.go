@@ -50,17 +50,16 @@ func Booted(stage string) *GRUB { return &GRUB{stage: stage} }
 // Dir returns the folder of custom.cfg.
 func (g *GRUB) Dir() string { return g.dir }
 
-// Check finds out whether GRUB reads what the stage lies on. To ask it takes as
-// long as an unchanged run; where the menu is linked, it was asked before.
+// Check finds out whether GRUB reads what the stage lies on, or else a folder
+// that can take copies. To ask it takes as long as an unchanged run; where the
+// menu is linked, it was asked before.
 func (g *GRUB) Check(ctx context.Context, stage boot.Filesystem) error {
-	if linked, err := g.Linked(ctx, stage); err != nil || linked {
+	s, linked, err := g.site(ctx, stage)
+	if err != nil || linked || !s.copies() {
 		return err
 	}
-	if err := known(stage); err != nil || stage.Device == "" {
-		return err
-	}
-	if err := checkReadable(ctx, stage.Type, stage.Device, grubReads); err != nil {
-		return fmt.Errorf("the boot loader could not read the stage on %s: %w", stage.Device, err)
+	if err := g.beside().Check(); err != nil {
+		return nowhere(s.unread, err)
 	}
 	return nil
 }
@@ -73,11 +72,11 @@ var modules = map[string]string{
 	"xfs": "xfs", "btrfs": "btrfs", "vfat": "fat", "f2fs": "f2fs",
 }
 
-func known(stage boot.Filesystem) error {
-	if stage.Type != "" && modules[stage.Type] == "" {
-		return fmt.Errorf("GRUB is not known to read %q", stage.Type)
+func known(fs boot.Filesystem) error {
+	if fs.Type != "" && modules[fs.Type] == "" {
+		return &unreadError{fstype: fs.Type}
 	}
-	return stage.Check()
+	return fs.Check()
 }
 
 // Sourced reports whether the distribution's grub.cfg sources custom.cfg, as
@@ -91,46 +90,45 @@ func (g *GRUB) Sourced() (bool, error) {
 }
 
 // Linked reports whether custom.cfg sources the menu of this stage.
-func (g *GRUB) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
+func (g *GRUB) Linked(ctx context.Context, stage boot.Filesystem) (bool, error) {
 	if g.dir == "" {
 		return true, nil
 	}
-	c, err := g.read()
-	if err != nil {
-		return false, err
-	}
-	_, ours, _, err := split(c.data)
-	if err != nil {
-		return false, fmt.Errorf("read %s: %w", c.path, err)
-	}
-	return string(ours) == block(stage), nil
+	_, linked, err := g.linked(ctx, stage)
+	return linked, err
 }
 
 // Link makes custom.cfg source the menu of this stage and of no other. If it
 // does already, nothing is written.
-func (g *GRUB) Link(_ context.Context, stage boot.Filesystem) error {
-	if err := known(stage); err != nil {
+func (g *GRUB) Link(ctx context.Context, stage boot.Filesystem) error {
+	s, linked, err := g.site(ctx, stage)
+	if err != nil {
 		return fmt.Errorf("link the boot menu: %w", err)
 	}
 	if g.dir == "" {
 		return nil
 	}
-	c, err := g.read()
-	if err != nil {
-		return err
+	if !linked {
+		c, err := g.read()
+		if err != nil {
+			return err
+		}
+		data, err := withBlock(c.data, s.block())
+		if err != nil {
+			return fmt.Errorf("link the boot menu into %s: %w", c.path, err)
+		}
+		if err := c.publish(data); err != nil {
+			return err
+		}
 	}
-	data, err := withBlock(c.data, block(stage))
-	if err != nil {
-		return fmt.Errorf("link the boot menu into %s: %w", c.path, err)
-	}
-	if bytes.Equal(data, c.data) {
+	if s.copies() {
 		return nil
 	}
-	return c.publish(data)
+	return g.beside().Remove(besideMenu) // of a stage that was linked before
 }
 
 // Unlink takes our lines out of custom.cfg, and removes the file if there was
-// nothing else in it.
+// nothing else in it, and the folder beside it.
 func (g *GRUB) Unlink() error {
 	if g.dir == "" {
 		return errors.New("unlink the boot menu: GRUB's folder is not this system's; do it in the system that has it")
@@ -146,9 +144,13 @@ func (g *GRUB) Unlink() error {
 	if ours == nil {
 		return nil
 	}
-	rest := append(bytes.Clone(before), after...)
-	if len(rest) == 0 {
-		return durable.Remove(c.path)
+	if rest := append(bytes.Clone(before), after...); len(rest) > 0 {
+		err = c.publish(rest)
+	} else {
+		err = durable.Remove(c.path)
 	}
-	return c.publish(rest)
+	if err != nil {
+		return err
+	}
+	return g.beside().Remove(besideMenu)
 }

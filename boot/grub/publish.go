@@ -10,6 +10,7 @@ import (
 	"regexp"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/copies"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -19,8 +20,10 @@ const MenuFile = "boot/gitboot.cfg"
 func (g *GRUB) menuPath() string { return filepath.Join(g.stage, MenuFile) }
 
 // published returns the menu, nil if there is none yet.
-func (g *GRUB) published() ([]byte, error) {
-	menu, err := os.ReadFile(g.menuPath())
+func (g *GRUB) published() ([]byte, error) { return readMenu(g.menuPath()) }
+
+func readMenu(path string) ([]byte, error) {
+	menu, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -44,34 +47,87 @@ func entryIDs(menu []byte) map[string]bool {
 	return ids
 }
 
-// Stale says why the menu on the stage is not this one, "" if it is.
-func (g *GRUB) Stale(_ context.Context, m boot.Menu) (string, error) {
-	want, err := Render(m)
-	if err != nil {
-		return "", err
+// render returns a menu's text as it belongs to a site.
+func (s site) render(m boot.Menu) ([]byte, error) {
+	if s.copies() {
+		m = copies.At(*s.beside, m)
 	}
-	switch have, err := g.published(); {
-	case err != nil:
-		return "", err
-	case have == nil:
-		return "there is none yet", nil
-	case !bytes.Equal(have, want):
-		return "entries or settings differ", nil
-	}
-	return "", nil
+	return Render(m, s.note()...)
 }
 
-// Publish replaces the menu on the stage with one rename.
-func (g *GRUB) Publish(_ context.Context, m boot.Menu) error {
-	menu, err := Render(m)
+// Stale says why what GRUB shows is not this menu, "" if it is.
+func (g *GRUB) Stale(ctx context.Context, m boot.Menu) (string, error) {
+	s, _, err := g.site(ctx, m.Stage)
+	if err != nil {
+		return "", err
+	}
+	return g.stale(s, m)
+}
+
+func (g *GRUB) stale(s site, m boot.Menu) (string, error) {
+	want, err := s.render(m)
+	if err != nil {
+		return "", err
+	}
+	var uncopied string
+	if s.copies() {
+		if uncopied, err = g.beside().Stale(m); err != nil {
+			return "", err
+		}
+	}
+	for _, path := range g.menuPaths(s) {
+		switch have, err := readMenu(path); {
+		case err != nil:
+			return "", err
+		case have == nil:
+			return "there is none yet", nil
+		case !bytes.Equal(have, want):
+			return "entries or settings differ", nil
+		}
+	}
+	return uncopied, nil
+}
+
+// menuPaths are the files of a site's menu, first the one that GRUB reads. The
+// stage has it in any case: that can be read where GRUB's folder cannot.
+func (g *GRUB) menuPaths(s site) []string {
+	if s.copies() {
+		return []string{filepath.Join(g.beside().Dir, besideMenu), g.menuPath()}
+	}
+	return []string{g.menuPath()}
+}
+
+// Publish replaces the menu that GRUB reads with one rename.
+func (g *GRUB) Publish(ctx context.Context, m boot.Menu) error {
+	s, _, err := g.site(ctx, m.Stage)
 	if err != nil {
 		return err
 	}
-	if have, err := g.published(); err == nil && bytes.Equal(have, menu) {
-		return nil
-	}
-	if err := durable.MkdirAll(filepath.Dir(g.menuPath()), 0o700); err != nil {
+	if why, err := g.stale(s, m); err != nil || why == "" {
 		return err
 	}
-	return durable.WriteFile(g.menuPath(), menu, 0o600)
+	write := func(m boot.Menu) error { return g.write(s, m) }
+	if s.copies() {
+		return g.beside().Publish(ctx, m, write)
+	}
+	return write(m)
+}
+
+func (g *GRUB) write(s site, m boot.Menu) error {
+	menu, err := s.render(m)
+	if err != nil {
+		return err
+	}
+	for _, path := range g.menuPaths(s) {
+		if have, err := readMenu(path); err == nil && bytes.Equal(have, menu) {
+			continue
+		}
+		if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := durable.WriteFile(path, menu, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -12,17 +12,20 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 )
 
-// Render returns the text of gitboot.cfg. It runs in the scope of the
+// Render returns the text of gitboot.cfg, which begins with a note. It runs in the scope of the
 // distribution's grub.cfg, after all of it, so nothing but the choice of the
 // default may change a variable there; entries have what they need within. What
 // distributions put into theirs, and whether ours have it, is in the package's
 // doc.
-func Render(m boot.Menu) ([]byte, error) {
+func Render(m boot.Menu, note ...string) ([]byte, error) {
 	if err := errors.Join(known(m.Stage), m.Check()); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
 	}
 	w := &script{stage: m.Stage}
 	w.line("# Written by gitboot at each reconcile; changes are lost.")
+	for _, line := range note {
+		w.line("%s", line)
+	}
 	if m.Mode == boot.ModeManaged {
 		w.choice(&m)
 	}

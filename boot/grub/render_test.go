@@ -19,7 +19,7 @@ const (
 	initrdA = "objects/sha256/bbbb"
 )
 
-var ext4 = boot.Filesystem{Device: "/dev/sda2", UUID: "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Type: "ext4", Path: "/gitboot"}
+var ext4 = boot.Filesystem{UUID: "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Type: "ext4", Path: "/gitboot"}
 
 func testMenu(mode string) boot.Menu {
 	deployment := func(c string) string { return strings.Repeat(c, 64) }
@@ -74,7 +74,15 @@ func TestGolden(t *testing.T) {
 	newest.Default, newest.Timeout = newest.Images[0].Entries[0].ID, nil
 	onBtrfs := testMenu(boot.ModeMenu)
 	onBtrfs.Stage.Type, onBtrfs.Images = "btrfs", onBtrfs.Images[1:]
+	beside := boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/grub/gitboot"}
+	apart := site{stage: ext4, beside: &beside}
+	besideMenu, err := apart.render(testMenu(boot.ModeManaged))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"apart.cfg":   string(besideMenu),
+		"beside.cfg":  apart.block(),
 		"onbtrfs.cfg": render(t, onBtrfs),
 		"menu.cfg":    render(t, testMenu(boot.ModeMenu)),
 		"managed.cfg": render(t, managed),

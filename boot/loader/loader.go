@@ -11,15 +11,19 @@ import (
 // A Loader publishes the boot menu of one stage.
 type Loader interface {
 	// Check finds out, before anything is fetched, whether the boot loader can
-	// boot from a stage that lies there, and says what to do if not.
+	// boot from a stage that lies there, and says what to do if not. Where it
+	// cannot read the stage itself, it may be that copies of what the menu names
+	// can lie where it reads them.
 	Check(ctx context.Context, stage boot.Filesystem) error
 	// Entries returns the ids of the entries that are published.
 	Entries() (map[string]bool, error)
-	// Stale says why what is published is not this menu, "" if it is. A menu
-	// that Publish would refuse is an error.
+	// Stale says why what is published is not this menu with all that it needs,
+	// "" if it is. A menu that Publish would refuse is an error: a *NoRoomError
+	// if its copies do not fit.
 	Stale(ctx context.Context, m boot.Menu) (string, error)
 	// Publish makes this the menu, for each boot from now on: whenever the
-	// power is cut, there is the one before or this one. A menu that is
+	// power is cut, there is the one before or this one (or what both have in
+	// common, where there is no room for more at a time). A menu that is
 	// published already is not written again.
 	Publish(ctx context.Context, m boot.Menu) error
 	// Linked reports whether the boot loader shows what is published for a
@@ -28,6 +32,7 @@ type Loader interface {
 	// Link makes the boot loader show the menu of a stage that lies there, and
 	// of no other.
 	Link(ctx context.Context, stage boot.Filesystem) error
-	// Unlink takes back all that Link did, and leaves what is published.
+	// Unlink takes back all that Link did, and removes copies. What is published
+	// on the stage is left.
 	Unlink() error
 }

@@ -24,24 +24,37 @@ var types = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "f2fs"}
 // Find finds the file system of a directory that exists, and refuses one of
 // a kind, or on a device, from which process 1 could not read it.
 func Find(ctx context.Context, dir string) (boot.Filesystem, error) {
-	fs, err := find(ctx, dir)
-	if err != nil {
-		return boot.Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
-	}
-	return fs, nil
+	return find(ctx, dir, checkDevice)
 }
 
-func find(ctx context.Context, dir string) (boot.Filesystem, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return boot.Filesystem{}, err
+// Of is Find for a directory that process 1 has nothing to do with, because the
+// boot loader itself lies there: it reads what that is made of.
+func Of(ctx context.Context, dir string) (boot.Filesystem, error) {
+	return find(ctx, dir, func(string) error { return nil })
+}
+
+func find(ctx context.Context, dir string, check func(sys string) error) (boot.Filesystem, error) {
+	m, dir, err := mountOf(dir)
+	if err == nil {
+		var fs boot.Filesystem
+		if fs, err = m.filesystem(ctx, dir, check); err == nil {
+			return fs, nil
+		}
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return boot.Filesystem{}, err
+	return boot.Filesystem{}, fmt.Errorf("find the file system of %s for the boot loader: %w", dir, err)
+}
+
+// mountOf returns the mount that a directory is on, and its path without links.
+func mountOf(dir string) (m mount, real string, err error) {
+	if real, err = filepath.Abs(dir); err != nil {
+		return m, dir, err
+	}
+	if real, err = filepath.EvalSymlinks(real); err != nil {
+		return m, dir, err
 	}
 	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID, &st); err != nil {
-		return boot.Filesystem{}, err
+	if err := unix.Statx(unix.AT_FDCWD, real, 0, unix.STATX_MNT_ID, &st); err != nil {
+		return m, dir, err
 	}
 	id := st.Mnt_id
 	if st.Mask&unix.STATX_MNT_ID == 0 {
@@ -50,16 +63,13 @@ func find(ctx context.Context, dir string) (boot.Filesystem, error) {
 	// Not self: that is the main thread, others can be in other namespaces.
 	data, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
-		return boot.Filesystem{}, err
+		return m, dir, err
 	}
-	m, err := findMount(string(data), dir, id)
-	if err != nil {
-		return boot.Filesystem{}, err
-	}
-	return m.filesystem(ctx, dir)
+	m, err = findMount(string(data), real, id)
+	return m, real, err
 }
 
-func (m mount) filesystem(ctx context.Context, dir string) (boot.Filesystem, error) {
+func (m mount) filesystem(ctx context.Context, dir string, check func(sys string) error) (boot.Filesystem, error) {
 	if err := checkType(m.fstype); err != nil {
 		return boot.Filesystem{}, err
 	}
@@ -81,7 +91,7 @@ func (m mount) filesystem(ctx context.Context, dir string) (boot.Filesystem, err
 		return boot.Filesystem{}, err
 	}
 	fs.Device = name
-	if err := checkDevice(sys); err != nil {
+	if err := check(sys); err != nil {
 		return boot.Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
 	fs.UUID, err = blkidUUID(ctx, fs.Device)

@@ -64,7 +64,8 @@ var rules = []rule{
 	{folder: "spec", layer: cores, why: "what a repo means is decided without touching the machine; one check serves spec and those who do the work",
 		ours: []string{"build/recipe", "deployment", "hooks/kind", "spec/render"}, third: []string{"github.com/BurntSushi/toml", "github.com/robfig/cron/v3"}, banned: untouching},
 
-	{folder: "boot/grub", layer: leaves, why: "one boot loader", ours: []string{"boot", "deployment"}},
+	{folder: "boot/copies", layer: leaves, why: "kernels where a boot loader reads them", ours: []string{"boot", "boot/loader", "deployment"}, third: []string{"golang.org/x/sys"}},
+	{folder: "boot/grub", layer: leaves, why: "one boot loader; its own folder has a place, too", ours: []string{"boot", "boot/copies", "boot/place", "deployment"}},
 	{folder: "boot/loader", layer: leaves, why: "the contract of boot loaders", ours: []string{"boot"}},
 	{folder: "boot/loader/suite", layer: leaves, why: "what every boot loader passes", ours: []string{"boot", "boot/loader"}},
 	{folder: "boot/place", layer: leaves, why: "what it finds is told in boot's words", ours: []string{"boot"}, third: []string{"golang.org/x/sys"}},

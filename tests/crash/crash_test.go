@@ -5,6 +5,7 @@ package crash
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -29,16 +30,27 @@ type machine struct {
 	dir           string
 	// origin is the folder of the machine this one was copied from.
 	origin string
+	// boot is the file system that GRUB reads, if it cannot read the stage.
+	boot string
 }
 
 func (m machine) stage() string { return filepath.Join(m.dir, "stage") }
-func (m machine) menu() string  { return filepath.Join(m.stage(), "boot/gitboot.cfg") }
+func (m machine) grub() string  { return filepath.Join(cmp.Or(m.boot, m.dir), "grub") }
+
+func (m machine) menu() string {
+	if m.boot != "" {
+		return filepath.Join(m.grub(), "gitboot/gitboot.cfg")
+	}
+	return filepath.Join(m.stage(), "boot/gitboot.cfg")
+}
 
 func (m machine) run(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), m.gitboot, append(args,
-		"--repo", m.repo, "--machine", "laptop", "--stage", m.stage(), "--boot", filepath.Join(m.dir, "grub"),
-		"--stage-location", "UUID=0000-0000:/gitboot")...)
+	args = append(args, "--repo", m.repo, "--machine", "laptop", "--stage", m.stage(), "--boot", m.grub())
+	if m.boot == "" {
+		args = append(args, "--stage-location", "UUID=0000-0000:/gitboot")
+	}
+	cmd := exec.CommandContext(t.Context(), m.gitboot, args...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -221,10 +233,10 @@ func TestCutFirstRun(t *testing.T) {
 
 func makeGRUBFolder(t *testing.T, m machine) {
 	t.Helper()
-	if err := os.Mkdir(filepath.Join(m.dir, "grub"), 0o755); err != nil {
+	if err := os.Mkdir(m.grub(), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(m.dir, "grub/grub.cfg"), nil, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(m.grub(), "grub.cfg"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,177 @@
+// Package copies keeps what a boot menu names, kernels and initramfs, where the
+// boot loader can read it and not the stage: on a separate /boot, on an ESP.
+//
+// Copies bear the names of their objects, so that equal ones are there once, and
+// that what is nobody's any more is told by its name alone. A file of another
+// name is not touched.
+package copies
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/internal/ctxio"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
+)
+
+// A Folder holds copies of a stage's objects, and perhaps the menu itself.
+type Folder struct {
+	// Dir is the folder, Stage the stage's.
+	Dir, Stage string
+}
+
+// At returns a menu as it is for a boot loader that finds the copies in at.
+func At(at boot.Filesystem, m boot.Menu) boot.Menu {
+	m.Stage = at
+	return with(m, func(e boot.Entry) (boot.Entry, bool) {
+		e.Kernel, e.Initrd = path.Base(e.Kernel), path.Base(e.Initrd)
+		return e, true
+	})
+}
+
+// with returns the menu of those entries that are to stay, changed as they are.
+// Images without any are left out.
+func with(m boot.Menu, change func(boot.Entry) (boot.Entry, bool)) boot.Menu {
+	images := m.Images
+	m.Images = nil
+	for _, image := range images {
+		entries := image.Entries
+		image.Entries = nil
+		for _, e := range entries {
+			if e, stays := change(e); stays {
+				image.Entries = append(image.Entries, e)
+			}
+		}
+		if len(image.Entries) > 0 {
+			m.Images = append(m.Images, image)
+		}
+	}
+	return m
+}
+
+// Stale says why the copies are not those that a menu needs, "" if they are. A
+// menu that there is too little room for is a *loader.NoRoomError.
+func (f Folder) Stale(m boot.Menu) (string, error) {
+	w, err := f.work(m)
+	switch {
+	case err != nil:
+		return "", err
+	case len(w.lacking) > 0 && w.lacking[0].damaged:
+		return fmt.Sprintf("the copy of object %.12s has another size", w.lacking[0].name()), nil
+	case len(w.lacking) > 0:
+		return fmt.Sprintf("object %.12s is not copied", w.lacking[0].name()), nil
+	case len(w.surplus) > 0:
+		return "there are copies that no entry names", nil
+	}
+	return "", nil
+}
+
+// Publish copies what a menu lacks, has it written, and removes the copies that
+// it does not name: whenever that is cut, what is written names copies that are
+// there. write is handed the menu as it was given.
+//
+// Where there is room for the new only when the old is gone, first the entries
+// are written that are in both. If that would leave an image without any, there
+// is too little room: a *loader.NoRoomError, and nothing was changed.
+func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) error) error {
+	if err := durable.MkdirAll(f.Dir, 0o700); err != nil {
+		return err
+	}
+	if err := f.remove(f.halves()); err != nil {
+		return err
+	}
+	w, err := f.work(m)
+	if err != nil {
+		return err
+	}
+	if w.first != nil {
+		if err := f.replace(*w.first, write); err != nil {
+			return err
+		}
+	}
+	for _, o := range w.lacking {
+		if err := f.copy(ctx, o); err != nil {
+			return fmt.Errorf("copy object %.12s to %s for the boot loader: %w", o.name(), f.Dir, err)
+		}
+	}
+	return f.replace(m, write)
+}
+
+// replace has a menu written whose copies are there. Each step is on the disk as
+// a boot loader reads it, before the next one may be.
+func (f Folder) replace(m boot.Menu, write func(boot.Menu) error) error {
+	if _, err := durable.Settle(f.Dir); err != nil {
+		return err
+	}
+	if err := fault.Point("boot.copies.settled"); err != nil {
+		return err
+	}
+	if err := write(m); err != nil {
+		return err
+	}
+	if err := fault.Point("boot.copies.published"); err != nil {
+		return err
+	}
+	if _, err := durable.Settle(f.Dir); err != nil {
+		return err
+	}
+	if err := f.remove(f.surplus(m)); err != nil {
+		return err
+	}
+	return fault.Point("boot.copies.collected")
+}
+
+func (f Folder) copy(ctx context.Context, o object) error {
+	in, err := os.Open(filepath.Join(f.Stage, filepath.FromSlash(o.path)))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := durable.Create(f.Dir, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Discard()
+	sum := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(out, sum), ctxio.Reader(ctx, in)); err != nil {
+		return err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != o.name() {
+		return errors.New("the stage's own has other content than its name says; `gitboot stage verify` finds all such")
+	}
+	if err := fault.Point("boot.copy.written"); err != nil {
+		return err
+	}
+	if err := out.Publish(f.path(o.name())); err != nil {
+		return err
+	}
+	return fault.Point("boot.copy.published")
+}
+
+// Remove removes all copies and the named files, and the folder if nothing else
+// is in it.
+func (f Folder) Remove(names ...string) error {
+	if err := f.remove(f.surplus(boot.Menu{})); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := durable.Remove(f.path(name)); err != nil {
+			return err
+		}
+	}
+	entries, err := os.ReadDir(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) || len(entries) > 0 {
+		return nil
+	}
+	return errors.Join(err, durable.Remove(f.Dir))
+}

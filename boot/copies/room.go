@@ -1,0 +1,101 @@
+package copies
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// least is less than any kernel and initramfs together: that of process 1 alone
+// takes a megabyte.
+const least = 4e6
+
+// Check reports why the folder, which need not be there, could take no copies.
+func (f Folder) Check() error {
+	dir := f.there()
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return fmt.Errorf("write into %s: %w; is its file system mounted read-only?", dir, err)
+	}
+	room, err := durable.Room(dir, 0)
+	if err != nil {
+		return err
+	}
+	copied, err := f.surplus(boot.Menu{})
+	if room += f.size(copied); err == nil && room < least {
+		err = &loader.NoRoomError{Dir: f.Dir, Need: least, Free: room}
+	}
+	return err
+}
+
+// there is the folder or, before it is made, the one that it will be in.
+func (f Folder) there() string {
+	if _, err := os.Stat(f.Dir); err != nil {
+		return filepath.Dir(f.Dir)
+	}
+	return f.Dir
+}
+
+// A work is what is to be done to the copies for a menu.
+type work struct {
+	lacking []object
+	surplus []string
+	// first is what has to be written before, so that there is room.
+	first *boot.Menu
+}
+
+func (f Folder) work(m boot.Menu) (w work, err error) {
+	objects, err := f.objects(m)
+	if err != nil {
+		return w, err
+	}
+	var need int64
+	for _, o := range objects {
+		if o.missing || o.damaged {
+			w.lacking = append(w.lacking, o)
+			need += o.size
+		}
+	}
+	if w.surplus, err = f.surplus(m); err != nil || need == 0 {
+		return w, err
+	}
+	room, err := durable.Room(f.there(), 0)
+	if err != nil || need <= room {
+		return w, err
+	}
+	if need <= room+f.size(w.surplus) {
+		w.first = common(m, w.lacking)
+	}
+	if w.first == nil {
+		err = &loader.NoRoomError{Dir: f.Dir, Need: need, Free: room}
+	}
+	return w, err
+}
+
+func (f Folder) size(names []string) (sum int64) {
+	for _, name := range names {
+		if info, err := os.Stat(f.path(name)); err == nil {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
+// common is the menu of the entries that lack nothing, nil if an image has none.
+func common(m boot.Menu, lacking []object) *boot.Menu {
+	lacks := map[string]bool{}
+	for _, o := range lacking {
+		lacks[o.path] = true
+	}
+	first := with(m, func(e boot.Entry) (boot.Entry, bool) { return e, !lacks[e.Kernel] && !lacks[e.Initrd] })
+	if len(first.Images) < len(m.Images) {
+		return nil
+	}
+	first.Choose(m.Default)
+	return &first
+}
