@@ -12,13 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/flock"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -86,7 +86,7 @@ func lockPart(ctx context.Context, path string) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(ctx, f); err != nil {
+		if err := flock.Exclusive(ctx, f); err != nil {
 			return nil, errors.Join(fmt.Errorf("wait for another download of it: %w", err), f.Close())
 		}
 		mine, err := f.Stat()
@@ -97,22 +97,6 @@ func lockPart(ctx context.Context, path string) (*os.File, error) {
 			return f, nil
 		}
 		f.Close()
-	}
-}
-
-func flock(ctx context.Context, f *os.File) error {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
 	}
 }
 

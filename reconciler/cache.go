@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -44,7 +45,7 @@ func (r *Reconciler) CollectCaches(ctx context.Context) (freed int64, err error)
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range EngineNames() {
+	for _, name := range engines.Names() {
 		e, err := r.engine(&observedBuild{want: spec.Image{Build: &spec.Build{Engine: name}}})
 		if err != nil {
 			return freed, err

@@ -9,28 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
+	"github.com/gitboot/gitboot/build/engine/oci"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/program"
 )
-
-// Media types of the image specification.
-const (
-	mediaConfig   = "application/vnd.oci.image.config.v1+json"
-	mediaManifest = "application/vnd.oci.image.manifest.v1+json"
-	mediaLayer    = "application/vnd.oci.image.layer.v1.tar"
-)
-
-type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
-}
 
 // A tarLayer is one layer of a base that is being written.
 type tarLayer struct {
@@ -81,10 +67,10 @@ func importConfigured(ctx context.Context, e Engine, layers []tarLayer, config a
 		return Image{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o700); err != nil {
+	if err := os.MkdirAll(oci.Blobs(dir), 0o700); err != nil {
 		return Image{}, err
 	}
-	var blobs []descriptor
+	var blobs []oci.Descriptor
 	for _, l := range layers {
 		d, err := writeLayer(ctx, dir, l)
 		if err != nil {
@@ -92,13 +78,13 @@ func importConfigured(ctx context.Context, e Engine, layers []tarLayer, config a
 		}
 		blobs = append(blobs, d)
 	}
-	if err := writeLayout(dir, blobs, config, platform); err != nil {
+	if err := oci.WriteLayout(dir, blobs, config, architecture(platform)); err != nil {
 		return Image{}, err
 	}
 	return e.Import(ctx, dir)
 }
 
-func writeLayer(ctx context.Context, dir string, l tarLayer) (d descriptor, err error) {
+func writeLayer(ctx context.Context, dir string, l tarLayer) (d oci.Descriptor, err error) {
 	in, err := l.open(ctx)
 	if err != nil {
 		return d, err
@@ -113,54 +99,14 @@ func writeLayer(ctx context.Context, dir string, l tarLayer) (d descriptor, err 
 	if err := errors.Join(err, out.Close()); err != nil {
 		return d, err
 	}
-	sum := hex.EncodeToString(h.Sum(nil))
-	if l.want != "" && l.want != "sha256:"+sum {
-		return d, fmt.Errorf("layer %s is in truth sha256:%s; make or fetch the image again", l.want, sum)
+	digest := "sha256:" + hex.EncodeToString(h.Sum(nil))
+	if l.want != "" && l.want != digest {
+		return d, fmt.Errorf("layer %s is in truth %s; make or fetch the image again", l.want, digest)
 	}
 	if n == 0 {
 		return d, errors.New("it is empty: no root file system was written to standard output")
 	}
-	return descriptor{mediaLayer, "sha256:" + sum, n}, os.Rename(out.Name(), blobPath(dir, sum))
-}
-
-func blobPath(dir, sum string) string { return filepath.Join(dir, "blobs", "sha256", sum) }
-
-func writeLayout(dir string, layers []descriptor, inherited any, platform string) error {
-	diffIDs, history := []string{}, []map[string]any{}
-	for _, l := range layers {
-		diffIDs = append(diffIDs, l.Digest)
-		history = append(history, map[string]any{"created": time.Unix(0, 0).UTC(), "created_by": "base"})
-	}
-	config := map[string]any{
-		"created": time.Unix(0, 0).UTC(), "os": "linux", "architecture": architecture(platform),
-		"config":  inherited,
-		"history": history,
-		"rootfs":  map[string]any{"type": "layers", "diff_ids": diffIDs},
-	}
-	c, err := writeDocument(dir, mediaConfig, config)
-	if err != nil {
-		return err
-	}
-	m, err := writeDocument(dir, mediaManifest, map[string]any{"schemaVersion": 2, "mediaType": mediaManifest, "config": c, "layers": layers})
-	if err != nil {
-		return err
-	}
-	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []descriptor{m}})
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "index.json"), index, 0o600),
-		os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o600))
-}
-
-func writeDocument(dir, media string, v any) (descriptor, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return descriptor{}, err
-	}
-	digest := sha256Text(data)
-	return descriptor{media, digest, int64(len(data))}, os.WriteFile(blobPath(dir, strings.TrimPrefix(digest, "sha256:")), data, 0o600)
+	return oci.Descriptor{MediaType: oci.MediaLayer, Digest: digest, Size: n}, os.Rename(out.Name(), oci.Blob(dir, digest))
 }
 
 // architecture is that of os/architecture[/variant], this machine's for "".

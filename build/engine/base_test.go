@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"context"
@@ -9,32 +9,48 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/buildah"
+	"github.com/gitboot/gitboot/build/engine/buildkit"
+	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // What one engine has built may be the base of what another builds: its children
 // cannot tell.
 func TestBasesMoveBetweenEngines(t *testing.T) {
-	first := newEngine(t)
-	r := recipe.Recipe{FS: repo(map[string]string{
+	first := newBuildah(t)
+	r := recipe.Recipe{FS: enginetest.Repo(map[string]string{
 		"f": "FROM $GITBOOT_FROM\nENV A=b\nWORKDIR /root\nUSER 1:1\nSHELL [\"/bin/sh\", \"-ec\"]\nCOPY f /etc/f\n",
 	}), Containerfiles: []string{"f"}}
-	made := must(t, first, r, Options{Base: busybox(t, first).ID})
-	kit, err := NewBuildkit(BuildkitOptions{Dir: t.TempDir()})
+	made := enginetest.Built(t, first, r, engine.Options{Base: enginetest.Busybox(t, first).ID})
+	kit, err := buildkit.New(buildkit.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := made
-	for _, e := range []Engine{kit, newEngine(t)} {
-		if at, err = ImportBuilt(t.Context(), e, at, "", t.TempDir()); err != nil {
+	for _, e := range []engine.Engine{kit, newBuildah(t)} {
+		if at, err = engine.ImportBuilt(t.Context(), e, at, "", t.TempDir()); err != nil {
 			t.Fatal(err)
 		}
 		if at.Content != made.Content || at.Digest != made.Digest {
 			t.Errorf("%s holds %s of %s, not %s of %s", e.Name(), at.Content, at.Digest, made.Content, made.Digest)
 		}
 	}
-	contents(t, at)
+	enginetest.Contents(t, at)
+}
+
+func newBuildah(t *testing.T) engine.Engine {
+	t.Helper()
+	need.Root(t)
+	b, err := buildah.New(buildah.Options{Dir: t.TempDir(), RunDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	need.Done(t, b.Check(t.Context()))
+	return b
 }
 
 // A base that would fill the disk on which the stage lies ends before that.
@@ -48,7 +64,7 @@ func TestABaseLeavesTheReserve(t *testing.T) {
 	endless := func(context.Context) (io.ReadCloser, error) {
 		return io.NopCloser(io.TeeReader(zeros{}, counting{&sent})), nil
 	}
-	_, err = importLayers(t.Context(), nil, []tarLayer{{open: endless, reserve: free - 64<<20}}, nil, "", dir)
+	err = engine.ImportBase(t.Context(), endless, dir, free-64<<20)
 	if !errors.Is(err, syscall.ENOSPC) || sent.Load() > 1<<30 {
 		t.Errorf("%d bytes came: %v", sent.Load(), err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/gitboot/gitboot/build/engine/process"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/internal/program"
 )
@@ -48,11 +49,11 @@ func bootstrap(ctx context.Context, p *recipe.Prepared, w io.Writer, opts Option
 	if err := errors.Join(os.Mkdir(dir, 0o755), writeFiles(p, dir, p.Beside)); err != nil {
 		return err
 	}
-	c := command{args: p.Bootstrap, dir: dir, out: w, log: io.MultiWriter(opts.Log, &lineWriter{each: opts.Progress.Line})}
+	c := process.Command{Args: p.Bootstrap, Dir: dir, Out: w, Log: io.MultiWriter(opts.Log, process.Lines(opts.Progress.Line))}
 	if name, ok := p.Script(); ok {
-		c.args = append([]string{"./" + path.Base(name)}, p.Bootstrap[1:]...)
+		c.Args = append([]string{"./" + path.Base(name)}, p.Bootstrap[1:]...)
 	}
-	c.env = append(program.Proxies(), "PATH="+program.Path, "HOME=/root", "LANG=C.UTF-8", "TMPDIR="+temp,
+	c.Env = append(program.Proxies(), "PATH="+program.Path, "HOME=/root", "LANG=C.UTF-8", "TMPDIR="+temp,
 		fmt.Sprintf("SOURCE_DATE_EPOCH=%d", opts.Epoch.Unix()))
-	return c.run(ctx)
+	return c.Run(ctx)
 }

@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"bytes"
@@ -13,20 +13,22 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
 )
 
 // A script of the repo runs in a copy of its folder, sees what is beside it,
 // and leaves nothing behind.
 func TestBootstrapScript(t *testing.T) {
-	p := prepare(t, recipe.Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: repo(map[string]string{
+	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: enginetest.Repo(map[string]string{
 		"arch/make.sh":   "#!/bin/sh\ntouch \"$TMPDIR/left\" left; cat conf/list; printf '%s\\n' \"$@\" \"$SOURCE_DATE_EPOCH\"; ls; echo note >&2\n",
 		"arch/conf/list": "base\n",
 		"other":          "x",
 	})})
 	temp := t.TempDir()
 	var out, log bytes.Buffer
-	if err := bootstrap(t.Context(), p, &out, Options{TempDir: temp, Epoch: time.Unix(42, 0), Log: &log}); err != nil {
+	if err := engine.Bootstrap(t.Context(), p, &out, engine.Options{TempDir: temp, Epoch: time.Unix(42, 0), Log: &log}); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), "base\none two\nthree\n42\nconf\nleft\nmake.sh\n"; got != want {
@@ -42,19 +44,19 @@ func TestBootstrapScript(t *testing.T) {
 
 // One that is cut leaves no process, mount or file.
 func TestBootstrapIsCut(t *testing.T) {
-	p := prepare(t, recipe.Recipe{Bootstrap: []string{"./make.sh"}, FS: repo(map[string]string{
-		"make.sh": "#!/bin/sh\nmkdir -p \"$TMPDIR/root/proc\"; mount -t proc proc \"$TMPDIR/root/proc\"\n" + hang + "\n",
+	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./make.sh"}, FS: enginetest.Repo(map[string]string{
+		"make.sh": "#!/bin/sh\nmkdir -p \"$TMPDIR/root/proc\"; mount -t proc proc \"$TMPDIR/root/proc\"\n" + enginetest.Hang + "\n",
 	})})
 	temp := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := bootstrap(ctx, p, onText("begun", cancel), Options{TempDir: temp, Log: io.Discard}); !errors.Is(err, context.Canceled) {
+	if err := engine.Bootstrap(ctx, p, enginetest.OnText("begun", cancel), engine.Options{TempDir: temp, Log: io.Discard}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("left are %v %v", left, err)
 	}
-	noneRuns(t)
+	enginetest.NoneRuns(t)
 }
 
 // Scripts share files by links, which lead to nothing where only the script's
@@ -65,11 +67,11 @@ func TestScriptsShareFiles(t *testing.T) {
 	}
 	shared := "one"
 	prepared := func() *recipe.Prepared {
-		files := repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
+		files := enginetest.Repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
 		files["recipes/a/common"], files["make/common"] = link("../common"), link("../recipes/common")
 		files["recipes/a/inside"], files["recipes/a/system"], files["recipes/a/nowhere"] = link("own"), link("/etc/passwd"), link("../nowhere")
 		files["make/own"] = link("o")
-		return prepare(t, recipe.Recipe{FS: files, Recipe: "recipes/a", Bootstrap: []string{"./make/m.sh"}})
+		return enginetest.Prepare(t, recipe.Recipe{FS: files, Recipe: "recipes/a", Bootstrap: []string{"./make/m.sh"}})
 	}
 	p := prepared()
 	for _, f := range p.Files {
@@ -79,7 +81,7 @@ func TestScriptsShareFiles(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := bootstrap(t.Context(), p, &out, Options{TempDir: t.TempDir(), Log: io.Discard}); err != nil || out.String() != "oneown\n" {
+	if err := engine.Bootstrap(t.Context(), p, &out, engine.Options{TempDir: t.TempDir(), Log: io.Discard}); err != nil || out.String() != "oneown\n" {
 		t.Errorf("the bootstrap wrote %q: %v", out.String(), err)
 	}
 	shared = "two"

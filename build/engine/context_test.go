@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"io/fs"
@@ -7,15 +7,17 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
 )
 
 func TestContextIsWritten(t *testing.T) {
-	files := repo(map[string]string{"a": "a", "tool": "#!/bin/sh\n", "d/e": "e", ".dockerignore": "*\n", "f": "FROM $GITBOOT_FROM\nCOPY . /\n"})
+	files := enginetest.Repo(map[string]string{"a": "a", "tool": "#!/bin/sh\n", "d/e": "e", ".dockerignore": "*\n", "f": "FROM $GITBOOT_FROM\nCOPY . /\n"})
 	files["link"] = &fstest.MapFile{Data: []byte("d/e"), Mode: fs.ModeSymlink | 0o777}
-	p := prepare(t, recipe.Recipe{FS: files, Containerfiles: []string{"f"}, Copy: []recipe.Copy{{From: "a", To: "/a"}}})
+	p := enginetest.Prepare(t, recipe.Recipe{FS: files, Containerfiles: []string{"f"}, Copy: []recipe.Copy{{From: "a", To: "/a"}}})
 	dir := t.TempDir()
-	if err := writeContext(p, dir); err != nil {
+	if err := engine.WriteContext(p, dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range p.Files {

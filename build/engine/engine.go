@@ -30,8 +30,9 @@ type Engine interface {
 	Image(ctx context.Context, id string) (Image, error)
 	// Collect removes what was used longest ago, until the engine holds no
 	// more than limit bytes; never the images to be kept, nor what they are
-	// made of. No build may be under way. An engine that others use as well
-	// leaves this to its own settings.
+	// made of. No build may be under way; images that somebody reads stay until
+	// they have done (Reading). An engine that others use as well leaves this to
+	// its own settings.
 	Collect(ctx context.Context, keep []string, limit int64) (freed int64, err error)
 }
 

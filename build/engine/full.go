@@ -24,8 +24,9 @@ func (e *FullError) Unwrap() error { return e.Err }
 
 var noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
 
-// explainFull says what to do about an error that a full disk has caused.
-func explainFull(dir string, err error) error {
+// ExplainFull says what to do about an error of an engine in dir that a full disk
+// has caused.
+func ExplainFull(dir string, err error) error {
 	if err == nil || !noSpace.MatchString(err.Error()) {
 		return err
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/internal/owned"
-	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -67,7 +67,7 @@ func wrongSetting(is string, v reflect.Value, c agentConfig) string {
 			}
 		}
 	case "engine":
-		if names := reconciler.EngineNames(); !slices.Contains(names, v.String()) {
+		if names := engines.Names(); !slices.Contains(names, v.String()) {
 			return "is no engine of this gitboot" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
 		}
 	case "count":

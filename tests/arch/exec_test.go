@@ -19,7 +19,7 @@ var execSites = map[string]string{
 	"boot/place blkidUUID":               "blkid: a device's name, from the kernel",
 	"boot/grub grubReads":                "grub-fstest: a device's name, from the kernel",
 	"image askHelper":                    "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
-	"build/engine command.run":           "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
+	"build/engine/process Command.Run":   "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
 	"stage/squash startSquash":           "tar2sqfs: a layer's rewritten tar on its input",
 	"hooks/confine startWarden":          "sh and mount: nothing",
 	"reconciler/source/quarantine start": "gitboot itself, confined: a pack on its input, its tip's name, no variables",

@@ -26,8 +26,6 @@ var tall = map[string]struct {
 	"cmd/gitboot":            {27, "a file per command"},
 	"hooks/kind":             {21, "a file per built-in kind"},
 	"image":                  {33, "archives are to become a package"},
-	"build/engine":           {28, "each engine is to become a package"},
-	"build/engine.Buildah":   {29, "its store is to become a type"},
 	"reconciler":             {39, "making images, converging a machine and the state are to become packages"},
 	"reconciler.Reconciler":  {103, "the same"},
 	"reconciler.application": {35, "the same"},
