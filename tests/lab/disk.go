@@ -14,14 +14,16 @@ import (
 )
 
 // The layout of every disk, in sectors of 512 bytes: a partition for GRUB's
-// BIOS core, an EFI system partition, and one file system for the rest.
+// BIOS core, an EFI system partition, perhaps one for /boot, and one file system
+// for the rest.
 const (
 	sector    = 512
 	biosStart = 2048
 	biosSize  = 2048
 	espStart  = biosStart + biosSize
 	espSize   = 64 << 11
-	rootStart = espStart + espSize
+	bootStart = espStart + espSize
+	bootSize  = 128 << 11
 	tailSize  = 2048 // the backup partition table, rounded up
 )
 
@@ -31,6 +33,9 @@ type DiskOptions struct {
 	SizeMB int64
 	// Type is the file system: ext4 (the default), xfs or btrfs.
 	Type string
+	// BootApart gives /boot a file system of its own, and makes the large one, an
+	// ext4, so that GRUB cannot read it.
+	BootApart bool
 	// OtherSystem puts an entry of another system first in the menu, which
 	// says so on the console and powers off.
 	OtherSystem bool
@@ -46,8 +51,9 @@ type Disk struct {
 	// Type is the large file system's type.
 	Type string
 
-	sizeMB int64
-	mnt    string // where it is mounted, or ""
+	sizeMB   int64
+	bootUUID string // that of /boot's own file system, or ""
+	mnt      string // where it is mounted, or ""
 }
 
 // NewDisk makes a disk image at path and installs GRUB on it.
@@ -58,6 +64,9 @@ func NewDisk(ctx context.Context, path string, o DiskOptions) (*Disk, error) {
 	}
 	if d.sizeMB == 0 {
 		d.sizeMB = 4096
+	}
+	if o.BootApart {
+		d.bootUUID = newUUID()
 	}
 	steps := []func(context.Context) error{
 		d.partition,
@@ -83,12 +92,25 @@ func (d *Disk) Mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	options := fmt.Sprintf("loop,offset=%d,sizelimit=%d", rootStart*sector, d.rootSize())
-	if _, err := Run(ctx, "mount", "-t", d.Type, "-o", options, d.Path, dir); err != nil {
+	if err := d.mountPart(ctx, d.Type, d.rootStart(), d.rootSize(), dir); err != nil {
 		return "", err
 	}
 	d.mnt = dir
+	if d.bootUUID == "" {
+		return dir, nil
+	}
+	boot := filepath.Join(dir, "boot")
+	err := errors.Join(os.MkdirAll(boot, 0o755), d.mountPart(ctx, "ext4", bootStart, bootSize*sector, boot))
+	if err != nil {
+		return "", errors.Join(err, d.Unmount())
+	}
 	return dir, nil
+}
+
+func (d *Disk) mountPart(ctx context.Context, fstype string, start, size int64, dir string) error {
+	options := fmt.Sprintf("loop,offset=%d,sizelimit=%d", start*sector, size)
+	_, err := Run(ctx, "mount", "-t", fstype, "-o", options, d.Path, dir)
+	return err
 }
 
 // Unmount writes everything out and unmounts. Not mounted, it does nothing. It
@@ -97,7 +119,7 @@ func (d *Disk) Unmount() error {
 	if d.mnt == "" {
 		return nil
 	}
-	if out, err := exec.Command("umount", d.mnt).CombinedOutput(); err != nil {
+	if out, err := exec.Command("umount", "--recursive", d.mnt).CombinedOutput(); err != nil {
 		return fmt.Errorf("unmount %s: %w: %s", d.mnt, err, tail(string(out), 300))
 	}
 	dir := d.mnt
@@ -110,8 +132,15 @@ func (d *Disk) Remove() error {
 	return errors.Join(d.Unmount(), os.Remove(d.Path))
 }
 
+func (d *Disk) rootStart() int64 {
+	if d.bootUUID == "" {
+		return bootStart
+	}
+	return bootStart + bootSize
+}
+
 func (d *Disk) rootSize() int64 {
-	return d.sizeMB<<20 - (rootStart+tailSize)*sector
+	return d.sizeMB<<20 - (d.rootStart()+tailSize)*sector
 }
 
 func (d *Disk) partition(ctx context.Context) error {
@@ -125,8 +154,11 @@ func (d *Disk) partition(ctx context.Context) error {
 	table := fmt.Sprintf(`label: gpt
 start=%d, size=%d, type=21686148-6449-6E6F-744E-656564454649, name=bios
 start=%d, size=%d, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
-start=%d, size=%d, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root
-`, biosStart, biosSize, espStart, espSize, rootStart, d.rootSize()/sector)
+`, biosStart, biosSize, espStart, espSize)
+	if d.bootUUID != "" {
+		table += fmt.Sprintf("start=%d, size=%d, type=BC13C2FF-59E6-4262-A352-B275FD6F7172, name=boot\n", bootStart, bootSize)
+	}
+	table += fmt.Sprintf("start=%d, size=%d, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root\n", d.rootStart(), d.rootSize()/sector)
 	cmd := exec.CommandContext(ctx, "sfdisk", "--quiet", d.Path)
 	cmd.Stdin = strings.NewReader(table)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -135,23 +167,32 @@ start=%d, size=%d, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root
 	return nil
 }
 
-// format makes the large file system. It goes through a loop device with an
-// offset: partition devices are not there on computers without udev, and on
-// kernels that read no GPT.
+// format makes the large file system, and that of /boot.
 func (d *Disk) format(ctx context.Context) error {
 	var mkfs []string
-	switch d.Type {
-	case "ext4":
+	switch {
+	case d.bootUUID != "":
+		if err := d.formatPart(ctx, bootStart, bootSize*sector, "mkfs.ext4", "-q", "-F", "-U", d.bootUUID); err != nil {
+			return err
+		}
+		mkfs = []string{"mkfs.ext4", "-q", "-F", "-O", "inline_data", "-U", d.UUID}
+	case d.Type == "ext4":
 		mkfs = []string{"mkfs.ext4", "-q", "-F", "-U", d.UUID}
-	case "xfs":
+	case d.Type == "xfs":
 		mkfs = []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + d.UUID}
-	case "btrfs":
+	case d.Type == "btrfs":
 		mkfs = []string{"mkfs.btrfs", "-q", "-f", "-U", d.UUID}
 	default:
 		return fmt.Errorf("no recipe for the file system %q", d.Type)
 	}
+	return d.formatPart(ctx, d.rootStart(), d.rootSize(), mkfs...)
+}
+
+// formatPart goes through a loop device with an offset: partition devices are
+// not there on computers without udev, and on kernels that read no GPT.
+func (d *Disk) formatPart(ctx context.Context, start, size int64, mkfs ...string) error {
 	out, err := Run(ctx, "losetup", "--find", "--show",
-		"--offset", strconv.Itoa(rootStart*sector), "--sizelimit", strconv.FormatInt(d.rootSize(), 10), d.Path)
+		"--offset", strconv.FormatInt(start*sector, 10), "--sizelimit", strconv.FormatInt(size, 10), d.Path)
 	if err != nil {
 		return err
 	}

@@ -70,6 +70,9 @@ func copyModules(target, to string) error {
 func (d *Disk) mkimage(ctx context.Context, temp, target string, modules ...string) (string, error) {
 	early := filepath.Join(temp, "early.cfg")
 	cfg := fmt.Sprintf("search.fs_uuid %s root\nset prefix=($root)/boot/grub\n", d.UUID)
+	if d.bootUUID != "" {
+		cfg = fmt.Sprintf("search.fs_uuid %s root\nset prefix=($root)/grub\n", d.bootUUID)
+	}
 	if err := os.WriteFile(early, []byte(cfg), 0o600); err != nil {
 		return "", err
 	}

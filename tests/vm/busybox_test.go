@@ -30,12 +30,15 @@ exec >/dev/console
 while read -r source path type rest; do
 	[ "$path" = / ] && root=$type
 done </proc/mounts
+read -r options </proc/cmdline
+echo "lab: $options"
 echo "lab: $(readlink /proc/1/exe) started $(cat /etc/hostname) on $root"
 poweroff
 `
 
 // The smallest system that one could want: one program, and busybox's own
-// init, which also shuts it down.
+// init, which also shuts it down. GRUB cannot read its stage, and finds the
+// kernel and the initramfs on /boot.
 func TestBusyboxInit(t *testing.T) {
 	s := newEmptySite(t)
 	archive := filepath.Join(s.dir, "small.tar")
@@ -46,12 +49,12 @@ func TestBusyboxInit(t *testing.T) {
 	if _, err := s.repo.Commit(s.ctx, "Begin small"); err != nil {
 		t.Fatal(err)
 	}
-	disk := s.disk(t, lab.DiskOptions{OtherSystem: true})
+	disk := s.disk(t, lab.DiskOptions{OtherSystem: true, BootApart: true})
 	s.run(t, disk, "small", "reconcile", "--once")
 	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Snapshot: true})
 	ctx, cancel := context.WithTimeout(s.ctx, bootLimit)
 	defer cancel()
-	for _, line := range []string{`lab: /bin/busybox started small on overlay`, `Power down`} {
+	for _, line := range []string{`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} `, `lab: /bin/busybox started small on overlay`, `Power down`} {
 		m, err := vm.WaitFor(ctx, regexp.MustCompile(line))
 		if err != nil {
 			t.Fatal(err)
