@@ -1,47 +1,21 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/boot/grub"
-	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/agent"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/upkeep"
 )
 
-// readCmdline reads what the boot entry told the running kernel. A system
-// that gitboot did not boot has nothing of it, which is no error.
-func readCmdline() (deployment.Cmdline, error) {
-	text, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		return deployment.Cmdline{}, fmt.Errorf("read the kernel command line: %w", err)
-	}
-	c, err := boot.Current(string(text))
-	if errors.Is(err, boot.ErrNotBooted) {
-		return deployment.Cmdline{Machine: machineParam(string(text))}, nil
-	}
-	return c, err
-}
-
-// machineParam finds gitboot.machine= on the command line of a system that
-// another boot entry started.
-func machineParam(cmdline string) (name string) {
-	for _, word := range deployment.Fields(cmdline) {
-		if value, ok := strings.CutPrefix(word, deployment.ParamMachine+"="); ok {
-			name = value
-		}
-	}
-	return name
-}
-
 func newBoot(a *app) *cobra.Command {
-	return group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootUnlink(a))
+	return usage.Group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootUnlink(a))
 }
 
 type entryJSON struct {
@@ -56,7 +30,7 @@ type entryJSON struct {
 }
 
 func newBootList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: noArgs,
+	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: usage.NoArgs,
 		Long: "list shows the entry of each generation on the stage. One that the menu does not have\nis noted, with the reason."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -72,7 +46,7 @@ func newBootList(a *app) *cobra.Command {
 			for _, g := range img.Generations {
 				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.Hidden}
 				entries = append(entries, e)
-				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), mark(e.Default), mark(e.Booted)}
+				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), screen.Mark(e.Default), screen.Mark(e.Booted)}
 				if e.Hidden != "" {
 					header, row = noted, append(row, e.Hidden)
 				}
@@ -80,30 +54,23 @@ func newBootList(a *app) *cobra.Command {
 			}
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), entries)
+			return screen.JSON(c.OutOrStdout(), entries)
 		}
-		return table(c.OutOrStdout(), header, rows)
+		return screen.Table(c.OutOrStdout(), header, rows)
 	}
 	return c
 }
 
-func mark(yes bool) string {
-	if yes {
-		return "*"
-	}
-	return ""
-}
-
 func newBootSetDefault(a *app) *cobra.Command {
 	var newest bool
-	c := &cobra.Command{Use: "set-default NAME | --newest", Short: "Choose the entry that boots by itself", Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: a.completeGenerations(false),
+	c := &cobra.Command{Use: "set-default NAME | --newest", Short: "Choose the entry that boots by itself", Args: usage.Args(cobra.MaximumNArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Long:    "set-default chooses IMAGE, IMAGE:GENERATION, an entry or a deployment. The choice\nstands until its generation is removed or another is made. It needs the machine's\nboot mode \"managed\".",
 		Example: "  gitboot boot set-default desktop:3\n  gitboot boot set-default --newest"}
 	c.Flags().BoolVar(&newest, "newest", false, "go back to the newest generation of the first image")
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if newest == (len(names) == 1) {
-			return usageError{errors.New("set-default needs a NAME or --newest")}
+			return usage.Errorf("set-default needs a NAME or --newest")
 		}
 		r, err := a.stageReconciler(c, nil)
 		if err != nil {
@@ -127,11 +94,11 @@ func newBootSetDefault(a *app) *cobra.Command {
 }
 
 func newBootCurrent() *cobra.Command {
-	c := &cobra.Command{Use: "current", Short: "Show which deployment is running", Args: noArgs,
+	c := &cobra.Command{Use: "current", Short: "Show which deployment is running", Args: usage.NoArgs,
 		Long: "current exits with 1 if this system was not booted by gitboot."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		b, err := readCmdline()
+		b, err := agent.Cmdline()
 		if err != nil {
 			return err
 		}
@@ -139,7 +106,7 @@ func newBootCurrent() *cobra.Command {
 			return boot.ErrNotBooted
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), map[string]string{"deployment": b.Deployment, "stage": b.Stage.String(), "machine": b.Machine})
+			return screen.JSON(c.OutOrStdout(), map[string]string{"deployment": b.Deployment, "stage": b.Stage.String(), "machine": b.Machine})
 		}
 		_, err = fmt.Fprintln(c.OutOrStdout(), b.Deployment)
 		return err
@@ -148,21 +115,18 @@ func newBootCurrent() *cobra.Command {
 }
 
 func newBootUnlink(a *app) *cobra.Command {
-	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg", Args: noArgs,
+	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg", Args: usage.NoArgs,
 		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg; yours stay. The stage is left as it is, and the next reconcile links it\nagain.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			set, err := a.settings()
+			cfg, err := a.localConfig(nil)
 			if err != nil {
 				return err
 			}
-			g, err := grub.Open(set.Boot, set.Stage)
+			dir, err := upkeep.Unlink(cfg)
 			if err != nil {
 				return err
 			}
-			if err := g.Unlink(); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(g.Dir(), "custom.cfg"))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(dir, "custom.cfg"))
 			return err
 		},
 	}

@@ -9,13 +9,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
 
 func newImageRender(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
+	c := &cobra.Command{Use: "render NAME", Short: "Print the Containerfile that building an image executes", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
 		Long: `render prints what reconcile gives to the engine: the image's fragments stacked,
 then its recipe, copy and run, then the fixes of its root file system. The
 engine gets the base as the build argument GITBOOT_FROM.`,
@@ -26,7 +28,7 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 				if err != nil {
 					return err
 				}
-				_, err = document(c).Write(text)
+				_, err = screen.Document(c.OutOrStdout()).Write(text)
 				return err
 			})
 		},
@@ -55,15 +57,15 @@ children.`,
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if req.Names = names; req.All == (len(names) > 0) {
-			return usageError{fmt.Errorf("which images? name them, or give --all; see `%s --help`", c.CommandPath())}
+			return usage.Errorf("which images? name them, or give --all; see `%s --help`", c.CommandPath())
 		}
-		show := newDisplay(c.ErrOrStderr())
+		show := screen.New(c.ErrOrStderr())
 		r, err := a.reconciler(c, show)
 		if err != nil {
-			return errors.Join(err, show.close())
+			return errors.Join(err, show.Close())
 		}
 		results, err := r.BuildImages(c.Context(), req)
-		if err = errors.Join(err, show.close()); err != nil {
+		if err = errors.Join(err, show.Close()); err != nil {
 			return err
 		}
 		return printBuilds(c.OutOrStdout(), results, *asJSON)
@@ -103,9 +105,9 @@ func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) err
 	}
 	var err error
 	if asJSON {
-		err = printJSON(w, list)
+		err = screen.JSON(w, list)
 	} else {
-		err = table(w, "IMAGE\tRESULT\tDIGEST\tNOTE", rows)
+		err = screen.Table(w, "IMAGE\tRESULT\tDIGEST\tNOTE", rows)
 	}
 	return errors.Join(err, reconciler.Result{Failed: failed, Unpublished: unpublished}.Err())
 }
@@ -126,7 +128,7 @@ func buildNote(j buildJSON) string {
 
 func newImageLog(a *app) *cobra.Command {
 	var follow bool
-	c := &cobra.Command{Use: "log NAME", Short: "Print the whole log of an image's last build on this machine", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
+	c := &cobra.Command{Use: "log NAME", Short: "Print the whole log of an image's last build on this machine", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeBuilt(false),
 		Long:    "log prints what an image's last build has printed, up to now if it still runs.",
 		Example: "  gitboot image log desktop | less\n  gitboot image log desktop --follow",
 		RunE: func(c *cobra.Command, names []string) error {
@@ -170,7 +172,7 @@ func branches(nodes []*treeNode, from string) []branchJSON {
 }
 
 func newImageTree(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "tree", Short: "Show which image of this machine is built from which", Args: noArgs,
+	c := &cobra.Command{Use: "tree", Short: "Show which image of this machine is built from which", Args: usage.NoArgs,
 		Example: "  gitboot image tree --machine laptop"}
 	a.worktreeFlag(c)
 	asJSON := jsonFlag(c)
@@ -182,7 +184,7 @@ func newImageTree(a *app) *cobra.Command {
 			}
 			roots := imageTree(wants)
 			if *asJSON {
-				return printJSON(c.OutOrStdout(), branches(roots, ""))
+				return screen.JSON(c.OutOrStdout(), branches(roots, ""))
 			}
 			return printTree(c.OutOrStdout(), roots, 0)
 		})

@@ -3,8 +3,16 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // bashWords stands in for the package bash-completion, where it is missing.
@@ -33,4 +41,95 @@ func ownCompletion(root *cobra.Command) {
 		_, err = script.WriteTo(c.OutOrStdout())
 		return err
 	}
+}
+
+// Shells ask for these while somebody types, so they read the stage and the
+// current folder and nothing else; where there is none, they are silent.
+
+func (a *app) completeFlags(root *cobra.Command) {
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"machine": a.completeMachines, "log-level": oneOf("debug", "info", "warn", "error"), "log-format": oneOf("text", "json"),
+	} {
+		if err := root.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+}
+
+func oneOf(words ...cobra.Completion) cobra.CompletionFunc {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// completeMachines completes machines of the current folder's config repo, else
+// of the revision that was applied last.
+func (a *app) completeMachines(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if files, err := source.Folder("."); err == nil {
+		if fleet, err := spec.Load(c.Context(), files); err == nil {
+			return fleet.Machines(), cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	set, err := a.settings()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, err := reconciler.Machines(c.Context(), set.StageDir(), set.Path)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeImages completes one image's name, or several.
+func (a *app) completeImages(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) []string {
+		return slices.Collect(maps.Keys(s.Images))
+	})
+}
+
+// completeBuilt completes names of images that are built on this machine.
+func (a *app) completeBuilt(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) []string {
+		return slices.Collect(maps.Keys(s.Builds))
+	})
+}
+
+// completeGenerations completes what State.Find understands.
+func (a *app) completeGenerations(many bool) cobra.CompletionFunc {
+	return a.completeNames(many, func(s *reconciler.State) (names []string) {
+		for name, img := range s.Images {
+			for _, g := range img.Generations {
+				names = append(names, fmt.Sprintf("%s:%d", name, g.N))
+			}
+			if len(img.Generations) > 0 {
+				names = append(names, name)
+			}
+		}
+		return names
+	})
+}
+
+func (a *app) completeNames(many bool, names func(*reconciler.State) []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, given []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(given) > 0 && !many {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		set, err := a.settings()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		state, err := reconciler.LoadState(set.StageDir())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		out := slices.DeleteFunc(names(state), func(n string) bool { return slices.Contains(given, n) })
+		slices.Sort(out)
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func completeBuiltins(*cobra.Command, []string, string) (out []cobra.Completion, _ cobra.ShellCompDirective) {
+	for _, help := range kind.Helps() {
+		out = append(out, help.Name)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
 }

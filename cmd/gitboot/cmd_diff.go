@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/rootfs/packages"
@@ -15,7 +17,7 @@ import (
 const maxRows = 50
 
 func newImageDiff(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "diff [A] B", Short: "Show which packages changed between two generations", Args: args(cobra.RangeArgs(1, 2)), ValidArgsFunction: a.completeGenerations(true),
+	c := &cobra.Command{Use: "diff [A] B", Short: "Show which packages changed between two generations", Args: usage.Args(cobra.RangeArgs(1, 2)), ValidArgsFunction: a.completeGenerations(true),
 		Long: fmt.Sprintf(`diff compares the package databases of two generations on the stage: those of
 dpkg, apk, pacman, xbps and rpm. Nothing is mounted or executed, and no package
 manager is needed.
@@ -41,7 +43,7 @@ before it. At most %d packages are listed; --json lists all.`, maxRows),
 			return err
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), diffJSON{d, packages.Summarize(d.Changes).Count})
+			return screen.JSON(c.OutOrStdout(), diffJSON{d, packages.Summarize(d.Changes).Count})
 		}
 		return printDiff(c.OutOrStdout(), d)
 	}
@@ -66,9 +68,9 @@ func printDiff(w io.Writer, d reconciler.Diff) error {
 	}
 	var rows [][]any
 	for _, c := range d.Changes[:min(len(d.Changes), maxRows)] {
-		rows = append(rows, []any{c.Op, c.Name, orDash(c.From), orDash(c.To)})
+		rows = append(rows, []any{c.Op, c.Name, screen.OrDash(c.From), screen.OrDash(c.To)})
 	}
-	if err := table(w, "CHANGE\tPACKAGE\tFROM\tTO", rows); err != nil {
+	if err := screen.Table(w, "CHANGE\tPACKAGE\tFROM\tTO", rows); err != nil {
 		return err
 	}
 	if more := len(d.Changes) - maxRows; more > 0 {
@@ -83,11 +85,4 @@ func layerCount(l reconciler.LayerCount) string {
 		return "0"
 	}
 	return fmt.Sprintf("%d (%s)", l.Layers, progress.Bytes(l.Bytes))
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

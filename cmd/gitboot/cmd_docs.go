@@ -6,12 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 )
 
 // newDocs generates docs/commands.md, which a test compares with it, and the
 // manual pages.
 func newDocs() *cobra.Command {
-	c := &cobra.Command{Use: "docs", Short: "Print the command reference as Markdown, or write manual pages", Args: noArgs, Hidden: true}
+	c := &cobra.Command{Use: "docs", Short: "Print the command reference as Markdown, or write manual pages", Args: usage.NoArgs, Hidden: true}
 	man := c.Flags().String("man", "", "write manual pages into this folder instead")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *man != "" {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/reconciler"
@@ -18,7 +20,7 @@ import (
 )
 
 func newHook(a *app) *cobra.Command {
-	return group("hook", "Look at the hooks of this machine and try them", newHookList(a), newHookRun(a), newHookShow())
+	return usage.Group("hook", "Look at the hooks of this machine and try them", newHookList(a), newHookRun(a), newHookShow())
 }
 
 type hookJSON struct {
@@ -33,7 +35,7 @@ type hookJSON struct {
 }
 
 func newHookList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: noArgs,
+	c := &cobra.Command{Use: "list", Short: "List the hooks that apply to each image, in their order", Args: usage.NoArgs,
 		Example: "  gitboot hook list\n  gitboot hook list --repo . --worktree"}
 	a.worktreeFlag(c)
 	asJSON := jsonFlag(c)
@@ -55,13 +57,13 @@ func printHooks(w io.Writer, wants *spec.Wants, asJSON bool) error {
 		for _, h := range img.Hooks {
 			j := describeHook(img.Name, h)
 			list = append(list, j)
-			rows = append(rows, []any{j.Image, j.Name, len(j.Files), len(j.Run), len(j.AtBoot), mark(j.Builtin)})
+			rows = append(rows, []any{j.Image, j.Name, len(j.Files), len(j.Run), len(j.AtBoot), screen.Mark(j.Builtin)})
 		}
 	}
 	if asJSON {
-		return printJSON(w, list)
+		return screen.JSON(w, list)
 	}
-	return table(w, "IMAGE\tHOOK\tFILES\tRUN\tAT BOOT\tBUILT IN", rows)
+	return screen.Table(w, "IMAGE\tHOOK\tFILES\tRUN\tAT BOOT\tBUILT IN", rows)
 }
 
 func describeHook(image string, h kind.Hook) hookJSON {
@@ -82,7 +84,7 @@ func describeHook(image string, h kind.Hook) hookJSON {
 
 func newHookRun(a *app) *cobra.Command {
 	var out string
-	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
+	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
 		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.",
 		Example: `  gitboot hook run desktop
   gitboot hook run desktop -o hooks.tar`}
@@ -110,7 +112,7 @@ func writeHooks(c *cobra.Command, out string, render func(io.Writer) error) erro
 	case "":
 		return listTar(c.OutOrStdout(), render)
 	case "-":
-		return render(document(c))
+		return render(screen.Document(c.OutOrStdout()))
 	}
 	return toFile(out, render)
 }
@@ -129,7 +131,7 @@ func listTar(w io.Writer, write func(io.Writer) error) error {
 			return err
 		}
 		if errors.Is(err, io.EOF) {
-			return table(w, "MODE\tOWNER\tSIZE\tPATH", rows)
+			return screen.Table(w, "MODE\tOWNER\tSIZE\tPATH", rows)
 		}
 		if err != nil {
 			return err
@@ -160,7 +162,7 @@ func noBuiltin(name string, all []builtinJSON) error {
 	for _, h := range all {
 		known = append(known, h.Name)
 	}
-	return usageError{fmt.Errorf("there is no built-in hook %q%s; `gitboot hook show` lists them", name, nearest.Hint(name, known))}
+	return usage.Errorf("there is no built-in hook %q%s; `gitboot hook show` lists them", name, nearest.Hint(name, known))
 }
 
 type builtinJSON struct {
@@ -170,7 +172,7 @@ type builtinJSON struct {
 }
 
 func newHookShow() *cobra.Command {
-	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: args(cobra.MaximumNArgs(1)), ValidArgsFunction: completeBuiltins,
+	c := &cobra.Command{Use: "show [BUILTIN]", Short: "Explain the built-in hooks", Args: usage.Args(cobra.MaximumNArgs(1)), ValidArgsFunction: completeBuiltins,
 		Example: "  gitboot hook show\n  gitboot hook show fstab"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
@@ -180,17 +182,17 @@ func newHookShow() *cobra.Command {
 		}
 		if len(names) == 0 {
 			if *asJSON {
-				return printJSON(c.OutOrStdout(), all)
+				return screen.JSON(c.OutOrStdout(), all)
 			}
 			var rows [][]any
 			for _, h := range all {
 				rows = append(rows, []any{h.Name, h.Summary})
 			}
-			return table(c.OutOrStdout(), "BUILT-IN\tWHAT IT MAKES", rows)
+			return screen.Table(c.OutOrStdout(), "BUILT-IN\tWHAT IT MAKES", rows)
 		}
 		for _, h := range all {
 			if h.Name == names[0] && *asJSON {
-				return printJSON(c.OutOrStdout(), h)
+				return screen.JSON(c.OutOrStdout(), h)
 			} else if h.Name == names[0] {
 				_, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s\n\n%s\n", h.Name, h.Summary, h.Text)
 				return err

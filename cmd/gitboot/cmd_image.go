@@ -7,17 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/upkeep"
 	"github.com/gitboot/gitboot/spec"
-	"github.com/gitboot/gitboot/stage"
 )
 
 func newImage(a *app) *cobra.Command {
-	return group("image", "Look at the images of this machine, and build them", newImageList(a), newImageInspect(a), newImageTree(a),
+	return usage.Group("image", "Look at the images of this machine, and build them", newImageList(a), newImageInspect(a), newImageTree(a),
 		newImageRender(a), newImageBuild(a), newImageLog(a), newImageDiff(a))
 }
 
@@ -29,7 +30,7 @@ type imageJSON struct {
 }
 
 func newImageList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the images that the config repo wants here", Args: noArgs,
+	c := &cobra.Command{Use: "list", Short: "List the images that the config repo wants here", Args: usage.NoArgs,
 		Example: "  gitboot image list --machine laptop"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -58,9 +59,9 @@ func listImages(c *cobra.Command, r *reconciler.Reconciler, asJSON bool) error {
 		rows = append(rows, []any{img.Name, kind, from, cmp.Or(plan.Short(digests[img.Name]), "not staged")})
 	}
 	if asJSON {
-		return printJSON(c.OutOrStdout(), images)
+		return screen.JSON(c.OutOrStdout(), images)
 	}
-	return table(c.OutOrStdout(), "IMAGE\tKIND\tSOURCE\tDIGEST", rows)
+	return screen.Table(c.OutOrStdout(), "IMAGE\tKIND\tSOURCE\tDIGEST", rows)
 }
 
 func origin(img spec.Image) (kind, from string) {
@@ -91,14 +92,14 @@ type layerJSON struct {
 }
 
 func newImageInspect(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "inspect NAME", Short: "Show what an image is at its source now", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
+	c := &cobra.Command{Use: "inspect NAME", Short: "Show what an image is at its source now", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
 		Example: "  gitboot image inspect desktop --json"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
-		show := newDisplay(c.ErrOrStderr())
+		show := screen.New(c.ErrOrStderr())
 		return a.looking(c, show, func(r *reconciler.Reconciler) error {
 			img, err := r.InspectImage(c.Context(), names[0])
-			if err = errors.Join(err, show.close()); err != nil {
+			if err = errors.Join(err, show.Close()); err != nil {
 				return err
 			}
 			out, err := a.inspect(names[0], img)
@@ -106,7 +107,7 @@ func newImageInspect(a *app) *cobra.Command {
 				return err
 			}
 			if *asJSON {
-				return printJSON(c.OutOrStdout(), out)
+				return screen.JSON(c.OutOrStdout(), out)
 			}
 			return printInspection(c, out)
 		})
@@ -115,24 +116,17 @@ func newImageInspect(a *app) *cobra.Command {
 }
 
 func (a *app) inspect(name string, img *image.Image) (inspection, error) {
-	st, err := a.openStage()
-	none := errors.Is(err, stage.ErrNone)
-	if err != nil && !none {
+	set, err := a.settings()
+	if err != nil {
 		return inspection{}, err
 	}
 	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
-	var ids []stage.LayerID
-	for _, l := range img.Layers {
-		ids = append(ids, stage.LayerID{DiffID: l.DiffID, Blob: l.Digest})
-	}
-	objects := make([]deployment.Object, len(ids))
-	if !none {
-		if objects, err = st.Layers(ids); err != nil {
-			return out, err
-		}
+	staged, err := upkeep.Staged(set.StageDir(), img)
+	if err != nil {
+		return out, err
 	}
 	for i, l := range img.Layers {
-		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, objects[i] != deployment.Object{}})
+		out.Layers = append(out.Layers, layerJSON{l.DiffID, l.Digest, l.MediaType, l.Size, staged[i]})
 	}
 	return out, nil
 }
@@ -142,7 +136,7 @@ func printInspection(c *cobra.Command, in inspection) error {
 	fmt.Fprintf(w, "%s %s\n", in.Name, in.Digest)
 	var rows [][]any
 	for _, l := range in.Layers {
-		rows = append(rows, []any{plan.Short(l.DiffID), progress.Bytes(l.Bytes), cmp.Or(l.MediaType, "tar"), mark(l.Staged)})
+		rows = append(rows, []any{plan.Short(l.DiffID), progress.Bytes(l.Bytes), cmp.Or(l.MediaType, "tar"), screen.Mark(l.Staged)})
 	}
-	return table(w, "LAYER\tSIZE\tTYPE\tSTAGED", rows)
+	return screen.Table(w, "LAYER\tSIZE\tTYPE\tSTAGED", rows)
 }

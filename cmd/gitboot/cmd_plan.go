@@ -2,9 +2,13 @@ package main
 
 import (
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/difference"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -24,7 +28,7 @@ committed: of a repo on this machine, --worktree shows what the rest would do.`,
   gitboot plan --repo ~/fleet --machine laptop --json
   gitboot plan --repo . --worktree
   gitboot plan --exit-code; [ $? = 10 ] && echo "changes are waiting"`,
-		Args: noArgs,
+		Args: usage.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runPlan(c, a, o) },
 	}
 	a.worktreeFlag(c)
@@ -37,13 +41,13 @@ committed: of a repo on this machine, --worktree shows what the rest would do.`,
 }
 
 func runPlan(c *cobra.Command, a *app, o planOptions) error {
-	show := newDisplay(c.ErrOrStderr())
+	show := screen.New(c.ErrOrStderr())
 	var p plan.Plan
 	err := a.looking(c, show, func(r *reconciler.Reconciler) (err error) {
 		p, err = r.Plan(c.Context())
 		return err
 	})
-	if err = errors.Join(err, show.close()); err != nil {
+	if err = errors.Join(err, show.Close()); err != nil {
 		return err
 	}
 	if err := printPlan(c.OutOrStdout(), p, o.json); err != nil {
@@ -56,6 +60,13 @@ func runPlan(c *cobra.Command, a *app, o planOptions) error {
 		return errHasChanges
 	}
 	return nil
+}
+
+func printPlan(w io.Writer, p plan.Plan, asJSON bool) error {
+	if asJSON {
+		return screen.JSON(w, toJSON(p))
+	}
+	return difference.Print(w, p)
 }
 
 // planJSON is what plan --json prints.

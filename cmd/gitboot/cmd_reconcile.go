@@ -11,6 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/difference"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -33,7 +36,7 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
   gitboot reconcile --once --repo https://git.example/fleet.git --machine laptop
   gitboot reconcile --once --exit-code || [ $? = 10 ]
   gitboot reconcile --poll 5m`,
-		Args: noArgs,
+		Args: usage.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runReconcile(c, a, o) },
 	}
 	f := c.Flags()
@@ -52,13 +55,13 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 func (o reconcileOptions) check(poll time.Duration, polls bool) error {
 	switch {
 	case polls && poll <= 0:
-		return usageError{fmt.Errorf("--poll %s: give a positive duration", poll)}
+		return usage.Errorf("--poll %s: give a positive duration", poll)
 	case polls && (o.once || o.dryRun):
-		return usageError{errors.New("--poll says how often to look; leave it out, or --once and --dry-run")}
+		return usage.Errorf("--poll says how often to look; leave it out, or --once and --dry-run")
 	case o.json && !o.once && !o.dryRun:
-		return usageError{errors.New("--json prints what one run did; give --once with it")}
+		return usage.Errorf("--json prints what one run did; give --once with it")
 	case o.exitCode && !o.once && !o.dryRun:
-		return usageError{errors.New("--exit-code tells what one run did; give --once with it")}
+		return usage.Errorf("--exit-code tells what one run did; give --once with it")
 	}
 	return nil
 }
@@ -70,17 +73,21 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 	if o.dryRun {
 		return runPlan(c, a, planOptions{exitCode: o.exitCode, json: o.json})
 	}
-	show := newDisplay(c.ErrOrStderr())
+	show := screen.New(c.ErrOrStderr())
 	r, err := a.reconciler(c, show)
 	if err != nil {
-		return errors.Join(err, show.close())
+		return errors.Join(err, show.Close())
 	}
 	if !o.once {
-		return errors.Join(r.Poll(c.Context(), a.pollEvery()), show.close())
+		set, err := a.settings()
+		if err != nil {
+			return errors.Join(err, show.Close())
+		}
+		return errors.Join(r.Poll(c.Context(), set.Every(a.poll)), show.Close())
 	}
 	began := time.Now()
 	result, err := r.Reconcile(c.Context())
-	if closeErr := show.close(); err != nil || closeErr != nil {
+	if closeErr := show.Close(); err != nil || closeErr != nil {
 		return errors.Join(err, closeErr)
 	}
 	if err := printResult(c.OutOrStdout(), result, time.Since(began), o.json); err != nil {
@@ -95,17 +102,6 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 	return nil
 }
 
-func (a *app) pollEvery() time.Duration {
-	set, err := a.settings()
-	switch {
-	case a.poll > 0:
-		return a.poll
-	case err == nil && set.Poll > 0:
-		return time.Duration(set.Poll)
-	}
-	return time.Minute
-}
-
 // resultJSON is what reconcile --once --json prints.
 type resultJSON struct {
 	planJSON
@@ -117,11 +113,11 @@ type resultJSON struct {
 
 func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, resultJSON{toJSON(result.Plan), result.Changed, messages(result.Failed), messages(result.Unpublished)})
+		return screen.JSON(w, resultJSON{toJSON(result.Plan), result.Changed, messages(result.Failed), messages(result.Unpublished)})
 	}
-	machine, revision, paint := result.Plan.Machine, plan.Short(result.Plan.To), paintFor(w)
+	machine, revision, paint := result.Plan.Machine, plan.Short(result.Plan.To), screen.PaintFor(w)
 	if result.Changed {
-		if err := printActions(w, result.Plan.Actions()); err != nil {
+		if err := difference.Actions(w, result.Plan.Actions()); err != nil {
 			return err
 		}
 	}
@@ -129,12 +125,12 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	switch {
 	case len(result.Failed) > 0:
 		failed := slices.Sorted(maps.Keys(result.Failed))
-		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.in(red, "at revision "+revision+", but these images failed and stay as they are"), strings.Join(failed, ", "))
+		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.In(screen.Red, "at revision "+revision+", but these images failed and stay as they are"), strings.Join(failed, ", "))
 	case len(result.Unpublished) > 0:
 		failed := slices.Sorted(maps.Keys(result.Unpublished))
-		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.in(red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
+		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.In(screen.Red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
 	case result.Changed:
-		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.in(green, "converged on revision "+revision), took.Round(10*time.Millisecond), sum(result.Plan))
+		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.In(screen.Green, "converged on revision "+revision), took.Round(10*time.Millisecond), difference.Sum(result.Plan))
 	default:
 		_, err = fmt.Fprintf(w, "%s: nothing to change at revision %s\n", machine, revision)
 	}

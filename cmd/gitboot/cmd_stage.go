@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,33 +10,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/upkeep"
 	"github.com/gitboot/gitboot/stage"
 )
 
 func newStage(a *app) *cobra.Command {
-	return group("stage", "Look after what is staged",
+	return usage.Group("stage", "Look after what is staged",
 		newStageList(a), newStageVerify(a), newStageGC(a), newStageExport(a), newStageImport(a), newStageRemove(a))
-}
-
-// stageReconciler makes a reconciler for commands that need no config repo.
-func (a *app) stageReconciler(c *cobra.Command, show *display) (*reconciler.Reconciler, error) {
-	cfg, err := a.reconcilerConfig(c, show)
-	if err != nil {
-		return nil, err
-	}
-	return reconciler.Existing(cfg)
-}
-
-func (a *app) openStage() (*stage.Stage, error) {
-	set, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	return stage.Open(stageDir(set.Stage))
 }
 
 type deploymentJSON struct {
@@ -49,7 +34,7 @@ type deploymentJSON struct {
 }
 
 func newStageList(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the deployments on the stage", Args: noArgs,
+	c := &cobra.Command{Use: "list", Short: "List the deployments on the stage", Args: usage.NoArgs,
 		Example: "  gitboot stage list --json"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -62,13 +47,13 @@ func newStageList(a *app) *cobra.Command {
 			return err
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), list)
+			return screen.JSON(c.OutOrStdout(), list)
 		}
 		var rows [][]any
 		for _, d := range list {
 			rows = append(rows, []any{plan.Short(d.Deployment), d.Image, d.Kernel, d.Layers, progress.Bytes(d.Bytes)})
 		}
-		return table(c.OutOrStdout(), "DEPLOYMENT\tIMAGE\tKERNEL\tLAYERS\tSIZE", rows)
+		return screen.Table(c.OutOrStdout(), "DEPLOYMENT\tIMAGE\tKERNEL\tLAYERS\tSIZE", rows)
 	}
 	return c
 }
@@ -95,36 +80,27 @@ func listDeployments(st *stage.Stage) ([]deploymentJSON, error) {
 
 func newStageGC(a *app) *cobra.Command {
 	var dry bool
-	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names, and old build cache", Args: noArgs,
+	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names, and old build cache", Args: usage.NoArgs,
 		Long:    "gc removes objects that no deployment names, and of the engines' build cache what\nis beyond cache_size (agent.toml).",
 		Example: "  gitboot stage gc --dry-run"}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say which objects would be removed")
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		st, err := a.openStage()
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := a.localConfig(nil)
 		if err != nil {
 			return err
 		}
-		lock, err := st.Lock(c.Context(), a.wait)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, lock.Release()) }()
-		collected, err := st.Collect(c.Context(), dry)
-		if err != nil {
-			return err
-		}
-		cache, err := a.collectCaches(c.Context(), st, dry)
+		collected, err := upkeep.Collect(c.Context(), cfg, dry)
 		if err != nil {
 			return err
 		}
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": cache, "dryRun": dry})
+			return screen.JSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": collected.Cache, "dryRun": dry})
 		}
-		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], count(collected.Objects, "object"), progress.Bytes(collected.Bytes))
-		if cache > 0 {
-			text += ", and " + progress.Bytes(cache) + " of the build cache"
+		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], screen.Count(collected.Objects, "object"), progress.Bytes(collected.Bytes))
+		if collected.Cache > 0 {
+			text += ", and " + progress.Bytes(collected.Cache) + " of the build cache"
 		}
 		_, err = fmt.Fprintln(c.OutOrStdout(), text)
 		return err
@@ -132,25 +108,9 @@ func newStageGC(a *app) *cobra.Command {
 	return c
 }
 
-// collectCaches removes old build cache. What would go is not foreseen.
-func (a *app) collectCaches(ctx context.Context, st *stage.Stage, dry bool) (int64, error) {
-	if dry {
-		return 0, nil
-	}
-	set, err := a.settings()
-	if err != nil {
-		return 0, err
-	}
-	r, err := reconciler.Existing(reconciler.Config{Stage: st.Dir(), BuildDir: set.BuildDir, CacheSize: int64(set.CacheSize)})
-	if err != nil {
-		return 0, err
-	}
-	return r.CollectCaches(ctx)
-}
-
 func newStageExport(a *app) *cobra.Command {
 	var out string
-	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
+	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those.",
 		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
@@ -160,15 +120,15 @@ func newStageExport(a *app) *cobra.Command {
 				return err
 			}
 		}
-		show := newDisplay(c.ErrOrStderr())
+		show := screen.New(c.ErrOrStderr())
 		r, err := a.stageReconciler(c, show)
 		if err != nil {
 			return err
 		}
 		if out == "-" {
-			return errors.Join(r.Export(c.Context(), names[0], document(c)), show.close())
+			return errors.Join(r.Export(c.Context(), names[0], screen.Document(c.OutOrStdout())), show.Close())
 		}
-		return errors.Join(toFile(out, func(w io.Writer) error { return r.Export(c.Context(), names[0], w) }), show.close())
+		return errors.Join(toFile(out, func(w io.Writer) error { return r.Export(c.Context(), names[0], w) }), show.Close())
 	}
 	return c
 }
@@ -177,7 +137,7 @@ func newStageExport(a *app) *cobra.Command {
 func toFile(path string, write func(io.Writer) error) error {
 	f, err := durable.Create(filepath.Dir(path), 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
-		return usageError{err}
+		return &usage.Error{Err: err}
 	}
 	if err != nil {
 		return err
@@ -190,11 +150,11 @@ func toFile(path string, write func(io.Writer) error) error {
 }
 
 func newStageImport(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "import FILE", Short: "Stage a deployment from a file that export wrote", Args: args(cobra.ExactArgs(1)),
+	c := &cobra.Command{Use: "import FILE", Short: "Stage a deployment from a file that export wrote", Args: usage.Args(cobra.ExactArgs(1)),
 		Example: "  gitboot stage import desktop.gitboot"}
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {
-		show := newDisplay(c.ErrOrStderr())
+		show := screen.New(c.ErrOrStderr())
 		cfg, err := a.reconcilerConfig(c, show)
 		if err != nil {
 			return err
@@ -206,12 +166,12 @@ func newStageImport(a *app) *cobra.Command {
 		file := io.NopCloser(c.InOrStdin())
 		if names[0] != "-" {
 			if file, err = os.Open(names[0]); err != nil {
-				return usageError{err}
+				return &usage.Error{Err: err}
 			}
 		}
 		defer file.Close()
 		found, err := r.Import(c.Context(), file)
-		if err = errors.Join(err, show.close()); err != nil {
+		if err = errors.Join(err, show.Close()); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "imported %s:%d (%s)\n", found.Image, found.N, plan.Short(found.Deployment))
@@ -221,7 +181,7 @@ func newStageImport(a *app) *cobra.Command {
 }
 
 func newStageRemove(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "remove NAME", Short: "Take one generation off the stage and out of the menu", Args: args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
+	c := &cobra.Command{Use: "remove NAME", Short: "Take one generation off the stage and out of the menu", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Example: "  gitboot stage remove desktop:2"}
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -23,7 +25,7 @@ func newStatus(a *app) *cobra.Command {
 		Long: `status reads the stage alone; it asks neither the config repo nor a registry.
 It exits with 1 if the last run failed, or in it an image, or its push.`,
 		Example: "  gitboot status\n  gitboot status --json | jq '.images[].failure'",
-		Args:    noArgs,
+		Args:    usage.NoArgs,
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error { return runStatus(c, a, *asJSON) }
@@ -50,7 +52,7 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 	w := c.OutOrStdout()
 	switch {
 	case asJSON:
-		err = printJSON(w, s)
+		err = screen.JSON(w, s)
 	case s.Revision == "" && len(s.Images) == 0:
 		_, err = fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
 	default:
@@ -67,7 +69,7 @@ func printStatus(w io.Writer, s reconciler.Status) error {
 			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(g)})
 		}
 	}
-	return errors.Join(table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
+	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
 }
 
 // printPushes shows what this machine publishes, if anything.
@@ -81,7 +83,7 @@ func printPushes(w io.Writer, pushes []reconciler.PushStatus) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	return table(w, "PUBLISHED\tREFERENCE\tTAG\tDIGEST\tTIME", rows)
+	return screen.Table(w, "PUBLISHED\tREFERENCE\tTAG\tDIGEST\tTIME", rows)
 }
 
 // note says what is special about a generation.
@@ -147,5 +149,5 @@ func times(n int) string {
 	if n == 1 {
 		return "once"
 	}
-	return count(n, "time")
+	return screen.Count(n, "time")
 }

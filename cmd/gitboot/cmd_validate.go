@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -32,7 +34,7 @@ func newValidate(a *app) *cobra.Command {
 or not, resolves every machine (with --machine, that one alone) and names all
 problems at once.`,
 		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --machine laptop",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    usage.Args(cobra.MaximumNArgs(1)),
 	}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, dirs []string) error {
@@ -42,19 +44,19 @@ problems at once.`,
 		}
 		files, err := source.Folder(dir)
 		if err != nil {
-			return usageError{err}
+			return &usage.Error{Err: err}
 		}
 		v, err := validate(c.Context(), files, a.flags.Machine)
 		if problems := (spec.Problems)(nil); err != nil && !errors.As(err, &problems) {
-			return usageError{err}
+			return &usage.Error{Err: err}
 		}
 		if *asJSON {
-			return errors.Join(printJSON(c.OutOrStdout(), v), err)
+			return errors.Join(screen.JSON(c.OutOrStdout(), v), err)
 		}
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %s, %s, %s\n", dir, count(len(v.Machines), "machine"), count(len(v.Images), "image"), count(len(v.Hooks), "hook"))
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %s, %s, %s\n", dir, screen.Count(len(v.Machines), "machine"), screen.Count(len(v.Images), "image"), screen.Count(len(v.Hooks), "hook"))
 		return err
 	}
 	return c
@@ -85,7 +87,7 @@ func newInit() *cobra.Command {
 		Long: `init writes a config repo that validates into DIR (default: here), which may
 hold other files but none of the same names. It makes no commit.`,
 		Example: "  gitboot init ~/fleet && cd ~/fleet && git init && git add . && git commit -m first",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    usage.Args(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, dirs []string) error {
 			dir := "."
 			if len(dirs) == 1 {
@@ -106,7 +108,7 @@ func writeStarter(c *cobra.Command, dir string) error {
 		}
 		files = append(files, name)
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return usageError{fmt.Errorf("init %s: %s is there already; choose an empty folder", dir, name)}
+			return usage.Errorf("init %s: %s is there already; choose an empty folder", dir, name)
 		}
 		return nil
 	})
@@ -132,12 +134,12 @@ func writeStarter(c *cobra.Command, dir string) error {
 
 func newSpec() *cobra.Command {
 	schema := &cobra.Command{
-		Use: "schema", Short: "Print a JSON Schema of the config files, for editors", Args: noArgs,
+		Use: "schema", Short: "Print a JSON Schema of the config files, for editors", Args: usage.NoArgs,
 		Example: "  gitboot spec schema > gitboot.schema.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(spec.Schema())
 			return err
 		},
 	}
-	return group("spec", "Describe the config repo's format", schema)
+	return usage.Group("spec", "Describe the config repo's format", schema)
 }

@@ -1,19 +1,21 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/reconciler/upkeep"
 	"github.com/gitboot/gitboot/stage"
 )
 
 func newStageVerify(a *app) *cobra.Command {
 	var remove bool
-	c := &cobra.Command{Use: "verify", Short: "Read every object again and compare it with its digest", Args: noArgs,
+	c := &cobra.Command{Use: "verify", Short: "Read every object again and compare it with its digest", Args: usage.NoArgs,
 		Long: `verify reads the whole stage and exits with 1 if anything is damaged.
 
 A damaged object keeps its place, because a deployment may be running from it.
@@ -23,45 +25,29 @@ next reconcile makes again what is wanted.`,
 	c.Flags().BoolVar(&remove, "remove", false, "remove what is damaged, for the next reconcile to make again")
 	c.Flags().BoolVar(&a.wait, "wait", false, "with --remove: wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+	c.RunE = func(c *cobra.Command, _ []string) error {
 		if a.wait && !remove {
-			return usageError{errors.New("--wait is for --remove; verify alone takes no lock")}
+			return usage.Errorf("--wait is for --remove; verify alone takes no lock")
 		}
-		st, err := a.openStage()
+		show := screen.New(c.ErrOrStderr())
+		cfg, err := a.localConfig(show)
 		if err != nil {
+			return errors.Join(err, show.Close())
+		}
+		found, err := upkeep.Verify(c.Context(), cfg, remove)
+		if err = errors.Join(err, show.Close()); err != nil && len(found.Damage) == 0 {
 			return err
 		}
-		if remove {
-			lock, err := st.Lock(c.Context(), a.wait)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, lock.Release()) }()
-		}
-		damage, err := verifyStage(c.Context(), st, c.ErrOrStderr())
-		if err != nil {
-			return err
-		}
-		if err := printDamage(c.OutOrStdout(), damage, *asJSON); err != nil {
-			return err
-		}
-		if remove {
-			err = removeDamaged(st, damage, c.ErrOrStderr())
-		}
-		return errors.Join(err, damageError(damage, remove))
+		err = errors.Join(err, printDamage(c.OutOrStdout(), found.Damage, *asJSON), damageError(found.Damage, remove))
+		printMended(c.ErrOrStderr(), found.Mended)
+		return err
 	}
 	return c
 }
 
-func verifyStage(ctx context.Context, st *stage.Stage, progress io.Writer) ([]stage.Damage, error) {
-	show := newDisplay(progress)
-	damage, err := st.Verify(ctx, show.progress())
-	return damage, errors.Join(err, show.close())
-}
-
 func printDamage(w io.Writer, damage []stage.Damage, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, append([]stage.Damage{}, damage...))
+		return screen.JSON(w, append([]stage.Damage{}, damage...))
 	}
 	for _, d := range damage {
 		line := d.Path + ": " + d.What
@@ -82,15 +68,10 @@ func damageError(damage []stage.Damage, removed bool) error {
 	case removed:
 		return errors.New("the stage was damaged; reconcile to make again what is wanted")
 	}
-	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --remove` takes away what the next reconcile makes again", count(len(damage), "place"))
+	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --remove` takes away what the next reconcile makes again", screen.Count(len(damage), "place"))
 }
 
-func removeDamaged(st *stage.Stage, damage []stage.Damage, w io.Writer) error {
-	running, err := readCmdline()
-	if err != nil {
-		return err
-	}
-	mended, err := st.RemoveDamaged(damage, running.Deployment)
+func printMended(w io.Writer, mended []stage.Mended) {
 	for _, m := range mended {
 		if m.Kept {
 			fmt.Fprintf(w, "kept %s: the running system needs it; boot another entry first\n", m.Path)
@@ -98,5 +79,4 @@ func removeDamaged(st *stage.Stage, damage []stage.Damage, w io.Writer) error {
 			fmt.Fprintf(w, "removed %s\n", m.Path)
 		}
 	}
-	return err
 }

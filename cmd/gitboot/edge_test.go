@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,9 +64,11 @@ func tomlEscape(s string) string {
 // TestOneEdge holds that commands print through what run gives them.
 func TestOneEdge(t *testing.T) {
 	files, err := filepath.Glob("*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+	below, globErr := filepath.Glob("internal/*/*.go")
+	if err = errors.Join(err, globErr); err != nil || len(files) == 0 || len(below) == 0 {
+		t.Fatal(files, below, err)
 	}
+	files = append(files, below...)
 	for _, name := range slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") || name == "main.go" }) {
 		text, err := os.ReadFile(name)
 		if err != nil {

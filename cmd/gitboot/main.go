@@ -18,6 +18,8 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
@@ -51,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
-	kept := &output{Writer: stdout}
+	kept := &screen.Output{Writer: stdout}
 	out, errs := plain.NewWriter(kept), plain.NewWriter(stderr)
 	root.SetOut(out)
 	root.SetErr(errs)
@@ -63,8 +65,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 	}
 	report(errs, err)
-	if slices.Contains(args, "--json") && !kept.used {
-		err = errors.Join(err, printJSON(out, describeError(err)))
+	if slices.Contains(args, "--json") && !kept.Used {
+		err = errors.Join(err, screen.JSON(out, describeError(err)))
 	}
 	return exitCode(err)
 }
@@ -98,7 +100,7 @@ func problemsOf(err error) (first spec.Problems, more int) {
 // file:line, so that editors find the places.
 func report(w io.Writer, err error) {
 	problems, more := problemsOf(err)
-	name := paintFor(w).in(red, "gitboot:")
+	name := screen.PaintFor(w).In(screen.Red, "gitboot:")
 	if len(problems) == 0 {
 		fmt.Fprintf(w, "%s %v%s\n", name, err, asRoot(err, os.Geteuid()))
 		return
@@ -107,7 +109,7 @@ func report(w io.Writer, err error) {
 	if more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)
 	}
-	fmt.Fprintf(w, "%s %s in the config repo; nothing was touched\n", name, count(len(problems)+more, "problem"))
+	fmt.Fprintf(w, "%s %s in the config repo; nothing was touched\n", name, screen.Count(len(problems)+more, "problem"))
 }
 
 // asRoot tells who is not root, and may therefore not, what to do.
@@ -121,18 +123,13 @@ func asRoot(err error, uid int) string {
 // errHasChanges ends a command that was given --exit-code.
 var errHasChanges = errors.New("there are changes")
 
-// A usageError is the user's mistake on the command line or in agent.toml.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func exitCode(err error) int {
 	var (
 		problems spec.Problems
 		machine  *reconciler.MachineError
 		wrong    *reconciler.WrongMachineError
 		called   *reconciler.RepoNameError
-		usage    usageError
+		typed    *usage.Error
 		name     *reconciler.NameError
 		option   *source.OptionError
 		branch   *source.BranchError
@@ -147,7 +144,7 @@ func exitCode(err error) int {
 		return exitChanges
 	case errors.Is(err, stage.ErrLocked):
 		return exitLocked
-	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &usage), errors.As(err, &name),
+	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &typed), errors.As(err, &name),
 		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &owner), errors.As(err, &repo) && repo.Path:
 		return exitUsage
 	}

@@ -1,13 +1,22 @@
 package main
 
 import (
-	"encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
+	"log/slog"
+	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/agent"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/stage"
 )
 
 func newRoot() *cobra.Command {
@@ -26,129 +35,185 @@ this machine, and writes boot menu entries for them.`,
 		SuggestionsMinimumDistance: 2,
 		DisableAutoGenTag:          true,
 		Version:                    version,
-		Args:                       knownCommand,
+		Args:                       usage.KnownCommand,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetHelpTemplate(root.HelpTemplate() + "\n" + exitHelp + "\n")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
-	})
+	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newReconcile(app), newPlan(app), newStatus(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
-	strictHelp(root)
+	usage.StrictHelp(root)
 	ownCompletion(root)
 	app.completeFlags(root)
 	return root
-}
-
-// strictHelp makes `gitboot help` refuse what is no command; it keeps cobra's
-// completions.
-func strictHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	for _, help := range root.Commands() {
-		if help.Name() != "help" {
-			continue
-		}
-		help.Run = nil
-		help.RunE = func(c *cobra.Command, topic []string) error {
-			about, rest, err := root.Find(topic)
-			if err == nil {
-				err = knownCommand(about, rest)
-			}
-			if err != nil {
-				return err
-			}
-			about.InitDefaultHelpFlag()
-			return about.Help()
-		}
-	}
-}
-
-// group is a command that only holds others.
-func group(use, short string, children ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: knownCommand, RunE: func(c *cobra.Command, _ []string) error {
-		return usageError{fmt.Errorf("%s needs one of its commands; see `%s --help`", c.CommandPath(), c.CommandPath())}
-	}}
-	c.SuggestionsMinimumDistance = 2
-	c.AddCommand(children...)
-	return c
-}
-
-// The argument checks of cobra, as usage errors.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, given []string) error {
-		if err := check(c, given); err != nil {
-			return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
-		}
-		return nil
-	}
-}
-
-func noArgs(c *cobra.Command, given []string) error {
-	if len(given) > 0 {
-		return usageError{fmt.Errorf("%s does not take %q; see `%s --help`", c.CommandPath(), given[0], c.CommandPath())}
-	}
-	return nil
-}
-
-// knownCommand is asked when the first argument names no command.
-func knownCommand(c *cobra.Command, given []string) error {
-	if len(given) == 0 {
-		return nil
-	}
-	hint := ""
-	if near := c.SuggestionsFor(given[0]); len(near) > 0 {
-		hint = fmt.Sprintf("did you mean %s? ", strings.Join(near, " or "))
-	}
-	return usageError{fmt.Errorf("there is no command %q; %ssee `%s --help`", given[0], hint, c.CommandPath())}
 }
 
 func jsonFlag(c *cobra.Command) *bool {
 	return c.Flags().Bool("json", false, "print JSON with stable fields")
 }
 
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// table prints rows under a header, columns aligned.
-func table(w io.Writer, header string, rows [][]any) error {
-	var text strings.Builder
-	tw := tabwriter.NewWriter(&text, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(tw, header)
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				fmt.Fprint(tw, "\t")
-			}
-			fmt.Fprint(tw, cell)
-		}
-		fmt.Fprintln(tw)
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	head, body, _ := strings.Cut(text.String(), "\n")
-	_, err := io.WriteString(w, paintFor(w).in(bold, head)+"\n"+body)
-	return err
-}
-
 func newVersion() *cobra.Command {
-	c := &cobra.Command{Use: "version", Short: "Print the version", Args: noArgs}
+	c := &cobra.Command{Use: "version", Short: "Print the version", Args: usage.NoArgs}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *asJSON {
-			return printJSON(c.OutOrStdout(), map[string]string{"version": version})
+			return screen.JSON(c.OutOrStdout(), map[string]string{"version": version})
 		}
 		_, err := fmt.Fprintln(c.OutOrStdout(), "gitboot", version)
 		return err
 	}
 	return c
+}
+
+// app holds the flags that all commands share, and makes a reconciler from
+// them and agent.toml.
+type app struct {
+	flags         agent.Flags
+	config        string
+	logLevel      string
+	logFormat     string
+	acceptRewrite string
+	worktree      bool
+	wait          bool
+	update        bool
+	poll          time.Duration
+}
+
+func (a *app) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+agent.File+")")
+	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path (default, for commands that only look: the one that the current folder belongs to)")
+	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
+	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
+	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
+	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+agent.DefaultStage+")")
+	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2)")
+	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
+	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
+}
+
+func (a *app) configPath() string { return cmp.Or(a.config, agent.File) }
+
+// settings merges agent.toml and flags.
+func (a *app) settings() (agent.Settings, error) {
+	return agent.Load(a.configPath(), a.config != "", a.flags)
+}
+
+// reconciler makes one for commands that change the stage, which it creates.
+func (a *app) reconciler(c *cobra.Command, show *screen.Display) (*reconciler.Reconciler, error) {
+	cfg, err := a.repoConfig(c, show)
+	if err != nil {
+		return nil, err
+	}
+	return reconciler.New(cfg)
+}
+
+// looking runs do for commands that only look at what the config repo wants:
+// where there is no stage, they make none.
+// Without another config repo they look at that of the current folder.
+func (a *app) looking(c *cobra.Command, show *screen.Display, do func(*reconciler.Reconciler) error) error {
+	if set, err := a.settings(); err == nil && set.Repo == "" {
+		if repo, path, ok := agent.Here(); ok {
+			a.flags.Repo, a.flags.Path = repo, cmp.Or(a.flags.Path, path)
+		}
+	}
+	cfg, err := a.repoConfig(c, show)
+	if err != nil {
+		return err
+	}
+	return preview(cfg, do)
+}
+
+// worktreeFlag is for commands that look, and change nothing.
+func (a *app) worktreeFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&a.worktree, "worktree", false, "read the config repo's folder as it lies there, committed or not, as validate does")
+}
+
+func preview(cfg reconciler.Config, do func(*reconciler.Reconciler) error) error {
+	r, done, err := reconciler.Preview(cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(r), done())
+}
+
+// repoConfig is for commands that need the config repo.
+func (a *app) repoConfig(c *cobra.Command, show *screen.Display) (reconciler.Config, error) {
+	cfg, err := a.reconcilerConfig(c, show)
+	switch {
+	case err != nil:
+		return cfg, err
+	case a.acceptRewrite != "" && !plumbing.IsHash(a.acceptRewrite):
+		return cfg, usage.Errorf("--accept-rewrite %q: give the tip's full hash, as the refusal named it", a.acceptRewrite)
+	case cfg.Source.URL == "":
+		return cfg, usage.Errorf("which config repo? give --repo, set repo in %s, or go to the repo's folder to look at what it wants", a.configPath())
+	}
+	return cfg, nil
+}
+
+func (a *app) reconcilerConfig(c *cobra.Command, show *screen.Display) (reconciler.Config, error) {
+	set, err := a.settings()
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	log, err := a.logger(c.ErrOrStderr(), show)
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	cfg, err := set.Reconciler()
+	cfg.Source.AcceptRewrite, cfg.Worktree, cfg.Update, cfg.Wait = a.acceptRewrite, a.worktree, a.update, a.wait
+	cfg.Log, cfg.Progress, cfg.Now = log, show.Progress(), time.Now
+	return cfg, err
+}
+
+// localConfig is for work on a stage that needs neither the config repo nor
+// gitboot's other programs.
+func (a *app) localConfig(show *screen.Display) (reconciler.Config, error) {
+	set, err := a.settings()
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	cfg, err := set.Local()
+	cfg.Wait, cfg.Progress = a.wait, show.Progress()
+	return cfg, err
+}
+
+// stageReconciler makes a reconciler for commands that need no config repo.
+func (a *app) stageReconciler(c *cobra.Command, show *screen.Display) (*reconciler.Reconciler, error) {
+	cfg, err := a.reconcilerConfig(c, show)
+	if err != nil {
+		return nil, err
+	}
+	return reconciler.Existing(cfg)
+}
+
+func (a *app) openStage() (*stage.Stage, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	return stage.Open(set.StageDir())
+}
+
+func (a *app) logger(w io.Writer, show *screen.Display) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		return nil, usage.Errorf("--log-level %q is not debug, info, warn or error", a.logLevel)
+	}
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return nil, usage.Errorf("--log-format %q is not text or json", a.logFormat)
+	}
+	return show.Logger(w, level, a.logFormat), nil
+}
+
+// binaryTo refuses to write what no terminal can show to one.
+func binaryTo(w io.Writer) error {
+	if screen.Terminal(w) == nil {
+		return nil
+	}
+	return usage.Errorf("this is a binary file, and standard output a terminal; name a file with -o, or pipe it into another program")
 }

@@ -23,7 +23,6 @@ var tall = map[string]struct {
 	size int
 	why  string
 }{
-	"cmd/gitboot":            {27, "a file per command"},
 	"hooks/kind":             {21, "a file per built-in kind"},
 	"image":                  {33, "archives are to become a package"},
 	"reconciler":             {39, "making images, converging a machine and the state are to become packages"},

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"cmp"
@@ -19,13 +19,12 @@ import (
 	"github.com/gitboot/gitboot/spec"
 )
 
-// checkAgent names whatever is wrong with agent.toml, where it is, and what to
-// do.
-func checkAgent(c agentConfig, unknown []toml.Key, file, text string) (problems spec.Problems) {
+// check names whatever is wrong with agent.toml, where it is, and what to do.
+func check(c Config, unknown []toml.Key, file, text string) (problems spec.Problems) {
 	lines := spec.Lines(text)
 	for _, key := range unknown {
 		name := key.String()
-		known := slices.DeleteFunc(agentKeys(), func(k string) bool { return strings.Contains(k, ".") != strings.Contains(name, ".") })
+		known := slices.DeleteFunc(keys(), func(k string) bool { return strings.Contains(k, ".") != strings.Contains(name, ".") })
 		problems = append(problems, spec.Problem{
 			File: file, Line: lines[name], Key: name, Message: "is not a known key" + nearest.Hint(name, known),
 			Hint: "known are " + strings.Join(known, ", "),
@@ -52,7 +51,7 @@ func eachSetting(section string, v reflect.Value, visit func(key, is string, val
 	}
 }
 
-func wrongSetting(is string, v reflect.Value, c agentConfig) string {
+func wrongSetting(is string, v reflect.Value, c Config) string {
 	var err error
 	switch is {
 	case "path":

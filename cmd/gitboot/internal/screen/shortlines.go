@@ -1,4 +1,4 @@
-package main
+package screen
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // about what is tried again, and only noted.
 type shortLines struct {
 	level slog.Level
-	paint painter
+	paint Painter
 	attrs []slog.Attr
 	to    io.Writer
 	// columns is how long a line may be.
@@ -32,7 +32,7 @@ func (h *shortLines) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &more
 }
 
-// WithGroup is not used by gitboot.
+// WithGroup is not Used by gitboot.
 func (h *shortLines) WithGroup(string) slog.Handler { return h }
 
 func (h *shortLines) Handle(_ context.Context, r slog.Record) error {
@@ -53,11 +53,11 @@ func (h *shortLines) Handle(_ context.Context, r slog.Record) error {
 	line = plain.Cut(plain.Line(line), h.columns()-len("warning: "))
 	switch {
 	case r.Level >= slog.LevelError:
-		line = h.paint.in(red, "error:") + " " + line
+		line = h.paint.In(Red, "error:") + " " + line
 	case r.Level >= slog.LevelWarn:
-		line = h.paint.in(yellow, "warning:") + " " + line
+		line = h.paint.In(Yellow, "warning:") + " " + line
 	default:
-		line = h.paint.in(faint, line)
+		line = h.paint.In(faint, line)
 	}
 	_, err := fmt.Fprintln(h.to, line)
 	return err

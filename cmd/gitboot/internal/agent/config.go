@@ -1,29 +1,22 @@
-package main
+// Package agent is what one machine knows of itself: agent.toml, the flags of the
+// same meaning, and what the running system tells. It makes the reconciler's
+// configuration of them.
+package agent
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"reflect"
 	"strings"
 	"time"
 
-	"github.com/BurntSushi/toml"
-
-	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
-	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/internal/progress"
-	"github.com/gitboot/gitboot/reconciler"
 )
 
-// defaultConfig is where the agent's own settings lie.
-const defaultConfig = "/etc/gitboot/agent.toml"
+// File is where the agent's own settings lie.
+const File = "/etc/gitboot/agent.toml"
 
-// agentConfig is agent.toml: what one machine needs to find its config repo.
+// A Config is agent.toml: what one machine needs to find its config repo.
 // Flags of the same meaning override it.
-type agentConfig struct {
+type Config struct {
 	Repo    string   `toml:"repo" is:"repo"`  // URL or path
 	Branch  string   `toml:"branch"`          // default: the remote's HEAD
 	Path    string   `toml:"path"`            // folder of gitboot.toml in the repo
@@ -89,16 +82,6 @@ type dockerConfig struct {
 
 func (c dockerConfig) socket() string { return strings.TrimPrefix(c.Address, "unix://") }
 
-// find completes the section. If the program is not installed, the images that
-// need it say so.
-func (c buildkitConfig) find() reconciler.Buildkit {
-	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: protocol.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
-	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
-		out.Program = path
-	}
-	return out
-}
-
 // duration is written as "90s" or "5m" in agent.toml.
 type duration time.Duration
 
@@ -118,93 +101,4 @@ func (s *size) UnmarshalText(text []byte) error {
 	n, err := progress.ParseBytes(string(text))
 	*s = size(n)
 	return err
-}
-
-// loadAgentConfig reads path. The default file may be missing; a named one
-// may not. All that is wrong with it is said at once.
-func loadAgentConfig(path string, named bool) (agentConfig, error) {
-	var c agentConfig
-	if err := owned.Check(path); err != nil {
-		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
-	}
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && !named:
-		return c, nil
-	case err != nil:
-		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
-	}
-	meta, err := toml.Decode(string(data), &c)
-	if err != nil {
-		return c, usageError{fmt.Errorf("read %s: %w", path, err)}
-	}
-	if problems := checkAgent(c, meta.Undecoded(), path, string(data)); len(problems) > 0 {
-		return c, usageError{errors.New(problems.Error())}
-	}
-	return c, nil
-}
-
-// agentKeys are the keys of agent.toml, as docs/agent.md explains them: those
-// of a section after its name and a dot.
-func agentKeys() []string { return keysOf("", reflect.TypeFor[agentConfig]()) }
-
-func keysOf(section string, t reflect.Type) (keys []string) {
-	for f := range t.Fields() {
-		key := section + f.Tag.Get("toml")
-		if f.Type.Kind() == reflect.Struct {
-			keys = append(keys, keysOf(key+".", f.Type)...)
-		} else {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// override replaces what a flag has given.
-func override(setting *string, flag string) {
-	if flag != "" {
-		*setting = flag
-	}
-}
-
-// findMachine decides which machine of the config repo this is, and says
-// where the name came from.
-func findMachine(configured, flag, cmdline string) (name, from string, err error) {
-	if flag != "" {
-		return flag, "--machine", nil
-	}
-	if configured != "" {
-		return configured, "agent.toml", nil
-	}
-	if cmdline != "" {
-		return cmdline, "gitboot.machine= on the kernel command line", nil
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return "", "", fmt.Errorf("find the machine's name: %w; give --machine", err)
-	}
-	short, _, _ := strings.Cut(host, ".")
-	return short, "the hostname", nil
-}
-
-// findProgram looks for one of gitboot's other programs where an installation
-// or a build puts it. key is the one of agent.toml that names it.
-func findProgram(name, configured, key string) (string, error) {
-	if configured != "" {
-		return configured, nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return "", err
-	}
-	dir := filepath.Dir(self)
-	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "../lib/gitboot", name)} {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("find %s beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with %s in agent.toml", name, self, key)
 }

@@ -1,4 +1,7 @@
-package main
+// Package difference shows the difference between what is wanted and what is
+// staged, to people: what comes with +, what goes with -, what becomes another
+// with ~, and what cannot be with !; the last line sums it up.
+package difference
 
 import (
 	"cmp"
@@ -6,40 +9,35 @@ import (
 	"io"
 	"strings"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
-// This file shows the difference between what is wanted and what is staged, to
-// people: what comes with +, what goes with -, what becomes another with ~, and
-// what cannot be with !; the last line sums it up.
-
-func printPlan(w io.Writer, p plan.Plan, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, toJSON(p))
-	}
+// Print shows a plan.
+func Print(w io.Writer, p plan.Plan) error {
 	if p.Empty() && len(p.Failed) == 0 {
 		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", p.Machine, plan.Short(p.To))
 		return err
 	}
-	paint := paintFor(w)
-	if _, err := fmt.Fprintln(w, paint.in(bold, fmt.Sprintf("%s: revision %s → %s", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)))); err != nil {
+	paint := screen.PaintFor(w)
+	if _, err := fmt.Fprintln(w, paint.In(screen.Bold, fmt.Sprintf("%s: revision %s → %s", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)))); err != nil {
 		return err
 	}
-	if err := printActions(w, p.Actions()); err != nil {
+	if err := Actions(w, p.Actions()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s: to change: %s\n", p.Machine, sum(p))
+	_, err := fmt.Fprintf(w, "%s: to change: %s\n", p.Machine, Sum(p))
 	return err
 }
 
-// sum says in a few words what a plan changes.
-func sum(p plan.Plan) string {
+// Sum says in a few words what a plan changes.
+func Sum(p plan.Plan) string {
 	var parts []string
 	part := func(sign string, n int, what string) {
 		if n > 0 {
-			parts = append(parts, sign+count(n, what))
+			parts = append(parts, sign+screen.Count(n, what))
 		}
 	}
 	part("", len(p.Builds), "build")
@@ -62,7 +60,7 @@ func sum(p plan.Plan) string {
 // A change is one line of a difference.
 type change struct {
 	sign  string
-	paint colour
+	paint screen.Colour
 	name  string
 }
 
@@ -70,21 +68,22 @@ func changeOf(k plan.Kind) change {
 	name := strings.ReplaceAll(string(k), "-", " ")
 	switch k {
 	case plan.BuildImage, plan.AddLayer, plan.AddDeployment, plan.PushImage:
-		return change{"+", green, name}
+		return change{"+", screen.Green, name}
 	case plan.RemoveDeployment, plan.CollectGarbage:
-		return change{"-", red, name}
+		return change{"-", screen.Red, name}
 	case plan.SkipImage:
-		return change{"!", red, name}
+		return change{"!", screen.Red, name}
 	}
-	return change{"~", yellow, name}
+	return change{"~", screen.Yellow, name}
 }
 
-func printActions(w io.Writer, actions []plan.Action) error {
-	paint := paintFor(w)
+// Actions shows what is done, a line each.
+func Actions(w io.Writer, actions []plan.Action) error {
+	paint := screen.PaintFor(w)
 	for _, a := range foldLayers(actions) {
 		c := changeOf(a.Kind)
-		what := plain.Cut(describe(a), columns(w)-21) // the whole of a failure is told in the end
-		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.in(c.paint, c.sign), paint.in(c.paint, fmt.Sprintf("%-18s", c.name)), what); err != nil {
+		what := plain.Cut(describe(a), screen.Columns(w)-21) // the whole of a failure is told in the end
+		if _, err := fmt.Fprintf(w, "%s %s %s\n", paint.In(c.paint, c.sign), paint.In(c.paint, fmt.Sprintf("%-18s", c.name)), what); err != nil {
 			return err
 		}
 		for _, line := range details(a, paint) {
@@ -97,7 +96,7 @@ func printActions(w io.Writer, actions []plan.Action) error {
 }
 
 // details are the lines below an action.
-func details(a plan.Action, paint painter) (lines []string) {
+func details(a plan.Action, paint screen.Painter) (lines []string) {
 	if a.Packages != "" {
 		lines = append(lines, "packages: "+a.Packages)
 	}
@@ -105,7 +104,7 @@ func details(a plan.Action, paint painter) (lines []string) {
 		lines = append(lines, "note: "+note)
 	}
 	for _, warning := range a.Warnings {
-		lines = append(lines, paint.in(yellow, "warning: "+warning))
+		lines = append(lines, paint.In(screen.Yellow, "warning: "+warning))
 	}
 	return lines
 }
@@ -122,7 +121,7 @@ func foldLayers(actions []plan.Action) (out []plan.Action) {
 		if i+1 < len(actions) && actions[i+1].Kind == a.Kind && actions[i+1].Image == a.Image {
 			continue
 		}
-		reason := count(n, "layer")
+		reason := screen.Count(n, "layer")
 		if bytes > 0 {
 			reason += ", " + progress.Bytes(bytes)
 		}

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"errors"
@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
 // docs/agent.md has a row for every key, and an example with a value for each.
 func TestEveryAgentKeyIsDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/agent.md")
+	page, err := os.ReadFile("../../../../docs/agent.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,12 +24,12 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 	if err := os.WriteFile(path, []byte(example), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, err := loadAgentConfig(path, true)
+	config, err := read(path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := settings(reflect.ValueOf(config))
-	for i, key := range agentKeys() {
+	values := valuesOf(reflect.ValueOf(config))
+	for i, key := range keys() {
 		if values[i].IsZero() {
 			t.Errorf("the example has no %s", key)
 		}
@@ -69,8 +70,8 @@ cert = "./cert.pem"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := loadAgentConfig(path, true)
-	if usage := (usageError{}); !errors.As(err, &usage) {
+	_, err := read(path, true)
+	if usage := (*usage.Error)(nil); !errors.As(err, &usage) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.ReplaceAll(err.Error(), path, "agent.toml"), "\n")
@@ -111,25 +112,25 @@ func TestAgentFilesOfOthersAreRefused(t *testing.T) {
 	}
 	write(path, "token_file = \""+token+"\"\n")
 	write(token, "secret")
-	if _, err := loadAgentConfig(path, true); err != nil {
+	if _, err := read(path, true); err != nil {
 		t.Fatal(err)
 	}
 	give(token, 4711)
-	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml:1: token_file") || !strings.Contains(err.Error(), "belongs to user 4711") {
+	if _, err := read(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml:1: token_file") || !strings.Contains(err.Error(), "belongs to user 4711") {
 		t.Errorf("a token of another user: %v", err)
 	}
 	give(token, 0)
 	give(path, 4711)
-	if _, err := loadAgentConfig(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml belongs to user 4711") {
+	if _, err := read(path, true); err == nil || !strings.Contains(err.Error(), "agent.toml belongs to user 4711") {
 		t.Errorf("an agent.toml of another user: %v", err)
 	}
 }
 
-// settings are the values of agentKeys.
-func settings(v reflect.Value) (out []reflect.Value) {
+// valuesOf gives the values of keys.
+func valuesOf(v reflect.Value) (out []reflect.Value) {
 	for _, f := range v.Fields() {
 		if f.Kind() == reflect.Struct {
-			out = append(out, settings(f)...)
+			out = append(out, valuesOf(f)...)
 		} else {
 			out = append(out, f)
 		}

@@ -1,4 +1,4 @@
-package main
+package screen
 
 import (
 	"bytes"
@@ -163,9 +163,9 @@ func TestScreens(t *testing.T) {
 	for _, columns := range []uint16{80, 160} {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {
 			tty, shown := openTerminal(t, columns)
-			d := newDisplay(tty)
-			log := d.logger(tty, slog.LevelInfo, "text")
-			sink := d.progress()
+			d := New(tty)
+			log := d.Logger(tty, slog.LevelInfo, "text")
+			sink := d.Progress()
 			progress.Announce(sink, []progress.Layer{
 				{ID: "a", Image: "desktop", N: 1, Of: 3, Bytes: 40e6}, {ID: "b", Image: "desktop", N: 2, Of: 3, Bytes: 80e6},
 				{ID: "c", Image: "desktop", N: 3, Of: 3, Bytes: 5e6}, {ID: "d", Image: "router", N: 2, Of: 2, Bytes: 3e6}})
@@ -189,7 +189,7 @@ func TestScreens(t *testing.T) {
 			shown.until(t, "bookworm InRelease")
 			shown.until(t, "busy")
 			golden(t, fmt.Sprintf("screen%d.txt", columns), shown.text())
-			if err := d.close(); err != nil {
+			if err := d.Close(); err != nil {
 				t.Fatal(err)
 			}
 			shown.end(t, tty)
@@ -202,14 +202,14 @@ func TestScreens(t *testing.T) {
 
 func TestBuildsOnATerminal(t *testing.T) {
 	tty, shown := openTerminal(t, 40)
-	d := newDisplay(tty)
-	log := d.logger(tty, slog.LevelInfo, "text")
-	base := progress.StartBuild(d.progress(), "base", "fragments/base.containerfile changed")
+	d := New(tty)
+	log := d.Logger(tty, slog.LevelInfo, "text")
+	base := progress.StartBuild(d.Progress(), "base", "fragments/base.containerfile changed")
 	shown.until(t, "base  0s  building: fragments/base.con…")
 	base.Step(1, 3, "RUN apt-get update && apt-get install -y everything")
 	base.Line("Get:1 \x1b[31mhttp://deb.example/debian bookworm InRelease [151 kB]\x1b]0;title\a")
 	shown.until(t, "base  0s  step 1/3: RUN apt-get update…\n    Get:1 http://deb.example/debian bo…")
-	other := progress.StartBuild(d.progress(), "other", "it was not built yet")
+	other := progress.StartBuild(d.Progress(), "other", "it was not built yet")
 	other.Step(1, 2, "RUN \x1b[2Jfalse")
 	shown.until(t, "other  0s  step 1/2: RUN false")
 	base.Step(2, 3, "RUN true")
@@ -217,7 +217,7 @@ func TestBuildsOnATerminal(t *testing.T) {
 	base.End(nil)
 	log.Warn("a line \x1b[2Jof the log")
 	other.End(errors.New("exit status 1"))
-	if err := d.close(); err != nil {
+	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
 	shown.end(t, tty)
@@ -236,11 +236,11 @@ func TestBuildsOnATerminal(t *testing.T) {
 // Many builds at once, whatever they print, leave nothing behind.
 func TestManyBuildsOnATerminal(t *testing.T) {
 	tty, shown := openTerminal(t, 60)
-	d := newDisplay(tty)
+	d := New(tty)
 	var group sync.WaitGroup
 	for i := range 6 {
 		group.Go(func() {
-			task := progress.StartBuild(d.progress(), fmt.Sprintf("image%d", i), "it was not built yet")
+			task := progress.StartBuild(d.Progress(), fmt.Sprintf("image%d", i), "it was not built yet")
 			for step := range 40 {
 				task.Step(step+1, 40, "RUN "+strings.Repeat("日本 ", 30))
 				task.Line(strings.Repeat("x\r\n\x1b[A", 20))
@@ -249,7 +249,7 @@ func TestManyBuildsOnATerminal(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if err := d.close(); err != nil {
+	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
 	shown.end(t, tty)
@@ -261,16 +261,16 @@ func TestManyBuildsOnATerminal(t *testing.T) {
 // Elsewhere the same is told as records, and as JSON for machines.
 func TestRecords(t *testing.T) {
 	var out bytes.Buffer
-	d := newDisplay(&out)
-	d.logger(&out, slog.LevelInfo, "json")
-	progress.Announce(d.progress(), []progress.Layer{{ID: "b", Image: "desktop", N: 2, Of: 3, Bytes: 5e6}})
-	squash := progress.StartLayer(d.progress(), "squash sha256:b", "b", 0)
-	pull := progress.StartLayer(d.progress(), "pull b", "b", 5e6)
+	d := New(&out)
+	d.Logger(&out, slog.LevelInfo, "json")
+	progress.Announce(d.Progress(), []progress.Layer{{ID: "b", Image: "desktop", N: 2, Of: 3, Bytes: 5e6}})
+	squash := progress.StartLayer(d.Progress(), "squash sha256:b", "b", 0)
+	pull := progress.StartLayer(d.Progress(), "pull b", "b", 5e6)
 	pull.Add(5e6)
 	pull.End(nil)
 	squash.Add(9e6)
 	squash.End(nil)
-	task := progress.StartBuild(d.progress(), "base", "it was not built yet")
+	task := progress.StartBuild(d.Progress(), "base", "it was not built yet")
 	task.Step(1, 2, "RUN echo \x1b[31mred")
 	task.Line("red")
 	task.Step(2, 2, "RUN true")
@@ -286,7 +286,7 @@ func TestRecords(t *testing.T) {
 	}
 	want := []string{"pull done desktop 2 of 3 <nil>", "building base <nil> <nil>", "build goes on base <nil> step 1/2: RUN echo red",
 		"build goes on base <nil> step 2/2: RUN true", "built base <nil> <nil>"}
-	if !slices.Equal(got, want) || d.close() != nil {
+	if !slices.Equal(got, want) || d.Close() != nil {
 		t.Errorf("%q, not %q", got, want)
 	}
 }

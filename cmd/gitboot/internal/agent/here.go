@@ -1,13 +1,13 @@
-package main
+package agent
 
 import (
 	"os"
 	"path/filepath"
 )
 
-// here finds the git repo that the current folder is part of, and the folder's
+// Here finds the git repo that the current folder is part of, and the folder's
 // path in it, if the folder holds a gitboot.toml.
-func here() (repo, path string, ok bool) {
+func Here() (repo, path string, ok bool) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", "", false

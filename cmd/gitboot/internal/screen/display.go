@@ -1,7 +1,10 @@
-package main
+// Package screen is how gitboot's commands look: progress and logs on a
+// terminal or in a file, tables, colours and widths. What it writes goes through
+// the plain.Writer that it is given; only what is drawn again and again goes to
+// the terminal itself, as text that package overview has made plain.
+package screen
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -13,7 +16,7 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
-// A display shows progress and logs. The rules:
+// A Display shows progress and logs. The rules:
 //
 //   - Results go to standard output; progress, logs and errors to standard
 //     error.
@@ -23,34 +26,35 @@ import (
 //   - Elsewhere, and with --log-format json, the same facts are log records
 //     (record.go).
 //
-// A nil display shows no progress.
-type display struct {
+// A nil Display shows no progress.
+type Display struct {
 	tty   *os.File  // nil where there is none
 	facts *recorder // nil where there is one
-	paint painter
+	paint Painter
 
 	mu    sync.Mutex // guards what follows
 	view  overview.Overview
 	block *block // nil before the first event and after the end
 }
 
-func newDisplay(w io.Writer) *display {
-	d := &display{tty: terminal(w), paint: paintFor(w)}
+// New makes the display of a command whose standard error is w.
+func New(w io.Writer) *Display {
+	d := &Display{tty: Terminal(w), paint: PaintFor(w)}
 	if d.tty == nil {
 		d.facts = newRecorder(slog.New(slog.NewTextHandler(w, nil)))
 	}
 	return d
 }
 
-// logger returns where logs of a level go, as text or JSON.
-func (d *display) logger(w io.Writer, level slog.Level, format string) *slog.Logger {
+// Logger returns where logs of a level go, as text or JSON.
+func (d *Display) Logger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewTextHandler(w, options)
 	switch {
 	case format == "json":
 		handler = slog.NewJSONHandler(w, options)
-	case terminal(w) != nil:
-		handler = &shortLines{level: level, paint: paintFor(w), to: plain.NewWriter(above{d, w}), note: d.note, columns: func() int { return columns(w) }}
+	case Terminal(w) != nil:
+		handler = &shortLines{level: level, paint: PaintFor(w), to: plain.NewWriter(above{d, w}), note: d.note, columns: func() int { return Columns(w) }}
 	}
 	log := slog.New(handler)
 	if d != nil && (d.tty == nil || format == "json") {
@@ -61,7 +65,7 @@ func (d *display) logger(w io.Writer, level slog.Level, format string) *slog.Log
 
 // above writes lines that stay: above the block, where there is one.
 type above struct {
-	d *display
+	d *Display
 	w io.Writer
 }
 
@@ -78,7 +82,7 @@ func (a above) Write(p []byte) (int, error) {
 }
 
 // note shows for a while what is tried again.
-func (d *display) note(text string) {
+func (d *Display) note(text string) {
 	if d == nil {
 		return
 	}
@@ -87,14 +91,15 @@ func (d *display) note(text string) {
 	d.view.Note(text, time.Now())
 }
 
-func (d *display) progress() progress.Sink {
+// Progress returns where tasks tell how far they are.
+func (d *Display) Progress() progress.Sink {
 	if d == nil {
 		return nil
 	}
 	return d.show
 }
 
-func (d *display) show(ev progress.Event) {
+func (d *Display) show(ev progress.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.facts != nil {
@@ -107,18 +112,18 @@ func (d *display) show(ev progress.Event) {
 	}
 }
 
-func (d *display) lines(columns int) []string {
+func (d *Display) lines(columns int) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	lines := d.view.Lines(columns, time.Now())
 	if len(lines) > 0 {
-		lines[0] = d.paint.ansi(bold, lines[0])
+		lines[0] = d.paint.ansi(Bold, lines[0])
 	}
 	return lines
 }
 
-// close takes the block away.
-func (d *display) close() error {
+// Close takes the block away.
+func (d *Display) Close() error {
 	if d == nil {
 		return nil
 	}
@@ -130,15 +135,4 @@ func (d *display) close() error {
 		return nil
 	}
 	return b.close()
-}
-
-// count says how many there are of something.
-func count(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case what == "push":
-		return fmt.Sprintf("%d pushes", n)
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+// findProgram looks for one of gitboot's other programs where an installation
+// or a build puts it. key is the one of agent.toml that names it.
+func findProgram(name, configured, key string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", err
+	}
+	dir := filepath.Dir(self)
+	for _, path := range []string{filepath.Join(dir, name), filepath.Join(dir, "../lib/gitboot", name)} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find %s beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with %s in agent.toml", name, self, key)
+}
+
+// find completes the section. If the program is not installed, the images that
+// need it say so.
+func (c buildkitConfig) find() reconciler.Buildkit {
+	out := reconciler.Buildkit{Program: "gitboot-buildkit", Builder: protocol.Builder{Address: c.Address, CA: c.CA, Cert: c.Cert, Key: c.Key}}
+	if path, err := findProgram(out.Program, c.Program, ""); err == nil {
+		out.Program = path
+	}
+	return out
+}

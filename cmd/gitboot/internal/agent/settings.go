@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
+)
+
+// Flags override agent.toml, where they are given.
+type Flags struct {
+	Repo, Branch, Path, Machine, Stage, Boot, StageLocation string
+}
+
+// Settings are agent.toml with flags over it.
+type Settings struct {
+	Config
+	flags Flags
+}
+
+// Load reads agent.toml, which may be missing unless it was named, and puts the
+// flags over it.
+func Load(path string, named bool, flags Flags) (Settings, error) {
+	c, err := read(path, named)
+	if err != nil {
+		return Settings{}, err
+	}
+	c.Safe = append(c.Safe, c.Repo) // who may write agent.toml has chosen it
+	c.Repo = cmp.Or(flags.Repo, c.Repo)
+	c.Branch = cmp.Or(flags.Branch, c.Branch)
+	c.Path = cmp.Or(flags.Path, c.Path)
+	c.Stage = cmp.Or(flags.Stage, c.Stage)
+	c.Boot = cmp.Or(flags.Boot, c.Boot)
+	c.StageLocation = cmp.Or(flags.StageLocation, c.StageLocation)
+	return Settings{c, flags}, nil
+}
+
+// Every is how often the config repo is looked at: as a flag says, as agent.toml
+// does, or each minute.
+func (s Settings) Every(flag time.Duration) time.Duration {
+	return cmp.Or(max(flag, 0), time.Duration(s.Poll), time.Minute)
+}
+
+// Local is what a reconciler has to be told for work on what is there already.
+func (s Settings) Local() (reconciler.Config, error) {
+	cmdline, err := Cmdline()
+	return s.local(cmdline), err
+}
+
+func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
+	return reconciler.Config{
+		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment,
+		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
+	}
+}
+
+// Reconciler is all that one has to be told of this machine; what is asked of a
+// run is added by who asks.
+func (s Settings) Reconciler() (reconciler.Config, error) {
+	cmdline, err := Cmdline()
+	if err != nil {
+		return reconciler.Config{}, err
+	}
+	cfg := s.local(cmdline)
+	cfg.Source = source.Options{
+		URL: s.Repo, Branch: s.Branch, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
+		TrustedKeys: s.TrustedKeys, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
+	}
+	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
+	cfg.CredentialsFile, cfg.TokenServers = s.CredentialsFile, s.TokenServers
+	cfg.LayerSize, cfg.LayerEntries, cfg.Reserve = int64(s.LayerSize), s.LayerEntries, int64(s.StageReserve)
+	cfg.Timing = image.Timing{Idle: time.Duration(s.RegistryTimeout), Attempts: s.RegistryAttempts, MinRate: int64(s.RegistryRate)}
+	cfg.ImageTime = time.Duration(s.ImageTime)
+	if cfg.Machine, cfg.MachineFrom, err = s.machine(cmdline.Machine); err != nil {
+		return cfg, err
+	}
+	if cfg.Location, err = parseLocation(s.StageLocation); err != nil {
+		return cfg, usage.Errorf("--stage-location %q: %w", s.StageLocation, err)
+	}
+	cfg.Init, err = findProgram("gitboot-init", s.Init, "init")
+	return cfg, err
+}
+
+// parseLocation reads --stage-location. Empty means to look it up.
+func parseLocation(s string) (*boot.Filesystem, error) {
+	if s == "" {
+		return nil, nil
+	}
+	loc, err := deployment.ParseLocation(s)
+	if err != nil {
+		return nil, errors.New("is not of the form UUID=…:/path")
+	}
+	uuid, ok := strings.CutPrefix(loc.Device, "UUID=")
+	if !ok {
+		return nil, fmt.Errorf("names no UUID, by which GRUB finds the stage; give UUID=…:%s", loc.Path)
+	}
+	fs := &boot.Filesystem{UUID: uuid, Path: loc.Path}
+	return fs, fs.Check()
+}

@@ -1,0 +1,113 @@
+// Package upkeep looks after what is there already, without a config repo: what
+// may be removed, what is damaged, what a boot menu no longer shows. It decides;
+// who asks only prints.
+package upkeep
+
+import (
+	"context"
+	"errors"
+
+	"github.com/gitboot/gitboot/boot/grub"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Collected says what was, or would be, removed.
+type Collected struct {
+	stage.Collected
+	// Cache is how many bytes of the engines' stores were.
+	Cache int64
+}
+
+// Collect removes objects that no deployment names, and of the engines' stores
+// what is beyond their bound. With dry it only counts the objects: what would go
+// of a store is not foreseen.
+func Collect(ctx context.Context, cfg reconciler.Config, dry bool) (c Collected, err error) {
+	err = locked(ctx, cfg, func(st *stage.Stage) error {
+		if c.Collected, err = st.Collect(ctx, dry); err != nil || dry {
+			return err
+		}
+		r, err := reconciler.Existing(cfg)
+		if err != nil {
+			return err
+		}
+		c.Cache, err = r.CollectCaches(ctx)
+		return err
+	})
+	return c, err
+}
+
+// A Finding is what a stage's verification has found, and what became of it.
+type Finding struct {
+	Damage []stage.Damage
+	Mended []stage.Mended
+}
+
+// Verify reads all of a stage and compares it with its names. With remove it
+// takes away, under the lock, what is damaged and not part of the deployment
+// that runs. What was found before an error is there, too.
+func Verify(ctx context.Context, cfg reconciler.Config, remove bool) (found Finding, err error) {
+	look := func(st *stage.Stage) error {
+		found.Damage, err = st.Verify(ctx, cfg.Progress)
+		if err == nil && remove {
+			found.Mended, err = st.RemoveDamaged(found.Damage, cfg.Booted)
+		}
+		return err
+	}
+	if remove {
+		return found, locked(ctx, cfg, look)
+	}
+	st, err := stage.Open(cfg.Stage)
+	if err != nil {
+		return found, err
+	}
+	return found, look(st)
+}
+
+// locked works on a stage that there is, as its only writer.
+func locked(ctx context.Context, cfg reconciler.Config, do func(*stage.Stage) error) (err error) {
+	st, err := stage.Open(cfg.Stage)
+	if err != nil {
+		return err
+	}
+	lock, err := st.Lock(ctx, cfg.Wait)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	return do(st)
+}
+
+// Staged reports which layers of an image lie on a stage. Where there is no
+// stage yet, none does.
+func Staged(dir string, img *image.Image) ([]bool, error) {
+	staged := make([]bool, len(img.Layers))
+	st, err := stage.Open(dir)
+	if errors.Is(err, stage.ErrNone) {
+		return staged, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ids []stage.LayerID
+	for _, l := range img.Layers {
+		ids = append(ids, stage.LayerID{DiffID: l.DiffID, Blob: l.Digest})
+	}
+	objects, err := st.Layers(ids)
+	for i, o := range objects {
+		staged[i] = o != deployment.Object{}
+	}
+	return staged, err
+}
+
+// Unlink takes gitboot's menu out of the boot loader's, and returns the folder
+// in which that was. The stage stays as it is.
+func Unlink(cfg reconciler.Config) (dir string, err error) {
+	g, err := grub.Open(cfg.Boot, cfg.Stage)
+	if err != nil {
+		return "", err
+	}
+	return g.Dir(), g.Unlink()
+}
