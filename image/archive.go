@@ -2,39 +2,28 @@ package image
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/archive"
+	"github.com/gitboot/gitboot/image/internal/expand"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
-// An ArchiveSource is where an archive lies: Path or URL.
-type ArchiveSource struct {
-	// Path is absolute, or within FS when that is set (the config repo).
-	Path string
-	FS   fs.FS
-	// URL is http or https and needs SHA256.
-	URL string
-	// SHA256 is 64 hex digits. For a file by path it may be left out.
-	SHA256 string
-	// Strip is how many leading folders are taken off the names in a tar of a
-	// root file system.
-	Strip int
-}
+// An ArchiveSource is where an archive lies.
+type ArchiveSource = archive.Source
 
-func (s ArchiveSource) String() string {
-	if s.URL != "" {
-		return cleanText(s.URL)
-	}
-	return s.Path
+// Fingerprint changes when an archive changes, and is cheap.
+func Fingerprint(src ArchiveSource) (string, error) { return archive.Fingerprint(src) }
+
+// PruneDownloads removes the archives in a CacheDir that have none of the sums;
+// see archive.Prune.
+func PruneDownloads(dir string, sums []string) (freed int64, err error) {
+	return archive.Prune(dir, sums)
 }
 
 // OpenArchive opens an archive as an image; the package's doc lists which
@@ -50,18 +39,18 @@ func OpenArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, 
 }
 
 func openArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, error) {
-	want, err := src.digest()
+	want, err := src.Digest()
 	if err != nil {
 		return nil, err
 	}
 	if src.URL != "" {
-		path, err := download(ctx, src.URL, want, opts)
+		path, err := archive.Download(ctx, src.URL, want, opts.archive())
 		if err != nil {
 			return nil, err
 		}
-		return openFile(ctx, localFile(path), v1.Hash{}, want, src.Strip, opts)
+		return openFile(ctx, archive.LocalFile(path), v1.Hash{}, want, src.Strip, opts)
 	}
-	info, err := src.stat()
+	info, err := src.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -74,115 +63,78 @@ func openArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, 
 		}
 		return openLayoutFolder(ctx, src, opts)
 	}
-	f := localFile(src.Path)
+	f := archive.LocalFile(src.Path)
 	if src.FS != nil {
-		f = archiveFile{src.Path, func() (fs.File, error) { return src.FS.Open(src.Path) }}
+		f = archive.File{Path: src.Path, Open: func() (fs.File, error) { return src.FS.Open(src.Path) }}
 	}
 	return openFile(ctx, f, want, want, src.Strip, opts)
 }
 
 var errStrip = errors.New("strip is for a tar of a root file system, and this is another archive; leave strip out")
 
-// digest is the declared one; its Hex is empty when there is none.
-func (s ArchiveSource) digest() (v1.Hash, error) {
-	hex := strings.ToLower(strings.TrimPrefix(s.SHA256, "sha256:"))
-	if hex == "" {
-		if s.URL != "" {
-			return v1.Hash{}, errors.New("a URL needs the sha256 of what lies there; set sha256")
-		}
-		return v1.Hash{}, nil
-	}
-	h, err := v1.NewHash("sha256:" + hex)
-	if err != nil {
-		return v1.Hash{}, fmt.Errorf("sha256 %q: not 64 hex digits", printable(s.SHA256, 80))
-	}
-	return h, nil
-}
-
-func (s ArchiveSource) stat() (fs.FileInfo, error) {
-	if s.FS != nil {
-		return fs.Stat(s.FS, s.Path)
-	}
-	if !filepath.IsAbs(s.Path) {
-		return nil, fmt.Errorf("path %q: neither absolute nor within the config repo", s.Path)
-	}
-	info, err := os.Stat(s.Path)
-	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file or a folder")
-	}
-	return info, err
-}
-
-// Fingerprint changes when an archive changes, and is cheap: the declared
-// sha256, or a hash of a file's path, size, times and inode. A file within FS
-// has no times to go by: its content is hashed. So is the index of an OCI
-// layout's folder.
-func Fingerprint(src ArchiveSource) (string, error) {
-	want, err := src.digest()
-	if err != nil || want.Hex != "" {
-		return want.String(), wrapArchive(src, err)
-	}
-	info, err := src.stat()
-	if err != nil {
-		return "", wrapArchive(src, err)
-	}
-	h := sha256.New()
-	st, local := info.Sys().(*syscall.Stat_t)
-	switch {
-	case info.IsDir():
-		err = hashFolder(h, src)
-	case src.FS == nil && local:
-		fmt.Fprintf(h, "%s\x00%d %d %d.%d %d.%d", src.Path, st.Dev, st.Ino, st.Mtim.Sec, st.Mtim.Nsec, st.Ctim.Sec, st.Ctim.Nsec)
-		fmt.Fprintf(h, " %d", st.Size)
-	default:
-		err = hashFile(h, src.FS, src.Path)
-	}
-	return "file:" + hex.EncodeToString(h.Sum(nil)), wrapArchive(src, err)
-}
-
-func wrapArchive(src ArchiveSource, err error) error {
-	if err != nil {
-		return fmt.Errorf("look at archive %s: %w", src, err)
-	}
-	return nil
-}
-
-func hashFolder(w io.Writer, src ArchiveSource) error {
-	fsys, err := src.folder()
-	if err != nil {
-		return err
-	}
-	return hashFile(w, fsys, "index.json")
-}
-
-func hashFile(w io.Writer, fsys fs.FS, path string) error {
-	f, err := fsys.Open(path)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, f)
-	return errors.Join(err, f.Close())
-}
-
-// folder is the archive's folder as a file system.
-func (s ArchiveSource) folder() (fs.FS, error) {
-	if s.FS != nil {
-		return fs.Sub(s.FS, s.Path)
-	}
-	root, err := os.OpenRoot(s.Path)
+// openFile tells what a file is and opens it as an image. The file is checked
+// against check, when that is set; known is its digest when it is certain.
+func openFile(ctx context.Context, f archive.File, check, known v1.Hash, strip int, opts Options) (*Image, error) {
+	opts.Expansion.File = f.Size()
+	index, err := archive.Scan(ctx, f, opts.Expansion)
 	if err != nil {
 		return nil, err
 	}
-	// The folder is closed when nothing refers to its FS any more.
-	return root.FS(), nil
+	kind := index.Kind()
+	switch {
+	case kind == archive.RootFS && strip == 0 && index.Within() != "":
+		return nil, &untrusted.UnsupportedError{What: "the archive", Reason: fmt.Sprintf("all that is in it lies below %s/, so that it has no /usr", index.Within()), Remedy: "set strip = 1 for it"}
+	case kind == archive.RootFS:
+		return openRootFS(ctx, f, index.Compressed, known, strip, opts)
+	case strip > 0:
+		return nil, errStrip
+	}
+	if check.Hex != "" {
+		sum, err := f.Digest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if sum != check {
+			return nil, &untrusted.DigestError{What: "the file", From: f.Path, Want: check.String(), Got: sum.String()}
+		}
+	}
+	if kind == archive.OCILayout {
+		return openLayout(ctx, layout{index.Open, f.Path}, opts)
+	}
+	return openDockerSave(ctx, index.Open, f.Path, opts)
 }
 
-// An archiveFile can be read from its beginning any number of times.
-type archiveFile struct {
-	path string
-	open func() (fs.File, error)
-}
+// openRootFS makes an image of one layer of a tar. known, when set, is what
+// the file's digest must be.
+func openRootFS(ctx context.Context, f archive.File, compressed bool, known v1.Hash, strip int, opts Options) (*Image, error) {
+	sums, err := archive.Measure(ctx, f, compressed, strip, opts.Expansion)
+	if err != nil {
+		return nil, err
+	}
+	if known.Hex != "" && sums.File != known {
+		return nil, &untrusted.DigestError{What: "the file", From: f.Path, Want: known.String(), Got: sums.File.String()}
+	}
+	blob := func(ctx context.Context) (io.ReadCloser, error) {
+		rc, err := f.Stream(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read archive: %w", err)
+		}
+		return untrusted.NewVerifier(rc, sums.File, sums.Size, "the file", func() string { return f.Path }, nil), nil
+	}
+	layer := Layer{
+		DiffID:   sums.Tar.String(),
+		Digest:   sums.File.String(),
+		Size:     sums.Size,
+		blob:     blob,
+		progress: opts.Progress,
+		allowed:  expand.FileDiet(),
+		strip:    strip,
 
-func localFile(path string) archiveFile {
-	return archiveFile{path, func() (fs.File, error) { return os.Open(path) }}
+		expansion: opts.Expansion,
+	}
+	if strip > 0 { // the layer is another tar than the one in the file
+		layer.Digest, layer.checkDiffID = "", true
+		return &Image{Digest: layer.DiffID, Layers: []Layer{layer}}, nil
+	}
+	return &Image{Digest: layer.Digest, Layers: []Layer{layer}}, nil
 }

@@ -6,35 +6,39 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/image/archive"
+	"github.com/gitboot/gitboot/image/internal/expand"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
 // openDockerSave reads the format of docker save before version 25 and of
 // podman save: manifest.json names a configuration and layers. Layers have no
 // digest of their own there, so they are checked against their diff ids.
-func openDockerSave(ctx context.Context, open openMember, where string, opts Options) (*Image, error) {
+func openDockerSave(ctx context.Context, open archive.Member, where string, opts Options) (*Image, error) {
 	var list []struct {
 		Config   string
 		RepoTags []string
 		Layers   []string
 	}
-	if err := open.json(ctx, "manifest.json", &list); err != nil {
+	if err := open.JSON(ctx, "manifest.json", &list); err != nil {
 		return nil, err
 	}
 	if len(list) != 1 {
 		var names []string
 		for _, m := range list {
-			names = append(names, printable(strings.Join(m.RepoTags, " "), 120))
+			names = append(names, untrusted.Printable(strings.Join(m.RepoTags, " "), 120))
 		}
 		return nil, manyImages(names)
 	}
 	m := list[0]
-	data, err := open.read(ctx, m.Config)
+	data, err := open.Read(ctx, m.Config)
 	if err != nil {
 		return nil, err
 	}
-	digest := sha256Of(data)
+	digest := untrusted.SHA256(data)
 	if hex := strings.TrimSuffix(path.Base(m.Config), ".json"); len(hex) == 64 && hex != digest.Hex {
-		return nil, &DigestError{"configuration", where, "sha256:" + printable(hex, 64), digest.String()}
+		return nil, &untrusted.DigestError{What: "configuration", From: where, Want: "sha256:" + untrusted.Printable(hex, 64), Got: digest.String()}
 	}
 	config, err := parseConfig(data, "the configuration")
 	if err != nil {
@@ -53,14 +57,14 @@ func openDockerSave(ctx context.Context, open openMember, where string, opts Opt
 			blob:        memberOpener(open, name),
 			progress:    opts.Progress,
 			checkDiffID: true,
-			allowed:     fileDiet(),
+			allowed:     expand.FileDiet(),
 			expansion:   opts.Expansion,
 		})
 	}
 	return img, nil
 }
 
-func memberOpener(open openMember, name string) opener {
+func memberOpener(open archive.Member, name string) opener {
 	return func(ctx context.Context) (io.ReadCloser, error) {
 		rc, _, err := open(ctx, name)
 		if err != nil {

@@ -105,11 +105,11 @@ func TestExpansionBound(t *testing.T) {
 		{Expansion{Size: 30e9}, 1 << 30, 30e9},
 		{Expansion{Size: 1e6}, 1 << 20, 1e6},
 		{Expansion{Size: 30e9, Declared: true}, 1, 30e9},
-		{Expansion{file: 1000}, 0, 500e6 + 100_000},
-		{Expansion{file: 1000}, 1 << 40, 500e6 + 100_000},
-		{Expansion{file: 1 << 40}, 1, 500e6 + 100},
+		{Expansion{File: 1000}, 0, 500e6 + 100_000},
+		{Expansion{File: 1000}, 1 << 40, 500e6 + 100_000},
+		{Expansion{File: 1 << 40}, 1, 500e6 + 100},
 	} {
-		if got := c.e.bound(c.stored); got != c.want {
+		if got := c.e.Bound(c.stored); got != c.want {
 			t.Errorf("%+v of %d stored bytes: %d, want %d", c.e, c.stored, got, c.want)
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/gitboot/gitboot/image/archive"
+	"github.com/gitboot/gitboot/image/internal/expand"
+	"github.com/gitboot/gitboot/image/registry"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -44,33 +47,27 @@ type Options struct {
 	Progress progress.Sink
 }
 
-// Timing bounds how long faults are endured. Zero fields mean the defaults.
-type Timing struct {
-	// Attempts is how often all sources are tried for one thing (5).
-	Attempts int
-	// Backoff is the pause after the first failed attempt (500 ms); it doubles.
-	Backoff time.Duration
-	// MaxWait is the longest pause, and the longest that a registry may ask
-	// for with Retry-After (2 min).
-	MaxWait time.Duration
-	// Idle is how long a registry may send nothing (30 s).
-	Idle time.Duration
-	// MinRate is how many bytes a second it has to send at least (1000), over
-	// as long as it may be silent.
-	MinRate int64
-}
-
 func (o Options) withDefaults() Options {
 	o.Platform = cmp.Or(o.Platform, "linux/"+runtime.GOARCH)
-	o.Timing.Attempts = cmp.Or(o.Timing.Attempts, 5)
-	o.Timing.Backoff = cmp.Or(o.Timing.Backoff, 500*time.Millisecond)
-	o.Timing.MaxWait = cmp.Or(o.Timing.MaxWait, 2*time.Minute)
-	o.Timing.Idle = cmp.Or(o.Timing.Idle, 30*time.Second)
-	o.Timing.MinRate = cmp.Or(o.Timing.MinRate, 1000)
+	o.Timing = o.Timing.WithDefaults()
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+func (o Options) registry() registry.Options {
+	return registry.Options{
+		Mirrors: o.Mirrors, TrustMirrorTags: o.TrustMirrorTags, Insecure: o.Insecure, CredentialsFile: o.CredentialsFile,
+		TokenServers: o.TokenServers, Timing: o.Timing, Log: o.Log, Progress: o.Progress,
+	}
+}
+
+func (o Options) archive() archive.Options {
+	return archive.Options{
+		CacheDir: o.CacheDir, Insecure: o.Insecure, Reserve: o.Reserve, Expansion: o.Expansion,
+		Timing: o.Timing, Log: o.Log, Progress: o.Progress,
+	}
 }
 
 // An Image is one platform's manifest and configuration, both verified.
@@ -110,8 +107,8 @@ type Layer struct {
 	// checkDiffID is set where DiffID is the only digest there is.
 	checkDiffID bool
 	strip       int
-	allowed     diet
-	expansion   Expansion
+	allowed     expand.Diet
+	expansion   expand.Expansion
 }
 
 // An opener starts reading a blob from its beginning. The blob is verified

@@ -9,6 +9,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/gitboot/gitboot/image/internal/expand"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -23,8 +25,8 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	task := progress.StartLayer(l.progress, "pull "+shortDigest(l), l.DiffID, l.Size)
-	r := &layerReader{name: shortDigest(l), raw: newAhead(blob, cancel), task: task}
-	if r.tar, err = l.expansion.open(io.TeeReader(r.raw, task), l.allowed, l.strip, "layer "+r.name, l.Size); err != nil {
+	r := &layerReader{name: shortDigest(l), raw: expand.NewAhead(blob, cancel), task: task}
+	if r.tar, err = l.expansion.Open(io.TeeReader(r.raw, task), l.allowed, l.strip, "layer "+r.name, l.Size); err != nil {
 		r.err = r.explain(err)
 		return nil, errors.Join(r.err, r.Close())
 	}
@@ -33,13 +35,13 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
-		r.tar = newVerifier(r.tar, want, -1, "layer "+l.DiffID, func() string { return "the archive" }, nil)
+		r.tar = untrusted.NewVerifier(r.tar, want, -1, "layer "+l.DiffID, func() string { return "the archive" }, nil)
 	}
 	return r, nil
 }
 
 // Largest is how many bytes the layer may hold at most.
-func (l Layer) Largest() int64 { return l.expansion.bound(0) }
+func (l Layer) Largest() int64 { return l.expansion.Bound(0) }
 
 func shortDigest(l Layer) string {
 	s := strings.TrimPrefix(l.Digest, "sha256:")
@@ -52,7 +54,7 @@ func shortDigest(l Layer) string {
 // A layerReader decompresses a verified blob.
 type layerReader struct {
 	name string
-	raw  *ahead
+	raw  *expand.Ahead
 	tar  io.ReadCloser
 	task *progress.Task
 	err  error
@@ -74,7 +76,7 @@ func (r *layerReader) Read(p []byte) (int, error) {
 // false bytes is merely its consequence. Of a layer that is too large nothing
 // more is read.
 func (r *layerReader) explain(err error) error {
-	if errors.As(err, new(*ExpansionError)) {
+	if errors.As(err, new(*expand.ExpansionError)) {
 		return err
 	}
 	if _, rawErr := io.Copy(io.Discard, io.TeeReader(r.raw, r.task)); rawErr != nil {

@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,20 +12,19 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/gitboot/gitboot/image/archive"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
 	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
-// openMember reads one file of an archive and tells its size.
-type openMember func(ctx context.Context, name string) (io.ReadCloser, int64, error)
-
 // A layout is an OCI image layout (image-spec, image-layout.md).
 type layout struct {
-	open openMember
+	open archive.Member
 	path string // for messages
 }
 
-func openLayoutFolder(ctx context.Context, src ArchiveSource, opts Options) (*Image, error) {
-	fsys, err := src.folder()
+func openLayoutFolder(ctx context.Context, src archive.Source, opts Options) (*Image, error) {
+	fsys, err := src.Folder()
 	if err != nil {
 		return nil, err
 	}
@@ -49,22 +47,22 @@ func openLayoutFolder(ctx context.Context, src ArchiveSource, opts Options) (*Im
 
 func openLayout(ctx context.Context, l layout, opts Options) (*Image, error) {
 	var marker struct{ ImageLayoutVersion string }
-	if err := l.open.json(ctx, "oci-layout", &marker); err != nil {
+	if err := l.open.JSON(ctx, "oci-layout", &marker); err != nil {
 		return nil, err
 	}
 	if !strings.HasPrefix(marker.ImageLayoutVersion, "1.") {
-		return nil, &UnsupportedError{"the OCI layout", fmt.Sprintf("its version is %q", printable(marker.ImageLayoutVersion, 20)), "write it in version 1.0.0"}
+		return nil, &untrusted.UnsupportedError{What: "the OCI layout", Reason: fmt.Sprintf("its version is %q", untrusted.Printable(marker.ImageLayoutVersion, 20)), Remedy: "write it in version 1.0.0"}
 	}
-	data, err := l.open.read(ctx, "index.json")
+	data, err := l.open.Read(ctx, "index.json")
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDocument(data, "index.json"); err != nil {
+	if err := untrusted.CheckDocument(data, "index.json"); err != nil {
 		return nil, err
 	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("index.json: %s", printable(err.Error(), 200))
+		return nil, fmt.Errorf("index.json: %s", untrusted.Printable(err.Error(), 200))
 	}
 	digest, err := chooseImage(index.Manifests, l.path, opts.Platform)
 	if err != nil {
@@ -76,8 +74,8 @@ func openLayout(ctx context.Context, l layout, opts Options) (*Image, error) {
 // chooseImage picks from a layout's index, which lists images as well as
 // platforms: several must differ in platform.
 func chooseImage(list []v1.Descriptor, what, platform string) (v1.Hash, error) {
-	if len(list) > maxImages {
-		return v1.Hash{}, tooMany(what, maxImages, "images")
+	if len(list) > untrusted.MaxImages {
+		return v1.Hash{}, untrusted.TooMany(what, untrusted.MaxImages, "images")
 	}
 	var names, platforms []string
 	digests := map[v1.Hash]bool{}
@@ -110,64 +108,37 @@ func chooseImage(list []v1.Descriptor, what, platform string) (v1.Hash, error) {
 
 func manyImages(names []string) error {
 	slices.Sort(names)
-	return &UnsupportedError{"the archive", "it holds several images: " + few(names), "save one of them alone"}
+	return &untrusted.UnsupportedError{What: "the archive", Reason: "it holds several images: " + untrusted.Few(names), Remedy: "save one of them alone"}
 }
 
 func imageName(d v1.Descriptor) string {
 	for _, key := range []string{"io.containerd.image.name", "org.opencontainers.image.ref.name"} {
 		if n := d.Annotations[key]; n != "" {
-			return printable(n, 120)
+			return untrusted.Printable(n, 120)
 		}
 	}
-	return printable(d.Digest.String(), 80)
+	return untrusted.Printable(d.Digest.String(), 80)
 }
 
-func (l layout) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	data, err := l.open.read(ctx, blobPath(digest))
+func (l layout) Manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	data, err := l.open.Read(ctx, blobPath(digest))
 	if err != nil {
 		return nil, err
 	}
-	if got := sha256Of(data); got != digest {
-		return nil, &DigestError{"manifest " + digest.String(), l.path, digest.String(), got.String()}
+	if got := untrusted.SHA256(data); got != digest {
+		return nil, &untrusted.DigestError{What: "manifest " + digest.String(), From: l.path, Want: digest.String(), Got: got.String()}
 	}
 	return data, nil
 }
 
-func (l layout) blob(digest v1.Hash, size int64) opener {
+func (l layout) Blob(digest v1.Hash, size int64) func(context.Context) (io.ReadCloser, error) {
 	return func(ctx context.Context) (io.ReadCloser, error) {
 		rc, _, err := l.open(ctx, blobPath(digest))
 		if err != nil {
 			return nil, fmt.Errorf("read blob of archive %s: %w", l.path, err)
 		}
-		return newVerifier(rc, digest, size, "blob "+digest.String(), func() string { return l.path }, nil), nil
+		return untrusted.NewVerifier(rc, digest, size, "blob "+digest.String(), func() string { return l.path }, nil), nil
 	}
 }
 
 func blobPath(d v1.Hash) string { return "blobs/" + d.Algorithm + "/" + d.Hex }
-
-// read returns a whole document.
-func (open openMember) read(ctx context.Context, name string) ([]byte, error) {
-	rc, size, err := open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	if size > maxDocument {
-		return nil, tooBig(printable(name, 120))
-	}
-	return io.ReadAll(io.LimitReader(rc, size))
-}
-
-func (open openMember) json(ctx context.Context, name string, v any) error {
-	data, err := open.read(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := checkDocument(data, printable(name, 120)); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s: not the JSON it should be; make the archive again", printable(name, 120))
-	}
-	return nil
-}

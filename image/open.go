@@ -3,22 +3,24 @@ package image
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/internal/expand"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+	"github.com/gitboot/gitboot/image/registry"
 )
 
 // A store is where an image's documents and blobs are fetched from by digest:
 // a registry or an OCI layout.
 type store interface {
-	// manifest returns verified bytes.
-	manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
-	// blob describes how to read a verified blob; nothing is read yet.
-	blob(digest v1.Hash, size int64) opener
+	// Manifest returns verified bytes.
+	Manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
+	// Blob describes how to read a verified blob; nothing is read yet.
+	Blob(digest v1.Hash, size int64) func(context.Context) (io.ReadCloser, error)
 }
 
 // Open fetches the manifest and configuration of ref at digest for the wanted
@@ -34,9 +36,9 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 	}
 	want, err := v1.NewHash(digest)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: digest %q is not sha256:<64 hex digits>", cleanText(ref), printable(digest, 90))
+		return nil, fmt.Errorf("open %s: digest %q is not sha256:<64 hex digits>", untrusted.CleanText(ref), untrusted.Printable(digest, 90))
 	}
-	parsed, s, err := newSources(ctx, ref, opts)
+	parsed, s, err := registry.NewSources(ctx, ref, opts.registry())
 	if err != nil {
 		return nil, err
 	}
@@ -46,26 +48,6 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 	}
 	img.Registry = parsed.Context().RegistryStr()
 	return img, nil
-}
-
-func (s *sources) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
-	var data []byte
-	what := "manifest " + digest.String()
-	err := s.each(ctx, s.list, func(e *endpoint) (err error) {
-		if data, err = e.document(ctx, "manifests/"+digest.String(), what); err != nil {
-			return err
-		}
-		if got := sha256Of(data); got != digest {
-			return &DigestError{what, e.String(), digest.String(), got.String()}
-		}
-		return nil
-	})
-	return data, err
-}
-
-func (s *sources) blob(digest v1.Hash, size int64) opener {
-	b := &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}}
-	return b.open
 }
 
 // openManifest follows an index to the platform's manifest and reads it with
@@ -90,7 +72,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 	}
 	img := newImage(digest, config)
 	for i, d := range m.Layers {
-		blob := from.blob(d.Digest, d.Size)
+		blob := from.Blob(d.Digest, d.Size)
 		if isForeign(d) {
 			blob = foreign(blob, d)
 		}
@@ -101,7 +83,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 			MediaType: string(d.MediaType),
 			blob:      blob,
 			progress:  opts.Progress,
-			allowed:   layerDiet(),
+			allowed:   expand.LayerDiet(),
 			expansion: opts.Expansion,
 		})
 	}
@@ -115,12 +97,12 @@ func newImage(digest v1.Hash, config *v1.ConfigFile) *Image {
 // readConfig reads and verifies a configuration.
 func readConfig(ctx context.Context, from store, d v1.Descriptor) (*v1.ConfigFile, error) {
 	what := "configuration " + d.Digest.String()
-	if d.Size > maxDocument {
-		return nil, tooBig(what)
+	if d.Size > untrusted.MaxDocument {
+		return nil, untrusted.TooBig(what)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	rc, err := from.blob(d.Digest, d.Size)(ctx)
+	rc, err := from.Blob(d.Digest, d.Size)(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -132,25 +114,20 @@ func readConfig(ctx context.Context, from store, d v1.Descriptor) (*v1.ConfigFil
 }
 
 func parseConfig(data []byte, what string) (*v1.ConfigFile, error) {
-	if err := checkDocument(data, what); err != nil {
+	if err := untrusted.CheckDocument(data, what); err != nil {
 		return nil, err
 	}
 	config, err := v1.ParseConfigFile(bytes.NewReader(data))
 	if err != nil {
-		return nil, fmt.Errorf("%s: not an image configuration: %s", what, printable(err.Error(), 200))
+		return nil, fmt.Errorf("%s: not an image configuration: %s", what, untrusted.Printable(err.Error(), 200))
 	}
-	if len(config.RootFS.DiffIDs) > maxLayers {
-		return nil, tooMany(what, maxLayers, "layers")
+	if len(config.RootFS.DiffIDs) > untrusted.MaxLayers {
+		return nil, untrusted.TooMany(what, untrusted.MaxLayers, "layers")
 	}
 	for _, id := range config.RootFS.DiffIDs {
 		if id.Algorithm != "sha256" {
-			return nil, fmt.Errorf("%s: diff id %s is no sha256", what, printable(id.String(), 90))
+			return nil, fmt.Errorf("%s: diff id %s is no sha256", what, untrusted.Printable(id.String(), 90))
 		}
 	}
 	return config, nil
-}
-
-func sha256Of(data []byte) v1.Hash {
-	sum := sha256.Sum256(data)
-	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
 // Pinned returns a reference that means one digest and still says where that
@@ -12,7 +14,7 @@ import (
 func Pinned(ref, digest string) (string, error) {
 	parsed, err := name.ParseReference(ref)
 	if err != nil {
-		return "", fmt.Errorf("image reference %q: %s; write it as registry/name:tag or registry/name@sha256:…", cleanText(ref), cleanText(err.Error()))
+		return "", fmt.Errorf("image reference %q: %s; write it as registry/name:tag or registry/name@sha256:…", untrusted.CleanText(ref), untrusted.CleanText(err.Error()))
 	}
 	full := parsed.Context().Name()
 	if tag, ok := parsed.(name.Tag); ok {

@@ -2,17 +2,12 @@ package image
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sys/unix"
 )
 
 // onHead breaks HEAD requests.
@@ -85,27 +80,4 @@ func TestUnknownHost(t *testing.T) {
 	opts.CacheDir = t.TempDir()
 	_, err := OpenArchive(t.Context(), ArchiveSource{URL: "https://" + host + "/a.tar", SHA256: strings.Repeat("0", 64)}, opts)
 	wantError[*UnknownHostError](t, err, host)
-}
-
-func TestWhy(t *testing.T) {
-	digest, err := v1.NewHash(sum(nil))
-	check(t, err)
-	for want, err := range map[string]error{
-		"the server answered 503 (service unavailable)":          fmt.Errorf("ask: %w", &StatusError{Status: 503, Reason: "long"}),
-		"connection refused":                                     &net.OpError{Op: "dial", Err: unix.ECONNREFUSED},
-		"no answer about the name x.lan":                         &net.DNSError{Name: "x.lan", IsTemporary: true},
-		"the connection was cut":                                 fmt.Errorf("read %s: %w", digest, clean(io.ErrUnexpectedEOF)),
-		"the server fell silent":                                 fmt.Errorf("%w (30s)", ErrIdle),
-		"not there; the server answered 429 (too many requests)": sourceErrors{&NotFoundError{"a", "tag 1"}, &StatusError{Status: 429}},
-		"stopped":                      context.Canceled,
-		"access refused (403)":         &AuthError{Status: 403},
-		"no answer in time":            context.DeadlineExceeded,
-		"the exchange failed":          io.ErrNoProgress,
-		"the network is not reachable": &net.OpError{Err: unix.EHOSTUNREACH},
-		"other content than promised; no host registry.lan; not protected": sourceErrors{&DigestError{}, &UnknownHostError{"registry.lan"}, &InsecureError{}},
-	} {
-		if got := Why(err); got != want {
-			t.Errorf("%v: %q, want %q", err, got, want)
-		}
-	}
 }

@@ -18,7 +18,7 @@ var execSites = map[string]string{
 	"internal/program Command":           "the one way: fixed PATH, no variable of the caller's; what follows says what each adds",
 	"boot/place blkidUUID":               "blkid: a device's name, from the kernel",
 	"boot/grub grubReads":                "grub-fstest: a device's name, from the kernel",
-	"image askHelper":                    "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
+	"image/registry askHelper":           "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
 	"build/engine/process Command.Run":   "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
 	"stage/squash startSquash":           "tar2sqfs: a layer's rewritten tar on its input",
 	"hooks/confine startWarden":          "sh and mount: nothing",
@@ -32,7 +32,7 @@ var execSites = map[string]string{
 // foreignExec are the packages of others, linked into what is shipped, that can
 // start programs.
 var foreignExec = map[string]string{
-	"github.com/docker/docker-credential-helpers/client":          "not reached: package image reads credentials itself",
+	"github.com/docker/docker-credential-helpers/client":          "not reached: package image/registry reads credentials itself",
 	"github.com/docker/cli/cli/config/credentials":                "not reached, likewise",
 	"github.com/containerd/containerd/v2/pkg/archive/compression": "igzip or unpigz, in gitboot-buildkit alone, which gets a fixed PATH",
 	"github.com/in-toto/in-toto-golang/in_toto":                   "not reached, in gitboot-buildkit alone: its types are used",

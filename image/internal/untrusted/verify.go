@@ -1,0 +1,71 @@
+package untrusted
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// A verifier passes a stream on and replaces its io.EOF by a *DigestError
+// when the stream was not what it should have been.
+type verifier struct {
+	io.ReadCloser
+	hash     hash.Hash
+	want     v1.Hash
+	size     int64 // -1: not known
+	n        int64
+	what     string
+	source   func() string
+	mismatch func(source string)
+	err      error
+}
+
+// NewVerifier verifies a stream; mismatch, if it is set, is told who gave a false
+// one. A size of -1 is not known.
+func NewVerifier(r io.ReadCloser, want v1.Hash, size int64, what string, source func() string, mismatch func(string)) *verifier {
+	return &verifier{ReadCloser: r, hash: sha256.New(), want: want, size: size, what: what, source: source, mismatch: mismatch}
+}
+
+func (v *verifier) Read(p []byte) (int, error) {
+	if v.err != nil {
+		return 0, v.err
+	}
+	n, err := v.ReadCloser.Read(p)
+	v.hash.Write(p[:n])
+	v.n += int64(n)
+	if err == io.EOF {
+		err = v.check()
+	}
+	v.err = err
+	return n, err
+}
+
+// check decides what a stream that has ended was.
+func (v *verifier) check() error {
+	want, got := v.want.String(), "sha256:"+hex.EncodeToString(v.hash.Sum(nil))
+	switch {
+	case v.size >= 0 && v.n != v.size:
+		want, got = fmt.Sprintf("%d bytes", v.size), fmt.Sprintf("%d bytes", v.n)
+	case want == got:
+		return io.EOF
+	}
+	if v.mismatch != nil {
+		v.mismatch(v.source())
+	}
+	return &DigestError{v.what, v.source(), want, got}
+}
+
+// SHA256 is the digest of a document.
+func SHA256(data []byte) v1.Hash {
+	sum := sha256.Sum256(data)
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}
+}
+
+// Hash is the digest of what was written to h, a sha256.
+func Hash(h hash.Hash) v1.Hash {
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.Sum(nil))}
+}

@@ -1,0 +1,42 @@
+package image
+
+import (
+	"context"
+	"time"
+
+	"github.com/gitboot/gitboot/image/registry"
+)
+
+// What is pushed, and what became of it; see package registry.
+type (
+	Resolved    = registry.Resolved
+	Upload      = registry.Upload
+	UploadLayer = registry.UploadLayer
+	Uploaded    = registry.Uploaded
+	Blob        = registry.Blob
+)
+
+// Resolve asks for the digest of ref.
+func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
+	return registry.Resolve(ctx, ref, opts.withDefaults().registry())
+}
+
+// Push publishes an image.
+func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
+	return registry.Push(ctx, u, opts.withDefaults().registry())
+}
+
+// CredentialFile writes, in docker's and podman's format, the credentials that
+// some references are asked with, and no others.
+func CredentialFile(ctx context.Context, refs []string, opts Options) ([]byte, error) {
+	return registry.CredentialFile(ctx, refs, opts.registry())
+}
+
+// CheckTokenServer says what is wrong with a name among Options.TokenServers.
+func CheckTokenServer(host string) error { return registry.CheckTokenServer(host) }
+
+// PublicConfig makes the configuration that is published of one that an engine
+// made.
+func PublicConfig(engine []byte, created time.Time, labels map[string]string) ([]byte, error) {
+	return registry.PublicConfig(engine, created, labels)
+}

@@ -1,0 +1,203 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+)
+
+// A remoteBlob is a blob that any of an image's sources may serve.
+type remoteBlob struct {
+	from   *Sources
+	digest v1.Hash
+	size   int64
+
+	mu sync.Mutex
+	// liars served other bytes: they are asked last the next time.
+	liars map[*endpoint]bool
+}
+
+func (b *remoteBlob) what() string { return "blob " + b.digest.String() }
+
+// open starts a verified stream of the blob, which ends with ctx.
+func (b *remoteBlob) open(ctx context.Context) (io.ReadCloser, error) {
+	r := &blobReader{blob: b, ctx: ctx, order: b.order()}
+	if err := r.reopen(); err != nil {
+		return nil, fmt.Errorf("pull %s: %w", b.what(), err)
+	}
+	return untrusted.NewVerifier(r, b.digest, b.size, b.what(), r.source, b.mismatch), nil
+}
+
+func (b *remoteBlob) order() []*endpoint {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var good, bad []*endpoint
+	for _, e := range b.from.list {
+		if b.liars[e] {
+			bad = append(bad, e)
+		} else {
+			good = append(good, e)
+		}
+	}
+	return append(good, bad...)
+}
+
+// mismatch remembers who served wrong bytes.
+func (b *remoteBlob) mismatch(source string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.from.list {
+		if e.String() == source {
+			b.liars[e] = true
+		}
+	}
+}
+
+// A blobReader reads a blob's bytes once and in order, over as many
+// connections as it takes.
+type blobReader struct {
+	blob  *remoteBlob
+	ctx   context.Context
+	order []*endpoint // the first is being read
+	body  io.ReadCloser
+	off   int64
+	// failedAt is off at the last failure, failures how many there were
+	// without at least exchange.Stride bytes between them.
+	failedAt int64
+	failures int
+}
+
+func (r *blobReader) source() string { return r.order[0].String() }
+
+func (r *blobReader) Read(p []byte) (int, error) {
+	for {
+		if r.off >= r.blob.size {
+			return 0, r.end()
+		}
+		p = p[:min(int64(len(p)), r.blob.size-r.off)]
+		n, err := r.body.Read(p)
+		r.off += int64(n)
+		if n > 0 || err == nil {
+			return n, nil
+		}
+		if err := r.recover(err); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// end checks that a source has no more than was promised.
+func (r *blobReader) end() error {
+	var one [1]byte
+	if n, _ := io.ReadFull(r.body, one[:]); n > 0 {
+		r.blob.mismatch(r.source())
+		return &untrusted.DigestError{What: r.blob.what(), From: r.source(), Want: fmt.Sprintf("%d bytes", r.blob.size), Got: "more"}
+	}
+	return io.EOF
+}
+
+// recover opens the blob again where it was cut.
+func (r *blobReader) recover(cause error) error {
+	if r.ctx.Err() != nil {
+		return r.ctx.Err()
+	}
+	if errors.Is(cause, io.EOF) {
+		cause = io.ErrUnexpectedEOF
+	}
+	cause = fmt.Errorf("%s from %s was cut at byte %d of %d: %w", r.blob.what(), r.source(), r.off, r.blob.size, untrusted.Clean(cause))
+	r.body.Close()
+	if r.off-r.failedAt >= exchange.Stride {
+		r.failures = 0
+	}
+	r.failedAt = r.off
+	r.failures++
+	if r.failures >= r.blob.from.Timing.Attempts*len(r.order) {
+		return fmt.Errorf("after %d attempts: %w", r.failures, cause)
+	}
+	r.blob.from.Log.Info("resuming a blob", "blob", r.blob.digest.Hex[:12], "from", r.source(), "at", r.off, "of", r.blob.size, "why", exchange.Why(cause))
+	if r.failures > 1 {
+		// The one that keeps cutting is asked last.
+		r.order = append(r.order[1:], r.order[0])
+		if err := r.blob.from.Pause(r.ctx, r.failures-1, cause); err != nil {
+			return err
+		}
+	}
+	if err := r.reopen(); err != nil {
+		return fmt.Errorf("%w; resuming: %w", cause, err)
+	}
+	return nil
+}
+
+// reopen connects to the first source that serves, and puts it first.
+func (r *blobReader) reopen() error {
+	return r.blob.from.each(r.ctx, r.order, func(e *endpoint) error {
+		body, err := r.from(e)
+		if err != nil {
+			return err
+		}
+		r.body = body
+		rest := []*endpoint{e}
+		for _, other := range r.order {
+			if other != e {
+				rest = append(rest, other)
+			}
+		}
+		r.order = rest
+		return nil
+	})
+}
+
+// from asks e for the bytes from r.off on. A registry that knows no such
+// range is asked for the whole blob.
+func (r *blobReader) from(e *endpoint) (io.ReadCloser, error) {
+	req := request{method: http.MethodGet, path: "blobs/" + r.blob.digest.String(), what: r.blob.what()}
+	if r.off > 0 {
+		req.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r.off, r.blob.size-1)}}
+	}
+	resp, err := e.do(r.ctx, req, http.StatusOK, http.StatusPartialContent)
+	var status *exchange.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusRequestedRangeNotSatisfiable && r.off > 0 {
+		req.header = nil
+		resp, err = e.do(r.ctx, req, http.StatusOK)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := r.position(resp, e); err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// position brings the answer to r.off, whether or not the server heeded the
+// range.
+func (r *blobReader) position(resp *http.Response, e *endpoint) error {
+	if resp.StatusCode == http.StatusPartialContent {
+		want := fmt.Sprintf("bytes %d-%d/", r.off, r.blob.size-1)
+		got := resp.Header.Get("Content-Range")
+		if total, found := strings.CutPrefix(got, want); !found || total != "*" && total != fmt.Sprint(r.blob.size) {
+			return &untrusted.DigestError{What: r.blob.what(), From: e.String(), Want: want + fmt.Sprint(r.blob.size), Got: "range " + untrusted.Printable(got, 60)}
+		}
+		return nil
+	}
+	if resp.ContentLength >= 0 && resp.ContentLength != r.blob.size {
+		r.blob.mismatch(e.String())
+		return &untrusted.DigestError{What: r.blob.what(), From: e.String(), Want: fmt.Sprintf("%d bytes", r.blob.size), Got: fmt.Sprintf("%d bytes", resp.ContentLength)}
+	}
+	if _, err := io.CopyN(io.Discard, resp.Body, r.off); err != nil {
+		return fmt.Errorf("skip the %d bytes of %s already read: %w", r.off, r.blob.what(), untrusted.Clean(err))
+	}
+	return nil
+}
+
+func (r *blobReader) Close() error { return r.body.Close() }

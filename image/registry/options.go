@@ -1,0 +1,22 @@
+// Package registry speaks to registries (OCI distribution-spec): what a tag
+// means, what has a digest, from mirrors or the registry itself, and pushing.
+package registry
+
+import (
+	"log/slog"
+
+	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/internal/progress"
+)
+
+// Options are those of package image that matter here, complete.
+type Options struct {
+	Mirrors         []string
+	TrustMirrorTags bool
+	Insecure        bool
+	CredentialsFile string
+	TokenServers    []string
+	Timing          exchange.Timing
+	Log             *slog.Logger
+	Progress        progress.Sink
+}

@@ -1,0 +1,97 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+)
+
+// Sources are the endpoints of one image with the patience for them.
+type Sources struct {
+	list []*endpoint
+	// mirrorTags: not only the last, the registry, says what a tag means.
+	mirrorTags bool
+	exchange.Patience
+}
+
+// each asks the endpoints in order until one serves. When none does, those
+// that failed for a passing reason are asked again after a pause.
+func (s *Sources) each(ctx context.Context, list []*endpoint, try func(*endpoint) error) error {
+	lasting := make([]error, len(list))
+	for round := 1; ; round++ {
+		errs := make([]error, len(list))
+		again := false
+		for i, e := range list {
+			if errs[i] = lasting[i]; errs[i] != nil {
+				continue
+			}
+			err := try(e)
+			if err == nil {
+				return nil
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if errs[i] = err; exchange.Passing(err) {
+				again = true
+			} else {
+				lasting[i] = err
+			}
+			s.Log.Debug("source failed", "source", e.String(), "attempt", round, "error", err)
+		}
+		err := exchange.JoinSources(errs)
+		if !again {
+			return err
+		}
+		if round >= s.Timing.Attempts {
+			return fmt.Errorf("after %d attempts: %w", round, err)
+		}
+		if err := s.Pause(ctx, round, err); err != nil {
+			return err
+		}
+	}
+}
+
+// NewSources parses ref and lists who may serve it.
+func NewSources(ctx context.Context, ref string, opts Options) (name.Reference, *Sources, error) {
+	var parse []name.Option
+	if opts.Insecure {
+		parse = append(parse, name.Insecure)
+	}
+	parsed, err := name.ParseReference(ref, parse...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("image reference %q: %s; write it as registry/name:tag or registry/name@sha256:…", untrusted.CleanText(ref), untrusted.CleanText(err.Error()))
+	}
+	list, err := newEndpoints(ctx, parsed, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
+	}
+	return parsed, &Sources{list, opts.TrustMirrorTags, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
+}
+
+// tags lists who may say what a tag means. Whoever says it decides what boots,
+// which no digest checks: that is the registry, the last of the list.
+func (s *Sources) tags() []*endpoint {
+	if s.mirrorTags {
+		return s.list
+	}
+	return s.list[len(s.list)-1:]
+}
+
+// silentMirrors adds to a failure that there were others, who were not asked.
+func (s *Sources) silentMirrors(err error) error {
+	if len(s.tags()) == len(s.list) {
+		return err
+	}
+	var mirrors []string
+	for _, e := range s.list[:len(s.list)-1] {
+		mirrors = append(mirrors, e.String())
+	}
+	return fmt.Errorf("%w; mirrors (%s) are not asked what a tag means, because that decides what boots: name the image with a digest, or set trust_mirror_tags = true if they may",
+		err, strings.Join(mirrors, ", "))
+}
