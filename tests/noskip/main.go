@@ -1,0 +1,112 @@
+// Noskip runs `go test` with the arguments that it is given, prints what that
+// would, and fails if any test was skipped: who runs all tests wants to know of
+// those that did not run. Only who is not root may skip what needs root.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Geteuid() == 0)) }
+
+func run(args []string, out io.Writer, root bool) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	cmd.Cancel = func() error { return nil } // the terminal interrupts go as well
+	cmd.Stderr = os.Stderr
+	events, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		fmt.Fprintln(out, "noskip:", err)
+		return 1
+	}
+	skipped := show(events, out)
+	err = cmd.Wait()
+	for _, test := range skipped {
+		fmt.Fprintln(out, "skipped:", test)
+	}
+	switch {
+	case err != nil:
+		return 1
+	case len(skipped) > 0 && root:
+		fmt.Fprintln(out, "FAIL: a test that is skipped as root hides that it does not work; let it run, or fail and say what lacks")
+		return 1
+	}
+	return 0
+}
+
+// An event is one of `go doc test2json`.
+type event struct {
+	Action, Package, Test, Output string
+}
+
+// show prints packages' results and what failing tests have printed, and returns
+// the tests that were skipped, with what they said of it.
+func show(events io.Reader, out io.Writer) (skipped []string) {
+	said := map[string][]string{} // by test that goes on
+	lines := bufio.NewReader(events)
+	for {
+		line, err := lines.ReadBytes('\n')
+		var e event
+		if len(line) > 0 && json.Unmarshal(line, &e) != nil {
+			out.Write(line)
+		}
+		id := e.Package + " " + e.Test
+		switch {
+		case e.Action == "build-output", e.Action == "output" && e.Test == "" && e.Output != "PASS\n":
+			io.WriteString(out, e.Output)
+		case e.Action == "output":
+			said[id] = append(said[id], e.Output)
+		case e.Action == "skip" && e.Test != "":
+			skipped = append(skipped, id+": "+reason(said[id]))
+			delete(said, id)
+		case e.Action == "fail" && e.Test == "":
+			for _, id := range started(said, e.Package) { // what a panic or a timeout has cut
+				io.WriteString(out, strings.Join(said[id], ""))
+				delete(said, id)
+			}
+		case e.Action == "fail":
+			io.WriteString(out, strings.Join(slices.DeleteFunc(said[id], framing), ""))
+			delete(said, id)
+		case e.Action == "pass":
+			delete(said, id)
+		}
+		if err != nil {
+			return skipped
+		}
+	}
+}
+
+func started(said map[string][]string, pkg string) (ids []string) {
+	for id := range said {
+		if strings.HasPrefix(id, pkg+" ") {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// framing is what only -v prints.
+func framing(line string) bool { return strings.HasPrefix(line, "=== ") }
+
+// reason is what a test said last before its verdict.
+func reason(said []string) string {
+	said = slices.DeleteFunc(said, func(line string) bool { return framing(line) || strings.HasPrefix(strings.TrimSpace(line), "--- ") })
+	if len(said) == 0 {
+		return "no reason given"
+	}
+	return strings.TrimSpace(said[len(said)-1])
+}
