@@ -9,7 +9,8 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 )
 
-// What is known of a deployment. Trying and bad are shown in its title.
+// What can be known of a deployment, though nothing finds it out yet. Trying and
+// bad are shown in its title.
 const (
 	Good   = "good"
 	Trying = "trying"

@@ -17,8 +17,8 @@ const (
 	ParamStage = "gitboot.stage"
 	// ParamDeployment is the id of the deployment to boot.
 	ParamDeployment = "gitboot.deployment"
-	// ParamTrying is set to 1 on an entry that has not been proven good: a
-	// failure then reboots instead of opening a shell.
+	// ParamTrying, set to 1, makes a failure reboot instead of opening a shell.
+	// No entry has it yet.
 	ParamTrying = "gitboot.trying"
 	// ParamWait limits, in seconds, how long to wait for the stage's device.
 	ParamWait = "gitboot.wait"

@@ -67,8 +67,7 @@ func (w *script) line(format string, args ...any) {
 	w.buf.WriteByte('\n')
 }
 
-// choice sets what boots by itself. It is the one place where that is
-// decided, and stands before the entries: counting tries belongs here.
+// choice sets what boots by itself, before the entries.
 func (w *script) choice(m *boot.Menu) {
 	if id := defaultPath(m); id != "" {
 		w.line("")

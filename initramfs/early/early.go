@@ -25,9 +25,9 @@
 // Arguments of /init are passed on to the image's init: init=, /sbin/init,
 // /etc/init, /bin/init, /usr/lib/systemd/systemd, /bin/sh, the first there is.
 //
-// If anything fails, a deployment that is still being tried (gitboot.trying=1)
-// reboots, so that the boot loader's count brings back the last good one; any
-// other opens a shell on the console, or leaves it to the kernel's panic=.
+// If anything fails, a shell is opened on the console, or what follows is left to
+// the kernel's panic=; with gitboot.trying=1, which no entry has yet, the machine
+// reboots.
 package early
 
 import (

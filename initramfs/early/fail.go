@@ -14,9 +14,9 @@ import (
 // retryDelay leaves a message on the screen before a reboot wipes it.
 const retryDelay = 5 * time.Second
 
-// fail ends a boot that can't go on: a deployment on trial gives way to the
-// last good one, any other opens a shell. If it returns, process 1 ends and
-// the kernel does what panic= says.
+// fail ends a boot that cannot go on: the machine reboots where gitboot.trying=1
+// says so, else there is a shell. If it returns, process 1 ends and the kernel
+// does what panic= says.
 func (b *boot) fail(err error) {
 	b.log.error("cannot boot deployment %s: %v", b.cmd.Deployment, err)
 	if b.cmd.Trying {
