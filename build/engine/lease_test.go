@@ -7,6 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // canceled is for who would not wait.
@@ -96,4 +100,40 @@ func TestLeaseEndsWithItsProcess(t *testing.T) {
 	if err := release(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A stage that is mounted read-only can be read, with a lock and without one.
+func TestLeaseWritesNothing(t *testing.T) {
+	need.Root(t)
+	dir := t.TempDir()
+	mount := func(flags uintptr) {
+		t.Helper()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func() {
+		t.Helper()
+		release, err := Reading(t.Context(), dir)
+		if err == nil {
+			err = release()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	mount(unix.MS_RDONLY)
+	defer func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	read()
+	if _, err := Removing(t.Context(), dir); !errors.Is(err, unix.EROFS) {
+		t.Errorf("removed from what cannot be written: %v", err)
+	}
+	mount(unix.MS_REMOUNT)
+	read()
+	mount(unix.MS_REMOUNT | unix.MS_RDONLY)
+	read()
 }

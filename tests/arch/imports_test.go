@@ -143,3 +143,15 @@ func TestNoVagueNames(t *testing.T) {
 		}
 	}
 }
+
+// Of two packages with one name, no line of code says which is meant.
+func TestNoNameTwice(t *testing.T) {
+	owner := map[string]string{}
+	for _, p := range list(t, "./...") {
+		name := path.Base(p.path)
+		if other := owner[name]; other != "" {
+			t.Errorf("%s and %s have one name", other, p.path)
+		}
+		owner[name] = p.path
+	}
+}
