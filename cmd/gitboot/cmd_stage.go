@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
@@ -163,11 +164,9 @@ func newStageImport(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		file := io.NopCloser(c.InOrStdin())
-		if names[0] != "-" {
-			if file, err = os.Open(names[0]); err != nil {
-				return &usage.Error{Err: err}
-			}
+		file, err := openInput(c, names[0])
+		if err != nil {
+			return &usage.Error{Err: err}
 		}
 		defer file.Close()
 		found, err := r.Import(c.Context(), file)
@@ -178,6 +177,18 @@ func newStageImport(a *app) *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// openInput opens a file, or standard input, of which not even the opening may
+// end.
+func openInput(c *cobra.Command, name string) (io.ReadCloser, error) {
+	open := func() (io.ReadCloser, error) { return os.Open(name) }
+	if name == "-" {
+		open = func() (io.ReadCloser, error) { return io.NopCloser(c.InOrStdin()), nil }
+	} else if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {
+		return open()
+	}
+	return ctxio.Detached(c.Context(), open), nil
 }
 
 func newStageRemove(a *app) *cobra.Command {

@@ -53,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
-	kept := &screen.Output{Writer: stdout}
+	kept := screen.NewOutput(ctx, stdout)
 	out, errs := plain.NewWriter(kept), plain.NewWriter(stderr)
 	root.SetOut(out)
 	root.SetErr(errs)

@@ -210,25 +210,50 @@ func TestCutAtEveryPoint(t *testing.T) {
 	}
 }
 
-// A first run that is cut leaves nothing that boots, and no menu that says so.
+// A first run that is cut leaves no menu or the whole one, and GRUB is led to no
+// menu that is not there; the next run converges.
 func TestCutFirstRun(t *testing.T) {
 	lab.RequireMachines(t)
 	m := prepare(t)
-	want := m.readMenu(t)
-	for _, name := range []string{"stage.layer.squashed", "apply.hooks", "apply.menu", "apply.link"} {
-		fresh := m
-		fresh.dir = t.TempDir()
-		makeGRUBFolder(t, fresh)
-		if out, err := fresh.run(t, []string{"GITBOOT_FAULT=" + name + ":kill"}, "reconcile", "--once"); err == nil {
-			t.Fatalf("%s: the run was not killed\n%s", name, out)
-		}
-		fresh.checkBootable(t)
-		fresh.mustRun(t, "reconcile", "--once")
-		fresh.checkBootable(t)
-		if got := fresh.readMenu(t); bytes.Count([]byte(got), []byte("menuentry")) == 0 || want == "" {
-			t.Errorf("%s: no entries after the next run", name)
-		}
+	fresh := func(t *testing.T) machine {
+		m := m
+		m.dir = t.TempDir()
+		makeGRUBFolder(t, m)
+		return m
 	}
+	whole := fresh(t)
+	names := points(t, whole)
+	want := whole.readMenu(t)
+	if !strings.Contains(want, "menuentry") || !whole.linked(t) {
+		t.Fatalf("a first run that is not cut gives no menu:\n%s", want)
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			m := fresh(t)
+			if out, err := m.run(t, []string{"GITBOOT_FAULT=" + name + ":kill"}, "reconcile", "--once"); err == nil {
+				t.Fatalf("the run was not killed\n%s", out)
+			}
+			if menu := m.readMenu(t); menu != want && (menu != "" || m.linked(t)) {
+				t.Errorf("linked: %v, and the menu is\n%s", m.linked(t), menu)
+			}
+			m.checkBootable(t)
+			m.mustRun(t, "reconcile", "--once")
+			if menu := m.readMenu(t); menu != want || !m.linked(t) {
+				t.Errorf("after the next run, linked: %v, and the menu is\n%s", m.linked(t), menu)
+			}
+			m.checkBootable(t)
+		})
+	}
+}
+
+// linked reports whether GRUB is led to the menu.
+func (m machine) linked(t *testing.T) bool {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(m.grub(), "custom.cfg"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return bytes.Contains(data, []byte("gitboot.cfg"))
 }
 
 func makeGRUBFolder(t *testing.T, m machine) {

@@ -1,32 +1,40 @@
 package screen
 
 import (
+	"context"
 	"io"
 	"math"
 	"os"
 
 	"golang.org/x/term"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/plain"
 )
 
-// An Output is where results go. It knows whether there were any: with --json,
-// an error is printed as JSON where nothing else was.
+// An Output is where results go, until its context ends. It knows whether there
+// were any: with --json, an error is printed as JSON where nothing else was.
 type Output struct {
-	io.Writer
 	Used bool
+	raw  io.Writer
+	ends io.Writer
+}
+
+// NewOutput makes the Output of a command whose standard output is w.
+func NewOutput(ctx context.Context, w io.Writer) *Output {
+	return &Output{raw: w, ends: ctxio.Writer(ctx, w)}
 }
 
 func (o *Output) Write(p []byte) (int, error) {
 	o.Used = o.Used || len(p) > 0
-	return o.Writer.Write(p)
+	return o.ends.Write(p)
 }
 
 // Terminal returns the terminal behind a writer, nil if there is none.
 func Terminal(w io.Writer) *os.File {
 	w = plain.Raw(w)
 	if o, ok := w.(*Output); ok {
-		w = o.Writer
+		w = o.raw
 	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
