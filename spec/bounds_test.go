@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/spec/problem"
 )
 
 func many(n int, format string) string {
@@ -30,7 +32,7 @@ func TestManyProblems(t *testing.T) {
 		first Problems
 		many  *TooMany
 	)
-	if !errors.As(err, &first) || !errors.As(err, &many) || len(first) != maxProblems || many.More != 30000-maxProblems {
+	if !errors.As(err, &first) || !errors.As(err, &many) || len(first) != problem.Max || many.More != 30000-problem.Max {
 		t.Fatalf("%T with %d problems", err, len(first))
 	}
 	for i, p := range first {
@@ -38,7 +40,7 @@ func TestManyProblems(t *testing.T) {
 			t.Errorf("problem %d is of line %d", i, p.Line)
 		}
 	}
-	if text := err.Error(); !strings.HasSuffix(text, "\nand 29900 more") || strings.Count(text, "\n") != maxProblems {
+	if text := err.Error(); !strings.HasSuffix(text, "\nand 29900 more") || strings.Count(text, "\n") != problem.Max {
 		t.Errorf("got %s", text)
 	}
 }

@@ -1,10 +1,12 @@
 package spec
 
+import "github.com/gitboot/gitboot/spec/position"
+
 // The structs below are the schema of a config file: the decoder, the merge
 // and the JSON Schema are all made from them.
 //
 //	key      the TOML key
-//	is       the check of the value, or of an array's or map's values (checks.go)
+//	is       the check of the value, or of an array's or map's values (table/checks.go)
 //	names    the check of a map's keys
 //	default  what holds if the key is absent, for the JSON Schema
 //	appends  the key of the array that this one's values are added to by overlay
@@ -25,9 +27,9 @@ type document struct {
 }
 
 // site is where a declaration was made.
-type site struct{ where place }
+type site struct{ where position.Place }
 
-func (s *site) put(p place) { s.where = p }
+func (s *site) Put(p position.Place) { s.where = p }
 
 type defaultsDecl struct {
 	site

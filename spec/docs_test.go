@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of docs/config.md")
@@ -41,8 +42,8 @@ func documented() map[string]reflect.Type {
 		"script":   reflect.TypeFor[scriptDecl](),
 		"atBoot":   reflect.TypeFor[atBootDecl](),
 	}
-	for _, f := range fieldsOf(reflect.TypeFor[kind.Builtin]()) {
-		addTables(types, f.key, f.typ.Elem())
+	for _, f := range table.FieldsOf(reflect.TypeFor[kind.Builtin]()) {
+		addTables(types, f.Key, f.Type.Elem())
 	}
 	return types
 }
@@ -51,13 +52,13 @@ func documented() map[string]reflect.Type {
 // of its tables.
 func addTables(types map[string]reflect.Type, name string, t reflect.Type) {
 	tables := 0
-	for _, f := range fieldsOf(t) {
-		if f.typ.Kind() == reflect.Slice && f.typ.Elem().Kind() == reflect.Struct {
+	for _, f := range table.FieldsOf(t) {
+		if f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct {
 			tables++
-			addTables(types, name+"."+f.key, f.typ.Elem())
+			addTables(types, name+"."+f.Key, f.Type.Elem())
 		}
 	}
-	if tables < len(fieldsOf(t)) {
+	if tables < len(table.FieldsOf(t)) {
 		types[name] = t
 	}
 }
@@ -96,42 +97,42 @@ func TestReferenceTables(t *testing.T) {
 func keyTable(name string, t reflect.Type) string {
 	var b strings.Builder
 	b.WriteString("| key | type | default | meaning |\n| --- | --- | --- | --- |\n")
-	for _, f := range fieldsOf(t) {
+	for _, f := range table.FieldsOf(t) {
 		if inherited(name, f) {
 			continue
 		}
 		fallback := "—"
 		switch {
-		case f.required:
+		case f.Required:
 			fallback = "required"
-		case f.fallback != "":
-			fallback = "`" + f.fallback + "`"
+		case f.Fallback != "":
+			fallback = "`" + f.Fallback + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.key, typeName(f.typ, &f), fallback, strings.ReplaceAll(f.doc, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Key, typeName(f.Type, &f), fallback, strings.ReplaceAll(f.Doc, "|", `\|`))
 	}
 	return b.String()
 }
 
 // inherited says whether a key is one of the shared settings, which have a
 // table of their own.
-func inherited(name string, f field) bool {
+func inherited(name string, f table.Field) bool {
 	if name == "settings" {
 		return false
 	}
-	for _, s := range fieldsOf(reflect.TypeFor[settings]()) {
-		if s.key == f.key {
+	for _, s := range table.FieldsOf(reflect.TypeFor[settings]()) {
+		if s.Key == f.Key {
 			return true
 		}
 	}
 	return false
 }
 
-func typeName(t reflect.Type, f *field) string {
+func typeName(t reflect.Type, f *table.Field) string {
 	what := "string"
-	if c := checks[f.is]; c.enum != nil {
-		what = strings.Join(c.enum, ", ")
-	} else if c.want != "" && c.max == 0 {
-		what = strings.TrimPrefix(strings.TrimPrefix(c.want, "a "), "an ")
+	if c := table.Of(f.Is); c.Enum != nil {
+		what = strings.Join(c.Enum, ", ")
+	} else if c.Want != "" && c.Max == 0 {
+		what = strings.TrimPrefix(strings.TrimPrefix(c.Want, "a "), "an ")
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -142,7 +143,7 @@ func typeName(t reflect.Type, f *field) string {
 		}
 		return "table"
 	case reflect.Map:
-		if f.names == "name" && t.Elem().Kind() == reflect.Pointer {
+		if f.Names == "name" && t.Elem().Kind() == reflect.Pointer {
 			return "tables by name"
 		}
 		return "table"
@@ -154,8 +155,8 @@ func typeName(t reflect.Type, f *field) string {
 	case reflect.Bool:
 		return "boolean"
 	case reflect.Int:
-		if c := checks[f.is]; c.max != 0 {
-			return fmt.Sprintf("integer, %d to %d", c.min, c.max)
+		if c := table.Of(f.Is); c.Max != 0 {
+			return fmt.Sprintf("integer, %d to %d", c.Min, c.Max)
 		}
 		return "integer"
 	}
@@ -191,9 +192,9 @@ func TestReferenceExamples(t *testing.T) {
 		}
 	}
 	for name, typ := range documented() {
-		for _, f := range fieldsOf(typ) {
-			if !used[f.key] {
-				t.Errorf("no example uses %s of %s", f.key, name)
+		for _, f := range table.FieldsOf(typ) {
+			if !used[f.Key] {
+				t.Errorf("no example uses %s of %s", f.Key, name)
 			}
 		}
 	}

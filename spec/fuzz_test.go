@@ -7,6 +7,9 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/position"
 )
 
 // FuzzLoad holds that no document makes Load or Resolve panic, that what is
@@ -60,41 +63,41 @@ func checkProblems(t *testing.T, fsys fs.FS, err error) {
 
 func checkPositions(t *testing.T, text string) {
 	t.Helper()
-	s := scan(text, maxKeys)
-	if s.refused != "" {
+	s := position.Scan(text, bounds.MaxKeys)
+	if s.Refused != "" {
 		return
 	}
 	var table map[string]any
 	if decodeTOML(text, &table) == nil {
-		sameShape(t, table, s.root, text)
+		sameShape(t, table, s.Root, text)
 	}
 }
 
 // sameShape holds that the nodes have every key and element of the value.
-func sameShape(t *testing.T, v any, n *node, text string) {
+func sameShape(t *testing.T, v any, n *position.Node, text string) {
 	t.Helper()
 	switch v := v.(type) {
 	case map[string]any:
 		for key, value := range v {
-			c := n.find(key)
+			c := n.Find(key)
 			if c == nil {
 				t.Fatalf("no line for %q in %q", key, text)
 			}
 			sameShape(t, value, c, text)
 		}
 	case []any:
-		if len(v) != len(n.items) {
-			t.Fatalf("%d elements, %d lines in %q", len(v), len(n.items), text)
+		if len(v) != len(n.Items) {
+			t.Fatalf("%d elements, %d lines in %q", len(v), len(n.Items), text)
 		}
 		for i := range v {
-			sameShape(t, v[i], n.items[i], text)
+			sameShape(t, v[i], n.Items[i], text)
 		}
 	case []map[string]any:
-		if len(v) != len(n.items) {
-			t.Fatalf("%d tables, %d lines in %q", len(v), len(n.items), text)
+		if len(v) != len(n.Items) {
+			t.Fatalf("%d tables, %d lines in %q", len(v), len(n.Items), text)
 		}
 		for i := range v {
-			sameShape(t, v[i], n.items[i], text)
+			sameShape(t, v[i], n.Items[i], text)
 		}
 	}
 }

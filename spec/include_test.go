@@ -9,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // included returns the files that globs name in a repo of empty files. A name
@@ -24,8 +28,8 @@ func included(t *testing.T, files []string, globs ...string) ([]string, Problems
 		fsys[name] = &fstest.MapFile{}
 	}
 	l := newLoader(t.Context(), fsys)
-	l.roots[RootFile] = &node{line: 1}
-	return l.included(globs), l.all
+	l.roots[RootFile] = &position.Node{Line: 1}
+	return l.included(globs), l.All()
 }
 
 func TestInclude(t *testing.T) {
@@ -64,11 +68,11 @@ func TestInclude(t *testing.T) {
 
 func TestBadInclude(t *testing.T) {
 	for glob, want := range map[string]string{
-		"m/{a,b.toml": badGlobText, "m/a}.toml": badGlobText, "m/[a.toml": badGlobText, "[]": badGlobText,
+		"m/{a,b.toml": "is not a valid glob", "m/a}.toml": "is not a valid glob", "m/[a.toml": "is not a valid glob", "[]": "is not a valid glob",
 		"{..,m}/a.toml": "leaves the repo", "{a,/etc/x}.toml": "is not a path in the repo",
-		strings.Repeat("{a,b}", 50): "has too many alternatives", strings.Repeat("{", 200): badGlobText, strings.Repeat("a", 300): "is longer",
+		strings.Repeat("{a,b}", 50): "has too many alternatives", strings.Repeat("{", 200): "is not a valid glob", strings.Repeat("a", 300): "is longer",
 	} {
-		if wrong, _ := checks["include"].text(glob); !strings.HasPrefix(wrong, want) || wrong == "" {
+		if wrong, _ := table.Of("include").Text(glob); !strings.HasPrefix(wrong, want) || wrong == "" {
 			t.Errorf("%s: %q, not %q", glob, wrong, want)
 		}
 	}
@@ -164,7 +168,7 @@ func TestConfigIsBounded(t *testing.T) {
 		return b.String()
 	}
 	files := fstest.MapFS{}
-	for i := range maxConfigFiles + 1 {
+	for i := range bounds.MaxConfigFiles + 1 {
 		files[fmt.Sprintf("m/%d.toml", i)] = &fstest.MapFile{}
 	}
 	files[RootFile] = &fstest.MapFile{Data: []byte("include = [\"m/*.toml\"]\n")}
@@ -172,12 +176,12 @@ func TestConfigIsBounded(t *testing.T) {
 		fsys fstest.MapFS
 		want string
 	}{
-		"keys":      {repo(many(maxKeys+1, "k%d = 1\n")), "gitboot.toml:200001: is where the config files have more than 200000 keys and elements in all; split the repo"},
-		"same key":  {repo(strings.Repeat("k = 1\n", maxKeys+1)), "gitboot.toml:200001: is where the config files have more than"},
-		"elements":  {repo("x = [" + strings.Repeat("1,\n", maxKeys) + "]\n"), "gitboot.toml:200000: is where"},
-		"headers":   {repo(strings.Repeat("[[a.b]]\n", maxKeys/2+1)), "gitboot.toml:100001: is where"},
-		"two files": {repo("include = [\"a.toml\"]\n" + many(maxKeys/2, "k%d = 1\n") + "-- a.toml --\n" + many(maxKeys/2, "k%d = 1\n")), "a.toml:99999: is where"},
-		"bytes":     {repo("#" + strings.Repeat("x", maxConfig)), "gitboot.toml: makes the config files larger than 16 MiB in all; split the repo"},
+		"keys":      {repo(many(bounds.MaxKeys+1, "k%d = 1\n")), "gitboot.toml:200001: is where the config files have more than 200000 keys and elements in all; split the repo"},
+		"same key":  {repo(strings.Repeat("k = 1\n", bounds.MaxKeys+1)), "gitboot.toml:200001: is where the config files have more than"},
+		"elements":  {repo("x = [" + strings.Repeat("1,\n", bounds.MaxKeys) + "]\n"), "gitboot.toml:200000: is where"},
+		"headers":   {repo(strings.Repeat("[[a.b]]\n", bounds.MaxKeys/2+1)), "gitboot.toml:100001: is where"},
+		"two files": {repo("include = [\"a.toml\"]\n" + many(bounds.MaxKeys/2, "k%d = 1\n") + "-- a.toml --\n" + many(bounds.MaxKeys/2, "k%d = 1\n")), "a.toml:99999: is where"},
+		"bytes":     {repo("#" + strings.Repeat("x", bounds.MaxConfig)), "gitboot.toml: makes the config files larger than 16 MiB in all; split the repo"},
 		"files":     {files, "gitboot.toml:1: include: names more than 20000 files; declare more than one machine in a file"},
 	} {
 		_, err := Load(t.Context(), c.fsys)

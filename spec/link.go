@@ -2,48 +2,43 @@ package spec
 
 import (
 	"fmt"
-	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/problem"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
-// link checks what declarations say of each other and of the repo's files.
-// References are left alone unless every declaration is known.
-func (l *loader) link(known bool) {
+// A linker checks what declarations say of each other, once every one is known.
+type linker struct {
+	*loader
+	targets
+}
+
+func (l *linker) link() {
 	f := l.fleet
-	for _, name := range f.Images() {
-		l.imageFiles(f.images[name])
-	}
-	for _, name := range f.Hooks() {
-		l.hookFiles(f.hooks[name])
-	}
-	if !known {
-		return
-	}
-	k := l.targets()
 	if m := f.defaults.Machine; m != nil {
-		l.machineRefs(k, f.defaults.where.at("machine"), m)
+		l.machineRefs(f.defaults.where.At("machine"), m)
 	}
 	for _, name := range sortedKeys(f.profiles) {
 		profile := f.profiles[name]
-		l.refs(k.profiles, profile.where.at("profiles"), profile.Profiles)
-		l.machineRefs(k, profile.where, &profile.machineSettings)
+		l.refs(l.profiles, profile.where.At("profiles"), profile.Profiles)
+		l.machineRefs(profile.where, &profile.machineSettings)
 	}
 	for _, name := range f.Machines() {
 		m := f.machines[name]
-		l.refs(k.profiles, m.where.at("profiles"), m.Profiles)
-		l.machineRefs(k, m.where, &m.machineSettings)
+		l.refs(l.profiles, m.where.At("profiles"), m.Profiles)
+		l.machineRefs(m.where, &m.machineSettings)
 		l.machine(m)
 	}
 	for _, name := range f.Images() {
-		l.imageRefs(k, name, f.images[name])
+		l.imageRefs(name, f.images[name])
 	}
 	for _, name := range f.Hooks() {
-		l.hookRefs(k, f.hooks[name])
+		l.hookRefs(f.hooks[name])
 	}
 	l.machineIDs()
 	l.pushes()
@@ -60,8 +55,7 @@ type target struct {
 
 type targets struct{ profiles, images, hooks *target }
 
-func (l *loader) targets() targets {
-	f := l.fleet
+func newTargets(f *Fleet) targets {
 	hooks := append(f.Hooks(), kind.Names()...)
 	slices.Sort(hooks)
 	return targets{
@@ -81,7 +75,7 @@ func newTarget(kind string, names []string) *target {
 
 func (t *target) hint(name string) string {
 	hint, ok := t.hints[name]
-	if !ok && len(t.hints) < maxProblems { // each looks at all names
+	if !ok && len(t.hints) < problem.Max { // each looks at all names
 		hint = nearest.Hint(name, t.names)
 		t.hints[name] = hint
 	}
@@ -89,43 +83,43 @@ func (t *target) hint(name string) string {
 }
 
 // ref checks one reference. An empty name was reported as no string.
-func (l *loader) ref(t *target, p place, name string) {
+func (l *linker) ref(t *target, p position.Place, name string) {
 	if name != "" && !t.known[name] {
 		remedy := fmt.Sprintf("declare [%s.%s], or correct the name", t.kind, name)
-		if message, hint := nameCheck.text(name); message != "" {
+		if message, hint := table.Of("name").Text(name); message != "" {
 			remedy = "one name is written here, and no glob or list in one string; " + hint
 		}
-		l.add(p, name, fmt.Sprintf("is no %s of this repo%s", t.kind, t.hint(name)), remedy)
+		l.Add(p, name, fmt.Sprintf("is no %s of this repo%s", t.kind, t.hint(name)), remedy)
 	}
 }
 
 // refs checks a list of references, each of which may be there once.
-func (l *loader) refs(t *target, p place, names []string) {
+func (l *linker) refs(t *target, p position.Place, names []string) {
 	listed := make(map[string]bool, len(names))
 	for i, name := range names {
 		if listed[name] {
-			l.add(p.item(i), name, "is listed twice", "remove one")
+			l.Add(p.Item(i), name, "is listed twice", "remove one")
 			continue
 		}
 		listed[name] = true
-		l.ref(t, p.item(i), name)
+		l.ref(t, p.Item(i), name)
 	}
 }
 
-func (l *loader) machineRefs(k targets, p place, m *machineSettings) {
-	l.refs(k.images, p.at("images"), m.Images)
-	l.refs(k.hooks, p.at("hooks"), m.Hooks)
-	l.refs(k.hooks, p.at("hooks_append"), m.HooksAppend)
-	l.refs(k.images, p.at("builds"), m.Builds)
+func (l *linker) machineRefs(p position.Place, m *machineSettings) {
+	l.refs(l.images, p.At("images"), m.Images)
+	l.refs(l.hooks, p.At("hooks"), m.Hooks)
+	l.refs(l.hooks, p.At("hooks_append"), m.HooksAppend)
+	l.refs(l.images, p.At("builds"), m.Builds)
 	for i, name := range m.Builds {
 		if image := l.fleet.images[name]; image != nil && image.Build == nil {
-			l.add(p.at("builds").item(i), name, fmt.Sprintf("is not an image that is built, see %s", image.where), "remove it, or give the image a build")
+			l.Add(p.At("builds").Item(i), name, fmt.Sprintf("is not an image that is built, see %s", image.where), "remove it, or give the image a build")
 		}
 	}
 }
 
 // machine checks what must hold once a machine's profiles are merged.
-func (l *loader) machine(m *machineDecl) {
+func (l *linker) machine(m *machineDecl) {
 	images := m.Images
 	if d := l.fleet.defaults.Machine; images == nil && d != nil {
 		images = d.Images
@@ -142,13 +136,13 @@ func (l *loader) machine(m *machineDecl) {
 		}
 	}
 	if len(images) == 0 {
-		l.add(m.where, "", "has no images", "add images = […] here or in a profile: without one there is nothing to boot")
+		l.Add(m.where, "", "has no images", "add images = […] here or in a profile: without one there is nothing to boot")
 	}
 }
 
-func (l *loader) imageRefs(k targets, name string, image *imageDecl) {
+func (l *linker) imageRefs(name string, image *imageDecl) {
 	if parent := image.parent(); parent != "" {
-		l.ref(k.images, image.Build.where.at("from"), parent)
+		l.ref(l.images, image.Build.where.At("from"), parent)
 	}
 }
 
@@ -164,27 +158,27 @@ func (i *imageDecl) parent() string {
 	return name
 }
 
-func (l *loader) hookRefs(k targets, h *hookDecl) {
-	l.globs(k, h.where.at("images"), h.Images)
-	l.globs(k, h.where.at("exclude"), h.Exclude)
+func (l *linker) hookRefs(h *hookDecl) {
+	l.globs(h.where.At("images"), h.Images)
+	l.globs(h.where.At("exclude"), h.Exclude)
 	for _, targets := range h.targets() {
 		for _, t := range targets {
-			l.globs(k, t.where.at("images"), t.Images)
+			l.globs(t.where.At("images"), t.Images)
 		}
 	}
 }
 
 // globs checks the names in globs that are no globs.
-func (l *loader) globs(k targets, p place, globs []string) {
+func (l *linker) globs(p position.Place, globs []string) {
 	for i, glob := range globs {
 		if name, _, _ := strings.Cut(glob, ":"); !strings.ContainsAny(name, `*?[\`) {
-			l.ref(k.images, p.item(i), name)
+			l.ref(l.images, p.Item(i), name)
 		}
 	}
 }
 
 // machineIDs holds that no two machines share an id.
-func (l *loader) machineIDs() {
+func (l *linker) machineIDs() {
 	owners := map[string]*machineDecl{}
 	for _, name := range l.fleet.Machines() {
 		m := l.fleet.machines[name]
@@ -193,7 +187,7 @@ func (l *loader) machineIDs() {
 			continue
 		}
 		if first, ok := owners[id]; ok {
-			l.add(m.where.at("machine_id"), id, fmt.Sprintf("is also the id of another machine, at %s", first.where.at("machine_id")),
+			l.Add(m.where.At("machine_id"), id, fmt.Sprintf("is also the id of another machine, at %s", first.where.At("machine_id")),
 				"take each machine's from its /etc/machine-id")
 			continue
 		}
@@ -203,46 +197,73 @@ func (l *loader) machineIDs() {
 
 // pushes holds that no two images are published as one, and that none is its
 // own base.
-func (l *loader) pushes() {
+func (l *linker) pushes() {
 	owners := map[string]*imageDecl{}
 	for _, name := range l.fleet.Images() {
 		image := l.fleet.images[name]
 		if image.Build == nil || image.Build.Push == nil {
 			continue
 		}
-		ref, p := *image.Build.Push, image.Build.where.at("push")
+		ref, p := *image.Build.Push, image.Build.where.At("push")
 		if first, ok := owners[ref]; ok {
-			l.add(p, ref, fmt.Sprintf("is also where another image is published, at %s", first.Build.where.at("push")), "give each a repository or a tag of its own")
+			l.Add(p, ref, fmt.Sprintf("is also where another image is published, at %s", first.Build.where.At("push")), "give each a repository or a tag of its own")
 			continue
 		}
 		owners[ref] = image
 		if text(image.Build.From) == ref {
-			l.add(p, ref, "is also what the image is built from, so that each build would be put on the one before", "push it under another name")
+			l.Add(p, ref, "is also what the image is built from, so that each build would be put on the one before", "push it under another name")
 		}
 	}
 }
 
-// file checks a path in the repo; folder says which of the two it must be. A
-// path that is none was reported before.
-func (l *loader) file(p place, name string, folder bool) (ok bool) {
-	if message, _ := checks["repo-path"].text(name); message != "" || !l.spend(10) {
-		return false
+// cycles reports profiles and images that lead back to themselves.
+func (l *linker) cycles() {
+	f := l.fleet
+	for _, cycle := range findCycles(sortedKeys(f.profiles), func(name string) []string { return f.profiles[name].Profiles }) {
+		l.Add(f.profiles[cycle[0]].where.At("profiles"), strings.Join(cycle, " → "), "goes round in a circle", "remove one of them")
 	}
-	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
-	switch {
-	case err != nil:
-		hint := "add it, or correct the path; paths begin at the repo's root"
-		beside := path.Join(path.Dir(p.file), name)
-		if _, err := fs.Stat(l.fleet.fsys, beside); err == nil {
-			hint = fmt.Sprintf("paths begin at the repo's root: write %q", beside)
+	parents := func(name string) []string {
+		if parent := f.images[name].parent(); parent != "" {
+			return []string{parent}
 		}
-		l.add(p, name, "is not in the repo", hint)
-	case info.IsDir() && !folder:
-		l.add(p, name, "is a folder", "name a file")
-	case !info.IsDir() && folder:
-		l.add(p, name, "is not a folder", "name a folder")
-	default:
-		return true
+		return nil
 	}
-	return false
+	for _, cycle := range findCycles(f.Images(), parents) {
+		l.Add(f.images[cycle[0]].Build.where.At("from"), strings.Join(cycle, " → "), "goes round in a circle", "build one of them from something else")
+	}
+}
+
+// findCycles returns each cycle once, from the first of its names that is
+// reached back to that name.
+func findCycles(names []string, next func(string) []string) [][]string {
+	const onWay, done = 1, 2
+	state := make(map[string]int, len(names))
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	var cycles [][]string
+	var way []string
+	var visit func(string)
+	visit = func(name string) {
+		switch {
+		case !known[name] || state[name] == done:
+			return
+		case len(cycles) == problem.Max:
+			return
+		case state[name] == onWay:
+			i := slices.Index(way, name)
+			cycles = append(cycles, append(slices.Clone(way[i:]), name))
+			return
+		}
+		state[name], way = onWay, append(way, name)
+		for _, to := range next(name) {
+			visit(to)
+		}
+		state[name], way = done, way[:len(way)-1]
+	}
+	for _, name := range names {
+		visit(name)
+	}
+	return cycles
 }

@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // recipe checks all that a build is rendered from, by rendering it. Paths that
 // are none were reported before.
-func (l *loader) recipe(b *buildDecl) {
+func (l *fileChecks) recipe(b *buildDecl) {
 	r := recipe.Recipe{
 		Scratch: text(b.From) == "scratch" && len(b.Bootstrap) == 0,
 		Context: cleanPath(b.Context),
@@ -22,16 +24,16 @@ func (l *loader) recipe(b *buildDecl) {
 		r.Bootstrap = b.Bootstrap
 	}
 	for n, name := range b.Containerfiles {
-		if l.file(b.where.at("containerfiles").item(n), name, false) {
+		if l.file(b.where.At("containerfiles").Item(n), name, false) {
 			r.Containerfiles = append(r.Containerfiles, path.Clean(name))
 		}
 	}
-	if b.Recipe != nil && l.file(b.where.at("recipe"), *b.Recipe, true) {
+	if b.Recipe != nil && l.file(b.where.At("recipe"), *b.Recipe, true) {
 		r.Recipe = cleanPath(b.Recipe)
 	}
 	var copied []int // where what is checked is in the declaration
 	for n, c := range b.Copy {
-		if l.there(b.where.at("copy").item(n).at("from"), text(c.From)) {
+		if l.there(b.where.At("copy").Item(n).At("from"), text(c.From)) {
 			r.Copy = append(r.Copy, recipe.Copy{From: cleanPath(c.From), To: text(c.To)})
 			copied = append(copied, n)
 		}
@@ -46,24 +48,24 @@ func (l *loader) recipe(b *buildDecl) {
 }
 
 func isRepoPath(name string) bool {
-	message, _ := checks["repo-path"].text(name)
+	message, _ := table.Of("repo-path").Text(name)
 	return message == ""
 }
 
 // recipeProblem reports a problem of a fragment by its line, and one of the
 // declaration by its key.
-func (l *loader) recipeProblem(b *buildDecl, p recipe.Problem) {
+func (l *fileChecks) recipeProblem(b *buildDecl, p recipe.Problem) {
 	if p.File != "" {
-		l.add(place{file: p.File, node: &node{line: p.Line}}, p.Value, p.Message, p.Hint)
+		l.Add(position.Place{File: p.File, Node: &position.Node{Line: p.Line}}, p.Value, p.Message, p.Hint)
 		return
 	}
 	at := b.where
 	for _, key := range p.At {
-		if n, err := strconv.Atoi(key); err == nil && at.node != nil && len(at.node.items) > n {
-			at = at.item(n)
+		if n, err := strconv.Atoi(key); err == nil && at.Node != nil && len(at.Node.Items) > n {
+			at = at.Item(n)
 		} else {
-			at = at.at(key)
+			at = at.At(key)
 		}
 	}
-	l.add(at, p.Value, p.Message, p.Hint)
+	l.Add(at, p.Value, p.Message, p.Hint)
 }

@@ -1,28 +1,50 @@
 package spec
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/find"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
+// fileChecks checks what declarations say of the repo's files.
+type fileChecks struct {
+	*loader
+	templates map[string]string // what is wrong with a file, once looked at
+}
+
+func (l *fileChecks) all() {
+	l.templates = map[string]string{}
+	f := l.fleet
+	for _, name := range f.Images() {
+		l.imageFiles(f.images[name])
+	}
+	for _, name := range f.Hooks() {
+		l.hookFiles(f.hooks[name])
+	}
+}
+
 // imageFiles checks the repo's files that an image names.
-func (l *loader) imageFiles(i *imageDecl) {
+func (l *fileChecks) imageFiles(i *imageDecl) {
 	if i.Archive != nil {
-		l.archive(i.where.at("archive"), *i.Archive)
+		l.archive(i.where.At("archive"), *i.Archive)
 	}
 	b := i.Build
 	if b == nil {
 		return
 	}
 	if archive, ok := strings.CutPrefix(text(b.From), "archive:"); ok {
-		l.archive(b.where.at("from"), archive)
+		l.archive(b.where.At("from"), archive)
 	}
 	if len(b.Bootstrap) > 0 {
-		l.program(b.where.at("bootstrap").item(0), b.Bootstrap[0])
+		l.program(b.where.At("bootstrap").Item(0), b.Bootstrap[0])
 	}
-	if b.Context != nil && !l.file(b.where.at("context"), *b.Context, true) {
+	if b.Context != nil && !l.file(b.where.At("context"), *b.Context, true) {
 		return // each COPY would be said to take what is not there
 	}
 	l.recipe(b)
@@ -30,38 +52,38 @@ func (l *loader) imageFiles(i *imageDecl) {
 
 // program checks a command's first word. One that begins with ./ is a file of
 // the repo.
-func (l *loader) program(p place, word string) {
+func (l *fileChecks) program(p position.Place, word string) {
 	name, inRepo := strings.CutPrefix(word, "./")
 	switch {
 	case inRepo:
-		if message, hint := checks["repo-path"].text(name); message != "" {
-			l.add(p, word, message, hint)
+		if message, hint := table.Of("repo-path").Text(name); message != "" {
+			l.Add(p, word, message, hint)
 		}
 	case strings.Contains(word, "/") && !path.IsAbs(word):
-		l.add(p, word, "is neither the name of a program nor a file of the repo", "write a program's name, an absolute path, or ./ and a path from the repo's root")
+		l.Add(p, word, "is neither the name of a program nor a file of the repo", "write a program's name, an absolute path, or ./ and a path from the repo's root")
 	}
 }
 
 // archive checks an archive that lies in the repo: a file, or an OCI layout's
 // folder.
-func (l *loader) archive(p place, name string) {
-	if inRepo(name) && badArchive(name) == "" {
+func (l *fileChecks) archive(p position.Place, name string) {
+	if inRepo(name) && table.BadArchive(name) == "" {
 		l.there(p, name)
 	}
 }
 
 func inRepo(archive string) bool {
-	return archive != "" && !isURL(archive) && !strings.HasPrefix(archive, "/")
+	return archive != "" && !table.IsURL(archive) && !strings.HasPrefix(archive, "/")
 }
 
 // there checks that the repo has a file or folder.
-func (l *loader) there(p place, name string) bool {
+func (l *fileChecks) there(p position.Place, name string) bool {
 	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
 	return l.file(p, name, err == nil && info.IsDir())
 }
 
 // hookFiles checks the repo's files that a hook names.
-func (l *loader) hookFiles(h *hookDecl) {
+func (l *fileChecks) hookFiles(h *hookDecl) {
 	for i := range h.File {
 		l.body(h.File[i].where, &h.File[i].bodyDecl)
 	}
@@ -74,82 +96,55 @@ func (l *loader) hookFiles(h *hookDecl) {
 	l.builtinFiles(h)
 }
 
-func (l *loader) body(p place, b *bodyDecl) {
+func (l *fileChecks) body(p position.Place, b *bodyDecl) {
 	if b.Source != nil {
-		l.file(p.at("source"), *b.Source, false)
+		l.file(p.At("source"), *b.Source, false)
 	}
 	if b.TemplateSource != nil {
-		l.file(p.at("template_source"), *b.TemplateSource, false)
-		l.templateFile(p.at("template_source"), *b.TemplateSource)
+		l.file(p.At("template_source"), *b.TemplateSource, false)
+		l.templateFile(p.At("template_source"), *b.TemplateSource)
 	}
 }
 
-func (l *loader) templateFile(p place, name string) {
-	if leavesRepo(name) != "" {
+func (l *fileChecks) templateFile(p position.Place, name string) {
+	if find.LeavesRepo(name) != "" {
 		return
 	}
 	wrong, ok := l.templates[name]
 	if !ok {
-		text, err := readFile(l.fleet.fsys, path.Clean(name), maxFile)
+		text, err := bounds.ReadFile(l.fleet.fsys, path.Clean(name), bounds.MaxFile)
 		if err != nil || !l.spend(len(text)/32) {
 			return
 		}
-		wrong = badTemplate(string(text))
+		wrong = table.BadTemplate(string(text))
 		l.templates[name] = wrong
 	}
 	if wrong != "" {
-		l.add(p, name, wrong, checks["template"].remedy)
+		l.Add(p, name, wrong, table.Of("template").Remedy)
 	}
 }
 
-// cycles reports profiles and images that lead back to themselves.
-func (l *loader) cycles() {
-	f := l.fleet
-	for _, cycle := range findCycles(sortedKeys(f.profiles), func(name string) []string { return f.profiles[name].Profiles }) {
-		l.add(f.profiles[cycle[0]].where.at("profiles"), strings.Join(cycle, " → "), "goes round in a circle", "remove one of them")
+// file checks a path in the repo; folder says which of the two it must be. A
+// path that is none was reported before.
+func (l *fileChecks) file(p position.Place, name string, folder bool) (ok bool) {
+	if message, _ := table.Of("repo-path").Text(name); message != "" || !l.spend(10) {
+		return false
 	}
-	parents := func(name string) []string {
-		if parent := f.images[name].parent(); parent != "" {
-			return []string{parent}
+	info, err := fs.Stat(l.fleet.fsys, path.Clean(name))
+	switch {
+	case err != nil:
+		hint := "add it, or correct the path; paths begin at the repo's root"
+		beside := path.Join(path.Dir(p.File), name)
+		if _, err := fs.Stat(l.fleet.fsys, beside); err == nil {
+			hint = fmt.Sprintf("paths begin at the repo's root: write %q", beside)
 		}
-		return nil
+		l.Add(p, name, "is not in the repo", hint)
+	case info.IsDir() && !folder:
+		l.Add(p, name, "is a folder", "name a file")
+	case !info.IsDir() && folder:
+		l.Add(p, name, "is not a folder", "name a folder")
+	default:
+		return true
 	}
-	for _, cycle := range findCycles(f.Images(), parents) {
-		l.add(f.images[cycle[0]].Build.where.at("from"), strings.Join(cycle, " → "), "goes round in a circle", "build one of them from something else")
-	}
-}
-
-// findCycles returns each cycle once, from the first of its names that is
-// reached back to that name.
-func findCycles(names []string, next func(string) []string) [][]string {
-	const onWay, done = 1, 2
-	state := make(map[string]int, len(names))
-	known := make(map[string]bool, len(names))
-	for _, name := range names {
-		known[name] = true
-	}
-	var cycles [][]string
-	var way []string
-	var visit func(string)
-	visit = func(name string) {
-		switch {
-		case !known[name] || state[name] == done:
-			return
-		case len(cycles) == maxProblems:
-			return
-		case state[name] == onWay:
-			i := slices.Index(way, name)
-			cycles = append(cycles, append(slices.Clone(way[i:]), name))
-			return
-		}
-		state[name], way = onWay, append(way, name)
-		for _, to := range next(name) {
-			visit(to)
-		}
-		state[name], way = done, way[:len(way)-1]
-	}
-	for _, name := range names {
-		visit(name)
-	}
-	return cycles
+	return false
 }

@@ -4,14 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/find"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/problem"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // RootFile is the config file that a config repo must have.
@@ -21,7 +27,7 @@ const RootFile = "gitboot.toml"
 // used by several goroutines.
 type Fleet struct {
 	fsys     fs.FS
-	files    *fileCache
+	files    *bounds.Cache
 	repo     *string
 	defaults defaultsDecl
 	profiles map[string]*profileDecl
@@ -29,6 +35,31 @@ type Fleet struct {
 	machines map[string]*machineDecl
 	hooks    map[string]*hookDecl
 }
+
+// What is wrong with a config repo.
+type (
+	Problem             = problem.Problem
+	Problems            = problem.Problems
+	TooMany             = problem.TooMany
+	UnknownMachineError = problem.UnknownMachineError
+)
+
+// Schema returns the JSON Schema (draft 2020-12) of every config file, for
+// editors. It is generated from the structs that the decoder fills, so it
+// knows the same keys. What needs other files, such as references, and what
+// no pattern can say, such as a schedule that never comes, only Load checks.
+func Schema() []byte { return table.Schema(reflect.TypeFor[document]()) }
+
+// WrongText says what is wrong with a text as the value of a key that is: such a
+// thing, in the words of which a config repo is refused; "" if nothing is.
+func WrongText(is, s string) string {
+	message, _ := table.Of(is).Text(s)
+	return message
+}
+
+// Lines returns the lines of a TOML document's keys by their dotted names, for
+// messages about other files than the config repo's. Keys in arrays have none.
+func Lines(document string) map[string]int { return position.Lines(document, bounds.MaxKeys) }
 
 // Load reads a config repo and checks all of it. Its error is Problems, or the
 // context's.
@@ -49,18 +80,22 @@ func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 		}
 		for key, given := range map[string]bool{"include": doc.Include != nil, "repo": doc.Repo != nil} {
 			if given {
-				l.add(place{file: name, node: l.roots[name]}.at(key), "", "is only read in "+RootFile, "move it there")
+				l.Add(position.Place{File: name, Node: l.roots[name]}.At(key), "", "is only read in "+RootFile, "move it there")
 			}
 		}
 		l.declare(name, doc)
 	}
 	// What a file that could not be read declares is unknown: to call it
 	// missing would hide the one real problem behind a hundred.
-	l.link(!l.incomplete)
+	files := &fileChecks{loader: l}
+	files.all()
+	if !l.incomplete {
+		(&linker{loader: l, targets: newTargets(l.fleet)}).link()
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading the config repo: %w", err)
 	}
-	if err := l.err(); err != nil {
+	if err := l.Err(); err != nil {
 		return nil, err
 	}
 	return l.fleet, nil
@@ -79,9 +114,9 @@ func (f *Fleet) Images() []string { return sortedKeys(f.images) }
 func (f *Fleet) Hooks() []string { return sortedKeys(f.hooks) }
 
 type loader struct {
-	decoder
+	table.Decoder
 	fleet *Fleet
-	roots map[string]*node
+	roots map[string]*position.Node
 	// recipes checks what images are built from.
 	recipes *recipe.Checker
 	// incomplete: some file's declarations are not known.
@@ -89,25 +124,24 @@ type loader struct {
 	// What may still be read. full: that was not enough.
 	bytes, keys int
 	full        bool
-	work        meter
-	templates   map[string]string // what is wrong with a file, once looked at
+	work        bounds.Meter
 }
 
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	l := &loader{
-		decoder: decoder{ctx: ctx}, bytes: maxConfig, keys: maxKeys, work: meter{ctx: ctx, left: maxWork}, templates: map[string]string{},
-		roots:   map[string]*node{},
+		Decoder: table.Decoder{Ctx: ctx}, bytes: bounds.MaxConfig, keys: bounds.MaxKeys, work: bounds.Meter{Ctx: ctx, Left: bounds.MaxWork},
+		roots:   map[string]*position.Node{},
 		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{
 			fsys:     fsys,
-			files:    &fileCache{read: map[string]repoFile{}},
+			files:    new(bounds.Cache),
 			profiles: map[string]*profileDecl{},
 			images:   map[string]*imageDecl{},
 			machines: map[string]*machineDecl{},
 			hooks:    map[string]*hookDecl{},
 		},
 	}
-	l.recipes.Reference, l.recipes.Spend = refCheck.text, l.spend
+	l.recipes.Reference, l.recipes.Spend = table.Of("image-ref").Text, l.spend
 	return l
 }
 
@@ -115,9 +149,9 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 // declarations cannot be known.
 func (l *loader) read(name string) (document, bool) {
 	var doc document
-	text, err := readFile(l.fleet.fsys, name, l.bytes)
-	if errors.As(err, new(tooLargeError)) {
-		l.tooMuch(place{file: name}, fmt.Sprintf("makes the config files larger than %d MiB in all", maxConfig>>20))
+	text, err := bounds.ReadFile(l.fleet.fsys, name, l.bytes)
+	if errors.As(err, new(bounds.TooLargeError)) {
+		l.tooMuch(position.Place{File: name}, fmt.Sprintf("makes the config files larger than %d MiB in all", bounds.MaxConfig>>20))
 		return doc, false
 	}
 	l.bytes -= len(text)
@@ -127,55 +161,55 @@ func (l *loader) read(name string) (document, bool) {
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "gitboot init writes one to begin with"
 		}
-		l.add(place{file: name}, "", "cannot be read: "+reason(err), hint)
+		l.Add(position.Place{File: name}, "", "cannot be read: "+bounds.Reason(err), hint)
 		return doc, false
 	}
 	table, ok := l.parse(name, string(text))
 	if ok {
-		l.table(place{file: name, node: l.roots[name]}, table, reflect.ValueOf(&doc).Elem())
+		l.Table(position.Place{File: name, Node: l.roots[name]}, table, reflect.ValueOf(&doc).Elem())
 	}
 	return doc, ok
 }
 
 // parse returns a file's TOML as maps, and keeps its positions.
 func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
-	s := scan(text, l.keys)
-	l.keys -= s.keys
-	l.roots[name] = s.root
+	s := position.Scan(text, l.keys)
+	l.keys -= s.Keys
+	l.roots[name] = s.Root
 	defer func() { l.incomplete = l.incomplete || !ok }()
-	if s.keys > s.most {
-		l.tooMuch(onLineOf(name, s.line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", maxKeys))
+	if s.Keys > s.Most {
+		l.tooMuch(onLineOf(name, s.Line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", bounds.MaxKeys))
 		return nil, false
 	}
-	if s.refused != "" {
-		l.add(onLineOf(name, s.line, ""), "", s.refused, "write it flatter and shorter")
+	if s.Refused != "" {
+		l.Add(onLineOf(name, s.Line, ""), "", s.Refused, "write it flatter and shorter")
 		return nil, false
 	}
 	table, err := l.decoded(text)
-	if l.ctx.Err() != nil {
+	if l.Ctx.Err() != nil {
 		return nil, false
 	}
 	if err == nil {
-		for _, added := range s.added {
-			l.complete(onLineOf(name, added.line, added.node.key()), place{file: name, node: added.node})
+		for _, added := range s.Added {
+			l.complete(onLineOf(name, added.Line, added.Node.Key()), position.Place{File: name, Node: added.Node})
 		}
-		return table, len(s.added) == 0
+		return table, len(s.Added) == 0
 	}
 	var bad toml.ParseError
 	if !errors.As(err, &bad) {
-		l.add(place{file: name}, "", "is not valid TOML: "+err.Error(), "see https://toml.io")
+		l.Add(position.Place{File: name}, "", "is not valid TOML: "+err.Error(), "see https://toml.io")
 		return nil, false
 	}
-	if strings.Contains(bad.Message, "already been defined") && len(s.again) > 0 {
-		for _, again := range s.again {
-			l.twice(onLineOf(name, again.line, again.node.key()), place{file: name, node: again.node})
+	if strings.Contains(bad.Message, "already been defined") && len(s.Again) > 0 {
+		for _, again := range s.Again {
+			l.twice(onLineOf(name, again.Line, again.Node.Key()), position.Place{File: name, Node: again.Node})
 		}
 		return nil, false
 	}
 	// Position.Line is the next line's if a newline is what is wrong.
 	before := max(0, min(bad.Position.Start, len(text))) // it can be -1
 	line := 1 + strings.Count(text[:before], "\n")
-	l.add(onLineOf(name, line, bad.LastKey), "",
+	l.Add(onLineOf(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
 	return nil, false
 }
@@ -196,8 +230,8 @@ func (l *loader) decoded(text string) (map[string]any, error) {
 	select {
 	case o := <-done:
 		return o.table, o.err
-	case <-l.ctx.Done():
-		return nil, l.ctx.Err()
+	case <-l.Ctx.Done():
+		return nil, l.Ctx.Err()
 	}
 }
 
@@ -216,12 +250,12 @@ func decodeTOML(text string, into *map[string]any) (err error) {
 // declare adds a file's declarations to the fleet's.
 func (l *loader) declare(name string, doc document) {
 	f := l.fleet
-	addAll(l, f.profiles, doc.Profile, func(d *profileDecl) place { return d.where })
-	addAll(l, f.images, doc.Image, func(d *imageDecl) place { return d.where })
-	addAll(l, f.machines, doc.Machine, func(d *machineDecl) place { return d.where })
-	addAll(l, f.hooks, doc.Hook, func(d *hookDecl) place { return d.where })
+	addAll(l, f.profiles, doc.Profile, func(d *profileDecl) position.Place { return d.where })
+	addAll(l, f.images, doc.Image, func(d *imageDecl) position.Place { return d.where })
+	addAll(l, f.machines, doc.Machine, func(d *machineDecl) position.Place { return d.where })
+	addAll(l, f.hooks, doc.Hook, func(d *hookDecl) position.Place { return d.where })
 	if d := doc.Defaults; d != nil {
-		if f.defaults.where.file != "" {
+		if f.defaults.where.File != "" {
 			l.twice(d.where, f.defaults.where)
 			return
 		}
@@ -229,7 +263,7 @@ func (l *loader) declare(name string, doc document) {
 	}
 }
 
-func addAll[D any](l *loader, all, more map[string]*D, where func(*D) place) {
+func addAll[D any](l *loader, all, more map[string]*D, where func(*D) position.Place) {
 	for name, decl := range more {
 		if first, ok := all[name]; ok {
 			l.twice(where(decl), where(first))
@@ -240,67 +274,85 @@ func addAll[D any](l *loader, all, more map[string]*D, where func(*D) place) {
 }
 
 // onLineOf is a place that no node stands for.
-func onLineOf(file string, line int, key string) place {
-	return place{file: file, node: &node{line: line}, absent: key}
+func onLineOf(file string, line int, key string) position.Place {
+	return position.Place{File: file, Node: &position.Node{Line: line}, Absent: key}
 }
 
-func (l *loader) twice(second, first place) {
-	l.add(second, "", fmt.Sprintf("is declared twice, first at %s", first), "remove one, or merge them")
+func (l *loader) twice(second, first position.Place) {
+	l.Add(second, "", fmt.Sprintf("is declared twice, first at %s", first), "remove one, or merge them")
 }
 
-func (l *loader) complete(second, first place) {
-	l.add(second, "", fmt.Sprintf("is not valid TOML: it adds to a table that is complete, at %s", first),
+func (l *loader) complete(second, first position.Place) {
+	l.Add(second, "", fmt.Sprintf("is not valid TOML: it adds to a table that is complete, at %s", first),
 		"write the whole table in one place: inline, with dots, or below a header of its own")
 }
 
-func (l *loader) tooMuch(p place, what string) {
+func (l *loader) tooMuch(p position.Place, what string) {
 	l.incomplete, l.full = true, true
-	l.add(p, "", what, "split the repo, or declare what machines share in profiles")
+	l.Add(p, "", what, "split the repo, or declare what machines share in profiles")
 }
 
 // spend says whether more may be done.
 func (l *loader) spend(n int) bool {
-	if l.work.spend(n) {
+	if l.work.Spend(n) {
 		return true
 	}
-	if !l.full && l.ctx.Err() == nil {
-		l.tooMuch(place{file: RootFile}, "declares too much")
+	if !l.full && l.Ctx.Err() == nil {
+		l.tooMuch(position.Place{File: RootFile}, "declares too much")
 	}
 	return false
 }
 
-type tooLargeError struct{ most int }
-
-func (e tooLargeError) Error() string {
-	return fmt.Sprintf("it is larger than %d MiB; put it into an image", e.most>>20)
+// profilesOf returns profiles in the order they are merged in: those that a
+// profile names before it, each once.
+func (f *Fleet) profilesOf(names []string) []*profileDecl {
+	var out []*profileDecl
+	seen := map[string]bool{}
+	var visit func([]string)
+	visit = func(names []string) {
+		for _, name := range names {
+			profile := f.profiles[name]
+			if profile == nil || seen[name] {
+				continue
+			}
+			seen[name] = true
+			visit(profile.Profiles)
+			out = append(out, profile)
+		}
+	}
+	visit(names)
+	return out
 }
 
-// readFile reads a file of the config repo, up to a size.
-func readFile(fsys fs.FS, name string, most int) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
+// sortedKeys returns a map's keys in order.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, errors.New("it is a folder")
-	case info.Size() > int64(most):
-		return nil, tooLargeError{most}
-	}
-	data := make([]byte, info.Size())
-	_, err = io.ReadFull(f, data)
-	return data, err
+	slices.Sort(keys)
+	return keys
 }
 
-// reason takes the path out of a file system's error: the problem names it.
-func reason(err error) string {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err.Error()
+// included returns the files that the globs name, sorted, the root left out.
+func (l *loader) included(globs []string) []string {
+	at := position.Place{File: RootFile, Node: l.roots[RootFile]}.At("include")
+	before := l.Told()
+	w := &find.Walk{List: &l.List, FS: l.fleet.fsys, Meter: bounds.Meter{Ctx: l.Ctx, Left: bounds.MaxSearch}, Found: map[string]bool{}, Places: at}
+	good := map[int]string{}
+	for i, text := range globs {
+		if message, _ := table.Of("include").Text(text); message != "" { // the decoder has told
+			l.incomplete = true
+			continue
+		}
+		good[i] = text
 	}
-	return err.Error()
+	w.Globs(good)
+	if len(w.Found) > bounds.MaxConfigFiles {
+		w.Add(at, "", fmt.Sprintf("names more than %d files", bounds.MaxConfigFiles), "declare more than one machine in a file, or name fewer")
+		clear(w.Found)
+	}
+	l.incomplete = l.incomplete || l.Told() > before
+	delete(w.Found, RootFile)
+	return slices.Sorted(maps.Keys(w.Found))
 }

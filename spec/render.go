@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/position"
 	"github.com/gitboot/gitboot/spec/render"
 )
 
@@ -73,51 +75,53 @@ func dateText(t time.Time) string {
 }
 
 // body returns the content of a file or script.
-func (r *resolver) body(p place, b *bodyDecl, v view) []byte {
+func (r *onImage) body(p position.Place, b *bodyDecl) []byte {
 	switch {
 	case b.Content != nil:
 		r.spend(len(*b.Content) / 512)
 		return []byte(*b.Content)
 	case b.Template != nil:
-		return []byte(r.render(p.at("template"), *b.Template, v))
+		return []byte(r.render(p.At("template"), *b.Template))
 	case b.TemplateSource != nil:
-		at := p.at("template_source")
-		return []byte(r.renderFrom(at, path.Clean(*b.TemplateSource), string(r.read(at, *b.TemplateSource)), v))
+		at := p.At("template_source")
+		return []byte(r.renderFrom(at, path.Clean(*b.TemplateSource), string(r.read(at, *b.TemplateSource))))
 	}
-	return r.read(p.at("source"), text(b.Source))
+	return r.read(p.At("source"), text(b.Source))
 }
 
 // read returns the content of a file of the repo, which is read once for all
 // that want it.
-func (r *resolver) read(p place, name string) []byte {
-	file := r.files.open(r.fsys, path.Clean(name))
-	if file.err != nil {
-		r.add(p, name, "cannot be read: "+reason(file.err), "add it to the repo")
+func (r *resolver) read(p position.Place, name string) []byte {
+	file := r.files.Open(r.fsys, path.Clean(name))
+	if file.Err != nil {
+		r.Add(p, name, "cannot be read: "+bounds.Reason(file.Err), "add it to the repo")
 	}
-	return file.content
+	return file.Content
 }
 
 // render executes a template.
-func (r *resolver) render(p place, s string, v view) string { return r.renderFrom(p, "", s, v) }
+func (r *onImage) render(p position.Place, s string) string {
+	return r.renderFrom(p, "", s)
+}
 
 // renderFrom executes a template that lies in a file, or in the config itself
 // if that is "".
-func (r *resolver) renderFrom(p place, file, s string, v view) string {
+func (r *onImage) renderFrom(p position.Place, file, s string) string {
 	if !strings.Contains(s, "{{") {
 		return s
 	}
-	out, err := render.Text(s, v.data, func(units int) error {
-		if !r.meter.spend(units) {
-			return r.enough
+	out, err := render.Text(s, r.v.data, func(units int) error {
+		if !r.Meter.Spend(units) {
+			return r.Enough
 		}
 		return nil
 	})
-	if err == nil || r.ctx.Err() != nil {
+	if err == nil || r.Ctx.Err() != nil {
 		return out
 	}
 	message, hint := r.explain(file, err)
-	r.add(p, s, message, hint)
-	r.over = r.over || errors.Is(err, r.enough)
+	r.Add(p, s, message, hint)
+	r.over = r.over || errors.Is(err, r.Enough)
 	return ""
 }
 

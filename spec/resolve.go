@@ -11,6 +11,9 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/problem"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // Resolve returns what one machine wants, its files read and its templates
@@ -20,12 +23,12 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	if !ok {
 		return nil, &UnknownMachineError{Name: machine, Known: f.Machines()}
 	}
-	r := f.resolver(&meter{ctx, maxWork, errWork}, machine, decl)
+	r := f.resolver(&bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}, machine, decl)
 	w := r.wants()
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("resolving machine %s: %w", machine, err)
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -34,29 +37,29 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 // Check resolves machines and names all of their problems. Its error is as
 // that of Resolve.
 func (f *Fleet) Check(ctx context.Context, machines []string) error {
-	var all problemList
-	left := maxWorkInAll
+	var all problem.List
+	left := bounds.MaxWorkInAll
 	for _, machine := range machines {
 		decl, ok := f.machines[machine]
 		if !ok {
 			return &UnknownMachineError{Name: machine, Known: f.Machines()}
 		}
-		m := &meter{ctx, maxWork, errWork}
-		if left < maxWork {
-			m.left, m.enough = left, errWorkInAll
+		m := &bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}
+		if left < bounds.MaxWork {
+			m.Left, m.Enough = left, bounds.ErrWorkInAll
 		}
-		before := m.left
+		before := m.Left
 		r := f.resolver(m, machine, decl)
 		r.wants()
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("resolving machine %s: %w", machine, err)
 		}
-		if all.join(&r.problemList); r.over {
+		if all.Join(&r.List); r.over {
 			break
 		}
-		left -= before - m.left
+		left -= before - m.Left
 	}
-	return all.err()
+	return all.Err()
 }
 
 func (r *resolver) wants() *Wants {
@@ -85,9 +88,9 @@ func (r *resolver) wants() *Wants {
 
 // A resolver makes one machine's wants.
 type resolver struct {
-	problemList
+	problem.List
 	*Fleet
-	*meter
+	*bounds.Meter
 	over   bool // the meter has nothing left
 	name   string
 	decl   *machineDecl
@@ -97,8 +100,8 @@ type resolver struct {
 	builds map[string]bool
 }
 
-func (f *Fleet) resolver(m *meter, name string, decl *machineDecl) *resolver {
-	r := &resolver{Fleet: f, meter: m, name: name, decl: decl, builds: map[string]bool{}}
+func (f *Fleet) resolver(m *bounds.Meter, name string, decl *machineDecl) *resolver {
+	r := &resolver{Fleet: f, Meter: m, name: name, decl: decl, builds: map[string]bool{}}
 	for _, p := range f.profilesOf(decl.Profiles) {
 		if !r.spend(10 + len(p.HooksAppend)) {
 			break
@@ -113,7 +116,7 @@ func (f *Fleet) resolver(m *meter, name string, decl *machineDecl) *resolver {
 			break
 		}
 	}
-	r.merged = merge(all...)
+	r.merged = table.Merge(all...)
 	for _, name := range r.merged.Builds {
 		r.builds[name] = true
 	}
@@ -122,11 +125,11 @@ func (f *Fleet) resolver(m *meter, name string, decl *machineDecl) *resolver {
 
 // spend says whether more may be done for the machine.
 func (r *resolver) spend(n int) bool {
-	if r.meter.spend(n) {
+	if r.Meter.Spend(n) {
 		return true
 	}
-	if !r.over && r.ctx.Err() == nil {
-		r.add(r.decl.where, "", r.enough.Error(), "see the limits in docs/config.md")
+	if !r.over && r.Ctx.Err() == nil {
+		r.Add(r.decl.where, "", r.Enough.Error(), "see the limits in docs/config.md")
 	}
 	r.over = true
 	return false
@@ -172,14 +175,14 @@ func (r *resolver) settings(image *imageDecl) settings {
 	for _, layer := range r.layers {
 		layers = append(layers, &layer.settings)
 	}
-	return merge(layers...)
+	return table.Merge(layers...)
 }
 
 // kernelArgs checks what only the merged arguments show. The place is the
 // machine's, because none of those that they come from is wrong by itself.
 func (r *resolver) kernelArgs(image Image) {
 	if err := deployment.CheckArgs(r.name, image.KernelArgs); err != nil {
-		r.add(r.decl.where.at("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "leave some out, here, in the machine's profiles, or in the image")
+		r.Add(r.decl.where.At("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "leave some out, here, in the machine's profiles, or in the image")
 	}
 }
 
@@ -208,7 +211,7 @@ func (r *resolver) fetching(own *registrySettings) registrySettings {
 	if d := r.defaults.Image; d != nil {
 		layers = []*registrySettings{&d.registrySettings, own}
 	}
-	return merge(layers...)
+	return table.Merge(layers...)
 }
 
 func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
@@ -239,7 +242,7 @@ func newArchive(name, sha256 string, strip *int) *Archive {
 		a.Strip = *strip
 	}
 	switch {
-	case isURL(name):
+	case table.IsURL(name):
 		a.URL = name
 	case a.InRepo:
 		a.Path = path.Clean(name)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // hooks returns the machine's hooks that apply to an image, in order.
@@ -37,21 +39,22 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 		if !r.spend(5 + len(decl.Remove) + len(decl.Dir) + len(decl.File) + len(decl.Link) + len(decl.Run) + len(decl.AtBoot)) {
 			return nil
 		}
-		hooks = append(hooks, r.hook(name[decl], decl, r.view(image)))
+		on := &onImage{r, r.view(image)}
+		hooks = append(hooks, on.hook(name[decl], decl))
 	}
 	for _, c := range kind.Conflicts(hooks) {
 		i := slices.IndexFunc(hooks, func(h kind.Hook) bool { return h.Name == c.Hook })
-		r.add(chosen[i].placeOf(c.Path), c.Path, c.String()+", for machine "+r.name, "change one of the paths")
+		r.Add(chosen[i].placeOf(c.Path), c.Path, c.String()+", for machine "+r.name, "change one of the paths")
 	}
 	return hooks
 }
 
 // placeOf is where a hook declares a path, or else the hook.
-func (h *hookDecl) placeOf(path string) place {
+func (h *hookDecl) placeOf(path string) position.Place {
 	for _, targets := range h.targets() {
 		for _, t := range targets {
 			if text(t.Path) == path {
-				return t.where.at("path")
+				return t.where.At("path")
 			}
 		}
 	}
@@ -73,9 +76,9 @@ func unique(names []string) []string {
 }
 
 // builtinDecl declares a built-in hook with its defaults.
-func builtinDecl(name string, where place) *hookDecl {
+func builtinDecl(name string, where position.Place) *hookDecl {
 	b, _ := kind.New(name)
-	return &hookDecl{site: site{where: where.at("hooks")}, Builtin: b}
+	return &hookDecl{site: site{where: where.At("hooks")}, Builtin: b}
 }
 
 func (h *hookDecl) order() int {
@@ -93,34 +96,40 @@ func (h *hookDecl) applies(image Image) bool {
 // a colon may also match the name alone. No globs match every image.
 func matchesImage(globs []string, image Image) bool {
 	return globs == nil || slices.ContainsFunc(globs, func(glob string) bool {
-		return match(glob, image.Name+":"+image.Tag) || !strings.Contains(glob, ":") && match(glob, image.Name)
+		return table.Match(glob, image.Name+":"+image.Tag) || !strings.Contains(glob, ":") && table.Match(glob, image.Name)
 	})
 }
 
-func (r *resolver) hook(name string, decl *hookDecl, v view) kind.Hook {
+// An onImage resolves hooks for one image, with what their templates see.
+type onImage struct {
+	*resolver
+	v view
+}
+
+func (r *onImage) hook(name string, decl *hookDecl) kind.Hook {
 	h := kind.Hook{
 		Name:    name,
 		Removes: slices.Clone(decl.Remove),
-		Run:     r.run(decl.Run, v),
-		AtBoot:  r.atBoot(decl.AtBoot, v),
-		Builtin: r.builtin(decl, v),
+		Run:     r.run(decl.Run),
+		AtBoot:  r.atBoot(decl.AtBoot),
+		Builtin: r.builtin(decl),
 	}
 	first := once{}
 	for i := range decl.Dir {
-		if d := &decl.Dir[i]; first.of(&d.targetDecl, v.image) {
+		if d := &decl.Dir[i]; first.of(&d.targetDecl, r.v.image) {
 			h.Dirs = append(h.Dirs, d.dir())
 		}
 	}
 	first = once{}
 	for i := range decl.File {
-		if f := &decl.File[i]; first.of(&f.targetDecl, v.image) {
-			h.Files = append(h.Files, r.file(f, v))
+		if f := &decl.File[i]; first.of(&f.targetDecl, r.v.image) {
+			h.Files = append(h.Files, r.file(f))
 		}
 	}
 	first = once{}
 	for i := range decl.Link {
-		if l := &decl.Link[i]; first.of(&l.targetDecl, v.image) {
-			h.Files = append(h.Files, r.link(l, v))
+		if l := &decl.Link[i]; first.of(&l.targetDecl, r.v.image) {
+			h.Files = append(h.Files, r.link(l))
 		}
 	}
 	return h
@@ -141,7 +150,7 @@ func (d *dirDecl) dir() kind.Dir {
 	dir := kind.Dir{Path: text(d.Path)}
 	if d.Mode != nil || d.Owner != nil {
 		dir.Mode = 0o755
-		dir.UID, dir.GID = parseOwner(d.Owner)
+		dir.UID, dir.GID = table.ParseOwner(text(d.Owner))
 	}
 	if d.Mode != nil {
 		dir.Mode = parseMode(*d.Mode)
@@ -149,23 +158,23 @@ func (d *dirDecl) dir() kind.Dir {
 	return dir
 }
 
-func (r *resolver) link(decl *linkDecl, v view) kind.File {
+func (r *onImage) link(decl *linkDecl) kind.File {
 	f := kind.File{Path: text(decl.Path), Mode: fs.ModeSymlink | 0o777, Link: text(decl.To)}
-	r.renderText(decl.where.at("to"), reflect.ValueOf(&f.Link).Elem(), v)
+	r.renderText(decl.where.At("to"), reflect.ValueOf(&f.Link).Elem())
 	if wrong := kind.WrongTarget(f.Link); wrong != "" && f.Link != "" {
-		r.add(decl.where.at("to"), f.Link, wrong+", for machine "+r.name, "write the path that the link points to")
+		r.Add(decl.where.At("to"), f.Link, wrong+", for machine "+r.name, "write the path that the link points to")
 	}
 	return f
 }
 
-func (r *resolver) file(decl *fileDecl, v view) kind.File {
+func (r *onImage) file(decl *fileDecl) kind.File {
 	f := kind.File{Path: text(decl.Path), Link: text(decl.Link)}
-	f.UID, f.GID = parseOwner(decl.Owner)
+	f.UID, f.GID = table.ParseOwner(text(decl.Owner))
 	if f.Link != "" {
 		f.Mode = fs.ModeSymlink | 0o777
 		return f
 	}
-	f.Content = r.body(decl.where, &decl.bodyDecl, v)
+	f.Content = r.body(decl.where, &decl.bodyDecl)
 	f.Mode = r.mode(decl)
 	return f
 }
@@ -177,7 +186,7 @@ func (r *resolver) mode(decl *fileDecl) fs.FileMode {
 		return parseMode(*decl.Mode)
 	}
 	if decl.Source != nil {
-		if r.files.open(r.fsys, path.Clean(*decl.Source)).mode&0o111 != 0 {
+		if r.files.Open(r.fsys, path.Clean(*decl.Source)).Mode&0o111 != 0 {
 			return 0o755
 		}
 	}
@@ -197,18 +206,11 @@ func parseMode(s string) fs.FileMode {
 	return mode
 }
 
-func parseOwner(s *string) (uid, gid int) {
-	u, g, _ := strings.Cut(text(s), ":")
-	uid, _ = strconv.Atoi(u)
-	gid, _ = strconv.Atoi(g)
-	return uid, gid
-}
-
-func (r *resolver) run(decls []scriptDecl, v view) []kind.Script {
+func (r *onImage) run(decls []scriptDecl) []kind.Script {
 	var out []kind.Script
 	for i := range decls {
 		d := &decls[i]
-		s := r.script("run", i, &d.atBootDecl, v)
+		s := r.script("run", i, &d.atBootDecl)
 		if s.Timeout = 5 * time.Minute; d.Timeout != nil {
 			s.Timeout = duration(d.Timeout)
 		}
@@ -217,25 +219,25 @@ func (r *resolver) run(decls []scriptDecl, v view) []kind.Script {
 			if s.Env == nil {
 				s.Env = map[string]string{}
 			}
-			s.Env[key] = r.render(d.where.at("env").at(key), d.Env[key], v)
+			s.Env[key] = r.render(d.where.At("env").At(key), d.Env[key])
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-func (r *resolver) atBoot(decls []atBootDecl, v view) []kind.Script {
+func (r *onImage) atBoot(decls []atBootDecl) []kind.Script {
 	var out []kind.Script
 	for i := range decls {
-		out = append(out, r.script("at_boot", i, &decls[i], v))
+		out = append(out, r.script("at_boot", i, &decls[i]))
 	}
 	return out
 }
 
-func (r *resolver) script(what string, i int, d *atBootDecl, v view) kind.Script {
-	s := kind.Script{Name: d.name(what, i), Content: r.body(d.where, &d.bodyDecl, v)}
+func (r *onImage) script(what string, i int, d *atBootDecl) kind.Script {
+	s := kind.Script{Name: d.name(what, i), Content: r.body(d.where, &d.bodyDecl)}
 	if wrong := kind.WrongScript(s.Content); wrong != "" {
-		r.add(d.where, s.Name, wrong, interpreterHint)
+		r.Add(d.where, s.Name, wrong, interpreterHint)
 	}
 	return s
 }
@@ -245,7 +247,7 @@ func (d *atBootDecl) name(what string, i int) string {
 		return *d.Name
 	}
 	source := cmp.Or(text(d.Source), text(d.TemplateSource))
-	if name := path.Base(source); source != "" && nameCheck.pattern.MatchString(name) {
+	if name := path.Base(source); source != "" && table.Of("name").Matches(name) {
 		return name
 	}
 	return fmt.Sprintf("%s-%d", what, i+1)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/bounds"
 )
 
 const merging = `
@@ -98,7 +99,7 @@ func TestMergeVars(t *testing.T) {
 	}
 	want := map[string]any{"a": int64(1), "b": "{{x", "net": map[string]any{"dns": "e", "dom": "x"}}
 	for range 2 { // resolving changes nothing in the fleet
-		if diff := cmp.Diff(want, f.resolver(&meter{t.Context(), maxWork, errWork}, "m", f.machines["m"]).merged.Vars); diff != "" {
+		if diff := cmp.Diff(want, f.resolver(&bounds.Meter{Ctx: t.Context(), Left: bounds.MaxWork, Enough: bounds.ErrWork}, "m", f.machines["m"]).merged.Vars); diff != "" {
 			t.Error(diff)
 		}
 	}

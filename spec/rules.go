@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/problem"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // text returns what a pointer holds, or "".
@@ -16,44 +18,44 @@ func text(s *string) string {
 	return *s
 }
 
-func (i *imageDecl) rules(d *problemList) {
+func (i *imageDecl) Rules(d *problem.List) {
 	switch {
-	case i.Archive != nil && isURL(*i.Archive) && i.SHA256 == nil:
-		d.add(i.where.at("archive"), *i.Archive, "is a URL without a sha256", `add sha256 = "…"`)
+	case i.Archive != nil && table.IsURL(*i.Archive) && i.SHA256 == nil:
+		d.Add(i.where.At("archive"), *i.Archive, "is a URL without a sha256", `add sha256 = "…"`)
 	case i.SHA256 != nil && i.Archive == nil:
-		d.add(i.where.at("sha256"), *i.SHA256, "is for archives", `to pin a pulled image, write pull = "…@sha256:…"`)
+		d.Add(i.where.At("sha256"), *i.SHA256, "is for archives", `to pin a pulled image, write pull = "…@sha256:…"`)
 	}
 	if i.Strip != nil && i.Archive == nil {
-		d.add(i.where.at("strip"), strconv.Itoa(*i.Strip), "is for archives", "remove it")
+		d.Add(i.where.At("strip"), strconv.Itoa(*i.Strip), "is for archives", "remove it")
 	}
 }
 
-func (b *buildDecl) rules(d *problemList) {
+func (b *buildDecl) Rules(d *problem.List) {
 	from := text(b.From)
 	archive, isArchive := strings.CutPrefix(from, "archive:")
 	switch {
-	case isArchive && isURL(archive) && b.SHA256 == nil:
-		d.add(b.where.at("from"), from, "is a URL without a sha256", `add sha256 = "…"`)
+	case isArchive && table.IsURL(archive) && b.SHA256 == nil:
+		d.Add(b.where.At("from"), from, "is a URL without a sha256", `add sha256 = "…"`)
 	case !isArchive && b.SHA256 != nil:
-		d.add(b.where.at("sha256"), *b.SHA256, "is for archives", `to pin an image, write from = "…@sha256:…"`)
+		d.Add(b.where.At("sha256"), *b.SHA256, "is for archives", `to pin an image, write from = "…@sha256:…"`)
 	}
 	if b.Strip != nil && !isArchive {
-		d.add(b.where.at("strip"), strconv.Itoa(*b.Strip), "is for archives", "remove it")
+		d.Add(b.where.At("strip"), strconv.Itoa(*b.Strip), "is for archives", "remove it")
 	}
 	switch {
 	case from != "scratch" && b.Bootstrap != nil:
-		d.add(b.where.at("bootstrap"), strings.Join(b.Bootstrap, " "), "needs an empty base", `write from = "scratch"`)
+		d.Add(b.where.At("bootstrap"), strings.Join(b.Bootstrap, " "), "needs an empty base", `write from = "scratch"`)
 	case from == "scratch" && len(b.Bootstrap) == 0 && len(b.Containerfiles) == 0 && b.Recipe == nil:
-		d.add(b.where.at("from"), from, "is a base with nothing in it", `add bootstrap = ["mmdebstrap", …], containerfiles or a recipe`)
+		d.Add(b.where.At("from"), from, "is a base with nothing in it", `add bootstrap = ["mmdebstrap", …], containerfiles or a recipe`)
 	}
 }
 
-func (h *hookDecl) rules(d *problemList) {
+func (h *hookDecl) Rules(d *problem.List) {
 	if len(h.File)+len(h.Link)+len(h.Dir)+len(h.Remove)+len(h.Run)+len(h.AtBoot)+len(h.Builtin.Set()) == 0 {
-		d.add(h.where, "", "does nothing", "give it a file, link, dir, remove, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
+		d.Add(h.where, "", "does nothing", "give it a file, link, dir, remove, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
 	}
 	if len(h.Builtin.Set()) > 1 {
-		d.add(h.where, "", "has more than one built-in hook", "declare a hook for each")
+		d.Add(h.where, "", "has more than one built-in hook", "declare a hook for each")
 	}
 	for _, targets := range h.targets() {
 		unreachable(d, targets)
@@ -61,19 +63,19 @@ func (h *hookDecl) rules(d *problemList) {
 }
 
 // unreachable reports what comes after one of the same path for every image.
-func unreachable(d *problemList, targets []*targetDecl) {
+func unreachable(d *problem.List, targets []*targetDecl) {
 	last := map[string]*targetDecl{}
 	for _, t := range targets {
 		path := text(t.Path)
 		if before := last[path]; before != nil && before.Images == nil {
-			d.add(t.where, path, fmt.Sprintf("is never written, since the one at %s is for every image", before.where),
+			d.Add(t.where, path, fmt.Sprintf("is never written, since the one at %s is for every image", before.where),
 				"give the first one images = […], or remove one")
 		}
 		last[path] = t
 	}
 }
 
-func (s *atBootDecl) rules(d *problemList) {
+func (s *atBootDecl) Rules(d *problem.List) {
 	for _, body := range []struct {
 		key  string
 		text *string
@@ -82,7 +84,7 @@ func (s *atBootDecl) rules(d *problemList) {
 			continue
 		}
 		if wrong := kind.WrongScript([]byte(*body.text)); wrong != "" {
-			d.add(s.where.at(body.key), firstLine(*body.text), wrong, interpreterHint)
+			d.Add(s.where.At(body.key), firstLine(*body.text), wrong, interpreterHint)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestTOMLSuite(t *testing.T) {
 		l := newLoader(t.Context(), nil)
 		_, ok := l.parse(name, string(text))
 		if want := strings.HasPrefix(name, "valid/") || newer[name]; ok != want {
-			t.Errorf("%s: taken is %t: %v\n%s", name, ok, l.all, text)
+			t.Errorf("%s: taken is %t: %v\n%s", name, ok, l.All(), text)
 		}
 		seen[ok]++
 	}

@@ -29,9 +29,6 @@ var tall = map[string]struct {
 	"reconciler.application": {35, "the same"},
 	"reconciler/source":      {26, "transports are to become a package"},
 	"reconciler/source/pack": {17, "two more than the bound"},
-	"spec":                   {30, "declaring and resolving are to become packages"},
-	"spec.loader":            {32, "a method per table"},
-	"spec.resolver":          {31, "a method per table"},
 }
 
 // shippedFiles returns the Go files of a package, tests apart.

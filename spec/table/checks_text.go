@@ -1,8 +1,7 @@
-package spec
+package table
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"regexp"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/spec/find"
 	"github.com/gitboot/gitboot/spec/render"
 )
 
@@ -53,17 +53,6 @@ func badPort(host string) string {
 	return ""
 }
 
-func leavesRepo(s string) string {
-	clean := path.Clean(s)
-	if clean == ".." || strings.HasPrefix(clean, "../") {
-		return "leaves the repo"
-	}
-	if !fs.ValidPath(clean) || strings.Contains(s, `\`) {
-		return "is not a path in the repo"
-	}
-	return ""
-}
-
 func uncleanPath(s string) string {
 	switch {
 	case path.Clean(s) != s:
@@ -75,16 +64,15 @@ func uncleanPath(s string) string {
 }
 
 func badInclude(s string) string {
-	if wrong := leavesRepo(s); wrong != "" {
+	if wrong := find.LeavesRepo(s); wrong != "" {
 		return wrong
 	}
-	_, wrong := parseGlob(s)
-	return wrong
+	return find.WrongGlob(s)
 }
 
-// match is the globs' meaning outside include: * and ? match any character,
+// Match is the globs' meaning outside include: * and ? match any character,
 // / and : too.
-func match(glob, s string) bool {
+func Match(glob, s string) bool {
 	ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x01"), strings.ReplaceAll(s, "/", "\x01"))
 	return ok && err == nil
 }
@@ -163,34 +151,37 @@ func badDuration(s string) string {
 
 var url = regexp.MustCompile(`^https?://[^/\x00-\x20]+/[^\x00-\x20]+$`)
 
-func isURL(s string) bool { return strings.Contains(s, "://") }
+// IsURL tells URLs from paths.
+func IsURL(s string) bool { return strings.Contains(s, "://") }
 
-func badArchive(s string) string {
+// BadArchive returns what is wrong with an archive's path or URL, or "".
+func BadArchive(s string) string {
 	switch {
-	case isURL(s) && !url.MatchString(s):
+	case IsURL(s) && !url.MatchString(s):
 		return "is not an http or https URL"
-	case isURL(s):
+	case IsURL(s):
 		return ""
 	case strings.HasPrefix(s, "/"):
 		return uncleanPath(s)
 	}
-	return leavesRepo(s)
+	return find.LeavesRepo(s)
 }
 
 func badFrom(s string) string {
 	if name, ok := strings.CutPrefix(s, "image:"); ok {
-		message, _ := nameCheck.text(name)
+		message, _ := nameCheck.Text(name)
 		return message
 	}
 	if archive, ok := strings.CutPrefix(s, "archive:"); ok {
-		message, _ := archiveCheck.text(archive)
+		message, _ := archiveCheck.Text(archive)
 		return message
 	}
-	message, _ := refCheck.text(s)
+	message, _ := refCheck.Text(s)
 	return message
 }
 
-func badTemplate(s string) string {
+// BadTemplate returns what is wrong with a template, or "".
+func BadTemplate(s string) string {
 	if err := render.Check(s); err != nil {
 		return "is not a valid template: " + err.Error()
 	}

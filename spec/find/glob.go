@@ -1,6 +1,9 @@
-package spec
+// Package find finds files of a config repo by globs, in one walk and within a
+// bound.
+package find
 
 import (
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -25,7 +28,7 @@ func parseGlob(s string) (all []glob, wrong string) {
 		return nil, wrong
 	}
 	for _, text := range texts {
-		if wrong := leavesRepo(text); wrong != "" {
+		if wrong := LeavesRepo(text); wrong != "" {
 			return nil, wrong
 		}
 		g := glob(strings.Split(path.Clean(strings.ReplaceAll(text, "[!", "[^")), "/"))
@@ -97,3 +100,20 @@ func braces(s string) (open int, commas []int, end int, ok bool) {
 }
 
 func isMeta(segment string) bool { return strings.ContainsAny(segment, `*?[`) }
+
+func LeavesRepo(s string) string {
+	clean := path.Clean(s)
+	if clean == ".." || strings.HasPrefix(clean, "../") {
+		return "leaves the repo"
+	}
+	if !fs.ValidPath(clean) || strings.Contains(s, `\`) {
+		return "is not a path in the repo"
+	}
+	return ""
+}
+
+// WrongGlob returns what is wrong with a glob, or "".
+func WrongGlob(s string) string {
+	_, wrong := parseGlob(s)
+	return wrong
+}

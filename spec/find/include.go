@@ -1,57 +1,29 @@
-package spec
+package find
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
+
+	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/problem"
 )
 
-// included returns the files that the globs name, sorted, the root left out.
-func (l *loader) included(globs []string) []string {
-	at := place{file: RootFile, node: l.roots[RootFile]}.at("include")
-	before := l.told
-	w := &walk{problemList: &l.problemList, fsys: l.fleet.fsys, meter: meter{ctx: l.ctx, left: maxSearch}, found: map[string]bool{}, places: at}
-	var begin []partly
-	for i, text := range globs {
-		if message, _ := checks["include"].text(text); message != "" { // the decoder has told
-			l.incomplete = true
-			continue
-		}
-		all, _ := parseGlob(text)
-		for _, g := range all {
-			begin = append(begin, partly{glob: g, nth: i})
-		}
-	}
-	w.folder(".", begin)
-	for i, text := range globs {
-		if g, _ := parseGlob(text); len(g) == 1 && !slices.ContainsFunc(g[0], isMeta) && !w.found[path.Join(g[0]...)] {
-			w.add(at.item(i), text, "is not a file of the repo", "correct the path, or remove it")
-		}
-	}
-	if len(w.found) > maxConfigFiles {
-		w.add(at, "", fmt.Sprintf("names more than %d files", maxConfigFiles), "declare more than one machine in a file, or name fewer")
-		clear(w.found)
-	}
-	l.incomplete = l.incomplete || l.told > before
-	delete(w.found, RootFile)
-	return slices.Sorted(maps.Keys(w.found))
-}
-
-// A walk finds files by globs. It goes through the tree once, whatever the
+// A Walk finds files by globs. It goes through the tree once, whatever the
 // globs are, and remembers of each how far it has matched.
 //
 // A link to a file is a file. A link to a folder is followed where a segment
 // names it, and not by **: so nothing is found twice, and a folder that links
 // to its parent does no harm.
-type walk struct {
-	*problemList
-	fsys   fs.FS
-	meter  meter
-	found  map[string]bool
-	places place // of the globs
+type Walk struct {
+	*problem.List
+	FS     fs.FS
+	Meter  bounds.Meter
+	Found  map[string]bool
+	Places position.Place // of the globs
 	ended  bool
 }
 
@@ -67,12 +39,12 @@ func (p partly) last() bool      { return p.at == len(p.glob)-1 }
 func (p partly) next() partly    { p.at++; return p }
 
 // folder looks for what is in a folder up to which the globs have matched.
-func (w *walk) folder(dir string, globs []partly) {
+func (w *Walk) folder(dir string, globs []partly) {
 	globs = withoutFolders(globs)
 	if w.ended || len(globs) == 0 {
 		return
 	}
-	if len(dir) > maxPath {
+	if len(dir) > bounds.MaxPath {
 		w.end(globs[0], "finds folders that are nested too deep")
 		return
 	}
@@ -80,9 +52,9 @@ func (w *walk) folder(dir string, globs []partly) {
 		w.named(dir, globs)
 		return
 	}
-	entries, err := fs.ReadDir(w.fsys, dir)
+	entries, err := fs.ReadDir(w.FS, dir)
 	if err != nil {
-		w.add(w.places.item(globs[0].nth), dir, "cannot be searched: "+reason(err), "make the folders readable")
+		w.Add(w.Places.Item(globs[0].nth), dir, "cannot be searched: "+bounds.Reason(err), "make the folders readable")
 		return
 	}
 	for _, e := range entries {
@@ -93,7 +65,7 @@ func (w *walk) folder(dir string, globs []partly) {
 }
 
 // named looks at what the globs name, and reads no folder for it.
-func (w *walk) named(dir string, globs []partly) {
+func (w *Walk) named(dir string, globs []partly) {
 	done := map[string]bool{}
 	for _, p := range globs {
 		name := p.segment()
@@ -101,7 +73,7 @@ func (w *walk) named(dir string, globs []partly) {
 			continue
 		}
 		done[name] = true
-		info, err := fs.Stat(w.fsys, path.Join(dir, name))
+		info, err := fs.Stat(w.FS, path.Join(dir, name))
 		if err == nil {
 			w.entry(dir, name, info.Mode().Type(), globs)
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -111,8 +83,8 @@ func (w *walk) named(dir string, globs []partly) {
 }
 
 // entry matches one entry of a folder.
-func (w *walk) entry(dir, name string, kind fs.FileMode, globs []partly) {
-	if !w.meter.spend(8 + len(globs)) {
+func (w *Walk) entry(dir, name string, kind fs.FileMode, globs []partly) {
+	if !w.Meter.Spend(8 + len(globs)) {
 		w.end(globs[0], "makes gitboot look at too much of the repo")
 		return
 	}
@@ -137,7 +109,7 @@ func (w *walk) entry(dir, name string, kind fs.FileMode, globs []partly) {
 	}
 	name = path.Join(dir, name)
 	if kind&fs.ModeSymlink != 0 {
-		if info, err := fs.Stat(w.fsys, name); err == nil {
+		if info, err := fs.Stat(w.FS, name); err == nil {
 			kind = info.Mode().Type()
 		}
 	}
@@ -145,13 +117,32 @@ func (w *walk) entry(dir, name string, kind fs.FileMode, globs []partly) {
 	case kind.IsDir():
 		w.folder(name, within)
 	case found:
-		w.found[name] = true
+		w.Found[name] = true
 	}
 }
 
-func (w *walk) end(p partly, what string) {
-	if w.ended = true; w.meter.ctx.Err() == nil {
-		w.add(w.places.item(p.nth), "", what, "name the folders that hold config files")
+func (w *Walk) end(p partly, what string) {
+	if w.ended = true; w.Meter.Ctx.Err() == nil {
+		w.Add(w.Places.Item(p.nth), "", what, "name the folders that hold config files")
+	}
+}
+
+// Globs finds what globs name, which all are well formed, each by its number
+// among those that are declared.
+func (w *Walk) Globs(globs map[int]string) {
+	var begin []partly
+	for _, i := range slices.Sorted(maps.Keys(globs)) {
+		all, _ := parseGlob(globs[i])
+		for _, g := range all {
+			begin = append(begin, partly{glob: g, nth: i})
+		}
+	}
+	w.folder(".", begin)
+	for _, i := range slices.Sorted(maps.Keys(globs)) {
+		text := globs[i]
+		if g, _ := parseGlob(text); len(g) == 1 && !slices.ContainsFunc(g[0], isMeta) && !w.Found[path.Join(g[0]...)] {
+			w.Add(w.Places.Item(i), text, "is not a file of the repo", "correct the path, or remove it")
+		}
 	}
 }
 

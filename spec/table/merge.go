@@ -1,4 +1,4 @@
-package spec
+package table
 
 import (
 	"maps"
@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// merge lays tables over each other, the last on top. It is the only merge
+// Merge lays tables over each other, the last on top. It is the only merge
 // there is:
 //
 //   - tables merge, key by key, at every depth (boot, vars);
 //   - scalars and arrays replace what is below;
 //   - kernel_args_append and hooks_append add to what is below, after a
 //     kernel_args or hooks of the same table has replaced it.
-func merge[T any](layers ...*T) T {
+func Merge[T any](layers ...*T) T {
 	var out T
 	for _, layer := range layers {
 		if layer != nil {
@@ -24,13 +24,13 @@ func merge[T any](layers ...*T) T {
 }
 
 func overlay(under, over reflect.Value) {
-	fields := fieldsOf(under.Type())
+	fields := FieldsOf(under.Type())
 	for _, f := range fields {
-		from, to := over.FieldByIndex(f.index), under.FieldByIndex(f.index)
+		from, to := over.FieldByIndex(f.Index), under.FieldByIndex(f.Index)
 		switch {
 		case from.IsNil():
-		case f.appends != "":
-			base := under.FieldByIndex(fields[slices.IndexFunc(fields, func(g field) bool { return g.key == f.appends })].index)
+		case f.Appends != "":
+			base := under.FieldByIndex(fields[slices.IndexFunc(fields, func(g Field) bool { return g.Key == f.Appends })].Index)
 			base.Set(reflect.AppendSlice(base, from))
 		case from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct:
 			// A fresh table, since the one below belongs to a declaration.
@@ -60,26 +60,5 @@ func mergeVars(under, over map[string]any) map[string]any {
 		}
 		out[key] = value
 	}
-	return out
-}
-
-// profilesOf returns profiles in the order they are merged in: those that a
-// profile names before it, each once.
-func (f *Fleet) profilesOf(names []string) []*profileDecl {
-	var out []*profileDecl
-	seen := map[string]bool{}
-	var visit func([]string)
-	visit = func(names []string) {
-		for _, name := range names {
-			profile := f.profiles[name]
-			if profile == nil || seen[name] {
-				continue
-			}
-			seen[name] = true
-			visit(profile.Profiles)
-			out = append(out, profile)
-		}
-	}
-	visit(names)
 	return out
 }

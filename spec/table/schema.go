@@ -1,4 +1,4 @@
-package spec
+package table
 
 import (
 	"encoding/json"
@@ -8,13 +8,12 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 )
 
-// Schema returns the JSON Schema (draft 2020-12) of every config file, for
-// editors. It is generated from the structs that the decoder fills, so it
+// Schema returns the JSON Schema (draft 2020-12) of a document, for editors. It is generated from the structs that the decoder fills, so it
 // knows the same keys. What needs other files, such as references, and what
 // no pattern can say, such as a schedule that never comes, only Load checks.
-func Schema() []byte {
+func Schema(document reflect.Type) []byte {
 	s := schema{defs: map[string]any{}}
-	root := s.table(reflect.TypeFor[document]())
+	root := s.table(document)
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "gitboot config file"
 	root["$defs"] = s.defs
@@ -43,22 +42,22 @@ func (s schema) ref(t reflect.Type) map[string]any {
 func (s schema) table(t reflect.Type) map[string]any {
 	properties := map[string]any{}
 	var required []string
-	for _, f := range fieldsOf(t) {
-		p := s.value(f.typ, &f)
-		p["description"] = f.doc
-		if f.fallback != "" {
-			p["default"] = fallback(f.fallback)
+	for _, f := range FieldsOf(t) {
+		p := s.value(f.Type, &f)
+		p["description"] = f.Doc
+		if f.Fallback != "" {
+			p["default"] = fallback(f.Fallback)
 		}
-		properties[f.key] = p
-		if f.required {
-			required = append(required, f.key)
+		properties[f.Key] = p
+		if f.Required {
+			required = append(required, f.Key)
 		}
 	}
 	table := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
 	if required != nil {
 		table["required"] = required
 	}
-	if keys := alternatives(t); keys != nil {
+	if keys := Alternatives(t); keys != nil {
 		var one []any
 		for _, key := range keys {
 			one = append(one, map[string]any{"required": []string{key}})
@@ -68,7 +67,7 @@ func (s schema) table(t reflect.Type) map[string]any {
 	return table
 }
 
-func (s schema) value(t reflect.Type, f *field) map[string]any {
+func (s schema) value(t reflect.Type, f *Field) map[string]any {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return s.value(t.Elem(), f)
@@ -80,36 +79,36 @@ func (s schema) value(t reflect.Type, f *field) map[string]any {
 		return map[string]any{"type": "array", "items": s.value(t.Elem(), f)}
 	case reflect.Map:
 		table := map[string]any{"type": "object"}
-		if f.names != "" {
-			table["propertyNames"] = checks[f.names].schema()
+		if f.Names != "" {
+			table["propertyNames"] = checks[f.Names].schema()
 			table["additionalProperties"] = s.value(t.Elem(), f)
 		}
 		return table
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int:
-		out := checks[f.is].schema()
+		out := checks[f.Is].schema()
 		out["type"] = "integer"
 		return out
 	}
-	out := checks[f.is].schema()
+	out := checks[f.Is].schema()
 	out["type"] = "string"
 	return out
 }
 
-func (c check) schema() map[string]any {
+func (c Check) schema() map[string]any {
 	out := map[string]any{}
 	if c.pattern != nil {
 		out["pattern"] = c.pattern.String()
 	}
-	if c.enum != nil {
-		out["enum"] = c.enum
+	if c.Enum != nil {
+		out["enum"] = c.Enum
 	}
 	if c.longest != 0 {
 		out["maxLength"] = c.longest
 	}
-	if c.max != 0 {
-		out["minimum"], out["maximum"] = c.min, c.max
+	if c.Max != 0 {
+		out["minimum"], out["maximum"] = c.Min, c.Max
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package spec
+package table
 
 import (
 	"fmt"
@@ -9,16 +9,17 @@ import (
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/spec/find"
 )
 
-// A check is what one kind of text or number must be. Pattern and enum go
+// A Check is what one kind of text or number must be. Pattern and enum go
 // into the JSON Schema as they are; parse finds what a pattern cannot say.
-type check struct {
-	want     string // completes "is not …"
-	remedy   string
+type Check struct {
+	Want     string // completes "is not …"
+	Remedy   string
 	pattern  *pattern
-	enum     []string
-	min, max int  // of integers; both 0 = none
+	Enum     []string
+	Min, Max int  // of integers; both 0 = none
 	longest  int  // of texts, in bytes; 0 = as long as they are
 	secret   bool // a wrong value may be a secret, and is not shown
 	// parse returns what is wrong, or "".
@@ -35,58 +36,57 @@ type pattern struct {
 func (p *pattern) MatchString(s string) bool { return p.compiled().MatchString(s) }
 func (p *pattern) String() string            { return p.text }
 
-func matching(want, text, remedy string) check {
+func matching(want, text, remedy string) Check {
 	p := &pattern{text, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
-	return check{want: want, pattern: p, remedy: remedy}
+	return Check{Want: want, pattern: p, Remedy: remedy}
 }
 
-func oneOf(want string, values ...string) check {
-	return check{want: want, enum: values, remedy: "write one of " + strings.Join(values, ", ")}
+func oneOf(want string, values ...string) Check {
+	return Check{Want: want, Enum: values, Remedy: "write one of " + strings.Join(values, ", ")}
 }
 
-func (c check) with(parse func(string) string) check {
+func (c Check) with(parse func(string) string) Check {
 	c.parse = parse
 	return c
 }
 
-func (c check) upTo(longest int) check {
+func (c Check) upTo(longest int) Check {
 	c.longest = longest
 	return c
 }
 
-func (c check) hidden() check {
+func (c Check) hidden() Check {
 	c.secret = true
 	return c
 }
 
-// text returns what is wrong with a string, and the remedy.
-func (c check) text(s string) (message, hint string) {
+// Text returns what is wrong with a string, and the remedy.
+func (c Check) Text(s string) (message, hint string) {
 	switch {
-	case c.enum != nil && !slices.Contains(c.enum, s):
-		return "is not " + c.want + nearest.Hint(s, c.enum), c.remedy
+	case c.Enum != nil && !slices.Contains(c.Enum, s):
+		return "is not " + c.Want + nearest.Hint(s, c.Enum), c.Remedy
 	case c.pattern != nil && !c.pattern.MatchString(s):
-		return "is not " + c.want, c.remedy
+		return "is not " + c.Want, c.Remedy
 	case c.longest != 0 && len(s) > c.longest:
-		return fmt.Sprintf("is longer than %d characters", c.longest), c.remedy
+		return fmt.Sprintf("is longer than %d characters", c.longest), c.Remedy
 	case c.parse != nil:
 		if wrong := c.parse(s); wrong != "" {
-			return wrong, c.remedy
+			return wrong, c.Remedy
 		}
 	}
 	return "", ""
 }
 
-// WrongText says what is wrong with a text as the value of a key that is: such a
-// thing, in the words of which a config repo is refused; "" if nothing is.
-func WrongText(is, s string) string {
-	message, _ := checks[is].text(s)
-	return message
-}
+// Matches reports whether a text has the form, whatever else it must be.
+func (c Check) Matches(s string) bool { return c.pattern.MatchString(s) }
+
+// Of is the check of a value that is: such a thing.
+func Of(is string) Check { return checks[is] }
 
 // number returns what is wrong with an integer, and the remedy.
-func (c check) number(n int64) (message, hint string) {
-	if c.max != 0 && (n < int64(c.min) || n > int64(c.max)) {
-		return "is not " + c.want, fmt.Sprintf("write a number from %d to %d", c.min, c.max)
+func (c Check) number(n int64) (message, hint string) {
+	if c.Max != 0 && (n < int64(c.Min) || n > int64(c.Max)) {
+		return "is not " + c.Want, fmt.Sprintf("write a number from %d to %d", c.Min, c.Max)
 	}
 	return "", ""
 }
@@ -108,25 +108,25 @@ var (
 	nameCheck = matching("a name", `^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$`,
 		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").upTo(64)
 	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(badRef).upTo(512)
-	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(badArchive).upTo(2048)
+	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(BadArchive).upTo(2048)
 )
 
 // checks is never written to.
-var checks = map[string]check{
+var checks = map[string]Check{
 	"name":         nameCheck,
 	"include":      matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`, "write a glob from the repo's root, such as machines/*.toml").with(badInclude).upTo(256),
 	"kernel-arg":   matching("one kernel argument", `^`+onLine+`+$`, "write one argument an element, with double quotes around white space").with(badKernelArg),
 	"kernel-glob":  matching("a glob over a kernel's path or version", `^`+visible+`+$`, `write for example "6.1.*" or "/boot/vmlinuz-*-cloud-amd64"`).with(badGlob).upTo(256),
 	"image-glob":   matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob).upTo(256),
-	"keep":         {want: "a number of generations", min: 1, max: 1000},
-	"strip":        {want: "a number of folders", min: 0, max: 8},
-	"fs-dump":      {want: "a number that fstab(5) has there", min: 0, max: 1},
-	"mtu":          {want: "a size of packets", min: 576, max: 65535},
+	"keep":         {Want: "a number of generations", Min: 1, Max: 1000},
+	"strip":        {Want: "a number of folders", Min: 0, Max: 8},
+	"fs-dump":      {Want: "a number that fstab(5) has there", Min: 0, Max: 1},
+	"mtu":          {Want: "a size of packets", Min: 576, Max: 65535},
 	"backend":      oneOf("a known one", kind.Backends()...),
-	"user-id":      {want: "a number that users have", min: 1, max: 60000},
+	"user-id":      {Want: "a number that users have", Min: 1, Max: 60000},
 	"password":     matching("the hash of a password", `^\$`+visible+`+$`, `write what "mkpasswd" or "openssl passwd -6" prints`).with(kind.WrongPasswordHash).hidden(),
-	"fs-pass":      {want: "a number that fstab(5) has there", min: 0, max: 2},
-	"menu-timeout": {want: "a number of seconds that a menu waits", min: -1, max: 3600},
+	"fs-pass":      {Want: "a number that fstab(5) has there", Min: 0, Max: 2},
+	"menu-timeout": {Want: "a number of seconds that a menu waits", Min: -1, Max: 3600},
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"size":         matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
@@ -136,7 +136,7 @@ var checks = map[string]check{
 	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
 		with(uncleanPath).upTo(1024),
 	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
-		"write a path from the repo's root, with nothing before it").with(leavesRepo),
+		"write a path from the repo's root, with nothing before it").with(find.LeavesRepo),
 	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(kind.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
@@ -154,7 +154,7 @@ var checks = map[string]check{
 	"line":        matching("a line of text", `^`+onLine+`+$`, "write it without newlines"),
 	"text":        matching("text", `^[^\x00]*$`, "write it without NUL"),
 	"word":        matching("one word", `^`+visible+`+$`, "write one word an element"),
-	"template":    matching("text", `^[^\x00]*$`, "see text/template in Go's documentation").with(badTemplate),
+	"template":    matching("text", `^[^\x00]*$`, "see text/template in Go's documentation").with(BadTemplate),
 	"mode":        matching("a mode in octal", `^0?[0-7]{3,4}$`, `write it in quotes, such as "0644"`),
 	"owner":       matching("a numeric owner", `^[0-9]{1,9}:[0-9]{1,9}$`, `write "uid:gid", such as "0:0"; the image's users are not known here`),
 	"key-type":    oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),

@@ -1,4 +1,6 @@
-package spec
+// Package problem is what is wrong with a config repo: each problem with its
+// place and a remedy, all of them at once.
+package problem
 
 import (
 	"cmp"
@@ -67,7 +69,7 @@ func (e *TooMany) Error() string { return fmt.Sprintf("%v\nand %d more", e.Probl
 
 func (e *TooMany) Unwrap() error { return e.Problems }
 
-func compareProblems(a, b Problem) int {
+func compare(a, b Problem) int {
 	return cmp.Or(
 		cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key),
 		cmp.Compare(a.Value, b.Value), cmp.Compare(a.Message, b.Message), cmp.Compare(a.Hint, b.Hint))
@@ -94,50 +96,3 @@ func (e *UnknownMachineError) Error() string {
 		return fmt.Sprintf("the config repo has no machine %q%s; it has %s%s", e.Name, nearest.Hint(e.Name, e.Known), strings.Join(known, ", "), more)
 	}
 }
-
-// A place is one key of one file. It is made for every value, and says what
-// it is called only when there is a problem.
-type place struct {
-	file string
-	node *node
-	// absent is a key that the table at node doesn't have.
-	absent string
-}
-
-func (p place) line() int {
-	if p.node == nil {
-		return 0
-	}
-	return p.node.line
-}
-
-func (p place) key() string {
-	switch {
-	case p.node == nil:
-		return p.absent
-	case p.absent == "":
-		return p.node.key()
-	}
-	return join(p.node.key(), shorten(p.absent, 200))
-}
-
-// at returns the place of a key of the table at p. The line of an absent key
-// is the table's.
-func (p place) at(key string) place {
-	if p.node != nil && p.absent == "" {
-		if c := p.node.find(key); c != nil {
-			return place{file: p.file, node: c}
-		}
-	}
-	return place{file: p.file, node: p.node, absent: join(p.absent, key)}
-}
-
-// item returns the place of an element of the array at p.
-func (p place) item(i int) place {
-	if p.node != nil && i < len(p.node.items) {
-		return place{file: p.file, node: p.node.items[i]}
-	}
-	return p
-}
-
-func (p place) String() string { return fmt.Sprintf("%s:%d", p.file, p.line()) }

@@ -1,12 +1,12 @@
-package spec
+package position
 
 import "strings"
 
 // assignment reads key = value into table.
-func (s *scanner) assignment(table *node, depth int) bool {
-	line := s.line
+func (s *Scanner) assignment(table *Node, depth int) bool {
+	line := s.Line
 	key, ok := s.key()
-	if s.keys += len(key); !ok || !s.eat("=") || s.keys > s.most {
+	if s.Keys += len(key); !ok || !s.eat("=") || s.Keys > s.Most {
 		return false
 	}
 	n := table
@@ -17,14 +17,14 @@ func (s *scanner) assignment(table *node, depth int) bool {
 	}
 	s.mark(n, line)
 	if n.made != implied {
-		s.added = append(s.added, repeat{node: n, line: line})
+		s.Added = append(s.Added, Repeat{Node: n, Line: line})
 	}
 	n.made = whole
 	return s.value(n, depth)
 }
 
 // value reads one value into n.
-func (s *scanner) value(n *node, depth int) bool {
+func (s *Scanner) value(n *Node, depth int) bool {
 	if depth > maxDepth {
 		return s.refuse(nestsTooDeep)
 	}
@@ -40,10 +40,10 @@ func (s *scanner) value(n *node, depth int) bool {
 		return s.quoted(quote)
 	case '[':
 		return s.list(']', func() bool {
-			if s.keys++; s.keys > s.most {
+			if s.Keys++; s.Keys > s.Most {
 				return false
 			}
-			return s.value(n.element(s.line), depth+1)
+			return s.value(n.element(s.Line), depth+1)
 		})
 	case '{':
 		return s.list('}', func() bool { return s.assignment(n, depth+1) })
@@ -56,7 +56,7 @@ func (s *scanner) value(n *node, depth int) bool {
 }
 
 // list reads an array or inline table from its opening bracket on.
-func (s *scanner) list(closing byte, element func() bool) bool {
+func (s *Scanner) list(closing byte, element func() bool) bool {
 	for s.pos++; s.skip(true); {
 		if s.src[s.pos] == closing {
 			s.pos++
@@ -73,7 +73,7 @@ func (s *scanner) list(closing byte, element func() bool) bool {
 }
 
 // quoted passes over a string on one line.
-func (s *scanner) quoted(quote string) bool {
+func (s *Scanner) quoted(quote string) bool {
 	for s.pos++; s.pos < len(s.src) && s.src[s.pos] != '\n'; s.pos++ {
 		switch {
 		case s.src[s.pos] == quote[0]:
@@ -88,15 +88,15 @@ func (s *scanner) quoted(quote string) bool {
 
 // quotedLines passes over a string in three quotes. One or two quotes right
 // before the closing three are content.
-func (s *scanner) quotedLines(quote string) bool {
+func (s *Scanner) quotedLines(quote string) bool {
 	end := strings.Repeat(quote, 3)
 	for s.pos += 3; s.pos < len(s.src); s.pos++ {
 		switch {
 		case s.src[s.pos] == '\n':
-			s.line++
+			s.Line++
 		case s.src[s.pos] == '\\' && quote == `"`:
 			if s.pos++; s.pos < len(s.src) && s.src[s.pos] == '\n' {
-				s.line++
+				s.Line++
 			}
 		case s.eat(end):
 			for extra := 0; extra < 2 && s.eat(quote); extra++ {

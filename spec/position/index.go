@@ -1,4 +1,6 @@
-package spec
+// Package position finds where the keys and values of TOML documents are: the
+// TOML library keeps that to itself.
+package position
 
 import (
 	"fmt"
@@ -19,18 +21,18 @@ const maxKey = 256
 
 var nestsTooDeep = fmt.Sprintf("nests more than %d deep", maxDepth)
 
-// A node is the place of one key or array element in a TOML document. The
+// A Node is the place of one key or array element in a TOML document. The
 // tree has the document's shape, so that a problem with any value can name
 // its line; the TOML library keeps positions to itself.
-type node struct {
-	line   int
-	parent *node
+type Node struct {
+	Line   int
+	parent *Node
 	name   string // of a key
 	nth    int    // of an array's element
-	keys   []*node
-	items  []*node
+	keys   []*Node
+	Items  []*Node
 	// byName finds a key once there are many.
-	byName map[string]*node
+	byName map[string]*Node
 	// set: by a key or header of its own, not only as part of a longer one.
 	set bool
 	// made is by what the table was defined, if it was.
@@ -57,8 +59,8 @@ const (
 // and a map for each would cost more than all else here.
 const few = 12
 
-// find returns a key of a table, or nil.
-func (n *node) find(name string) *node {
+// Find returns a key of a table, or nil.
+func (n *Node) Find(name string) *Node {
 	if n.byName != nil {
 		return n.byName[name]
 	}
@@ -71,14 +73,14 @@ func (n *node) find(name string) *node {
 }
 
 // child returns a key of a table and adds it if need be.
-func (n *node) child(name string, line int) *node {
-	if c := n.find(name); c != nil {
+func (n *Node) child(name string, line int) *Node {
+	if c := n.Find(name); c != nil {
 		return c
 	}
-	c := &node{line: line, parent: n, name: name}
+	c := &Node{Line: line, parent: n, name: name}
 	n.keys = append(n.keys, c)
 	if len(n.keys) == few {
-		n.byName = make(map[string]*node, 2*few)
+		n.byName = make(map[string]*Node, 2*few)
 		for _, c := range n.keys {
 			n.byName[c.name] = c
 		}
@@ -89,21 +91,21 @@ func (n *node) child(name string, line int) *node {
 }
 
 // element adds an element to an array.
-func (n *node) element(line int) *node {
-	c := &node{line: line, parent: n, nth: len(n.items)}
-	n.items = append(n.items, c)
+func (n *Node) element(line int) *Node {
+	c := &Node{Line: line, parent: n, nth: len(n.Items)}
+	n.Items = append(n.Items, c)
 	return c
 }
 
-// key is the dotted path of a node.
-func (n *node) key() string {
+// Key is the dotted path of a node.
+func (n *Node) Key() string {
 	switch {
 	case n.parent == nil:
 		return ""
-	case n.name == "" && n.nth < len(n.parent.items) && n.parent.items[n.nth] == n:
-		return n.parent.key() + "[" + strconv.Itoa(n.nth) + "]"
+	case n.name == "" && n.nth < len(n.parent.Items) && n.parent.Items[n.nth] == n:
+		return n.parent.Key() + "[" + strconv.Itoa(n.nth) + "]"
 	}
-	return join(n.parent.key(), shorten(n.name, 80))
+	return join(n.parent.Key(), Shorten(n.name, 80))
 }
 
 func join(prefix, key string) string {
@@ -113,35 +115,36 @@ func join(prefix, key string) string {
 	return prefix + "." + key
 }
 
-// A repeat is a key that a document sets for the second time.
-type repeat struct {
-	node *node // of the first
-	line int   // of the second
+// A Repeat is a key that a document sets for the second time.
+type Repeat struct {
+	Node *Node // of the first
+	Line int   // of the second
 }
 
-// A scanner builds the nodes of a document. It accepts every valid TOML
+// A Scanner builds the nodes of a document. It accepts every valid TOML
 // document (1.1 included) and many that are not: whether a document is valid
 // is for the TOML library to say. Where the scanner cannot go on it stops,
 // and there the library finds the error.
-type scanner struct {
+type Scanner struct {
 	src   string
 	pos   int
-	line  int
-	root  *node
-	again []repeat
-	// added are tables that something is added to after they were complete,
+	Line  int
+	Root  *Node
+	Again []Repeat
+	// Added are tables that something is added to after they were complete,
 	// which the TOML library merges.
-	added []repeat
-	// refused is what cannot be read, on the scanner's line.
-	refused string
-	// keys counts keys and elements, those that are there twice too. The
+	Added []Repeat
+	// Refused is what cannot be read, on the scanner's line.
+	Refused string
+	// Keys counts keys and elements, those that are there twice too. The
 	// scanner stops when there are more than most.
-	keys, most int
+	Keys, Most int
 }
 
-func scan(src string, most int) *scanner {
-	s := &scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), line: 1, root: &node{line: 1}, most: most}
-	table := s.root
+// Scan reads a document up to so many keys and elements.
+func Scan(src string, most int) *Scanner {
+	s := &Scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), Line: 1, Root: &Node{Line: 1}, Most: most}
+	table := s.Root
 	for s.skip(true) {
 		ok := true
 		if s.src[s.pos] == '[' {
@@ -158,12 +161,12 @@ func scan(src string, most int) *scanner {
 
 // skip passes over white space and, if lines, over newlines and comments. It
 // returns false at the end of the document.
-func (s *scanner) skip(lines bool) bool {
+func (s *Scanner) skip(lines bool) bool {
 	for ; s.pos < len(s.src); s.pos++ {
 		switch c := s.src[s.pos]; {
 		case c == ' ' || c == '\t' || c == '\r':
 		case c == '\n' && lines:
-			s.line++
+			s.Line++
 		case c == '#' && lines:
 			if end := strings.IndexByte(s.src[s.pos:], '\n'); end >= 0 {
 				s.pos += end - 1
@@ -177,7 +180,7 @@ func (s *scanner) skip(lines bool) bool {
 	return false
 }
 
-func (s *scanner) eat(token string) bool {
+func (s *Scanner) eat(token string) bool {
 	if strings.HasPrefix(s.src[s.pos:], token) {
 		s.pos += len(token)
 		return true
@@ -186,26 +189,26 @@ func (s *scanner) eat(token string) bool {
 }
 
 // header reads [a.b] or [[a.b]] and returns the table that it opens.
-func (s *scanner) header() (table *node, ok bool) {
-	line := s.line
+func (s *Scanner) header() (table *Node, ok bool) {
+	line := s.Line
 	s.eat("[")
 	array := s.eat("[")
 	key, ok := s.key()
-	if s.keys += len(key); s.keys > s.most {
+	if s.Keys += len(key); s.Keys > s.Most {
 		return nil, false
 	}
 	if !ok || !s.eat("]") || array && !s.eat("]") {
 		return nil, false
 	}
-	n, late := s.root, false
+	n, late := s.Root, false
 	for i, part := range key {
 		n = n.child(part, line)
 		if final := i == len(key)-1; n.made == whole || final && n.made == byDots {
 			late = true
-			s.added = append(s.added, repeat{node: n, line: line})
+			s.Added = append(s.Added, Repeat{Node: n, Line: line})
 		}
-		if last := len(n.items); last > 0 && (i < len(key)-1 || !array) {
-			n = n.items[last-1]
+		if last := len(n.Items); last > 0 && (i < len(key)-1 || !array) {
+			n = n.Items[last-1]
 		}
 	}
 	if n.made = byHeader; array {
@@ -220,30 +223,30 @@ func (s *scanner) header() (table *node, ok bool) {
 }
 
 // through steps into the table that a key with dots defines or goes on with.
-func (s *scanner) through(n *node, line int) {
+func (s *Scanner) through(n *Node, line int) {
 	if n.made != implied && n.made != byDots {
-		s.added = append(s.added, repeat{node: n, line: line})
+		s.Added = append(s.Added, Repeat{Node: n, Line: line})
 		return
 	}
 	n.made = byDots
 }
 
 // mark notes that n is set here, or was before.
-func (s *scanner) mark(n *node, line int) {
+func (s *Scanner) mark(n *Node, line int) {
 	if n.set {
-		s.again = append(s.again, repeat{node: n, line: line})
+		s.Again = append(s.Again, Repeat{Node: n, Line: line})
 		return
 	}
-	n.set, n.line = true, line
+	n.set, n.Line = true, line
 }
 
-func (s *scanner) refuse(what string) bool {
-	s.refused = what
+func (s *Scanner) refuse(what string) bool {
+	s.Refused = what
 	return false
 }
 
 // key reads a dotted key and the white space after it.
-func (s *scanner) key() ([]string, bool) {
+func (s *Scanner) key() ([]string, bool) {
 	var parts []string
 	length := 0
 	for s.skip(false) {
@@ -265,7 +268,7 @@ func (s *scanner) key() ([]string, bool) {
 	return nil, false
 }
 
-func (s *scanner) keyPart() (string, bool) {
+func (s *Scanner) keyPart() (string, bool) {
 	start := s.pos
 	if c := s.src[s.pos]; c == '"' || c == '\'' {
 		if !s.quoted(string(c)) {
