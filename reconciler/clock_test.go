@@ -10,6 +10,8 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -21,6 +23,7 @@ type site struct {
 	*Reconciler
 	repo *lab.Repo
 	now  time.Time
+	req  Request
 }
 
 // newSite makes one whose images are built on busybox.
@@ -76,7 +79,7 @@ func (s *site) commit(t *testing.T, config string) {
 func (s *site) run(t *testing.T) (built int, result Result) {
 	t.Helper()
 	before := s.logs(t)
-	result, err := s.Reconcile(t.Context())
+	result, err := s.Run(t.Context(), s.req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,20 +93,29 @@ func (s *site) run(t *testing.T) (built int, result Result) {
 
 func (s *site) logs(t *testing.T) []string {
 	t.Helper()
-	logs, err := filepath.Glob(filepath.Join(s.Stage, "builds/*/*.log"))
+	logs, err := filepath.Glob(filepath.Join(s.Machine.Stage.Dir(), "builds/*/*.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return logs
 }
 
-func (s *site) state(t *testing.T) *State {
+func (s *site) state(t *testing.T) *state.Machine {
 	t.Helper()
-	state, err := LoadState(s.Stage)
+	doc, err := state.LoadMachine(s.Machine.Stage.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state
+	return doc
+}
+
+func (s *site) made(t *testing.T) *state.Workshop {
+	t.Helper()
+	doc, err := state.LoadWorkshop(s.Machine.Stage.Dir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
 
 // A schedule rebuilds without cache, once however many times were missed, and
@@ -132,7 +144,7 @@ images = ["desktop", "kiosk"]
 	if built, result := s.run(t); built != 3 || !result.Changed || result.Err() != nil {
 		t.Fatalf("%d images are built of three, two of which share their base: %v", built, result.Err())
 	}
-	first := s.state(t)
+	first, staged := s.made(t), s.state(t)
 	for _, c := range []struct {
 		what  string
 		after time.Duration
@@ -155,13 +167,13 @@ images = ["desktop", "kiosk"]
 	if err != nil || strings.Contains(string(log), "Using cache") {
 		t.Errorf("the cache is used: %s %v", log, err)
 	}
-	last := s.state(t)
+	last := s.made(t)
 	was, is := first.Builds["desktop"], last.Builds["desktop"]
 	if !is.Built.Equal(s.now) || is.Digest != was.Digest || is.ID != was.ID || !is.Epoch.Equal(was.Epoch) {
 		t.Errorf("what was built is %+v, and was %+v", is, was)
 	}
 	is.Built = was.Built
-	if !last.equal(first) {
+	if !last.Same(first) || !s.state(t).Same(staged) {
 		t.Error("more than the time of the build changed in the state")
 	}
 }
@@ -180,9 +192,8 @@ images = ["desktop"]
 // longer, but not when what it is made from changes, and by nobody else.
 func TestBackoff(t *testing.T) {
 	s := newSite(t, strings.Replace(failing, "RUN", "false", 1))
-	by := *s.Reconciler
-	byHand := &site{Reconciler: &by, repo: s.repo}
-	s.patient = true
+	byHand := &site{Reconciler: s.Reconciler, repo: s.repo}
+	s.req.Patient = true
 	attempts := 0
 	try := func(what string, after time.Duration, want int) {
 		t.Helper()
@@ -192,17 +203,17 @@ func TestBackoff(t *testing.T) {
 		if built != want || result.Failed["desktop"] == nil {
 			t.Errorf("%s: built %d times: %v", what, built, result.Err())
 		}
-		if f := s.state(t).Builds["desktop"].Failure; f.Attempts != attempts || f.Next.Sub(s.now) > time.Hour {
+		if f := s.made(t).Builds["desktop"].Failure; f.Attempts != attempts || f.Next.Sub(s.now) > time.Hour {
 			t.Errorf("%s: the state has %+v after %d tries", what, f, attempts)
 		}
 	}
 	try("at first", 0, 1)
-	before, err := os.Stat(filepath.Join(s.Stage, "state.json"))
+	before, err := os.Stat(s.Machine.Stage.Workshop().StateFile())
 	if err != nil {
 		t.Fatal(err)
 	}
 	try("at the next poll", 30*time.Second, 0)
-	if after, err := os.Stat(filepath.Join(s.Stage, "state.json")); err != nil || !os.SameFile(before, after) {
+	if after, err := os.Stat(s.Machine.Stage.Workshop().StateFile()); err != nil || !os.SameFile(before, after) {
 		t.Errorf("a poll that waits writes the state: %v", err)
 	}
 	try("after a minute", 30*time.Second, 1)
@@ -214,11 +225,11 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("who asks for a run gets %d tries", built)
 	}
 	attempts++
-	if p, err := by.Plan(t.Context()); err != nil || len(p.Builds) != 1 || !slices.Contains(p.Builds[0].Reasons, "it has failed 4 times") {
+	if p, err := s.Plan(t.Context(), Request{}); err != nil || len(p.Builds) != 1 || !slices.Contains(p.Builds[0].Reasons, "it has failed 4 times") {
 		t.Errorf("the plan is %+v: %v", p.Builds, err)
 	}
 	try("after ten minutes", 10*time.Minute, 0)
-	if _, err := by.BuildImages(t.Context(), BuildRequest{Names: []string{"desktop"}}); err != nil {
+	if _, err := s.Build(t.Context(), workshop.Request{Names: []string{"desktop"}}, false); err != nil {
 		t.Error(err)
 	}
 	attempts++
@@ -230,17 +241,7 @@ func TestBackoff(t *testing.T) {
 	try("another way to fail", time.Second, 1)
 	s.commit(t, strings.Replace(failing, "RUN", "echo yes", 1))
 	s.now = s.now.Add(time.Second)
-	if built, result := s.run(t); built != 1 || result.Err() != nil || s.state(t).Builds["desktop"].Failure != nil {
+	if built, result := s.run(t); built != 1 || result.Err() != nil || s.made(t).Builds["desktop"].Failure != nil {
 		t.Errorf("mended: built %d times: %v", built, result.Err())
-	}
-}
-
-func TestPause(t *testing.T) {
-	var got []time.Duration
-	for n := range 8 {
-		got = append(got, pause(n)/time.Minute)
-	}
-	if want := []time.Duration{1, 1, 2, 5, 15, 60, 60, 60}; !slices.Equal(got, want) {
-		t.Errorf("%v", got)
 	}
 }

@@ -33,7 +33,7 @@ func until(ctx context.Context, what func() bool) {
 func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 	for what, run := range map[string]func(*testing.T, *site){
 		"run": func(t *testing.T, s *site) {
-			result, err := s.Reconcile(t.Context())
+			result, err := s.Run(t.Context(), Request{})
 			if err = errors.Join(err, result.Err()); err != nil || len(result.Plan.Stages) != 2 || !result.Changed {
 				t.Errorf("staged %v: %v", result.Plan.Stages, err)
 			}
@@ -52,7 +52,7 @@ func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := newSite(t, "")
-			s.Turn = 10 * time.Millisecond
+			s.Machine.Turn = 10 * time.Millisecond
 			root, err := os.ReadFile(filepath.Join(s.repo.Dir, "root.tar"))
 			if err != nil {
 				t.Fatal(err)
@@ -86,6 +86,6 @@ sha256 = "%x"
 }
 
 func menuOf(s *site) string {
-	menu, _ := os.ReadFile(filepath.Join(s.Stage, "boot/gitboot.cfg"))
+	menu, _ := os.ReadFile(filepath.Join(s.Machine.Stage.Dir(), "boot/gitboot.cfg"))
 	return string(bytes.TrimSpace(menu))
 }

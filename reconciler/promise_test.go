@@ -18,7 +18,11 @@ import (
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -60,8 +64,8 @@ func keepsPromise(t *testing.T, dir string, fsys fs.FS) (passed bool, err error)
 		return false, fmt.Errorf("load: %w", err)
 	}
 	var all []*spec.Wants
-	for _, machine := range fleet.Machines() {
-		wants, err := fleet.Resolve(t.Context(), machine)
+	for _, name := range fleet.Machines() {
+		wants, err := fleet.Resolve(t.Context(), name)
 		if errors.As(err, &problems) {
 			return false, nil
 		}
@@ -71,17 +75,17 @@ func keepsPromise(t *testing.T, dir string, fsys fs.FS) (passed bool, err error)
 		all = append(all, wants)
 	}
 	for _, wants := range all {
-		r := &Reconciler{Config: Config{Machine: wants.Machine, Stage: dir, Log: slog.New(slog.DiscardHandler)}, stage: &stage.Stage{Layout: stage.Layout(dir)}}
-		if err := errors.Join(r.rendersHooks(t, wants), rendersBuilds(wants, fsys), parsesReferences(wants), bootsEntries(wants)); err != nil {
+		m := &machine.Machine{Name: wants.Machine, Stage: &stage.Stage{Layout: stage.Layout(dir)}, Log: slog.New(slog.DiscardHandler)}
+		if err := errors.Join(rendersHooks(t, m, wants), rendersBuilds(wants, fsys), parsesReferences(wants), bootsEntries(wants)); err != nil {
 			return true, fmt.Errorf("machine %q: %w", wants.Machine, err)
 		}
 	}
 	return true, nil
 }
 
-func (r *Reconciler) rendersHooks(t *testing.T, wants *spec.Wants) error {
+func rendersHooks(t *testing.T, m *machine.Machine, wants *spec.Wants) error {
 	for _, want := range wants.Images {
-		input := r.hookInput(want)
+		input := m.HookInput(want)
 		input.TempDir = ""
 		out, err := hooks.Render(t.Context(), input)
 		if err != nil {
@@ -95,8 +99,8 @@ func (r *Reconciler) rendersHooks(t *testing.T, wants *spec.Wants) error {
 }
 
 func rendersBuilds(wants *spec.Wants, fsys fs.FS) error {
-	for _, want := range buildOrder(wants) {
-		if _, err := recipe.Prepare((&observedBuild{want: want}).recipe(&observation{files: fsys})); err != nil {
+	for _, want := range workshop.Order(wants) {
+		if _, err := recipe.Prepare(workshop.Recipe(want, fsys, "")); err != nil {
 			return fmt.Errorf("render build: %w", err)
 		}
 	}
@@ -130,7 +134,7 @@ func bootsEntries(wants *spec.Wants) error {
 	place := boot.Filesystem{UUID: "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Type: "ext4", Path: "/srv/" + strings.Repeat("p", 120)}
 	m := boot.Menu{Stage: place, Mode: wants.Boot.Mode, Timeout: wants.Boot.Timeout}
 	for i, want := range wants.Images {
-		if err := checkEntry(wants.Machine, want, place); err != nil {
+		if err := menu.Check(wants.Machine, want, place); err != nil {
 			return err
 		}
 		object := deployment.Object{SHA256: fmt.Sprintf("%064x", i), Size: 1}
@@ -142,18 +146,18 @@ func bootsEntries(wants *spec.Wants) error {
 		if err != nil {
 			return err
 		}
-		e := newEntry(want.Name, wants.Machine, Generation{N: 1, Deployment: deployment.ID(text)}, manifest, place)
+		e := menu.Entry(want.Name, wants.Machine, state.Generation{N: 1, Deployment: deployment.ID(text)}, manifest, place)
 		m.Images = append(m.Images, boot.MenuImage{Name: want.Name, Entries: []boot.Entry{e}})
 		if err := readsBack(e, wants.Machine); err != nil {
 			return err
 		}
 	}
 	m.Choose("")
-	menu, err := grub.Render(m)
+	text, err := grub.Render(m)
 	if err != nil {
 		return err
 	}
-	if got := bytes.Count(menu, []byte("\nmenuentry ")); got != len(m.Images) {
+	if got := bytes.Count(text, []byte("\nmenuentry ")); got != len(m.Images) {
 		return fmt.Errorf("the menu has %d entries, and %d images were wanted", got, len(m.Images))
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -25,33 +26,6 @@ labels = { "org.opencontainers.image.title" = "Ada's desk" }
 images = ["desktop"]
 builds = ["desktop"]
 `
-
-func TestDatedTag(t *testing.T) {
-	at := time.Date(2026, 11, 21, 4, 0, 12, 0, time.FixedZone("", 3600))
-	long := strings.Repeat("x", 128)
-	for ref, want := range map[string]string{
-		"r.lan:5000/desktop:nightly": "nightly-20261121T030012Z",
-		"r.lan/desktop:" + long:      long[:111] + "-20261121T030012Z",
-	} {
-		if got := datedTag(ref, at); got != want {
-			t.Errorf("%s: %s", ref, got)
-		}
-	}
-}
-
-func TestPublicURL(t *testing.T) {
-	for address, want := range map[string]string{
-		"https://ada:secret@git.example/fleet.git?x=y": "https://git.example/fleet.git",
-		"ssh://git@git.example/fleet":                  "ssh://git.example/fleet",
-		"git@git.example:fleet":                        "",
-		"/srv/fleet":                                   "",
-		"file:///srv/fleet":                            "",
-	} {
-		if got := publicURL(address); got != want {
-			t.Errorf("%s: %q", address, got)
-		}
-	}
-}
 
 // What is published bears the revision and the time of the build that made its
 // content, and stays as it is until the content is another.
@@ -91,13 +65,13 @@ func TestPublishedContent(t *testing.T) {
 }
 
 // publish runs, and returns what was published last.
-func (s *site) publish(t *testing.T, builds int, changed bool) PushState {
+func (s *site) publish(t *testing.T, builds int, changed bool) state.Push {
 	t.Helper()
 	built, result := s.run(t)
 	if built != builds || result.Changed != changed || result.Err() != nil {
 		t.Fatalf("%d built, changed is %t: %v", built, result.Changed, result.Err())
 	}
-	return *s.state(t).Builds["desktop"].Push
+	return *s.made(t).Builds["desktop"].Push
 }
 
 // pushedLabels returns the org.opencontainers.image labels of what is published.
@@ -127,8 +101,8 @@ func TestPushBackoff(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newSite(t, strings.Replace(published, "REF", registry.Addr+"/desktop:nightly", 1))
-	s.patient, s.Timing.Attempts = true, 1
-	attempts := func() int { return s.state(t).Builds["desktop"].Push.Failure.Attempts }
+	s.req.Patient, s.Shop.Find.Options.Timing.Attempts = true, 1
+	attempts := func() int { return s.made(t).Builds["desktop"].Push.Failure.Attempts }
 	for _, c := range []struct {
 		after           time.Duration
 		built, attempts int
@@ -138,7 +112,7 @@ func TestPushBackoff(t *testing.T) {
 			t.Errorf("after %s: %d built, %d attempts: %v", c.after, built, attempts(), result.Err())
 		}
 	}
-	s.patient = false
+	s.req.Patient = false
 	if _, result := s.run(t); result.Unpublished["desktop"] == nil || attempts() != 4 {
 		t.Errorf("by hand: %d attempts, %v", attempts(), result.Err())
 	}

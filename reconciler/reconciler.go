@@ -1,36 +1,35 @@
-// Package reconciler converges one machine's stage on what a config repo
-// says. A run observes (observe.go), plans (package plan) and applies
-// (apply.go); the daemon and `gitboot reconcile --once` run the same code.
-//
-// It is the only package that knows both spec values and the leaves that do
-// the work: source, image, stage, hooks, initramfs and boot.
-//
-// What it does not do: restart the machine, or decide that a
-// deployment is healthy.
+// Package reconciler puts the parts of a reconcile together: it reads what is
+// wanted (package wanted), has the workshop make images and the machine converge,
+// and says what both did. The daemon and `gitboot reconcile --once` run the same
+// code.
 package reconciler
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/engine/engines"
+	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
-	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/stage"
 )
 
-// Config is what a reconciler has to be told.
+// Config is what a reconciler has to be told of this machine. What one run is
+// asked for is a Request.
 type Config struct {
 	// Source names the config repo; its Dir is set to the stage's clone.
 	Source source.Options
@@ -63,7 +62,7 @@ type Config struct {
 	// DockerSocket is where the docker daemon listens, "" for its usual place.
 	DockerSocket string
 	// CacheSize bounds what an engine keeps besides what is needed, in bytes; 0
-	// means DefaultCacheSize.
+	// means workshop.DefaultCacheSize.
 	CacheSize int64
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
@@ -79,29 +78,26 @@ type Config struct {
 	Turn, ImageTime time.Duration
 	// Timing bounds how long a registry's faults are endured; zero fields
 	// mean package image's defaults.
-	Timing image.Timing
-	// Update looks for new digests whether or not the schedule is due.
-	Update bool
-	// Wait waits for another run's lock instead of failing.
-	Wait     bool
+	Timing   image.Timing
 	Log      *slog.Logger
 	Progress progress.Sink
 	// Now is the clock.
 	Now func() time.Time
 }
 
-// A Reconciler works on one stage.
+// Buildkit says how a builder that is a BuildKit daemon is reached.
+type Buildkit struct {
+	// Program is gitboot-buildkit, which speaks to it.
+	Program string
+	Builder protocol.Builder
+}
+
+// A Reconciler works on one stage. Its parts may be used by themselves.
 type Reconciler struct {
-	Config
-	stage *stage.Stage
-	// place is where the stage lies or, of a preview, will lie.
-	place string
-	// patient waits with builds that have failed, and looks every so often
-	// whether what is being built is still wanted.
-	patient bool
-	every   time.Duration
-	// lookups go on beside runs, nil where they are waited for.
-	lookups *lookups
+	Repo    wanted.Repo
+	Shop    workshop.Shop
+	Machine machine.Machine
+	log     *slog.Logger
 }
 
 // New opens the stage, or creates it where its parent folder exists.
@@ -116,18 +112,39 @@ func New(cfg Config) (*Reconciler, error) {
 	return on(st, cfg, st.Dir()), nil
 }
 
-func on(st *stage.Stage, cfg Config, place string) *Reconciler {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+// Existing opens a stage that is there already, for work that needs no config
+// repo.
+func Existing(cfg Config) (*Reconciler, error) {
+	if _, err := stage.Open(cfg.Stage); err != nil {
+		return nil, err
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+	return New(cfg)
+}
+
+// Preview opens a stage for looking at it. Where there is none yet, none is
+// made: what the look needs, such as the clone of the config repo, lies in a
+// temporary folder until done is called.
+func Preview(cfg Config) (r *Reconciler, done func() error, err error) {
+	cfg.Source.Look = true
+	st, err := stage.Open(cfg.Stage)
+	switch {
+	case err == nil:
+		return on(st, cfg, st.Dir()), func() error { return nil }, nil
+	case !errors.Is(err, stage.ErrNone):
+		return nil, nil, err
 	}
-	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
-	cfg.Stage = st.Dir()
-	cfg.Source.Dir = st.Repo()
-	cfg.Source.Log, cfg.Source.Progress = cfg.Log, cfg.Progress
-	return &Reconciler{Config: cfg, stage: st, place: place}
+	if err := creatable(cfg.Stage); err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "gitboot-preview-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a folder to look from: %w", err)
+	}
+	done = func() error { return os.RemoveAll(dir) }
+	if st, err = stage.Create(filepath.Join(dir, "stage")); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return on(st, cfg, cfg.Stage), done, nil
 }
 
 // create makes no parent folders: one that is missing may be a disk that is
@@ -147,172 +164,60 @@ func creatable(dir string) error {
 	return nil
 }
 
-// A Result says what a run found and did.
-type Result struct {
-	Plan plan.Plan
-	// Changed reports whether anything that boots or is published was changed.
-	Changed bool
-	// Failed maps images to why they were left as they were, Unpublished to
-	// why they were not pushed.
-	Failed, Unpublished map[string]error
+// on makes the parts for a stage that lies, or will lie, at place.
+func on(st *stage.Stage, cfg Config, place string) *Reconciler {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
+	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), log: cfg.Log}
 }
 
-// Err returns the images' failures as one error, nil without any.
-func (r Result) Err() error { return errors.Join(imageErrors(r.Failed), imageErrors(r.Unpublished)) }
-
-// and is what two runs, one after the other, have done.
-func (r Result) and(next Result) Result {
-	next.Changed = next.Changed || r.Changed
-	next.Plan.Stages = slices.Concat(r.Plan.Stages, next.Plan.Stages)
-	next.Plan.Removals = slices.Concat(r.Plan.Removals, next.Plan.Removals)
-	next.Plan.Pushes = slices.Concat(r.Plan.Pushes, next.Plan.Pushes)
-	next.Plan.Menu = cmp.Or(next.Plan.Menu, r.Plan.Menu)
-	return next
-}
-
-// Plan finds out what Reconcile would do, and does none of it. The config
-// repo is fetched into the stage's clone if it has a new revision.
-func (r *Reconciler) Plan(ctx context.Context) (_ plan.Plan, err error) {
-	o, release, err := r.look(ctx)
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	err = errors.Join(r.planPackages(ctx, o), r.planFormerDisk(ctx, o))
-	return o.plan, errors.Join(err, release())
-}
-
-// Reconcile makes one run. A run that finds nothing to do takes no lock and
-// writes nothing. Failures of single images are in the result, not the error.
-// Images whose servers take long are waited for when all else is done.
-func (r *Reconciler) Reconcile(ctx context.Context) (result Result, err error) {
-	once := *r
-	once.lookups = newLookups(ctx, r.Turn)
-	defer once.lookups.end()
-	result, err = attempt(ctx, &once)
-	for err == nil && once.lookups.wait(ctx) {
-		var rest Result
-		rest, err = attempt(ctx, &once)
-		result = result.and(rest)
-	}
-	return result, err
-}
-
-// attempt is one run; why it failed is kept for status.
-func attempt(ctx context.Context, r *Reconciler) (result Result, err error) {
-	result, err = r.run(ctx)
-	r.noteFailure(ctx, result.Plan.To, err)
-	return result, err
-}
-
-// run is Reconcile. Of a run that fails, the result has at least the revision,
-// if one was fetched.
-func (r *Reconciler) run(ctx context.Context) (result Result, err error) {
-	o, release, err := r.look(ctx)
-	if err != nil {
-		return Result{Plan: plan.Plan{To: o.revision.Hash}}, err
-	}
-	if o.settled() {
-		return Result{Plan: o.plan, Failed: o.plan.Failed}, release()
-	}
-	if err := release(); err != nil {
-		return Result{Plan: o.plan}, err
-	}
-	lock, err := r.lock(ctx)
-	if err != nil {
-		return Result{Plan: o.plan}, err
-	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
-	if o, err = r.refresh(ctx, o); err != nil {
-		return Result{Plan: plan.Plan{To: o.revision.Hash}}, err
-	}
-	failed, err := r.apply(ctx, o)
-	done := o.plan.Without(failed)
-	result.Failed = failed
-	done.Pushes, result.Unpublished = o.pushed()
-	result.Plan = done
-	done.Builds = nil // what an image became shows in the rest
-	result.Changed = err == nil && !done.Empty()
-	return result, err
-}
-
-// look observes; what was seen before an error is there, too. On a stage that
-// is mounted read-only a new revision can be fetched only under the lock, which
-// makes the stage writable for its time.
-func (r *Reconciler) look(ctx context.Context) (*observation, func() error, error) {
-	o, err := r.observe(ctx)
-	if !errors.Is(err, syscall.EROFS) {
-		return o, func() error { return nil }, err
-	}
-	lock, err := r.lock(ctx)
-	if err != nil {
-		return o, nil, err
-	}
-	// What goes on would keep the stage from becoming read-only again.
-	waiting := *r
-	waiting.lookups = nil
-	if o, err = waiting.observe(ctx); err != nil {
-		return o, nil, errors.Join(err, lock.Release())
-	}
-	return o, lock.Release, nil
-}
-
-// refresh looks again if another run has finished between the first look and
-// the lock; every run that changes something changes the state.
-func (r *Reconciler) refresh(ctx context.Context, o *observation) (*observation, error) {
-	state, err := LoadState(r.Stage)
-	if err != nil || state.equal(o.state) {
-		return o, err
-	}
-	return r.observe(ctx)
-}
-
-// Poll reconciles at once and then every interval until ctx ends. Failed runs
-// are logged; the next one tries again, but builds only when their time has
-// come (backoff.go). A run whose builds a newer revision does not want any
-// more is followed by the next one at once (newer.go).
-func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
-	patient := *r
-	patient.patient, patient.every, patient.lookups = true, every, newLookups(ctx, r.Turn)
-	defer patient.lookups.end()
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		result, err := attempt(ctx, &patient)
-		patient.lookups.sweep()
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.logRun(result, err, every)
-		if superseded(err) {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+func (cfg Config) repo(st *stage.Stage) wanted.Repo {
+	cfg.Source.Dir, cfg.Source.Log, cfg.Source.Progress = st.Repo(), cfg.Log, cfg.Progress
+	return wanted.Repo{
+		Source: cfg.Source, Name: cfg.RepoName, Worktree: cfg.Worktree, Subdir: cfg.Subdir,
+		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,
 	}
 }
 
-func (r *Reconciler) logRun(result Result, err error, every time.Duration) {
-	failed := maps.Clone(result.Failed)
-	maps.DeleteFunc(failed, func(_ string, err error) bool { return waiting(err) })
-	switch {
-	case superseded(err):
-		r.Log.Info("starting over with the newer revision")
-	case err != nil || len(failed) > 0:
-		r.Log.Error("reconcile failed; the next try is at the next poll", "error", errors.Join(err, result.Err()), "every", every)
-	case len(result.Failed) > 0:
-		r.Log.Debug("waiting to try again what failed", "error", result.Err())
-	case result.Changed && result.Plan.Menu != "":
-		r.Log.Info("converged; the next boot is the new one", "machine", r.Machine, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
+func (cfg Config) shop(st *stage.Stage) workshop.Shop {
+	return workshop.Shop{
+		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), Engines: engines.Names(), Repo: cfg.Source.URL,
+		CacheSize: cfg.CacheSize, Reserve: cfg.Reserve, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }
 
-func (r *Reconciler) imageOptions() image.Options {
-	return image.Options{
-		CredentialsFile: r.CredentialsFile, TokenServers: r.TokenServers, CacheDir: r.stage.Downloads(),
-		Expansion: image.Expansion{Size: r.LayerSize}, Reserve: r.Reserve,
-		Timing: r.Timing, Log: r.Log, Progress: r.Progress,
+func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
+	return machine.Machine{
+		Name: cfg.Machine, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init,
+		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
+		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }
+
+func (cfg Config) find(downloads string) origin.Finder {
+	return origin.Finder{
+		Options: image.Options{
+			CredentialsFile: cfg.CredentialsFile, TokenServers: cfg.TokenServers, CacheDir: downloads,
+			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve,
+			Timing: cfg.Timing, Log: cfg.Log, Progress: cfg.Progress,
+		},
+		ImageTime: cfg.ImageTime, Now: cfg.Now,
+	}
+}
+
+// engines opens engines by name, "" for the one that builds what names none.
+func (cfg Config) engines(st *stage.Stage) func(string) (engine.Engine, error) {
+	opts := engines.Options{
+		Dir: cfg.buildDir(st), Program: cfg.Buildkit.Program, Builder: cfg.Buildkit.Builder, DockerSocket: cfg.DockerSocket,
+	}
+	return func(name string) (engine.Engine, error) {
+		return engines.Open(cmp.Or(name, cfg.Engine, engines.Default), opts)
+	}
+}
+
+func (cfg Config) buildDir(st *stage.Stage) string { return cmp.Or(cfg.BuildDir, st.Engine()) }

@@ -37,11 +37,11 @@ func (l Layout) Repo() string { return l.path("repo") }
 // Engine holds the images and caches of the engines that build.
 func (l Layout) Engine() string { return l.path("engine") }
 
-// Workshop holds what is known of images that are made here, and its lock.
-func (l Layout) Workshop() string { return l.path("workshop") }
+// Workshop is where images are made.
+func (l Layout) Workshop() Workshop { return Workshop(l.path("workshop")) }
 
-// WorkshopState holds what is known of images that are made here.
-func (l Layout) WorkshopState() string { return l.path("workshop", "state.json") }
+// Runs holds the records of the last runs.
+func (l Layout) Runs() string { return l.path("runs") }
 
 // Builds holds the logs of builds, a folder for each image.
 func (l Layout) Builds() string { return l.path("builds") }
@@ -61,7 +61,6 @@ func (l Layout) kernels() string             { return l.path("kernels") }
 func (l Layout) deployments() string         { return l.path("deployments") }
 func (l Layout) boot() string                { return l.path("boot") }
 func (l Layout) lockFile() string            { return l.path("lock") }
-func (l Layout) workshopLock() string        { return l.path("workshop", "lock") }
 func (l Layout) deployment(id string) string { return l.path("deployments", id+".json") }
 
 // folders are those that each stage has, parents first.
@@ -75,7 +74,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "lost+found")
+	return append(own(), "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is
@@ -161,10 +160,28 @@ func (l Layout) refuseOthers() error {
 			return err
 		}
 	}
-	for _, path := range []string{l.objects(), l.workshopLock()} {
+	for _, path := range []string{l.objects(), l.Workshop().lockFile()} {
 		if err := owned.Entry(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
+
+// A Workshop is the folder of what making images leaves, and what takes a lock of
+// its own. It knows where everything lies in it, whether or not it is there.
+type Workshop string
+
+// Dir returns the folder.
+func (w Workshop) Dir() string { return string(w) }
+
+// StateFile holds what is known of images that are made here.
+func (w Workshop) StateFile() string { return filepath.Join(string(w), "state.json") }
+
+// Temp holds what is of no use after a run.
+func (w Workshop) Temp() string { return filepath.Join(string(w), "tmp") }
+
+// Downloads holds archives that images are built on.
+func (w Workshop) Downloads() string { return filepath.Join(string(w), "downloads") }
+
+func (w Workshop) lockFile() string { return filepath.Join(string(w), "lock") }

@@ -33,12 +33,12 @@ func (s *Stage) Lock(ctx context.Context, wait bool) (*Lock, error) {
 // LockWorkshop takes the workshop, as Lock takes the stage. Neither waits for
 // the other. A stage that has no workshop gets an empty one.
 func (s *Stage) LockWorkshop(ctx context.Context, wait bool) (*Lock, error) {
-	if _, err := os.Lstat(s.workshopLock()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(s.Workshop().lockFile()); errors.Is(err, fs.ErrNotExist) {
 		if err := locks(s.Layout).Make(ctx, func() error { return makeWorkshop(s.Layout) }); err != nil {
 			return nil, fmt.Errorf("make workshop of stage %s: %w", s.Dir(), err)
 		}
 	}
-	return locks(s.Layout).Take(ctx, s.workshopLock(), "workshop", wait)
+	return locks(s.Layout).Take(ctx, s.Workshop().lockFile(), "workshop", wait)
 }
 
 // locks says what is made writable for locks.
@@ -49,8 +49,8 @@ func gate(l Layout) string { return filepath.Join(l.Dir(), "objects") }
 
 // makeWorkshop needs no lock, as it can be made by several at once.
 func makeWorkshop(l Layout) error {
-	if err := durable.MkdirAll(l.Workshop(), 0o700); err != nil {
+	if err := durable.MkdirAll(l.Workshop().Dir(), 0o700); err != nil {
 		return err
 	}
-	return lock.Create(l.workshopLock())
+	return lock.Create(l.Workshop().lockFile())
 }

@@ -81,14 +81,14 @@ func TestLocksAreApart(t *testing.T) {
 // A stage of an older gitboot has no workshop, and gets one when it is wanted.
 func TestAStageWithoutAWorkshopGetsOne(t *testing.T) {
 	old := newStage(t)
-	if err := os.RemoveAll(old.Workshop()); err != nil {
+	if err := os.RemoveAll(old.Workshop().Dir()); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Open(old.Dir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Lstat(s.Workshop()); err == nil {
+	if _, err := os.Lstat(s.Workshop().Dir()); err == nil {
 		t.Error("opening made a workshop")
 	}
 	results := make(chan error)
@@ -156,7 +156,7 @@ func TestAReadOnlyStageWithoutAWorkshopGetsOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.RemoveAll(s.Workshop()), l.Release()); err != nil {
+	if err := errors.Join(os.RemoveAll(s.Workshop().Dir()), l.Release()); err != nil {
 		t.Fatal(err)
 	}
 	if l, err = s.LockWorkshop(t.Context(), false); err != nil {

@@ -77,7 +77,7 @@ func TestALockThatOthersMayTakeIsRefused(t *testing.T) {
 	for name, lock := range bothLocks {
 		s := newStage(t)
 		for path, mode := range map[string]os.FileMode{
-			map[string]string{"stage": s.lockFile(), "workshop": s.workshopLock()}[name]: 0o600,
+			map[string]string{"stage": s.lockFile(), "workshop": s.Workshop().lockFile()}[name]: 0o600,
 			gate(s.Layout): 0o700,
 		} {
 			if err := os.Chmod(path, mode|0o044); err != nil {
@@ -97,7 +97,7 @@ func TestALockThatOthersMayTakeIsRefused(t *testing.T) {
 func TestAWorkshopLockOfAnotherUserIsRefused(t *testing.T) {
 	need.Root(t)
 	s := newStage(t)
-	if err := os.Chown(s.workshopLock(), 4711, 4711); err != nil {
+	if err := os.Chown(s.Workshop().lockFile(), 4711, 4711); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(s.Dir()); err == nil || !strings.Contains(err.Error(), "belongs to user 4711") {
@@ -107,7 +107,7 @@ func TestAWorkshopLockOfAnotherUserIsRefused(t *testing.T) {
 
 func TestALockIsNoLinkAndNoPipe(t *testing.T) {
 	s := newStage(t)
-	for _, lock := range []string{s.lockFile(), s.workshopLock()} {
+	for _, lock := range []string{s.lockFile(), s.Workshop().lockFile()} {
 		testLockIsRegular(t, s, lock)
 	}
 }

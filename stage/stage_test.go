@@ -96,7 +96,7 @@ func TestOpenAdoptsUnderTheLock(t *testing.T) {
 // lost, it is not taken for a stranger's folder.
 func TestEverythingIsKnown(t *testing.T) {
 	l := Layout(t.TempDir())
-	for _, path := range []string{l.StateFile(), l.Repo(), l.Repo() + ".broken", l.Engine(), l.Builds(), l.Downloads(), l.Secrets(), l.Temp(), l.Workshop(), l.lockFile()} {
+	for _, path := range []string{l.StateFile(), l.Repo(), l.Repo() + ".broken", l.Engine(), l.Builds(), l.Downloads(), l.Secrets(), l.Temp(), l.Workshop().Dir(), l.lockFile()} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

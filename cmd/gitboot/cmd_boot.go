@@ -77,13 +77,13 @@ func newBootSetDefault(a *app) *cobra.Command {
 			return err
 		}
 		if newest {
-			if _, err := r.SetDefault(c.Context(), ""); err != nil {
+			if _, err := r.Machine.SetDefault(c.Context(), "", a.wait); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintln(c.OutOrStdout(), "default is the newest generation of the first image")
 			return err
 		}
-		found, err := r.SetDefault(c.Context(), names[0])
+		found, err := r.Machine.SetDefault(c.Context(), names[0], a.wait)
 		if err != nil {
 			return err
 		}

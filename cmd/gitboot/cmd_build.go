@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -24,7 +25,7 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 		Example: "  gitboot image render desktop",
 		RunE: func(c *cobra.Command, names []string) error {
 			return a.looking(c, nil, func(r *reconciler.Reconciler) error {
-				text, err := r.RenderImage(c.Context(), names[0])
+				text, err := r.Render(c.Context(), names[0])
 				if err != nil {
 					return err
 				}
@@ -38,7 +39,7 @@ engine gets the base as the build argument GITBOOT_FROM.`,
 }
 
 func newImageBuild(a *app) *cobra.Command {
-	var req reconciler.BuildRequest
+	req, noPush := workshop.Request{Trigger: "command"}, false
 	c := &cobra.Command{Use: "build NAME... | --all", Short: "Build images and the bases they need, and stage nothing", ValidArgsFunction: a.completeBuilt(true),
 		Long: `build builds the named images where something they are made from changed, bases
 first. What it built is staged by the next reconcile, and published now if the
@@ -51,7 +52,7 @@ children.`,
 	f := c.Flags()
 	f.BoolVar(&req.All, "all", false, "build all images that this machine builds")
 	f.BoolVar(&req.NoCache, "no-cache", false, "build even if nothing changed, and execute every step anew")
-	f.BoolVar(&req.NoPush, "no-push", false, "publish nothing; the next reconcile does")
+	f.BoolVar(&noPush, "no-push", false, "publish nothing; the next reconcile does")
 	f.BoolVar(&a.update, "update", false, "look up bases in registries now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
@@ -64,7 +65,8 @@ children.`,
 		if err != nil {
 			return errors.Join(err, show.Close())
 		}
-		results, err := r.BuildImages(c.Context(), req)
+		req.Update, req.Wait = a.update, a.wait
+		results, err := r.Build(c.Context(), req, !noPush)
 		if err = errors.Join(err, show.Close()); err != nil {
 			return err
 		}
@@ -83,7 +85,7 @@ type buildJSON struct {
 	Packages string `json:"packages,omitempty"`
 }
 
-func printBuilds(w io.Writer, results []reconciler.BuildResult, asJSON bool) error {
+func printBuilds(w io.Writer, results []workshop.Result, asJSON bool) error {
 	failed, unpublished := map[string]error{}, map[string]error{}
 	list, rows := []buildJSON{}, [][]any{}
 	for _, b := range results {
@@ -140,7 +142,7 @@ func newImageLog(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return r.BuildLog(c.Context(), names[0], follow, c.OutOrStdout())
+			return r.Shop.Show(c.Context(), names[0], follow, c.OutOrStdout())
 		},
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the build has ended")
@@ -178,11 +180,11 @@ func newImageTree(a *app) *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
-			wants, _, err := r.Wants(c.Context())
+			w, err := r.Wanted(c.Context())
 			if err != nil {
 				return err
 			}
-			roots := imageTree(wants)
+			roots := imageTree(w.Wants)
 			if *asJSON {
 				return screen.JSON(c.OutOrStdout(), branches(roots, ""))
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -81,22 +82,34 @@ func (a *app) completeMachines(c *cobra.Command, _ []string, _ string) ([]cobra.
 
 // completeImages completes one image's name, or several.
 func (a *app) completeImages(many bool) cobra.CompletionFunc {
-	return a.completeNames(many, func(s *reconciler.State) []string {
-		return slices.Collect(maps.Keys(s.Images))
+	return a.completeNames(many, func(stage string) ([]string, error) {
+		doc, err := state.LoadMachine(stage)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Collect(maps.Keys(doc.Images)), nil
 	})
 }
 
 // completeBuilt completes names of images that are built on this machine.
 func (a *app) completeBuilt(many bool) cobra.CompletionFunc {
-	return a.completeNames(many, func(s *reconciler.State) []string {
-		return slices.Collect(maps.Keys(s.Builds))
+	return a.completeNames(many, func(stage string) ([]string, error) {
+		made, err := state.LoadWorkshop(stage)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Collect(maps.Keys(made.Builds)), nil
 	})
 }
 
-// completeGenerations completes what State.Find understands.
+// completeGenerations completes what names a generation.
 func (a *app) completeGenerations(many bool) cobra.CompletionFunc {
-	return a.completeNames(many, func(s *reconciler.State) (names []string) {
-		for name, img := range s.Images {
+	return a.completeNames(many, func(stage string) (names []string, err error) {
+		doc, err := state.LoadMachine(stage)
+		if err != nil {
+			return nil, err
+		}
+		for name, img := range doc.Images {
 			for _, g := range img.Generations {
 				names = append(names, fmt.Sprintf("%s:%d", name, g.N))
 			}
@@ -104,11 +117,11 @@ func (a *app) completeGenerations(many bool) cobra.CompletionFunc {
 				names = append(names, name)
 			}
 		}
-		return names
+		return names, nil
 	})
 }
 
-func (a *app) completeNames(many bool, names func(*reconciler.State) []string) cobra.CompletionFunc {
+func (a *app) completeNames(many bool, names func(stage string) ([]string, error)) cobra.CompletionFunc {
 	return func(_ *cobra.Command, given []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(given) > 0 && !many {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -117,11 +130,11 @@ func (a *app) completeNames(many bool, names func(*reconciler.State) []string) c
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		state, err := reconciler.LoadState(set.StageDir())
+		known, err := names(set.StageDir())
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		out := slices.DeleteFunc(names(state), func(n string) bool { return slices.Contains(given, n) })
+		out := slices.DeleteFunc(known, func(n string) bool { return slices.Contains(given, n) })
 		slices.Sort(out)
 		return out, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/progress"
-	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
@@ -38,7 +38,7 @@ before it. At most %d packages are listed; --json lists all.`, maxRows),
 		if len(names) == 2 {
 			from = names[0]
 		}
-		d, err := r.Diff(c.Context(), from, names[len(names)-1])
+		d, err := report.Compare(c.Context(), r.Machine.Stage, from, names[len(names)-1])
 		if err != nil {
 			return err
 		}
@@ -52,11 +52,11 @@ before it. At most %d packages are listed; --json lists all.`, maxRows),
 
 // diffJSON is what image diff --json prints.
 type diffJSON struct {
-	reconciler.Diff
+	report.Diff
 	Packages packages.Count `json:"packages"`
 }
 
-func printDiff(w io.Writer, d reconciler.Diff) error {
+func printDiff(w io.Writer, d report.Diff) error {
 	fmt.Fprintf(w, "%s:%d → %s:%d\n", d.From.Image, d.From.Generation, d.To.Image, d.To.Generation)
 	fmt.Fprintf(w, "layers: %s shared, %s new, %s gone\n", layerCount(d.Shared), layerCount(d.New), layerCount(d.Gone))
 	if !d.Databases {
@@ -80,7 +80,7 @@ func printDiff(w io.Writer, d reconciler.Diff) error {
 	return nil
 }
 
-func layerCount(l reconciler.LayerCount) string {
+func layerCount(l report.LayerCount) string {
 	if l.Layers == 0 {
 		return "0"
 	}

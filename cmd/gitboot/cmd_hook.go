@@ -41,11 +41,11 @@ func newHookList(a *app) *cobra.Command {
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
-			wants, _, err := r.Wants(c.Context())
+			w, err := r.Wanted(c.Context())
 			if err != nil {
 				return err
 			}
-			return printHooks(c.OutOrStdout(), wants, *asJSON)
+			return printHooks(c.OutOrStdout(), w.Wants, *asJSON)
 		})
 	}
 	return c
@@ -99,7 +99,7 @@ func newHookRun(a *app) *cobra.Command {
 		}
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
 			return writeHooks(c, out, func(w io.Writer) error {
-				_, _, err := r.RunHooks(c.Context(), names[0], w)
+				_, _, err := r.Hooks(c.Context(), names[0], a.wait, w)
 				return err
 			})
 		})

@@ -40,7 +40,7 @@ func newImageList(a *app) *cobra.Command {
 }
 
 func listImages(c *cobra.Command, r *reconciler.Reconciler, asJSON bool) error {
-	wants, _, err := r.Wants(c.Context())
+	w, err := r.Wanted(c.Context())
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func listImages(c *cobra.Command, r *reconciler.Reconciler, asJSON bool) error {
 		digests[img.Name] = img.Digest
 	}
 	images, rows := []imageJSON{}, [][]any{}
-	for _, img := range wants.Images {
+	for _, img := range w.Wants.Images {
 		kind, from := origin(img)
 		images = append(images, imageJSON{img.Name, kind, from, digests[img.Name]})
 		rows = append(rows, []any{img.Name, kind, from, cmp.Or(plan.Short(digests[img.Name]), "not staged")})
@@ -98,7 +98,7 @@ func newImageInspect(a *app) *cobra.Command {
 	c.RunE = func(c *cobra.Command, names []string) error {
 		show := screen.New(c.ErrOrStderr())
 		return a.looking(c, show, func(r *reconciler.Reconciler) error {
-			img, err := r.InspectImage(c.Context(), names[0])
+			img, err := r.Inspect(c.Context(), names[0])
 			if err = errors.Join(err, show.Close()); err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func runPlan(c *cobra.Command, a *app, o planOptions) error {
 	show := screen.New(c.ErrOrStderr())
 	var p plan.Plan
 	err := a.looking(c, show, func(r *reconciler.Reconciler) (err error) {
-		p, err = r.Plan(c.Context())
+		p, err = r.Plan(c.Context(), a.request())
 		return err
 	})
 	if err = errors.Join(err, show.Close()); err != nil {

@@ -86,7 +86,7 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 		return errors.Join(r.Poll(c.Context(), set.Every(a.poll)), show.Close())
 	}
 	began := time.Now()
-	result, err := r.Reconcile(c.Context())
+	result, err := r.Run(c.Context(), a.request())
 	if closeErr := show.Close(); err != nil || closeErr != nil {
 		return errors.Join(err, closeErr)
 	}

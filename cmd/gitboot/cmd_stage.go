@@ -92,7 +92,7 @@ func newStageGC(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		collected, err := upkeep.Collect(c.Context(), cfg, dry)
+		collected, err := upkeep.Collect(c.Context(), cfg, a.wait, dry)
 		if err != nil {
 			return err
 		}
@@ -127,9 +127,9 @@ func newStageExport(a *app) *cobra.Command {
 			return err
 		}
 		if out == "-" {
-			return errors.Join(r.Export(c.Context(), names[0], screen.Document(c.OutOrStdout())), show.Close())
+			return errors.Join(r.Machine.Export(c.Context(), names[0], screen.Document(c.OutOrStdout())), show.Close())
 		}
-		return errors.Join(toFile(out, func(w io.Writer) error { return r.Export(c.Context(), names[0], w) }), show.Close())
+		return errors.Join(toFile(out, func(w io.Writer) error { return r.Machine.Export(c.Context(), names[0], w) }), show.Close())
 	}
 	return c
 }
@@ -169,7 +169,7 @@ func newStageImport(a *app) *cobra.Command {
 			return &usage.Error{Err: err}
 		}
 		defer file.Close()
-		found, err := r.Import(c.Context(), file)
+		found, err := r.Machine.Import(c.Context(), file, a.wait)
 		if err = errors.Join(err, show.Close()); err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func newStageRemove(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found, err := r.Remove(c.Context(), names[0])
+		found, err := r.Machine.Remove(c.Context(), names[0], a.wait)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/report"
+	"github.com/gitboot/gitboot/reconciler/state"
 )
 
 // minutes is how times are shown to people.
@@ -33,7 +35,7 @@ It exits with 1 if the last run failed, or in it an image, or its push.`,
 }
 
 // status reads the stage. One that is not there yet has nothing on it.
-func (a *app) status(c *cobra.Command) (s reconciler.Status, err error) {
+func (a *app) status(c *cobra.Command) (s report.Status, err error) {
 	cfg, err := a.reconcilerConfig(c, nil)
 	if err != nil {
 		return s, err
@@ -61,7 +63,7 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 	return errors.Join(err, failures(s))
 }
 
-func printStatus(w io.Writer, s reconciler.Status) error {
+func printStatus(w io.Writer, s report.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
 	var rows [][]any
 	for _, img := range s.Images {
@@ -73,7 +75,7 @@ func printStatus(w io.Writer, s reconciler.Status) error {
 }
 
 // printPushes shows what this machine publishes, if anything.
-func printPushes(w io.Writer, pushes []reconciler.PushStatus) error {
+func printPushes(w io.Writer, pushes []report.PushStatus) error {
 	var rows [][]any
 	for _, p := range pushes {
 		if p.Digest != "" {
@@ -87,7 +89,7 @@ func printPushes(w io.Writer, pushes []reconciler.PushStatus) error {
 }
 
 // note says what is special about a generation.
-func note(g reconciler.GenerationStatus) string {
+func note(g report.GenerationStatus) string {
 	var notes []string
 	if g.Booted {
 		notes = append(notes, "booted")
@@ -105,7 +107,7 @@ func note(g reconciler.GenerationStatus) string {
 }
 
 // failures are those of the last run, which stand until a run without them.
-func failures(s reconciler.Status) error {
+func failures(s report.Status) error {
 	var errs []error
 	told := map[string]bool{}
 	if f := s.Failure; f != nil {
@@ -130,7 +132,7 @@ func failures(s reconciler.Status) error {
 	return errors.Join(errs...)
 }
 
-func revision(f *reconciler.Failure) string {
+func revision(f *state.Failure) string {
 	if f.Revision == "" {
 		return ""
 	}
@@ -138,7 +140,7 @@ func revision(f *reconciler.Failure) string {
 }
 
 // retry says when a build that failed is tried again.
-func retry(f *reconciler.Failure) string {
+func retry(f *state.Failure) string {
 	if f.Attempts == 0 {
 		return ""
 	}

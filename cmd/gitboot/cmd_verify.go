@@ -34,7 +34,7 @@ next reconcile makes again what is wanted.`,
 		if err != nil {
 			return errors.Join(err, show.Close())
 		}
-		found, err := upkeep.Verify(c.Context(), cfg, remove)
+		found, err := upkeep.Verify(c.Context(), cfg, a.wait, remove)
 		if err = errors.Join(err, show.Close()); err != nil && len(found.Damage) == 0 {
 			return err
 		}

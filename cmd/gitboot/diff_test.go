@@ -5,13 +5,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
 // A whole distribution's upgrade does not flood the terminal.
 func TestDiffIsBounded(t *testing.T) {
-	d := reconciler.Diff{Databases: true}
+	d := report.Diff{Databases: true}
 	for i := range 120 {
 		d.Changes = append(d.Changes, packages.Change{Op: packages.Upgraded, Name: fmt.Sprintf("p%03d", i), From: "1", To: "2"})
 	}

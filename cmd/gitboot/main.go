@@ -21,8 +21,9 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/plain"
-	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -64,7 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 	}
-	report(errs, err)
+	tell(errs, err)
 	if slices.Contains(args, "--json") && !kept.Used {
 		err = errors.Join(err, screen.JSON(out, describeError(err)))
 	}
@@ -96,9 +97,9 @@ func problemsOf(err error) (first spec.Problems, more int) {
 	return first, more
 }
 
-// report prints an error. A config repo's problems begin their lines with
+// tell prints an error. A config repo's problems begin their lines with
 // file:line, so that editors find the places.
-func report(w io.Writer, err error) {
+func tell(w io.Writer, err error) {
 	problems, more := problemsOf(err)
 	name := screen.PaintFor(w).In(screen.Red, "gitboot:")
 	if len(problems) == 0 {
@@ -126,11 +127,11 @@ var errHasChanges = errors.New("there are changes")
 func exitCode(err error) int {
 	var (
 		problems spec.Problems
-		machine  *reconciler.MachineError
-		wrong    *reconciler.WrongMachineError
-		called   *reconciler.RepoNameError
+		machine  *wanted.MachineError
+		wrong    *wanted.WrongMachineError
+		called   *wanted.RepoNameError
 		typed    *usage.Error
-		name     *reconciler.NameError
+		name     *state.NameError
 		option   *source.OptionError
 		branch   *source.BranchError
 		folder   *source.FolderError

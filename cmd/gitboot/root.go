@@ -103,6 +103,11 @@ func (a *app) settings() (agent.Settings, error) {
 	return agent.Load(a.configPath(), a.config != "", a.flags)
 }
 
+// request is what a command asks of a run.
+func (a *app) request() reconciler.Request {
+	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait}
+}
+
 // reconciler makes one for commands that change the stage, which it creates.
 func (a *app) reconciler(c *cobra.Command, show *screen.Display) (*reconciler.Reconciler, error) {
 	cfg, err := a.repoConfig(c, show)
@@ -165,7 +170,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *screen.Display) (reconcil
 		return reconciler.Config{}, err
 	}
 	cfg, err := set.Reconciler()
-	cfg.Source.AcceptRewrite, cfg.Worktree, cfg.Update, cfg.Wait = a.acceptRewrite, a.worktree, a.update, a.wait
+	cfg.Source.AcceptRewrite, cfg.Worktree = a.acceptRewrite, a.worktree
 	cfg.Log, cfg.Progress, cfg.Now = log, show.Progress(), time.Now
 	return cfg, err
 }
@@ -178,7 +183,7 @@ func (a *app) localConfig(show *screen.Display) (reconciler.Config, error) {
 		return reconciler.Config{}, err
 	}
 	cfg, err := set.Local()
-	cfg.Wait, cfg.Progress = a.wait, show.Progress()
+	cfg.Progress = show.Progress()
 	return cfg, err
 }
 

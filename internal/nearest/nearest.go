@@ -1,7 +1,10 @@
 // Package nearest finds what somebody meant who mistyped a name.
 package nearest
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // longest is what is still a name. Finding the nearest takes the square of it.
 const longest = 100
@@ -58,4 +61,13 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(b)]
+}
+
+// List names at most so many that they can be read.
+func List(names []string) string {
+	const shown = 20
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }

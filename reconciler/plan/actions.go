@@ -15,12 +15,12 @@ const (
 	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
 	AddDeployment    Kind = "add-deployment"
+	RecordRevision   Kind = "record-revision"
 	WriteMenu        Kind = "write-menu"
 	LinkMenu         Kind = "link-menu"
 	RemoveDeployment Kind = "remove-deployment"
 	CollectGarbage   Kind = "collect-garbage"
 	PushImage        Kind = "push-image"
-	RecordRevision   Kind = "record-revision"
 	SkipImage        Kind = "skip-image"
 )
 
@@ -62,6 +62,9 @@ func (p Plan) Actions() []Action {
 	for _, s := range p.Stages {
 		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
 	}
+	if p.From != p.To {
+		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})
+	}
 	if p.Menu != "" {
 		actions = append(actions, Action{Kind: WriteMenu, Reason: p.Menu})
 	}
@@ -77,11 +80,24 @@ func (p Plan) Actions() []Action {
 	for _, push := range p.Pushes {
 		actions = append(actions, Action{Kind: PushImage, Image: push.Image, Ref: push.Ref, Reason: push.Reason})
 	}
-	if p.From != p.To {
-		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})
-	}
 	for _, image := range slices.Sorted(maps.Keys(p.Failed)) {
 		actions = append(actions, Action{Kind: SkipImage, Image: image, Reason: p.Failed[image].Error()})
 	}
 	return actions
+}
+
+// Leading splits a list after its leading actions of one kind.
+func Leading(list []Action, kind Kind) (leading, rest []Action) {
+	n := 0
+	for n < len(list) && list[n].Kind == kind {
+		n++
+	}
+	return list[:n], list[n:]
+}
+
+// MachineActions is the part of a plan that the machine executes: the workshop builds
+// before it and publishes after it, and what is skipped is no action.
+func (p Plan) MachineActions() []Action {
+	p.Builds, p.Pushes, p.Failed = nil, nil, nil
+	return p.Actions()
 }

@@ -35,9 +35,10 @@ type Inputs struct {
 // A Layer is one layer of a wanted image.
 type Layer struct {
 	DiffID string
-	// Bytes is what has to be read to get it, 0 if that is not known.
-	Bytes  int64
-	Staged bool
+	// Bytes is what has to be read to get it, 0 if that is not known; Tar is its
+	// size where it lies on this machine already, unpacked.
+	Bytes, Tar int64
+	Staged     bool
 }
 
 // A Want is one image as the config repo and the registry give it now.
@@ -87,6 +88,19 @@ type Observed struct {
 	// Garbage is how many bytes nothing reaches; a run that was cut short
 	// leaves some.
 	Garbage int64
+}
+
+// Protected reports whether a generation must stay: it was imported and could not
+// be had again, it is running, or it is what the machine boots by choice.
+func Protected(imported, booted, chosen bool) bool { return imported || booted || chosen }
+
+// Room is how much the layers of a new generation will take on the stage, in
+// bytes: an object is a little larger than a zstd layer, and about half of a tar.
+func (s Stage) Room() (n int64) {
+	for _, l := range s.Layers {
+		n += l.Bytes + l.Bytes/8 + l.Tar/2
+	}
+	return n
 }
 
 // A Build is the making of an image.

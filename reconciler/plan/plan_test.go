@@ -46,8 +46,8 @@ func TestActionsComeInTheOrderTheyHappen(t *testing.T) {
 	p := plan.Compare("laptop", "r2", []plan.Want{want}, observed)
 	got := lines(p)
 	expected := []string{
-		"add-layer desktop l2", "add-deployment desktop", "write-menu",
-		"remove-deployment desktop da", "remove-deployment  stray", "remove-deployment old dz", "record-revision  r2",
+		"add-layer desktop l2", "add-deployment desktop", "record-revision  r2", "write-menu",
+		"remove-deployment desktop da", "remove-deployment  stray", "remove-deployment old dz",
 	}
 	if diff := cmp.Diff(expected, got); diff != "" {
 		t.Error(diff)

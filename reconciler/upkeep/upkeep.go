@@ -24,8 +24,8 @@ type Collected struct {
 // Collect removes objects that no deployment names, and of the engines' stores
 // what is beyond their bound. With dry it only counts the objects: what would go
 // of a store is not foreseen.
-func Collect(ctx context.Context, cfg reconciler.Config, dry bool) (c Collected, err error) {
-	err = locked(ctx, cfg, func(st *stage.Stage) error {
+func Collect(ctx context.Context, cfg reconciler.Config, wait, dry bool) (c Collected, err error) {
+	err = locked(ctx, cfg, wait, func(st *stage.Stage) error {
 		if c.Collected, err = st.Collect(ctx, dry); err != nil || dry {
 			return err
 		}
@@ -33,7 +33,7 @@ func Collect(ctx context.Context, cfg reconciler.Config, dry bool) (c Collected,
 		if err != nil {
 			return err
 		}
-		c.Cache, err = r.CollectCaches(ctx)
+		c.Cache, err = r.Shop.CollectCaches(ctx)
 		return err
 	})
 	return c, err
@@ -48,7 +48,7 @@ type Finding struct {
 // Verify reads all of a stage and compares it with its names. With remove it
 // takes away, under the lock, what is damaged and not part of the deployment
 // that runs. What was found before an error is there, too.
-func Verify(ctx context.Context, cfg reconciler.Config, remove bool) (found Finding, err error) {
+func Verify(ctx context.Context, cfg reconciler.Config, wait, remove bool) (found Finding, err error) {
 	look := func(st *stage.Stage) error {
 		found.Damage, err = st.Verify(ctx, cfg.Progress)
 		if err == nil && remove {
@@ -57,7 +57,7 @@ func Verify(ctx context.Context, cfg reconciler.Config, remove bool) (found Find
 		return err
 	}
 	if remove {
-		return found, locked(ctx, cfg, look)
+		return found, locked(ctx, cfg, wait, look)
 	}
 	st, err := stage.Open(cfg.Stage)
 	if err != nil {
@@ -67,12 +67,12 @@ func Verify(ctx context.Context, cfg reconciler.Config, remove bool) (found Find
 }
 
 // locked works on a stage that there is, as its only writer.
-func locked(ctx context.Context, cfg reconciler.Config, do func(*stage.Stage) error) (err error) {
+func locked(ctx context.Context, cfg reconciler.Config, wait bool, do func(*stage.Stage) error) (err error) {
 	st, err := stage.Open(cfg.Stage)
 	if err != nil {
 		return err
 	}
-	lock, err := st.Lock(ctx, cfg.Wait)
+	lock, err := st.Lock(ctx, wait)
 	if err != nil {
 		return err
 	}

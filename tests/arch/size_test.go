@@ -24,9 +24,6 @@ var tall = map[string]struct {
 	why  string
 }{
 	"hooks/kind":             {21, "a file per built-in kind"},
-	"reconciler":             {39, "making images, converging a machine and the state are to become packages"},
-	"reconciler.Reconciler":  {103, "the same"},
-	"reconciler.application": {35, "the same"},
 	"reconciler/source":      {26, "transports are to become a package"},
 	"reconciler/source/pack": {17, "two more than the bound"},
 }

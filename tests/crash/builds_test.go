@@ -27,7 +27,7 @@ func TestCutBuilds(t *testing.T) {
 	if oldMenu == "" || oldMenu == newMenu || pushed == "" {
 		t.Fatal("the second revision changes nothing: nothing to test")
 	}
-	for _, want := range []string{"apply.builds", "build.imported", "build.executed", "build.recorded", "apply.layers", "apply.push"} {
+	for _, want := range []string{"workshop.build", "build.imported", "build.executed", "build.recorded", "workshop.record", "apply.layers", "workshop.publish"} {
 		if !strings.Contains(" "+strings.Join(names, " ")+" ", " "+want+" ") {
 			t.Errorf("the run does not pass %s: %v", want, names)
 			continue

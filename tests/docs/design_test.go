@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/state"
 )
 
 // What the code has and docs/design.md must name, in code spans.
@@ -27,7 +27,9 @@ func TestDesignIsComplete(t *testing.T) {
 		"kernel parameter":                 kernelParameters(t),
 		"step of apply":                    applySteps(t),
 		"folder with a program or package": packageFolders(t),
-		"field of state.json":              jsonFields(reflect.TypeFor[reconciler.State]()),
+		"field of state.json":              jsonFields(reflect.TypeFor[state.Machine]()),
+		"field of workshop/state.json":     jsonFields(reflect.TypeFor[state.Workshop]()),
+		"field of a run":                   jsonFields(reflect.TypeFor[state.Run]()),
 		"field of a manifest":              jsonFields(reflect.TypeFor[deployment.Manifest]()),
 	} {
 		if len(names) < 5 {
@@ -59,7 +61,7 @@ func kernelParameters(t *testing.T) []string {
 }
 
 func applySteps(t *testing.T) []string {
-	return find(t, "reconciler/apply.go", `\{"([a-z-]+)", a\.`)
+	return append(find(t, "reconciler/machine/apply.go", `(?:\{|step\{)"([a-z-]+)", (?:""|plan\.\w+), a\.`), find(t, "reconciler/workshop/job.go", `\{"([a-z]+)", (?:j|maker\{j\}|publisher\{j\})\.`)...)
 }
 
 // packageFolders lists the folders with Go code, but for the tests'.

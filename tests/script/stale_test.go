@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/state"
 )
 
 // stale IMAGE ARG adds a generation whose manifest holds a kernel argument that
@@ -17,11 +17,11 @@ import (
 // wrote the menu. NNN in ARG stands for 3,000 letters.
 func cmdStale(ts *testscript.TestScript, args []string) error {
 	dir := ts.MkAbs("stage")
-	state, err := reconciler.LoadState(dir)
+	doc, err := state.LoadMachine(dir)
 	if err != nil {
 		return err
 	}
-	img := state.Images[args[0]]
+	img := doc.Images[args[0]]
 	g := img.Generations[len(img.Generations)-1]
 	data, err := os.ReadFile(manifestPath(dir, g.Deployment))
 	if err != nil {
@@ -40,7 +40,7 @@ func cmdStale(ts *testscript.TestScript, args []string) error {
 	if err := os.WriteFile(manifestPath(dir, g.Deployment), data, 0o600); err != nil {
 		return err
 	}
-	return state.Save(dir)
+	return doc.Save(dir)
 }
 
 func manifestPath(dir, id string) string { return filepath.Join(dir, "deployments", id+".json") }

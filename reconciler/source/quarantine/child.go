@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -17,6 +18,7 @@ import (
 // it need not wait for packages that it has no use for.
 func init() {
 	if os.Args[0] == childName {
+		runtime.LockOSThread() // the main thread, which lasts, is the one that hears of the parent's end
 		os.Exit(child())
 	}
 }

@@ -34,10 +34,19 @@ func confine() error {
 	if err := limit(); err != nil {
 		return err
 	}
+	parent := os.Getppid()
 	if os.Geteuid() == 0 {
 		if err := becomeNobody(); err != nil {
 			return err
 		}
+	}
+	// Becoming another user has taken back what the parent asked for: that this
+	// process ends with it.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl: %w", err)
+	}
+	if os.Getppid() != parent {
+		return errors.New("the process that asked for it has ended")
 	}
 	if err := landlock.V9.BestEffort().Restrict(); err != nil {
 		return fmt.Errorf("landlock: %w", err)

@@ -1,6 +1,7 @@
 package quarantine
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,8 +170,74 @@ func TestCutShort(t *testing.T) {
 const probe = "gitboot-quarantine-probe"
 
 func init() {
-	if os.Args[0] == probe {
+	if os.Args[0] != probe {
+		return
+	}
+	switch os.Args[1] {
+	case "orphan":
+		haveChild()
+	case "child":
+		outlive()
+	default:
 		tryAll()
+	}
+}
+
+// haveChild starts a confined process, and waits to be killed.
+func haveChild() {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args, cmd.Stdin, cmd.Stdout, cmd.Stderr = []string{probe, "child"}, os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
+	runtime.LockOSThread()
+	if err := cmd.Run(); err != nil {
+		os.Stdout.WriteString(err.Error())
+	}
+	os.Exit(1)
+}
+
+// outlive says that it is confined, and then waits for what does not come.
+func outlive() {
+	runtime.LockOSThread()
+	if err := confine(); err != nil {
+		os.Stdout.WriteString(err.Error())
+		os.Exit(1)
+	}
+	os.Stdout.WriteString("confined\n")
+	io.Copy(io.Discard, os.Stdin)
+	os.Stdout.WriteString("it outlives its parent\n")
+	os.Exit(0)
+}
+
+// A process that computes for long ends with the one that asked for it, though
+// becoming another user takes such a wish back.
+func TestEndsWithItsParent(t *testing.T) {
+	in, keep, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keep.Close()
+	said, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args, cmd.Stdin, cmd.Stdout, cmd.Stderr = []string{probe, "orphan"}, in, out, os.Stderr
+	if err := errors.Join(cmd.Start(), in.Close(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(said)
+	if line, err := lines.ReadString('\n'); line != "confined\n" {
+		t.Errorf("%q (%v)", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() // it was killed
+	// Its end closes what it writes to. One that lives on is let go in the end.
+	timer := time.AfterFunc(10*time.Second, func() { keep.Close() })
+	defer timer.Stop()
+	if rest, err := io.ReadAll(lines); len(rest) > 0 || err != nil {
+		t.Errorf("%q (%v)", rest, err)
 	}
 }
 

@@ -1,0 +1,93 @@
+// Package inventory tells what is on the stage: whether a deployment is whole,
+// and which packages its layers hold.
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/rootfs/packages"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// OpenTree opens staged layers as one root file system.
+func OpenTree(st *stage.Stage, layers []deployment.Object) (*rootfs.Tree, error) {
+	paths := make([]string, len(layers))
+	for i, obj := range layers {
+		paths[i] = st.ObjectPath(obj)
+	}
+	return rootfs.OpenTree(paths)
+}
+
+// Root lets package databases be read from a tree, until ctx ends.
+func Root(ctx context.Context, tree *rootfs.Tree) packages.Root { return treeRoot{ctx, tree} }
+
+type treeRoot struct {
+	ctx  context.Context
+	tree *rootfs.Tree
+}
+
+func (r treeRoot) ReadDir(path string) ([]string, error) { return r.tree.ReadDir(path) }
+
+func (r treeRoot) ReadFile(path string, limit int64) ([]byte, error) {
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return r.tree.ReadFile(path, limit)
+}
+
+// Installed returns the packages that staged layers hold together.
+func Installed(ctx context.Context, st *stage.Stage, layers []deployment.Object) ([]packages.Package, error) {
+	tree, err := OpenTree(st, layers)
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	return packages.Read(Root(ctx, tree))
+}
+
+// Changed compares a deployment's packages with those of staged layers. It is
+// nil where nothing can have changed, and where there is no database.
+func Changed(ctx context.Context, st *stage.Stage, id string, layers []deployment.Object) (*packages.Summary, error) {
+	m, err := st.Deployment(id)
+	if err != nil || slices.Equal(m.Layers, layers) {
+		return nil, err
+	}
+	return Compare(ctx, st, m.Layers, func() ([]packages.Package, error) { return Installed(ctx, st, layers) })
+}
+
+// Compare compares the packages of staged layers with those that after gives,
+// nil if neither has a database.
+func Compare(ctx context.Context, st *stage.Stage, layers []deployment.Object, after func() ([]packages.Package, error)) (*packages.Summary, error) {
+	old, err := Installed(ctx, st, layers)
+	if err != nil {
+		return nil, err
+	}
+	new, err := after()
+	if err != nil || len(old)+len(new) == 0 {
+		return nil, err
+	}
+	s := packages.Summarize(packages.Compare(old, new))
+	return &s, nil
+}
+
+// Damage says what a generation lacks on the stage; empty if nothing.
+func Damage(st *stage.Stage, g state.Generation) string {
+	m, err := st.Deployment(g.Deployment)
+	if err != nil {
+		return fmt.Sprintf("generation %d has no readable manifest", g.N)
+	}
+	for _, obj := range m.Objects() {
+		info, err := os.Stat(st.ObjectPath(obj))
+		if err != nil || info.Size() != obj.Size {
+			return fmt.Sprintf("generation %d lacks object %s", g.N, plan.Short(obj.SHA256))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,91 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// apply makes what was planned so: it walks the plan's own list. The steps are
+// the way from a commit to a bootable machine, and may each be cut: until the
+// menu is published, the next boot is what it was; after that, it is the new
+// one. Every step is idempotent, so the next run finishes what a cut one left.
+//
+// The images' failures are returned by name; a failed image keeps what it has.
+func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error, error) {
+	defer frugal()()
+	a := newApplication(ctx, j, stop)
+	defer a.turns.end()
+	publish := []step{
+		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
+		{"hooks", "", a.hooks},                             // this machine's files → one layer above
+		{"packages", "", a.packages},                       // which ones changed, for people
+		{"deployments", plan.AddDeployment, a.deployments}, // manifests
+		{"settle", "", a.settle},                           // on disk so that GRUB can read it
+		{"state", plan.RecordRevision, a.recordState},      // generations, revision, failures
+		{"menu", plan.WriteMenu, a.publishMenu},            // one rename: from here on the new one boots
+		{"link", plan.LinkMenu, a.linkMenu},                // GRUB's own menu reads ours
+		{"settle-menu", "", a.settle},
+	}
+	way := append([]step{
+		{"clean", "", a.clean},              // what a cut run left half-done
+		{"reserve", "", a.reserve},          // is there room for it all?
+		{"layers", plan.AddLayer, a.layers}, // image layers → squashfs objects
+	}, publish...)
+	way = append(way,
+		step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way
+			return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish, nil) })
+		}},
+		step{"remove", plan.RemoveDeployment, a.remove}, // generations beyond keep
+		step{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
+		step{"clear", "", a.clearFailure},               // that of the run before
+	)
+	err := walk(ctx, way, j.plan.MachineActions())
+	if err == nil {
+		err = fault.Point("apply.done")
+	}
+	return a.failed(), err
+}
+
+// A step is a part of apply, and its name that of a fault point. It executes the
+// plan's actions of one kind, or what has to be done between them.
+type step struct {
+	name string
+	kind plan.Kind
+	do   func(context.Context, []plan.Action) error
+}
+
+// walk takes the steps, each with those actions that are next on the list. All
+// have to be taken: the order of the list and of the steps is one.
+func walk(ctx context.Context, steps []step, list []plan.Action) error {
+	for _, s := range steps {
+		mine, rest := plan.Leading(list, s.kind)
+		list = rest
+		if err := fault.Point("apply." + s.name); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if err := errors.Join(ctx.Err(), s.do(ctx, mine)); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if len(list) > 0 {
+		return fmt.Errorf("the plan has %q where no step is for it", list[0].Kind)
+	}
+	return nil
+}
+
+// frugal has garbage collected twice as often until it is undone: what streams
+// through needs little of the collector and leaves much behind. It takes a
+// sixth off a pull's peak of memory, and no time that can be measured.
+func frugal() (undo func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(50)
+	return func() { debug.SetGCPercent(before) }
+}

@@ -1,0 +1,98 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// compare fills in the plan and the state that a run without changes leaves.
+func (j *Job) compare(ctx context.Context) error {
+	j.foresee()
+	observed, err := j.observed(ctx)
+	if err != nil {
+		return err
+	}
+	wants := make([]plan.Want, 0, len(j.Wants.Images))
+	for _, want := range j.Wants.Images {
+		img := j.images[want.Name]
+		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
+	}
+	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
+	return nil
+}
+
+// observed reports what the stage and the boot loader hold.
+func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
+	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}}
+	named := map[string]bool{j.Book.Booted: true}
+	for name, img := range j.doc.Images {
+		for i, g := range img.Generations {
+			named[g.Deployment] = true
+			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Protected: plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default)}
+			if i == len(img.Generations)-1 {
+				pg.Damaged = inventory.Damage(j.Stage, g)
+			}
+			if g.Deployment != j.Book.Booted {
+				pg.Unbootable = j.Book.Unbootable(name, j.Wants.Machine, g, j.location)
+			}
+			out.Generations[name] = append(out.Generations[name], pg)
+		}
+	}
+	ids, err := j.Stage.Deployments()
+	if err != nil {
+		return out, err
+	}
+	out.Stray = slices.DeleteFunc(ids, func(id string) bool { return named[id] })
+	out.Garbage = j.garbage(ctx)
+	stale, linked, err := j.Book.Observe(ctx, j.location, j.next)
+	out.MenuStale, out.Unlinked = stale, !linked
+	return out, err
+}
+
+// garbage counts the bytes that nothing reaches. What a failed image has got
+// is kept for its next try; with a manifest that cannot be read, nobody knows.
+func (j *Job) garbage(ctx context.Context) int64 {
+	if j.doc.AnyFailure() {
+		return 0
+	}
+	garbage, err := j.Stage.Collect(ctx, true)
+	if err != nil {
+		j.Log.Debug("garbage cannot be counted", "error", err)
+		return 0
+	}
+	return garbage.Bytes
+}
+
+// foresee computes the state that a run leaves if it stages nothing.
+func (j *Job) foresee() {
+	j.next.Machine, j.next.Failure = j.Wants.Machine, nil
+	j.next.Revision = j.Revision.Hash
+	j.next.Mode, j.next.Timeout, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, nil
+	for _, img := range j.Wants.Images {
+		j.next.Order = append(j.next.Order, img.Name)
+	}
+	for name, img := range j.images {
+		noted := j.next.Image(name)
+		if img.err == nil {
+			noted.Origin = img.origin
+		}
+		noted.Fail(notPending(img.err), j.now())
+	}
+	j.next.DropUnwanted(j.wanted)
+}
+
+// wanted reports whether an image is one that the machine boots.
+func (j *Job) wanted(name string) bool { return j.images[name] != nil }
+
+// notPending is an image's failure, if that is one: not being built yet is none.
+func notPending(err error) error {
+	if errors.As(err, new(*PendingError)) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package machine
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// HookInput is what the hooks of an image are rendered from, but for the
+// image itself.
+func (m *Machine) HookInput(want spec.Image) hooks.Input {
+	return hooks.Input{
+		Machine:  m.Name,
+		Image:    want.Name,
+		Tag:      want.Tag,
+		Hooks:    want.Hooks,
+		StateDir: m.Stage.Secrets(),
+		TempDir:  m.Stage.Temp(),
+		Log:      m.Log,
+	}
+}
+
+// Hooks renders the hooks of one image, as reconcile would onto its newest
+// generation, and writes their layer as a tar archive. Nothing is staged;
+// secrets that do not exist yet are made and kept, which is why it takes the
+// stage's lock.
+func (m *Machine) Hooks(ctx context.Context, want spec.Image, wait bool, w io.Writer) (diffID string, atBoot []string, err error) {
+	lock, err := m.lock(ctx, wait)
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return "", nil, err
+	}
+	input := m.HookInput(want)
+	if newest := doc.Images[want.Name].Newest(); newest != nil {
+		manifest, err := m.Stage.Deployment(newest.Deployment)
+		if err != nil {
+			return "", nil, err
+		}
+		tree, err := inventory.OpenTree(m.Stage, manifest.Layers)
+		if err != nil {
+			return "", nil, err
+		}
+		defer tree.Close()
+		input.Root = tree
+	} else {
+		m.Log.Info("the image is not staged yet: paths are not looked up in it", "image", want.Name)
+	}
+	return writeHooks(ctx, input, w)
+}
+
+func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID string, atBoot []string, err error) {
+	out, err := hooks.Render(ctx, input)
+	if err != nil {
+		return "", nil, err
+	}
+	defer out.Close()
+	if out.Empty() {
+		return "", nil, tar.NewWriter(w).Close()
+	}
+	layer, err := out.Open(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer layer.Close()
+	_, err = io.Copy(w, layer)
+	return out.DiffID, out.AtBoot, err
+}

@@ -1,0 +1,166 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// A Job is all that one run has found out: what is wanted, what is staged, and
+// the difference.
+type Job struct {
+	Machine
+	*wanted.Wanted
+	req Request
+	// doc is what was read; next is what it becomes if the plan is applied. made
+	// is what the workshop has ready.
+	doc, next *state.Machine
+	made      *state.Workshop
+	images    map[string]*observedImage
+	plan      plan.Plan
+	// initSum is that of gitboot-init.
+	initSum string
+	// steps are the actions that were begun, for the record.
+	steps []state.Step
+	// location is where the stage is found at boot.
+	location boot.Filesystem
+}
+
+// An observedImage is one wanted image together with what is needed to stage
+// it: the opened image if its layers may be needed, and its hooks.
+type observedImage struct {
+	want   spec.Image
+	origin state.Origin
+	opened *image.Image
+	// made is what the workshop has ready of an image that is built here, nil of
+	// any other.
+	made   *state.Build
+	hooks  hooks.Input
+	inputs plan.Inputs
+	layers []plan.Layer
+	err    error
+}
+
+// A PendingError says that an image is not built yet. It is nobody's failure.
+type PendingError struct{ Image string }
+
+func (e *PendingError) Error() string {
+	return fmt.Sprintf("it is not built yet, and follows when it is; `gitboot image log %s --follow` shows how far it is", e.Image)
+}
+
+// Look finds out what a run would do, and does none of it. Of what failed the
+// job has at least the revision; it is never nil.
+func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
+	j = &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
+	j.Find.Update = req.Update
+	dir := m.Stage.Dir()
+	if j.doc, err = state.LoadMachine(dir); err != nil {
+		return j, err
+	}
+	if j.made, err = state.LoadWorkshop(dir); err != nil {
+		return j, err
+	}
+	if j.next, err = j.doc.Clone(); err != nil {
+		return j, err
+	}
+	if j.location, err = m.Book.Bootable(ctx); err != nil {
+		return j, err
+	}
+	if j.initSum, err = initramfs.Checksum(m.Init); err != nil {
+		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
+	}
+	if err := j.observeImages(ctx); err != nil {
+		return j, err
+	}
+	return j, j.compare(ctx)
+}
+
+// Settled reports whether a run would write nothing at all.
+func (j *Job) Settled() bool { return j.plan.Empty() && j.doc.Same(j.next) && !j.Stuck() }
+
+// Stuck reports whether an image could not be looked up on a stage that is
+// mounted read-only: the lock makes it writable.
+func (j *Job) Stuck() bool {
+	for _, img := range j.images {
+		if errors.Is(img.err, syscall.EROFS) {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan is what a run would do, with all that is known for people.
+func (j *Job) Plan(ctx context.Context) (plan.Plan, error) {
+	err := errors.Join(j.planPackages(ctx), j.planFormerDisk(ctx))
+	return j.plan, err
+}
+
+// observeImages finds out what each wanted image is now, several at once
+// because most of the time goes into waiting for registries.
+func (j *Job) observeImages(ctx context.Context) error {
+	found := make([]*observedImage, len(j.Wants.Images))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, want := range j.Wants.Images {
+		group.Go(func() error {
+			found[i] = j.observeImage(ctx, want)
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, img := range found {
+		j.images[img.want.Name] = img
+	}
+	return nil
+}
+
+// builds reports whether an image is built before it is staged.
+func (j *Job) builds(name string) bool { return j.req.Builds != nil && j.req.Builds(name) }
+
+// stagedLayers returns an image's layers if all of them are on the stage.
+func (j *Job) stagedLayers(img *observedImage) (out []deployment.Object, err error) {
+	out, err = j.Stage.Layers(layerIDs(img.list()))
+	if slices.Contains(out, deployment.Object{}) {
+		return nil, err
+	}
+	return out, err
+}
+
+// list are the layers of an image that is known, lowest first.
+func (i *observedImage) list() []image.Layer {
+	switch {
+	case i.made != nil:
+		var out []image.Layer
+		for _, id := range i.made.Layers {
+			out = append(out, image.Layer{DiffID: id})
+		}
+		return out
+	case i.opened != nil:
+		return i.opened.Layers
+	}
+	return nil
+}
+
+func layerIDs(layers []image.Layer) (ids []stage.LayerID) {
+	for _, l := range layers {
+		ids = append(ids, stage.LayerID{DiffID: l.DiffID, Blob: l.Digest})
+	}
+	return ids
+}

@@ -1,0 +1,98 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// A kernelMaker finds kernels, and makes an initramfs for each.
+type kernelMaker struct{ *Job }
+
+// kernels puts each image's kernel and an initramfs for it on the stage. Both
+// are made once per kernel: images and generations that share one share them.
+func (a *application) kernels(ctx context.Context, _ []plan.Action) error {
+	return a.each(ctx, "kernel and initramfs", func(ctx context.Context, s *staging) error {
+		tree, err := inventory.OpenTree(a.Stage, s.layers)
+		if err != nil {
+			return err
+		}
+		defer tree.Close()
+		maker := kernelMaker{a.Job}
+		found, err := maker.findKernel(tree, s)
+		if err != nil || found.known {
+			s.boot = found.record
+			return err
+		}
+		if s.early != nil {
+			s.boot = *s.early
+		} else if s.boot, err = maker.makeKernel(ctx, tree, found.Kernel); err != nil {
+			return err
+		}
+		return a.Stage.PutKernel(found.key, s.boot)
+	})
+}
+
+// A foundKernel is the kernel that an image boots, and what was made for it if
+// that is known already.
+type foundKernel struct {
+	initramfs.Kernel
+	key    string
+	record stage.KernelRecord
+	known  bool
+}
+
+func (a kernelMaker) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, err error) {
+	if f.Kernel, err = initramfs.FindKernel(tree, s.Inputs.Kernel); err != nil {
+		return f, err
+	}
+	if f.key, err = initramfs.Key(tree, f.Kernel, a.initramfsOptions()); err != nil {
+		return f, err
+	}
+	f.record, f.known, err = a.Stage.Kernel(f.key)
+	return f, err
+}
+
+func (a kernelMaker) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
+
+func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (stage.KernelRecord, error) {
+	record := stage.KernelRecord{Version: kernel.Version}
+	file, err := tree.OpenFile(kernel.Path)
+	if err != nil {
+		return record, fmt.Errorf("open kernel %s: %w", kernel.Path, err)
+	}
+	defer file.Close()
+	if record.Kernel, err = a.Stage.AddFile(ctx, file); err != nil {
+		return record, err
+	}
+	record.Initramfs, err = a.addInitramfs(ctx, tree, kernel)
+	return record, err
+}
+
+// addInitramfs streams the initramfs into an object while it is made.
+func (a kernelMaker) addInitramfs(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (deployment.Object, error) {
+	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
+	r, w := io.Pipe()
+	built := make(chan error, 1)
+	go func() {
+		_, err := initramfs.Build(ctx, tree, kernel, a.initramfsOptions(), io.MultiWriter(w, task))
+		w.CloseWithError(err)
+		built <- err
+	}()
+	obj, err := a.Stage.AddFile(ctx, r)
+	r.CloseWithError(errors.New("the object was not stored"))
+	if buildErr := <-built; buildErr != nil {
+		err = buildErr
+	}
+	task.End(err)
+	return obj, err
+}

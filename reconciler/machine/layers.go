@@ -1,0 +1,132 @@
+package machine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Room kept free besides the layers, in bytes: for hooks and manifests, and
+// for the kernel and initramfs that new layers may bring.
+const (
+	smallRoom  = 4 << 20
+	kernelRoom = 48 << 20
+)
+
+// layersAtOnce bounds how many layers are squashed side by side: each squasher
+// uses every processor by itself, so more would only cost memory.
+const layersAtOnce = 2
+
+func (a *application) reserve(ctx context.Context, _ []plan.Action) error {
+	var need int64
+	return a.each(ctx, "reserve room", func(ctx context.Context, s *staging) error {
+		mine := smallRoom + s.Room()
+		if len(s.Layers) > 0 {
+			mine += kernelRoom
+		}
+		if err := a.Stage.HasRoom(need + mine); err != nil && !a.freed(ctx, need+mine) {
+			return err
+		}
+		need += mine
+		return nil
+	})
+}
+
+// freed makes room by collecting what nothing reaches, such as the layers of
+// an image that failed before.
+func (a *application) freed(ctx context.Context, need int64) bool {
+	collected, err := a.Stage.Collect(ctx, false)
+	return err == nil && collected.Objects > 0 && a.Stage.HasRoom(need) == nil
+}
+
+// A fetcher puts the layers of images on the stage.
+type fetcher struct{ *application }
+
+// fetchLayers puts an image's layers on the stage, several at once.
+func (a fetcher) fetchLayers(ctx context.Context, s *staging) error {
+	switch {
+	case s.image.opened != nil:
+		return a.addLayers(ctx, s)
+	case s.image.made != nil:
+		return a.takeBuilt(ctx, s)
+	}
+	return a.reuseLayers(s) // the digest is staged: take its layers
+}
+
+// announce tells who watches which layers are to come.
+func (a *application) announce() {
+	for _, s := range a.stagings {
+		if s.err != nil || s.image.opened == nil {
+			continue
+		}
+		var layers []progress.Layer
+		for i, l := range s.image.opened.Layers {
+			if slices.ContainsFunc(s.Layers, func(lacking plan.Layer) bool { return lacking.DiffID == l.DiffID }) {
+				layers = append(layers, progress.Layer{ID: l.DiffID, Image: s.Image, N: i + 1, Of: len(s.image.opened.Layers), Bytes: l.Size})
+			}
+		}
+		progress.Announce(a.Progress, layers)
+	}
+}
+
+// addLayers stages several layers at once. While the last ones are hashed and
+// synced, the initramfs is made of them.
+func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
+	list := s.image.opened.Layers
+	early := a.newHeadStart(s, len(list))
+	defer early.end()
+	sources := make([]stage.Source, len(list))
+	for i, l := range list {
+		sources[i] = stage.Source{
+			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
+			Readable: func(path string) { early.complete(ctx, i, path) },
+		}
+	}
+	s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce)
+	return err
+}
+
+// takeBuilt puts the layers of an image that the workshop has ready on the
+// stage, straight from the engine's store.
+func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
+	made := s.image.made
+	if s.layers, err = a.Stage.Layers(layerIDs(s.image.list())); err != nil || !slices.Contains(s.layers, deployment.Object{}) {
+		return err
+	}
+	release, err := engine.Reading(ctx, a.EngineDir) // the workshop may be removing old images
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	e, err := a.Engine(cmp.Or(made.Engine, s.image.want.Build.Engine))
+	if err != nil {
+		return err
+	}
+	stored, err := e.Image(ctx, made.ID)
+	if err != nil {
+		return err
+	}
+	var sources []stage.Source
+	for _, l := range stored.Layers {
+		sources = append(sources, stage.Source{DiffID: l.DiffID, Name: s.Image, Size: l.Size, Open: l.Open, Progress: a.Progress})
+	}
+	s.layers, err = a.Stage.AddLayers(ctx, sources, 1)
+	return err
+}
+
+func (a fetcher) reuseLayers(s *staging) error {
+	newest := a.doc.Images[s.Image].Newest()
+	m, err := a.Stage.Deployment(newest.Deployment)
+	if err != nil {
+		return err
+	}
+	s.layers = m.Layers
+	return nil
+}

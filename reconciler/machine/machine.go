@@ -1,0 +1,157 @@
+// Package machine converges one machine's stage and boot menu on what is wanted
+// of it. It takes the images that registries and archives have, and those that
+// the workshop has ready, and waits for none that are being made. A run looks
+// (observe.go), compares (package plan) and applies (apply.go), under the stage's
+// lock.
+//
+// What it does not do: restart the machine, or decide that a deployment is
+// healthy.
+package machine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// A Machine is one machine's stage, with all that converging it takes.
+type Machine struct {
+	// Name is the machine's in the config repo.
+	Name  string
+	Stage *stage.Stage
+	Book  menu.Book
+	// Find finds the images that are pulled or in archives.
+	Find origin.Finder
+	// Engine opens the engine in whose store a built image is, by its name, ""
+	// for the machine's own choice.
+	// EngineDir is where engines keep images.
+	Engine    func(name string) (engine.Engine, error)
+	EngineDir string
+	// Init is the gitboot-init binary.
+	Init string
+	// Turn is how long an image's layers may take before others overtake them, 0
+	// for two minutes.
+	Turn     time.Duration
+	Log      *slog.Logger
+	Progress progress.Sink
+	Now      func() time.Time
+}
+
+// A Request says who wants the machine converged, and how.
+type Request struct {
+	// Trigger is what asked for it, for the record.
+	Trigger string
+	// Update looks for new digests whether or not a schedule is due.
+	Update bool
+	// Wait waits for another's lock instead of failing.
+	Wait bool
+	// Builds reports, for a look ahead, whether an image is built first; nil if
+	// none is.
+	Builds func(image string) bool
+}
+
+// A Result says what a run found and did.
+type Result struct {
+	Plan plan.Plan
+	// Changed reports whether anything that boots was changed.
+	Changed bool
+	// Failed maps images to why they were left as they were.
+	Failed map[string]error
+}
+
+// Run makes one run. One that finds nothing to do takes no lock and writes
+// nothing. Failures of single images are in the result, not in the error. What
+// comes on stop ends waiting for images that take long.
+func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
+	j, err := m.Look(ctx, w, req)
+	if err != nil || j.Settled() {
+		return j.result(nil), err
+	}
+	lock, err := m.lock(ctx, req.Wait)
+	if err != nil {
+		return j.result(nil), err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	if j, err = j.refresh(ctx); err != nil {
+		return j.result(nil), err
+	}
+	began := m.now()
+	failed, err := j.apply(ctx, stop)
+	result = j.result(failed)
+	result.Changed = err == nil && !result.Plan.Empty()
+	return result, errors.Join(err, j.keepRecord(began, result, err))
+}
+
+// refresh looks again if another run has finished between the first look and
+// the lock, since every run that changes something changes the state; or if the
+// look needed a place to write, which the stage is under the lock.
+func (j *Job) refresh(ctx context.Context) (*Job, error) {
+	doc, err := state.LoadMachine(j.Stage.Dir())
+	if err != nil || doc.Same(j.doc) && !j.Stuck() {
+		return j, err
+	}
+	m := j.Machine
+	if j.Stuck() {
+		m.Find.Lookups = nil // what goes on would keep the stage from becoming read-only again
+	}
+	return m.Look(ctx, j.Wanted, j.req)
+}
+
+// result is what is left of the plan, of which some images have failed.
+func (j *Job) result(failed map[string]error) Result {
+	if failed == nil {
+		failed = j.plan.Failed
+	}
+	return Result{Plan: j.plan.Without(failed), Failed: failed}
+}
+
+// lock takes the stage for writing, and says so if that means to wait.
+func (m *Machine) lock(ctx context.Context, wait bool) (*stage.Lock, error) {
+	lock, err := m.Stage.Lock(ctx, false)
+	if wait && errors.Is(err, stage.ErrLocked) {
+		m.Log.Info("another run holds the stage's lock; waiting until it ends")
+		return m.Stage.Lock(ctx, true)
+	}
+	return lock, err
+}
+
+func (m *Machine) now() time.Time { return m.Now().UTC().Truncate(time.Second) }
+
+// NoteFailure keeps why a run failed before it had looked at all images. What
+// stands already is not written anew, nor is what is nobody's failure: another
+// run's lock, or an end that was asked for.
+func (m *Machine) NoteFailure(ctx context.Context, revision string, failure error) {
+	if failure == nil || ctx.Err() != nil || errors.Is(failure, stage.ErrLocked) {
+		return
+	}
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil || doc.Failure.OfRun(failure, revision, m.now()) == doc.Failure {
+		return
+	}
+	lock, err := m.Stage.Lock(ctx, false)
+	if err == nil {
+		err = errors.Join(m.saveFailure(failure, revision), lock.Release())
+	}
+	if err != nil && !errors.Is(err, stage.ErrLocked) {
+		m.Log.Warn("why the run failed is not kept for status", "error", err)
+	}
+}
+
+func (m *Machine) saveFailure(failure error, revision string) error {
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return err
+	}
+	doc.Failure = doc.Failure.OfRun(failure, revision, m.now())
+	return doc.Save(m.Stage.Dir())
+}

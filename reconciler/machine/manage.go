@@ -1,0 +1,155 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/rootfs/packages"
+)
+
+// change runs do under the stage's lock with the state, then saves it and
+// writes the menu that follows from it. Only when that is on the disk it runs
+// after, if there is one.
+func (m *Machine) change(ctx context.Context, wait bool, do func(*state.Machine) error, after func() error) (err error) {
+	fs, err := m.Book.Bootable(ctx)
+	if err != nil {
+		return err
+	}
+	lock, err := m.lock(ctx, wait)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return err
+	}
+	if err := do(doc); err != nil {
+		return err
+	}
+	if err := doc.Save(m.Stage.Dir()); err != nil {
+		return err
+	}
+	if err := m.Book.Publish(ctx, fs, doc); err != nil {
+		return err
+	}
+	if err := errors.Join(m.Book.Link(ctx, fs), m.Stage.Settle(ctx)); err != nil || after == nil {
+		return err
+	}
+	return after()
+}
+
+// Export writes the named deployment as a single file.
+func (m *Machine) Export(ctx context.Context, name string, w io.Writer) error {
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return err
+	}
+	found, err := doc.Find(name)
+	if err != nil {
+		return err
+	}
+	return m.Stage.Export(ctx, found.Deployment, w, m.Progress)
+}
+
+// Import puts an exported deployment on the stage and into the menu, as a new
+// generation of its image.
+func (m *Machine) Import(ctx context.Context, file io.Reader, wait bool) (found state.Found, err error) {
+	err = m.change(ctx, wait, func(doc *state.Machine) error {
+		fs, err := m.Book.Locate(ctx)
+		if err != nil {
+			return err
+		}
+		if doc.Machine == "" {
+			doc.Machine = m.Name
+		}
+		id, err := m.Stage.Import(ctx, file, func(id string, manifest *deployment.Manifest) error {
+			return checkImported(id, manifest, doc.Machine, fs)
+		}, m.Progress)
+		if err != nil {
+			return err
+		}
+		manifest, err := m.Stage.Deployment(id)
+		if err != nil {
+			return err
+		}
+		before := doc.Images[manifest.Image].Newest()
+		var changed *packages.Summary
+		if before != nil {
+			changed = m.notedPackages(ctx, manifest.Image, before.Deployment, manifest.Layers)
+		}
+		found = imported(doc.Image(manifest.Image), manifest.Image, state.Generation{Deployment: id, Created: m.now(), Packages: changed, Imported: true})
+		return nil
+	}, nil)
+	return found, err
+}
+
+// imported adds a generation that came as a file, unless it is there already.
+func imported(img *state.Image, name string, g state.Generation) state.Found {
+	for _, known := range img.Generations {
+		if known.Deployment == g.Deployment {
+			return state.Found{Image: name, Generation: known}
+		}
+	}
+	g.N = 1
+	if newest := img.Newest(); newest != nil {
+		g.N = newest.N + 1
+	}
+	img.Add(g)
+	return state.Found{Image: name, Generation: g}
+}
+
+// Remove takes one generation off the stage and out of the menu.
+func (m *Machine) Remove(ctx context.Context, name string, wait bool) (found state.Found, err error) {
+	err = m.change(ctx, wait, func(doc *state.Machine) error {
+		if found, err = doc.Find(name); err != nil {
+			return err
+		}
+		switch {
+		case found.Deployment == m.Book.Booted:
+			return fmt.Errorf("remove %s:%d: it is running; boot another entry first", found.Image, found.N)
+		case boot.EntryID(found.Image, found.Deployment) == doc.Default:
+			return fmt.Errorf("remove %s:%d: it is the chosen default; choose another with `gitboot boot set-default`", found.Image, found.N)
+		}
+		img := doc.Image(found.Image)
+		img.Remove(found.Deployment)
+		if len(img.Generations) == 0 && !slices.Contains(doc.Order, found.Image) {
+			delete(doc.Images, found.Image)
+		}
+		return nil
+	}, func() error { // the menu has let go of it; only now may the files follow
+		if err := m.Stage.RemoveDeployment(found.Deployment); err != nil {
+			return err
+		}
+		_, err := m.Stage.Collect(ctx, false)
+		return err
+	})
+	return found, err
+}
+
+// SetDefault makes an entry the one that boots by itself. "" goes back to the
+// newest generation of the first image.
+func (m *Machine) SetDefault(ctx context.Context, name string, wait bool) (found state.Found, err error) {
+	err = m.change(ctx, wait, func(doc *state.Machine) error {
+		if doc.Mode != "managed" {
+			return errors.New("set the default: the menu's mode is \"menu\", which leaves the default to the distribution; " +
+				"declare boot.mode = \"managed\" for the machine in the config repo first")
+		}
+		if name == "" {
+			doc.Default = ""
+			return nil
+		}
+		if found, err = doc.Find(name); err != nil {
+			return err
+		}
+		doc.Default = boot.EntryID(found.Image, found.Deployment)
+		return nil
+	}, nil)
+	return found, err
+}

@@ -1,0 +1,86 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+)
+
+func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage {
+	img := &observedImage{want: want, hooks: j.HookInput(want)}
+	known := j.doc.Images[want.Name]
+	if known == nil {
+		known = &state.Image{}
+	}
+	if want.Build != nil {
+		img.err = j.ready(img)
+	} else {
+		img.origin, img.opened, img.err = j.Find.Resolve(ctx, known.Origin, want, j.Files)
+	}
+	img.inputs = plan.Inputs{
+		ImageDigest: img.origin.Digest,
+		Hooks:       hooks.Key(img.hooks),
+		Init:        j.initSum,
+		Kernel:      want.Kernel,
+		KernelArgs:  slices.Clone(want.KernelArgs),
+		TmpfsSize:   want.TmpfsSize,
+		CopyToRAM:   want.CopyToRAM,
+	}
+	j.observeFormerDisk(img, known.Newest())
+	if img.err == nil {
+		img.err = menu.Check(j.Wants.Machine, want, j.location)
+	}
+	if img.err == nil && j.needsLayers(known.Newest(), img.inputs) {
+		img.err = j.observeLayers(ctx, img)
+	}
+	return img
+}
+
+// ready takes what the workshop has of an image that is built here.
+func (j *Job) ready(img *observedImage) error {
+	img.made = j.made.Build(img.want.Name)
+	img.origin = state.Origin{Digest: img.made.Digest}
+	switch {
+	case img.made.Digest != "" || j.builds(img.want.Name):
+		return nil
+	case img.made.Failure != nil:
+		return errors.New(img.made.Failure.Message)
+	}
+	return &PendingError{img.want.Name}
+}
+
+// needsLayers reports whether the image's layers have to be known: not when
+// the newest generation holds them already.
+func (j *Job) needsLayers(newest *state.Generation, inputs plan.Inputs) bool {
+	return newest == nil || newest.Inputs.ImageDigest != inputs.ImageDigest || inventory.Damage(j.Stage, *newest) != ""
+}
+
+// observeLayers says which layers of an image are on the stage.
+func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error) {
+	if img.made == nil && img.opened == nil {
+		if img.opened, err = j.Find.Open(ctx, img.want, img.origin.Digest, j.Files); err != nil {
+			return err
+		}
+	}
+	list := img.list()
+	objects, err := j.Stage.Layers(layerIDs(list))
+	if err != nil {
+		return err
+	}
+	for i, l := range list {
+		layer := plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: objects[i] != deployment.Object{}}
+		if img.made != nil && i < len(img.made.Sizes) {
+			layer.Tar = img.made.Sizes[i]
+		}
+		img.layers = append(img.layers, layer)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// trace notes that actions of the plan's list are being executed.
+func (j *Job) trace(list []plan.Action, which func(plan.Action) bool) {
+	for _, act := range list {
+		if which == nil || which(act) {
+			j.steps = append(j.steps, state.Step{Action: act, Began: j.Now().UTC()})
+		}
+	}
+}
+
+// keepRecord keeps what a run did, if it did anything. The caller holds the lock.
+func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
+	if !result.Changed && failure == nil {
+		return nil
+	}
+	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: began, Ended: j.now(), Steps: j.steps}
+	run.Fail(result.Failed, failure)
+	return run.Save(j.Stage.Dir())
+}
+
+// recordState notes the new generations and forgets the surplus ones. It
+// comes before the menu: a run cut in between leaves a menu that differs from
+// the state, which the next run sees and puts right.
+func (a *application) recordState(_ context.Context, list []plan.Action) error {
+	now, failed := a.now(), a.failed()
+	a.trace(list, nil)
+	for _, s := range a.stagings {
+		noted := a.next.Image(s.Image)
+		noted.Fail(s.err, now)
+		if s.err == nil {
+			noted.Add(state.Generation{N: s.Generation, Deployment: s.id, Revision: a.Revision.Hash, Created: now, Inputs: s.Inputs, Packages: s.packages})
+		}
+	}
+	for _, removal := range a.plan.Removals {
+		// An image that failed or is late keeps all it has: its surplus was
+		// counted with the generation that did not come.
+		if img := a.next.Images[removal.Image]; img != nil && failed[removal.Image] == nil && !a.turns.left(removal.Image) {
+			img.RemoveNumber(removal.Generation)
+		}
+	}
+	a.next.DropUnwanted(a.wanted)
+	// Until this run has come to its end, the last one's failure stands.
+	a.next.Failure = a.doc.Failure
+	return a.next.Save(a.Stage.Dir())
+}
+
+func (a *application) clearFailure(context.Context, []plan.Action) error {
+	a.next.Failure = nil
+	return a.next.Save(a.Stage.Dir())
+}
+
+func (a *application) publishMenu(ctx context.Context, list []plan.Action) error {
+	a.trace(list, nil)
+	return a.Book.Publish(ctx, a.location, a.next)
+}
+
+func (a *application) linkMenu(ctx context.Context, list []plan.Action) error {
+	a.trace(list, nil)
+	return a.Book.Link(ctx, a.location)
+}
+
+// remove takes surplus generations off the stage. The menu does not name them
+// any more, because recordState left them out of the state.
+func (a *application) remove(_ context.Context, list []plan.Action) error {
+	keep := map[string]bool{a.Book.Booted: true}
+	for _, img := range a.next.Images {
+		for _, g := range img.Generations {
+			keep[g.Deployment] = true
+		}
+	}
+	for _, act := range list {
+		if keep[act.Subject] {
+			continue
+		}
+		a.trace([]plan.Action{act}, nil)
+		if err := a.Stage.RemoveDeployment(act.Subject); err != nil {
+			return err
+		}
+		a.Log.Info("removed deployment", "image", act.Image, "generation", act.Generation, "deployment", plan.Short(act.Subject))
+	}
+	return nil
+}
+
+// collect keeps what a failed image has got so far: the next try goes on from
+// there instead of fetching it again.
+func (a *application) collect(ctx context.Context, list []plan.Action) error {
+	if len(a.failed()) > 0 {
+		return nil
+	}
+	if _, err := a.Stage.Deployment(a.Book.Booted); a.Book.Booted != "" && err != nil && !errors.Is(err, stage.ErrNoDeployment) {
+		a.Log.Warn("garbage stays until the next boot: what the running deployment needs is not known", "error", err)
+		return nil
+	}
+	a.trace(list, nil)
+	collected, err := a.Stage.Collect(ctx, false)
+	if err == nil && collected.Objects > 0 {
+		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
+	}
+	return errors.Join(err, a.pruneDownloads())
+}
+
+// pruneDownloads removes the archives that no image of the machine is in any
+// more.
+func (a *application) pruneDownloads() error {
+	var sums []string
+	for _, img := range a.images {
+		sums = append(sums, archiveSum(img.want)...)
+	}
+	freed, err := image.PruneDownloads(a.Stage.Downloads(), sums)
+	if freed > 0 {
+		a.Log.Info("removed archives that no image is made of any more", "bytes", freed)
+	}
+	return err
+}
+
+func archiveSum(want spec.Image) []string {
+	if want.Archive == nil || want.Archive.SHA256 == "" {
+		return nil
+	}
+	return []string{want.Archive.SHA256}
+}

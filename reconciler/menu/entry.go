@@ -1,0 +1,98 @@
+package menu
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// entries returns an image's boot entries, newest first. A generation that GRUB
+// could not boot gets none: the others must not lose theirs by it.
+func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem) (out []boot.Entry) {
+	img := doc.Images[name]
+	if img == nil {
+		return nil
+	}
+	for _, g := range slices.Backward(img.Generations) {
+		e, err := b.entry(name, doc.Machine, g, fs)
+		if err != nil {
+			b.Log.Warn("generation gets no boot entry", "image", name, "generation", g.N, "error", err)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// entry returns a generation's boot entry, or why there can be none.
+func (b *Book) entry(name, machine string, g state.Generation, fs boot.Filesystem) (boot.Entry, error) {
+	m, err := b.Stage.Deployment(g.Deployment)
+	if err != nil {
+		return boot.Entry{}, err
+	}
+	e := Entry(name, machine, g, m, fs)
+	return e, e.Check(fs)
+}
+
+// Entry is a generation's boot entry.
+func Entry(name, machine string, g state.Generation, m *deployment.Manifest, fs boot.Filesystem) boot.Entry {
+	cmdline := deployment.Cmdline{
+		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+		Deployment: g.Deployment,
+		Machine:    machine,
+	}
+	return boot.Entry{
+		ID:     boot.EntryID(name, g.Deployment),
+		Title:  fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.From()),
+		Kernel: m.Kernel.Path(),
+		Initrd: m.Initramfs.Path(),
+		Args:   append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...),
+	}
+}
+
+// Check finds out before anything is fetched whether what is wanted could
+// be written into the menu. What a config repo can do wrong was refused when it
+// was read; a stage's path may be too long for the rest.
+func Check(machine string, want spec.Image, fs boot.Filesystem) error {
+	object := deployment.Object{SHA256: strings.Repeat("0", len(deployment.ID(nil)))}
+	m := &deployment.Manifest{Kernel: object, Initramfs: object, KernelArgs: want.KernelArgs}
+	e := Entry(want.Name, machine, state.Generation{Deployment: object.SHA256}, m, fs)
+	if err := e.Check(fs); err != nil {
+		return fmt.Errorf("it cannot be put into the boot menu of the stage at %s: %w", fs.Path, err)
+	}
+	return nil
+}
+
+// Unbootable says why a generation will never boot and is of no use; empty if
+// it may. That the stage lies where its entry cannot be written is not the
+// generation's fault.
+func (b *Book) Unbootable(name, machine string, g state.Generation, fs boot.Filesystem) string {
+	m, err := b.Stage.Deployment(g.Deployment)
+	if err != nil {
+		return "its manifest cannot be read"
+	}
+	e := Entry(name, machine, g, m, fs)
+	args := deployment.Foreign(m.KernelArgs)
+	if _, own := deployment.Words("", args); e.Check(fs) == nil || own == nil && deployment.CheckArgs(machine, args) == nil {
+		return ""
+	}
+	return "its kernel arguments cannot be put into a boot menu"
+}
+
+// Hidden says why a generation is not in the menu.
+func (b *Book) Hidden(ctx context.Context, name, machine string, g state.Generation) string {
+	fs, err := b.Locate(ctx)
+	if err == nil {
+		_, err = b.entry(name, machine, g, fs)
+	}
+	if err != nil {
+		return "not in the boot menu: " + err.Error()
+	}
+	return "not in the boot menu; the next reconcile writes it"
+}

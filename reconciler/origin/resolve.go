@@ -1,0 +1,147 @@
+package origin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// A Finder finds images. Its settings are the machine's; what an image declares
+// itself comes before them.
+type Finder struct {
+	// Options are for all images; an image's mirrors, platform and so on are
+	// added to them.
+	Options image.Options
+	// ImageTime is when fetching an image is given up, 0 for twelve hours.
+	ImageTime time.Duration
+	// Update looks for new digests whether or not the schedule is due.
+	Update bool
+	// Lookups go on beside runs, nil where they are waited for.
+	Lookups *Lookups
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// find finds the digest that an image's declaration stands for now. A
+// registry is asked only when the declaration is new, when its update
+// schedule is due, or when the run was told to; an archive is opened only
+// when its file changed. The opened image is returned where it was opened.
+func (f *Finder) find(ctx context.Context, known state.Origin, want spec.Image, files fs.FS) (state.Origin, *image.Image, error) {
+	declared, err := Declaration(want)
+	if err != nil {
+		return known, nil, err
+	}
+	fresh := known.Declared == declared && known.Digest != ""
+	switch {
+	case want.Pull != nil:
+		if fresh && !f.Update && !plan.Due(want.Pull.Update, known.Checked, f.Now()) {
+			return known, nil, nil
+		}
+		found, err := image.Resolve(ctx, want.Pull.Ref, f.PullOptions(want.Pull))
+		if err != nil {
+			return known, nil, err
+		}
+		return state.Origin{Declared: declared, Digest: found.Digest, Checked: f.Now().UTC().Truncate(time.Second)}, nil, nil
+	case want.Archive != nil:
+		return f.resolveArchive(ctx, known, fresh, declared, want, files)
+	}
+	return known, nil, fmt.Errorf("image %q is built, and comes from nowhere else", want.Name)
+}
+
+func (f *Finder) resolveArchive(ctx context.Context, known state.Origin, fresh bool, declared string, want spec.Image, files fs.FS) (state.Origin, *image.Image, error) {
+	mark, err := image.Fingerprint(archiveSource(want.Archive, files))
+	if err != nil {
+		return known, nil, err
+	}
+	if fresh && known.Fingerprint == mark {
+		return known, nil, nil
+	}
+	opened, err := f.openNow(ctx, want, "", files)
+	if err != nil {
+		return known, nil, err
+	}
+	return state.Origin{Declared: declared, Digest: opened.Digest, Fingerprint: mark}, opened, nil
+}
+
+func (f *Finder) openNow(ctx context.Context, want spec.Image, digest string, files fs.FS) (*image.Image, error) {
+	opts := f.Options
+	if want.Pull != nil {
+		opts = f.PullOptions(want.Pull)
+	}
+	if want.LayerSize > 0 {
+		opts.Expansion = image.Expansion{Size: want.LayerSize, Declared: true}
+	}
+	var opened *image.Image
+	err := InTime(ctx, f.ImageTime, func(ctx context.Context) (err error) {
+		if want.Pull != nil {
+			opened, err = image.Open(ctx, want.Pull.Ref, digest, opts)
+		} else {
+			opened, err = image.OpenArchive(ctx, archiveSource(want.Archive, files), opts)
+		}
+		return err
+	})
+	return opened, err
+}
+
+// PullOptions are for an image of a registry.
+func (f *Finder) PullOptions(p *spec.Pull) image.Options {
+	opts := f.Options
+	opts.Mirrors, opts.TrustMirrorTags = p.Mirrors, p.TrustMirrorTags
+	opts.Insecure, opts.Platform = p.Insecure, platform(p.Platform)
+	if p.CredentialsFile != "" {
+		opts.CredentialsFile = p.CredentialsFile
+	}
+	return opts
+}
+
+// PushOptions are for publishing an image.
+func (f *Finder) PushOptions(p *spec.Push) image.Options {
+	opts := f.Options
+	opts.Insecure = p.Insecure
+	if p.CredentialsFile != "" {
+		opts.CredentialsFile = p.CredentialsFile
+	}
+	return opts
+}
+
+// platform is what images are pulled for unless they say otherwise.
+func platform(want string) string {
+	if want != "" {
+		return want
+	}
+	return "linux/" + runtime.GOARCH
+}
+
+func archiveSource(a *spec.Archive, files fs.FS) image.ArchiveSource {
+	s := image.ArchiveSource{Path: a.Path, URL: a.URL, SHA256: a.SHA256, Strip: a.Strip}
+	if a.InRepo {
+		s.FS = files
+	}
+	return s
+}
+
+// Declaration hashes what decides where an image comes from.
+func Declaration(want spec.Image) (string, error) {
+	var pull *spec.Pull
+	if want.Pull != nil {
+		p := *want.Pull
+		p.Update = "" // when to look does not change what is found
+		pull = &p
+	}
+	data, err := json.Marshal([]any{pull, want.Archive})
+	if err != nil {
+		return "", fmt.Errorf("hash declaration of image %q: %w", want.Name, err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}

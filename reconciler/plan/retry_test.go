@@ -1,0 +1,117 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+func TestPause(t *testing.T) {
+	var got []time.Duration
+	for n := range 8 {
+		got = append(got, plan.Pause(n)/time.Minute)
+	}
+	if want := []time.Duration{1, 1, 2, 5, 15, 60, 60, 60}; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+// What fails is tried ever more rarely, but from something else at once.
+func TestTries(t *testing.T) {
+	var tries plan.Tries
+	if tries.Rest(noon) {
+		t.Error("what never failed rests")
+	}
+	now := noon
+	for n := 1; n <= 6; n++ {
+		tries = tries.After("k", now)
+		if tries.Attempts != n || tries.Next.Sub(now) != plan.Pause(n) || !tries.Rest(now) || tries.Rest(tries.Next) {
+			t.Errorf("after %d: %+v", n, tries)
+		}
+		now = tries.Next
+	}
+	if other := tries.After("other", now); other.Attempts != 1 || other.Key != "other" {
+		t.Errorf("from something else: %+v", other)
+	}
+}
+
+func TestDue(t *testing.T) {
+	at := func(text string) time.Time {
+		out, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		schedule  string
+		last, now time.Time
+		due       bool
+	}{
+		"no schedule":               {"", at("2026-01-01T00:00:00Z"), noon, false},
+		"never followed":            {"0 3 * * *", time.Time{}, noon, true},
+		"before it":                 {"0 3 * * *", at("2026-05-01T04:00:00Z"), at("2026-05-02T02:59:59Z"), false},
+		"at it":                     {"0 3 * * *", at("2026-05-01T04:00:00Z"), at("2026-05-02T03:00:00Z"), true},
+		"days later":                {"0 3 * * *", at("2026-05-01T04:00:00Z"), at("2026-05-09T12:00:00Z"), true},
+		"just followed":             {"0 3 * * *", at("2026-05-02T03:00:00Z"), at("2026-05-02T03:00:01Z"), false},
+		"the clock was set back":    {"0 3 * * *", at("2026-05-09T03:00:00Z"), at("2026-05-02T12:00:00Z"), false},
+		"what is no schedule":       {"every day", at("2026-05-01T04:00:00Z"), at("2026-05-09T12:00:00Z"), false},
+		"in the machine's own zone": {"0 3 * * *", at("2026-05-01T02:00:00Z"), at("2026-05-02T01:00:00Z").In(berlin), true},
+		"a date that never comes":   {"0 0 30 2 *", at("2026-05-01T02:00:00Z"), at("2036-05-02T01:00:00Z"), false},
+	} {
+		if got := plan.Due(c.schedule, c.last, c.now); got != c.due {
+			t.Errorf("%s: due is %t", what, got)
+		}
+	}
+}
+
+func TestProtected(t *testing.T) {
+	for n := range 8 {
+		imported, booted, chosen := n&1 != 0, n&2 != 0, n&4 != 0
+		if got := plan.Protected(imported, booted, chosen); got != (n != 0) {
+			t.Errorf("imported %t, booted %t, chosen %t: %t", imported, booted, chosen, got)
+		}
+	}
+}
+
+func TestRoom(t *testing.T) {
+	s := plan.Stage{Layers: []plan.Layer{{Bytes: 800}, {Tar: 1000}, {}}}
+	if got := s.Room(); got != 900+500 {
+		t.Errorf("%d", got)
+	}
+}
+
+// What the machine executes is the plan's list without what others do.
+func TestMachineActions(t *testing.T) {
+	p := plan.Plan{
+		From: "r1", To: "r2", Menu: "entries change", Link: true, Garbage: 5,
+		Builds: []plan.Build{{Image: "a"}}, Pushes: []plan.Push{{Image: "a"}},
+		Stages:   []plan.Stage{{Image: "a", Layers: []plan.Layer{{DiffID: "l"}}}, {Image: "b", Layers: []plan.Layer{{DiffID: "l"}}}},
+		Removals: []plan.Removal{{Image: "a", Generation: 1, Deployment: "d"}},
+	}
+	var kinds []plan.Kind
+	for _, a := range p.MachineActions() {
+		kinds = append(kinds, a.Kind)
+	}
+	want := []plan.Kind{plan.AddLayer, plan.AddDeployment, plan.AddDeployment, plan.RecordRevision, plan.WriteMenu, plan.LinkMenu, plan.RemoveDeployment, plan.CollectGarbage}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("%q", kinds)
+	}
+	all := p.Actions()
+	if len(all) != len(want)+2 || all[0].Kind != plan.BuildImage || all[len(all)-1].Kind != plan.PushImage {
+		t.Errorf("%+v", all)
+	}
+	leading, rest := plan.Leading(p.MachineActions(), plan.AddLayer)
+	if len(leading) != 1 || len(rest) != len(want)-1 {
+		t.Errorf("%v, %v", leading, rest)
+	}
+	if none, all := plan.Leading(rest, plan.AddLayer); len(none) != 0 || len(all) != len(rest) {
+		t.Errorf("%v, %v", none, all)
+	}
+}

@@ -1,0 +1,157 @@
+// Package report tells what the documents and the stage say: for status, and to
+// compare two generations. It asks neither the config repo nor a registry.
+package report
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/rootfs/packages"
+)
+
+// Status is what `gitboot status` shows. The JSON fields are stable.
+type Status struct {
+	Machine  string `json:"machine"`
+	Revision string `json:"revision"`
+	Stage    string `json:"stage"`
+	Booted   string `json:"booted,omitempty"`
+	// Mode is the menu's, Default the entry that boots by itself, empty in
+	// mode "menu".
+	Mode    string `json:"mode"`
+	Default string `json:"default,omitempty"`
+	// Failure is why the last run ended without having looked at all images.
+	Failure *state.Failure `json:"failure,omitempty"`
+	Images  []ImageStatus  `json:"images"`
+	// Builds are the images that are built here, by name.
+	Builds []BuildStatus `json:"builds"`
+	// Pushes are the images that this machine publishes, by name.
+	Pushes []PushStatus `json:"pushes"`
+}
+
+// PushStatus is what was published of an image: Digest and Tag, the dated one,
+// are empty if nothing was yet.
+type PushStatus struct {
+	Image   string         `json:"image"`
+	Ref     string         `json:"ref"`
+	Tag     string         `json:"tag"`
+	Digest  string         `json:"digest"`
+	Time    time.Time      `json:"time,omitzero"`
+	Failure *state.Failure `json:"failure,omitempty"`
+}
+
+// BuildStatus is what is known of an image that is built here: Digest, Built and
+// Revision are those of its last build that succeeded.
+type BuildStatus struct {
+	Image    string         `json:"image"`
+	Digest   string         `json:"digest"`
+	Built    time.Time      `json:"built,omitzero"`
+	Revision string         `json:"revision"`
+	Failure  *state.Failure `json:"failure,omitempty"`
+}
+
+// builds returns what is known of built images.
+func builds(s *state.Workshop) []BuildStatus {
+	out := []BuildStatus{}
+	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
+		b := s.Build(name)
+		status := BuildStatus{Image: name, Digest: b.Digest, Built: b.Built, Revision: b.Revision}
+		if b.Failure != nil {
+			f := *b.Failure
+			f.Key = "" // nobody else's business
+			status.Failure = &f
+		}
+		out = append(out, status)
+	}
+	return out
+}
+
+// pushes returns what is known of published images.
+func pushes(s *state.Workshop) []PushStatus {
+	out := []PushStatus{}
+	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
+		if p := s.Builds[name].Push; p != nil {
+			ps := PushStatus{Image: name, Ref: p.Ref, Tag: p.Tag, Digest: p.Digest, Time: p.Time}
+			if p.Failure != nil {
+				ps.Failure = &state.Failure{Message: p.Failure.Message, Since: p.Failure.Since}
+			}
+			out = append(out, ps)
+		}
+	}
+	return out
+}
+
+// ImageStatus is one image's part of a Status.
+type ImageStatus struct {
+	Name        string             `json:"name"`
+	Digest      string             `json:"digest"`
+	Checked     time.Time          `json:"checked,omitzero"`
+	Generations []GenerationStatus `json:"generations"`
+	Failure     *state.Failure     `json:"failure,omitempty"`
+}
+
+// GenerationStatus is one generation's part of an ImageStatus.
+type GenerationStatus struct {
+	Generation int       `json:"generation"`
+	Deployment string    `json:"deployment"`
+	Entry      string    `json:"entry"`
+	Revision   string    `json:"revision"`
+	Created    time.Time `json:"created"`
+	Digest     string    `json:"digest"`
+	Booted     bool      `json:"booted"`
+	Damaged    string    `json:"damaged,omitempty"`
+	// Hidden says why the boot menu has no entry for it, empty if it has.
+	Hidden string `json:"hidden,omitempty"`
+	// Packages is how the packages differ from the generation before it.
+	Packages *packages.Summary `json:"packages,omitempty"`
+}
+
+// Of reports what is staged, newest generation first, images as the menu shows
+// them.
+func Of(ctx context.Context, book *menu.Book) (Status, error) {
+	doc, err := state.LoadMachine(book.Stage.Dir())
+	if err != nil {
+		return Status{}, err
+	}
+	made, err := state.LoadWorkshop(book.Stage.Dir())
+	if err != nil {
+		return Status{}, err
+	}
+	shown, err := book.Shown()
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		Machine: doc.Machine, Revision: doc.Revision, Stage: book.Place, Booted: book.Booted,
+		Default: menu.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
+		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
+	}
+	for _, name := range doc.MenuOrder() {
+		if img := doc.Images[name]; img != nil {
+			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))
+		}
+	}
+	return s, nil
+}
+
+func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img *state.Image, shown map[string]bool) ImageStatus {
+	out := ImageStatus{Name: name, Digest: img.Origin.Digest, Checked: img.Origin.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
+	for _, g := range slices.Backward(img.Generations) {
+		gs := GenerationStatus{
+			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
+			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
+			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages,
+		}
+		if !shown[gs.Entry] {
+			gs.Hidden = book.Hidden(ctx, name, machine, g)
+		}
+		out.Generations = append(out.Generations, gs)
+	}
+	return out
+}

@@ -1,0 +1,178 @@
+package reconciler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/reconciler/workshop"
+)
+
+// A Request is what one run is asked for, and by whom.
+type Request struct {
+	// Trigger is what asked, for the record: "command", "poll", …
+	Trigger string
+	// Update looks for new digests whether or not the schedule is due.
+	Update bool
+	// Wait waits for another run's lock instead of failing.
+	Wait bool
+	// Patient waits with builds and pushes that have failed.
+	Patient bool
+}
+
+func (q Request) machine(builds func(string) bool) machine.Request {
+	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Builds: builds}
+}
+
+func (q Request) workshop() workshop.Request {
+	return workshop.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient}
+}
+
+// A Result says what a run found and did.
+type Result struct {
+	Plan plan.Plan
+	// Changed reports whether anything that boots or is published was changed.
+	Changed bool
+	// Failed maps images to why they were left as they were, Unpublished to
+	// why they were not pushed.
+	Failed, Unpublished map[string]error
+}
+
+// Err returns the images' failures as one error, nil without any.
+func (r Result) Err() error { return errors.Join(imageErrors(r.Failed), imageErrors(r.Unpublished)) }
+
+func imageErrors(failed map[string]error) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		errs = append(errs, fmt.Errorf("image %q: %w", name, failed[name]))
+	}
+	return errors.Join(errs...)
+}
+
+// and is what two runs, one after the other, have done.
+func (r Result) and(next Result) Result {
+	next.Changed = next.Changed || r.Changed
+	next.Plan.Stages = slices.Concat(r.Plan.Stages, next.Plan.Stages)
+	next.Plan.Removals = slices.Concat(r.Plan.Removals, next.Plan.Removals)
+	next.Plan.Pushes = slices.Concat(r.Plan.Pushes, next.Plan.Pushes)
+	next.Plan.Menu = cmp.Or(next.Plan.Menu, r.Plan.Menu)
+	return next
+}
+
+// Run makes one run: the workshop's first, then the machine's, and at last
+// images for other machines are published, so that a slow registry holds up no
+// menu. A run that finds nothing to do takes no lock and writes nothing. Failures
+// of single images are in the result, not the error. Images whose servers take
+// long are waited for when all else is done.
+func (r *Reconciler) Run(ctx context.Context, req Request) (result Result, err error) {
+	once, lookups := r.inTurns(ctx)
+	defer lookups.End()
+	result, err = once.run(ctx, req)
+	for err == nil && lookups.Wait(ctx) {
+		var rest Result
+		rest, err = once.run(ctx, req)
+		result = result.and(rest)
+	}
+	return result, err
+}
+
+// inTurns is a reconciler whose lookups go on beside its runs until they end.
+func (r *Reconciler) inTurns(ctx context.Context) (*Reconciler, *origin.Lookups) {
+	once, lookups := *r, origin.NewLookups(ctx, r.Machine.Turn)
+	once.Machine.Find.Lookups, once.Shop.Find.Lookups = lookups, lookups
+	return &once, lookups
+}
+
+func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
+	w, err := r.read(ctx, req)
+	if err != nil {
+		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
+	}
+	job, made := r.make(ctx, w, req)
+	if ctx.Err() != nil {
+		return Result{}, errors.Join(made, job.End())
+	}
+	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
+	r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+	published := job.Publish(ctx)
+	result := merge(converged, job)
+	return result, errors.Join(made, err, published, job.End())
+}
+
+// make has the workshop build what there is to be built. The job it returns is
+// never nil.
+func (r *Reconciler) make(ctx context.Context, w *wanted.Wanted, req Request) (*workshop.Job, error) {
+	job, err := r.Shop.Look(ctx, w, req.workshop())
+	if err != nil || job.Settled() {
+		return job, err
+	}
+	if err := job.Begin(ctx); err != nil {
+		return job, err
+	}
+	return job, job.Make(ctx)
+}
+
+// merge is what both parts did.
+func merge(converged machine.Result, job *workshop.Job) Result {
+	result := Result{Plan: converged.Plan, Changed: converged.Changed, Failed: maps.Clone(converged.Failed)}
+	if result.Failed == nil {
+		result.Failed = map[string]error{}
+	}
+	maps.Copy(result.Failed, job.Failed())
+	result.Plan.Builds, result.Plan.Pushes, result.Unpublished = job.Made()
+	result.Plan.Failed, result.Changed = result.Failed, result.Changed || len(result.Plan.Pushes) > 0
+	return result
+}
+
+// read reads what is wanted. On a stage that is mounted read-only a new revision
+// can be fetched only under the lock, which makes the stage writable for its time.
+// The result is never nil.
+func (r *Reconciler) read(ctx context.Context, req Request) (*wanted.Wanted, error) {
+	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
+	if err != nil {
+		return &wanted.Wanted{}, err
+	}
+	repo := r.Repo
+	repo.Quiet = req.Patient
+	w, err := repo.Read(ctx, doc.Revision)
+	if !errors.Is(err, syscall.EROFS) {
+		return w, err
+	}
+	lock, err := r.Machine.Stage.Lock(ctx, req.Wait)
+	if err != nil {
+		return w, err
+	}
+	w, err = repo.Read(ctx, doc.Revision)
+	return w, errors.Join(err, lock.Release())
+}
+
+// Plan finds out what Run would do, and does none of it. The config repo is
+// fetched into the stage's clone if it has a new revision.
+func (r *Reconciler) Plan(ctx context.Context, req Request) (plan.Plan, error) {
+	w, err := r.read(ctx, req)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	job, err := r.Shop.Look(ctx, w, req.workshop())
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	ahead, err := r.Machine.Look(ctx, w, req.machine(job.Builds))
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	p, err := ahead.Plan(ctx)
+	p.Builds, p.Pushes = job.Plan()
+	maps.Copy(p.Failed, job.Failed())
+	return p, err
+}

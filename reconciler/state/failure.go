@@ -1,0 +1,68 @@
+package state
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// Failure is an error that stands until a run without it.
+type Failure struct {
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+	// Tries are those of what is tried again by itself: builds and pushes.
+	plan.Tries
+	// Revision is the one that the run was for which failed as a whole.
+	Revision string `json:"revision,omitempty"`
+}
+
+// After is the failure that stands after another try: none without an error, f
+// itself if it says the same.
+func (f *Failure) After(err error, now time.Time) *Failure {
+	switch {
+	case err == nil:
+		return nil
+	case f != nil && sameMessage(f.Message, err.Error()):
+		return f
+	}
+	return &Failure{Message: err.Error(), Since: now}
+}
+
+// OfRun is the failure of a run as a whole, for a revision. Of what stands
+// already the time is kept, and f itself if it was for the same revision.
+func (f *Failure) OfRun(err error, revision string, now time.Time) *Failure {
+	next := &Failure{Message: told(err), Since: now, Revision: revision}
+	if f == nil || !sameMessage(f.Message, next.Message) {
+		return next
+	}
+	if f.Revision == revision {
+		return f
+	}
+	next.Since = f.Since
+	return next
+}
+
+// ownEnd is the local end of a connection, whose port is another at each try.
+var ownEnd = regexp.MustCompile(`\S+->`)
+
+// sameMessage reports whether two errors say the same.
+func sameMessage(a, b string) bool {
+	return a == b || ownEnd.ReplaceAllString(a, "") == ownEnd.ReplaceAllString(b, "")
+}
+
+// told bounds what is kept of an error, and makes it fit to be shown.
+func told(err error) string {
+	const maxLines, maxColumns = 8, 500
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) > maxLines {
+		lines = append(lines[:maxLines:maxLines], fmt.Sprintf("… and %d lines more", len(lines)-maxLines))
+	}
+	for i, line := range lines {
+		lines[i] = plain.Cut(plain.Line(line), maxColumns)
+	}
+	return strings.Join(lines, "\n")
+}

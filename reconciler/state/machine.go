@@ -1,0 +1,198 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/rootfs/packages"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Machine is what is staged on a machine: state.json, written under the stage's
+// lock.
+type Machine struct {
+	Version int    `json:"version"`
+	Machine string `json:"machine,omitempty"`
+	// Revision is the last one that was applied; empty before the first.
+	Revision string            `json:"revision,omitempty"`
+	Images   map[string]*Image `json:"images,omitempty"`
+	// Builds are those of a gitboot that kept them here. They stay until the
+	// workshop has a document of its own.
+	Builds json.RawMessage `json:"builds,omitempty"`
+	// Order is the wanted images as the menu shows them, and Mode and Timeout
+	// how the menu is treated: kept so that the menu can be written without
+	// the config repo.
+	Order   []string `json:"order,omitempty"`
+	Mode    string   `json:"mode,omitempty"`
+	Timeout *int     `json:"timeout,omitempty"`
+	// Default is the entry id that `boot set-default` chose, empty for the
+	// first image's newest generation.
+	Default string `json:"default,omitempty"`
+	// Failure is why the last run ended without having looked at all images,
+	// and which revision it was for, if one was fetched.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// Image is what is known of one image of the machine.
+type Image struct {
+	Origin Origin `json:"source"`
+	// Generations are those on the stage, oldest first.
+	Generations []Generation `json:"generations,omitempty"`
+	// Failure is why the last run could not converge the image.
+	Failure *Failure `json:"failure,omitempty"`
+}
+
+// Origin is what an image's declaration was resolved to, and when.
+type Origin struct {
+	// Declared is a hash of the declaration that Digest belongs to.
+	Declared string `json:"declared,omitempty"`
+	Digest   string `json:"digest,omitempty"`
+	// Fingerprint is that of the archive file which gave Digest.
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Checked     time.Time `json:"checked,omitzero"`
+}
+
+// Generation is the n-th deployment of an image on this machine.
+type Generation struct {
+	N          int         `json:"n"`
+	Deployment string      `json:"deployment"`
+	Revision   string      `json:"revision"`
+	Created    time.Time   `json:"created"`
+	Inputs     plan.Inputs `json:"inputs"`
+	// Packages is how the packages differ from the generation before it, absent
+	// if that is not known or the layers are the same.
+	Packages *packages.Summary `json:"packages,omitempty"`
+	// Imported generations came as a file, not from the config repo.
+	Imported bool `json:"imported,omitempty"`
+}
+
+// From says where a generation came from.
+func (g Generation) From() string {
+	if g.Revision == "" {
+		return "imported"
+	}
+	return "revision " + plan.Short(g.Revision)
+}
+
+const (
+	machineWords  = "state"
+	machineRemedy = "move the file away, and the next reconcile stages anew from what is there"
+)
+
+// LoadMachine reads the document of the stage in dir. A stage without one has an
+// empty document.
+func LoadMachine(dir string) (*Machine, error) {
+	path := stage.Layout(dir).StateFile()
+	m := &Machine{}
+	there, err := read(path, machineWords, machineRemedy, m)
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		m.Version = Version
+	}
+	if err := checkVersion(path, machineWords, m.Version); err != nil {
+		return nil, err
+	}
+	for name, img := range m.Images {
+		if img == nil {
+			return nil, fmt.Errorf("state %s: image %q is null; %s", path, name, machineRemedy)
+		}
+	}
+	if m.Images == nil {
+		m.Images = map[string]*Image{}
+	}
+	return m, nil
+}
+
+// Save publishes the document unless the file says the same already.
+func (m *Machine) Save(dir string) error {
+	old, err := LoadMachine(dir)
+	if err == nil && old.Same(m) {
+		return nil
+	}
+	saved := *m
+	if hasWorkshop(dir) {
+		saved.Builds = nil
+	}
+	return write(stage.Layout(dir).StateFile(), machineWords, &saved)
+}
+
+// Same reports whether two documents say the same of the machine.
+func (m *Machine) Same(other *Machine) bool {
+	a, b := *m, *other
+	a.Builds, b.Builds = nil, nil
+	return same(&a, &b)
+}
+
+// Clone returns a deep copy, so that a run that fails leaves the document it
+// read untouched.
+func (m *Machine) Clone() (*Machine, error) {
+	c := &Machine{}
+	if err := copyTo(m, c); err != nil {
+		return nil, err
+	}
+	if c.Images == nil {
+		c.Images = map[string]*Image{}
+	}
+	return c, nil
+}
+
+// Image returns the named image's part, made if it is not there.
+func (m *Machine) Image(name string) *Image {
+	if m.Images[name] == nil {
+		m.Images[name] = &Image{}
+	}
+	return m.Images[name]
+}
+
+// AnyFailure reports whether an image failed in the last run.
+func (m *Machine) AnyFailure() bool {
+	for _, img := range m.Images {
+		if img.Failure != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// DropUnwanted forgets images that are neither wanted nor on the stage.
+func (m *Machine) DropUnwanted(wanted func(name string) bool) {
+	for name, img := range m.Images {
+		if !wanted(name) && len(img.Generations) == 0 {
+			delete(m.Images, name)
+		}
+	}
+}
+
+// Fail records why an image did not converge, and keeps the time of the first
+// run that said the same, so that a standing failure is not written anew.
+func (i *Image) Fail(err error, now time.Time) { i.Failure = i.Failure.After(err, now) }
+
+// Add appends a generation. A deployment that came back takes its new number:
+// one deployment is one entry.
+func (i *Image) Add(g Generation) {
+	i.Remove(g.Deployment)
+	i.Generations = append(i.Generations, g)
+}
+
+// Remove forgets the generation of a deployment.
+func (i *Image) Remove(deployment string) {
+	i.Generations = slices.DeleteFunc(i.Generations, func(g Generation) bool { return g.Deployment == deployment })
+}
+
+// RemoveNumber forgets the n-th generation.
+func (i *Image) RemoveNumber(n int) {
+	i.Generations = slices.DeleteFunc(i.Generations, func(g Generation) bool { return g.N == n })
+}
+
+// Newest returns the last generation, nil if there is none.
+func (i *Image) Newest() *Generation {
+	if i == nil || len(i.Generations) == 0 {
+		return nil
+	}
+	return &i.Generations[len(i.Generations)-1]
+}

@@ -1,0 +1,147 @@
+// Package wanted reads what the config repo wants of this machine now: its
+// newest trusted revision, fetched and verified, and what that declares.
+package wanted
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// worktreeRevision stands where a commit's hash would, for files as they lie
+// in a folder.
+const worktreeRevision = "worktree"
+
+// A Repo is a config repo, as one machine follows it.
+type Repo struct {
+	Source source.Options
+	// Name is what the repo must call itself, "" = anything.
+	Name string
+	// Worktree reads the repo's folder as it lies there, committed or not.
+	Worktree bool
+	// Subdir is the folder of gitboot.toml in the repo, empty for its root.
+	Subdir string
+	// Machine is the name in the repo, MachineFrom where it came from, for
+	// messages; MachineID is the running system's, empty if unknown.
+	Machine, MachineFrom, MachineID string
+	// Quiet says no more of a revision that was applied already: a poll has
+	// said it once.
+	Quiet bool
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// Wanted is what one revision wants. Nothing changes it.
+type Wanted struct {
+	Revision source.Revision
+	// Wants are the machine's, Files the revision's.
+	Wants *spec.Wants
+	Files fs.FS
+}
+
+// Same reports whether another revision changes nothing for this machine, as far
+// as its config repo's declarations go.
+func (w *Wanted) Same(other *Wanted) bool { return reflect.DeepEqual(w.Wants, other.Wants) }
+
+// Read fetches the newest revision, which must descend from the applied one, and
+// resolves what it wants. Of what failed the result has at least the revision,
+// if one was fetched; it is never nil.
+func (r *Repo) Read(ctx context.Context, applied string) (*Wanted, error) {
+	w := &Wanted{}
+	if err := r.fetch(ctx, applied, w); err != nil {
+		return w, err
+	}
+	var err error
+	w.Wants, err = r.resolve(ctx, w.Files)
+	return w, err
+}
+
+// fetch finds the revision to apply and its files.
+func (r *Repo) fetch(ctx context.Context, applied string, w *Wanted) (err error) {
+	if r.Worktree {
+		w.Revision = source.Revision{Hash: worktreeRevision, Time: r.Now().UTC()}
+		w.Files, err = source.Worktree(r.Source, r.Subdir)
+		return err
+	}
+	src, err := source.Open(ctx, r.Source)
+	if err != nil {
+		return err
+	}
+	if w.Revision, err = src.Fetch(ctx, applied); err != nil {
+		return err
+	}
+	r.tellUncommitted(ctx, src, w.Revision.Hash, applied)
+	w.Files, err = src.Files(w.Revision.Hash, r.Subdir)
+	return err
+}
+
+// resolve reads the machine's wants, and makes sure that they are meant for
+// this machine, by the config repo that it follows.
+func (r *Repo) resolve(ctx context.Context, files fs.FS) (*spec.Wants, error) {
+	fleet, err := spec.Load(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	if name := fleet.Repo(); r.Name != "" && name != r.Name {
+		return nil, &RepoNameError{Want: r.Name, Have: name}
+	}
+	wants, err := fleet.Resolve(ctx, r.Machine)
+	if unknown := (*spec.UnknownMachineError)(nil); errors.As(err, &unknown) {
+		return nil, &MachineError{Name: r.Machine, From: r.MachineFrom, Known: unknown.Known}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if wants.MachineID != "" && wants.MachineID != r.MachineID {
+		return nil, &WrongMachineError{Machine: r.Machine, Want: wants.MachineID, Have: r.MachineID}
+	}
+	return wants, nil
+}
+
+// tellUncommitted says that a local repo's edits are not read, to who may
+// have expected it.
+func (r *Repo) tellUncommitted(ctx context.Context, src *source.Source, revision, applied string) {
+	if r.Quiet && revision == applied {
+		return
+	}
+	n, err := src.Uncommitted(ctx, revision)
+	if err != nil {
+		r.Log.Debug("uncommitted edits were not looked for", "repo", r.Source.URL, "reason", err)
+	}
+	if n > 0 {
+		r.Log.Warn(fmt.Sprintf("%s of the config repo differ from commit %s, which is what counts: commit them, or look at them with gitboot plan --worktree", files(n), plan.Short(revision)), "repo", r.Source.URL)
+	}
+}
+
+func files(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
+}
+
+// Machines returns the names of the machines that the config repo had at a
+// revision, out of its clone.
+func Machines(ctx context.Context, clone, subdir, revision string) ([]string, error) {
+	src, err := source.Open(ctx, source.Options{URL: clone, Dir: clone})
+	if err != nil {
+		return nil, err
+	}
+	files, err := src.Files(revision, subdir)
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := spec.Load(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	return fleet.Machines(), nil
+}
