@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 )
 
 // TestCommitsOfGit reads commits of every kind that git itself makes.
@@ -45,13 +47,13 @@ func TestCommitsOfGit(t *testing.T) {
 	for _, h := range strings.Fields(r.git("rev-list", "--all")) {
 		raw := r.raw(h)
 		all.WriteString(raw)
-		c, err := parseCommit([]byte(raw))
+		c, err := commit.Parse([]byte(raw))
 		if err != nil {
 			t.Errorf("%v:\n%s", err, raw)
 			continue
 		}
-		if c.hash.String() != h {
-			t.Errorf("%s is read as %s", h, c.hash)
+		if c.Hash.String() != h {
+			t.Errorf("%s is read as %s", h, c.Hash)
 		}
 		agree(t, []byte(raw), c)
 	}
@@ -95,7 +97,7 @@ func newGPG(t *testing.T) string {
 }
 
 // agree expects go-git to read the same as we do.
-func agree(t *testing.T, raw []byte, c *commit) {
+func agree(t *testing.T, raw []byte, c *commit.Commit) {
 	t.Helper()
 	var o plumbing.MemoryObject
 	o.SetType(plumbing.CommitObject)
@@ -106,21 +108,21 @@ func agree(t *testing.T, raw []byte, c *commit) {
 	if err := other.Decode(&o); err != nil {
 		t.Fatalf("go-git refuses it: %v\n%q", err, raw)
 	}
-	if other.TreeHash != c.tree || !slices.Equal(other.ParentHashes, c.parents) {
-		t.Errorf("go-git reads other links: %v %v, not %v %v\n%q", other.TreeHash, other.ParentHashes, c.tree, c.parents, raw)
+	if other.TreeHash != c.Tree || !slices.Equal(other.ParentHashes, c.Parents) {
+		t.Errorf("go-git reads other links: %v %v, not %v %v\n%q", other.TreeHash, other.ParentHashes, c.Tree, c.Parents, raw)
 	}
-	if !other.Committer.When.Equal(c.committer.when) || !other.Author.When.Equal(c.author.when) {
-		t.Errorf("go-git reads other times: %v, not %v\n%q", other.Committer.When, c.committer.when, raw)
+	if !other.Committer.When.Equal(c.Committer.When) || !other.Author.When.Equal(c.Author.When) {
+		t.Errorf("go-git reads other times: %v, not %v\n%q", other.Committer.When, c.Committer.When, raw)
 	}
-	if other.Author.Name != c.author.name || other.Message != c.message || strings.TrimSuffix(other.PGPSignature, "\n") != c.signature {
+	if other.Author.Name != c.Author.Name || other.Message != c.Message || strings.TrimSuffix(other.PGPSignature, "\n") != c.Signature {
 		t.Errorf("go-git reads otherwise: %+v, not %+v\n%q", other, c, raw)
 	}
 	var signed plumbing.MemoryObject
 	if err := other.EncodeWithoutSignature(&signed); err != nil {
 		t.Fatal(err)
 	}
-	if !c.second && signed.Hash() != plumbing.ComputeHash(plumbing.CommitObject, c.signed) {
-		t.Errorf("go-git takes other bytes for signed than\n%q", c.signed)
+	if !c.Second && signed.Hash() != plumbing.ComputeHash(plumbing.CommitObject, c.Signed) {
+		t.Errorf("go-git takes other bytes for signed than\n%q", c.Signed)
 	}
 }
 
@@ -187,13 +189,13 @@ func TestOtherForms(t *testing.T) {
 		"more after the zone":         with("-0130", "-0130 x"),
 		"carriage returns":            strings.ReplaceAll(plainCommit, "\n", "\r\n"),
 		"header without a name":       with("\n\n", "\n\tx y\n\n"),
-		"large":                       plainCommit + strings.Repeat("x", maxCommit),
+		"large":                       plainCommit + strings.Repeat("x", commit.MaxSize),
 	}
 	for name, raw := range forms {
 		if raw == plainCommit {
 			t.Fatalf("%s: nothing changed", name)
 		}
-		if c, err := parseCommit([]byte(raw)); err == nil {
+		if c, err := commit.Parse([]byte(raw)); err == nil {
 			t.Errorf("%s: read as %+v", name, c)
 		}
 	}
@@ -204,7 +206,7 @@ func TestOtherForms(t *testing.T) {
 		"others' headers":    with("\n\n", "\nHG:extra a\nHG:extra b\n tree c\nchange-id\n"+sig+"x-y z\n \n\n"),
 		"name with a sign <": with("subject", "a <b> 1 +0000"),
 	} {
-		c, err := parseCommit([]byte(raw))
+		c, err := commit.Parse([]byte(raw))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -227,13 +229,13 @@ func FuzzCanonical(f *testing.F) {
 		f.Add([]byte(strings.Replace(plainCommit, change[0], change[1], 1)))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, err := parseCommit(raw)
+		c, err := commit.Parse(raw)
 		if err != nil {
 			return
 		}
 		agree(t, raw, c)
-		if c.signature == "" && !strings.Contains(string(raw), "\ngpgsig") && string(c.signed) != string(raw) {
-			t.Errorf("without a signature, all is signed: %q", c.signed)
+		if c.Signature == "" && !strings.Contains(string(raw), "\ngpgsig") && string(c.Signed) != string(raw) {
+			t.Errorf("without a signature, all is signed: %q", c.Signed)
 		}
 	})
 }

@@ -13,15 +13,17 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
 // commitFiles gives the files of a commit, below subdir.
-func commitFiles(c *clone, of *commit, subdir string) (*files, error) {
+func commitFiles(c *clone, of *commit.Commit, subdir string) (*treefs.Files, error) {
 	t := &tree{c: c, dirs: map[plumbing.Hash]*dir{}}
-	f, err := newFiles(t, node{hash: of.tree, time: of.committer.when}, subdir)
+	f, err := treefs.New(t, treefs.Node{Hash: of.Tree, Time: of.Committer.When}, subdir)
 	if err != nil {
-		return nil, &FolderError{Folder: f.subdir, Commit: of.hash.String(), Err: err}
+		return nil, &FolderError{Folder: f.Subdir(), Commit: of.Hash.String(), Err: err}
 	}
 	return f, nil
 }
@@ -31,50 +33,50 @@ type tree struct {
 	c *clone
 
 	mu   sync.Mutex
-	dirs map[plumbing.Hash]*dir // by hash: equal folders are read once
+	dirs map[plumbing.Hash]*dir // by Hash: equal folders are read once
 }
 
 type dir struct {
-	sorted []node
-	byName map[string]node
+	sorted []treefs.Node
+	byName map[string]treefs.Node
 }
 
-func (t *tree) child(parent node, name string) (node, error) {
+func (t *tree) Child(parent treefs.Node, name string) (treefs.Node, error) {
 	d, err := t.dir(parent)
 	if err != nil {
-		return node{}, err
+		return treefs.Node{}, err
 	}
 	n, ok := d.byName[name]
 	if !ok {
-		return node{}, fs.ErrNotExist
+		return treefs.Node{}, fs.ErrNotExist
 	}
-	n.time = parent.time
+	n.Time = parent.Time
 	return n, nil
 }
 
-func (t *tree) list(parent node) ([]node, error) {
+func (t *tree) List(parent treefs.Node) ([]treefs.Node, error) {
 	d, err := t.dir(parent)
 	if err != nil {
 		return nil, err
 	}
 	nodes := slices.Clone(d.sorted)
 	for i := range nodes {
-		nodes[i].time = parent.time
+		nodes[i].Time = parent.Time
 	}
 	return nodes, nil
 }
 
-func (t *tree) dir(of node) (*dir, error) {
+func (t *tree) dir(of treefs.Node) (*dir, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if d, ok := t.dirs[of.hash]; ok {
+	if d, ok := t.dirs[of.Hash]; ok {
 		return d, nil
 	}
-	read, err := t.c.tree(of.hash)
+	read, err := t.c.tree(of.Hash)
 	if err != nil {
-		return nil, damaged(of.hash, err)
+		return nil, damaged(of.Hash, err)
 	}
-	d := &dir{byName: make(map[string]node, len(read.Entries))}
+	d := &dir{byName: make(map[string]treefs.Node, len(read.Entries))}
 	for _, e := range read.Entries {
 		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
 			return nil, fmt.Errorf("it holds an entry named %q, which no file can have", e.Name)
@@ -82,44 +84,44 @@ func (t *tree) dir(of node) (*dir, error) {
 		if _, twice := d.byName[e.Name]; twice {
 			return nil, fmt.Errorf("it holds two entries named %q", e.Name)
 		}
-		n := node{name: e.Name, mode: e.Mode, hash: e.Hash}
+		n := treefs.Node{Name: e.Name, Mode: e.Mode, Hash: e.Hash}
 		d.byName[e.Name] = n
 		d.sorted = append(d.sorted, n)
 	}
 	// git sorts folders as if their names ended in a slash
 	slices.SortFunc(d.sorted, byName)
-	t.dirs[of.hash] = d
+	t.dirs[of.Hash] = d
 	return d, nil
 }
 
-func byName(a, b node) int { return strings.Compare(a.name, b.name) }
+func byName(a, b treefs.Node) int { return strings.Compare(a.Name, b.Name) }
 
-// open gives a blob's content. A large one is streamed from the pack, by a
+// Open gives a blob's content. A large one is streamed from the pack, by a
 // reader of its own.
-func (t *tree) open(n node) (io.ReadCloser, int64, error) {
+func (t *tree) Open(n treefs.Node) (io.ReadCloser, int64, error) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	s, err := t.c.store()
 	if err != nil {
-		return nil, 0, damaged(n.hash, err)
+		return nil, 0, damaged(n.Hash, err)
 	}
-	r, size, err := s.OpenBlob(n.hash)
+	r, size, err := s.OpenBlob(n.Hash)
 	if err != nil {
-		return nil, 0, damaged(n.hash, err)
+		return nil, 0, damaged(n.Hash, err)
 	}
-	return blobReader{r, n.hash}, size, nil
+	return blobReader{r, n.Hash}, size, nil
 }
 
-func (t *tree) size(n node) (int64, error) {
+func (t *tree) Size(n treefs.Node) (int64, error) {
 	t.c.mu.Lock()
 	defer t.c.mu.Unlock()
 	s, err := t.c.store()
 	if err != nil {
-		return 0, damaged(n.hash, err)
+		return 0, damaged(n.Hash, err)
 	}
-	size, err := s.Size(n.hash)
+	size, err := s.Size(n.Hash)
 	if err != nil {
-		return 0, damaged(n.hash, err)
+		return 0, damaged(n.Hash, err)
 	}
 	return size, nil
 }
@@ -193,4 +195,20 @@ func (r *reader) tree(h plumbing.Hash) (*object.Tree, error) {
 	}
 	tree := &object.Tree{}
 	return tree, tree.Decode(&o)
+}
+
+// commit reads a commit of the clone.
+func (c *clone) commit(h plumbing.Hash) (*commit.Commit, error) {
+	raw, err := c.read(h, plumbing.CommitObject)
+	if err != nil {
+		return nil, err
+	}
+	found, err := commit.Parse(raw)
+	if err != nil {
+		return nil, &FormError{Hash: h.String(), Reason: err.Error()}
+	}
+	if found.Hash != h {
+		return nil, fmt.Errorf("commit %s was found in its place", found.Hash)
+	}
+	return found, nil
 }

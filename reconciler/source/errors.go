@@ -2,75 +2,20 @@ package source
 
 import (
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
-// An EmptyError says that the repo has no commit yet.
-type EmptyError struct{ URL string }
-
-func (e *EmptyError) Error() string {
-	return fmt.Sprintf("reading %s: the repo has no commits; push one (gitboot init writes a config repo to begin with)", e.URL)
-}
-
-// A BranchError says that the repo has no such branch.
-type BranchError struct {
-	URL    string
-	Branch string   // "" = the repo's HEAD, which names no branch that exists
-	Tag    bool     // there is a tag of this name
-	Others []string // the branches there are, sorted
-}
-
-func (e *BranchError) Error() string {
-	what := fmt.Sprintf("no branch %q", e.Branch)
-	switch {
-	case e.Branch == "":
-		what = "its HEAD names a branch that is not there"
-	case e.Tag:
-		return fmt.Sprintf("reading %s: %q is a tag, which never moves, and a branch is followed; make one with git branch NAME %s, or choose one of its branches: %s",
-			e.URL, e.Branch, e.Branch, some(e.Others))
-	}
-	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, some(e.Others))
-}
-
-// some lists names, but not all of a server that has endlessly many.
-func some(names []string) string {
-	const shown = 50
-	if more := len(names) - shown; more > 0 {
-		return fmt.Sprintf("%s, and %d more", strings.Join(names[:shown], ", "), more)
-	}
-	return strings.Join(names, ", ")
-}
-
-// An AuthError says that the server knows us not, or lets us not read.
-type AuthError struct {
-	URL  string
-	With string // what was shown: "token file /etc/…", "key file /etc/…", or "no token file"
-	Err  error
-}
-
-func (e *AuthError) Error() string {
-	return fmt.Sprintf("reading %s: access refused with %s: %v; name a file that is still valid and may read this repo", e.URL, e.With, e.Err)
-}
-
-func (e *AuthError) Unwrap() error { return e.Err }
-
-// A HostKeyError says that an SSH server's key is not the known one.
-type HostKeyError struct {
-	Host, KnownHostsFile string
-	Fingerprint          string // of the key that the server showed
-	Line                 string // what known_hosts needs for that key
-	Changed              bool   // the file has another key for this host
-}
-
-func (e *HostKeyError) Error() string {
-	if e.Changed {
-		return fmt.Sprintf("connecting to %s: its host key %s is not the one in %s: somebody may be listening in; if the host's owner confirms the new key, replace the host's lines by: %s",
-			e.Host, e.Fingerprint, e.KnownHostsFile, e.Line)
-	}
-	return fmt.Sprintf("connecting to %s: its host key %s is not in %s; if the host's owner confirms it, add the line: %s",
-		e.Host, e.Fingerprint, e.KnownHostsFile, e.Line)
-}
+// What may be wrong with the way to a repo.
+type (
+	EmptyError       = transport.EmptyError
+	BranchError      = transport.BranchError
+	AuthError        = transport.AuthError
+	HostKeyError     = transport.HostKeyError
+	UnreachableError = transport.UnreachableError
+	NoGitServerError = transport.NoGitServerError
+)
 
 // An OptionError says that the options cannot be followed as they are.
 type OptionError struct{ Err error }
@@ -89,22 +34,6 @@ func (e *FolderError) Error() string {
 }
 
 func (e *FolderError) Unwrap() error { return e.Err }
-
-// An UnreachableError says that the repo could not be read at all.
-type UnreachableError struct {
-	URL  string
-	Path bool // it is a folder of this machine
-	Err  error
-}
-
-func (e *UnreachableError) Error() string {
-	if e.Path {
-		return fmt.Sprintf("reading the config repo %s: %v; name the folder of a git repo, or a URL", e.URL, e.Err)
-	}
-	return fmt.Sprintf("reaching %s: %v; check the address and the network", e.URL, e.Err)
-}
-
-func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // An OwnerError says that a local repo belongs to another user.
 type OwnerError struct {
@@ -131,20 +60,6 @@ func (e *TimeoutError) Error() string {
 
 // Timeout marks the error as one, as net.Error does.
 func (e *TimeoutError) Timeout() bool { return true }
-
-// A NoGitServerError says that another kind of server answers at the address.
-type NoGitServerError struct {
-	URL  string
-	Type string // the answer's media type
-}
-
-func (e *NoGitServerError) Error() string {
-	if e.Type == "text/html" {
-		return fmt.Sprintf("reaching %s: a web page answers there, not a git server; give the address that git clone takes", e.URL)
-	}
-	return fmt.Sprintf("reaching %s: the server there only hands out a repo's files (git's dumb protocol, %q), which is not supported; serve the repo with git http-backend or over ssh, or copy it with git clone --mirror and name that path",
-		e.URL, e.Type)
-}
 
 // A PartialError says that a local repo lacks some of its history's objects.
 type PartialError struct {
@@ -200,14 +115,4 @@ type UntrustedError struct {
 func (e *UntrustedError) Error() string {
 	return fmt.Sprintf("verifying commit %s: %s; sign it with a key listed in %s (git commit -S with gpg.format=ssh) and push again",
 		e.Hash, e.Reason, e.TrustedKeys)
-}
-
-// printable keeps a server's or an author's words from steering a terminal.
-func printable(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "�")))
 }

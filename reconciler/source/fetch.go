@@ -8,7 +8,9 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 // A candidate is a tip that is to be admitted, and where it can be read: in the
@@ -82,14 +84,14 @@ func (s *Source) join(ctx context.Context, found candidate) error {
 // bring finds the branch's tip, and fetches what the clone lacks of it, or all
 // of its history anew.
 func (s *Source) bring(ctx context.Context, whole bool) (found candidate, err error) {
-	err = s.converse(ctx, func(ctx context.Context, allowed *silence) (err error) {
+	err = s.converse(ctx, func(ctx context.Context, allowed *transport.Silence) (err error) {
 		found, err = s.fetch(ctx, allowed, whole)
 		return err
 	})
 	return found, err
 }
 
-func (s *Source) fetch(ctx context.Context, allowed *silence, whole bool) (candidate, error) {
+func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bool) (candidate, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	found := candidate{at: s.clone}
@@ -98,10 +100,10 @@ func (s *Source) fetch(ctx context.Context, allowed *silence, whole bool) (candi
 		return found, err
 	}
 	defer sess.Close()
-	if found.tip, err = sess.tip(s.opts.Branch); err != nil {
+	if found.tip, err = sess.Tip(s.opts.Branch); err != nil {
 		return found, err
 	}
-	if s.said, err = sess.shallow(); err != nil || !whole && s.clone.has(found.tip) {
+	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.has(found.tip) {
 		return found, err
 	}
 	if found.in, err = s.intake(ctx); err != nil {
@@ -160,7 +162,7 @@ func (s *Source) receive(ctx context.Context, sess session, found candidate, who
 
 // judge verifies a tip by its content alone, before what it names is read.
 func (s *Source) judge(tip plumbing.Hash, raw []byte) error {
-	c, err := parseCommit(raw)
+	c, err := commit.Parse(raw)
 	if err != nil {
 		return &FormError{Hash: tip.String(), Reason: err.Error()}
 	}
@@ -176,8 +178,8 @@ func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 
 // converse runs one operation, and tells a silence that ended it, or that it
 // went on for ever, from the caller's own end and from other faults.
-func (s *Source) converse(ctx context.Context, op func(context.Context, *silence) error) error {
-	allowed := &silence{after: s.opts.Timeout}
+func (s *Source) converse(ctx context.Context, op func(context.Context, *transport.Silence) error) error {
+	allowed := &transport.Silence{After: s.opts.Timeout}
 	within, cancel := context.WithTimeout(ctx, s.longest)
 	defer cancel()
 	err := op(within, allowed)
@@ -188,8 +190,24 @@ func (s *Source) converse(ctx context.Context, op func(context.Context, *silence
 		return fmt.Errorf("reading %s: %w", s.opts.URL, ctx.Err())
 	case within.Err() != nil:
 		return fmt.Errorf("reading %s: it was not done after %v; is the server, or the network, that slow?", s.opts.URL, s.longest)
-	case allowed.broken.Load():
+	case allowed.Broken.Load():
 		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
 	}
 	return err
+}
+
+// verify checks a commit's signature, if trusted keys are given. As the
+// commit names its whole tree and history, only the one commit is checked.
+func (s *Source) verify(c *commit.Commit) error {
+	if s.opts.TrustedKeys == "" {
+		return nil
+	}
+	keys, err := commit.ReadSigners(s.opts.TrustedKeys)
+	if err != nil {
+		return err
+	}
+	if err := commit.Check(c, keys); err != nil {
+		return &UntrustedError{Hash: c.Hash.String(), Reason: err.Error(), TrustedKeys: s.opts.TrustedKeys}
+	}
+	return nil
 }

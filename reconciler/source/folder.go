@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
+	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
 // Folder gives the files of a config repo as they lie in a folder, committed
@@ -35,7 +36,7 @@ func Folder(dir string) (fs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the config repo in %s: %w", dir, err)
 	}
-	f, err := newFiles(&folder{top: top, kept: map[string]filemode.FileMode{}}, node{}, filepath.ToSlash(subdir))
+	f, err := treefs.New(&folder{top: top, kept: map[string]filemode.FileMode{}}, treefs.Node{}, filepath.ToSlash(subdir))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // an empty folder: what is missing is told when it is asked for
 	}
@@ -88,27 +89,27 @@ type folder struct {
 	kept map[string]filemode.FileMode // what git would make of folders
 }
 
-func (f *folder) child(parent node, name string) (node, error) {
-	at := filepath.Join(parent.path, name)
+func (f *folder) Child(parent treefs.Node, name string) (treefs.Node, error) {
+	at := filepath.Join(parent.Path, name)
 	info, err := os.Lstat(filepath.Join(f.top, at))
 	switch {
 	case name == gitdir.Name || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENAMETOOLONG):
-		return node{}, fs.ErrNotExist
+		return treefs.Node{}, fs.ErrNotExist
 	case err != nil:
-		return node{}, bare(err)
+		return treefs.Node{}, bare(err)
 	}
-	n := node{name: name, path: at, time: info.ModTime(), mode: f.mode(at, info)}
-	if n.mode == filemode.Empty {
-		return node{}, map[bool]error{true: fs.ErrNotExist, false: errSpecial}[info.IsDir()]
+	n := treefs.Node{Name: name, Path: at, Time: info.ModTime(), Mode: f.mode(at, info)}
+	if n.Mode == filemode.Empty {
+		return treefs.Node{}, map[bool]error{true: fs.ErrNotExist, false: errSpecial}[info.IsDir()]
 	}
 	return n, nil
 }
 
-func (f *folder) list(parent node) ([]node, error) {
-	entries, err := os.ReadDir(filepath.Join(f.top, parent.path))
-	var nodes []node
+func (f *folder) List(parent treefs.Node) ([]treefs.Node, error) {
+	entries, err := os.ReadDir(filepath.Join(f.top, parent.Path))
+	var nodes []treefs.Node
 	for _, e := range entries {
-		n, err := f.child(parent, e.Name())
+		n, err := f.Child(parent, e.Name())
 		switch {
 		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errSpecial):
 			continue
@@ -183,10 +184,10 @@ func (f *folder) holds(at, path string) bool {
 	}
 }
 
-// open never waits: a pipe or a device that took a file's place is refused.
-func (f *folder) open(n node) (io.ReadCloser, int64, error) {
-	path := filepath.Join(f.top, n.path)
-	if n.mode == filemode.Symlink {
+// Open never waits: a pipe or a device that took a file's place is refused.
+func (f *folder) Open(n treefs.Node) (io.ReadCloser, int64, error) {
+	path := filepath.Join(f.top, n.Path)
+	if n.Mode == filemode.Symlink {
 		to, err := os.Readlink(path)
 		return io.NopCloser(strings.NewReader(to)), int64(len(to)), bare(err)
 	}
@@ -204,8 +205,8 @@ func (f *folder) open(n node) (io.ReadCloser, int64, error) {
 	return file, info.Size(), nil
 }
 
-func (f *folder) size(n node) (int64, error) {
-	info, err := os.Lstat(filepath.Join(f.top, n.path))
+func (f *folder) Size(n treefs.Node) (int64, error) {
+	info, err := os.Lstat(filepath.Join(f.top, n.Path))
 	if err != nil {
 		return 0, bare(err)
 	}

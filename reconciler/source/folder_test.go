@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
 func openFolder(t *testing.T, dir string) fs.FS {
@@ -30,7 +32,7 @@ func odd(r *repo) {
 	r.write("hosts/lab/gitboot.toml", "lab")
 	r.write("run.sh", "#!/bin/sh\n")
 	r.write("bad\xffname", "not UTF-8")
-	r.write("rootfs.tar", lfsHead+"v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	r.write("rootfs.tar", "version https://git-lfs.github.com/spec/"+"v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	r.link("../../shared/real", "hosts/lab/up")
 	r.link("../shared", "hosts/folder")
 	r.link("../../../etc/passwd", "hosts/lab/out")
@@ -121,7 +123,7 @@ func TestFolderWithoutGit(t *testing.T) {
 	if err := os.Symlink("../x", filepath.Join(dir, "out")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fs.ReadFile(fsys, "out"); !errors.Is(err, errLeaves) {
+	if _, err := fs.ReadFile(fsys, "out"); !errors.Is(err, treefs.ErrLeaves) {
 		t.Error(err)
 	}
 	if _, err := Folder(filepath.Join(dir, "gone")); !errors.Is(err, fs.ErrNotExist) {
@@ -146,12 +148,12 @@ func TestFolderNeverWaits(t *testing.T) {
 			_, errs[name] = fs.ReadFile(fsys, name)
 		}
 		// What took a file's place after it was looked up.
-		_, _, errs["late"] = (&folder{top: dir}).open(node{path: "pipe"})
+		_, _, errs["late"] = (&folder{top: dir}).Open(treefs.Node{Path: "pipe"})
 		done <- errs
 	}()
 	select {
 	case errs := <-done:
-		for name, want := range map[string]error{"pipe": errSpecial, "socket": errSpecial, "zero": errLeaves, "linked": errSpecial, "late": errSpecial} {
+		for name, want := range map[string]error{"pipe": errSpecial, "socket": errSpecial, "zero": treefs.ErrLeaves, "linked": errSpecial, "late": errSpecial} {
 			if !errors.Is(errs[name], want) {
 				t.Errorf("%s: %v, want %v", name, errs[name], want)
 			}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
 // A repo is a real git repo with a work tree.
@@ -126,7 +128,7 @@ func (s *Source) mustRead(t testing.TB, hash, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := fsys.(*files).ReadFile(name)
+	data, err := fsys.(*treefs.Files).ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}

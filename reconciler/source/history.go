@@ -86,8 +86,8 @@ func (c *clone) isAncestor(ctx context.Context, old, tip plumbing.Hash) (bool, e
 	return false, nil
 }
 
-// newest lists up to n commits of the clone, from its HEAD back.
-func (c *clone) newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
+// Newest lists up to n commits of the clone, from its HEAD back.
+func (c *clone) Newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
 	if c.tip.IsZero() {
 		return nil, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 	"github.com/gitboot/gitboot/reconciler/source/quarantine"
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 // quarantinePrefix begins the names of folders for packs that are not admitted
@@ -60,8 +61,8 @@ func (in *intake) discard() error {
 	return os.RemoveAll(in.dir)
 }
 
-// receive has a process of its own read the pack that fill writes.
-func (in *intake) receive(ctx context.Context, fill func(io.Writer) error) error {
+// Receive has a process of its own read the pack that fill writes.
+func (in *intake) Receive(ctx context.Context, fill func(io.Writer) error) error {
 	var files quarantine.Files
 	for name, f := range map[string]**os.File{"pack": &files.Pack, "idx": &files.Index, "scratch": &files.Scratch} {
 		var err error
@@ -124,8 +125,8 @@ func (m *metered) Write(p []byte) (int, error) {
 	n, err := m.w.Write(p)
 	m.n += int64(n)
 	switch {
-	case m.n > maxFetch:
-		return 0, fmt.Errorf("there is more than %d GiB; keep images out of the config repo, and name them by URL and sha256", maxFetch>>30)
+	case m.n > transport.MaxFetch:
+		return 0, fmt.Errorf("there is more than %d GiB; keep images out of the config repo, and name them by URL and sha256", transport.MaxFetch>>30)
 	case m.task != nil:
 		m.task.Add(int64(n))
 	case m.n >= shownFrom:

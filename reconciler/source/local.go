@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 // A localRemote is a repo in a folder of this machine. It is read without a
@@ -27,7 +28,7 @@ type localSession struct {
 	repo *gitdir.Repo
 }
 
-func (r *localRemote) open(ctx context.Context, _ *silence) (session, error) {
+func (r *localRemote) open(ctx context.Context, _ *transport.Silence) (session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (r *localRemote) read(ctx context.Context, at gitdir.Dir) (*localSession, e
 
 func (s *localSession) Close() error { return s.repo.Close() }
 
-func (s *localSession) tip(branch string) (plumbing.Hash, error) {
+func (s *localSession) Tip(branch string) (plumbing.Hash, error) {
 	name := plumbing.HEAD
 	if branch != "" {
 		name = plumbing.NewBranchReferenceName(branch)
@@ -67,7 +68,7 @@ func (s *localSession) tip(branch string) (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Path: true, Err: err}
 	}
-	return pick(s.url, branch, nil, refs)
+	return transport.Pick(s.url, branch, nil, refs)
 }
 
 func (s *localSession) refs() (map[string]plumbing.Hash, error) {
@@ -85,10 +86,10 @@ func (s *localSession) refs() (map[string]plumbing.Hash, error) {
 	return refs, err
 }
 
-func (s *localSession) shallow() ([]plumbing.Hash, error) { return s.repo.Shallow() }
+func (s *localSession) Shallow() ([]plumbing.Hash, error) { return s.repo.Shallow() }
 
 func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
-	shallow, err := s.shallow()
+	shallow, err := s.Shallow()
 	if err != nil {
 		return err
 	}
@@ -136,8 +137,8 @@ func (r *localRemote) mayRead(paths ...string) error {
 // isSafe reports whether a folder is one of those named, by whatever path.
 func isSafe(dir string, named []string) bool {
 	return slices.ContainsFunc(named, func(name string) bool {
-		at, err := parseAddress(name)
-		return err == nil && at.by == byPath && (at.path == dir || realPath(at.path) == realPath(dir))
+		at, err := transport.ParseAddress(name)
+		return err == nil && at.By == transport.ByPath && (at.Path == dir || realPath(at.Path) == realPath(dir))
 	})
 }
 

@@ -111,7 +111,7 @@ func (in *intake) addMissing(ctx context.Context, from *pack.Store, tip plumbing
 
 // addObjects packs objects of another store.
 func (in *intake) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
-	return in.receive(ctx, func(w io.Writer) error { return from.Write(ctx, w, objects) })
+	return in.Receive(ctx, func(w io.Writer) error { return from.Write(ctx, w, objects) })
 }
 
 // complete checks that all files of a commit are in the clone, so that a
@@ -127,7 +127,7 @@ func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
 	}
 	defer own.Close()
 	w := &walker{from: own, seen: map[plumbing.Hash]bool{}, shapes: map[plumbing.Hash]shape{}}
-	_, err = w.unfold(commit.tree, 0)
+	_, err = w.unfold(commit.Tree, 0)
 	return err
 }
 

@@ -2,9 +2,10 @@ package source
 
 import (
 	"context"
-	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 // A remote is where the config repo is.
@@ -12,16 +13,16 @@ type remote interface {
 	// open connects for one operation, which ends with ctx, or when the
 	// server is silent for too long. Its errors are this package's typed ones
 	// where one fits.
-	open(ctx context.Context, allowed *silence) (session, error)
+	open(ctx context.Context, allowed *transport.Silence) (session, error)
 }
 
 // A session is one conversation with a remote.
 type session interface {
-	// tip returns the commit that a branch names ("" = HEAD), or an
+	// Tip returns the commit that a branch names ("" = HEAD), or an
 	// *EmptyError or *BranchError.
-	tip(branch string) (plumbing.Hash, error)
-	// shallow lists the commits whose parents the remote says it lacks.
-	shallow() ([]plumbing.Hash, error)
+	Tip(branch string) (plumbing.Hash, error)
+	// Shallow lists the commits whose parents the remote says it lacks.
+	Shallow() ([]plumbing.Hash, error)
 	// fetch brings what the clone lacks of want and its history, or whole, all
 	// of that: it is asked for once.
 	fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error
@@ -29,37 +30,36 @@ type session interface {
 }
 
 func newRemote(o Options) (remote, error) {
-	at, err := parseAddress(o.URL)
+	at, err := transport.ParseAddress(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	switch at.by {
-	case byHTTPS:
-		return newHTTPS(o, at), nil
-	case bySSH:
-		return newSSH(o, at)
+	if at.By == transport.ByPath {
+		return &localRemote{url: o.URL, dir: at.Path, safe: isSafe(at.Path, o.Safe)}, nil
 	}
-	return &localRemote{url: o.URL, dir: at.path, safe: isSafe(at.path, o.Safe)}, nil
+	server, err := transport.New(transport.Options{
+		URL: o.URL, TokenFile: o.TokenFile, CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile,
+	}, at)
+	return serverRemote{server}, err
 }
 
-// pick chooses a branch's commit ("" = head's) among a repo's refs.
-func pick(repo, branch string, head *plumbing.Hash, refs map[string]plumbing.Hash) (plumbing.Hash, error) {
-	if branch == "" && head != nil {
-		return *head, nil
+// A serverRemote is a server's repo, which sends packs.
+type serverRemote struct{ transport.Remote }
+
+type serverSession struct{ *transport.Session }
+
+func (r serverRemote) open(ctx context.Context, allowed *transport.Silence) (session, error) {
+	s, err := r.Open(ctx, allowed)
+	if err != nil {
+		return nil, err
 	}
-	if h, ok := refs[plumbing.NewBranchReferenceName(branch).String()]; ok {
-		return h, nil
-	}
-	none := &BranchError{URL: repo, Branch: branch}
-	for name := range refs {
-		if ref := plumbing.ReferenceName(name); ref.IsBranch() {
-			none.Others = append(none.Others, printable(ref.Short()))
-		}
-	}
-	if len(none.Others) == 0 && head == nil {
-		return plumbing.ZeroHash, &EmptyError{URL: repo}
-	}
-	slices.Sort(none.Others)
-	_, none.Tag = refs[plumbing.NewTagReferenceName(branch).String()]
-	return plumbing.ZeroHash, none
+	return serverSession{s}, nil
 }
+
+func (s serverSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
+	return s.Fetch(ctx, want, into, whole)
+}
+
+// CheckAddress says what is wrong with the address of a config repo that is to
+// mean the same wherever it is read from.
+func CheckAddress(s string) error { return transport.CheckAddress(s) }

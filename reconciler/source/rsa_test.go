@@ -10,6 +10,8 @@ import (
 
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 )
 
 // TestRSASignatures signs a commit with one RSA key in two ways: SHA-512 is
@@ -23,7 +25,7 @@ func TestRSASignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := readSigners(trust(t, "", key.PublicKey()))
+	keys, err := commit.ReadSigners(trust(t, "", key.PublicKey()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +45,10 @@ func TestRSASignatures(t *testing.T) {
 func signWith(t *testing.T, key ssh.Signer, algorithm, message string) string {
 	t.Helper()
 	sum := sha512.Sum512([]byte(message))
-	blob := append([]byte("SSHSIG"), ssh.Marshal(struct{ Namespace, Reserved, Hash, Sum string }{sigNamespace, "", "sha512", string(sum[:])})...)
+	blob := append([]byte("SSHSIG"), ssh.Marshal(struct{ Namespace, Reserved, Hash, Sum string }{"git", "", "sha512", string(sum[:])})...)
 	sig, err := key.(ssh.AlgorithmSigner).SignWithAlgorithm(rand.Reader, blob, algorithm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(sshsig.Armor(&sshsig.Signature{Version: 1, PublicKey: key.PublicKey(), Namespace: sigNamespace, HashAlgorithm: sshsig.HashSHA512, Signature: sig}))
+	return string(sshsig.Armor(&sshsig.Signature{Version: 1, PublicKey: key.PublicKey(), Namespace: "git", HashAlgorithm: sshsig.HashSHA512, Signature: sig}))
 }

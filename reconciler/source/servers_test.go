@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 // TestServerThatInsistsOnMultiAck has git's own server behind one that, as
@@ -42,7 +44,7 @@ func TestServerThatInsistsOnMultiAck(t *testing.T) {
 func TestManyAcks(t *testing.T) {
 	r := newRepo(t)
 	o := newHTTPSServer(t, r).options(t, r)
-	r.commits(maxHaves + 10)
+	r.commits(transport.MaxHaves + 10)
 	applied := open(t, o).mustFetch(t, "").Hash
 	next := r.commit("a", "last")
 	if rev := open(t, o).mustFetch(t, applied); rev.Hash != next {

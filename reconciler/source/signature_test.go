@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -103,7 +103,7 @@ func TestForgedCommits(t *testing.T) {
 	sig := good[begin:end]
 	unsigned := good[:begin] + good[end:]
 	early := strings.Replace(unsigned, "committer ", sig+"committer ", 1)
-	keys, err := readSigners(trust(t, "", pub))
+	keys, err := commit.ReadSigners(trust(t, "", pub))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,12 +136,12 @@ func TestForgedCommits(t *testing.T) {
 }
 
 // checkRaw reads a commit as it would be read from a clone.
-func checkRaw(raw string, keys []signer) error {
-	c, err := parseCommit([]byte(raw))
+func checkRaw(raw string, keys []commit.Signer) error {
+	c, err := commit.Parse([]byte(raw))
 	if err != nil {
 		return err
 	}
-	return checkSignature(c, keys)
+	return commit.Check(c, keys)
 }
 
 func TestSignerFile(t *testing.T) {
@@ -160,56 +160,17 @@ func TestSignerFile(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "signers")
 		writeFile(t, file, content)
-		if _, err := readSigners(file); err == nil || !strings.Contains(err.Error(), file) {
+		if _, err := commit.ReadSigners(file); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "signers")
 	writeFile(t, file, `"ada, the first",bob zeitgeist ssh-nonsense`)
-	if _, err := readSigners(file); err == nil {
+	if _, err := commit.ReadSigners(file); err == nil {
 		t.Error("nonsense accepted")
 	}
 	writeFile(t, file, `"ada the first",bob namespaces="g*" `+line+"\r\n")
-	if keys, err := readSigners(file); err != nil || len(keys) != 1 {
+	if keys, err := commit.ReadSigners(file); err != nil || len(keys) != 1 {
 		t.Errorf("quoted principal: %v, %v", keys, err)
 	}
-}
-
-func TestValidAt(t *testing.T) {
-	day := func(s string) time.Time {
-		at, err := parseSignerTime(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return at
-	}
-	in := day("20260102Z")
-	for _, c := range []struct {
-		s    signer
-		at   time.Time
-		want bool
-	}{
-		{signer{}, in, true},
-		{signer{}, time.Unix(0, 0), true},
-		{signer{before: day("20260103Z")}, in, true},
-		{signer{before: day("20260102Z")}, in, false},
-		{signer{after: day("20260102Z")}, in, true},
-		{signer{after: day("20260103Z")}, in, false},
-		{signer{before: day("20260103Z")}, time.Unix(0, 0), false},
-		{signer{before: day("20260103Z")}, time.Time{}, false},
-	} {
-		if got := c.s.validAt(c.at); got != c.want {
-			t.Errorf("%v to %v at %v: %v", c.s.after, c.s.before, c.at, got)
-		}
-	}
-}
-
-func FuzzSigner(f *testing.F) {
-	f.Add(`ada namespaces="git",valid-after="20260101Z" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIbp0qhCtVZWBBBaBBBBBBBBBBBBBBBBBBBBBBBBBBBB`)
-	f.Add(`"a b" ssh-ed25519`)
-	f.Fuzz(func(t *testing.T, line string) {
-		if s, _, err := parseSigner(line); err == nil && s.key == nil {
-			t.Errorf("%q gives no key", line)
-		}
-	})
 }

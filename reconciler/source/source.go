@@ -13,6 +13,8 @@ import (
 
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/source/commit"
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
 const (
@@ -105,13 +107,13 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 // Remote asks which commit the branch names now. Nothing is written.
 func (s *Source) Remote(ctx context.Context) (string, error) {
 	var tip plumbing.Hash
-	err := s.converse(ctx, func(ctx context.Context, allowed *silence) error {
+	err := s.converse(ctx, func(ctx context.Context, allowed *transport.Silence) error {
 		sess, err := s.remote.open(ctx, allowed)
 		if err != nil {
 			return err
 		}
 		defer sess.Close()
-		tip, err = sess.tip(s.opts.Branch)
+		tip, err = sess.Tip(s.opts.Branch)
 		return err
 	})
 	if err != nil {
@@ -154,12 +156,12 @@ func (s *Source) Revision(ctx context.Context, hash string) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
-	subject, _, _ := strings.Cut(strings.TrimLeft(c.message, "\n"), "\n")
+	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
 	return Revision{
-		Hash:    c.hash.String(),
-		Time:    c.committer.when,
-		Subject: printable(subject),
-		Author:  printable(c.author.name),
+		Hash:    c.Hash.String(),
+		Time:    c.Committer.When,
+		Subject: transport.Printable(subject),
+		Author:  transport.Printable(c.Author.Name),
 	}, nil
 }
 
@@ -273,9 +275,9 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	return err
 }
 
-func (s *Source) commit(hash string) (*commit, error) { return s.commitAt(s.clone, hash) }
+func (s *Source) commit(hash string) (*commit.Commit, error) { return s.commitAt(s.clone, hash) }
 
-func (s *Source) commitAt(at *clone, hash string) (*commit, error) {
+func (s *Source) commitAt(at *clone, hash string) (*commit.Commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
 func (r *repo) link(target, name string) {
@@ -83,7 +85,7 @@ func TestSymlinks(t *testing.T) {
 		t.Errorf("ReadLink = %q, %v", to, err)
 	}
 	for name, want := range map[string]error{
-		"out": errLeaves, "absolute": errLeaves, "above/etc/passwd": errLeaves, "loop": errLinks,
+		"out": treefs.ErrLeaves, "absolute": treefs.ErrLeaves, "above/etc/passwd": treefs.ErrLeaves, "loop": treefs.ErrLinks,
 		"dangling": fs.ErrNotExist, "gitboot.toml/x": fs.ErrNotExist,
 		"../twice": fs.ErrInvalid, "/up": fs.ErrInvalid,
 	} {
@@ -108,7 +110,7 @@ func TestSymlinks(t *testing.T) {
 
 func TestElsewhereContent(t *testing.T) {
 	r := newRepo(t)
-	r.write("rootfs.tar", lfsHead+"v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
+	r.write("rootfs.tar", "version https://git-lfs.github.com/spec/"+"v1\noid sha256:"+strings.Repeat("0", 64)+"\nsize 12345\n")
 	other := newRepo(t)
 	pinned := other.commit("f", "1")
 	r.git("update-index", "--add", "--cacheinfo", "160000,"+pinned+",plugins/vim")
@@ -119,7 +121,7 @@ func TestElsewhereContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]error{"rootfs.tar": errLFS, "plugins/vim/f": errSubmodule, "plugins/vim": errSubmodule} {
+	for name, want := range map[string]error{"rootfs.tar": treefs.ErrLFS, "plugins/vim/f": treefs.ErrSubmodule, "plugins/vim": treefs.ErrSubmodule} {
 		if _, err := fs.ReadFile(fsys, name); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}

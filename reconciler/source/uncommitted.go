@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/ctxio"
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 )
 
@@ -45,7 +46,7 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 		return 0, err
 	}
 	defer sess.Close()
-	if head, err := sess.tip(""); err != nil || head.String() != hash {
+	if head, err := sess.Tip(""); err != nil || head.String() != hash {
 		return 0, nil
 	}
 	commit, err := s.commit(hash)
@@ -85,16 +86,16 @@ type workTree struct {
 
 // staged notes what the index has otherwise than the commit. Git keeps the
 // hash of the tree that the index stands for, while it is known.
-func (w *workTree) staged(c *clone, of *commit) error {
+func (w *workTree) staged(c *clone, of *commit.Commit) error {
 	if w.index.Cache != nil {
 		for _, e := range w.index.Cache.Entries {
-			if e.Path == "" && e.Entries >= 0 && e.Hash == of.tree {
+			if e.Path == "" && e.Entries >= 0 && e.Hash == of.Tree {
 				return nil
 			}
 		}
 	}
 	committed := map[string]object.TreeEntry{}
-	if err := w.collect(c, of.tree, "", committed); err != nil {
+	if err := w.collect(c, of.Tree, "", committed); err != nil {
 		return err
 	}
 	for _, e := range w.index.Entries {

@@ -24,7 +24,6 @@ var tall = map[string]struct {
 	why  string
 }{
 	"hooks/kind":             {21, "a file per built-in kind"},
-	"reconciler/source":      {26, "transports are to become a package"},
 	"reconciler/source/pack": {17, "two more than the bound"},
 }
 

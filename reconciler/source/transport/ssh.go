@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"bytes"
@@ -28,21 +28,21 @@ type sshRemote struct {
 	user, addr, path string
 }
 
-func newSSH(o Options, at address) (remote, error) {
+func newSSH(o Options, at Address) (Remote, error) {
 	switch {
 	case o.SSHKeyFile == "":
 		return nil, fmt.Errorf("following %s: ssh_key_file is not set in agent.toml; make a key with ssh-keygen -N '' -f FILE and name it there", o.URL)
 	case o.KnownHostsFile == "":
-		return nil, fmt.Errorf("following %s: known_hosts_file is not set in agent.toml; make the file with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it there", o.URL, at.host)
+		return nil, fmt.Errorf("following %s: known_hosts_file is not set in agent.toml; make the file with ssh-keyscan %s > FILE, compare its keys with the host's owner, and name it there", o.URL, at.Host)
 	}
-	r := &sshRemote{opts: o, user: at.user, addr: at.hostPort("22"), path: at.path}
+	r := &sshRemote{opts: o, user: at.User, addr: at.hostPort("22"), path: at.Path}
 	if r.user == "" {
 		r.user = "git"
 	}
 	return r, nil
 }
 
-func (r *sshRemote) open(ctx context.Context, allowed *silence) (session, error) {
+func (r *sshRemote) Open(ctx context.Context, allowed *Silence) (*Session, error) {
 	client, stop, err := r.connect(ctx, allowed)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (r *sshRemote) open(ctx context.Context, allowed *silence) (session, error)
 
 // connect dials and shakes hands. The connection ends with ctx, whatever the
 // SSH library is waiting for then.
-func (r *sshRemote) connect(ctx context.Context, allowed *silence) (*ssh.Client, func() bool, error) {
+func (r *sshRemote) connect(ctx context.Context, allowed *Silence) (*ssh.Client, func() bool, error) {
 	config, hostErr, err := r.config()
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +130,7 @@ func (r *sshRemote) explain(err error, host *HostKeyError) error {
 }
 
 // start runs upload-pack on the server and reads its refs.
-func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, error) {
+func (r *sshRemote) start(client *ssh.Client, end func() error) (*Session, error) {
 	run, err := client.NewSession()
 	if err != nil {
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
@@ -156,7 +156,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 		timer := time.AfterFunc(farewell, func() { end() })
 		run.Wait()
 		timer.Stop()
-		if said := printable(string(words.said)); said != "" {
+		if said := Printable(string(words.said)); said != "" {
 			err = fmt.Errorf("%w; the server says: %s", err, said)
 		}
 		return nil, &UnreachableError{URL: r.opts.URL, Err: err}
@@ -164,7 +164,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*wireSession, e
 	pack := func(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
 		return ask(in, stream, req)
 	}
-	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+	return &Session{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
 		return errors.Join(ignoreClosed(run.Close()), ignoreClosed(end()))
 	}}, nil
 }

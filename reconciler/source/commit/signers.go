@@ -1,4 +1,4 @@
-package source
+package commit
 
 import (
 	"bytes"
@@ -16,19 +16,20 @@ import (
 // e-mail with the same key is none of a commit.
 const sigNamespace = "git"
 
-// A signer is one line of an allowed_signers file (ssh-keygen(1), ALLOWED
+// A Signer is one line of an allowed_signers file (ssh-keygen(1), ALLOWED
 // SIGNERS). Its principals are not looked at: whoever is listed may sign.
-type signer struct {
+type Signer struct {
 	key           ssh.PublicKey
 	after, before time.Time // zero = no limit
 }
 
-func readSigners(file string) ([]signer, error) {
+// ReadSigners reads an allowed_signers file.
+func ReadSigners(file string) ([]Signer, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the trusted keys: %w", err)
 	}
-	var keys []signer
+	var keys []Signer
 	for i, line := range strings.Split(string(data), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -50,7 +51,7 @@ func readSigners(file string) ([]signer, error) {
 
 // parseSigner reads one line; forGit is false if its key is for other
 // namespaces. After the principals the line is one of authorized_keys.
-func parseSigner(line string) (s signer, forGit bool, err error) {
+func parseSigner(line string) (s Signer, forGit bool, err error) {
 	rest := cutPrincipals(line)
 	key, _, options, after, err := ssh.ParseAuthorizedKey([]byte(rest))
 	if err != nil {
@@ -135,7 +136,7 @@ func parseSignerTime(s string) (time.Time, error) {
 
 // validAt reports whether the key might sign at a time. The first second of
 // 1970 stands for a time that nobody set, which is within no limits.
-func (s signer) validAt(at time.Time) bool {
+func (s Signer) validAt(at time.Time) bool {
 	if s.after.IsZero() && s.before.IsZero() {
 		return true
 	}
@@ -143,7 +144,7 @@ func (s signer) validAt(at time.Time) bool {
 }
 
 // findSigner looks for a key that might sign at the commit's time.
-func findSigner(keys []signer, key ssh.PublicKey, at time.Time) error {
+func findSigner(keys []Signer, key ssh.PublicKey, at time.Time) error {
 	listed := false
 	for _, s := range keys {
 		if !bytes.Equal(s.key.Marshal(), key.Marshal()) {

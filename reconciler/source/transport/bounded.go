@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ const (
 	maxWords  = 4 << 10 // of an error
 	// maxChatter is reached by no server that is asked for no progress.
 	maxChatter = 4 << 20
-	// maxFetch bounds what a server can fill the disk with.
-	maxFetch = 2 << 30
+	// MaxFetch bounds what a server can fill the disk with.
+	MaxFetch = 2 << 30
 	// maxStream is that with what is said besides.
-	maxStream = maxFetch + maxFetch/4
+	maxStream = MaxFetch + MaxFetch/4
 )
 
 // A bounded stream ends in an error where it goes on longer than is honest.

@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"context"
@@ -25,15 +25,15 @@ type httpsRemote struct {
 	user string
 }
 
-func newHTTPS(o Options, at address) remote {
-	r := &httpsRemote{opts: o, user: at.user}
+func newHTTPS(o Options, at Address) Remote {
+	r := &httpsRemote{opts: o, user: at.User}
 	if r.user == "" {
 		r.user = "git" // servers that take a token as password ignore the name
 	}
 	return r
 }
 
-func (r *httpsRemote) open(ctx context.Context, allowed *silence) (session, error) {
+func (r *httpsRemote) Open(ctx context.Context, allowed *Silence) (*Session, error) {
 	auth, err := r.auth()
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (r *httpsRemote) open(ctx context.Context, allowed *silence) (session, erro
 		guard.answer.expect("pack", maxStream)
 		return res, nil
 	}
-	return &wireSession{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+	return &Session{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
 		web.CloseIdleConnections()
 		return up.Close()
 	}}, nil
@@ -90,7 +90,7 @@ func (r *httpsRemote) auth() (*githttp.BasicAuth, error) {
 	return &githttp.BasicAuth{Username: r.user, Password: token}, nil
 }
 
-func (r *httpsRemote) transport(allowed *silence) (*http.Transport, error) {
+func (r *httpsRemote) transport(allowed *Silence) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
 		DialContext:     allowed.dial,
@@ -139,7 +139,7 @@ func (t *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 		t.answer.expect("list of refs", maxRefs)
 		kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 		if kind != "application/x-git-upload-pack-advertisement" {
-			return nil, errors.Join(&NoGitServerError{Type: printable(kind)}, res.Body.Close())
+			return nil, errors.Join(&NoGitServerError{Type: Printable(kind)}, res.Body.Close())
 		}
 	}
 	res.Body = t.answer
@@ -173,7 +173,7 @@ func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 // tidy replaces an error that repeats the token, or steers a terminal, as a
 // server's words may, by one that does not.
 func tidy(err error, auth *githttp.BasicAuth) error {
-	text := printable(err.Error())
+	text := Printable(err.Error())
 	if auth != nil {
 		text = strings.NewReplacer(
 			auth.Password, "(token)",

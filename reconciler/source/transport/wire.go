@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
-// maxHaves is how many of our newest commits a server is told, so that it
+// MaxHaves is how many of our newest commits a server is told, so that it
 // sends only what came after them.
-const maxHaves = 256
+const MaxHaves = 256
 
 // go-git leaves out capabilities that some servers insist on: Azure DevOps
 // answers 400 to who does not announce multi_ack_detailed. It reads their
@@ -23,24 +23,29 @@ const maxHaves = 256
 // The list is go-git's own, for all transports of a program.
 func init() { transport.UnsupportedCapabilities = []capability.Capability{capability.ThinPack} }
 
-// A wireSession speaks git's pack protocol, version 0 (git's
+// A Session is one conversation with a server: it speaks git's pack protocol, version 0 (git's
 // Documentation/gitprotocol-pack), over a transport.
-type wireSession struct {
+type Session struct {
 	url   string
 	refs  *packp.AdvRefs
 	pack  func(context.Context, *packp.UploadPackRequest) (io.ReadCloser, error)
 	close func() error
 }
 
-func (s *wireSession) Close() error { return s.close() }
+// Close hangs up.
+func (s *Session) Close() error { return s.close() }
 
-func (s *wireSession) tip(branch string) (plumbing.Hash, error) {
-	return pick(s.url, branch, s.refs.Head, s.refs.References)
+// Tip returns the commit that a branch names ("" = HEAD), or an *EmptyError or
+// *BranchError.
+func (s *Session) Tip(branch string) (plumbing.Hash, error) {
+	return Pick(s.url, branch, s.refs.Head, s.refs.References)
 }
 
-func (s *wireSession) shallow() ([]plumbing.Hash, error) { return s.refs.Shallows, nil }
+// Shallow lists the commits whose parents the server says it lacks.
+func (s *Session) Shallow() ([]plumbing.Hash, error) { return s.refs.Shallows, nil }
 
-func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
+// Fetch brings what into lacks of want and its history, or whole, all of that.
+func (s *Session) Fetch(ctx context.Context, want plumbing.Hash, into Into, whole bool) error {
 	req := packp.NewUploadPackRequestFromCapabilities(s.refs.Capabilities)
 	if s.refs.Capabilities.Supports(capability.NoProgress) {
 		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
@@ -50,7 +55,7 @@ func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *intak
 	req.Wants = []plumbing.Hash{want}
 	if !whole {
 		var err error
-		if req.Haves, err = into.newest(ctx, maxHaves); err != nil {
+		if req.Haves, err = into.Newest(ctx, MaxHaves); err != nil {
 			return err
 		}
 	}
@@ -59,7 +64,7 @@ func (s *wireSession) fetch(ctx context.Context, want plumbing.Hash, into *intak
 		return err
 	}
 	defer res.Close()
-	return into.receive(ctx, func(w io.Writer) error {
+	return into.Receive(ctx, func(w io.Writer) error {
 		_, err := io.CopyBuffer(w, demux(req.Capabilities, res), make([]byte, 64<<10))
 		return err
 	})

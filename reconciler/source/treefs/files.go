@@ -1,4 +1,4 @@
-package source
+package treefs
 
 import (
 	"bufio"
@@ -19,12 +19,12 @@ const (
 )
 
 // Open implements fs.FS.
-func (f *files) Open(name string) (fs.File, error) {
+func (f *Files) Open(name string) (fs.File, error) {
 	n, err := f.find("open", name, true)
 	if err != nil {
 		return nil, err
 	}
-	if n.mode == filemode.Dir {
+	if n.Mode == filemode.Dir {
 		entries, err := f.ReadDir(name)
 		return &openDir{info: f.info(n, 0), rest: entries}, err
 	}
@@ -35,43 +35,43 @@ func (f *files) Open(name string) (fs.File, error) {
 	return file, nil
 }
 
-func (f *files) stream(n node) (*openFile, error) {
-	if n.mode == filemode.Submodule {
-		return nil, errSubmodule
+func (f *Files) stream(n Node) (*openFile, error) {
+	if n.Mode == filemode.Submodule {
+		return nil, ErrSubmodule
 	}
-	r, size, err := f.store.open(n)
+	r, size, err := f.store.Open(n)
 	if err != nil {
 		return nil, err
 	}
 	buf := bufio.NewReader(r)
 	if head, _ := buf.Peek(len(lfsHead)); size < lfsMax && string(head) == lfsHead {
-		return nil, errors.Join(errLFS, r.Close())
+		return nil, errors.Join(ErrLFS, r.Close())
 	}
 	return &openFile{Reader: buf, Closer: r, info: f.info(n, size)}, nil
 }
 
 // ReadFile implements fs.ReadFileFS.
-func (f *files) ReadFile(name string) ([]byte, error) {
+func (f *Files) ReadFile(name string) ([]byte, error) {
 	n, err := f.find("read", name, true)
 	if err != nil {
 		return nil, err
 	}
-	if n.mode == filemode.Dir {
+	if n.Mode == filemode.Dir {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: errIsDir}
 	}
 	return f.content("read", name, n)
 }
 
 // ReadDir implements fs.ReadDirFS.
-func (f *files) ReadDir(name string) ([]fs.DirEntry, error) {
+func (f *Files) ReadDir(name string) ([]fs.DirEntry, error) {
 	n, err := f.find("readdir", name, true)
-	if err == nil && n.mode != filemode.Dir {
+	if err == nil && n.Mode != filemode.Dir {
 		err = &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
 	}
 	if err != nil {
 		return nil, err
 	}
-	nodes, err := f.store.list(n)
+	nodes, err := f.store.List(n)
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
@@ -83,15 +83,15 @@ func (f *files) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // Stat implements fs.StatFS; it follows symlinks.
-func (f *files) Stat(name string) (fs.FileInfo, error) { return f.stat("stat", name, true) }
+func (f *Files) Stat(name string) (fs.FileInfo, error) { return f.stat("stat", name, true) }
 
 // Lstat implements fs.ReadLinkFS.
-func (f *files) Lstat(name string) (fs.FileInfo, error) { return f.stat("lstat", name, false) }
+func (f *Files) Lstat(name string) (fs.FileInfo, error) { return f.stat("lstat", name, false) }
 
 // ReadLink implements fs.ReadLinkFS.
-func (f *files) ReadLink(name string) (string, error) {
+func (f *Files) ReadLink(name string) (string, error) {
 	n, err := f.find("readlink", name, false)
-	if err == nil && n.mode != filemode.Symlink {
+	if err == nil && n.Mode != filemode.Symlink {
 		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
 	}
 	if err != nil {
@@ -104,7 +104,7 @@ func (f *files) ReadLink(name string) (string, error) {
 	return string(data), nil
 }
 
-func (f *files) stat(op, name string, follow bool) (fs.FileInfo, error) {
+func (f *Files) stat(op, name string, follow bool) (fs.FileInfo, error) {
 	n, err := f.find(op, name, follow)
 	if err != nil {
 		return nil, err
@@ -117,13 +117,13 @@ func (f *files) stat(op, name string, follow bool) (fs.FileInfo, error) {
 }
 
 // content reads a file whose content is really in the repo.
-func (f *files) content(op, name string, n node) ([]byte, error) {
-	if n.mode == filemode.Submodule {
-		return nil, &fs.PathError{Op: op, Path: name, Err: errSubmodule}
+func (f *Files) content(op, name string, n Node) ([]byte, error) {
+	if n.Mode == filemode.Submodule {
+		return nil, &fs.PathError{Op: op, Path: name, Err: ErrSubmodule}
 	}
 	data, err := f.read(n)
 	if err == nil && len(data) < lfsMax && bytes.HasPrefix(data, []byte(lfsHead)) {
-		err = errLFS
+		err = ErrLFS
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: op, Path: name, Err: err}
@@ -131,19 +131,19 @@ func (f *files) content(op, name string, n node) ([]byte, error) {
 	return data, nil
 }
 
-func (f *files) sized(n node) (fs.FileInfo, error) {
-	if n.mode == filemode.Dir || n.mode == filemode.Submodule {
+func (f *Files) sized(n Node) (fs.FileInfo, error) {
+	if n.Mode == filemode.Dir || n.Mode == filemode.Submodule {
 		return f.info(n, 0), nil
 	}
-	size, err := f.store.size(n)
+	size, err := f.store.Size(n)
 	if err != nil {
 		return nil, err
 	}
 	return f.info(n, size), nil
 }
 
-func (f *files) info(n node, size int64) fileInfo {
-	return fileInfo{name: n.name, mode: fsMode(n.mode), size: size, time: n.time}
+func (f *Files) info(n Node, size int64) fileInfo {
+	return fileInfo{name: n.Name, mode: fsMode(n.Mode), size: size, time: n.Time}
 }
 
 // fsMode maps the few modes that git knows. A submodule is neither a file nor
@@ -177,13 +177,13 @@ func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
 func (i fileInfo) Sys() any           { return nil }
 
 type dirEntry struct {
-	f *files
-	n node
+	f *Files
+	n Node
 }
 
-func (e dirEntry) Name() string               { return e.n.name }
-func (e dirEntry) IsDir() bool                { return e.n.mode == filemode.Dir }
-func (e dirEntry) Type() fs.FileMode          { return fsMode(e.n.mode).Type() }
+func (e dirEntry) Name() string               { return e.n.Name }
+func (e dirEntry) IsDir() bool                { return e.n.Mode == filemode.Dir }
+func (e dirEntry) Type() fs.FileMode          { return fsMode(e.n.Mode).Type() }
 func (e dirEntry) Info() (fs.FileInfo, error) { return e.f.sized(e.n) }
 func (e dirEntry) String() string             { return fs.FormatDirEntry(e) }
 

@@ -1,4 +1,6 @@
-package source
+// Package commit reads commits in the one form that git writes, and checks who
+// signed them.
+package commit
 
 import (
 	"bytes"
@@ -11,37 +13,37 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// maxCommit bounds a commit object: message, signatures and merged tags.
-const maxCommit = 1 << 20
+// MaxSize bounds a commit object: message, signatures and merged tags.
+const MaxSize = 1 << 20
 
-// A commit is what a commit object says.
-type commit struct {
-	hash              plumbing.Hash
-	tree              plumbing.Hash
-	parents           []plumbing.Hash
-	author, committer identity
-	// signature is the header gpgsig's value, "" if there is none, and signed
+// A Commit is what a commit object says.
+type Commit struct {
+	Hash, Tree        plumbing.Hash
+	Parents           []plumbing.Hash
+	Author, Committer Identity
+	// Signature is the header gpgsig's value, "" if there is none, and Signed
 	// the whole object but for that header: what the signature is made over.
-	signature string
-	signed    []byte
-	// second is whether there is a header gpgsig-sha256, which is not signed
+	Signature string
+	Signed    []byte
+	// Second is whether there is a header gpgsig-sha256, which is not signed
 	// either.
-	second  bool
-	message string
+	Second  bool
+	Message string
 }
 
-type identity struct {
-	name string
-	when time.Time
+// An Identity is who, and when.
+type Identity struct {
+	Name string
+	When time.Time
 }
 
-// parseCommit reads a commit in the one form that git writes, and refuses any
+// Parse reads a commit in the one form that git writes, and refuses any
 // other: programs differ in what they make of headers that are twice there or
 // out of place, so that one would check a commit and another use it (git's
 // Documentation/gitformat-signature, and fsck.c, whose rules these are).
-func parseCommit(raw []byte) (*commit, error) {
-	if len(raw) > maxCommit {
-		return nil, fmt.Errorf("it is larger than %d KiB", maxCommit>>10)
+func Parse(raw []byte) (*Commit, error) {
+	if len(raw) > MaxSize {
+		return nil, fmt.Errorf("it is larger than %d KiB", MaxSize>>10)
 	}
 	if bytes.IndexByte(raw, 0) >= 0 {
 		return nil, errors.New("it holds a zero byte")
@@ -50,7 +52,7 @@ func parseCommit(raw []byte) (*commit, error) {
 	if !ok {
 		return nil, errors.New("no empty line ends its headers")
 	}
-	c := &commit{hash: plumbing.ComputeHash(plumbing.CommitObject, raw), message: message}
+	c := &Commit{Hash: plumbing.ComputeHash(plumbing.CommitObject, raw), Message: message}
 	rest, err := c.standard(strings.Split(head, "\n"))
 	if err != nil {
 		return nil, err
@@ -60,19 +62,19 @@ func parseCommit(raw []byte) (*commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.signed = []byte(strings.TrimSuffix(head[:own], "\n"))
+	c.Signed = []byte(strings.TrimSuffix(head[:own], "\n"))
 	for _, line := range kept {
-		c.signed = append(append(c.signed, '\n'), line...)
+		c.Signed = append(append(c.Signed, '\n'), line...)
 	}
-	c.signed = append(append(c.signed, "\n\n"...), message...)
+	c.Signed = append(append(c.Signed, "\n\n"...), message...)
 	return c, nil
 }
 
 // standard reads the headers that every commit begins with, and returns the
 // lines after them.
-func (c *commit) standard(lines []string) ([]string, error) {
+func (c *Commit) standard(lines []string) ([]string, error) {
 	var err error
-	if c.tree, err = objectName(lines[0], "tree"); err != nil {
+	if c.Tree, err = objectName(lines[0], "tree"); err != nil {
 		return nil, err
 	}
 	lines = lines[1:]
@@ -81,12 +83,12 @@ func (c *commit) standard(lines []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.parents, lines = append(c.parents, p), lines[1:]
+		c.Parents, lines = append(c.Parents, p), lines[1:]
 	}
 	for _, who := range []struct {
 		header string
-		into   *identity
-	}{{"author", &c.author}, {"committer", &c.committer}} {
+		into   *Identity
+	}{{"author", &c.Author}, {"committer", &c.Committer}} {
 		if len(lines) == 0 {
 			return nil, fmt.Errorf("it has no header %s", who.header)
 		}
@@ -111,29 +113,29 @@ func objectName(line, header string) (plumbing.Hash, error) {
 const maxTime = 253402300799
 
 // parseIdentity reads NAME <MAIL> SECONDS ZONE.
-func parseIdentity(line, header string) (identity, error) {
+func parseIdentity(line, header string) (Identity, error) {
 	wrong := fmt.Errorf("where its header %s belongs is %.60q", header, line)
 	who, ok := strings.CutPrefix(line, header+" ")
 	name, after, opened := strings.Cut(who, "<")
 	mail, when, closed := strings.Cut(after, "> ")
 	seconds, zone, zoned := strings.Cut(when, " ")
 	if !ok || !opened || !closed || !zoned || !strings.HasSuffix(name, " ") || strings.ContainsAny(name+mail+when, "<>") {
-		return identity{}, wrong
+		return Identity{}, wrong
 	}
 	at, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil || at < 0 || at > maxTime || strconv.FormatInt(at, 10) != seconds {
-		return identity{}, wrong
+		return Identity{}, wrong
 	}
 	if len(zone) != 5 || zone[0] != '+' && zone[0] != '-' || strings.Trim(zone[1:], "0123456789") != "" {
-		return identity{}, wrong
+		return Identity{}, wrong
 	}
-	return identity{name: strings.Trim(name, " "), when: time.Unix(at, 0).UTC()}, nil
+	return Identity{Name: strings.Trim(name, " "), When: time.Unix(at, 0).UTC()}, nil
 }
 
 // extras reads the headers after the standard ones, of which a line that
 // begins with a space continues the one before it, and returns those lines
 // that a signature is made over.
-func (c *commit) extras(lines []string) (kept []string, err error) {
+func (c *Commit) extras(lines []string) (kept []string, err error) {
 	var signature []string
 	seen := map[string]bool{}
 	at := ""
@@ -159,7 +161,7 @@ func (c *commit) extras(lines []string) (kept []string, err error) {
 			kept = append(kept, line)
 		}
 	}
-	c.signature, c.second = strings.Join(signature, "\n"), seen["gpgsig-sha256"]
+	c.Signature, c.Second = strings.Join(signature, "\n"), seen["gpgsig-sha256"]
 	return kept, nil
 }
 
@@ -177,20 +179,4 @@ func isExtra(name string) bool {
 
 func isOnce(name string) bool {
 	return name == "encoding" || name == "gpgsig" || name == "gpgsig-sha256"
-}
-
-// commit reads a commit of the clone.
-func (c *clone) commit(h plumbing.Hash) (*commit, error) {
-	raw, err := c.read(h, plumbing.CommitObject)
-	if err != nil {
-		return nil, err
-	}
-	found, err := parseCommit(raw)
-	if err != nil {
-		return nil, &FormError{Hash: h.String(), Reason: err.Error()}
-	}
-	if found.hash != h {
-		return nil, fmt.Errorf("commit %s was found in its place", found.hash)
-	}
-	return found, nil
 }

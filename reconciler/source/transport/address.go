@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"fmt"
@@ -9,40 +9,40 @@ import (
 	"strings"
 )
 
-// A protocol is how a config repo is read.
-type protocol string
+// A Protocol is how a config repo is read.
+type Protocol string
 
 const (
-	byPath  protocol = "a path"
-	byHTTPS protocol = "https"
-	bySSH   protocol = "ssh"
+	ByPath  Protocol = "a path"
+	ByHTTPS Protocol = "https"
+	BySSH   Protocol = "ssh"
 )
 
 // An address says where a config repo is, as git reads the same text
 // (parse_connect_url in its connect.c).
-type address struct {
-	by   protocol
-	user string // for https and ssh; "" if the text names none
-	host string // without brackets
-	port string // "" = the transport's own
-	path string // for a path: absolute; for ssh: as the server gets it
+type Address struct {
+	By   Protocol
+	User string // for https and ssh; "" if the text names none
+	Host string // without brackets
+	Port string // "" = the transport's own
+	Path string // for a Path: absolute; for ssh: as the server gets it
 }
 
 // hostPort is what to dial.
-func (a address) hostPort(port string) string {
-	if a.port != "" {
-		port = a.port
+func (a Address) hostPort(port string) string {
+	if a.Port != "" {
+		port = a.Port
 	}
-	return net.JoinHostPort(a.host, port)
+	return net.JoinHostPort(a.Host, port)
 }
 
-// parseAddress reads the address of a config repo: a path, file://, https://,
+// ParseAddress reads the address of a config repo: a path, file://, https://,
 // ssh:// or user@host:path. A password in it is never repeated.
-func parseAddress(s string) (address, error) {
+func ParseAddress(s string) (Address, error) {
 	scheme, rest, isURL := strings.Cut(s, "://")
 	switch {
 	case s == "":
-		return address{}, fmt.Errorf("following a config repo: none is named; give its URL or path")
+		return Address{}, fmt.Errorf("following a config repo: none is named; give its URL or path")
 	case isURL && scheme == "file":
 		return parseFileURL(s)
 	case isURL && scheme == "https":
@@ -50,38 +50,38 @@ func parseAddress(s string) (address, error) {
 	case isURL && scheme == "ssh":
 		return parseSSHURL(s, rest)
 	case isURL:
-		return address{}, fmt.Errorf("following %s://…: %s is not supported, as it protects neither content nor identity; use https, ssh, file or a path", scheme, scheme)
+		return Address{}, fmt.Errorf("following %s://…: %s is not supported, as it protects neither content nor identity; use https, ssh, file or a path", scheme, scheme)
 	}
 	if colon, slash := strings.IndexByte(s, ':'), strings.IndexByte(s, '/'); colon >= 0 && (slash < 0 || colon < slash) {
 		return parseSCP(s)
 	}
 	abs, err := filepath.Abs(s)
 	if err != nil {
-		return address{}, fmt.Errorf("following %s: %w", s, err)
+		return Address{}, fmt.Errorf("following %s: %w", s, err)
 	}
-	return address{by: byPath, path: abs}, nil
+	return Address{By: ByPath, Path: abs}, nil
 }
 
-func parseFileURL(s string) (address, error) {
+func parseFileURL(s string) (Address, error) {
 	u, err := parseURL(s)
 	if err != nil {
-		return address{}, err
+		return Address{}, err
 	}
 	if u.Host != "" && u.Host != "localhost" {
-		return address{}, fmt.Errorf("following %s: a file URL names no host; write file:///path", s)
+		return Address{}, fmt.Errorf("following %s: a file URL names no host; write file:///path", s)
 	}
-	return address{by: byPath, path: filepath.Clean(u.Path)}, nil
+	return Address{By: ByPath, Path: filepath.Clean(u.Path)}, nil
 }
 
-func parseHTTPS(s string) (address, error) {
+func parseHTTPS(s string) (Address, error) {
 	u, err := parseURL(s)
 	if err != nil {
-		return address{}, err
+		return Address{}, err
 	}
 	if u.Host == "" {
-		return address{}, fmt.Errorf("following %s: the URL names no host; write https://host/path", s)
+		return Address{}, fmt.Errorf("following %s: the URL names no host; write https://host/path", s)
 	}
-	return address{by: byHTTPS, user: u.User.Username(), host: u.Hostname(), port: u.Port(), path: u.Path}, nil
+	return Address{By: ByHTTPS, User: u.User.Username(), Host: u.Hostname(), Port: u.Port(), Path: u.Path}, nil
 }
 
 // parseURL refuses a URL that holds a password.
@@ -102,57 +102,57 @@ func passwordError(redacted string) error {
 
 // parseSSHURL splits by hand: a question mark or a number sign is part of a
 // path for git.
-func parseSSHURL(s, rest string) (address, error) {
+func parseSSHURL(s, rest string) (Address, error) {
 	authority, path, _ := strings.Cut(rest, "/")
 	user, host, ok := cutLast(authority, "@")
 	if !ok {
 		user, host = "", authority
 	}
 	if name, _, secret := strings.Cut(user, ":"); secret {
-		return address{}, passwordError("ssh://" + name + ":xxxxx@" + host + "/" + path)
+		return Address{}, passwordError("ssh://" + name + ":xxxxx@" + host + "/" + path)
 	}
 	for _, part := range []*string{&user, &host, &path} {
 		plain, err := url.PathUnescape(*part)
 		if err != nil {
-			return address{}, fmt.Errorf("following the config repo: its URL is not well-formed; write it as ssh://user@host/path")
+			return Address{}, fmt.Errorf("following the config repo: its URL is not well-formed; write it as ssh://user@host/path")
 		}
 		*part = plain
 	}
-	a := address{by: bySSH, user: user, path: fromHome("/" + path)}
-	a.host, a.port = host, ""
+	a := Address{By: BySSH, User: user, Path: fromHome("/" + path)}
+	a.Host, a.Port = host, ""
 	if inside, after, ok := bracketed(host); ok {
-		a.host, a.port = inside, strings.TrimPrefix(after, ":")
+		a.Host, a.Port = inside, strings.TrimPrefix(after, ":")
 	} else if name, port, ok := cutLast(host, ":"); ok {
-		a.host, a.port = name, port
+		a.Host, a.Port = name, port
 	}
 	return a, a.check(s)
 }
 
 // parseSCP reads user@host:path. A port can only stand in brackets, as in
 // user@[host:port]:path.
-func parseSCP(s string) (address, error) {
+func parseSCP(s string) (Address, error) {
 	if strings.Contains(s, "::") && !strings.Contains(s, "[") {
-		return address{}, fmt.Errorf("following %s: git's helper programs are not used; use https, ssh, file or a path", s)
+		return Address{}, fmt.Errorf("following %s: git's helper programs are not used; use https, ssh, file or a path", s)
 	}
-	a := address{by: bySSH}
+	a := Address{By: BySSH}
 	start := s
 	if i := strings.Index(s, "@["); i >= 0 {
-		a.user, start = s[:i], s[i+1:]
+		a.User, start = s[:i], s[i+1:]
 	}
 	inside, after, inBrackets := bracketed(start)
 	if inBrackets {
 		before, path, _ := strings.Cut(after, ":")
-		a.host, a.path = inside+before, path
+		a.Host, a.Path = inside+before, path
 	} else {
-		a.host, a.path, _ = strings.Cut(s, ":")
+		a.Host, a.Path, _ = strings.Cut(s, ":")
 	}
-	if user, host, ok := cutLast(a.host, "@"); ok {
-		a.user, a.host = user, host
+	if user, host, ok := cutLast(a.Host, "@"); ok {
+		a.User, a.Host = user, host
 	}
-	if name, port, ok := strings.Cut(a.host, ":"); ok && inBrackets && isPort(port) {
-		a.host, a.port = name, port
+	if name, port, ok := strings.Cut(a.Host, ":"); ok && inBrackets && isPort(port) {
+		a.Host, a.Port = name, port
 	}
-	a.path = fromHome(a.path)
+	a.Path = fromHome(a.Path)
 	return a, a.check(s)
 }
 
@@ -172,14 +172,14 @@ func fromHome(path string) string {
 	return path
 }
 
-func (a address) check(s string) error {
+func (a Address) check(s string) error {
 	switch {
-	case a.host == "" || a.path == "" || a.path == "/":
+	case a.Host == "" || a.Path == "" || a.Path == "/":
 		return fmt.Errorf("following %s: the URL names no host or no path; write ssh://user@host/path", s)
-	case strings.HasPrefix(a.host, "-") || strings.HasPrefix(a.path, "-") || strings.HasPrefix(a.user, "-"):
+	case strings.HasPrefix(a.Host, "-") || strings.HasPrefix(a.Path, "-") || strings.HasPrefix(a.User, "-"):
 		return fmt.Errorf("following %s: a host, user or path that begins with - is taken for an option by a server", s)
-	case a.port != "" && !isPort(a.port):
-		return fmt.Errorf("following %s: %q is no port; write ssh://user@host:port/path", s, a.port)
+	case a.Port != "" && !isPort(a.Port):
+		return fmt.Errorf("following %s: %q is no port; write ssh://user@host:port/path", s, a.Port)
 	}
 	return nil
 }
@@ -199,8 +199,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // CheckAddress says what is wrong with the address of a config repo that is to
 // mean the same wherever it is read from.
 func CheckAddress(s string) error {
-	at, err := parseAddress(s)
-	if err == nil && at.by == byPath && !strings.Contains(s, "://") && !filepath.IsAbs(s) {
+	at, err := ParseAddress(s)
+	if err == nil && at.By == ByPath && !strings.Contains(s, "://") && !filepath.IsAbs(s) {
 		return fmt.Errorf("is a relative path, which means another folder wherever gitboot is started; write it from /")
 	}
 	return err

@@ -1,4 +1,4 @@
-package source
+package transport
 
 import (
 	"context"
@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// A silence is how long a server may say nothing before it is given up. What
+// A Silence is how long a server may say nothing before it is given up. What
 // is long but goes on, such as the first fetch of a large repo, is not.
-type silence struct {
-	after time.Duration
-	// broken says that it was too long. An SSH or TLS library need not pass on
+type Silence struct {
+	After time.Duration
+	// Broken says that it was too long. An SSH or TLS library need not pass on
 	// why its connection ended.
-	broken atomic.Bool
+	Broken atomic.Bool
 }
 
 // dial connects, as net.Dialer does.
-func (s *silence) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: s.after}).DialContext(ctx, network, addr)
+func (s *Silence) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: s.After}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, s.note(err)
 	}
 	return &talkingConn{conn, s}, nil
 }
 
-func (s *silence) note(err error) error {
+func (s *Silence) note(err error) error {
 	var timeout net.Error
 	if errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		s.broken.Store(true)
+		s.Broken.Store(true)
 	}
 	return err
 }
@@ -38,11 +38,11 @@ func (s *silence) note(err error) error {
 // A talkingConn allows each reading and writing the time of a silence.
 type talkingConn struct {
 	net.Conn
-	allowed *silence
+	allowed *Silence
 }
 
 func (c *talkingConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.allowed.after)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.allowed.After)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
@@ -50,7 +50,7 @@ func (c *talkingConn) Read(p []byte) (int, error) {
 }
 
 func (c *talkingConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.allowed.after)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.allowed.After)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)

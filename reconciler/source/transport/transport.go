@@ -1,0 +1,64 @@
+// Package transport speaks with git servers, over https and ssh: what an address
+// means, who the server is, how long it may be silent, and how much it may say.
+package transport
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Options say how to reach a repo; those of package source have the same names.
+type Options struct {
+	URL                        string
+	TokenFile, CAFile          string
+	SSHKeyFile, KnownHostsFile string
+}
+
+// A Remote is a server that has the config repo.
+type Remote interface {
+	// Open connects for one operation, which ends with ctx, or when the
+	// server is silent for too long. Its errors are this package's typed ones
+	// where one fits.
+	Open(ctx context.Context, allowed *Silence) (*Session, error)
+}
+
+// An Into is what a pack goes into.
+type Into interface {
+	// Newest are commits that are there.
+	Newest(ctx context.Context, n int) ([]plumbing.Hash, error)
+	// Receive takes the pack that fill writes.
+	Receive(ctx context.Context, fill func(io.Writer) error) error
+}
+
+// New returns the server at an address, which is no path.
+func New(o Options, at Address) (Remote, error) {
+	if at.By == ByHTTPS {
+		return newHTTPS(o, at), nil
+	}
+	return newSSH(o, at)
+}
+
+// Pick chooses a branch's commit ("" = head's) among a repo's refs.
+func Pick(repo, branch string, head *plumbing.Hash, refs map[string]plumbing.Hash) (plumbing.Hash, error) {
+	if branch == "" && head != nil {
+		return *head, nil
+	}
+	if h, ok := refs[plumbing.NewBranchReferenceName(branch).String()]; ok {
+		return h, nil
+	}
+	none := &BranchError{URL: repo, Branch: branch}
+	for name := range refs {
+		if ref := plumbing.ReferenceName(name); ref.IsBranch() {
+			none.Others = append(none.Others, Printable(ref.Short()))
+		}
+	}
+	if len(none.Others) == 0 && head == nil {
+		return plumbing.ZeroHash, &EmptyError{URL: repo}
+	}
+	slices.Sort(none.Others)
+	_, none.Tag = refs[plumbing.NewTagReferenceName(branch).String()]
+	return plumbing.ZeroHash, none
+}
