@@ -50,6 +50,35 @@ func TestCutBuilds(t *testing.T) {
 	}
 }
 
+// The polling reconcile has workshop and machine work side by side. It is cut
+// where either of them is, and so the other somewhere: nothing is lost, and the
+// next run ends where one without a cut does.
+func TestCutSideBySide(t *testing.T) {
+	lab.RequireMachines(t)
+	before, registry := prepareBuilt(t)
+	oldMenu := before.readMenu(t)
+	whole := before.copy(t)
+	whole.mustRun(t, "reconcile", "--once")
+	newMenu, pushed := whole.readMenu(t), registry.layers(t)
+	for _, point := range []string{"apply.state", "build.executed", "apply.menu", "workshop.publish"} {
+		t.Run("kill at "+point, func(t *testing.T) {
+			m := before.copy(t)
+			if out, err := m.run(t, []string{"GITBOOT_FAULT=" + point + ":kill"}, "reconcile", "--poll", "50ms"); !killed(err) {
+				t.Fatalf("it was not killed: %v\n%s", err, out)
+			}
+			if menu := m.readMenu(t); menu != oldMenu && menu != newMenu {
+				t.Errorf("the menu is neither the old nor the new one:\n%s", menu)
+			}
+			m.checkBootable(t)
+			m.checkConverged(t, newMenu)
+			m.checkStore(t)
+			if got := registry.layers(t); got != pushed {
+				t.Errorf("pushed are the layers %s, not %s", got, pushed)
+			}
+		})
+	}
+}
+
 // checkStore looks for what cut builds leave in buildah's store.
 func (m machine) checkStore(t *testing.T) {
 	t.Helper()
