@@ -42,7 +42,7 @@ this machine, and writes boot menu entries for them.`,
 	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newPlan(app), newStatus(app), newValidate(app), newInit(), newSpec(),
+		newReconcile(app), newPlan(app), newStatus(app), newHistory(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	root.SetVersionTemplate("gitboot {{.Version}}\n")

@@ -86,7 +86,7 @@ func documentedFields(page string) map[string]string {
 func collectFields(path string, v any, fields map[string]string) {
 	switch v := v.(type) {
 	case map[string]any:
-		if slices.Contains([]string{"labels", "failed", "unpublished"}, path) {
+		if slices.Contains([]string{"labels", "failed", "unpublished", "[].failed"}, path) {
 			fields[path] = "object"
 			return
 		}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+)
+
+func newHistory(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "Show the last runs: when, why, what they did and what failed",
+		Long: `history lists the last hundred runs that did something or failed, newest first.
+The workshop makes images, the machine converges its stage and boot menu. Runs
+that found nothing to do are not kept.`,
+		Example: "  gitboot history\n  gitboot history --json | jq '.[0].steps'",
+		Args:    usage.NoArgs,
+	}
+	asJSON := jsonFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		set, err := a.settings()
+		if err != nil {
+			return err
+		}
+		runs, err := state.Runs(set.StageDir())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return screen.JSON(c.OutOrStdout(), runs)
+		}
+		var rows [][]any
+		for _, r := range runs {
+			rows = append(rows, []any{r.Began.Local().Format(minutes), r.Ended.Sub(r.Began).Round(time.Second), r.Part, r.Trigger, plan.Short(r.Revision), outcome(r)})
+		}
+		return screen.Table(c.OutOrStdout(), "BEGAN\tTOOK\tPART\tASKED BY\tREVISION\tWHAT", rows)
+	}
+	return c
+}
+
+// outcome says in a line what a run did and what failed.
+func outcome(r state.Run) string {
+	var words []string
+	counts := map[plan.Kind]int{}
+	for _, s := range r.Steps {
+		counts[s.Kind]++
+	}
+	for _, k := range []struct {
+		kind plan.Kind
+		what string
+	}{
+		{plan.BuildImage, "build"}, {plan.AddLayer, "layer"}, {plan.AddDeployment, "deployment"}, {plan.RemoveDeployment, "removal"}, {plan.PushImage, "push"},
+	} {
+		if n := counts[k.kind]; n > 0 {
+			words = append(words, screen.Count(n, k.what))
+		}
+	}
+	if failed := slices.Sorted(maps.Keys(r.Failed)); len(failed) > 0 {
+		words = append(words, "failed: "+strings.Join(failed, ", "))
+	}
+	if r.Error != "" {
+		first, _, _ := strings.Cut(r.Error, "\n")
+		words = append(words, "not finished: "+first)
+	}
+	if len(words) == 0 {
+		return "menu"
+	}
+	return strings.Join(words, ", ")
+}
