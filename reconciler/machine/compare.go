@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
@@ -89,9 +90,10 @@ func (j *Job) foresee() {
 // wanted reports whether an image is one that the machine boots.
 func (j *Job) wanted(name string) bool { return j.images[name] != nil }
 
-// notPending is an image's failure, if that is one: not being built yet is none.
+// notPending is an image's failure, if that is one: being built or looked up still
+// is none.
 func notPending(err error) error {
-	if errors.As(err, new(*PendingError)) {
+	if errors.As(err, new(*PendingError)) || errors.As(err, new(*origin.ComingError)) {
 		return nil
 	}
 	return err

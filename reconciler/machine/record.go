@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/gitboot/gitboot/image"
@@ -27,7 +28,9 @@ func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
 		return nil
 	}
 	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: began, Ended: j.now(), Steps: j.steps}
-	run.Fail(result.Failed, failure)
+	failed := maps.Clone(result.Failed)
+	maps.DeleteFunc(failed, func(_ string, err error) bool { return notPending(err) == nil })
+	run.Fail(failed, failure)
 	return run.Save(j.Stage.Dir())
 }
 

@@ -65,7 +65,7 @@ func (j publisher) publish(ctx context.Context) error {
 	ctx, end := j.halt.pushing(ctx)
 	defer end()
 	err := j.pushAll(ctx)
-	if errors.Is(context.Cause(ctx), ErrSuperseded) {
+	if err != nil && errors.Is(context.Cause(ctx), ErrSuperseded) {
 		return ErrSuperseded
 	}
 	return err
