@@ -176,6 +176,7 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		p.Removals = append(p.Removals, surplus(w, have, len(reasons) > 0)...)
 	}
 	p.Removals = append(p.Removals, unwanted(observed, wanted)...)
+	p.keepGarbage()
 	if p.Menu == "" && (len(p.Stages) > 0 || len(p.Removals) > 0) {
 		p.Menu = entriesChange
 	}
@@ -211,7 +212,16 @@ func (p Plan) Without(failed map[string]error) Plan {
 		p.Menu = ""
 	}
 	p.Failed = failed
+	p.keepGarbage()
 	return p
+}
+
+// keepGarbage leaves what nothing reaches where it is as long as an image fails:
+// its next try may go on from there.
+func (p *Plan) keepGarbage() {
+	if len(p.Failed) > 0 {
+		p.Garbage = 0
+	}
 }
 
 // split takes out the generations that cannot boot.
