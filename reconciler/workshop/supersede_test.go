@@ -1,79 +1,11 @@
 package workshop
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
-	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
-	"time"
-
-	"github.com/gitboot/gitboot/build/engine"
-	"github.com/gitboot/gitboot/build/engine/engines"
-	"github.com/gitboot/gitboot/reconciler/origin"
-	"github.com/gitboot/gitboot/reconciler/source"
-	"github.com/gitboot/gitboot/reconciler/wanted"
-	"github.com/gitboot/gitboot/spec"
-	"github.com/gitboot/gitboot/stage"
 )
-
-const family = `
-[image.base.build]
-from = "archive:root.tar"
-run = ["echo base"]
-args = { A = "1" }
-
-[image.desktop.build]
-from = "image:base"
-run = ["echo desktop"]
-schedule = "0 3 * * *"
-
-[image.kiosk.build]
-from = "archive:root.tar"
-run = ["echo kiosk"]
-
-[machine.laptop]
-images = ["desktop", "kiosk"]
-kernel_args = ["quiet"]
-`
-
-// newShop is a workshop that has nothing yet, with the engine of this machine,
-// which need not be there.
-func newShop(t *testing.T) *Shop {
-	t.Helper()
-	st, err := stage.Create(filepath.Join(t.TempDir(), "stage"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &Shop{
-		Stage: st, Find: origin.Finder{Now: time.Now}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Engine: func(string) (engine.Engine, error) { return engines.Open("buildah", engines.Options{Dir: st.Engine()}) },
-	}
-}
-
-// wants is what a config wants of the laptop.
-func wants(t *testing.T, config string) *wanted.Wanted {
-	t.Helper()
-	var root bytes.Buffer
-	out := tar.NewWriter(&root)
-	if err := errors.Join(out.WriteHeader(&tar.Header{Name: "etc/", Typeflag: tar.TypeDir, Mode: 0o755}), out.Close()); err != nil {
-		t.Fatal(err)
-	}
-	files := fstest.MapFS{"gitboot.toml": {Data: []byte(config)}, "root.tar": {Data: root.Bytes()}}
-	fleet, err := spec.Load(t.Context(), files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := fleet.Resolve(t.Context(), "laptop")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &wanted.Wanted{Revision: source.Revision{Hash: strings.Repeat("1", 40)}, Wants: w, Files: files}
-}
 
 // Which builds a newer revision still wants.
 func TestWantedBy(t *testing.T) {
