@@ -14,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/buildkit"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -22,7 +23,7 @@ import (
 // cannot tell.
 func TestBasesMoveBetweenEngines(t *testing.T) {
 	first := newBuildah(t)
-	r := recipe.Recipe{FS: enginetest.Repo(map[string]string{
+	r := recipe.Recipe{FS: recipetest.Repo(map[string]string{
 		"f": "FROM $GITBOOT_FROM\nENV A=b\nWORKDIR /root\nUSER 1:1\nSHELL [\"/bin/sh\", \"-ec\"]\nCOPY f /etc/f\n",
 	}), Containerfiles: []string{"f"}}
 	made := enginetest.Built(t, first, r, engine.Options{Base: enginetest.Busybox(t, first).ID})

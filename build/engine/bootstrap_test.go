@@ -16,12 +16,13 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // A script of the repo runs in a copy of its folder, sees what is beside it,
 // and leaves nothing behind.
 func TestBootstrapScript(t *testing.T) {
-	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: enginetest.Repo(map[string]string{
+	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./arch/make.sh", "one two", "three"}, FS: recipetest.Repo(map[string]string{
 		"arch/make.sh":   "#!/bin/sh\ntouch \"$TMPDIR/left\" left; cat conf/list; printf '%s\\n' \"$@\" \"$SOURCE_DATE_EPOCH\"; ls; echo note >&2\n",
 		"arch/conf/list": "base\n",
 		"other":          "x",
@@ -44,7 +45,7 @@ func TestBootstrapScript(t *testing.T) {
 
 // One that is cut leaves no process, mount or file.
 func TestBootstrapIsCut(t *testing.T) {
-	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./make.sh"}, FS: enginetest.Repo(map[string]string{
+	p := enginetest.Prepare(t, recipe.Recipe{Bootstrap: []string{"./make.sh"}, FS: recipetest.Repo(map[string]string{
 		"make.sh": "#!/bin/sh\nmkdir -p \"$TMPDIR/root/proc\"; mount -t proc proc \"$TMPDIR/root/proc\"\n" + enginetest.Hang + "\n",
 	})})
 	temp := t.TempDir()
@@ -67,7 +68,7 @@ func TestScriptsShareFiles(t *testing.T) {
 	}
 	shared := "one"
 	prepared := func() *recipe.Prepared {
-		files := enginetest.Repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
+		files := recipetest.Repo(map[string]string{"recipes/a/script": "#!/bin/sh\n", "recipes/a/own": "x", "make/m.sh": "#!/bin/sh\ncat common own\n", "make/o": "own\n", "recipes/common": shared})
 		files["recipes/a/common"], files["make/common"] = link("../common"), link("../recipes/common")
 		files["recipes/a/inside"], files["recipes/a/system"], files["recipes/a/nowhere"] = link("own"), link("/etc/passwd"), link("../nowhere")
 		files["make/own"] = link("o")

@@ -10,10 +10,11 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 func TestContextIsWritten(t *testing.T) {
-	files := enginetest.Repo(map[string]string{"a": "a", "tool": "#!/bin/sh\n", "d/e": "e", ".dockerignore": "*\n", "f": "FROM $GITBOOT_FROM\nCOPY . /\n"})
+	files := recipetest.Repo(map[string]string{"a": "a", "tool": "#!/bin/sh\n", "d/e": "e", ".dockerignore": "*\n", "f": "FROM $GITBOOT_FROM\nCOPY . /\n"})
 	files["link"] = &fstest.MapFile{Data: []byte("d/e"), Mode: fs.ModeSymlink | 0o777}
 	p := enginetest.Prepare(t, recipe.Recipe{FS: files, Containerfiles: []string{"f"}, Copy: []recipe.Copy{{From: "a", To: "/a"}}})
 	dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/image"
 )
 
@@ -61,7 +62,7 @@ func TestKeysOfManyFilesStaySmall(t *testing.T) {
 }
 
 func TestImagesThatStepsNameArePinned(t *testing.T) {
-	files := repo(map[string]string{
+	files := recipetest.Repo(map[string]string{
 		"a": "ARG NONE=scratch\nARG ALIAS=made\nARG GO=golang\nARG VERSION\nARG TOOLS=\"tools-${TARGETARCH}:1\"\nFROM --platform=$BUILDPLATFORM ${GO}:${VERSION:-1.26} AS made\nRUN make\n" +
 			"FROM $NONE AS none\nFROM $ALIAS AS again\nFROM $TOOLS AS tools\nFROM $GITBOOT_FROM\nCOPY --chown=0:0 \\\n  # why\n  --from=docker.io/busybox:1 /bin/busybox /bin/\n" +
 			"COPY --from=made --chmod=755 /x /x\nRUN --mount=type=cache,target=/c --mount=from=golang:1.26,target=/go,type=bind cp --from=made /go/x /\nRUN <<EOF\nfetch --from=made\nEOF\n",
@@ -108,10 +109,10 @@ func TestKeysAreTheSameEverywhere(t *testing.T) {
 		content[fmt.Sprintf("d/%d/%d", i%9, i)] = fmt.Sprint(i)
 	}
 	r := Recipe{Containerfiles: []string{"f"}, Args: map[string]string{"B": "1", "A": "2"}, RootfsFixes: true}
-	r.FS = repo(content)
+	r.FS = recipetest.Repo(content)
 	want := prepare(t, r).Key(Settings{Base: "x"})
 	for range 5 {
-		r.FS = repo(content) // another order of the same map
+		r.FS = recipetest.Repo(content) // another order of the same map
 		if got := prepare(t, r).Key(Settings{Base: "x"}); !got.Equal(want) {
 			t.Errorf("%v, not %v", got, want)
 		}
@@ -127,7 +128,7 @@ func TestUnclearReferencesAreRefused(t *testing.T) {
 		"FROM $GITBOOT_FROM\nRUN a\x000\x00":                      "holds a NUL",
 		"FROM $GITBOOT_FROM\nRUN --mount=from=3,target=/x true\n": "there is no stage 3",
 	} {
-		if got := refused(t, Recipe{FS: repo(map[string]string{"f": text}), Containerfiles: []string{"f"}}); !strings.Contains(got, want) {
+		if got := refused(t, Recipe{FS: recipetest.Repo(map[string]string{"f": text}), Containerfiles: []string{"f"}}); !strings.Contains(got, want) {
 			t.Errorf("%q: %v; want %q", text, got, want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/build/containerfile"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // Whatever a fragment holds, its instructions are all of its text in order.
@@ -33,7 +34,7 @@ func FuzzParse(f *testing.F) {
 		if want := strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\ufeff"); b.String() != want {
 			t.Errorf("%q came back as %q", want, b.String())
 		}
-		r := Recipe{Name: "f", FS: repo(map[string]string{"f": text, "x": "x"}), Containerfiles: []string{"f"}}
+		r := Recipe{Name: "f", FS: recipetest.Repo(map[string]string{"f": text, "x": "x"}), Containerfiles: []string{"f"}}
 		p, err := Prepare(r)
 		if checked := NewChecker(r.FS).Check(r); (err == nil) != (len(checked) == 0) {
 			t.Errorf("%q: prepared: %v; checked: %v", text, err, checked)

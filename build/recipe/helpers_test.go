@@ -1,24 +1,8 @@
 package recipe
 
 import (
-	"strings"
 	"testing"
-	"testing/fstest"
 )
-
-// repo is a config repo of regular files; those whose content begins with #!
-// are executable.
-func repo(files map[string]string) fstest.MapFS {
-	out := fstest.MapFS{}
-	for name, content := range files {
-		f := &fstest.MapFile{Data: []byte(content), Mode: 0o644}
-		if strings.HasPrefix(content, "#!") {
-			f.Mode = 0o755
-		}
-		out[name] = f
-	}
-	return out
-}
 
 func prepare(t *testing.T, r Recipe) *Prepared {
 	t.Helper()

@@ -3,12 +3,14 @@ package recipe
 import (
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // A fragment's USER holds for that fragment alone, and what gitboot adds runs
 // in a shell. Nothing is added where nothing is left.
 func TestWhatFragmentsLeave(t *testing.T) {
-	files := repo(map[string]string{
+	files := recipetest.Repo(map[string]string{
 		"plain":    "FROM $GITBOOT_FROM\nUSER x\nRUN a\nUSER root:root\n",
 		"user":     "FROM $GITBOOT_FROM AS one\nUSER x:y\nFROM one\nRUN a\n",
 		"shell":    "FROM $GITBOOT_FROM\nSHELL [\"/usr/bin/python3\", \"-c\"]\n",

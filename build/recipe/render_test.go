@@ -6,10 +6,12 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 func TestContextHoldsWhatStepsTake(t *testing.T) {
-	files := repo(map[string]string{
+	files := recipetest.Repo(map[string]string{
 		"ctx/a.txt": "a", "ctx/b.txt": "b", "ctx/c.sh": "#!/bin/sh\n", "ctx/d/e": "e", "ctx/d/f/g": "g", "top": "top", "r/script": "#!/bin/sh\n",
 	})
 	files["ctx/link"] = &fstest.MapFile{Data: []byte("d/e"), Mode: fs.ModeSymlink | 0o777}
@@ -43,7 +45,7 @@ func TestContextHoldsWhatStepsTake(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	files := repo(map[string]string{"r/script": "echo not executable\n", "a b": "x"})
+	files := recipetest.Repo(map[string]string{"r/script": "echo not executable\n", "a b": "x"})
 	link := func(name, target string) {
 		files[name] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
 	}
@@ -86,7 +88,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestStagesOfFragmentsStayApart(t *testing.T) {
-	files := repo(map[string]string{
+	files := recipetest.Repo(map[string]string{
 		"a": "ARG V=1\nFROM golang:$V AS Build\nRUN make\nFROM $GITBOOT_FROM\nCOPY --from=build /x /x\nRUN --mount=type=bind,from=0,source=/x,target=/y true\n",
 		"b": "ARG GITBOOT_FROM=debian\nFROM --platform=linux/amd64 ${GITBOOT_FROM:-debian} AS build\nFROM build\nRUN <<EOF\nFROM here\nEOF\n",
 	})
@@ -119,7 +121,7 @@ func TestKeyNamesWhatChanged(t *testing.T) {
 	s := Settings{Base: "sha256:1", Engine: "buildah"}
 	key := func(change func()) Key {
 		change()
-		fsys := repo(files)
+		fsys := recipetest.Repo(files)
 		r.FS = fsys
 		return prepare(t, r).Key(s)
 	}
@@ -167,7 +169,7 @@ func TestIgnored(t *testing.T) {
 		{"[\n", "a.txt", "c/.dockerignore: syntax error in pattern"},
 	} {
 		r := Recipe{
-			FS:             repo(map[string]string{"f": "FROM $GITBOOT_FROM\nCOPY " + c.source + " /\n", "c/a.txt": "", "c/d/e": "", "c/.dockerignore": c.ignore}),
+			FS:             recipetest.Repo(map[string]string{"f": "FROM $GITBOOT_FROM\nCOPY " + c.source + " /\n", "c/a.txt": "", "c/d/e": "", "c/.dockerignore": c.ignore}),
 			Containerfiles: []string{"f"}, Context: "c",
 		}
 		if c.want == "" {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 func TestBootstrapKey(t *testing.T) {
@@ -12,7 +14,7 @@ func TestBootstrapKey(t *testing.T) {
 	r := Recipe{Bootstrap: []string{"./arch/make.sh"}}
 	prepared := func(change func()) *Prepared {
 		change()
-		r.FS = repo(files)
+		r.FS = recipetest.Repo(files)
 		return prepare(t, r)
 	}
 	before := prepared(func() {})
@@ -60,8 +62,8 @@ func TestScriptsAreExecutable(t *testing.T) {
 		{program("#!sh\n", 0o755), "says not what runs it"},
 		{program("", 0o755), "says not what runs it"},
 		{program("#!/bin/sh\r\necho\r\n", 0o755), "ends with a carriage return"},
-		{repo(map[string]string{"a/script/x": "x"}), "is not a file"},
-		{repo(map[string]string{"a/x": "x"}), "is not in the repo"},
+		{recipetest.Repo(map[string]string{"a/script/x": "x"}), "is not a file"},
+		{recipetest.Repo(map[string]string{"a/x": "x"}), "is not in the repo"},
 	} {
 		for _, r := range []Recipe{{FS: c.fsys, Bootstrap: []string{"./a/script"}}, {FS: c.fsys, Recipe: "a"}} {
 			if c.want == "" {

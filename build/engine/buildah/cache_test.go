@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/buildah"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 func TestBuildahCollects(t *testing.T) { testCollects(t, newBuildah(t)) }
@@ -20,10 +21,10 @@ func TestPodmanCollects(t *testing.T) { testCollects(t, newPodman(t)) }
 func testCollects(t *testing.T, e *buildah.Engine) {
 	base := enginetest.Busybox(t, e)
 	steps := func(run ...string) engine.Image {
-		return enginetest.Built(t, e, recipe.Recipe{FS: enginetest.Repo(nil), Run: run}, engine.Options{Base: base.ID})
+		return enginetest.Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: run}, engine.Options{Base: base.ID})
 	}
 	kept := steps(enginetest.Random("common", "4"), enginetest.Random("kept", "4"))
-	child := enginetest.Built(t, e, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{enginetest.Random("child", "1")}}, engine.Options{Base: kept.ID})
+	child := enginetest.Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{enginetest.Random("child", "1")}}, engine.Options{Base: kept.ID})
 	hit := steps(enginetest.Random("common", "4"), enginetest.Random("hit", "8"))
 	old := steps(enginetest.Random("common", "4"), enginetest.Random("old", "8"))
 	e.Age(t)

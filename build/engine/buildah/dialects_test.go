@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/engine/podman"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -70,7 +71,7 @@ func TestLostMounts(t *testing.T) {
 		e.Mounts = [2]int{} // nothing is prevented
 		for _, mount := range []string{"type=cache,target=/root", "type=tmpfs,target=/tmp", "type=bind,source=d,target=/etc/resolv.conf.d/../../root"} {
 			img, log, err := enginetest.Build(t, e, recipe.Recipe{
-				FS:             enginetest.Repo(map[string]string{"d/x": "x", "f": "FROM $GITBOOT_FROM\nRUN echo kept > /root/kept; echo kept > /tmp/kept\nRUN --mount=" + mount + " true\nRUN echo last\n"}),
+				FS:             recipetest.Repo(map[string]string{"d/x": "x", "f": "FROM $GITBOOT_FROM\nRUN echo kept > /root/kept; echo kept > /tmp/kept\nRUN --mount=" + mount + " true\nRUN echo last\n"}),
 				Containerfiles: []string{"f"},
 			}, engine.Options{Base: base.ID})
 			if lost := (*buildah.LostMountError)(nil); old {
@@ -91,7 +92,7 @@ func TestHeredocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := recipe.Recipe{FS: enginetest.Repo(map[string]string{"f": "FROM $GITBOOT_FROM\nRUN <<END\necho here > /root/here\nEND\n"}), Containerfiles: []string{"f"}}
+		r := recipe.Recipe{FS: recipetest.Repo(map[string]string{"f": "FROM $GITBOOT_FROM\nRUN <<END\necho here > /root/here\nEND\n"}), Containerfiles: []string{"f"}}
 		img, log, err := enginetest.Build(t, e, r, engine.Options{Base: enginetest.Busybox(t, e).ID})
 		if old {
 			if err == nil || !strings.Contains(err.Error(), `"RUN <<END": `+e.Program+" knows heredocs from version") {

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -24,7 +25,7 @@ func TestLostSeesAnotherBuildsImage(t *testing.T) {
 	}
 	need.Done(t, e.Check(t.Context()))
 	begun := time.Now()
-	img := enginetest.Built(t, e, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"echo x > /root/x"}}, engine.Options{Base: enginetest.Busybox(t, e).ID})
+	img := enginetest.Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo x > /root/x"}}, engine.Options{Base: enginetest.Busybox(t, e).ID})
 	id := strings.TrimPrefix(img.ID, "sha256:")
 	if err := os.RemoveAll(filepath.Join(e.root, e.driver+"-images", id)); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -79,12 +80,12 @@ func testTransfers(t *testing.T, program, socket string) {
 	wire := countBytes(t, socket)
 	b := newBuildkit(t, program, protocol.Builder{Address: "unix://" + wire.path})
 	base := enginetest.Busybox(t, b)
-	big := recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{enginetest.Random("big", "8")}}
+	big := recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{enginetest.Random("big", "8")}}
 	parent := enginetest.Built(t, b, big, engine.Options{Base: base.ID})
 	if n := wire.bytes.Swap(0); n < 8<<20 || n > 14<<20 {
 		t.Errorf("%d bytes for a layer of 8 MB and a base of 2, which it may have", n)
 	}
-	child := recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"echo child > /root/child"}}
+	child := recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo child > /root/child"}}
 	enginetest.Built(t, b, child, engine.Options{Base: parent.ID})
 	if n := wire.bytes.Swap(0); n > 1<<20 {
 		t.Errorf("%d bytes for a child of a few", n)
@@ -122,13 +123,13 @@ func testNoRoom(t *testing.T, program, socket string) {
 		}
 	})
 	base := enginetest.Busybox(t, b)
-	_, _, err := enginetest.Build(t, b, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{enginetest.Random("big", "16")}}, engine.Options{Base: base.ID})
+	_, _, err := enginetest.Build(t, b, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{enginetest.Random("big", "16")}}, engine.Options{Base: base.ID})
 	if full := (*engine.FullError)(nil); !errors.As(err, &full) {
 		t.Errorf("%v", err)
 	}
 	enginetest.Empty(t, filepath.Join(b.Dir, protocol.IngestFolder))
-	enginetest.Built(t, b, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"echo small > /root/small"}}, engine.Options{Base: base.ID})
-	_, _, err = enginetest.Build(t, b, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"echo sh: /x: No space left on device; exit 1"}}, engine.Options{Base: base.ID})
+	enginetest.Built(t, b, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo small > /root/small"}}, engine.Options{Base: base.ID})
+	_, _, err = enginetest.Build(t, b, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo sh: /x: No space left on device; exit 1"}}, engine.Options{Base: base.ID})
 	if full := (*engine.FullError)(nil); errors.As(err, &full) {
 		t.Errorf("a disk elsewhere: %v", err)
 	}
@@ -221,7 +222,7 @@ func TestBuildkitDies(t *testing.T) {
 	defer stop()
 	base := enginetest.Busybox(t, b)
 	opts := engine.Options{Base: base.ID, Epoch: enginetest.Epoch, TempDir: t.TempDir(), Log: enginetest.OnText("begun", stop), Timeout: time.Minute}
-	_, err = engine.Run(t.Context(), b, enginetest.Prepare(t, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{enginetest.Hang}}), opts)
+	_, err = engine.Run(t.Context(), b, enginetest.Prepare(t, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{enginetest.Hang}}), opts)
 	if timeout := (*engine.TimeoutError)(nil); err == nil || errors.As(err, &timeout) {
 		t.Errorf("it is not noticed: %v", err)
 	}

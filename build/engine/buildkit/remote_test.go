@@ -34,6 +34,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -71,7 +72,7 @@ func TestBuildkitOverTLS(t *testing.T) {
 	b.opts.Builder = own
 
 	ref, credentials := privateImage(t)
-	r := recipe.Recipe{Scratch: true, FS: enginetest.Repo(map[string]string{"f": "FROM " + ref + " AS private\nFROM $GITBOOT_FROM\nCOPY --from=private /file /copied\n"}), Containerfiles: []string{"f"}}
+	r := recipe.Recipe{Scratch: true, FS: recipetest.Repo(map[string]string{"f": "FROM " + ref + " AS private\nFROM $GITBOOT_FROM\nCOPY --from=private /file /copied\n"}), Containerfiles: []string{"f"}}
 	if _, _, err := enginetest.Build(t, b, r, engine.Options{}); err == nil || strings.Contains(err.Error(), "swordfish") {
 		t.Errorf("without credentials: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/buildkit"
 	"github.com/gitboot/gitboot/build/engine/enginetest"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -53,7 +54,7 @@ func TestDocker(t *testing.T) {
 
 // testLostInDocker takes away what docker's store holds of ours.
 func testLostInDocker(t *testing.T, d *Engine) {
-	parent := enginetest.Built(t, d, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"echo parent > /root/p"}}, engine.Options{Base: enginetest.Busybox(t, d).ID})
+	parent := enginetest.Built(t, d, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo parent > /root/p"}}, engine.Options{Base: enginetest.Busybox(t, d).ID})
 	names, err := d.tags(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func testLostInDocker(t *testing.T, d *Engine) {
 			t.Error(err)
 		}
 	}
-	child := enginetest.Built(t, d, recipe.Recipe{FS: enginetest.Repo(nil), Run: []string{"cat /root/p > /root/c"}}, engine.Options{Base: parent.ID})
+	child := enginetest.Built(t, d, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"cat /root/p > /root/c"}}, engine.Options{Base: parent.ID})
 	if n := len(parent.Layers); len(child.Layers) != n+1 || child.Layers[n-1].DiffID != parent.Layers[n-1].DiffID {
 		t.Error("a base that was loaded again is not the same")
 	}

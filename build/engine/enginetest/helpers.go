@@ -7,9 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/gitboot/gitboot/build/engine"
@@ -17,20 +15,6 @@ import (
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/internal/program"
 )
-
-// Repo is a config repo of regular files; those whose content begins with #!
-// are executable.
-func Repo(files map[string]string) fstest.MapFS {
-	out := fstest.MapFS{}
-	for name, content := range files {
-		f := &fstest.MapFile{Data: []byte(content), Mode: 0o644}
-		if strings.HasPrefix(content, "#!") {
-			f.Mode = 0o755
-		}
-		out[name] = f
-	}
-	return out
-}
 
 // Busybox imports a root file system of nothing but busybox.
 func Busybox(t *testing.T, e engine.Engine) engine.Image {

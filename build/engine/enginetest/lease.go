@@ -6,12 +6,13 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // What somebody reads is removed when they have done, however long that takes,
 // and nobody waits for them but who removes.
 func testLease(t *testing.T, e Tested, base engine.Image) {
-	read := Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{Random("read", "1")}}, engine.Options{Base: base.ID})
+	read := Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{Random("read", "1")}}, engine.Options{Base: base.ID})
 	release, err := engine.Reading(t.Context(), e.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -21,7 +22,7 @@ func testLease(t *testing.T, e Tested, base engine.Image) {
 		_, err := e.Collect(t.Context(), []string{base.ID}, 1)
 		collected <- err
 	}()
-	Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{"echo meanwhile > /root/x"}}, engine.Options{Base: base.ID})
+	Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo meanwhile > /root/x"}}, engine.Options{Base: base.ID})
 	Contents(t, read)
 	if err := errors.Join(release(), <-collected); err != nil {
 		t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/oci"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // churn is what installing software does to a root file system: files in no
@@ -41,7 +42,7 @@ const undo = `busybox rm -r /opt/deep /usr/lib/python3/m5.py && busybox rm -r /v
 // every file is made anew, at another time and in another order.
 func testReproducible(t *testing.T, e Tested, base engine.Image) {
 	r := recipe.Recipe{
-		FS: Repo(map[string]string{
+		FS: recipetest.Repo(map[string]string{
 			"r/script": churn, "r/data/one": "1", "r/data/two/three": "3", "etc/motd": "hello",
 			"f": "ARG GITBOOT_FROM\nFROM $GITBOOT_FROM AS made\nRUN mkdir -p /out/lib && echo lib > /out/lib/x\nFROM $GITBOOT_FROM\nCOPY --from=made /out /usr/local/new/\nCOPY r/data /srv/not/yet/there/\n",
 		}),

@@ -6,12 +6,13 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // What a fragment is run as is its own affair.
 func testUser(t *testing.T, e Tested, base engine.Image) {
 	all := Contents(t, Built(t, e, recipe.Recipe{
-		FS: Repo(map[string]string{
+		FS: recipetest.Repo(map[string]string{
 			"a":        "FROM $GITBOOT_FROM\nRUN chmod 1777 /tmp\nUSER 7:7\nRUN echo a > /tmp/a\n",
 			"b":        "FROM $GITBOOT_FROM\nRUN echo b > /root/b\n",
 			"r/script": "#!/bin/sh\necho r > /root/r\n",
@@ -28,7 +29,7 @@ func testUser(t *testing.T, e Tested, base engine.Image) {
 // What is declared to be copied goes where it is declared to go.
 func testNames(t *testing.T, e Tested, base engine.Image) {
 	names := []string{`/etc/a b`, `/etc/it's`, `/etc/"quoted"`, `/etc/$HOME`, `/etc/back\slash`, `/etc/${x`, `/etc/[x]*?`, `/etc/<<EOF`}
-	r := recipe.Recipe{FS: Repo(map[string]string{"x": "x"})}
+	r := recipe.Recipe{FS: recipetest.Repo(map[string]string{"x": "x"})}
 	for _, name := range names {
 		r.Copy = append(r.Copy, recipe.Copy{From: "x", To: name})
 	}
@@ -42,7 +43,7 @@ func testNames(t *testing.T, e Tested, base engine.Image) {
 
 // What a step mounts over a folder leaves that as it was.
 func testMounts(t *testing.T, e Tested, base engine.Image) {
-	prepared := Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{
+	prepared := Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{
 		"mkdir -p /var/cache/x /data/sub; chmod 700 /var/cache/x; echo kept > /var/cache/x/kept; echo kept > /data/kept; echo kept > /data/sub/kept; echo kept > /tmp/kept",
 	}}, engine.Options{Base: base.ID})
 	steps := []string{
@@ -57,7 +58,7 @@ func testMounts(t *testing.T, e Tested, base engine.Image) {
 		"touch /last",
 	}
 	img := Built(t, e, recipe.Recipe{
-		FS:             Repo(map[string]string{"d/f": "bound", "f": "FROM $GITBOOT_FROM\nRUN " + strings.Join(steps, "\nRUN ") + "\n"}),
+		FS:             recipetest.Repo(map[string]string{"d/f": "bound", "f": "FROM $GITBOOT_FROM\nRUN " + strings.Join(steps, "\nRUN ") + "\n"}),
 		Containerfiles: []string{"f"},
 	}, engine.Options{Base: prepared.ID})
 	for _, l := range img.Layers[len(prepared.Layers):] {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // What follows is for engines whose store is that of
@@ -59,7 +60,7 @@ func noContainers(t *testing.T, store string) {
 // engine that raises them fails where it may not.
 func Limits(t *testing.T, e engine.Engine) {
 	var names = regexp.MustCompile(`(?m)^Max (?:processes|open files) .*$`)
-	img := Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{"cat /proc/self/limits > /root/limits"}}, engine.Options{Base: Busybox(t, e).ID})
+	img := Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"cat /proc/self/limits > /root/limits"}}, engine.Options{Base: Busybox(t, e).ID})
 	got := names.FindAllString(Contents(t, img)["root/limits"].Content, -1)
 	own, err := os.ReadFile("/proc/self/limits")
 	if want := names.FindAllString(string(own), -1); err != nil || len(want) != 2 || !slices.Equal(got, want) {

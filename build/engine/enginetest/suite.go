@@ -16,6 +16,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/recipe/recipetest"
 )
 
 // A Tested engine is one that has to keep the contract.
@@ -53,7 +54,7 @@ func Run(t *testing.T, e Tested) {
 
 func testAll(t *testing.T, e Tested, base engine.Image) {
 	r := recipe.Recipe{
-		FS: Repo(map[string]string{
+		FS: recipetest.Repo(map[string]string{
 			"a.containerfile":     "ARG GITBOOT_FROM\nFROM $GITBOOT_FROM AS made\nRUN echo a > /root/made\nFROM $GITBOOT_FROM\nCOPY --from=made /root/made /root/a\nENV FROM_A=yes\n",
 			"b.containerfile":     "ARG GITBOOT_FROM\nFROM ${GITBOOT_FROM}\nCOPY files /root/files\nRUN echo $FROM_A >> /root/a\n",
 			"files/tool":          "#!/bin/sh\n",
@@ -89,7 +90,7 @@ func testAll(t *testing.T, e Tested, base engine.Image) {
 }
 
 func testFixes(t *testing.T, e Tested, base engine.Image) {
-	r := recipe.Recipe{FS: Repo(nil), RootfsFixes: true, Run: []string{
+	r := recipe.Recipe{FS: recipetest.Repo(nil), RootfsFixes: true, Run: []string{
 		"mkdir -p /etc/systemd/system/multi-user.target.wants /usr/sbin /var/lib/dbus /usr/lib/systemd",
 		"ln -s /usr/lib/systemd/system/systemd-resolved.service /etc/systemd/system/multi-user.target.wants/",
 		"echo 0123 > /etc/machine-id; echo 0123 > /var/lib/dbus/machine-id; echo 'exit 101' > /usr/sbin/policy-rc.d",
@@ -109,7 +110,7 @@ func testFixes(t *testing.T, e Tested, base engine.Image) {
 	if all["usr/sbin/policy-rc.d"].layer > all["usr/sbin/.wh.policy-rc.d"].layer {
 		t.Error("policy-rc.d is still there")
 	}
-	plain := Contents(t, Built(t, e, recipe.Recipe{FS: Repo(nil), RootfsFixes: true}, engine.Options{Base: base.ID}))
+	plain := Contents(t, Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), RootfsFixes: true}, engine.Options{Base: base.ID}))
 	if got, ok := plain["etc/resolv.conf"]; !ok || got.Content != "" || got.Linkname != "" {
 		t.Errorf("resolv.conf of an image without a resolver is %+v", got)
 	}
@@ -119,7 +120,7 @@ func testFixes(t *testing.T, e Tested, base engine.Image) {
 }
 
 func testCache(t *testing.T, e Tested, base engine.Image) {
-	r := recipe.Recipe{FS: Repo(map[string]string{"r/script": "#!/bin/sh\ncat /proc/uptime > /root/x\n"}), Recipe: "r"}
+	r := recipe.Recipe{FS: recipetest.Repo(map[string]string{"r/script": "#!/bin/sh\ncat /proc/uptime > /root/x\n"}), Recipe: "r"}
 	first := Built(t, e, r, engine.Options{Base: base.ID})
 	if again := Built(t, e, r, engine.Options{Base: base.ID}); again.ID != first.ID {
 		t.Error("an unchanged step was run again")
@@ -128,19 +129,19 @@ func testCache(t *testing.T, e Tested, base engine.Image) {
 		t.Error("without the cache, the step was not run again")
 	}
 	for _, data := range []string{"one", "two"} {
-		bound := recipe.Recipe{FS: Repo(map[string]string{"data/x": data, "f": "FROM $GITBOOT_FROM\nRUN --mount=type=bind,source=data,target=/run/data cat /run/data/x > /root/x\n"}), Containerfiles: []string{"f"}}
+		bound := recipe.Recipe{FS: recipetest.Repo(map[string]string{"data/x": data, "f": "FROM $GITBOOT_FROM\nRUN --mount=type=bind,source=data,target=/run/data cat /run/data/x > /root/x\n"}), Containerfiles: []string{"f"}}
 		if got := Contents(t, Built(t, e, bound, engine.Options{Base: base.ID}))["root/x"].Content; got != data {
 			t.Errorf("a mounted file that became %q gave %q", data, got)
 		}
 	}
-	r.FS = Repo(map[string]string{"r/script": "#!/bin/sh\necho changed > /root/x\n"})
+	r.FS = recipetest.Repo(map[string]string{"r/script": "#!/bin/sh\necho changed > /root/x\n"})
 	if got := Contents(t, Built(t, e, r, engine.Options{Base: base.ID}))["root/x"].Content; got != "changed\n" {
 		t.Errorf("a changed recipe gave %q", got)
 	}
 }
 
 func testScratch(t *testing.T, e Tested, _ engine.Image) {
-	r := recipe.Recipe{Scratch: true, FS: Repo(map[string]string{"d/x": "x", "f": "FROM scratch AS other\nCOPY d /\nARG GITBOOT_FROM\nFROM $GITBOOT_FROM\nCOPY --from=other x /y\n"}), Containerfiles: []string{"f"}}
+	r := recipe.Recipe{Scratch: true, FS: recipetest.Repo(map[string]string{"d/x": "x", "f": "FROM scratch AS other\nCOPY d /\nARG GITBOOT_FROM\nFROM $GITBOOT_FROM\nCOPY --from=other x /y\n"}), Containerfiles: []string{"f"}}
 	all := Contents(t, Built(t, e, r, engine.Options{}))
 	if all["y"].Content != "x" {
 		t.Errorf("%v", all)
@@ -148,8 +149,8 @@ func testScratch(t *testing.T, e Tested, _ engine.Image) {
 }
 
 func testChild(t *testing.T, e Tested, base engine.Image) {
-	parent := Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{"echo parent > /root/p"}}, engine.Options{Base: base.ID})
-	child := Built(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{"cat /root/p > /root/c"}}, engine.Options{Base: parent.ID})
+	parent := Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo parent > /root/p"}}, engine.Options{Base: base.ID})
+	child := Built(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"cat /root/p > /root/c"}}, engine.Options{Base: parent.ID})
 	if len(child.Layers) != len(parent.Layers)+1 {
 		t.Fatalf("%d layers on %d", len(child.Layers), len(parent.Layers))
 	}
@@ -161,7 +162,7 @@ func testChild(t *testing.T, e Tested, base engine.Image) {
 }
 
 func testFailing(t *testing.T, e Tested, base engine.Image) {
-	_, log, err := Build(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{"echo so far so good; echo this is why >&2; exit 3"}}, engine.Options{Base: base.ID})
+	_, log, err := Build(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"echo so far so good; echo this is why >&2; exit 3"}}, engine.Options{Base: base.ID})
 	if err == nil || !strings.Contains(err.Error(), "this is why") {
 		t.Errorf("the error lacks the last lines: %v", err)
 	}
@@ -171,7 +172,7 @@ func testFailing(t *testing.T, e Tested, base engine.Image) {
 }
 
 func testHanging(t *testing.T, e Tested, base engine.Image) {
-	_, _, err := Build(t, e, recipe.Recipe{FS: Repo(nil), Run: []string{Hang}}, engine.Options{Base: base.ID, Timeout: 3 * time.Second})
+	_, _, err := Build(t, e, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{Hang}}, engine.Options{Base: base.ID, Timeout: 3 * time.Second})
 	if timeout := (*engine.TimeoutError)(nil); !errors.As(err, &timeout) {
 		t.Errorf("%v", err)
 	}
@@ -184,7 +185,7 @@ func testHanging(t *testing.T, e Tested, base engine.Image) {
 func testCancel(t *testing.T, e Tested, base engine.Image) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := engine.Run(ctx, e, Prepare(t, recipe.Recipe{FS: Repo(nil), Run: []string{Hang}}), engine.Options{Base: base.ID, Epoch: Epoch, TempDir: t.TempDir(), Log: OnText("begun", cancel)})
+	_, err := engine.Run(ctx, e, Prepare(t, recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{Hang}}), engine.Options{Base: base.ID, Epoch: Epoch, TempDir: t.TempDir(), Log: OnText("begun", cancel)})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -200,7 +201,7 @@ func testSecret(t *testing.T, e Tested, base engine.Image) {
 	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := recipe.Recipe{FS: Repo(nil), Secrets: map[string]string{"token": path}, Run: []string{"test $(cat /run/secrets/token) = " + secret[:9] + "-$((3000+141))"}}
+	r := recipe.Recipe{FS: recipetest.Repo(nil), Secrets: map[string]string{"token": path}, Run: []string{"test $(cat /run/secrets/token) = " + secret[:9] + "-$((3000+141))"}}
 	img, log, err := Build(t, e, r, engine.Options{Base: base.ID})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
@@ -226,7 +227,7 @@ func testSecret(t *testing.T, e Tested, base engine.Image) {
 
 func testSideBySide(t *testing.T, e Tested, base engine.Image) {
 	var group sync.WaitGroup
-	r := recipe.Recipe{FS: Repo(nil), Run: []string{"sleep 0.2; echo same > /root/s"}}
+	r := recipe.Recipe{FS: recipetest.Repo(nil), Run: []string{"sleep 0.2; echo same > /root/s"}}
 	images := make([]engine.Image, 2)
 	for i := range images {
 		group.Go(func() { images[i] = Built(t, e, r, engine.Options{Base: base.ID, NoCache: true}) })
