@@ -8,18 +8,14 @@ package copies
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 )
@@ -132,21 +128,12 @@ func (f Folder) replace(m boot.Menu, write func(boot.Menu) error) error {
 }
 
 func (f Folder) copy(ctx context.Context, o object) error {
-	in, err := os.Open(filepath.Join(f.Stage, filepath.FromSlash(o.path)))
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := durable.Create(f.Dir, 0o600)
+	out, sum, err := durable.Copy(ctx, f.Dir, 0o600, filepath.Join(f.Stage, filepath.FromSlash(o.path)))
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	sum := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, sum), ctxio.Reader(ctx, in)); err != nil {
-		return err
-	}
-	if hex.EncodeToString(sum.Sum(nil)) != o.name() {
+	if sum != o.name() {
 		return errors.New("the stage's own has other content than its name says; `gitboot stage verify` finds all such")
 	}
 	if err := fault.Point("boot.copy.written"); err != nil {

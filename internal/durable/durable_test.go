@@ -1,6 +1,9 @@
 package durable
 
 import (
+	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -81,5 +84,34 @@ func TestMkdirAllAndRemove(t *testing.T) {
 	}
 	if err := MkdirAll(filepath.Join(dir, "file", "x"), 0o700); err == nil {
 		t.Error("a folder was made in a file")
+	}
+}
+
+// TestCopy copies a file, and leaves nothing of one that cannot be read.
+func TestCopy(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+	if err := os.WriteFile(from, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, sum, err := Copy(t.Context(), dir, 0o640, from)
+	if err != nil || sum != fmt.Sprintf("%x", sha256.Sum256([]byte("abc"))) {
+		t.Fatal(sum, err)
+	}
+	if err := f.Publish(to); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(to); err != nil || string(data) != "abc" {
+		t.Errorf("copied %q, %v", data, err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for name, ctx := range map[string]context.Context{from: ended, dir: t.Context(), to + "2": t.Context()} {
+		if _, _, err := Copy(ctx, dir, 0o600, name); err == nil {
+			t.Errorf("%s: copied", name)
+		}
+	}
+	if left := names(t, dir); len(left) != 2 {
+		t.Errorf("left: %q", left)
 	}
 }

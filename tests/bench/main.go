@@ -83,13 +83,7 @@ func run(o options) error {
 		}
 		return nil
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("it unpacks root file systems and mounts disks, which needs root; run: sudo env \"PATH=$PATH\" make bench")
-	}
-	if err := lab.Isolate(); err != nil {
-		return err
-	}
-	if err := lab.Ready(); err != nil {
+	if err := lab.Begin("unpacks root file systems and mounts disks", "bench"); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -115,28 +115,14 @@ func (p published) layers(t *testing.T) string {
 func prepareBuilt(t *testing.T) (machine, published) {
 	t.Helper()
 	need.Program(t, "buildah")
-	ctx := t.Context()
-	dir := t.TempDir()
-	gitboot, err := lab.Build(ctx, dir, "faults")
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry, err := lab.NewRegistry(filepath.Join(dir, "registry"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { registry.Close() })
-	repo, err := lab.NewRepo(ctx, filepath.Join(dir, "repo"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	smallRoot(t, filepath.Join(repo.Dir, "root.tar"))
-	image := published{registry.Addr + "/desktop:nightly"}
-	commitBuilt(t, ctx, repo, image, "one")
-	m := machine{gitboot: gitboot, repo: repo.Dir, dir: t.TempDir()}
+	w := newWorkplace(t)
+	smallRoot(t, filepath.Join(w.repo.Dir, "root.tar"))
+	image := published{w.registry.Addr + "/desktop:nightly"}
+	commitBuilt(t, t.Context(), w.repo, image, "one")
+	m := machine{gitboot: w.gitboot, repo: w.repo.Dir, dir: t.TempDir()}
 	makeGRUBFolder(t, m)
 	m.mustRun(t, "reconcile", "--once")
-	commitBuilt(t, ctx, repo, image, "two")
+	commitBuilt(t, t.Context(), w.repo, image, "two")
 	return m, image
 }
 

@@ -52,28 +52,14 @@ func TestCutCopies(t *testing.T) {
 // that GRUB cannot read. Its second revision has another kernel.
 func prepareApart(t *testing.T) machine {
 	t.Helper()
-	ctx := t.Context()
-	dir := t.TempDir()
-	gitboot, err := lab.Build(ctx, dir, "faults")
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry, err := lab.NewRegistry(filepath.Join(dir, "registry"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { registry.Close() })
-	repo, err := lab.NewRepo(ctx, filepath.Join(dir, "repo"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := machine{gitboot: gitboot, repo: repo.Dir, dir: filepath.Join(dir, "unread"), boot: filepath.Join(dir, "boot")}
+	w := newWorkplace(t)
+	m := machine{gitboot: w.gitboot, repo: w.repo.Dir, dir: filepath.Join(w.dir, "unread"), boot: filepath.Join(w.dir, "boot")}
 	need.Filesystem(t, m.dir, 256<<20, "defaults", "mkfs.ext4", "-q", "-O", "inline_data")
 	need.Filesystem(t, m.boot, 32<<20, "defaults", "mkfs.ext4", "-q")
 	makeGRUBFolder(t, m)
-	commit(t, ctx, repo, pushSmall(t, registry, dir, "6.1.0"), "one")
+	commit(t, t.Context(), w.repo, pushSmall(t, w.registry, w.dir, "6.1.0"), "one")
 	m.mustRun(t, "reconcile", "--once")
-	commit(t, ctx, repo, pushSmall(t, registry, dir, "6.2.0"), "two")
+	commit(t, t.Context(), w.repo, pushSmall(t, w.registry, w.dir, "6.2.0"), "two")
 	return m
 }
 

@@ -279,28 +279,39 @@ func makeGRUBFolder(t *testing.T, m machine) {
 // second one: another top layer and another host name.
 func prepare(t *testing.T) machine {
 	t.Helper()
-	ctx := t.Context()
-	dir := t.TempDir()
-	gitboot, err := lab.Build(ctx, dir, "faults")
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry, err := lab.NewRegistry(filepath.Join(dir, "registry"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { registry.Close() })
-	first, second := pushTwo(t, registry, dir)
-	repo, err := lab.NewRepo(ctx, filepath.Join(dir, "repo"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit(t, ctx, repo, first, "one")
-	m := machine{gitboot: gitboot, repo: repo.Dir, dir: t.TempDir()}
+	w := newWorkplace(t)
+	first, second := pushTwo(t, w.registry, w.dir)
+	commit(t, t.Context(), w.repo, first, "one")
+	m := machine{gitboot: w.gitboot, repo: w.repo.Dir, dir: t.TempDir()}
 	makeGRUBFolder(t, m)
 	m.mustRun(t, "reconcile", "--once")
-	commit(t, ctx, repo, second, "two")
+	commit(t, t.Context(), w.repo, second, "two")
 	return m
+}
+
+// A workplace is what machines share: gitboot with fault points, a registry, and
+// an empty config repo.
+type workplace struct {
+	dir, gitboot string
+	registry     *lab.Registry
+	repo         *lab.Repo
+}
+
+func newWorkplace(t *testing.T) workplace {
+	t.Helper()
+	w := workplace{dir: t.TempDir()}
+	var err error
+	if w.gitboot, err = lab.Build(t.Context(), w.dir, "faults"); err != nil {
+		t.Fatal(err)
+	}
+	if w.registry, err = lab.NewRegistry(filepath.Join(w.dir, "registry")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.registry.Close() })
+	if w.repo, err = lab.NewRepo(t.Context(), filepath.Join(w.dir, "repo")); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func commit(t *testing.T, ctx context.Context, repo *lab.Repo, ref, hostname string) {

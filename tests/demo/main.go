@@ -37,13 +37,7 @@ func main() {
 }
 
 func run(console bool) error {
-	if os.Geteuid() != 0 {
-		return errors.New("it mounts disk images, which needs root; run: sudo env \"PATH=$PATH\" make demo")
-	}
-	if err := lab.Isolate(); err != nil {
-		return err
-	}
-	if err := lab.Ready(); err != nil {
+	if err := lab.Begin("mounts disk images", "demo"); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -95,6 +95,18 @@ func Ready() error {
 	return nil
 }
 
+// Begin is for programs that are no tests: it isolates the process, or says what
+// stands in the way of what it does, and which of make's targets to run.
+func Begin(does, target string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("it %s, which needs root; run: sudo env \"PATH=$PATH\" make %s", does, target)
+	}
+	if err := Isolate(); err != nil {
+		return err
+	}
+	return Ready()
+}
+
 // ErrNotRoot is returned by Ready to a process that is not root.
 var ErrNotRoot = errors.New("mounting disks needs root")
 

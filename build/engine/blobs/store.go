@@ -5,8 +5,6 @@ package blobs
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +15,6 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/oci"
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
-	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -69,21 +66,12 @@ func (b *Store) copyBlob(ctx context.Context, layout string, blob oci.Descriptor
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	in, err := os.Open(oci.Blob(layout, blob.Digest))
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := durable.Create(b.Dir, 0o600)
+	out, sum, err := durable.Copy(ctx, b.Dir, 0o600, oci.Blob(layout, blob.Digest))
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	h := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(out, h), ctxio.Reader(ctx, in)); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); got != blob.Digest {
+	if got := "sha256:" + sum; got != blob.Digest {
 		return fmt.Errorf("blob %s is in truth %s", blob.Digest, got)
 	}
 	return out.Publish(path)
