@@ -45,7 +45,7 @@ func there(cfg reconciler.Config, o deployment.Object) bool {
 func TestCollect(t *testing.T) {
 	cfg, _, needed, stray := newStage(t)
 	for _, dry := range []bool{true, false} {
-		c, err := Collect(t.Context(), cfg, dry)
+		c, err := Collect(t.Context(), cfg, false, dry)
 		if err != nil || c.Objects != 1 || c.Bytes != stray.Size {
 			t.Errorf("dry %v: %+v, %v", dry, c, err)
 		}
@@ -67,7 +67,7 @@ func TestVerify(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(cfg.Stage, needed.Path()), bytes.Repeat([]byte("x"), int(needed.Size)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		found, err := Verify(t.Context(), cfg, c.remove)
+		found, err := Verify(t.Context(), cfg, false, c.remove)
 		if err != nil || len(found.Damage) != 1 || (len(found.Mended) == 1) != c.remove {
 			t.Errorf("%s: %+v, %v", name, found, err)
 		}
@@ -88,12 +88,12 @@ func TestLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, collectErr := Collect(t.Context(), cfg, false)
-	_, removeErr := Verify(t.Context(), cfg, true)
+	_, collectErr := Collect(t.Context(), cfg, false, false)
+	_, removeErr := Verify(t.Context(), cfg, false, true)
 	if !errors.Is(collectErr, stage.ErrLocked) || !errors.Is(removeErr, stage.ErrLocked) {
 		t.Errorf("%v; %v", collectErr, removeErr)
 	}
-	if _, err := Verify(t.Context(), cfg, false); err != nil {
+	if _, err := Verify(t.Context(), cfg, false, false); err != nil {
 		t.Error(err)
 	}
 	if err := lock.Release(); err != nil {
@@ -103,10 +103,10 @@ func TestLocked(t *testing.T) {
 
 func TestNoStage(t *testing.T) {
 	cfg := reconciler.Config{Stage: filepath.Join(t.TempDir(), "none")}
-	if _, err := Collect(t.Context(), cfg, true); !errors.Is(err, stage.ErrNone) {
+	if _, err := Collect(t.Context(), cfg, false, true); !errors.Is(err, stage.ErrNone) {
 		t.Error(err)
 	}
-	if _, err := Verify(t.Context(), cfg, false); !errors.Is(err, stage.ErrNone) {
+	if _, err := Verify(t.Context(), cfg, false, false); !errors.Is(err, stage.ErrNone) {
 		t.Error(err)
 	}
 	staged, err := Staged(cfg.Stage, &image.Image{Layers: []image.Layer{{DiffID: "sha256:1"}}})
