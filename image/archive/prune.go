@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/flock"
 )
 
 // Prune removes the archives in a CacheDir, whole or in part, that have
@@ -47,7 +48,7 @@ func pruneDownload(path string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	switch err := flock.Try(f); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return 0, nil
 	case err != nil:

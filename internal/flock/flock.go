@@ -17,6 +17,15 @@ const period = 100 * time.Millisecond
 // Exclusive waits until nobody else has f locked, and locks it.
 func Exclusive(ctx context.Context, f *os.File) error { return wait(ctx, f, unix.LOCK_EX) }
 
+// Try locks f, or fails with EWOULDBLOCK if somebody has it locked.
+func Try(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
 // Shared waits until nobody has f locked exclusively, and locks it together with
 // others.
 func Shared(ctx context.Context, f *os.File) error { return wait(ctx, f, unix.LOCK_SH) }

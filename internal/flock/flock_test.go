@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestLocks(t *testing.T) {
@@ -21,6 +23,9 @@ func TestLocks(t *testing.T) {
 	defer writer.Close()
 	if err := errors.Join(Shared(t.Context(), one), Shared(t.Context(), two)); err != nil {
 		t.Fatalf("two share it: %v", err)
+	}
+	if err := Try(writer); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Errorf("one tries to lock what others share: %v", err)
 	}
 	why := errors.New("why")
 	ctx, end := context.WithCancelCause(t.Context())

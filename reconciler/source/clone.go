@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/flock"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -126,13 +127,8 @@ func (c *clone) tryLock() (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock.Try(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	return func() {
-		// a process that is just being started shares the lock until it is
-		// another program: closing alone would leave it locked for that long
-		unix.Flock(int(d.Fd()), unix.LOCK_UN)
-		d.Close()
-	}, nil
+	return func() { flock.Release(d) }, nil
 }

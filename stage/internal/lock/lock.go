@@ -17,19 +17,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/flock"
 )
 
 // ErrHeld is the beginning of what is said of a lock that another has.
 var ErrHeld = errors.New("another run holds")
-
-// period is how often who waits tries again: flock(2) cannot be waited for
-// together with a context.
-const period = 100 * time.Millisecond
 
 // A Place is what has locks: a folder whose file system is made writable for
 // them.
@@ -109,35 +105,18 @@ func open(path string) (*os.File, error) {
 }
 
 func take(ctx context.Context, f *os.File, what string, wait bool) error {
-	err := flock(ctx, f, wait)
-	switch {
-	case err == unix.EWOULDBLOCK:
-		return fmt.Errorf("%w the %s's lock%s; wait with --wait, or try again later", ErrHeld, what, holder(f))
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("%w the %s's lock%s: %w", ErrHeld, what, holder(f), err)
+	if !wait {
+		err := flock.Try(f)
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("%w the %s's lock%s; wait with --wait, or try again later", ErrHeld, what, holder(f))
+		}
+		return err
+	}
+	err := flock.Exclusive(ctx, f)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w the %s's lock%s: %w", ErrHeld, what, holder(f), err)
 	}
 	return err
-}
-
-// flock locks a file for this process alone. It fails with EWOULDBLOCK if it is
-// locked and is not to be waited for, and with the context's cause if that ends.
-func flock(ctx context.Context, f *os.File, wait bool) error {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != unix.EWOULDBLOCK || !wait:
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // Release lets go of the lock. The file system is made read-only if it was and
@@ -146,7 +125,7 @@ func (l *Lock) Release() error {
 	if l.file == nil {
 		return nil
 	}
-	err := errors.Join(l.writing.end(), l.file.Close())
+	err := errors.Join(l.writing.end(), flock.Release(l.file))
 	l.file = nil
 	if err != nil {
 		return fmt.Errorf("release lock of %s: %w", l.name, err)

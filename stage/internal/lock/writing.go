@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/flock"
 )
 
 // A writing is one holder's part in that the file system is writable. Whoever
@@ -37,7 +39,7 @@ func (p Place) begin(ctx context.Context) (*writing, error) {
 }
 
 func (w *writing) enter(ctx context.Context, dir string) error {
-	if err := flock(ctx, w.gate, true); err != nil {
+	if err := flock.Exclusive(ctx, w.gate); err != nil {
 		return fmt.Errorf("wait for %s: %w", w.gate.Name(), err)
 	}
 	defer w.pass()
@@ -71,10 +73,15 @@ func (w *writing) end() (err error) {
 	if w.mount == nil {
 		return nil
 	}
-	if err := flock(context.Background(), w.gate, true); err != nil { // for a moment
+	if err := flock.Exclusive(context.Background(), w.gate); err != nil { // for a moment
 		return err
 	}
 	defer w.pass()
+	// Closing alone would leave it owed for as long as a process that is just
+	// being started shares the file.
+	if err := w.owe(unix.F_UNLCK); err != nil {
+		return err
+	}
 	if others, err := w.owedByOthers(); err != nil || others {
 		return err
 	}
