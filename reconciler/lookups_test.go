@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/trigger"
 )
 
 // until waits for something, as long as ctx lasts.
@@ -42,7 +44,7 @@ func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			ended := make(chan error, 1)
-			go func() { ended <- s.Poll(ctx, 10*time.Millisecond) }()
+			go func() { ended <- s.Follow(ctx, trigger.Run(ctx, trigger.Options{Every: 10 * time.Millisecond}), false) }()
 			until(ctx, func() bool { return strings.Contains(menuOf(s), "late") })
 			stop()
 			if err := <-ended; err != nil {

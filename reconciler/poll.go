@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"time"
 
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -13,25 +12,23 @@ import (
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
 
-// Poll looks at once and then every interval at the config repo until ctx ends,
-// and has machine and workshop follow, each in its own time: what is built takes
-// its hours while the machine converges on all else, and is taken when it is
-// ready. Failed runs are logged; the next one tries again, but builds only when
-// their time has come.
-func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
+// Follow looks at the config repo whenever something on looks asks for it, until
+// ctx ends, and has machine and workshop follow, each in its own time: what is
+// built takes its hours while the machine converges on all else, and is taken
+// when it is ready. What asks while a look goes on gets one more. Failed runs are
+// logged; the next one tries again, but builds only when their time has come.
+// Other runs' locks are waited for. With update each look asks for new digests.
+func (r *Reconciler) Follow(ctx context.Context, looks <-chan string, update bool) error {
 	once, lookups := r.inTurns(ctx)
 	defer lookups.End()
-	p := &poll{Reconciler: once, every: every, events: make(chan func(context.Context)), sweep: lookups.Sweep}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	p.look(ctx)
+	p := &poll{Reconciler: once, update: update, events: make(chan func(context.Context)), sweep: lookups.Sweep}
 	for {
 		select {
 		case <-ctx.Done():
 			p.wait()
 			return nil
-		case <-tick.C:
-			p.look(ctx)
+		case why := <-looks:
+			p.look(ctx, why)
 		case event := <-p.events:
 			event(ctx)
 		}
@@ -42,12 +39,14 @@ func (r *Reconciler) Poll(ctx context.Context, every time.Duration) error {
 // beside it sends what is to be done next.
 type poll struct {
 	*Reconciler
-	every  time.Duration
+	update bool
 	events chan func(context.Context)
 	sweep  func()
-	// going counts what runs beside; looking says that the repo is being read.
+	// going counts what runs beside; looking says that the repo is being read, and
+	// asked what asked for it to be read once more.
 	going   int
 	looking bool
+	asked   string
 	// latest is what is wanted, nil as long as that is not known.
 	latest *wanted.Wanted
 	// stop ends the machine's waiting for images that take long, nil while it does
@@ -60,7 +59,10 @@ type poll struct {
 	job      *workshop.Job
 }
 
-var polled = Request{Trigger: "poll", Patient: true}
+// ask is the request of a run that something other than a person wants.
+func (p *poll) ask(why string) Request {
+	return Request{Trigger: why, Patient: true, Wait: true, Update: p.update}
+}
 
 // beside runs work in a goroutine, and then what it returns in the poll's own.
 func (p *poll) beside(work func() func(context.Context)) {
@@ -89,23 +91,31 @@ func canceled() context.Context {
 }
 
 // look reads the config repo.
-func (p *poll) look(ctx context.Context) {
-	if p.looking || ctx.Err() != nil {
+func (p *poll) look(ctx context.Context, why string) {
+	if ctx.Err() != nil {
+		return
+	}
+	if p.looking {
+		p.asked = why
 		return
 	}
 	p.looking = true
 	p.beside(func() func(context.Context) {
-		w, err := p.read(ctx, polled)
+		w, err := p.read(ctx, p.ask(why))
 		p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
 			p.looking = false
-			p.seen(ctx, w, err)
+			p.seen(ctx, why, w, err)
+			if p.asked != "" {
+				why, p.asked = p.asked, ""
+				p.look(ctx, why)
+			}
 		}
 	})
 }
 
 // seen follows what is wanted now.
-func (p *poll) seen(ctx context.Context, w *wanted.Wanted, err error) {
+func (p *poll) seen(ctx context.Context, why string, w *wanted.Wanted, err error) {
 	if err != nil {
 		p.logFailure(ctx, err)
 		return
@@ -118,18 +128,21 @@ func (p *poll) seen(ctx context.Context, w *wanted.Wanted, err error) {
 		p.job.Supersede(w)
 	}
 	p.latest = w
-	p.converge(ctx, polled.Trigger)
-	p.build(ctx)
+	p.converge(ctx, why)
+	p.build(ctx, why)
 }
 
+// ready asks for a run of the machine that takes what the workshop has made.
+const ready = "workshop"
+
 // converge has the machine make a run, now or after the one that goes on.
-func (p *poll) converge(ctx context.Context, trigger string) {
+func (p *poll) converge(ctx context.Context, why string) {
 	if p.stop != nil || ctx.Err() != nil {
-		p.again = p.again || trigger != polled.Trigger
+		p.again = p.again || why == ready
 		return
 	}
-	w, stop, req := p.latest, make(chan struct{}), polled
-	p.stop, p.again, req.Trigger = stop, false, trigger
+	w, stop, req := p.latest, make(chan struct{}), p.ask(why)
+	p.stop, p.again = stop, false
 	p.beside(func() func(context.Context) {
 		result, err := p.Machine.Run(ctx, w, req.machine(nil), stop)
 		if !errors.Is(err, machine.ErrSuperseded) {
@@ -140,21 +153,21 @@ func (p *poll) converge(ctx context.Context, trigger string) {
 			p.sweep()
 			p.logRun(ctx, result, err)
 			if p.again || errors.Is(err, machine.ErrSuperseded) {
-				p.converge(ctx, polled.Trigger)
+				p.converge(ctx, why)
 			}
 		}
 	})
 }
 
 // build has the workshop make what is to be made, unless it does already.
-func (p *poll) build(ctx context.Context) {
+func (p *poll) build(ctx context.Context, why string) {
 	if p.building || ctx.Err() != nil {
 		return
 	}
 	p.building = true
-	w, req := p.latest, polled.workshop()
+	w, req := p.latest, p.ask(why).workshop()
 	req.Ready = func() { // the machine takes each image as soon as it is ready
-		p.events <- func(ctx context.Context) { p.converge(ctx, "workshop") }
+		p.events <- func(ctx context.Context) { p.converge(ctx, ready) }
 	}
 	p.beside(func() func(context.Context) {
 		job, err := p.Shop.Look(ctx, w, req)
@@ -164,12 +177,12 @@ func (p *poll) build(ctx context.Context) {
 				p.logMade(ctx, job, err)
 				return
 			}
-			p.make(ctx, job)
+			p.make(ctx, why, job)
 		}
 	})
 }
 
-func (p *poll) make(ctx context.Context, job *workshop.Job) {
+func (p *poll) make(ctx context.Context, why string, job *workshop.Job) {
 	p.job = job
 	if p.latest != job.Wanted {
 		job.Supersede(p.latest)
@@ -182,9 +195,9 @@ func (p *poll) make(ctx context.Context, job *workshop.Job) {
 		return func(ctx context.Context) {
 			p.job, p.building = nil, false
 			p.logMade(ctx, job, err)
-			p.converge(ctx, "workshop")
+			p.converge(ctx, ready)
 			if !job.Same(p.latest) {
-				p.build(ctx)
+				p.build(ctx, why)
 			}
 		}
 	})
@@ -192,7 +205,7 @@ func (p *poll) make(ctx context.Context, job *workshop.Job) {
 
 func (p *poll) logFailure(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		p.log.Error("reconcile failed; the next try is at the next poll", "error", err, "every", p.every)
+		p.log.Error("reconcile failed; the next try is at the next poll", "error", err)
 	}
 }
 

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +20,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/trigger"
 )
 
 type reconcileOptions struct {
@@ -83,7 +88,7 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 		if err != nil {
 			return errors.Join(err, show.Close())
 		}
-		return errors.Join(r.Poll(c.Context(), set.Every(a.poll)), show.Close())
+		return errors.Join(follow(c.Context(), r, set.Every(a.poll), a.update), show.Close())
 	}
 	began := time.Now()
 	result, err := r.Run(c.Context(), a.request())
@@ -100,6 +105,16 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 		return errHasChanges
 	}
 	return nil
+}
+
+// follow goes on reconciling until ctx ends. SIGHUP asks for a look now.
+func follow(ctx context.Context, r *reconciler.Reconciler, every time.Duration, update bool) error {
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
+	return r.Follow(ctx, trigger.Run(ctx, trigger.Options{
+		Every: every, Name: r.Machine.Name, Repo: r.Repo.Folder(), Signals: hups, Log: r.Machine.Log,
+	}), update)
 }
 
 // resultJSON is what reconcile --once --json prints.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/source/transport"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -126,6 +127,15 @@ func files(n int) string {
 		return "1 file"
 	}
 	return fmt.Sprintf("%d files", n)
+}
+
+// Folder is where the repo lies on this machine, "" if it is a server's.
+func (r *Repo) Folder() string {
+	at, err := transport.ParseAddress(r.Source.URL)
+	if err != nil || at.By != transport.ByPath {
+		return ""
+	}
+	return at.Path
 }
 
 // Machines returns the names of the machines that the config repo had at a

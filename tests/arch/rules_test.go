@@ -149,7 +149,7 @@ var rules = []rule{
 	{folder: "reconciler/origin", layer: runs, why: "what spec declares, asked of registries", ours: []string{"image", "reconciler/plan", "reconciler/state", "spec"}},
 	{folder: "reconciler/report", layer: runs, why: "what documents and stage say, for people",
 		ours: []string{"boot", "deployment", "reconciler/inventory", "reconciler/menu", "reconciler/state", "rootfs/packages", "stage"}},
-	{folder: "reconciler/wanted", layer: runs, why: "what the config repo declares, out of git", ours: []string{"reconciler/plan", "reconciler/source", "spec"}},
+	{folder: "reconciler/wanted", layer: runs, why: "what the config repo declares, out of git", ours: []string{"reconciler/plan", "reconciler/source", "reconciler/source/transport", "spec"}},
 	{folder: "reconciler/workshop", layer: runs, why: "makes images; it and the machine meet in state alone",
 		ours: []string{"build/engine", "build/engine/engines", "build/recipe", "deployment", "image", "reconciler/inventory", "reconciler/origin", "reconciler/plan", "reconciler/state", "reconciler/wanted",
 			"rootfs/packages", "spec", "stage"},
@@ -158,12 +158,13 @@ var rules = []rule{
 		ours: []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "image", "reconciler/machine", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/report",
 			"reconciler/source", "reconciler/state", "reconciler/wanted", "reconciler/workshop", "spec", "stage"}},
 
+	{folder: "trigger", layer: leaves, why: "says when to look, and knows nothing of what is done then", ours: []string{"reconciler/source/gitdir"}, third: []string{"github.com/fsnotify/fsnotify"}},
 	{folder: "reconciler/upkeep", layer: runs, why: "what may be removed is not for commands to decide",
 		ours: []string{"boot/grub", "deployment", "image", "reconciler", "stage"}},
 
 	{folder: "cmd/gitboot", layer: commands, why: "flags, printing, exit codes",
 		ours: []string{"boot", "cmd/gitboot/internal/agent", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage",
-			"hooks/kind", "image", "reconciler", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage"},
+			"hooks/kind", "image", "reconciler", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage", "trigger"},
 		third: []string{"github.com/go-git/go-git/v5/plumbing", "github.com/spf13"}},
 	{folder: "cmd/gitboot/internal/agent", layer: commands, why: "agent.toml becomes the reconciler's configuration, checked by those who use it",
 		ours:  []string{"boot", "build/engine/engines", "build/engine/speaker/protocol", "cmd/gitboot/internal/usage", "deployment", "image", "reconciler", "reconciler/source", "spec"},
