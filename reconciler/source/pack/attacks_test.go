@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/reconciler/source/pack/attack"
+	"github.com/gitboot/gitboot/reconciler/source/pack/delta"
 )
 
 const someCommit = "tree 1111111111111111111111111111111111111111\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n"
@@ -67,14 +68,14 @@ func TestRecent(t *testing.T) {
 func TestLarge(t *testing.T) {
 	dir := t.TempDir()
 	git(t, dir, "", "init", "-q", "-b", "main")
-	data := make([]byte, maxNear+maxNear/4)
+	data := make([]byte, delta.MaxNear+delta.MaxNear/4)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range data {
 		data[i] = byte(rng.Uint32())
 	}
 	for i := range 4 {
 		data[i*4096]++
-		for name, size := range map[string]int{"large": len(data), "small": maxNear / 2} {
+		for name, size := range map[string]int{"large": len(data), "small": delta.MaxNear / 2} {
 			if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(name, i)), data[:size], 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -2,11 +2,12 @@ package pack
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack/delta"
 )
 
 // A pack is a header (4 bytes "PACK", version 2, count), the entries, and the
@@ -17,7 +18,7 @@ const (
 	trailerLen = 20
 )
 
-var errMalformed = errors.New("the pack is malformed")
+var errMalformed = delta.ErrMalformed
 
 // A head begins an entry. The rest is its content, or difference, in zlib
 // form; size is its length when it is inflated.

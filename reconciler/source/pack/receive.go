@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack/delta"
 )
 
 // Received describes a pack that was written to a file.
@@ -45,7 +47,7 @@ func Receive(ctx context.Context, r io.Reader, f, scratch *os.File, tip *Tip) (R
 	if err != nil {
 		return Received{}, cutShort(err)
 	}
-	x := &resolver{ctx: ctx, f: f, scratch: regions{f: scratch}, objects: in.objects, refs: in.refs, tip: tip,
+	x := &resolver{ctx: ctx, f: f, scratch: delta.Regions{File: scratch}, objects: in.objects, refs: in.refs, tip: tip,
 		meter: &in.meter, inflater: newInflater(&in.meter), buf: newBuffer(), names: newNamer()}
 	if err := x.resolve(); err != nil {
 		return Received{}, err

@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack/delta"
 )
 
 // maxHeld bounds the contents in memory, and maxHeldFar those in the scratch
@@ -26,7 +28,7 @@ const (
 type resolver struct {
 	ctx     context.Context
 	f       *os.File
-	scratch regions
+	scratch delta.Regions
 	objects []object
 	// children by base, as linked lists; -1 ends one.
 	first, next []int32
@@ -52,7 +54,7 @@ func byBase(a ref, base plumbing.Hash) int { return bytes.Compare(a.base[:], bas
 // is still to be resolved.
 type task struct {
 	object, child int32
-	content       content // nil: let go
+	content       delta.Content // nil: let go
 	depth         int
 }
 
@@ -147,13 +149,13 @@ func (x *resolver) step() error {
 	if first := x.first[child]; first >= 0 {
 		x.push(task{object: child, child: first, content: made, depth: depth})
 	} else {
-		x.scratch.free(made)
+		x.scratch.Free(made)
 	}
 	return nil
 }
 
 // apply makes a child out of its base, and so learns its name.
-func (x *resolver) apply(child int32, t task) (content, error) {
+func (x *resolver) apply(child int32, t task) (delta.Content, error) {
 	if t.depth >= maxChain {
 		return nil, fmt.Errorf("%w: more than %d differences follow one another", errMalformed, maxChain)
 	}
@@ -164,7 +166,7 @@ func (x *resolver) apply(child int32, t task) (content, error) {
 		return nil, err
 	}
 	o.kind, o.parent, o.name = kind, t.object, x.names.name()
-	if commit, ok := made.(near); ok {
+	if commit, ok := made.(delta.Near); ok {
 		err = x.tip.meet(o.name, kind, commit)
 	}
 	return made, err
@@ -192,21 +194,21 @@ func (x *resolver) push(t task) {
 
 func (x *resolver) letGo(t *task) {
 	x.count(t.content, -1)
-	x.scratch.free(t.content)
+	x.scratch.Free(t.content)
 	t.content = nil
 }
 
-func (x *resolver) count(c content, sign int64) {
+func (x *resolver) count(c delta.Content, sign int64) {
 	switch c := c.(type) {
-	case near:
+	case delta.Near:
 		x.held += sign * c.Size()
-	case *region:
+	case *delta.Region:
 		x.far += sign * c.Size()
 	}
 }
 
 // again puts an object together that is named already.
-func (x *resolver) again(i int32) (content, error) {
+func (x *resolver) again(i int32) (delta.Content, error) {
 	var chain []int32
 	for ; x.objects[i].parent >= 0; i = x.objects[i].parent {
 		chain = append(chain, i)
@@ -221,7 +223,7 @@ func (x *resolver) again(i int32) (content, error) {
 		}
 		base := c
 		c, err = x.patched(i, base, x.objects[i].kind)
-		x.scratch.free(base)
+		x.scratch.Free(base)
 	}
 	return c, err
 }
@@ -237,7 +239,7 @@ func (x *resolver) open(i int32) error {
 }
 
 // whole inflates an object that is no difference.
-func (x *resolver) whole(i int32) (content, error) {
+func (x *resolver) whole(i int32) (delta.Content, error) {
 	size := x.objects[i].size
 	if err := x.open(i); err != nil {
 		return nil, err
@@ -245,70 +247,70 @@ func (x *resolver) whole(i int32) (content, error) {
 	if err := fitsPatched(x.objects[i].kind, size); err != nil {
 		return nil, err // what is made from it is as large, or it is no use
 	}
-	if size <= maxNear {
+	if size <= delta.MaxNear {
 		data, err := x.inflater.bytes(x.buf, size)
-		return near(data), err
+		return delta.Near(data), err
 	}
-	r, err := x.scratch.take(size)
+	r, err := x.scratch.Take(size)
 	if err != nil {
 		return nil, err
 	}
-	return r, x.inflater.copy(x.scratch.writer(r), x.buf, size)
+	return r, x.inflater.copy(x.scratch.Writer(r), x.buf, size)
 }
 
 // patched makes an object from its base; x.names names it.
-func (x *resolver) patched(i int32, base content, kind plumbing.ObjectType) (content, error) {
+func (x *resolver) patched(i int32, base delta.Content, kind plumbing.ObjectType) (delta.Content, error) {
 	if err := x.open(i); err != nil {
 		return nil, err
 	}
 	size := x.objects[i].size
-	from, ok := base.(near)
-	if !ok || size > maxNear {
-		delta, err := x.inflater.stream(x.buf, size)
+	from, ok := base.(delta.Near)
+	if !ok || size > delta.MaxNear {
+		difference, err := x.inflater.stream(x.buf, size)
 		if err != nil {
 			return nil, err
 		}
-		return x.patchedFar(base, delta, kind)
+		return x.patchedFar(base, difference, kind)
 	}
-	delta, err := x.inflater.bytes(x.buf, size)
+	difference, err := x.inflater.bytes(x.buf, size)
 	if err != nil {
 		return nil, err
 	}
-	if patchedSize(delta) > maxNear {
-		return x.patchedFar(base, bytes.NewReader(delta), kind)
+	if delta.Size(difference) > delta.MaxNear {
+		return x.patchedFar(base, bytes.NewReader(difference), kind)
 	}
-	if err := cmp.Or(fitsPatched(kind, patchedSize(delta)), x.meter.add(patchedSize(delta))); err != nil {
+	if err := cmp.Or(fitsPatched(kind, delta.Size(difference)), x.meter.add(delta.Size(difference))); err != nil {
 		return nil, err
 	}
-	made, err := patch(from, delta)
+	made, err := delta.Patch(from, difference)
 	if err != nil {
 		return nil, err
 	}
 	x.names.begin(kind, int64(len(made)))
 	x.names.Write(made)
-	return near(made), nil
+	return delta.Near(made), nil
 }
 
-func (x *resolver) patchedFar(base content, delta io.Reader, kind plumbing.ObjectType) (content, error) {
-	p, err := newPatcher(base, bufio.NewReaderSize(delta, 64<<10), x.meter)
+func (x *resolver) patchedFar(base delta.Content, difference io.Reader, kind plumbing.ObjectType) (delta.Content, error) {
+	p, err := delta.NewPatcher(base, bufio.NewReaderSize(difference, 64<<10), func() error { return x.meter.add(seekWork) })
 	if err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(fitsPatched(kind, p.size), x.meter.add(p.size)); err != nil {
+	if err := cmp.Or(fitsPatched(kind, p.Size()), x.meter.add(p.Size())); err != nil {
 		return nil, err
 	}
-	x.names.begin(kind, p.size)
-	if p.size <= maxNear {
-		made := bytes.NewBuffer(make([]byte, 0, p.size))
-		err := p.writeTo(io.MultiWriter(made, x.names))
-		return near(made.Bytes()), err
+	x.names.begin(kind, p.Size())
+	if p.Size() <= delta.MaxNear {
+		made := bytes.NewBuffer(make([]byte, 0, p.Size()))
+		err := p.WriteResult(io.MultiWriter(made, x.names))
+		return delta.Near(made.Bytes()), err
 	}
-	r, err := x.scratch.take(p.size)
+	r, err := x.scratch.Take(p.Size())
 	if err != nil {
 		return nil, err
 	}
-	w := bufio.NewWriterSize(io.MultiWriter(x.scratch.writer(r), x.names), 256<<10)
-	if err := p.writeTo(w); err != nil {
+	w := bufio.NewWriterSize(io.MultiWriter(x.scratch.Writer(r), x.names), 256<<10)
+	if err := p.WriteResult(w); err != nil {
 		return nil, err
 	}
 	return r, w.Flush()

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack/delta"
 )
 
 // maxBorrowed bounds how far repos borrow objects of one another, as in git.
@@ -204,7 +206,7 @@ func (s *Store) sizeAt(p *stored, at int64) (int64, error) {
 	}
 	begin := make([]byte, min(h.size, 20))
 	_, err = io.ReadFull(r, begin)
-	return patchedSize(begin), err
+	return delta.Size(begin), err
 }
 
 // maxSmall is the size below which an object is read in memory, whatever it is
@@ -277,14 +279,14 @@ func (s *Store) unpack(p *stored, at int64, want plumbing.ObjectType) (unpacked,
 		if err := fitsPatched(c.kind, h.size); err != nil {
 			return unpacked{}, err
 		}
-		delta, err := s.inflated(p, at, wanted, h.size)
+		difference, err := s.inflated(p, at, wanted, h.size)
 		if err != nil {
 			return unpacked{}, err
 		}
-		if err := cmp.Or(s.roomFor(patchedSize(delta), p, wanted), fitsPatched(c.kind, patchedSize(delta)), s.meter.add(patchedSize(delta))); err != nil {
+		if err := cmp.Or(s.roomFor(delta.Size(difference), p, wanted), fitsPatched(c.kind, delta.Size(difference)), s.meter.add(delta.Size(difference))); err != nil {
 			return unpacked{}, err
 		}
-		if c.data, err = patch(c.data, delta); err != nil {
+		if c.data, err = delta.Patch(c.data, difference); err != nil {
 			return unpacked{}, err
 		}
 		s.recent.put(p, at, c)

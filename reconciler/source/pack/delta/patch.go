@@ -1,4 +1,6 @@
-package pack
+// Package delta puts objects together that git stores as differences from
+// others: in memory, or in regions of a file where they are large.
+package delta
 
 import (
 	"bufio"
@@ -14,8 +16,11 @@ import (
 // copy a part of the base, or insert the bytes that follow (git's
 // Documentation/gitformat-pack, "Deltified representation").
 
-// patch makes an object in memory.
-func patch(base, delta []byte) ([]byte, error) {
+// ErrMalformed begins what is said of a pack that is none.
+var ErrMalformed = errors.New("the pack is malformed")
+
+// Patch makes an object in memory.
+func Patch(base, delta []byte) ([]byte, error) {
 	content, err := packfile.PatchDelta(base, delta)
 	if err != nil {
 		return nil, unfit(err)
@@ -24,25 +29,26 @@ func patch(base, delta []byte) ([]byte, error) {
 }
 
 func unfit(err error) error {
-	return fmt.Errorf("%w: a difference does not fit its base: %w", errMalformed, err)
+	return fmt.Errorf("%w: a difference does not fit its base: %w", ErrMalformed, err)
 }
 
-// patchedSize reads the size of a difference's result.
-func patchedSize(delta []byte) int64 {
+// Size reads the size of a difference's result.
+func Size(delta []byte) int64 {
 	_, n := binary.Uvarint(delta)
 	size, _ := binary.Uvarint(delta[max(n, 0):])
 	return int64(size & (1<<62 - 1))
 }
 
-// A patcher makes an object that may be larger than memory.
-type patcher struct {
-	base  content
+// A Patcher makes an object that may be larger than memory.
+type Patcher struct {
+	base  Content
 	delta *bufio.Reader
 	size  int64 // of the result
-	meter *meter
+	work  func() error
 }
 
-func newPatcher(base content, delta *bufio.Reader, m *meter) (*patcher, error) {
+// NewPatcher begins; work is called for each part of the base that is read.
+func NewPatcher(base Content, delta *bufio.Reader, work func() error) (*Patcher, error) {
 	from, err := binary.ReadUvarint(delta)
 	if err != nil {
 		return nil, unfit(err)
@@ -51,10 +57,14 @@ func newPatcher(base content, delta *bufio.Reader, m *meter) (*patcher, error) {
 	if err != nil || int64(from) != base.Size() || size > 1<<62 {
 		return nil, unfit(errors.Join(err, packfile.ErrInvalidDelta))
 	}
-	return &patcher{base: base, delta: delta, size: int64(size), meter: m}, nil
+	return &Patcher{base: base, delta: delta, size: int64(size), work: work}, nil
 }
 
-func (p *patcher) writeTo(w io.Writer) error {
+// Size is the result's.
+func (p *Patcher) Size() int64 { return p.size }
+
+// WriteResult writes the object.
+func (p *Patcher) WriteResult(w io.Writer) error {
 	for left := p.size; ; {
 		command, err := p.delta.ReadByte()
 		switch {
@@ -80,7 +90,7 @@ func (p *patcher) writeTo(w io.Writer) error {
 
 // part reads which part of the base a command copies: the bits of command say
 // which bytes of offset and size follow, the least significant ones first.
-func (p *patcher) part(command byte) (io.Reader, int64, error) {
+func (p *Patcher) part(command byte) (io.Reader, int64, error) {
 	var number [7]byte
 	for i := range number {
 		if command&(1<<i) == 0 {
@@ -100,5 +110,5 @@ func (p *patcher) part(command byte) (io.Reader, int64, error) {
 	if at+n > p.base.Size() {
 		return nil, 0, unfit(packfile.ErrInvalidDelta)
 	}
-	return io.NewSectionReader(p.base, at, n), n, p.meter.add(seekWork)
+	return io.NewSectionReader(p.base, at, n), n, p.work()
 }
