@@ -55,8 +55,7 @@ func with(m boot.Menu, change func(boot.Entry) (boot.Entry, bool)) boot.Menu {
 	return m
 }
 
-// Stale says why the copies are not those that a menu needs, "" if they are. A
-// menu that there is too little room for is a *loader.NoRoomError.
+// Stale says why the copies are not those that a menu needs, "" if they are.
 func (f Folder) Stale(m boot.Menu) (string, error) {
 	w, err := f.work(m)
 	switch {
@@ -70,6 +69,12 @@ func (f Folder) Stale(m boot.Menu) (string, error) {
 		return "there are copies that no entry names", nil
 	}
 	return "", nil
+}
+
+// Fits reports, as a *loader.NoRoomError, that Publish would have too little room.
+func (f Folder) Fits(m boot.Menu) error {
+	w, err := f.work(m)
+	return errors.Join(err, w.short)
 }
 
 // Publish copies what a menu lacks, has it written, and removes the copies that
@@ -87,7 +92,7 @@ func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) 
 		return err
 	}
 	w, err := f.work(m)
-	if err != nil {
+	if err := errors.Join(err, w.short); err != nil {
 		return err
 	}
 	if w.first != nil {

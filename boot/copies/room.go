@@ -45,8 +45,10 @@ func (f Folder) there() string {
 type work struct {
 	lacking []object
 	surplus []string
-	// first is what has to be written before, so that there is room.
+	// first is what has to be written before, so that there is room; short says
+	// that there is too little in any case.
 	first *boot.Menu
+	short error
 }
 
 func (f Folder) work(m boot.Menu) (w work, err error) {
@@ -72,9 +74,9 @@ func (f Folder) work(m boot.Menu) (w work, err error) {
 		w.first = common(m, w.lacking)
 	}
 	if w.first == nil {
-		err = &loader.NoRoomError{Dir: f.Dir, Need: need, Free: room}
+		w.short = &loader.NoRoomError{Dir: f.Dir, Need: need, Free: room}
 	}
-	return w, err
+	return w, nil
 }
 
 func (f Folder) size(names []string) (sum int64) {

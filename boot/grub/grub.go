@@ -20,6 +20,8 @@ type GRUB struct {
 	// dir is the folder of custom.cfg, empty if GRUB itself is out of reach.
 	dir   string
 	stage string
+	// at is where the folder beside custom.cfg lies, once it was found.
+	at *boot.Filesystem
 }
 
 // Open finds GRUB's folder: dir or, if that is empty, /boot/grub or
@@ -37,7 +39,7 @@ func openFirst(stage string, dirs ...string) (*GRUB, error) {
 			if err := owned.Check(dir); err != nil {
 				return nil, fmt.Errorf("find GRUB: %w", err)
 			}
-			return &GRUB{dir, stage}, nil
+			return &GRUB{dir: dir, stage: stage}, nil
 		}
 	}
 	return nil, fmt.Errorf("find GRUB: there is no folder %s; install GRUB, mount /boot, or say where custom.cfg belongs with --boot", strings.Join(dirs, " or "))

@@ -88,6 +88,16 @@ func (g *GRUB) stale(s site, m boot.Menu) (string, error) {
 	return uncopied, nil
 }
 
+// Fits reports, as a *loader.NoRoomError, that there is too little room for the
+// copies that a menu needs.
+func (g *GRUB) Fits(ctx context.Context, m boot.Menu) error {
+	s, _, err := g.site(ctx, m.Stage)
+	if err != nil || !s.copies() {
+		return err
+	}
+	return g.beside().Fits(m)
+}
+
 // menuPaths are the files of a site's menu, first the one that GRUB reads. The
 // stage has it in any case: that can be read where GRUB's folder cannot.
 func (g *GRUB) menuPaths(s site) []string {

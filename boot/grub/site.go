@@ -123,12 +123,15 @@ func readable(ctx context.Context, stage boot.Filesystem) error {
 
 // findBeside finds the folder as GRUB does, which reads custom.cfg beside it.
 func (g *GRUB) findBeside(ctx context.Context) (*boot.Filesystem, error) {
-	fs, err := place.Of(ctx, g.dir)
-	if err != nil {
-		return nil, err
+	if g.at == nil {
+		fs, err := place.Of(ctx, g.dir)
+		if err != nil {
+			return nil, err
+		}
+		fs.Path = path.Join(fs.Path, besideDir)
+		g.at = &fs
 	}
-	fs.Path = path.Join(fs.Path, besideDir)
-	return &fs, known(fs)
+	return g.at, known(*g.at)
 }
 
 // checkBooted refuses to write a menu that GRUB would not find: the stage's own

@@ -18,9 +18,11 @@ type Loader interface {
 	// Entries returns the ids of the entries that are published.
 	Entries() (map[string]bool, error)
 	// Stale says why what is published is not this menu with all that it needs,
-	// "" if it is. A menu that Publish would refuse is an error: a *NoRoomError
-	// if its copies do not fit.
+	// "" if it is. A menu that could not be shown is an error.
 	Stale(ctx context.Context, m boot.Menu) (string, error)
+	// Fits reports, as a *NoRoomError, that there is too little room for what
+	// Publish would have to copy.
+	Fits(ctx context.Context, m boot.Menu) error
 	// Publish makes this the menu, for each boot from now on: whenever the
 	// power is cut, there is the one before or this one (or what both have in
 	// common, where there is no room for more at a time). A menu that is

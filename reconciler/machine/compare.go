@@ -24,7 +24,25 @@ func (j *Job) compare(ctx context.Context) error {
 		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
 	}
 	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
-	return nil
+	if observed.MenuStale == "" {
+		return nil
+	}
+	return j.fits(ctx)
+}
+
+// fits finds out, before anything is fetched, whether the boot loader has room
+// for the entries that stay.
+func (j *Job) fits(ctx context.Context) error {
+	staying, err := j.next.Clone()
+	if err != nil {
+		return err
+	}
+	for _, r := range j.plan.Removals {
+		if img := staying.Images[r.Image]; img != nil {
+			img.RemoveNumber(r.Generation)
+		}
+	}
+	return j.Book.Fits(ctx, j.location, staying)
 }
 
 // observed reports what the stage and the boot loader hold.

@@ -73,6 +73,16 @@ func (b *Book) Publish(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 	return l.Publish(ctx, b.Menu(fs, doc))
 }
 
+// Fits reports that the boot loader has too little room for the menu that
+// follows from a document.
+func (b *Book) Fits(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
+	l, err := b.loader()
+	if err != nil {
+		return err
+	}
+	return l.Fits(ctx, b.Menu(fs, doc))
+}
+
 // Bootable finds the boot loader and where it will find the stage, before
 // anything is fetched that could not be booted.
 func (b *Book) Bootable(ctx context.Context) (boot.Filesystem, error) {

@@ -217,8 +217,12 @@ func fits(t *testing.T, m *Machine) {
 	before := m.copied(t)
 	large := m.menu(m.object(t, 'l', BootSize), kernel)
 	var room *loader.NoRoomError
-	if why, err := m.Loader.Stale(t.Context(), large); !errors.As(err, &room) || room.Need != BootSize || room.Free <= 0 || room.Free >= BootSize {
-		t.Errorf("it is foreseen as %q, %v", why, err)
+	m.stale(t, large)
+	if err := m.Loader.Fits(t.Context(), large); !errors.As(err, &room) || room.Need != BootSize || room.Free <= 0 || room.Free >= BootSize {
+		t.Errorf("it is foreseen as %v", err)
+	}
+	if err := m.Loader.Fits(t.Context(), menu); err != nil {
+		t.Errorf("what is there does not fit: %v", err)
 	}
 	if err := m.Loader.Publish(t.Context(), large); !errors.As(err, &room) {
 		t.Errorf("it is published: %v", err)
@@ -234,6 +238,9 @@ func makesRoom(t *testing.T, m *Machine) {
 	const third = BootSize / 3
 	one, two, three := m.object(t, '1', third), m.object(t, '2', third), m.object(t, '3', third)
 	m.publish(t, two, one)
+	if err := m.Loader.Fits(t.Context(), m.menu(three, two)); err != nil {
+		t.Errorf("it is not foreseen that it fits: %v", err)
+	}
 	m.publish(t, three, two)
 	four := m.object(t, '4', third)
 	if err := m.Loader.Publish(t.Context(), m.menu(four)); !errors.As(err, new(*loader.NoRoomError)) {

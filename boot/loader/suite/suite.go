@@ -47,6 +47,9 @@ func publishes(t *testing.T, l loader.Loader) {
 		if why, err := l.Stale(t.Context(), m); err != nil || why == "" {
 			t.Errorf("before it is published: %q, %v", why, err)
 		}
+		if err := l.Fits(t.Context(), m); err != nil {
+			t.Errorf("it does not fit: %v", err)
+		}
 		if err := l.Publish(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
