@@ -116,7 +116,7 @@ func newBootCurrent() *cobra.Command {
 
 func newBootUnlink(a *app) *cobra.Command {
 	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg", Args: usage.NoArgs,
-		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg; yours stay. The stage is left as it is, and the next reconcile links it\nagain.",
+		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg, and copies of kernels beside it; what is yours stays. The stage is left as\nit is, and the next reconcile links it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.localConfig(nil)
 			if err != nil {
