@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // logsKept is how many logs of an image's builds are kept.
@@ -70,7 +70,7 @@ func (s *Shop) noLog(name string) error {
 // Show writes the log of an image's last build. If that build still runs,
 // follow goes on until it has ended.
 func (s *Shop) Show(ctx context.Context, name string, follow bool, w io.Writer) error {
-	if name != filepath.Base(name) || strings.ContainsAny(name, `*?[\`) {
+	if spec.WrongText("name", name) != "" {
 		return &state.NameError{None: "there can be no image", Name: name}
 	}
 	logs, err := filepath.Glob(filepath.Join(s.logDir(name), "*.log"))
