@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 func keysOfAllTypes(t testing.TB) []string {
@@ -47,7 +47,7 @@ func keysOfAllTypes(t testing.TB) []string {
 func TestKeysAreKeys(t *testing.T) {
 	for _, line := range keysOfAllTypes(t) {
 		for _, good := range []string{line, line + " a comment", `restrict,command="echo \"a b\"",from="10.0.0.0/8" ` + line} {
-			if wrong := kind.WrongKey(good); wrong != "" {
+			if wrong := check.WrongKey(good); wrong != "" {
 				t.Errorf("%s: %s", good, wrong)
 			}
 		}
@@ -67,7 +67,7 @@ func damage(t *testing.T, line string) {
 	check := func(changed []byte) {
 		line := typ + " " + base64.StdEncoding.EncodeToString(changed)
 		_, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
-		if kind.WrongKey(line) == "" && err != nil {
+		if check.WrongKey(line) == "" && err != nil {
 			t.Errorf("%s is taken, and is no key: %v", line, err)
 		}
 	}

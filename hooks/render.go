@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/hooks/builtin"
+	"github.com/gitboot/gitboot/hooks/check"
+	"github.com/gitboot/gitboot/hooks/conflict"
 	"github.com/gitboot/gitboot/hooks/formerdisk"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/hooks/layer"
@@ -18,7 +20,7 @@ import (
 // Render runs and collects the hooks. The output is the same for the same
 // input, state and behaviour of the scripts. The caller closes it.
 func Render(ctx context.Context, in Input) (_ *Output, err error) {
-	for _, c := range kind.Conflicts(in.Hooks) {
+	for _, c := range conflict.Find(in.Hooks) {
 		return nil, fmt.Errorf("hook %q: path %q %s; change one of the paths", c.Hook, c.Path, c)
 	}
 	r := &renderer{in: &in, tree: layer.New(in.Root, in.log())}
@@ -102,7 +104,7 @@ func (r *renderer) addAtBoot(h *kind.Hook) error {
 }
 
 func checkExecutable(content []byte) error {
-	if wrong := kind.WrongScript(content); wrong != "" {
+	if wrong := check.WrongScript(content); wrong != "" {
 		return fmt.Errorf("it %s; begin it with a line such as #!/bin/sh", wrong)
 	}
 	return nil

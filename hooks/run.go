@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/confine"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/hooks/layer"
@@ -203,7 +204,7 @@ func waitUnreaped(pid int) {
 func (x *run) explain(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("its interpreter %s is not on this machine: %w", kind.Interpreter(x.script.Content), err)
+		return fmt.Errorf("its interpreter %s is not on this machine: %w", check.Interpreter(x.script.Content), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("it cannot be executed; is its interpreter executable, and is the file system of %s mounted noexec? %w", x.dir, err)
 	case x.alone && x.lines.hasAny(noNetwork()...):

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/hooks/check"
+	"github.com/gitboot/gitboot/hooks/conflict"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/spec/position"
 	"github.com/gitboot/gitboot/spec/table"
@@ -42,7 +44,7 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 		on := &onImage{r, r.view(image)}
 		hooks = append(hooks, on.hook(name[decl], decl))
 	}
-	for _, c := range kind.Conflicts(hooks) {
+	for _, c := range conflict.Find(hooks) {
 		i := slices.IndexFunc(hooks, func(h kind.Hook) bool { return h.Name == c.Hook })
 		r.Add(chosen[i].placeOf(c.Path), c.Path, c.String()+", for machine "+r.name, "change one of the paths")
 	}
@@ -161,7 +163,7 @@ func (d *dirDecl) dir() kind.Dir {
 func (r *onImage) link(decl *linkDecl) kind.File {
 	f := kind.File{Path: text(decl.Path), Mode: fs.ModeSymlink | 0o777, Link: text(decl.To)}
 	r.renderText(decl.where.At("to"), reflect.ValueOf(&f.Link).Elem())
-	if wrong := kind.WrongTarget(f.Link); wrong != "" && f.Link != "" {
+	if wrong := check.WrongTarget(f.Link); wrong != "" && f.Link != "" {
 		r.Add(decl.where.At("to"), f.Link, wrong+", for machine "+r.name, "write the path that the link points to")
 	}
 	return f
@@ -236,7 +238,7 @@ func (r *onImage) atBoot(decls []atBootDecl) []kind.Script {
 
 func (r *onImage) script(what string, i int, d *atBootDecl) kind.Script {
 	s := kind.Script{Name: d.name(what, i), Content: r.body(d.where, &d.bodyDecl)}
-	if wrong := kind.WrongScript(s.Content); wrong != "" {
+	if wrong := check.WrongScript(s.Content); wrong != "" {
 		r.Add(d.where, s.Name, wrong, interpreterHint)
 	}
 	return s

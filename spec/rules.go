@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
@@ -83,7 +84,7 @@ func (s *atBootDecl) Rules(d *problem.List) {
 		if body.text == nil || body.key == "template" && strings.Contains(firstLine(*body.text), "{{") {
 			continue
 		}
-		if wrong := kind.WrongScript([]byte(*body.text)); wrong != "" {
+		if wrong := check.WrongScript([]byte(*body.text)); wrong != "" {
 			d.Add(s.where.At(body.key), firstLine(*body.text), wrong, interpreterHint)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // AuthorizedKeys writes ~/.ssh/authorized_keys of users.
@@ -55,24 +57,24 @@ func homeOf(user string) string {
 	return path.Join("/home", user)
 }
 
-func (a *AuthorizedKeys) Check() (ps Problems) {
+func (a *AuthorizedKeys) Check() (ps check.Problems) {
 	for i, u := range a.Users {
-		ps.add(u.User, WrongUser(u.User), "use the login name", "user", i, "user")
+		ps.Add(u.User, WrongUser(u.User), "use the login name", "user", i, "user")
 		if u.Home != "" {
-			ps.add(u.Home, WrongPath(u.Home), "write a clean path from /", "user", i, "home")
+			ps.Add(u.Home, check.WrongPath(u.Home), "write a clean path from /", "user", i, "home")
 		}
 		switch {
 		case u.UID < 0 || u.GID < 0:
-			ps.add("", "has a negative number", `write "uid:gid"`, "user", i, "owner")
+			ps.Add("", "has a negative number", `write "uid:gid"`, "user", i, "owner")
 		case u.UID == 0 && u.User != "root":
-			ps.add(u.User, "has no owner", `add owner = "1000:1000" with the user's numbers in the image`, "user", i)
+			ps.Add(u.User, "has no owner", `add owner = "1000:1000" with the user's numbers in the image`, "user", i)
 		}
 		if len(u.Keys) == 0 && len(u.Sources) == 0 {
-			ps.add(u.User, "has no keys", "add keys = […] or sources = […]", "user", i)
+			ps.Add(u.User, "has no keys", "add keys = […] or sources = […]", "user", i)
 		}
 		for n, line := range u.Keys {
 			// The line is not shown: it may be a private key.
-			ps.add("", WrongKey(line), "write one line as in a .pub file: type, key, comment", "user", i, "keys", n)
+			ps.Add("", check.WrongKey(line), "write one line as in a .pub file: type, key, comment", "user", i, "keys", n)
 		}
 	}
 	return ps

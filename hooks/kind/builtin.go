@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // A Builtin is a hook that gitboot brings along. Its fields are all there are.
@@ -29,7 +31,7 @@ type Settings interface {
 	// Complete fills in what was left out.
 	Complete(m Machine)
 	// Check returns what is wrong with settings, complete or not.
-	Check() Problems
+	Check() check.Problems
 	// Paths are the files that a hook of this name makes whatever the image has.
 	Paths(hook string) []string
 	Help() Help

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Fstab writes /etc/fstab.
@@ -52,13 +54,13 @@ func (f *Fstab) Complete(Machine) {
 	}
 }
 
-func (f *Fstab) Check() (ps Problems) {
+func (f *Fstab) Check() (ps check.Problems) {
 	first := map[string]bool{}
 	for i, m := range f.Mounts {
 		key, value, message, hint := m.wrong()
-		ps.add(value, message, hint, "mount", i, key)
+		ps.Add(value, message, hint, "mount", i, key)
 		if message == "" && !m.swap() && first[m.Path] {
-			ps.add(m.Path, "is mounted twice", "remove one", "mount", i, "path")
+			ps.Add(m.Path, "is mounted twice", "remove one", "mount", i, "path")
 		}
 		first[m.Path] = true
 	}
@@ -69,8 +71,8 @@ func (m Mount) swap() bool { return m.Path == "none" || m.Path == "swap" }
 
 func (m Mount) wrong() (key, value, message, hint string) {
 	for _, f := range []struct{ key, value, wrong, hint string }{
-		{"device", m.Device, cmp.Or(notLine(m.Device), missing(m.Device)), "say what is mounted"},
-		{"path", m.Path, cmp.Or(notLine(m.Path), m.wrongPath()), "write a clean path from /, or none for swap"},
+		{"device", m.Device, cmp.Or(check.NotLine(m.Device), missing(m.Device)), "say what is mounted"},
+		{"path", m.Path, cmp.Or(check.NotLine(m.Path), m.wrongPath()), "write a clean path from /, or none for swap"},
 		{"type", m.Type, optionalWord(m.Type), "write it without white space"},
 		{"options", m.Options, optionalWord(m.Options), "write them with commas, without white space"},
 		{"type", m.Type, m.wrongType(), `write "swap", or give a mount point as path`},
@@ -116,7 +118,7 @@ func optionalWord(s string) string {
 	if s == "" {
 		return ""
 	}
-	return notWord(s)
+	return check.NotWord(s)
 }
 
 func outside(n, limit int) string {

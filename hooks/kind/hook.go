@@ -19,6 +19,7 @@ package kind
 
 import (
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -76,4 +77,31 @@ type Machine struct {
 	Name string
 	// ID is its declared machine-id(5), or "".
 	ID string
+}
+
+// AtBootDir is where at-boot scripts lie in the image.
+const AtBootDir = "/usr/lib/gitboot/at-boot"
+
+// Paths returns the files and links that the hook makes whatever the image
+// has, without those of its scripts.
+func (h *Hook) Paths() []string {
+	paths := h.BuiltinPaths()
+	for _, f := range h.Files {
+		if !slices.Contains(paths, f.Path) {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+// BuiltinPaths are those of its built-in alone.
+func (h *Hook) BuiltinPaths() []string {
+	if h.Builtin == nil {
+		return nil
+	}
+	_, settings, err := h.Builtin.One()
+	if err != nil {
+		return nil
+	}
+	return settings.Paths(h.Name)
 }

@@ -1,6 +1,10 @@
 package kind
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/gitboot/gitboot/hooks/check"
+)
 
 // Hostname writes /etc/hostname and /etc/hosts.
 type Hostname struct {
@@ -31,12 +35,12 @@ func (h *Hostname) Paths(string) []string { return []string{"/etc/hostname", "/e
 
 func (h *Hostname) Complete(m Machine) { h.Name = cmp.Or(h.Name, m.Name) }
 
-func (h *Hostname) Check() (ps Problems) {
+func (h *Hostname) Check() (ps check.Problems) {
 	if h.Name != "" {
-		ps.add(h.Name, notDomain(h.Name, maxHostname), "use up to 64 letters, digits and -, with dots between; if it is the machine's name, give the hook a name of its own", "name")
+		ps.Add(h.Name, check.NotDomain(h.Name, maxHostname), "use up to 64 letters, digits and -, with dots between; if it is the machine's name, give the hook a name of its own", "name")
 	}
 	if h.Domain != "" {
-		ps.add(h.Domain, notDomain(h.Domain, maxDomain), "use letters, digits and -, with dots between", "domain")
+		ps.Add(h.Domain, check.NotDomain(h.Domain, maxDomain), "use letters, digits and -, with dots between", "domain")
 	}
 	return ps
 }

@@ -3,6 +3,8 @@ package kind
 import (
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Locale writes the system's locale settings, see locale.conf(5).
@@ -26,8 +28,8 @@ func (l *Locale) Paths(string) []string { return []string{"/etc/locale.conf"} }
 
 func (l *Locale) Complete(Machine) {}
 
-func (l *Locale) Check() (ps Problems) {
-	ps.add(l.Lang, wrongLocale(l.Lang), `write it as "locale -a" has it, such as "de_DE.UTF-8"`, "lang")
+func (l *Locale) Check() (ps check.Problems) {
+	ps.Add(l.Lang, wrongLocale(l.Lang), `write it as "locale -a" has it, such as "de_DE.UTF-8"`, "lang")
 	known := []string{"LANG"}
 	for i, line := range l.Set {
 		name, value, _ := strings.Cut(line, "=")
@@ -43,7 +45,7 @@ func (l *Locale) Check() (ps Problems) {
 			wrong = "is no list of languages"
 		}
 		known = append(known, name)
-		ps.add(line, wrong, `write for example "LC_TIME=en_GB.UTF-8"`, "set", i)
+		ps.Add(line, wrong, `write for example "LC_TIME=en_GB.UTF-8"`, "set", i)
 	}
 	return ps
 }

@@ -3,6 +3,8 @@ package kind
 import (
 	"cmp"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // MachineID writes /etc/machine-id.
@@ -29,9 +31,9 @@ func (m *MachineID) Paths(string) []string {
 
 func (m *MachineID) Complete(machine Machine) { m.Value = cmp.Or(m.Value, machine.ID) }
 
-func (m *MachineID) Check() (ps Problems) {
+func (m *MachineID) Check() (ps check.Problems) {
 	if m.Value != "" {
-		ps.add(m.Value, WrongMachineID(m.Value), "write 32 lower case hex digits, as in /etc/machine-id", "value")
+		ps.Add(m.Value, WrongMachineID(m.Value), "write 32 lower case hex digits, as in /etc/machine-id", "value")
 	}
 	return ps
 }

@@ -3,6 +3,8 @@ package kind
 import (
 	"cmp"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Modules says which kernel modules are loaded and how, see modules-load.d(5)
@@ -39,23 +41,23 @@ func (m *Modules) Paths(hook string) (paths []string) {
 
 func (m *Modules) Complete(Machine) {}
 
-func (m *Modules) Check() (ps Problems) {
+func (m *Modules) Check() (ps check.Problems) {
 	if len(m.Load)+len(m.Blacklist)+len(m.Options) == 0 {
-		ps.add("", "has nothing to do", "add load, blacklist or options", "load")
+		ps.Add("", "has nothing to do", "add load, blacklist or options", "load")
 	}
 	for i, name := range m.Load {
-		ps.add(name, wrongModule(name), "write the name of a module, as lsmod has it", "load", i)
+		ps.Add(name, wrongModule(name), "write the name of a module, as lsmod has it", "load", i)
 	}
 	for i, name := range m.Blacklist {
-		ps.add(name, wrongModule(name), "write the name of a module, as lsmod has it", "blacklist", i)
+		ps.Add(name, wrongModule(name), "write the name of a module, as lsmod has it", "blacklist", i)
 	}
 	for i, line := range m.Options {
 		name, options, _ := strings.Cut(line, " ")
-		wrong := cmp.Or(notLine(line), wrongModule(name))
+		wrong := cmp.Or(check.NotLine(line), wrongModule(name))
 		if strings.TrimSpace(options) == "" {
 			wrong = cmp.Or(wrong, "has no options")
 		}
-		ps.add(line, wrong, `write "MODULE name=value"`, "options", i)
+		ps.Add(line, wrong, `write "MODULE name=value"`, "options", i)
 	}
 	return ps
 }

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Network configures wired interfaces for whatever the image has.
@@ -51,22 +53,22 @@ func (n *Network) Complete(Machine) {
 	}
 }
 
-func (n *Network) Check() (ps Problems) {
+func (n *Network) Check() (ps check.Problems) {
 	if n.Backend != "" && !slices.Contains(Backends(), n.Backend) {
-		ps.add(n.Backend, "is not known", "write one of "+strings.Join(Backends(), ", "), "backend")
+		ps.Add(n.Backend, "is not known", "write one of "+strings.Join(Backends(), ", "), "backend")
 	}
 	if len(n.Interfaces) == 0 {
-		ps.add("", "is missing", "add [[hook.NAME.network.interface]]", "interface")
+		ps.Add("", "is missing", "add [[hook.NAME.network.interface]]", "interface")
 	}
 	known := map[string]bool{}
 	for i, itf := range n.Interfaces {
 		itf.check(&ps, i)
 		if n.Backend == "ifupdown" && itf.Name == "" && itf.MAC != "" {
-			ps.add(itf.MAC, "is not what ifupdown knows an interface by", "add a name such as lan0, which the interface is given", "interface", i, "mac")
+			ps.Add(itf.MAC, "is not what ifupdown knows an interface by", "add a name such as lan0, which the interface is given", "interface", i, "mac")
 		}
 		for _, id := range []string{itf.Name, strings.ToLower(itf.MAC)} {
 			if id != "" && known[id] {
-				ps.add(id, "is declared twice", "remove one", "interface", i)
+				ps.Add(id, "is declared twice", "remove one", "interface", i)
 			}
 			known[id] = true
 		}
@@ -74,46 +76,46 @@ func (n *Network) Check() (ps Problems) {
 	return ps
 }
 
-func (i *Interface) check(ps *Problems, n int) {
+func (i *Interface) check(ps *check.Problems, n int) {
 	switch {
 	case i.Name == "" && i.MAC == "":
-		ps.add("", "has neither name nor mac", "give one of them", "interface", n)
+		ps.Add("", "has neither name nor mac", "give one of them", "interface", n)
 	case i.Name != "" && !isInterface(i.Name):
-		ps.add(i.Name, "is no interface's name", "write up to 15 letters, digits, _, - and .", "interface", n, "name")
+		ps.Add(i.Name, "is no interface's name", "write up to 15 letters, digits, _, - and .", "interface", n, "name")
 	case i.MAC != "" && isKernelName(i.Name):
-		ps.add(i.Name, "is a name that the kernel gives", "leave out name or mac, or choose a name such as lan0", "interface", n, "name")
+		ps.Add(i.Name, "is a name that the kernel gives", "leave out name or mac, or choose a name such as lan0", "interface", n, "name")
 	}
 	if i.MAC != "" && !isMAC(i.MAC) {
-		ps.add(i.MAC, "is no MAC address", "write it as 52:54:00:12:34:56", "interface", n, "mac")
+		ps.Add(i.MAC, "is no MAC address", "write it as 52:54:00:12:34:56", "interface", n, "mac")
 	}
 	if i.MTU != 0 && (i.MTU < 576 || i.MTU > 65535) {
-		ps.add("", "is no size of packets", "write a number from 576 to 65535", "interface", n, "mtu")
+		ps.Add("", "is no size of packets", "write a number from 576 to 65535", "interface", n, "mtu")
 	}
 	for k, address := range i.Addresses {
 		if prefix, err := netip.ParsePrefix(address); err != nil || !usable(prefix.Addr()) {
-			ps.add(address, "is no address with its prefix", "write for example 192.0.2.10/24", "interface", n, "addresses", k)
+			ps.Add(address, "is no address with its prefix", "write for example 192.0.2.10/24", "interface", n, "addresses", k)
 		}
 	}
 	i.checkGateways(ps, n)
 	for k, server := range i.DNS {
-		ps.add(server, WrongAddress(server), "write an IPv4 or IPv6 address", "interface", n, "dns", k)
+		ps.Add(server, WrongAddress(server), "write an IPv4 or IPv6 address", "interface", n, "dns", k)
 	}
 	for k, domain := range i.Search {
-		ps.add(domain, notDomain(domain, maxDomain), "write a domain", "interface", n, "search", k)
+		ps.Add(domain, check.NotDomain(domain, maxDomain), "write a domain", "interface", n, "search", k)
 	}
 }
 
-func (i *Interface) checkGateways(ps *Problems, n int) {
+func (i *Interface) checkGateways(ps *check.Problems, n int) {
 	families := map[bool]bool{}
 	for k, gateway := range i.Gateways {
 		address, err := netip.ParseAddr(gateway)
 		switch {
 		case err != nil || !usable(address):
-			ps.add(gateway, "is no address", "write an IPv4 or IPv6 address", "interface", n, "gateways", k)
+			ps.Add(gateway, "is no address", "write an IPv4 or IPv6 address", "interface", n, "gateways", k)
 		case families[address.Is4()]:
-			ps.add(gateway, "is a second one", "give one of IPv4 and one of IPv6 at most", "interface", n, "gateways", k)
+			ps.Add(gateway, "is a second one", "give one of IPv4 and one of IPv6 at most", "interface", n, "gateways", k)
 		case !i.has(address.Is4()):
-			ps.add(gateway, "cannot be reached: the interface has no address of its kind", "add one to addresses; DHCP brings its own gateway", "interface", n, "gateways", k)
+			ps.Add(gateway, "cannot be reached: the interface has no address of its kind", "add one to addresses; DHCP brings its own gateway", "interface", n, "gateways", k)
 		}
 		families[address.Is4()] = true
 	}

@@ -1,6 +1,10 @@
 package kind
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/gitboot/gitboot/hooks/check"
+)
 
 // ResolvConf writes /etc/resolv.conf, either a file or a link.
 type ResolvConf struct {
@@ -28,28 +32,28 @@ func (c *ResolvConf) Paths(string) []string { return []string{"/etc/resolv.conf"
 
 func (c *ResolvConf) Complete(Machine) {}
 
-func (c *ResolvConf) Check() (ps Problems) {
+func (c *ResolvConf) Check() (ps check.Problems) {
 	if c.Link != "" {
-		ps.add(c.Link, WrongTarget(c.Link), "write the path that the link points to", "link")
+		ps.Add(c.Link, check.WrongTarget(c.Link), "write the path that the link points to", "link")
 		if c.Nameservers != nil || c.Search != nil || c.Options != nil {
-			ps.add(c.Link, "is given beside content", "give only link, or only the others", "link")
+			ps.Add(c.Link, "is given beside content", "give only link, or only the others", "link")
 		}
 	}
 	for i, server := range c.Nameservers {
-		ps.add(server, WrongAddress(server), "write an IPv4 or IPv6 address", "nameservers", i)
+		ps.Add(server, WrongAddress(server), "write an IPv4 or IPv6 address", "nameservers", i)
 	}
 	for i, word := range c.Search {
-		ps.add(word, notWord(word), "write one domain an element", "search", i)
+		ps.Add(word, check.NotWord(word), "write one domain an element", "search", i)
 	}
 	for i, word := range c.Options {
-		ps.add(word, notWord(word), "write one option an element", "options", i)
+		ps.Add(word, check.NotWord(word), "write one option an element", "options", i)
 	}
 	return ps
 }
 
 // WrongAddress returns what keeps s from being an IP address, or "".
 func WrongAddress(s string) string {
-	if _, err := netip.ParseAddr(s); err != nil || notWord(s) != "" {
+	if _, err := netip.ParseAddr(s); err != nil || check.NotWord(s) != "" {
 		return "is not an address"
 	}
 	return ""

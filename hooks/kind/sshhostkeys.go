@@ -1,6 +1,10 @@
 package kind
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gitboot/gitboot/hooks/check"
+)
 
 // SSHHostKeys writes the keys of the machine's SSH server.
 type SSHHostKeys struct {
@@ -37,13 +41,13 @@ func (k *SSHHostKeys) Complete(Machine) {
 	}
 }
 
-func (k *SSHHostKeys) Check() (ps Problems) {
+func (k *SSHHostKeys) Check() (ps check.Problems) {
 	for i, typ := range k.Types {
 		switch {
 		case typ != "ed25519" && typ != "rsa" && typ != "ecdsa":
-			ps.add(typ, "is not a kind of key", "write one of ed25519, rsa, ecdsa", "types", i)
+			ps.Add(typ, "is not a kind of key", "write one of ed25519, rsa, ecdsa", "types", i)
 		case slices.Contains(k.Types[:i], typ):
-			ps.add(typ, "is listed twice", "remove one", "types", i)
+			ps.Add(typ, "is listed twice", "remove one", "types", i)
 		}
 	}
 	return ps

@@ -3,6 +3,8 @@ package kind
 import (
 	"cmp"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Sysctl sets kernel parameters, see sysctl.d(5).
@@ -27,15 +29,15 @@ func (s *Sysctl) Paths(hook string) []string {
 
 func (s *Sysctl) Complete(Machine) {}
 
-func (s *Sysctl) Check() (ps Problems) {
+func (s *Sysctl) Check() (ps check.Problems) {
 	if len(s.Set) == 0 {
-		ps.add("", "is missing", `add set = ["vm.swappiness = 10"]`, "set")
+		ps.Add("", "is missing", `add set = ["vm.swappiness = 10"]`, "set")
 	}
 	known := map[string]bool{}
 	for i, line := range s.Set {
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
-		wrong := cmp.Or(notLine(line), wrongSysctl(strings.TrimPrefix(name, "-")))
+		wrong := cmp.Or(check.NotLine(line), wrongSysctl(strings.TrimPrefix(name, "-")))
 		if !ok || strings.TrimSpace(value) == "" {
 			wrong = cmp.Or(wrong, "has no value")
 		}
@@ -43,7 +45,7 @@ func (s *Sysctl) Check() (ps Problems) {
 			wrong = "is set twice"
 		}
 		known[name] = true
-		ps.add(line, wrong, `write "name = value", such as "vm.swappiness = 10"`, "set", i)
+		ps.Add(line, wrong, `write "name = value", such as "vm.swappiness = 10"`, "set", i)
 	}
 	return ps
 }

@@ -1,6 +1,10 @@
 package kind
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
+)
 
 // Timezone writes /etc/localtime, see localtime(5).
 type Timezone struct {
@@ -22,8 +26,8 @@ func (z *Timezone) Paths(string) []string { return []string{"/etc/localtime"} }
 
 func (z *Timezone) Complete(Machine) {}
 
-func (z *Timezone) Check() (ps Problems) {
-	ps.add(z.Zone, wrongZone(z.Zone), `write a name of the tz database, such as "Europe/Berlin"`, "zone")
+func (z *Timezone) Check() (ps check.Problems) {
+	ps.Add(z.Zone, wrongZone(z.Zone), `write a name of the tz database, such as "Europe/Berlin"`, "zone")
 	return ps
 }
 

@@ -3,6 +3,8 @@ package kind
 import (
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Units enables, disables and masks units of systemd.
@@ -40,22 +42,22 @@ func (u *Units) Paths(hook string) []string {
 
 func (u *Units) Complete(Machine) {}
 
-func (u *Units) Check() (ps Problems) {
+func (u *Units) Check() (ps check.Problems) {
 	var known []string
 	for _, list := range []struct {
 		key   string
 		names []string
 	}{{"enable", u.Enable}, {"disable", u.Disable}, {"mask", u.Mask}} {
 		for i, name := range list.names {
-			ps.add(name, WrongUnit(name), `write a unit's whole name, such as "ssh.service"`, list.key, i)
+			ps.Add(name, WrongUnit(name), `write a unit's whole name, such as "ssh.service"`, list.key, i)
 			if slices.Contains(known, name) {
-				ps.add(name, "is listed twice", "remove one", list.key, i)
+				ps.Add(name, "is listed twice", "remove one", list.key, i)
 			}
 			known = append(known, name)
 		}
 	}
 	if len(known) == 0 {
-		ps.add("", "is missing", "add enable, disable or mask", "enable")
+		ps.Add("", "is missing", "add enable, disable or mask", "enable")
 	}
 	return ps
 }
@@ -64,7 +66,7 @@ func (u *Units) Check() (ps Problems) {
 func WrongUnit(name string) string {
 	types := []string{"service", "socket", "target", "timer", "path", "mount", "automount", "swap", "slice", "device", "scope"}
 	i := strings.LastIndexByte(name, '.')
-	if i < 1 || len(name) > maxName || !slices.Contains(types, name[i+1:]) || name[0] == '@' || strings.ContainsFunc(name, notUnitByte) {
+	if i < 1 || len(name) > check.MaxName || !slices.Contains(types, name[i+1:]) || name[0] == '@' || strings.ContainsFunc(name, notUnitByte) {
 		return "is no unit's name"
 	}
 	return ""

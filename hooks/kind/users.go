@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // Users adds users and groups to those of the image.
@@ -70,56 +72,56 @@ func (u *Users) Complete(Machine) {
 	}
 }
 
-func (u *Users) Check() (ps Problems) {
+func (u *Users) Check() (ps check.Problems) {
 	if len(u.Users)+len(u.Groups) == 0 {
-		ps.add("", "is missing", "add [[hook.NAME.users.user]]", "user")
+		ps.Add("", "is missing", "add [[hook.NAME.users.user]]", "user")
 	}
 	names, numbers := map[string]bool{}, map[int]bool{}
 	for i, user := range u.Users {
 		user.check(&ps, i)
 		if names[user.Name] {
-			ps.add(user.Name, "is declared twice", "remove one", "user", i, "name")
+			ps.Add(user.Name, "is declared twice", "remove one", "user", i, "name")
 		} else if numbers[user.UID] {
-			ps.add(user.Name, "has the number of another", "give it one of its own", "user", i, "uid")
+			ps.Add(user.Name, "has the number of another", "give it one of its own", "user", i, "uid")
 		}
 		names[user.Name], numbers[user.UID] = true, true
 	}
 	names, numbers = map[string]bool{}, map[int]bool{}
 	for i, group := range u.Groups {
-		ps.add(group.Name, WrongUser(group.Name), "use small letters, digits, - and _", "group", i, "name")
-		ps.add(group.Name, wrongID(group.GID), "write a number from 1 to 60000", "group", i, "gid")
+		ps.Add(group.Name, WrongUser(group.Name), "use small letters, digits, - and _", "group", i, "name")
+		ps.Add(group.Name, wrongID(group.GID), "write a number from 1 to 60000", "group", i, "gid")
 		if names[group.Name] || numbers[group.GID] {
-			ps.add(group.Name, "has the name or number of another", "remove one", "group", i)
+			ps.Add(group.Name, "has the name or number of another", "remove one", "group", i)
 		}
 		names[group.Name], numbers[group.GID] = true, true
 	}
 	return ps
 }
 
-func (u *User) check(ps *Problems, i int) {
-	ps.add(u.Name, WrongUser(u.Name), "use the login name", "user", i, "name")
+func (u *User) check(ps *check.Problems, i int) {
+	ps.Add(u.Name, WrongUser(u.Name), "use the login name", "user", i, "name")
 	if u.Name != "root" {
-		ps.add(u.Name, wrongID(u.UID), "add uid = 1000 or another number up to 60000, the same in all images", "user", i, "uid")
+		ps.Add(u.Name, wrongID(u.UID), "add uid = 1000 or another number up to 60000, the same in all images", "user", i, "uid")
 	} else if u.UID != 0 {
-		ps.add(u.Name, "has number 0", "leave uid out", "user", i, "uid")
+		ps.Add(u.Name, "has number 0", "leave uid out", "user", i, "uid")
 	}
 	if u.GID != 0 {
-		ps.add(u.Name, wrongID(u.GID), "write a number from 1 to 60000", "user", i, "gid")
+		ps.Add(u.Name, wrongID(u.GID), "write a number from 1 to 60000", "user", i, "gid")
 	}
 	for n, group := range u.Groups {
-		ps.add(group, WrongUser(group), "use a group's name", "user", i, "groups", n)
+		ps.Add(group, WrongUser(group), "use a group's name", "user", i, "groups", n)
 	}
 	for _, f := range []struct{ key, value string }{{"shell", u.Shell}, {"home", u.Home}} {
 		if f.value != "" {
-			ps.add(f.value, cmp.Or(WrongPath(f.value), wrongField(f.value)), "write a clean path from /", "user", i, f.key)
+			ps.Add(f.value, cmp.Or(check.WrongPath(f.value), wrongField(f.value)), "write a clean path from /", "user", i, f.key)
 		}
 	}
-	ps.add(u.Comment, wrongField(u.Comment), "write a line without a colon", "user", i, "comment")
+	ps.Add(u.Comment, wrongField(u.Comment), "write a line without a colon", "user", i, "comment")
 	if u.PasswordHash != "" {
-		ps.add("", WrongPasswordHash(u.PasswordHash), `write what "openssl passwd -6" prints`, "user", i, "password_hash")
+		ps.Add("", WrongPasswordHash(u.PasswordHash), `write what "openssl passwd -6" prints`, "user", i, "password_hash")
 	}
 	for n, line := range u.Keys {
-		ps.add("", WrongKey(line), "write one line as in a .pub file: type, key, comment", "user", i, "keys", n)
+		ps.Add("", check.WrongKey(line), "write one line as in a .pub file: type, key, comment", "user", i, "keys", n)
 	}
 }
 
@@ -136,7 +138,7 @@ func wrongField(s string) string {
 	if strings.Contains(s, ":") {
 		return "has a colon"
 	}
-	return notLine(s)
+	return check.NotLine(s)
 }
 
 // WrongPasswordHash returns what keeps s from being the hash of a password as
@@ -145,7 +147,7 @@ func WrongPasswordHash(s string) string {
 	// The methods that are not weak.
 	for _, method := range []string{"$y$", "$gy$", "$7$", "$2a$", "$2b$", "$2y$", "$5$", "$6$"} {
 		if rest, ok := strings.CutPrefix(s, method); ok && len(rest) > 10 && len(rest) <= 300 &&
-			notWord(rest) == "" && !strings.ContainsAny(rest, `:*!\`) {
+			check.NotWord(rest) == "" && !strings.ContainsAny(rest, `:*!\`) {
 			return ""
 		}
 	}

@@ -6,20 +6,20 @@ import (
 	"path"
 	"strings"
 
-	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/rootfs"
 )
 
 // checkPath accepts the paths that a layer can carry and a machine can have.
 func checkPath(p string) error {
-	if wrong := kind.WrongPath(p); wrong != "" {
+	if wrong := check.WrongPath(p); wrong != "" {
 		return fmt.Errorf("path %.300q %s", p, wrong)
 	}
 	return nil
 }
 
 func checkTarget(p, target string) error {
-	if wrong := kind.WrongTarget(target); wrong != "" {
+	if wrong := check.WrongTarget(target); wrong != "" {
 		return fmt.Errorf("link %s has a target that %s: %.60q (%d bytes)", p, wrong, target, len(target))
 	}
 	return nil

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/spec/position"
 )
 
@@ -100,7 +100,7 @@ func (l *List) Reported(p position.Place) bool {
 }
 
 // AddBuiltin reports a problem of a built-in hook whose table is at p.
-func (l *List) AddBuiltin(p position.Place, wrong kind.Problem, whose string) {
+func (l *List) AddBuiltin(p position.Place, wrong check.Problem, whose string) {
 	for _, step := range wrong.At {
 		switch step := step.(type) {
 		case int:

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/spec/find"
@@ -132,12 +133,12 @@ var checks = map[string]Check{
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
 	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
 	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror).upTo(255),
-	"hook-path":    matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").with(kind.WrongPath),
+	"hook-path":    matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").with(check.WrongPath),
 	"absolute-path": matching("an absolute path", `^/`+onLine+`*$`, "write a clean path from /, without .. in it").
 		with(uncleanPath).upTo(1024),
 	"repo-path": matching("a path in the repo", `^[^/\x00-\x1f\x7f\\]`+onLine+`*$`,
 		"write a path from the repo's root, with nothing before it").with(find.LeavesRepo),
-	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(kind.WrongTarget),
+	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(check.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
 	"image-ref":   refCheck,
@@ -159,6 +160,6 @@ var checks = map[string]Check{
 	"owner":       matching("a numeric owner", `^[0-9]{1,9}:[0-9]{1,9}$`, `write "uid:gid", such as "0:0"; the image's users are not known here`),
 	"key-type":    oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),
 	"user":        matching("a user's name", `^[a-z_][a-z0-9_-]{0,31}$`, "use the login name"),
-	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(kind.WrongKey).hidden(),
+	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(check.WrongKey).hidden(),
 	"ip":          matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(kind.WrongAddress),
 }

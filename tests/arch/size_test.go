@@ -24,7 +24,6 @@ var tall = map[string]struct {
 	why  string
 }{
 	"cmd/gitboot": {16, "a file per command"},
-	"hooks/kind":  {21, "a file per built-in kind"},
 }
 
 // shippedFiles returns the Go files of a package, tests apart.

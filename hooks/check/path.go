@@ -1,4 +1,4 @@
-package kind
+package check
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 
 // Limits of Linux: NAME_MAX and PATH_MAX without its final zero.
 const (
-	maxName = 255
-	maxPath = 4095
+	MaxName = 255
+	MaxPath = 4095
 )
 
 // WrongPath returns what is wrong with the path of a file that a layer is to
@@ -22,8 +22,8 @@ func WrongPath(p string) string {
 		return fmt.Sprintf("is not a clean path; that would be %.300q", path.Clean(p))
 	case p == "/":
 		return "is the root folder"
-	case len(p) > maxPath:
-		return fmt.Sprintf("is longer than the %d bytes that Linux allows", maxPath)
+	case len(p) > MaxPath:
+		return fmt.Sprintf("is longer than the %d bytes that Linux allows", MaxPath)
 	case strings.ContainsRune(p, 0):
 		return "has a zero byte in it"
 	}
@@ -31,8 +31,8 @@ func WrongPath(p string) string {
 		if strings.HasPrefix(name, ".wh.") {
 			return "has a name that begins with .wh., which layers use to delete files"
 		}
-		if len(name) > maxName {
-			return fmt.Sprintf("has a name of %d bytes, and Linux allows %d", len(name), maxName)
+		if len(name) > MaxName {
+			return fmt.Sprintf("has a name of %d bytes, and Linux allows %d", len(name), MaxName)
 		}
 	}
 	return ""
@@ -43,7 +43,7 @@ func WrongTarget(target string) string {
 	switch {
 	case target == "":
 		return "is empty"
-	case len(target) > maxPath || strings.ContainsRune(target, 0):
+	case len(target) > MaxPath || strings.ContainsRune(target, 0):
 		return "is no target that a file system can hold"
 	}
 	return ""

@@ -1,15 +1,14 @@
-package kind
+// Package conflict finds what the hooks of one image cannot have side by side.
+package conflict
 
 import (
 	"fmt"
 	"maps"
 	"path"
-	"slices"
 	"strings"
-)
 
-// AtBootDir is where at-boot scripts lie in the image.
-const AtBootDir = "/usr/lib/gitboot/at-boot"
+	"github.com/gitboot/gitboot/hooks/kind"
+)
 
 // A Conflict is a path that cannot be what two declarations need it to be.
 type Conflict struct {
@@ -38,37 +37,14 @@ func (c Conflict) String() string {
 	return text
 }
 
-// Conflicts returns the paths that contradict each other in the hooks of one
+// Find returns the paths that contradict each other in the hooks of one
 // image. What scripts write and where the image's links lead is not known.
-func Conflicts(hooks []Hook) (all []Conflict) {
+func Find(hooks []kind.Hook) (all []Conflict) {
 	o := owners{files: map[string]string{}, dirs: map[string]claim{}}
 	for i := range hooks {
 		all = append(all, o.hook(&hooks[i])...)
 	}
 	return all
-}
-
-// Paths returns the files and links that the hook makes whatever the image
-// has, without those of its scripts.
-func (h *Hook) Paths() []string {
-	paths := h.builtinPaths()
-	for _, f := range h.Files {
-		if !slices.Contains(paths, f.Path) {
-			paths = append(paths, f.Path)
-		}
-	}
-	return paths
-}
-
-func (h *Hook) builtinPaths() []string {
-	if h.Builtin == nil {
-		return nil
-	}
-	_, settings, err := h.Builtin.One()
-	if err != nil {
-		return nil
-	}
-	return settings.Paths(h.Name)
 }
 
 // owners are who declares what, by path.
@@ -79,7 +55,7 @@ type owners struct {
 
 type claim struct{ hook, path string }
 
-func (o *owners) hook(h *Hook) (all []Conflict) {
+func (o *owners) hook(h *kind.Hook) (all []Conflict) {
 	for _, p := range h.Removes {
 		gone := func(q string) bool { return q == p || strings.HasPrefix(q, p+"/") }
 		maps.DeleteFunc(o.files, func(q, _ string) bool { return gone(q) })
@@ -90,7 +66,7 @@ func (o *owners) hook(h *Hook) (all []Conflict) {
 			all = append(all, c)
 		}
 	}
-	for _, p := range h.builtinPaths() {
+	for _, p := range h.BuiltinPaths() {
 		add(p, false)
 	}
 	declared := map[string]bool{}
@@ -108,7 +84,7 @@ func (o *owners) hook(h *Hook) (all []Conflict) {
 		once(f.Path, false)
 	}
 	for _, s := range h.AtBoot {
-		add(path.Join(AtBootDir, s.Name), false)
+		add(path.Join(kind.AtBootDir, s.Name), false)
 	}
 	return all
 }

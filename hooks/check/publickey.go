@@ -1,4 +1,4 @@
-package kind
+package check
 
 import (
 	"crypto/ecdh"
@@ -17,7 +17,7 @@ func WrongKey(line string) string {
 	switch {
 	case strings.Contains(line, "PRIVATE KEY"):
 		return "is a private key, which belongs in no repo: make a new one"
-	case notLine(strings.ReplaceAll(line, "\t", " ")) != "":
+	case NotLine(strings.ReplaceAll(line, "\t", " ")) != "":
 		return "is more than one line"
 	}
 	words := strings.Fields(line)

@@ -1,4 +1,4 @@
-package kind
+package check
 
 import (
 	"fmt"
@@ -19,7 +19,8 @@ type Problem struct {
 // Problems is everything wrong with settings.
 type Problems []Problem
 
-func (ps *Problems) add(value, message, hint string, at ...any) {
+// Add adds a problem, if there is a message.
+func (ps *Problems) Add(value, message, hint string, at ...any) {
 	if message != "" {
 		*ps = append(*ps, Problem{At: at, Value: value, Message: message, Hint: hint})
 	}
