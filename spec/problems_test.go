@@ -111,8 +111,9 @@ var mistakes = map[string]struct{ text, want string }{
 	"private key":         {"[[hook.h.authorized-keys.user]]\nuser = \"root\"\nkeys = [\"-----BEGIN PRIVATE KEY-----\"]\n", `gitboot.toml:3: hook.h.authorized-keys.user[0].keys[0]: is a private key`},
 	"no owner":            {"[[hook.h.authorized-keys.user]]\nuser = \"ada\"\nkeys = []\n", `gitboot.toml:1: hook.h.authorized-keys.user[0] = "ada": has no keys`},
 	"name server":         {"[hook.h.resolv-conf]\nnameservers = [\"1.2.3\"]\n", `gitboot.toml:2: hook.h.resolv-conf.nameservers[0] = "1.2.3": is not an address`},
-	"deep nesting":        {"a = " + strings.Repeat("[", 100000), `gitboot.toml:1: nests more than 64 deep`},
-	"deep key":            {strings.Repeat("a.", 100000) + "a = 1", `gitboot.toml:1: nests more than 64 deep`},
+	"deep nesting":        {"a = " + strings.Repeat("[", 100000), `gitboot.toml:1: nests more than 32 deep`},
+	"long path":           {"a = " + strings.Repeat("{"+strings.Repeat("a", 200)+" = ", 5) + "1" + strings.Repeat("}", 5), `gitboot.toml:1: has a key of more than 512 bytes, with the tables that it is in`},
+	"deep key":            {strings.Repeat("a.", 100000) + "a = 1", `gitboot.toml:1: nests more than 32 deep`},
 }
 
 func TestMistakes(t *testing.T)     { testMistakes(t, mistakes) }

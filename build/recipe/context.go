@@ -44,27 +44,59 @@ func (c *collector) context(r *Recipe, source string) error {
 	if !strings.ContainsAny(clean, "*?[") {
 		return c.tree(r, r.contextPath(clean), clean, 0)
 	}
-	found := false
-	err := fs.WalkDir(c.fsys, r.contextPath("."), func(repo string, d fs.DirEntry, err error) error {
-		if err := errors.Join(err, c.spend(1)); err != nil {
-			return err
-		}
-		name := within(r.contextPath("."), repo)
-		if ok, err := path.Match(clean, name); err != nil {
-			return fmt.Errorf("%q: %w", source, err)
-		} else if !ok {
-			return nil
-		}
-		found = true
-		if err := c.tree(r, repo, name, 0); err != nil || !d.IsDir() {
-			return err
-		}
-		return fs.SkipDir
-	})
-	if err == nil && !found {
-		err = refuse(lacksHint, "%q matches nothing in the context %q", source, r.contextPath("."))
+	matched, err := c.matching(r.contextPath("."), clean)
+	if err != nil {
+		return fmt.Errorf("%q: %w", source, err)
 	}
-	return err
+	for _, repo := range matched {
+		if err := c.tree(r, repo, within(r.contextPath("."), repo), 0); err != nil {
+			return err
+		}
+	}
+	if len(matched) == 0 {
+		return refuse(lacksHint, "%q matches nothing in the context %q", source, r.contextPath("."))
+	}
+	return nil
+}
+
+// matching returns what a pattern names in a context, without what lies in a
+// folder that it names.
+func (c *collector) matching(dir, pattern string) (matched []string, err error) {
+	all, err := c.list(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.spend(1 + len(all)/4); err != nil {
+		return nil, err
+	}
+	for _, repo := range all {
+		if n := len(matched); n > 0 && below(matched[n-1], repo) {
+			continue
+		}
+		ok, err := path.Match(pattern, within(dir, repo))
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			matched = append(matched, repo)
+		}
+	}
+	return matched, nil
+}
+
+// list returns the paths in the repo of all that a folder holds, itself included.
+func (c *collector) list(dir string) (all []string, err error) {
+	if all, known := c.listed[dir]; known {
+		return all, nil
+	}
+	err = fs.WalkDir(c.fsys, dir, func(repo string, _ fs.DirEntry, err error) error {
+		all = append(all, repo)
+		return errors.Join(err, c.spend(entryWork))
+	})
+	if err == nil && c.checks() {
+		c.listed[dir] = all
+	}
+	return all, err
 }
 
 const lacksHint = "add it, or correct the path; paths begin at the context, which is the repo's root unless context says otherwise"
@@ -109,7 +141,7 @@ func (c *collector) walk(repo, name string) error {
 
 func (c *collector) walkAll(repo, name string) error {
 	return fs.WalkDir(c.fsys, repo, func(p string, d fs.DirEntry, err error) error {
-		if err := errors.Join(err, c.spend(1)); err != nil {
+		if err := errors.Join(err, c.spend(entryWork)); err != nil {
 			return err
 		}
 		if d.Type()&fs.ModeIrregular != 0 {

@@ -17,10 +17,14 @@ type reader struct {
 	fsys      fs.FS
 	reference func(string) (message, hint string)
 	budget    func(int) bool
-	// walked and parsed are nil in one that prepares.
+	// walked, listed and parsed are nil in one that prepares.
 	walked map[string]error
+	listed map[string][]string
 	parsed map[string]parsed
 }
+
+// entryWork is what it costs to look at an entry of a folder.
+const entryWork = 4
 
 // errSpent ends what may not go on.
 var errSpent = errors.New("it is too much to check")

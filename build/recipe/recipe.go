@@ -87,7 +87,7 @@ type Checker struct {
 
 // NewChecker begins with nothing read.
 func NewChecker(fsys fs.FS) *Checker {
-	return &Checker{read: reader{fsys: fsys, walked: map[string]error{}, parsed: map[string]parsed{}}}
+	return &Checker{read: reader{fsys: fsys, walked: map[string]error{}, listed: map[string][]string{}, parsed: map[string]parsed{}}}
 }
 
 // Check returns what is wrong with a recipe.

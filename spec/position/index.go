@@ -13,11 +13,14 @@ import (
 // maxDepth bounds how deeply arrays, inline tables and dotted keys may nest.
 // The TOML library recurses without a limit, and a Go stack overflow cannot
 // be recovered from, so the bound is checked before it sees a document.
-const maxDepth = 64
+const maxDepth = 32
 
-// maxKey bounds a key with its dots: the library writes it out for each value
-// below it.
-const maxKey = 256
+// maxKey bounds a key with its dots, and maxPath that with the tables around it:
+// the library writes it out for each value below it.
+const (
+	maxKey  = 256
+	maxPath = 512
+)
 
 var nestsTooDeep = fmt.Sprintf("nests more than %d deep", maxDepth)
 
@@ -115,6 +118,17 @@ func join(prefix, key string) string {
 	return prefix + "." + key
 }
 
+// path is how many names lead to a node, and how long they are.
+func (n *Node) path() (names, length int) {
+	for ; n != nil; n = n.parent {
+		if n.name != "" {
+			names++
+		}
+		length += len(n.name)
+	}
+	return names, length
+}
+
 // A Repeat is a key that a document sets for the second time.
 type Repeat struct {
 	Node *Node // of the first
@@ -136,8 +150,9 @@ type Scanner struct {
 	Added []Repeat
 	// Refused is what cannot be read, on the scanner's line.
 	Refused string
-	// Keys counts keys and elements, those that are there twice too. The
-	// scanner stops when there are more than most.
+	// Keys counts keys and elements, those that are there twice too, and deep
+	// ones several times: the library keeps each with its path. The scanner
+	// stops when there are more than most.
 	Keys, Most int
 }
 

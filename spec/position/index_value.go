@@ -1,6 +1,9 @@
 package position
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // assignment reads key = value into table.
 func (s *Scanner) assignment(table *Node, depth int) bool {
@@ -14,6 +17,10 @@ func (s *Scanner) assignment(table *Node, depth int) bool {
 		if n = n.child(part, line); i < len(key)-1 {
 			s.through(n, line)
 		}
+	}
+	names, length := n.path()
+	if s.Keys += names / 6; length > maxPath {
+		return s.refuse(fmt.Sprintf("has a key of more than %d bytes, with the tables that it is in", maxPath))
 	}
 	s.mark(n, line)
 	if n.made != implied {
