@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/owned"
 )
 
 // A Folder holds copies of a stage's objects, and perhaps the menu itself.
@@ -86,6 +87,9 @@ func (f Folder) Fits(m boot.Menu) error {
 // is too little room: a *loader.NoRoomError, and nothing was changed.
 func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) error) error {
 	if err := durable.MkdirAll(f.Dir, 0o700); err != nil {
+		return err
+	}
+	if err := owned.Check(f.Dir); err != nil {
 		return err
 	}
 	if err := f.remove(f.halves()); err != nil {

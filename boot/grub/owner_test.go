@@ -1,6 +1,7 @@
 package grub
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,19 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/tests/need"
 )
+
+// So does who can write the folder of copies.
+func TestAFolderOfCopiesOfOthersIsRefused(t *testing.T) {
+	m := openApart(t, unread(t))
+	beside := m.Loader.(*GRUB).beside().Dir
+	if err := errors.Join(os.Mkdir(beside, 0o700), os.Chown(beside, 4711, 4711)); err != nil {
+		t.Fatal(err)
+	}
+	err := m.Loader.Publish(t.Context(), boot.Menu{Stage: m.At, Mode: boot.ModeMenu})
+	if err == nil || !strings.Contains(err.Error(), beside+" belongs to user 4711") {
+		t.Errorf("got %v", err)
+	}
+}
 
 // Who can write GRUB's folder or custom.cfg boots what he likes.
 func TestABootFolderOfOthersIsRefused(t *testing.T) {
