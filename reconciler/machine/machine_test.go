@@ -3,8 +3,12 @@ package machine
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +44,11 @@ type house struct {
 // has a file more.
 func newHouse(t *testing.T) *house {
 	t.Helper()
+	return newHouseAt(t, filepath.Join(t.TempDir(), "stage"))
+}
+
+func newHouseAt(t *testing.T, stageDir string) *house {
+	t.Helper()
 	need.Programs(t, "tar2sqfs", "tar")
 	dir := t.TempDir()
 	h := &house{dir: dir, files: fstest.MapFS{}, now: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
@@ -51,7 +60,7 @@ func newHouse(t *testing.T) *house {
 	must(t, os.MkdirAll(filepath.Join(dir, "grub"), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "grub/grub.cfg"), nil, 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "init"), []byte("init"), 0o755))
-	st, err := stage.Create(filepath.Join(dir, "stage"))
+	st, err := stage.Create(stageDir)
 	must(t, err)
 	st.Log = slog.New(slog.DiscardHandler)
 	clock := func() time.Time { return h.now }
@@ -87,6 +96,23 @@ func (h *house) wants(t *testing.T, revision, config string) *wanted.Wanted {
 	wants, err := fleet.Resolve(t.Context(), "laptop")
 	must(t, err)
 	return &wanted.Wanted{Revision: source.Revision{Hash: strings.Repeat(revision, 40)}, Wants: wants, Files: h.files}
+}
+
+// wantsOf is that with a file which is in the repo only when it is read.
+func (h *house) wantsOf(t *testing.T, revision, config, file string) *wanted.Wanted {
+	t.Helper()
+	h.files[file] = &fstest.MapFile{Data: []byte("no tar")}
+	defer delete(h.files, file)
+	return h.wants(t, revision, config)
+}
+
+// serve gives one of the archives out by HTTP.
+func (h *house) serve(t *testing.T, name string) (url, sha256sum string) {
+	t.Helper()
+	data := h.files[name].Data
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }))
+	t.Cleanup(server.Close)
+	return server.URL + "/" + name, fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 // run makes a run that must not fail, and gives what it printed before and what

@@ -65,12 +65,23 @@ func (l *Lookups) do(ctx context.Context, key string, look func(context.Context)
 	one := l.begin(key, look)
 	select {
 	case <-one.done:
-		l.forget(key)
-		return one.found
 	case <-one.late:
-		return found{err: &ComingError{}}
 	case <-ctx.Done():
 		return found{err: ctx.Err()}
+	}
+	if !one.through() { // what was found after its turn is taken all the same
+		return found{err: &ComingError{}}
+	}
+	l.forget(key)
+	return one.found
+}
+
+func (o *lookup) through() bool {
+	select {
+	case <-o.done:
+		return true
+	default:
+		return false
 	}
 }
 
