@@ -28,7 +28,7 @@ type Options struct {
 // Default is the engine where none is named.
 const Default = "buildah"
 
-// known are all engines. What a config repo may name stands in spec/checks.go,
+// known are all engines. What a config repo may name stands in spec/table/checks.go,
 // too.
 var known = []struct {
 	name string
