@@ -1,7 +1,9 @@
 package arch
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,4 +55,45 @@ func names(cell string) (out []string) {
 	}
 	slices.Sort(out)
 	return out
+}
+
+var (
+	aTest   = regexp.MustCompile("`(Test[A-Z][A-Za-z]*)`")
+	aGoFile = regexp.MustCompile("`((?:[a-z]+/)+[a-z_]+\\.go)`")
+)
+
+// What the pages name as holding something, is there.
+func TestPagesNameWhatThereIs(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	var tests strings.Builder
+	err = filepath.WalkDir("../..", func(file string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(file, "_test.go") {
+			var text []byte
+			text, err = os.ReadFile(file)
+			tests.Write(text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range aTest.FindAllSubmatch(text, -1) {
+			if !strings.Contains(tests.String(), "func "+string(m[1])+"(") {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+		for _, m := range aGoFile.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join("../..", string(m[1]))); err != nil {
+				t.Errorf("%s names %s: %v", page, m[1], err)
+			}
+		}
+	}
 }

@@ -366,7 +366,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(made(f, blob, "abc", head{kind: plumbing.OFSDeltaObject, size: 4, back: 12}, "\x03\x03\x90\x03"))
 	for _, seed := range [][]byte{
 		attack.Doubling(someCommit, 12), attack.Many(someCommit, 3, 1<<12), attack.Zero(someCommit, attack.Blob, 1<<10),
-		attack.Fine(someCommit, 1<<10, 1<<8), attack.Ladder(someCommit, 5, 1<<10),
+		attack.Fine(someCommit, 1<<10, 1<<8), attack.Ladder(someCommit, 5, 1<<10), attack.Twins(someCommit, 3),
 		attack.Start().Claiming(1<<32 - 1),
 	} {
 		f.Add(seed)
