@@ -14,11 +14,11 @@ import (
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
-// An ArchiveSource is where an archive lies.
-type ArchiveSource = archive.Source
+// An ArchivePlace is where an archive lies.
+type ArchivePlace = archive.Place
 
 // Fingerprint changes when an archive changes, and is cheap.
-func Fingerprint(src ArchiveSource) (string, error) { return archive.Fingerprint(src) }
+func Fingerprint(src ArchivePlace) (string, error) { return archive.Fingerprint(src) }
 
 // PruneDownloads removes the archives in a CacheDir that have none of the sums;
 // see archive.Prune.
@@ -29,7 +29,7 @@ func PruneDownloads(dir string, sums []string) (freed int64, err error) {
 // OpenArchive opens an archive as an image; the package's doc lists which
 // kinds there are. A tar of a root file system is read once in full, for its
 // digests.
-func OpenArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, error) {
+func OpenArchive(ctx context.Context, src ArchivePlace, opts Options) (*Image, error) {
 	opts = opts.withDefaults()
 	img, err := openArchive(ctx, src, opts)
 	if err != nil {
@@ -38,7 +38,7 @@ func OpenArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, 
 	return img, nil
 }
 
-func openArchive(ctx context.Context, src ArchiveSource, opts Options) (*Image, error) {
+func openArchive(ctx context.Context, src ArchivePlace, opts Options) (*Image, error) {
 	want, err := src.Digest()
 	if err != nil {
 		return nil, err

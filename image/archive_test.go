@@ -31,7 +31,7 @@ func xzed(t testing.TB, data []byte) []byte {
 }
 
 func openPath(path string) (*Image, error) {
-	return OpenArchive(context.Background(), ArchiveSource{Path: path}, quick())
+	return OpenArchive(context.Background(), ArchivePlace{Path: path}, quick())
 }
 
 // wantLayers checks that an image is made of these tars.
@@ -64,7 +64,7 @@ func TestRootFSTar(t *testing.T) {
 			wantLayers(t, img, content)
 
 			// The same out of a config repo, whose files cannot be sought in.
-			src := ArchiveSource{Path: "a/root", FS: streams{fstest.MapFS{"a/root": {Data: data}}}, SHA256: sum(data)}
+			src := ArchivePlace{Path: "a/root", FS: streams{fstest.MapFS{"a/root": {Data: data}}}, SHA256: sum(data)}
 			img, err = OpenArchive(context.Background(), src, quick())
 			check(t, err)
 			wantLayers(t, img, content)
@@ -149,7 +149,7 @@ func TestOCILayout(t *testing.T) {
 
 	packed := tarOf(t, dir)
 	tmp := t.TempDir()
-	for name, src := range map[string]ArchiveSource{
+	for name, src := range map[string]ArchivePlace{
 		"folder":            {Path: dir},
 		"folder in repo":    {Path: ".", FS: streams{os.DirFS(dir)}},
 		"tar":               {Path: writeFile(t, tmp+"/a", string(packed))},
@@ -175,7 +175,7 @@ func TestOCILayout(t *testing.T) {
 		wantError[*DigestError](t, err, "blob sha256:")
 	})
 	t.Run("false sha256", func(t *testing.T) {
-		_, err := OpenArchive(context.Background(), ArchiveSource{Path: tmp + "/a", SHA256: sum(nil)}, quick())
+		_, err := OpenArchive(context.Background(), ArchivePlace{Path: tmp + "/a", SHA256: sum(nil)}, quick())
 		wantError[*DigestError](t, err, "the file")
 	})
 	t.Run("several images", func(t *testing.T) {
@@ -196,7 +196,7 @@ func TestOCILayoutWithPlatforms(t *testing.T) {
 	}
 	opts := quick()
 	opts.Platform = "linux/s390x"
-	_, err = OpenArchive(context.Background(), ArchiveSource{Path: dir}, opts)
+	_, err = OpenArchive(context.Background(), ArchivePlace{Path: dir}, opts)
 	wantError[*PlatformError](t, err, "linux/amd64, linux/arm64")
 }
 

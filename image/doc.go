@@ -58,7 +58,7 @@
 // OCI layout (a folder or a tar, also compressed) or what docker save and
 // podman save write. What a file is is told by its content. Files are read in
 // place, nothing is unpacked; a URL is downloaded once into Options.CacheDir.
-// ArchiveSource.Strip takes folders off the names in a root file system's tar:
+// ArchivePlace.Strip takes folders off the names in a root file system's tar:
 // the layer is then that other tar, with a digest of its own.
 //
 // # To a registry

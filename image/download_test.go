@@ -62,7 +62,7 @@ func TestDownload(t *testing.T) {
 		return true
 	}
 	opts := cached(t)
-	src := ArchiveSource{URL: s.URL + "/root.tar.zst?token=s3cret", SHA256: strings.ToUpper(sum(data)[7:])}
+	src := ArchivePlace{URL: s.URL + "/root.tar.zst?token=s3cret", SHA256: strings.ToUpper(sum(data)[7:])}
 	img, err := OpenArchive(context.Background(), src, opts)
 	check(t, err)
 	wantLayers(t, img, content)
@@ -92,7 +92,7 @@ func TestDownloadGoesOnAfterARestart(t *testing.T) {
 			s := serveFile(t, content)
 			opts := cached(t)
 			writeFile(t, filepath.Join(opts.CacheDir, sum(content)[7:]+".part"), begun)
-			img, err := OpenArchive(context.Background(), ArchiveSource{URL: s.URL, SHA256: sum(content)}, opts)
+			img, err := OpenArchive(context.Background(), ArchivePlace{URL: s.URL, SHA256: sum(content)}, opts)
 			check(t, err)
 			wantLayers(t, img, content)
 			if !strings.HasPrefix(s.ranges[0], "bytes=") {
@@ -110,7 +110,7 @@ func TestDownloadsOfOneFileShareIt(t *testing.T) {
 	errs := make([]error, 3)
 	for i := range errs {
 		wg.Go(func() {
-			_, errs[i] = OpenArchive(context.Background(), ArchiveSource{URL: s.URL, SHA256: sum(content)}, opts)
+			_, errs[i] = OpenArchive(context.Background(), ArchivePlace{URL: s.URL, SHA256: sum(content)}, opts)
 		})
 	}
 	wg.Wait()
@@ -127,20 +127,20 @@ func TestFailedDownloads(t *testing.T) {
 	s := serveFile(t, content)
 	opts := cached(t)
 	secret := strings.Replace(s.URL, "http://", "http://me:s3cret@", 1) + "/x?sig=s3cret"
-	_, err := OpenArchive(context.Background(), ArchiveSource{URL: secret, SHA256: sum(nil)}, opts)
+	_, err := OpenArchive(context.Background(), ArchivePlace{URL: secret, SHA256: sum(nil)}, opts)
 	wantError[*DigestError](t, err, s.URL, sum(content))
 	noSecret(t, err, "s3cret")
 	if entries, _ := os.ReadDir(opts.CacheDir); len(entries) > 0 {
 		t.Errorf("left in the cache: %v", entries)
 	}
 	s.before = func(w http.ResponseWriter, _ int) bool { w.WriteHeader(http.StatusNotFound); return true }
-	_, err = OpenArchive(context.Background(), ArchiveSource{URL: secret, SHA256: sum(content)}, opts)
+	_, err = OpenArchive(context.Background(), ArchivePlace{URL: secret, SHA256: sum(content)}, opts)
 	wantError[*StatusError](t, err, "404", "check the URL")
 	s.before = func(http.ResponseWriter, int) bool { panic(http.ErrAbortHandler) }
-	_, err = OpenArchive(context.Background(), ArchiveSource{URL: secret, SHA256: sum(content)}, opts)
+	_, err = OpenArchive(context.Background(), ArchivePlace{URL: secret, SHA256: sum(content)}, opts)
 	wantWords(t, err, "after 3 attempts")
 	noSecret(t, err, "s3cret")
-	for _, src := range []ArchiveSource{{URL: s.URL}, {URL: "ftp://x/y", SHA256: sum(nil)}, {URL: s.URL, SHA256: "12"}} {
+	for _, src := range []ArchivePlace{{URL: s.URL}, {URL: "ftp://x/y", SHA256: sum(nil)}, {URL: s.URL, SHA256: "12"}} {
 		_, err = OpenArchive(context.Background(), src, opts)
 		if err == nil {
 			t.Errorf("opened %+v", src)
@@ -151,13 +151,13 @@ func TestFailedDownloads(t *testing.T) {
 func TestFingerprint(t *testing.T) {
 	dir := t.TempDir()
 	path := writeFile(t, dir+"/a.tar", "one")
-	print := func(src ArchiveSource) string {
+	print := func(src ArchivePlace) string {
 		s, err := Fingerprint(src)
 		check(t, err)
 		return s
 	}
-	first := print(ArchiveSource{Path: path})
-	if first != print(ArchiveSource{Path: path}) {
+	first := print(ArchivePlace{Path: path})
+	if first != print(ArchivePlace{Path: path}) {
 		t.Error("not stable")
 	}
 	info, err := os.Stat(path)
@@ -165,18 +165,18 @@ func TestFingerprint(t *testing.T) {
 	check(t, os.WriteFile(dir+"/new", []byte("two"), 0o600))
 	check(t, os.Rename(dir+"/new", path))
 	check(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
-	if first == print(ArchiveSource{Path: path}) {
+	if first == print(ArchivePlace{Path: path}) {
 		t.Error("does not notice a file of the same size and time")
 	}
-	inRepo := print(ArchiveSource{Path: "a.tar", FS: os.DirFS(dir)})
+	inRepo := print(ArchivePlace{Path: "a.tar", FS: os.DirFS(dir)})
 	check(t, os.WriteFile(path, []byte("six"), 0o600))
-	if inRepo == print(ArchiveSource{Path: "a.tar", FS: os.DirFS(dir)}) {
+	if inRepo == print(ArchivePlace{Path: "a.tar", FS: os.DirFS(dir)}) {
 		t.Error("does not notice other content in the repo")
 	}
-	if got := print(ArchiveSource{URL: "https://x/y", SHA256: sum(nil)}); got != sum(nil) {
+	if got := print(ArchivePlace{URL: "https://x/y", SHA256: sum(nil)}); got != sum(nil) {
 		t.Errorf("fingerprint %s", got)
 	}
-	if _, err := Fingerprint(ArchiveSource{Path: dir + "/none"}); err == nil {
+	if _, err := Fingerprint(ArchivePlace{Path: dir + "/none"}); err == nil {
 		t.Error("a missing file has a fingerprint")
 	}
 }

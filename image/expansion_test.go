@@ -59,12 +59,12 @@ func TestLayerThatExpands(t *testing.T) {
 		},
 		"archive": func(opts Options) (*Image, error) {
 			path := writeFile(t, dir+"/bomb.tar.gz", string(blob))
-			return OpenArchive(context.Background(), ArchiveSource{Path: path}, opts)
+			return OpenArchive(context.Background(), ArchivePlace{Path: path}, opts)
 		},
 		"docker save": func(opts Options) (*Image, error) {
 			path := dir + "/saved.tar"
 			check(t, tarball.WriteToFile(path, name.MustParseReference("app:1"), image))
-			return OpenArchive(context.Background(), ArchiveSource{Path: path}, opts)
+			return OpenArchive(context.Background(), ArchivePlace{Path: path}, opts)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestEndlessDownload(t *testing.T) {
 	}
 	opts := cached(t)
 	try := func(opts Options) error {
-		_, err := OpenArchive(context.Background(), ArchiveSource{URL: s.URL, SHA256: sum(nil)}, opts)
+		_, err := OpenArchive(context.Background(), ArchivePlace{URL: s.URL, SHA256: sum(nil)}, opts)
 		if left, _ := os.ReadDir(opts.CacheDir); len(left) > 0 {
 			t.Errorf("left in the cache: %v", left)
 		}

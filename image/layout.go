@@ -23,7 +23,7 @@ type layout struct {
 	path string // for messages
 }
 
-func openLayoutFolder(ctx context.Context, src archive.Source, opts Options) (*Image, error) {
+func openLayoutFolder(ctx context.Context, src archive.Place, opts Options) (*Image, error) {
 	fsys, err := src.Folder()
 	if err != nil {
 		return nil, err

@@ -78,6 +78,6 @@ func TestUnknownHost(t *testing.T) {
 	}
 	opts := quick()
 	opts.CacheDir = t.TempDir()
-	_, err := OpenArchive(t.Context(), ArchiveSource{URL: "https://" + host + "/a.tar", SHA256: strings.Repeat("0", 64)}, opts)
+	_, err := OpenArchive(t.Context(), ArchivePlace{URL: "https://" + host + "/a.tar", SHA256: strings.Repeat("0", 64)}, opts)
 	wantError[*UnknownHostError](t, err, host)
 }

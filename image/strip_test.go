@@ -45,7 +45,7 @@ func TestStrip(t *testing.T) {
 		data := nested(t, format)
 		for name, file := range map[string][]byte{"plain": data, "zst": zst(t, data)} {
 			t.Run(format+" "+name, func(t *testing.T) {
-				src := ArchiveSource{Path: writeFile(t, t.TempDir()+"/x", string(file))}
+				src := ArchivePlace{Path: writeFile(t, t.TempDir()+"/x", string(file))}
 				_, err := OpenArchive(t.Context(), src, quick())
 				wantError[*UnsupportedError](t, err, "all that is in it lies below root.x86_64/", "set strip = 1")
 
@@ -73,13 +73,13 @@ func TestStripRefuses(t *testing.T) {
 	check(t, w.WriteHeader(&tar.Header{Name: "a/b/c", Typeflag: tar.TypeLink, Linkname: "a"}))
 	check(t, w.Close())
 	path := writeFile(t, t.TempDir()+"/x", b.String())
-	_, err := OpenArchive(t.Context(), ArchiveSource{Path: path, Strip: 1}, quick())
+	_, err := OpenArchive(t.Context(), ArchivePlace{Path: path, Strip: 1}, quick())
 	wantWords(t, err, `entry "a/b/c"`, "take a smaller strip")
-	_, err = OpenArchive(t.Context(), ArchiveSource{Path: t.TempDir(), Strip: 1}, quick())
+	_, err = OpenArchive(t.Context(), ArchivePlace{Path: t.TempDir(), Strip: 1}, quick())
 	wantWords(t, err, "leave strip out")
 
 	// Reading may end anywhere.
-	img, err := OpenArchive(t.Context(), ArchiveSource{Path: writeFile(t, t.TempDir()+"/y", string(nested(t, "gnu"))), Strip: 1}, quick())
+	img, err := OpenArchive(t.Context(), ArchivePlace{Path: writeFile(t, t.TempDir()+"/y", string(nested(t, "gnu"))), Strip: 1}, quick())
 	check(t, err)
 	rc, err := img.Layers[0].Open(t.Context())
 	check(t, err)

@@ -36,8 +36,8 @@ func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 	for what, run := range map[string]func(*testing.T, *site){
 		"run": func(t *testing.T, s *site) {
 			result, err := s.Run(t.Context(), Request{})
-			if err = errors.Join(err, result.Err()); err != nil || len(result.Plan.Stages) != 2 || !result.Changed {
-				t.Errorf("staged %v: %v", result.Plan.Stages, err)
+			if err = errors.Join(err, result.Err()); err != nil || len(result.Plan.Stagings) != 2 || !result.Changed {
+				t.Errorf("staged %v: %v", result.Plan.Stagings, err)
 			}
 		},
 		"poll": func(t *testing.T, s *site) {

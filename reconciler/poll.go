@@ -218,7 +218,7 @@ func (p *poll) logRun(ctx context.Context, result machine.Result, err error) {
 	case err != nil || len(failed) > 0:
 		p.logFailure(ctx, errors.Join(err, imageErrors(failed)))
 	case result.Changed && result.Plan.Menu != "":
-		p.log.Info("converged; the next boot is the new one", "machine", p.Machine.Name, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stages))
+		p.log.Info("converged; the next boot is the new one", "machine", p.Machine.Name, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stagings))
 	}
 }
 

@@ -61,7 +61,7 @@ func imageErrors(failed map[string]error) error {
 // and is what two runs, one after the other, have done.
 func (r Result) and(next Result) Result {
 	next.Changed = next.Changed || r.Changed
-	next.Plan.Stages = slices.Concat(r.Plan.Stages, next.Plan.Stages)
+	next.Plan.Stagings = slices.Concat(r.Plan.Stagings, next.Plan.Stagings)
 	next.Plan.Removals = slices.Concat(r.Plan.Removals, next.Plan.Removals)
 	next.Plan.Pushes = slices.Concat(r.Plan.Pushes, next.Plan.Pushes)
 	next.Plan.Menu = cmp.Or(next.Plan.Menu, r.Plan.Menu)

@@ -16,7 +16,7 @@ func TestAFalseDiffIDHurtsOnlyItsOwnImage(t *testing.T) {
 	honest := smallTar(t, file("honest", 3))
 	evil := smallTar(t, file("evil", 3))
 	diffID := "sha256:" + digest(honest)
-	claim := func(data []byte, blob string) Source {
+	claim := func(data []byte, blob string) Tar {
 		src := source(data)
 		src.DiffID, src.Blob = diffID, blob
 		return src

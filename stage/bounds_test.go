@@ -16,8 +16,8 @@ import (
 )
 
 // flood is a layer of n entries, each named by its number.
-func flood(n int, name func(int) string) Source {
-	return Source{DiffID: "sha256:" + strings.Repeat("0", 64), Blob: "sha256:" + strings.Repeat("1", 64), Open: func(ctx context.Context) (io.ReadCloser, error) {
+func flood(n int, name func(int) string) Tar {
+	return Tar{DiffID: "sha256:" + strings.Repeat("0", 64), Blob: "sha256:" + strings.Repeat("1", 64), Open: func(ctx context.Context) (io.ReadCloser, error) {
 		r, w := io.Pipe()
 		context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
 		go func() {
@@ -37,7 +37,7 @@ func flood(n int, name func(int) string) Source {
 func TestLayersOfTooManyNames(t *testing.T) {
 	needTar2sqfs(t)
 	for what, c := range map[string]struct {
-		source  Source
+		source  Tar
 		entries int
 		words   string
 	}{

@@ -28,7 +28,7 @@
 // rewritten for overlayfs (internal/tarfs has the rules) and tar2sqfs packs
 // them. Nothing is unpacked, so nothing in an archive can write outside. Memory
 // holds the layer's names but never its content. A layer in which a file comes
-// twice is opened a second time; Source.Open must allow that.
+// twice is opened a second time; Tar.Open must allow that.
 //
 // The same layer always becomes the same object, whatever is on the stage, but
 // for one that names what it does not hold, a folder without an entry or the

@@ -51,8 +51,8 @@ func digest(data []byte) string {
 }
 
 // source makes a layer of a tar in memory.
-func source(data []byte) Source {
-	return Source{
+func source(data []byte) Tar {
+	return Tar{
 		DiffID: "sha256:" + digest(data), Name: "test", Size: int64(len(data)),
 		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/gitboot/gitboot/tests/need"
 )
 
-func sources(layers [][]byte) (list []Source) {
+func sources(layers [][]byte) (list []Tar) {
 	for _, data := range layers {
 		list = append(list, source(data))
 	}

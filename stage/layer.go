@@ -15,18 +15,18 @@ import (
 	"github.com/gitboot/gitboot/stage/squash"
 )
 
-// A Source is a layer to be added.
-type Source = squash.Source
+// A Tar is a layer to be added.
+type Tar = squash.Tar
 
 // AddLayer makes a layer that lies upon no other an object of the stage.
-func (s *Stage) AddLayer(ctx context.Context, src Source) (deployment.Object, error) {
-	objects, err := s.AddLayers(ctx, []Source{src}, 1)
+func (s *Stage) AddLayer(ctx context.Context, src Tar) (deployment.Object, error) {
+	objects, err := s.AddLayers(ctx, []Tar{src}, 1)
 	return objects[0], err
 }
 
 // An adding is one layer on its way to the stage.
 type adding struct {
-	Source
+	Tar
 	stage *Stage
 	// below waits for the layers below and returns them, lowest first.
 	below func(context.Context) ([]deployment.Object, error)
@@ -50,7 +50,7 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 	}
 	o, err := a.add(ctx)
 	if err != nil {
-		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Source, err)
+		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Tar, err)
 	}
 	return o, nil
 }
@@ -73,7 +73,7 @@ func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 		return deployment.Object{}, s.full(err, max(a.Size/2, 1))
 	}
 	defer f.Discard()
-	l := &squash.Job{Source: a.Source, Entries: s.Entries, Into: f.File, Reserve: s.Reserve, Below: a.files, Log: s.log()}
+	l := &squash.Job{Tar: a.Tar, Entries: s.Entries, Into: f.File, Reserve: s.Reserve, Below: a.files, Log: s.log()}
 	defer l.Close()
 	if err := l.Run(ctx); err != nil {
 		need := l.Estimate()

@@ -152,31 +152,31 @@ func TestAddLayerRefuses(t *testing.T) {
 	cut := errors.New("the connection was cut")
 	for _, c := range []struct {
 		name string
-		src  func() Source
+		src  func() Tar
 		want string
 	}{
-		{"a bad diff id", func() Source { return Source{DiffID: "sha256:../../x"} }, "a diff id is sha256: and 64 hex digits"},
-		{"another content", func() Source {
+		{"a bad diff id", func() Tar { return Tar{DiffID: "sha256:../../x"} }, "a diff id is sha256: and 64 hex digits"},
+		{"another content", func() Tar {
 			src := source(good)
 			src.DiffID = "sha256:" + digest([]byte("other"))
 			return src
 		}, "the content has the digest sha256:" + digest(good)},
-		{"a stream that fails at the end", func() Source {
+		{"a stream that fails at the end", func() Tar {
 			src := source(good)
 			src.Open = func(context.Context) (io.ReadCloser, error) {
 				return io.NopCloser(io.MultiReader(bytes.NewReader(good), failing{cut})), nil
 			}
 			return src
 		}, cut.Error()},
-		{"a stream that is cut", func() Source {
+		{"a stream that is cut", func() Tar {
 			src := source(good)
 			src.Open = func(context.Context) (io.ReadCloser, error) {
 				return io.NopCloser(io.MultiReader(bytes.NewReader(good[:100000]), failing{io.ErrUnexpectedEOF})), nil
 			}
 			return src
 		}, "unexpected EOF"},
-		{"no tar", func() Source { return source(bytes.Repeat([]byte("x"), 2000)) }, "invalid tar header"},
-		{"a way out", func() Source { return source(smallTar(t, file("a", 1), file("../../etc/passwd", 1))) }, `entry "../../etc/passwd"`},
+		{"no tar", func() Tar { return source(bytes.Repeat([]byte("x"), 2000)) }, "invalid tar header"},
+		{"a way out", func() Tar { return source(smallTar(t, file("a", 1), file("../../etc/passwd", 1))) }, `entry "../../etc/passwd"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t)

@@ -9,7 +9,7 @@ import (
 )
 
 // A LayerID is how a layer is known: by its diff id, and by the digest of the
-// blob that holds it if there is one (Source.Blob).
+// blob that holds it if there is one (Tar.Blob).
 type LayerID struct{ DiffID, Blob string }
 
 // Layers returns the objects that an image's layers became, lowest first. One
@@ -36,7 +36,7 @@ func (s *Stage) Layers(ids []LayerID) ([]deployment.Object, error) {
 // side by side. A layer that is there is not opened; of the same layer, the
 // second waits for the first. One that needs something of those below it (see
 // tarfs.Lack) waits for them when it has been read.
-func (s *Stage) AddLayers(ctx context.Context, list []Source, atOnce int) ([]deployment.Object, error) {
+func (s *Stage) AddLayers(ctx context.Context, list []Tar, atOnce int) ([]deployment.Object, error) {
 	p := &pile{stage: s, objects: make([]deployment.Object, len(list)), done: make([]chan struct{}, len(list))}
 	for i := range p.done {
 		p.done[i] = make(chan struct{})
@@ -76,13 +76,13 @@ func (p *pile) below(ctx context.Context, i int) ([]deployment.Object, error) {
 }
 
 // add adds the i-th layer.
-func (p *pile) add(ctx context.Context, i int, src Source) (deployment.Object, error) {
+func (p *pile) add(ctx context.Context, i int, src Tar) (deployment.Object, error) {
 	leave, err := p.stage.flights.enter(ctx, src.DiffID)
 	if err != nil {
 		return deployment.Object{}, err
 	}
 	defer leave()
-	a := &adding{Source: src, stage: p.stage, leave: leave,
+	a := &adding{Tar: src, stage: p.stage, leave: leave,
 		below: func(ctx context.Context) ([]deployment.Object, error) { return p.below(ctx, i) }}
 	return a.run(ctx)
 }

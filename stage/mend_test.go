@@ -12,7 +12,7 @@ import (
 	"github.com/gitboot/gitboot/tests/need"
 )
 
-func folderLayer(t *testing.T, name string) Source {
+func folderLayer(t *testing.T, name string) Tar {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -30,7 +30,7 @@ func TestRemoveDamaged(t *testing.T) {
 		s := newStage(t)
 		hurt, whole := folderLayer(t, "hurt/"), folderLayer(t, "whole/")
 		var objects []deployment.Object
-		for _, layer := range []Source{hurt, whole} {
+		for _, layer := range []Tar{hurt, whole} {
 			o, err := s.AddLayer(t.Context(), layer)
 			if err != nil {
 				t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
-// A Source is where an archive lies: Path or URL.
-type Source struct {
+// A Place is where an archive lies: Path or URL.
+type Place struct {
 	// Path is absolute, or within FS when that is set (the config repo).
 	Path string
 	FS   fs.FS
@@ -34,7 +34,7 @@ type Source struct {
 	Strip int
 }
 
-func (s Source) String() string {
+func (s Place) String() string {
 	if s.URL != "" {
 		return untrusted.CleanText(s.URL)
 	}
@@ -42,7 +42,7 @@ func (s Source) String() string {
 }
 
 // Digest is the declared one; its Hex is empty when there is none.
-func (s Source) Digest() (v1.Hash, error) {
+func (s Place) Digest() (v1.Hash, error) {
 	hex := strings.ToLower(strings.TrimPrefix(s.SHA256, "sha256:"))
 	if hex == "" {
 		if s.URL != "" {
@@ -58,7 +58,7 @@ func (s Source) Digest() (v1.Hash, error) {
 }
 
 // Stat looks at a file or folder.
-func (s Source) Stat() (fs.FileInfo, error) {
+func (s Place) Stat() (fs.FileInfo, error) {
 	if s.FS != nil {
 		return fs.Stat(s.FS, s.Path)
 	}
@@ -76,7 +76,7 @@ func (s Source) Stat() (fs.FileInfo, error) {
 // sha256, or a hash of a file's path, size, times and inode. A file within FS
 // has no times to go by: its content is hashed. So is the index of an OCI
 // layout's folder.
-func Fingerprint(src Source) (string, error) {
+func Fingerprint(src Place) (string, error) {
 	want, err := src.Digest()
 	if err != nil || want.Hex != "" {
 		return want.String(), wrap(src, err)
@@ -99,14 +99,14 @@ func Fingerprint(src Source) (string, error) {
 	return "file:" + hex.EncodeToString(h.Sum(nil)), wrap(src, err)
 }
 
-func wrap(src Source, err error) error {
+func wrap(src Place, err error) error {
 	if err != nil {
 		return fmt.Errorf("look at archive %s: %w", src, err)
 	}
 	return nil
 }
 
-func hashFolder(w io.Writer, src Source) error {
+func hashFolder(w io.Writer, src Place) error {
 	fsys, err := src.Folder()
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func hashFile(w io.Writer, fsys fs.FS, path string) error {
 }
 
 // Folder is the archive's folder as a file system.
-func (s Source) Folder() (fs.FS, error) {
+func (s Place) Folder() (fs.FS, error) {
 	if s.FS != nil {
 		return fs.Sub(s.FS, s.Path)
 	}

@@ -26,7 +26,7 @@ type application struct {
 
 // A staging is one image on its way to a new deployment.
 type staging struct {
-	plan.Stage
+	plan.Staging
 	image  *observedImage
 	layers []deployment.Object
 	hooks  *deployment.Object
@@ -43,8 +43,8 @@ type staging struct {
 
 func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *application {
 	a := &application{Job: j}
-	for _, s := range j.plan.Stages {
-		a.stagings = append(a.stagings, &staging{Stage: s, image: j.images[s.Image]})
+	for _, s := range j.plan.Stagings {
+		a.stagings = append(a.stagings, &staging{Staging: s, image: j.images[s.Image]})
 	}
 	a.turns = newTurns(ctx, a, stop)
 	return a
@@ -108,7 +108,7 @@ func (a *application) addHookLayer(ctx context.Context, s *staging, out *hooks.O
 	if out.Empty() {
 		return nil
 	}
-	obj, err := a.Stage.AddLayer(ctx, stage.Source{DiffID: out.DiffID, Name: s.Image + " hooks", Size: out.Size, Open: out.Open})
+	obj, err := a.Stage.AddLayer(ctx, stage.Tar{DiffID: out.DiffID, Name: s.Image + " hooks", Size: out.Size, Open: out.Open})
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (m *Machine) notedPackages(ctx context.Context, image, deployment string, l
 // images whose layers are all on the stage, such as one that an older commit
 // brought, and of those that the workshop has made.
 func (j *Job) planPackages(ctx context.Context) error {
-	for _, s := range j.plan.Stages {
+	for _, s := range j.plan.Stagings {
 		img, newest := j.images[s.Image], j.doc.Images[s.Image].Newest()
 		if newest == nil || j.builds(s.Image) || newest.Inputs.ImageDigest == img.inputs.ImageDigest {
 			continue

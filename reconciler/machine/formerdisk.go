@@ -43,7 +43,7 @@ func (j *Job) formerDisk(img *observedImage, layers []deployment.Object) (former
 // planFormerDisk says what is taken out of images, and what their boot may
 // wait for, as far as their layers are on the stage.
 func (j *Job) planFormerDisk(ctx context.Context) error {
-	for _, s := range j.plan.Stages {
+	for _, s := range j.plan.Stagings {
 		img, newest := j.images[s.Image], j.doc.Images[s.Image].Newest()
 		layers, err := j.stagedLayers(img)
 		if err != nil {

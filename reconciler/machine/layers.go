@@ -82,9 +82,9 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	list := s.image.opened.Layers
 	early := a.newHeadStart(s, len(list))
 	defer early.end()
-	sources := make([]stage.Source, len(list))
+	sources := make([]stage.Tar, len(list))
 	for i, l := range list {
-		sources[i] = stage.Source{
+		sources[i] = stage.Tar{
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}
@@ -113,9 +113,9 @@ func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
 	if err != nil {
 		return err
 	}
-	var sources []stage.Source
+	var sources []stage.Tar
 	for _, l := range stored.Layers {
-		sources = append(sources, stage.Source{DiffID: l.DiffID, Name: s.Image, Size: l.Size, Open: l.Open, Progress: a.Progress})
+		sources = append(sources, stage.Tar{DiffID: l.DiffID, Name: s.Image, Size: l.Size, Open: l.Open, Progress: a.Progress})
 	}
 	s.layers, err = a.Stage.AddLayers(ctx, sources, 1)
 	return err

@@ -294,7 +294,7 @@ func TestAnImageIsNotBuiltYet(t *testing.T) {
 	// Looking ahead of a build, it is to come.
 	j, err := h.Look(t.Context(), h.wants(t, "1", config), Request{Builds: func(name string) bool { return name == "other" }})
 	must(t, err)
-	if p, err := j.Plan(t.Context()); err != nil || len(p.Stages) != 1 || p.Stages[0].Image != "other" || len(p.Failed) > 0 {
+	if p, err := j.Plan(t.Context()); err != nil || len(p.Stagings) != 1 || p.Stagings[0].Image != "other" || len(p.Failed) > 0 {
 		t.Errorf("%+v %v", p, err)
 	}
 	// One whose build has failed says why.

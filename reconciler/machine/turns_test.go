@@ -132,7 +132,7 @@ func applying(t *testing.T, d *dripping, m Machine, timing image.Timing, stop <-
 	for _, name := range images {
 		opened := d.push(t, name, opts)
 		opened.Registry = strings.TrimRight(name, "0123456789")
-		a.stagings = append(a.stagings, &staging{Stage: plan.Stage{Image: name}, image: &observedImage{opened: opened}})
+		a.stagings = append(a.stagings, &staging{Staging: plan.Staging{Image: name}, image: &observedImage{opened: opened}})
 	}
 	return a
 }

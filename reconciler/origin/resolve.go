@@ -122,8 +122,8 @@ func platform(want string) string {
 	return "linux/" + runtime.GOARCH
 }
 
-func archiveSource(a *spec.Archive, files fs.FS) image.ArchiveSource {
-	s := image.ArchiveSource{Path: a.Path, URL: a.URL, SHA256: a.SHA256, Strip: a.Strip}
+func archiveSource(a *spec.Archive, files fs.FS) image.ArchivePlace {
+	s := image.ArchivePlace{Path: a.Path, URL: a.URL, SHA256: a.SHA256, Strip: a.Strip}
 	if a.InRepo {
 		s.FS = files
 	}

@@ -51,7 +51,7 @@ func (p Plan) Actions() []Action {
 		actions = append(actions, Action{Kind: BuildImage, Image: b.Image, Reason: strings.Join(b.Reasons, "; ")})
 	}
 	seen := map[string]bool{}
-	for _, s := range p.Stages {
+	for _, s := range p.Stagings {
 		for _, l := range s.Layers {
 			if !seen[l.DiffID] {
 				seen[l.DiffID] = true
@@ -59,7 +59,7 @@ func (p Plan) Actions() []Action {
 			}
 		}
 	}
-	for _, s := range p.Stages {
+	for _, s := range p.Stagings {
 		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
 	}
 	if p.From != p.To {

@@ -96,7 +96,7 @@ func Protected(imported, booted, chosen bool) bool { return imported || booted |
 
 // Room is how much the layers of a new generation will take on the stage, in
 // bytes: an object is a little larger than a zstd layer, and about half of a tar.
-func (s Stage) Room() (n int64) {
+func (s Staging) Room() (n int64) {
 	for _, l := range s.Layers {
 		n += l.Bytes + l.Bytes/8 + l.Tar/2
 	}
@@ -113,8 +113,8 @@ type Build struct {
 // A Push is the publishing of an image.
 type Push struct{ Image, Ref, Reason string }
 
-// A Stage is the making of one new generation.
-type Stage struct {
+// A Staging is the making of one new generation.
+type Staging struct {
 	Image      string
 	Generation int
 	Inputs     Inputs
@@ -143,7 +143,7 @@ type Plan struct {
 	// Builds come first, parents before their children. What they give decides
 	// whether the stages of their images are needed.
 	Builds   []Build
-	Stages   []Stage
+	Stagings []Staging
 	Removals []Removal
 	// Pushes come last: nothing that boots here depends on them.
 	Pushes []Push
@@ -169,7 +169,7 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		}
 		reasons := differences(w, have)
 		if len(reasons) > 0 {
-			p.Stages = append(p.Stages, newStage(w, have, reasons))
+			p.Stagings = append(p.Stagings, newStaging(w, have, reasons))
 		}
 		have, useless := split(w.Image, have)
 		p.Removals = append(p.Removals, useless...)
@@ -177,7 +177,7 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 	}
 	p.Removals = append(p.Removals, unwanted(observed, wanted)...)
 	p.keepGarbage()
-	if p.Menu == "" && (len(p.Stages) > 0 || len(p.Removals) > 0) {
+	if p.Menu == "" && (len(p.Stagings) > 0 || len(p.Removals) > 0) {
 		p.Menu = entriesChange
 	}
 	return p
@@ -185,18 +185,18 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 
 // SetPackages notes which packages change with an image's new generation.
 func (p *Plan) SetPackages(image, summary string) {
-	for i := range p.Stages {
-		if p.Stages[i].Image == image {
-			p.Stages[i].Packages = summary
+	for i := range p.Stagings {
+		if p.Stagings[i].Image == image {
+			p.Stagings[i].Packages = summary
 		}
 	}
 }
 
 // SetNotes notes what people should know of an image's new generation.
 func (p *Plan) SetNotes(image string, notes, warnings []string) {
-	for i := range p.Stages {
-		if p.Stages[i].Image == image {
-			p.Stages[i].Notes, p.Stages[i].Warnings = notes, warnings
+	for i := range p.Stagings {
+		if p.Stagings[i].Image == image {
+			p.Stagings[i].Notes, p.Stagings[i].Warnings = notes, warnings
 		}
 	}
 }
@@ -206,9 +206,9 @@ const entriesChange = "entries change"
 // Without returns what is left of a plan when images have failed on the way.
 func (p Plan) Without(failed map[string]error) Plan {
 	p.Builds = slices.DeleteFunc(slices.Clone(p.Builds), func(b Build) bool { return failed[b.Image] != nil })
-	p.Stages = slices.DeleteFunc(slices.Clone(p.Stages), func(s Stage) bool { return failed[s.Image] != nil })
+	p.Stagings = slices.DeleteFunc(slices.Clone(p.Stagings), func(s Staging) bool { return failed[s.Image] != nil })
 	p.Removals = slices.DeleteFunc(slices.Clone(p.Removals), func(r Removal) bool { return failed[r.Image] != nil })
-	if p.Menu == entriesChange && len(p.Stages) == 0 && len(p.Removals) == 0 {
+	if p.Menu == entriesChange && len(p.Stagings) == 0 && len(p.Removals) == 0 {
 		p.Menu = ""
 	}
 	p.Failed = failed
@@ -236,8 +236,8 @@ func split(image string, have []Generation) (rest []Generation, removals []Remov
 	return rest, removals
 }
 
-func newStage(w Want, have []Generation, reasons []string) Stage {
-	s := Stage{Image: w.Image, Generation: 1, Inputs: w.Inputs, Reasons: reasons}
+func newStaging(w Want, have []Generation, reasons []string) Staging {
+	s := Staging{Image: w.Image, Generation: 1, Inputs: w.Inputs, Reasons: reasons}
 	if len(have) > 0 {
 		s.Generation = have[len(have)-1].N + 1
 	}
@@ -318,12 +318,12 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 // Empty reports whether applying the plan would change anything but the
 // record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stages) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
+	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.
 func (p Plan) Bytes() (n int64) {
-	for _, s := range p.Stages {
+	for _, s := range p.Stagings {
 		for _, l := range s.Layers {
 			n += l.Bytes
 		}

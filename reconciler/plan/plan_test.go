@@ -52,8 +52,8 @@ func TestActionsComeInTheOrderTheyHappen(t *testing.T) {
 	if diff := cmp.Diff(expected, got); diff != "" {
 		t.Error(diff)
 	}
-	if p.Stages[0].Generation != 5 || p.Bytes() != 7 {
-		t.Errorf("generation %d, %d bytes, want 5 and 7", p.Stages[0].Generation, p.Bytes())
+	if p.Stagings[0].Generation != 5 || p.Bytes() != 7 {
+		t.Errorf("generation %d, %d bytes, want 5 and 7", p.Stagings[0].Generation, p.Bytes())
 	}
 }
 
@@ -70,8 +70,8 @@ func TestEveryInputMakesADeployment(t *testing.T) {
 		is := inputs("a")
 		change(&is)
 		p := plan.Compare("m", "r1", []plan.Want{{Image: "desktop", Inputs: is, Keep: 3}}, have("desktop", generation(1, "a")))
-		if len(p.Stages) != 1 || !strings.Contains(p.Stages[0].Reasons[0], strings.Fields(reason)[0][:3]) {
-			t.Errorf("%s: stages are %+v", reason, p.Stages)
+		if len(p.Stagings) != 1 || !strings.Contains(p.Stagings[0].Reasons[0], strings.Fields(reason)[0][:3]) {
+			t.Errorf("%s: stages are %+v", reason, p.Stagings)
 		}
 	}
 }
@@ -89,8 +89,8 @@ func TestDamageIsRepaired(t *testing.T) {
 	g := generation(1, "a")
 	g.Damaged = "generation 1 lacks object 12"
 	p := plan.Compare("m", "r1", []plan.Want{{Image: "desktop", Inputs: inputs("a"), Keep: 3}}, have("desktop", g))
-	if len(p.Stages) != 1 || p.Stages[0].Reasons[0] != g.Damaged {
-		t.Errorf("stages are %+v", p.Stages)
+	if len(p.Stagings) != 1 || p.Stagings[0].Reasons[0] != g.Damaged {
+		t.Errorf("stages are %+v", p.Stagings)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestPlansConverge(t *testing.T) {
 			digest := string(rune('a' + n))
 			want := []plan.Want{{Image: "desktop", Inputs: inputs(digest), Keep: keep}}
 			p := plan.Compare("m", "r1", want, have("desktop", generations...))
-			generations = append(without(generations, p.Removals), generation(p.Stages[0].Generation, digest))
+			generations = append(without(generations, p.Removals), generation(p.Stagings[0].Generation, digest))
 			if len(generations) != min(keep, n+1) {
 				t.Fatalf("keep = %d leaves %d generations after %d", keep, len(generations), n+1)
 			}

@@ -81,7 +81,7 @@ func TestProtected(t *testing.T) {
 }
 
 func TestRoom(t *testing.T) {
-	s := plan.Stage{Layers: []plan.Layer{{Bytes: 800}, {Tar: 1000}, {}}}
+	s := plan.Staging{Layers: []plan.Layer{{Bytes: 800}, {Tar: 1000}, {}}}
 	if got := s.Room(); got != 900+500 {
 		t.Errorf("%d", got)
 	}
@@ -92,7 +92,7 @@ func TestMachineActions(t *testing.T) {
 	p := plan.Plan{
 		From: "r1", To: "r2", Menu: "entries change", Link: true, Garbage: 5,
 		Builds: []plan.Build{{Image: "a"}}, Pushes: []plan.Push{{Image: "a"}},
-		Stages:   []plan.Stage{{Image: "a", Layers: []plan.Layer{{DiffID: "l"}}}, {Image: "b", Layers: []plan.Layer{{DiffID: "l"}}}},
+		Stagings: []plan.Staging{{Image: "a", Layers: []plan.Layer{{DiffID: "l"}}}, {Image: "b", Layers: []plan.Layer{{DiffID: "l"}}}},
 		Removals: []plan.Removal{{Image: "a", Generation: 1, Deployment: "d"}},
 	}
 	var kinds []plan.Kind

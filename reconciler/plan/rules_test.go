@@ -49,8 +49,8 @@ func TestReasons(t *testing.T) {
 		}
 		p := plan.Compare("m", "r1", []plan.Want{want("desktop", c.want)}, have1("desktop", have))
 		got := ""
-		if len(p.Stages) > 0 {
-			got = strings.Join(p.Stages[0].Reasons, "; ")
+		if len(p.Stagings) > 0 {
+			got = strings.Join(p.Stagings[0].Reasons, "; ")
 		}
 		if got != c.reason {
 			t.Errorf("%s: %q, want %q", what, got, c.reason)
@@ -136,7 +136,7 @@ func TestWithout(t *testing.T) {
 	p := plan.Plan{
 		Menu: "entries change", From: "r1", To: "r1",
 		Builds:   []plan.Build{{Image: "desktop"}, {Image: "router"}},
-		Stages:   []plan.Stage{{Image: "desktop"}, {Image: "router"}},
+		Stagings: []plan.Staging{{Image: "desktop"}, {Image: "router"}},
 		Removals: []plan.Removal{{Image: "desktop", Deployment: "d1"}, {Image: "old", Deployment: "d2"}},
 	}
 	failed := map[string]error{"desktop": errors.New("no")}
@@ -145,7 +145,7 @@ func TestWithout(t *testing.T) {
 	if diff := cmp.Diff(want, lines(left)); diff != "" {
 		t.Error(diff)
 	}
-	if len(p.Stages) != 2 || len(p.Builds) != 2 || len(p.Removals) != 2 {
+	if len(p.Stagings) != 2 || len(p.Builds) != 2 || len(p.Removals) != 2 {
 		t.Errorf("the plan itself was changed: %+v", p)
 	}
 	both := maps.Clone(failed)
@@ -165,8 +165,8 @@ func TestActions(t *testing.T) {
 	shared, own := plan.Layer{DiffID: "shared", Bytes: 5}, plan.Layer{DiffID: "own", Bytes: 7}
 	p := plan.Plan{
 		From: "", To: strings.Repeat("b", 40),
-		Stages: []plan.Stage{{Image: "desktop", Layers: []plan.Layer{shared}}, {Image: "router", Layers: []plan.Layer{shared, own}}},
-		Pushes: []plan.Push{{Image: "desktop", Ref: "registry/desktop:1", Reason: "it changed"}},
+		Stagings: []plan.Staging{{Image: "desktop", Layers: []plan.Layer{shared}}, {Image: "router", Layers: []plan.Layer{shared, own}}},
+		Pushes:   []plan.Push{{Image: "desktop", Ref: "registry/desktop:1", Reason: "it changed"}},
 	}
 	p.SetPackages("router", "2 upgraded")
 	p.SetNotes("router", []string{"note"}, []string{"warning"})

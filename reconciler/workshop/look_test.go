@@ -94,7 +94,7 @@ func TestALostImageThatIsStaged(t *testing.T) {
 		img, err := e.Image(t.Context(), s.doc(t).Builds[name].ID)
 		must(t, err)
 		l := img.Layers[0]
-		_, err = s.Stage.AddLayer(t.Context(), stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open})
+		_, err = s.Stage.AddLayer(t.Context(), stage.Tar{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open})
 		must(t, err)
 	}
 	s.loseImages(t)

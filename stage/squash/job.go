@@ -24,7 +24,7 @@ const writebackPeriod = 100 * time.Millisecond
 
 // A Job turns one layer's tar into a squashfs.
 type Job struct {
-	Source
+	Tar
 	// Entries bounds how many names the layer may have; 0 means tarfs's default.
 	Entries int
 	// Into becomes the squashfs. Its file system keeps Reserve bytes free.
@@ -53,12 +53,12 @@ var errAgain = errors.New("the layer must be read again")
 // cannot tell what stays, and where.
 func (l *Job) Run(ctx context.Context) error {
 	rw := tarfs.New(tarfs.Bounds{Entries: l.Entries, Sparse: l.Largest})
-	task := progress.StartLayer(l.Progress, "squash "+l.Source.String(), l.DiffID, l.Size)
+	task := progress.StartLayer(l.Progress, "squash "+l.Tar.String(), l.DiffID, l.Size)
 	err := l.pass(ctx, task, rw, rw.Stream)
 	if errors.Is(err, errAgain) {
 		l.Log.Debug("layer replaces its own files, reading it again", "layer", l.DiffID)
 		task.End(nil)
-		task = progress.StartLayer(l.Progress, "squash again "+l.Source.String(), l.DiffID, l.Size)
+		task = progress.StartLayer(l.Progress, "squash again "+l.Tar.String(), l.DiffID, l.Size)
 		err = l.pass(ctx, task, rw, rw.Replay)
 	}
 	task.End(err)
@@ -220,7 +220,7 @@ func (l *Job) report(r tarfs.Report) {
 		{r.Devices, "character devices 0/0 are taken as whiteouts, as overlayfs would"},
 	} {
 		if lost.n > 0 {
-			l.Log.Info(lost.what, "layer", l.Source.String(), "entries", lost.n)
+			l.Log.Info(lost.what, "layer", l.Tar.String(), "entries", lost.n)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
-// A Source is a layer to be added.
-type Source struct {
+// A Tar is a layer to be added.
+type Tar struct {
 	// DiffID is the digest of the uncompressed tar, "sha256:<hex>".
 	DiffID string
 	// Name says in progress and errors what the layer belongs to.
@@ -34,7 +34,7 @@ type Source struct {
 }
 
 // String names the layer in messages.
-func (src Source) String() string {
+func (src Tar) String() string {
 	short := src.DiffID
 	if len(short) > 19 {
 		short = short[:19]

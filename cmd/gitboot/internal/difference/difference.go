@@ -41,7 +41,7 @@ func Sum(p plan.Plan) string {
 		}
 	}
 	part("", len(p.Builds), "build")
-	part("+", len(p.Stages), "deployment")
+	part("+", len(p.Stagings), "deployment")
 	part("-", len(p.Removals), "deployment")
 	part("", len(p.Pushes), "push")
 	part("!", len(p.Failed), "failed image")
