@@ -111,7 +111,7 @@ func TestRun(t *testing.T) {
 		s.now = s.now.Add(time.Minute)
 		result, err := s.Run(t.Context(), Request{Trigger: "test"})
 		p := result.Plan
-		if err != nil || len(p.Builds) != built || len(p.Stages) != staged || len(p.Pushes) != pushed || result.Changed != (staged+pushed > 0) || len(result.Unpublished) > 0 {
+		if err != nil || len(p.Builds) != built || len(p.Stagings) != staged || len(p.Pushes) != pushed || result.Changed != (staged+pushed > 0) || len(result.Unpublished) > 0 {
 			t.Errorf("%s: %+v, changed is %t: %v", what, p, result.Changed, err)
 		}
 		if failed := result.Failed["desktop"] != nil; failed != (what == "a step fails") || (result.Err() != nil) != failed {

@@ -34,7 +34,7 @@ func (s *testShop) stageGeneration(t *testing.T, name string) {
 	img, err := e.Image(t.Context(), made.ID)
 	must(t, err)
 	l := img.Layers[0]
-	layer, err := s.Stage.AddLayer(t.Context(), stage.Source{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open})
+	layer, err := s.Stage.AddLayer(t.Context(), stage.Tar{DiffID: l.DiffID, Name: name, Size: l.Size, Open: l.Open})
 	must(t, err)
 	kernel, err := s.Stage.AddFile(t.Context(), strings.NewReader("kernel"))
 	must(t, err)
