@@ -77,7 +77,7 @@ func TestABuiltImage(t *testing.T) {
 		t.Errorf("without the store: %s %v", kinds(done), result.Failed)
 	}
 	// A hook has the layers that are staged.
-	if _, _, result := h.run(t, "2", builtImage+"hooks = [\"name\"]\n[hook.name.hostname]\nname = \"x\"\n"); len(result.Failed) > 0 || len(result.Plan.Stages) != 2 {
+	if _, _, result := h.run(t, "2", builtImage+"hooks = [\"name\"]\n[hook.name.hostname]\nname = \"x\"\n"); len(result.Failed) > 0 || len(result.Plan.Stagings) != 2 {
 		t.Errorf("%+v", result)
 	}
 }
@@ -90,7 +90,7 @@ func TestANewBuild(t *testing.T) {
 	h.run(t, "1", builtImage)
 	next := h.make(t, "other", "plain.tar")
 	_, done, result := h.run(t, "1", builtImage)
-	if len(result.Failed) > 0 || kinds(done) != "add-layer add-deployment write-menu" || !strings.Contains(result.Plan.Stages[0].Reasons[0], "→ "+plan.Short(next.Digest)) {
+	if len(result.Failed) > 0 || kinds(done) != "add-layer add-deployment write-menu" || !strings.Contains(result.Plan.Stagings[0].Reasons[0], "→ "+plan.Short(next.Digest)) {
 		t.Errorf("done %s, %+v", kinds(done), result)
 	}
 	made, err := state.LoadWorkshop(h.Stage.Dir())

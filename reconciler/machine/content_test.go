@@ -93,7 +93,7 @@ func TestFormerDisk(t *testing.T) {
 	h := newHouse(t)
 	h.with(t, "plain.tar", map[string]string{"etc/fstab": "UUID=1111-2222 / ext4 defaults 0 1\nUUID=3333 /home ext4 defaults 0 2\nnone /tmp tmpfs defaults 0 0\n"})
 	_, _, result := h.run(t, "1", oneImage)
-	if len(result.Failed) > 0 || len(result.Plan.Stages[0].Notes) == 0 {
+	if len(result.Failed) > 0 || len(result.Plan.Stagings[0].Notes) == 0 {
 		t.Fatalf("%+v", result)
 	}
 	first := h.doc(t).Images["plain"].Newest().Inputs
@@ -111,15 +111,15 @@ func TestFormerDisk(t *testing.T) {
 	// Another hook is planned with what is taken out.
 	j, err = h.Look(t.Context(), h.wants(t, "2", named("two")), Request{})
 	must(t, err)
-	if p, err := j.Plan(t.Context()); err != nil || len(p.Stages) != 1 || len(p.Stages[0].Notes) != len(result.Plan.Stages[0].Notes) {
-		t.Errorf("%+v %v", p.Stages, err)
+	if p, err := j.Plan(t.Context()); err != nil || len(p.Stagings) != 1 || len(p.Stagings[0].Notes) != len(result.Plan.Stagings[0].Notes) {
+		t.Errorf("%+v %v", p.Stagings, err)
 	}
 	// A generation of an older gitboot was not looked into: it is once, and made
 	// again if there is something.
 	h.edit(t, func(g *state.Generation) { g.Inputs.FormerDisk, g.Inputs.Looked = "", 0 })
 	_, _, result = h.run(t, "1", oneImage)
-	if len(result.Plan.Stages) != 1 || result.Plan.Stages[0].Reasons[0] != "what is of the image's former disk is taken out" {
-		t.Errorf("%+v", result.Plan.Stages)
+	if len(result.Plan.Stagings) != 1 || result.Plan.Stagings[0].Reasons[0] != "what is of the image's former disk is taken out" {
+		t.Errorf("%+v", result.Plan.Stagings)
 	}
 	h = newHouse(t)
 	h.run(t, "1", oneImage)
@@ -164,8 +164,8 @@ func TestKernelsAreShared(t *testing.T) {
 	must(t, os.WriteFile(h.Init, []byte("another init"), 0o755))
 	_, _, result := h.run(t, "2", twoImages)
 	c := h.manifest(t, "other", 2)
-	if len(result.Plan.Stages) != 2 || result.Plan.Stages[0].Reasons[0] != "gitboot-init changed" || c.Kernel != b.Kernel || c.Initramfs == b.Initramfs {
-		t.Errorf("%+v", result.Plan.Stages)
+	if len(result.Plan.Stagings) != 2 || result.Plan.Stagings[0].Reasons[0] != "gitboot-init changed" || c.Kernel != b.Kernel || c.Initramfs == b.Initramfs {
+		t.Errorf("%+v", result.Plan.Stagings)
 	}
 	must(t, os.Remove(h.Init))
 	if _, err := h.Run(t.Context(), h.wants(t, "2", twoImages), Request{}, nil); err == nil || !strings.Contains(err.Error(), "install it beside gitboot, or name it with init in agent.toml") {
@@ -190,7 +190,7 @@ func TestHeadStart(t *testing.T) {
 		"one is no file":  {[]string{filepath.Join(h.dir, "none"), layer}, false},
 		"one is no layer": {[]string{h.Init}, false},
 	} {
-		s := &staging{Stage: plan.Stage{Image: "plain"}}
+		s := &staging{Staging: plan.Staging{Image: "plain"}}
 		start := fetcher{&application{Job: j}}.newHeadStart(s, len(c.paths))
 		for i, path := range c.paths {
 			if path != "" {

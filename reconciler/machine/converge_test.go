@@ -139,8 +139,8 @@ func TestDamage(t *testing.T) {
 		if len(result.Failed) > 0 || kinds(printed) != c.kinds {
 			t.Errorf("%s: printed %s, failed %v", what, kinds(printed), result.Failed)
 		}
-		if !strings.Contains(result.Plan.Stages[0].Reasons[0], c.reason) {
-			t.Errorf("%s: %q", what, result.Plan.Stages[0].Reasons)
+		if !strings.Contains(result.Plan.Stagings[0].Reasons[0], c.reason) {
+			t.Errorf("%s: %q", what, result.Plan.Stagings[0].Reasons)
 		}
 		if diff := cmp.Diff(c.want, h.numbers(t, "plain")); diff != "" || len(done) == 0 {
 			t.Errorf("%s: %s", what, diff)
