@@ -45,7 +45,8 @@ const exitHelp = `Exit codes:
   1   failed; what was staged before still boots
   2   usage or config repo invalid; nothing was touched
   10  with --exit-code: there are changes, made or pending
-  20  another run holds the stage's lock; --wait waits for it`
+  20  another run holds the lock of the stage, or of the workshop where images are
+      made; --wait waits for it`
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
