@@ -168,16 +168,17 @@ func (s *realShop) failing(t *testing.T) {
 	}
 }
 
-// A newer revision stops a build that it does not want, which is nobody's failure;
+// A newer revision stops a build that it does not want, which is nobody's failure,
+// nor that of what is built on it;
 // what was ready before stays, and the next job builds what is wanted then.
 func (s *realShop) superseded(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
-	w := s.wants(t, "echo other", "echo sleeping; busybox sleep 1000; echo other")
+	w := s.wants(t, "echo base", "echo sleeping; busybox sleep 1000; echo base")
 	before, records := s.doc(t), len(s.runs(t))
 	j := s.look(t, w, Request{Trigger: "test"})
 	must(t, j.Begin(t.Context()))
 	r, follow := io.Pipe()
-	next, made := s.nextLog("kiosk"), make(chan error, 1)
+	next, made := s.nextLog("base"), make(chan error, 1)
 	go func() { made <- j.Make(t.Context()) }()
 	go func() { follow.CloseWithError(next(t.Context(), follow)) }()
 	for lines := bufio.NewScanner(r); lines.Scan() && lines.Text() != "sleeping"; {
@@ -191,8 +192,8 @@ func (s *realShop) superseded(t *testing.T) {
 	if diff := cmp.Diff(before, s.doc(t)); diff != "" {
 		t.Errorf("the document is another:\n%s", diff)
 	}
-	if runs := s.runs(t); len(runs) != records+1 || !strings.Contains(runs[0].Error, ErrSuperseded.Error()) {
-		t.Errorf("%+v", runs[0])
+	if runs := s.runs(t); len(runs) != records+1 || !strings.Contains(runs[0].Error, ErrSuperseded.Error()) || len(runs[0].Failed)+len(j.Failed()) > 0 {
+		t.Errorf("%+v, failed %v", runs[0], j.Failed())
 	}
 	if again := s.look(t, s.wants(t, "", ""), Request{}); !again.Settled() {
 		t.Errorf("what is wanted then: %q", planned(again))

@@ -62,11 +62,12 @@ func (j *Job) Builds(image string) bool {
 	return b != nil && b.err == nil && len(b.verdict.Reasons) > 0
 }
 
-// Failed are the images that could not be made, and why.
+// Failed are the images that could not be made, and why; not those that a newer
+// revision wants otherwise.
 func (j *Job) Failed() map[string]error {
 	failed := map[string]error{}
 	for _, b := range j.builds {
-		if b.err != nil {
+		if b.err != nil && !errors.Is(b.err, ErrSuperseded) {
 			failed[b.want.Name] = b.err
 		}
 	}

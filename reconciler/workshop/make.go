@@ -91,7 +91,11 @@ func (j maker) one(ctx context.Context, b *build) {
 	task := progress.StartBuild(j.Progress, b.want.Name, strings.Join(b.verdict.Reasons, "; "))
 	b.err = j.execute(ctx, b, task)
 	task.End(cmp.Or(ctx.Err(), b.err)) // who stopped it is told elsewhere
-	if b.err != nil {
+	switch {
+	case errors.Is(context.Cause(ctx), ErrSuperseded) && b.err != nil:
+		b.err = ErrSuperseded
+		return
+	case b.err != nil:
 		b.err = errors.Join(b.err, j.failed(ctx, b))
 		return
 	}
@@ -104,7 +108,11 @@ func (j maker) one(ctx context.Context, b *build) {
 
 // afterParent decides anew, now that it is known what the parent became.
 func (j maker) afterParent(b *build) {
-	if b.err == nil && b.parent.err != nil {
+	switch {
+	case b.err != nil:
+	case errors.Is(b.parent.err, ErrSuperseded):
+		b.err = ErrSuperseded
+	case b.parent.err != nil:
 		b.err = &ParentError{b.parent.want.Name}
 	}
 	if b.err == nil && !b.verdict.Forced {

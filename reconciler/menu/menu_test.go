@@ -1,0 +1,246 @@
+package menu
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
+)
+
+var (
+	noon  = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	where = boot.Filesystem{UUID: "1111-2222", Path: "/gitboot"}
+)
+
+// A shelf is a book, what its stage holds, and what it logs.
+type shelf struct {
+	*Book
+	doc *state.Machine
+	log *bytes.Buffer
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newShelf has two images, of which desktop has two generations.
+func newShelf(t *testing.T) *shelf {
+	t.Helper()
+	dir := t.TempDir()
+	st, err := stage.Create(filepath.Join(dir, "stage"))
+	must(t, err)
+	must(t, os.Mkdir(filepath.Join(dir, "grub"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "grub/grub.cfg"), nil, 0o644))
+	s := &shelf{log: &bytes.Buffer{}, doc: &state.Machine{Version: state.Version, Machine: "laptop", Mode: "managed", Order: []string{"router", "desktop"}, Images: map[string]*state.Image{}}}
+	s.Book = &Book{Stage: st, Place: st.Dir(), Folder: filepath.Join(dir, "grub"), Location: &where, Log: slog.New(slog.NewTextHandler(s.log, nil))}
+	s.add(t, "desktop", 1, "quiet")
+	s.add(t, "desktop", 2, "quiet splash")
+	s.add(t, "router", 1, "")
+	return s
+}
+
+// add stages a generation with kernel arguments.
+func (s *shelf) add(t *testing.T, image string, n int, args string) {
+	t.Helper()
+	object, err := s.Stage.AddFile(t.Context(), strings.NewReader("object"))
+	must(t, err)
+	id, err := s.Stage.Publish(&deployment.Manifest{
+		Version: deployment.Version, Image: image, Kernel: object, Initramfs: object, KernelVersion: "6.1", KernelArgs: strings.Fields(args), Layers: []deployment.Object{object},
+	})
+	must(t, err)
+	s.doc.Image(image).Add(state.Generation{N: n, Deployment: id, Revision: strings.Repeat("a", 40), Created: noon})
+}
+
+func (s *shelf) id(image string, i int) string {
+	return boot.EntryID(image, s.doc.Images[image].Generations[i].Deployment)
+}
+
+// listed are the entries of a menu: image, number, and * at the default.
+func listed(m boot.Menu) (out []string) {
+	for _, img := range m.Images {
+		for _, e := range img.Entries {
+			out = append(out, e.Title)
+		}
+	}
+	return out
+}
+
+// The wanted images come in their order, then those that are still there; of each
+// the newest first.
+func TestMenu(t *testing.T) {
+	s := newShelf(t)
+	s.add(t, "old", 3, "")
+	s.doc.Images["old"].Newest().Revision = ""
+	s.doc.Images["nothing"] = &state.Image{}
+	const at = "2026-05-01 12:00"
+	want := strings.Join([]string{
+		"router, generation 1 (" + at + ", revision aaaaaaaaaaaa)", "desktop, generation 2 (" + at + ", revision aaaaaaaaaaaa)",
+		"desktop, generation 1 (" + at + ", revision aaaaaaaaaaaa)", "old, generation 3 (" + at + ", imported)",
+	}, "\n")
+	m := s.Menu(where, s.doc)
+	if got := strings.Join(listed(m), "\n"); got != want || m.Mode != "managed" {
+		t.Errorf("%s\n%s", m.Mode, got)
+	}
+	if m = s.Menu(where, &state.Machine{}); m.Mode != boot.ModeMenu || len(m.Images) > 0 {
+		t.Errorf("of nothing it is %+v", m)
+	}
+}
+
+func TestEntry(t *testing.T) {
+	m := &deployment.Manifest{Kernel: deployment.Object{SHA256: strings.Repeat("1", 64)}, Initramfs: deployment.Object{SHA256: strings.Repeat("2", 64)}, KernelArgs: []string{"quiet", "gitboot.wait=9"}}
+	e := Entry("desktop", "laptop", state.Generation{N: 7, Deployment: "dd", Created: noon}, m, where)
+	args := strings.Join(e.Args, " ")
+	for _, want := range []string{"gitboot.stage=UUID=1111-2222:/gitboot", "gitboot.deployment=dd", "gitboot.machine=laptop", "quiet"} {
+		if !strings.Contains(args, want) {
+			t.Errorf("%s lacks %s", args, want)
+		}
+	}
+	if e.Kernel != m.Kernel.Path() || e.Initrd != m.Initramfs.Path() || e.ID != boot.EntryID("desktop", "dd") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// What cannot be written into a menu is known before anything is fetched.
+func TestCheck(t *testing.T) {
+	for what, c := range map[string]struct {
+		args []string
+		path string
+		want string
+	}{
+		"good":            {[]string{"quiet"}, "/gitboot", ""},
+		"too long a path": {[]string{strings.Repeat("x", 1500)}, "/" + strings.Repeat("p", 700), "it cannot be put into the boot menu of the stage at /ppp"},
+	} {
+		err := Check("laptop", spec.Image{Name: "desktop", KernelArgs: c.args}, boot.Filesystem{UUID: "1111-2222", Path: c.path})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// One generation that cannot be shown takes no other's entry.
+func TestUnbootable(t *testing.T) {
+	s := newShelf(t)
+	good := *s.doc.Images["desktop"].Newest()
+	s.add(t, "desktop", 3, "")
+	newest := s.doc.Images["desktop"].Newest()
+	must(t, s.Stage.RemoveDeployment(newest.Deployment))
+	if got := s.Unbootable("desktop", "laptop", *newest, where); got != "its manifest cannot be read" {
+		t.Errorf("%q", got)
+	}
+	if got := s.Unbootable("desktop", "laptop", good, where); got != "" {
+		t.Errorf("%q", got)
+	}
+	far := boot.Filesystem{UUID: "1111-2222", Path: "/" + strings.Repeat("p", 3000)}
+	if got := s.Unbootable("desktop", "laptop", good, far); got != "" {
+		t.Errorf("where the stage lies is the generation's fault: %q", got)
+	}
+	s.add(t, "desktop", 4, strings.Repeat("argument ", 400))
+	if got := s.Unbootable("desktop", "laptop", *s.doc.Images["desktop"].Newest(), where); got != "its kernel arguments cannot be put into a boot menu" {
+		t.Errorf("%q", got)
+	}
+	if got := listed(s.Menu(where, s.doc)); len(got) != 3 || strings.Count(s.log.String(), "generation gets no boot entry") != 2 {
+		t.Errorf("%q\n%s", got, s.log)
+	}
+	if got := s.Hidden(t.Context(), "desktop", "laptop", *newest); !strings.HasPrefix(got, "not in the boot menu: ") {
+		t.Errorf("%q", got)
+	}
+	if got := s.Hidden(t.Context(), "desktop", "laptop", good); got != "not in the boot menu; the next reconcile writes it" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A menu is stale until it is published, and again when something else follows.
+func TestPublish(t *testing.T) {
+	s := newShelf(t)
+	found, err := s.Bootable(t.Context())
+	if err != nil || found != where {
+		t.Fatalf("%+v %v", found, err)
+	}
+	observe := func(wantStale, wantLinked bool) {
+		t.Helper()
+		stale, linked, err := s.Observe(t.Context(), where, s.doc)
+		if err != nil || (stale != "") != wantStale || linked != wantLinked {
+			t.Errorf("stale %q, linked %t: %v", stale, linked, err)
+		}
+	}
+	if shown, err := s.Shown(); err != nil || len(shown) > 0 {
+		t.Errorf("%v %v", shown, err)
+	}
+	observe(true, false)
+	must(t, s.Publish(t.Context(), where, s.doc))
+	observe(false, false)
+	must(t, s.Link(t.Context(), where))
+	observe(false, true)
+	shown, err := s.Shown()
+	if err != nil || len(shown) != 3 || !shown[s.id("desktop", 0)] {
+		t.Errorf("%v %v", shown, err)
+	}
+	s.doc.Default = s.id("desktop", 0)
+	observe(true, true)
+	// What runs was started by a menu of another system: only the stage's is kept.
+	s.Booted, s.Folder = s.doc.Images["desktop"].Newest().Deployment, ""
+	must(t, s.Publish(t.Context(), where, s.doc))
+	observe(false, true)
+	s.Booted, s.Folder = "", filepath.Join(s.Stage.Dir(), "none")
+	if _, err := s.Bootable(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "find the boot loader: ") {
+		t.Error(err)
+	}
+}
+
+// Which entry boots by itself, of those that are shown.
+func TestDefault(t *testing.T) {
+	s := newShelf(t)
+	all := map[string]bool{s.id("router", 0): true, s.id("desktop", 0): true, s.id("desktop", 1): true}
+	without := func(id string) map[string]bool {
+		out := map[string]bool{}
+		for shown := range all {
+			out[shown] = shown != id
+		}
+		return out
+	}
+	for what, c := range map[string]struct {
+		chosen, mode string
+		shown        map[string]bool
+		want         string
+	}{
+		"the first image's newest":          {"", "managed", all, s.id("router", 0)},
+		"the chosen one":                    {s.id("desktop", 0), "managed", all, s.id("desktop", 0)},
+		"the chosen one is not shown":       {s.id("desktop", 0), "managed", without(s.id("desktop", 0)), s.id("router", 0)},
+		"the first is not shown":            {"", "managed", without(s.id("router", 0)), s.id("desktop", 1)},
+		"nothing is shown":                  {"", "managed", nil, ""},
+		"the distribution's business":       {s.id("desktop", 0), "menu", all, ""},
+		"of an image that is there no more": {boot.EntryID("gone", "dd"), "managed", all, s.id("router", 0)},
+	} {
+		s.doc.Default, s.doc.Mode = c.chosen, c.mode
+		if got := Default(s.doc, c.shown); got != c.want {
+			t.Errorf("%s: %q, want %q", what, got, c.want)
+		}
+	}
+}
+
+// A stage that is not there yet will be found where its parent is.
+func TestLocate(t *testing.T) {
+	s := newShelf(t)
+	s.Location = nil
+	there, errThere := s.Locate(t.Context())
+	s.Place = filepath.Join(filepath.Dir(s.Place), "to-come")
+	coming, err := s.Locate(t.Context())
+	if (err == nil) != (errThere == nil) {
+		t.Fatalf("%v, but %v", err, errThere)
+	}
+	if filepath.Base(coming.Path) != "to-come" || errThere == nil && (coming.UUID != there.UUID || filepath.Dir(coming.Path) != filepath.Dir(there.Path)) {
+		t.Errorf("%+v, beside %+v", coming, there)
+	}
+}
