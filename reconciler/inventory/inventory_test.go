@@ -43,7 +43,7 @@ func layer(t *testing.T, st *stage.Stage, name, content string) deployment.Objec
 	must(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}))
 	_, err := io.WriteString(w, content)
 	must(t, errors.Join(err, w.Close()))
-	o, err := st.AddLayer(t.Context(), stage.Source{
+	o, err := st.AddLayer(t.Context(), stage.Tar{
 		DiffID: fmt.Sprintf("sha256:%x", sha256.Sum256(data.Bytes())), Name: "test", Size: int64(data.Len()),
 		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(&data), nil },
 	})

@@ -85,7 +85,7 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 	if j, err = j.refresh(ctx); err != nil {
 		return j.result(nil), err
 	}
-	began := m.now()
+	began := m.Now().UTC() // of two runs within a second both are kept
 	failed, err := j.apply(ctx, stop)
 	result = j.result(failed)
 	result.Changed = err == nil && !result.Plan.Empty()

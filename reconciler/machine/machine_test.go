@@ -109,8 +109,22 @@ func (h *house) wantsOf(t *testing.T, revision, config, file string) *wanted.Wan
 // serve gives one of the archives out by HTTP.
 func (h *house) serve(t *testing.T, name string) (url, sha256sum string) {
 	t.Helper()
+	now := make(chan struct{})
+	close(now)
+	return h.serveLate(t, name, now)
+}
+
+// serveLate gives it out when it is let go.
+func (h *house) serveLate(t *testing.T, name string, let <-chan struct{}) (url, sha256sum string) {
+	t.Helper()
 	data := h.files[name].Data
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(data) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-let:
+			_, _ = w.Write(data)
+		case <-r.Context().Done():
+		}
+	}))
 	t.Cleanup(server.Close)
 	return server.URL + "/" + name, fmt.Sprintf("%x", sha256.Sum256(data))
 }

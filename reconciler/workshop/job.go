@@ -92,7 +92,7 @@ func (j *Job) Begin(ctx context.Context) (err error) {
 	if j.lock, err = j.Shop.lock(ctx, j.req.Wait); err != nil {
 		return err
 	}
-	j.began = j.now()
+	j.began = j.Now().UTC() // of two jobs within a second both are kept
 	doc, err := state.LoadWorkshop(j.Stage.Dir())
 	if err == nil && (!doc.Same(j.doc) || j.Stuck()) {
 		var again *Job
@@ -151,7 +151,7 @@ func (j *Job) keepRecord() error {
 	if len(j.steps) == 0 {
 		return nil
 	}
-	run := state.Run{Part: "workshop", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: j.began, Ended: j.now(), Steps: j.steps}
+	run := state.Run{Part: "workshop", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: j.began, Ended: j.Now().UTC(), Steps: j.steps}
 	run.Fail(j.Failed(), j.failure)
 	return run.Save(j.Stage.Dir())
 }
