@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/engines"
@@ -72,6 +73,12 @@ func TestABuiltImage(t *testing.T) {
 	if g := h.doc(t).Images["other"].Newest(); g.Inputs.ImageDigest != made.Digest || h.doc(t).Images["other"].Origin.Digest != made.Digest {
 		t.Errorf("%+v", g)
 	}
+	// Whoever removes old images waits for no run that has ended.
+	soon, end := context.WithTimeout(t.Context(), 10*time.Second)
+	defer end()
+	release, err := engine.Removing(soon, h.EngineDir)
+	must(t, err)
+	must(t, release())
 	must(t, os.RemoveAll(h.EngineDir))
 	if _, done, result := h.run(t, "1", builtImage); len(done) > 0 || len(result.Failed) > 0 {
 		t.Errorf("without the store: %s %v", kinds(done), result.Failed)
