@@ -73,12 +73,6 @@ func TestABuiltImage(t *testing.T) {
 	if g := h.doc(t).Images["other"].Newest(); g.Inputs.ImageDigest != made.Digest || h.doc(t).Images["other"].Origin.Digest != made.Digest {
 		t.Errorf("%+v", g)
 	}
-	// Whoever removes old images waits for no run that has ended.
-	soon, end := context.WithTimeout(t.Context(), 10*time.Second)
-	defer end()
-	release, err := engine.Removing(soon, h.EngineDir)
-	must(t, err)
-	must(t, release())
 	must(t, os.RemoveAll(h.EngineDir))
 	if _, done, result := h.run(t, "1", builtImage); len(done) > 0 || len(result.Failed) > 0 {
 		t.Errorf("without the store: %s %v", kinds(done), result.Failed)
@@ -138,6 +132,27 @@ func TestABuiltImageIsLost(t *testing.T) {
 		if f := h.doc(t).Images["other"].Failure; f == nil || f.Message != err.Error() || !strings.Contains(h.menu(t), "plain, generation 1") {
 			t.Errorf("%s: %+v", what, f)
 		}
+	}
+}
+
+// While old images are being removed, none is read.
+func TestBuiltImagesAreReadUnderALease(t *testing.T) {
+	h := newShopHouse(t)
+	h.make(t, "other", "other.tar")
+	w := h.wants(t, "1", builtImage)
+	j, err := h.Look(t.Context(), w, Request{})
+	must(t, err)
+	release, err := engine.Removing(t.Context(), h.EngineDir)
+	must(t, err)
+	soon, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer end()
+	s := &staging{image: j.images["other"]}
+	if err := (fetcher{&application{Job: j}}).takeBuilt(soon, s); err == nil || !strings.Contains(err.Error(), "keep what is in the engines' folder") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	must(t, release())
+	if err := (fetcher{&application{Job: j}}).takeBuilt(t.Context(), s); err != nil || len(s.layers) != 1 {
+		t.Errorf("%v %v", s.layers, err)
 	}
 }
 
