@@ -120,9 +120,12 @@ func (p *poll) seen(ctx context.Context, why string, w *wanted.Wanted, err error
 		p.logFailure(ctx, err)
 		return
 	}
-	if p.stop != nil && !w.Same(p.latest) {
-		close(p.stop)
-		p.stop, p.again = make(chan struct{}), true
+	if p.stop != nil && w.Revision.Hash != p.latest.Revision.Hash {
+		p.again = true // what runs notes the older one
+		if !w.Same(p.latest) {
+			close(p.stop)
+			p.stop = make(chan struct{})
+		}
 	}
 	if p.job != nil {
 		p.job.Supersede(w)
