@@ -120,19 +120,27 @@ func (p *poll) seen(ctx context.Context, why string, w *wanted.Wanted, err error
 		p.logFailure(ctx, err)
 		return
 	}
-	if p.stop != nil && w.Revision.Hash != p.latest.Revision.Hash {
-		p.again = true // what runs notes the older one
-		if !w.Same(p.latest) {
-			close(p.stop)
-			p.stop = make(chan struct{})
-		}
-	}
-	if p.job != nil {
-		p.job.Supersede(w)
+	if p.latest != nil && w.Revision.Hash != p.latest.Revision.Hash {
+		p.overtake(w)
 	}
 	p.latest = w
 	p.converge(ctx, why)
 	p.build(ctx, why)
+}
+
+// overtake tells what runs that a newer revision is there.
+func (p *poll) overtake(newer *wanted.Wanted) {
+	if p.job != nil {
+		p.job.Supersede(newer)
+	}
+	if p.stop == nil {
+		return
+	}
+	p.again = true // what runs notes the older one
+	if !newer.Same(p.latest) {
+		close(p.stop)
+		p.stop = make(chan struct{})
+	}
 }
 
 // ready asks for a run of the machine that takes what the workshop has made.

@@ -99,8 +99,8 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
 	}
 	job, made := r.make(ctx, w, req)
-	if ctx.Err() != nil {
-		return Result{}, errors.Join(made, job.End())
+	if err := ctx.Err(); err != nil { // the look may have ended before it noticed
+		return Result{}, errors.Join(err, made, job.End())
 	}
 	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
 	r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
