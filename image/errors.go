@@ -32,6 +32,3 @@ type (
 	// An Expansion bounds what comes out of a compressed layer.
 	Expansion = expand.Expansion
 )
-
-// Why says in a few words why a source failed.
-func Why(err error) string { return exchange.Why(err) }

@@ -7,8 +7,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"github.com/gitboot/gitboot/boot"
 )
 
 // The lines that mark our part of custom.cfg.
@@ -16,9 +14,6 @@ const (
 	beginMark = "### BEGIN gitboot ###"
 	endMark   = "### END gitboot ###"
 )
-
-// block returns our part of custom.cfg for a stage that GRUB reads.
-func block(stage boot.Filesystem) string { return site{stage: stage}.block() }
 
 // block returns our part of custom.cfg. If what it searches is not there, GRUB
 // says so in one line and goes on with the distribution's menu. It leaves no

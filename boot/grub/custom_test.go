@@ -167,3 +167,6 @@ func TestSourced(t *testing.T) {
 		}
 	}
 }
+
+// block returns our part of custom.cfg for a stage that GRUB reads.
+func block(stage boot.Filesystem) string { return site{stage: stage}.block() }
