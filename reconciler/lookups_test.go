@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gitboot/gitboot/trigger"
+	"github.com/gitboot/gitboot/agent/trigger"
 )
 
 // until waits for something, as long as ctx lasts.

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/cmd/gitboot/internal/agent"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/upkeep"
@@ -98,7 +98,7 @@ func newBootCurrent() *cobra.Command {
 		Long: "current exits with 1 if this system was not booted by gitboot."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		b, err := agent.Cmdline()
+		b, err := settings.Cmdline()
 		if err != nil {
 			return err
 		}

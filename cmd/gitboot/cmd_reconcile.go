@@ -15,12 +15,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/difference"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
-	"github.com/gitboot/gitboot/trigger"
 )
 
 type reconcileOptions struct {

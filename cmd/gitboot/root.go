@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gitboot/gitboot/cmd/gitboot/internal/agent"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/stage"
@@ -72,7 +72,7 @@ func newVersion() *cobra.Command {
 // app holds the flags that all commands share, and makes a reconciler from
 // them and agent.toml.
 type app struct {
-	flags         agent.Flags
+	flags         settings.Flags
 	config        string
 	logLevel      string
 	logFormat     string
@@ -84,23 +84,23 @@ type app struct {
 }
 
 func (a *app) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+agent.File+")")
+	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+settings.File+")")
 	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path (default, for commands that only look: the one that the current folder belongs to)")
 	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
 	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
 	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
-	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+agent.DefaultStage+")")
+	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+settings.DefaultStage+")")
 	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2)")
 	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
 }
 
-func (a *app) configPath() string { return cmp.Or(a.config, agent.File) }
+func (a *app) configPath() string { return cmp.Or(a.config, settings.File) }
 
 // settings merges agent.toml and flags.
-func (a *app) settings() (agent.Settings, error) {
-	return agent.Load(a.configPath(), a.config != "", a.flags)
+func (a *app) settings() (settings.Settings, error) {
+	return settings.Load(a.configPath(), a.config != "", a.flags)
 }
 
 // request is what a command asks of a run.
@@ -122,7 +122,7 @@ func (a *app) reconciler(c *cobra.Command, show *screen.Display) (*reconciler.Re
 // Without another config repo they look at that of the current folder.
 func (a *app) looking(c *cobra.Command, show *screen.Display, do func(*reconciler.Reconciler) error) error {
 	if set, err := a.settings(); err == nil && set.Repo == "" {
-		if repo, path, ok := agent.Here(); ok {
+		if repo, path, ok := settings.Here(); ok {
 			a.flags.Repo, a.flags.Path = repo, cmp.Or(a.flags.Path, path)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
-	"github.com/gitboot/gitboot/trigger"
 )
 
 // never is an interval that no test sees the end of.

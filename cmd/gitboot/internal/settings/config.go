@@ -1,7 +1,7 @@
-// Package agent is what one machine knows of itself: agent.toml, the flags of the
+// Package settings is what one machine knows of itself: agent.toml, the flags of the
 // same meaning, and what the running system tells. It makes the reconciler's
 // configuration of them.
-package agent
+package settings
 
 import (
 	"fmt"
