@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
@@ -93,7 +94,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2)")
 	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
-	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: text, or fields where the journal reads)")
 }
 
 func (a *app) configPath() string { return cmp.Or(a.config, settings.File) }
@@ -171,7 +172,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *screen.Display) (reconcil
 	}
 	cfg, err := set.Reconciler()
 	cfg.Source.AcceptRewrite, cfg.Worktree = a.acceptRewrite, a.worktree
-	cfg.Log, cfg.Progress, cfg.Now = log, show.Progress(), time.Now
+	cfg.Log, cfg.Progress, cfg.Now = systemd.For(cfg.Machine, log), show.Progress(), time.Now
 	return cfg, err
 }
 
@@ -209,7 +210,7 @@ func (a *app) logger(w io.Writer, show *screen.Display) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		return nil, usage.Errorf("--log-level %q is not debug, info, warn or error", a.logLevel)
 	}
-	if a.logFormat != "text" && a.logFormat != "json" {
+	if a.logFormat != "" && a.logFormat != "text" && a.logFormat != "json" {
 		return nil, usage.Errorf("--log-format %q is not text or json", a.logFormat)
 	}
 	return show.Logger(w, level, a.logFormat), nil

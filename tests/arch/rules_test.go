@@ -163,12 +163,13 @@ var rules = []rule{
 		ours: []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "image", "reconciler/machine", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/report",
 			"reconciler/source", "reconciler/state", "reconciler/wanted", "reconciler/workshop", "spec", "stage"}},
 
+	{folder: "agent/systemd", layer: leaves, why: "one service manager; knows nothing of what is told", third: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
 	{folder: "agent/trigger", layer: leaves, why: "says when to look, and knows nothing of what is done then", ours: []string{"reconciler/source/gitdir"}, third: []string{"github.com/fsnotify/fsnotify"}},
 	{folder: "reconciler/upkeep", layer: runs, why: "what may be removed is not for commands to decide",
 		ours: []string{"boot/grub", "deployment", "image", "reconciler", "stage"}},
 
 	{folder: "cmd/gitboot", layer: commands, why: "flags, printing, exit codes",
-		ours: []string{"agent/trigger", "boot", "cmd/gitboot/internal/settings", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage",
+		ours: []string{"agent/systemd", "agent/trigger", "boot", "cmd/gitboot/internal/settings", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage",
 			"hooks/kind", "image", "reconciler", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage"},
 		third: []string{"github.com/go-git/go-git/v5/plumbing", "github.com/spf13"}},
 	{folder: "cmd/gitboot/internal/settings", layer: commands, why: "agent.toml becomes the reconciler's configuration, checked by those who use it",
@@ -177,7 +178,7 @@ var rules = []rule{
 	{folder: "cmd/gitboot/internal/difference", layer: commands, why: "the same plan gives the same lines",
 		ours: []string{"cmd/gitboot/internal/screen", "reconciler/plan"}, banned: untouching},
 	{folder: "cmd/gitboot/internal/overview", layer: commands, why: "the same events, time and width give the same lines", banned: []string{"os", "io", "net", "net/http"}},
-	{folder: "cmd/gitboot/internal/screen", layer: commands, why: "progress, logs, tables, colours", ours: []string{"cmd/gitboot/internal/overview"},
+	{folder: "cmd/gitboot/internal/screen", layer: commands, why: "progress, logs, tables, colours", ours: []string{"agent/systemd", "cmd/gitboot/internal/overview"},
 		third: []string{"golang.org/x/term"}},
 	{folder: "cmd/gitboot/internal/usage", layer: commands, why: "what somebody typed wrong", third: []string{"github.com/spf13/cobra"}, banned: untouching},
 	{folder: "cmd/gitboot-buildkit", layer: commands, why: "main of the program that speaks to a builder", ours: []string{"build/engine/speaker", "build/engine/speaker/protocol"},

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/overview"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -24,7 +25,7 @@ import (
 //     overview), and logs stand above it as short lines; what is tried again is
 //     a note in the block. When all has ended, the block is gone.
 //   - Elsewhere, and with --log-format json, the same facts are log records
-//     (record.go).
+//     (record.go), of the journal with fields where standard error is its own.
 //
 // A nil Display shows no progress.
 type Display struct {
@@ -46,7 +47,8 @@ func New(w io.Writer) *Display {
 	return d
 }
 
-// Logger returns where logs of a level go, as text or JSON.
+// Logger returns where logs of a level go, as text or JSON; "" is what suits who
+// reads them.
 func (d *Display) Logger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewTextHandler(w, options)
@@ -55,6 +57,8 @@ func (d *Display) Logger(w io.Writer, level slog.Level, format string) *slog.Log
 		handler = slog.NewJSONHandler(w, options)
 	case Terminal(w) != nil:
 		handler = &shortLines{level: level, paint: PaintFor(w), to: plain.NewWriter(above{d, w}), note: d.note, columns: func() int { return Columns(w) }}
+	case format == "":
+		handler = systemd.Journaled(level, handler)
 	}
 	log := slog.New(handler)
 	if d != nil && (d.tty == nil || format == "json") {
