@@ -116,7 +116,7 @@ var (
 	refs    = []string{"r.lan/a:1", "r.lan:5000/a/b", "a", "localhost/x:y", "ghcr.io/x/y@sha256:" + strings.Repeat("0", 64), "r.lan/a:1@sha256:" + strings.Repeat("f", 64)}
 	oddRefs = []string{"r.lan:0/a", "r.lan:99999/a", "r.lan:65535/a:1", "localhost:70000/a:1", "a_b.c/d", "a__b/c", "R.LAN/a", "r.lan/A", "a:" + strings.Repeat("t", 128), "a:" + strings.Repeat("t", 129),
 		"r.lan/" + strings.Repeat("p/", 126) + "ppp", "r.lan/" + strings.Repeat("p/", 127) + "pp", "a--b/c", "a.-b/c", "-a.b/c", "a-.b/c", "x:5000", "1.2.3.4/a", "[::1]:5000/a", "docker.io/a", "http://r.lan/a", "a/", "/a", "a:", "a@sha256:0", "a.b:1", "localhost", "a..b/c:1"}
-	crons    = []string{"0 3 * * *", "*/30 * * * *", "@daily", "@every 6h", "0 0 1-5,7 jan-mar mon", "5/20 1 * * ?"}
+	crons    = []string{"0 3 * * *", "*/30 * * * *", "@daily", "@every 6h", "0 0 1-5,7 jan-mar mon", "5/20 1 * * ?", "CRON_TZ=Asia/Kolkata 0 3 * * *"}
 	oddCrons = []string{"1,,2 * * * *", "*-5 * * * *", "+1 * * * *", "0 0 31 2 *", "@every 1s", "@every -1h", "TZ=UTC", "CRON_TZ=x 0 0 * * *", "60 * * * *", "0 0 * * 7", "*/0 * * * *", "1-2-3 * * * *", "*/9999999999999999999 * * * *", "@reboot", "@every 2562047h47m", "0 0 29 2 *", ", * * * *"}
 	paths    = []string{"/etc/a", "/etc/b/c", "/usr/lib/x.conf", "/srv/data", "/etc/with space"}
 	oddPaths = []string{"/", "//a", "/a/", "/a/../b", "/a/./b", "/.wh.a", "/a/.wh..wh..opq", "/" + strings.Repeat("n", 255), "/" + strings.Repeat("n", 256), "/etc/a/below", "/etc", "/proc/x", "/dev/x", "/run/x", "/a\nb", "relative", "/etc/\u009bx", "/" + strings.Repeat("d/", 500) + "x", "/etc/b"}

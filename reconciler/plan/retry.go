@@ -3,7 +3,7 @@ package plan
 import (
 	"time"
 
-	"github.com/robfig/cron/v3"
+	"github.com/gitboot/gitboot/schedule"
 )
 
 // Tries is how often something was tried in vain, and when it is tried again by
@@ -36,15 +36,11 @@ func Pause(attempts int) time.Duration {
 }
 
 // Due reports whether a schedule has come round since it was last followed. An
-// empty one never does.
-func Due(schedule string, last, now time.Time) bool {
-	if schedule == "" {
+// empty one never does. One that names no time zone is of that of now.
+func Due(text string, last, now time.Time) bool {
+	if text == "" {
 		return false
 	}
-	s, err := cron.ParseStandard(schedule)
-	if err != nil {
-		return false // spec has refused such a schedule before
-	}
-	next := s.Next(last.In(now.Location()))
-	return !next.IsZero() && !next.After(now)
+	s, err := schedule.Parse(text, now.Location())
+	return err == nil && s.Due(last, now) // spec has refused what is no schedule
 }

@@ -140,7 +140,7 @@ var checks = map[string]Check{
 		"write a path from the repo's root, with nothing before it").with(find.LeavesRepo),
 	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(check.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
-	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's`).with(badCron),
+	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's, or of a zone: "CRON_TZ=Europe/Berlin 0 3 * * *"`).with(badCron),
 	"image-ref":   refCheck,
 	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef).upTo(512),
 	"archive":     archiveCheck,

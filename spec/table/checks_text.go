@@ -6,12 +6,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec/find"
 	"github.com/gitboot/gitboot/spec/render"
 )
@@ -94,40 +92,9 @@ func wrong(err error) string {
 	return err.Error()
 }
 
-// cronFields is what crontab(5) knows: lists of *, a number or name, or a range
-// of two, each with a step.
-var cronFields = sync.OnceValue(func() *regexp.Regexp {
-	const word, step = `[0-9A-Za-z]+`, `(?:/[0-9]+)?`
-	const item = `(?:[*?]|` + word + `(?:-` + word + `)?)` + step
-	return regexp.MustCompile(`^` + item + `(?:,` + item + `)*$`)
-})
-
-// badCron refuses what robfig/cron accepts but should not: a time zone
-// without fields panics, an empty element of a list and what follows *- are
-// passed over, a negative @every fires at once for ever, and an impossible
-// date never fires.
 func badCron(s string) string {
-	if strings.Contains(s, "TZ=") {
-		return "names a time zone"
-	}
-	for field := range strings.FieldsSeq(s) {
-		if !strings.HasPrefix(s, "@") && !cronFields().MatchString(field) {
-			return fmt.Sprintf("is not a schedule: %q is no list of numbers, ranges and steps", field)
-		}
-	}
-	schedule, err := cron.ParseStandard(s)
-	if err != nil {
-		return "is not a schedule: " + err.Error()
-	}
-	if every, ok := strings.CutPrefix(s, "@every "); ok {
-		if d, err := time.ParseDuration(every); err != nil || d < time.Minute {
-			return "is more often than every minute"
-		}
-	}
-	if schedule.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return "never comes"
-	}
-	return ""
+	_, err := schedule.Parse(s, time.UTC)
+	return wrong(err)
 }
 
 func ourVariable(s string) string {

@@ -67,6 +67,7 @@ var rules = []rule{
 	{folder: "rootfs", layer: codecs, why: "layers as they lie on the stage", third: []string{"github.com/klauspost/compress"}},
 	{folder: "rootfs/packages", layer: codecs, why: "reads files that it is handed, and nothing else", banned: append([]string{"database/sql"}, untouching...)},
 	{folder: "build/recipe/recipetest", layer: codecs, why: "for tests alone", banned: untouching},
+	{folder: "schedule", layer: codecs, why: "one meaning of a schedule for who declares it and who follows it", third: []string{"github.com/robfig/cron/v3"}, banned: untouching},
 	{folder: "spec/render", layer: codecs, why: "the same text each time, whatever the machine", banned: untouching},
 	{folder: "stage/internal/lock", layer: codecs, why: "who may write, and on what mount", third: []string{"golang.org/x/sys"}},
 	{folder: "stage/internal/tarfs", layer: codecs, why: "a layer's tar for overlayfs"},
@@ -82,7 +83,7 @@ var rules = []rule{
 	{folder: "spec/position", layer: codecs, why: "where things are in TOML", third: []string{"github.com/BurntSushi/toml"}, banned: untouching},
 	{folder: "spec/problem", layer: cores, why: "each problem has a place, and those of hooks too", ours: []string{"hooks/check", "spec/position"}, banned: untouching},
 	{folder: "spec/table", layer: cores, why: "the form of what is declared; one check serves spec and those who do the work",
-		ours: []string{"deployment", "hooks/check", "hooks/kind", "spec/find", "spec/position", "spec/problem", "spec/render"}, third: []string{"github.com/robfig/cron/v3"}, banned: untouching},
+		ours: []string{"deployment", "hooks/check", "hooks/kind", "schedule", "spec/find", "spec/position", "spec/problem", "spec/render"}, banned: untouching},
 
 	{folder: "boot/copies", layer: leaves, why: "kernels where a boot loader reads them", ours: []string{"boot", "boot/loader", "deployment"}, third: []string{"golang.org/x/sys"}},
 	{folder: "boot/grub", layer: leaves, why: "one boot loader; its own folder has a place, too", ours: []string{"boot", "boot/copies", "boot/place", "deployment"}},
@@ -140,7 +141,7 @@ var rules = []rule{
 	{folder: "stage/internal/record", layer: leaves, why: "what a layer became depends on what is below it", ours: []string{"deployment", "stage/squash"}},
 	{folder: "stage/squash", layer: leaves, why: "a layer's tar becomes a squashfs", ours: []string{"rootfs", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys"}},
 
-	{folder: "reconciler/plan", layer: decisions, why: "the same wants, observations and time give the same plan", third: []string{"github.com/robfig/cron/v3"}, banned: untouching},
+	{folder: "reconciler/plan", layer: decisions, why: "the same wants, observations and time give the same plan", ours: []string{"schedule"}, banned: untouching},
 	{folder: "reconciler/state", layer: decisions, why: "the documents on disk, in which what was decided is kept",
 		ours: []string{"boot", "build/recipe", "image", "reconciler/plan", "rootfs/packages", "stage"}},
 
