@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -68,6 +69,8 @@ type Config struct {
 	CredentialsFile string
 	// TokenServers are hosts that registries' credentials may be sent to.
 	TokenServers []string
+	// Proxy is that for git and registries.
+	Proxy proxy.Settings
 	// LayerSize is how much a layer may hold, in bytes, of an image that does not
 	// say so itself, and LayerEntries how many files; Reserve is how much of the
 	// stage's file system stays free. 0 means the packages' defaults.
@@ -177,7 +180,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 }
 
 func (cfg Config) repo(st *stage.Stage) wanted.Repo {
-	cfg.Source.Dir, cfg.Source.Log, cfg.Source.Progress = st.Repo(), cfg.Log, cfg.Progress
+	cfg.Source.Dir, cfg.Source.Log, cfg.Source.Progress, cfg.Source.Proxy = st.Repo(), cfg.Log, cfg.Progress, cfg.Proxy
 	return wanted.Repo{
 		Source: cfg.Source, Name: cfg.RepoName, Worktree: cfg.Worktree, Subdir: cfg.Subdir,
 		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,

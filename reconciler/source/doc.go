@@ -28,7 +28,8 @@
 // it says nothing for Options.Timeout, however long the whole takes.
 //
 // Git's environment variables (GIT_DIR, GIT_SSH_COMMAND, …), its configuration
-// files, ~/.ssh and an SSH agent are not consulted. HTTPS_PROXY is.
+// files, ~/.ssh and an SSH agent are not consulted. HTTPS_PROXY is, for https,
+// unless Options.Proxy names another, which is for ssh, too.
 //
 // # The clone
 //

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
@@ -38,6 +39,8 @@ type Options struct {
 	SSHKeyFile, KnownHostsFile string
 	// CAFile holds PEM certificates trusted for https besides the system's.
 	CAFile string
+	// Proxy is the one through which servers are reached.
+	Proxy proxy.Settings
 	// AcceptRewrite is the full hash of the one tip at which a rewritten
 	// history is accepted.
 	AcceptRewrite string

@@ -39,6 +39,7 @@ var rules = []rule{
 	{folder: "internal/plain", layer: shared, why: "what several leaves share"},
 	{folder: "internal/program", layer: shared, why: "what several leaves share"},
 	{folder: "internal/progress", layer: shared, why: "what several leaves share"},
+	{folder: "internal/proxy", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/net"}},
 	{folder: "internal/version", layer: shared, why: "a repo's tags and a registry's, and the check of both", third: []string{"github.com/Masterminds/semver/v3"}, banned: untouching},
 
 	{folder: "build/engine/speaker/protocol", layer: data, why: "the contract of gitboot and gitboot-buildkit"},

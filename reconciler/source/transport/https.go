@@ -91,8 +91,12 @@ func (r *httpsRemote) auth() (*githttp.BasicAuth, error) {
 }
 
 func (r *httpsRemote) transport(allowed *Silence) (*http.Transport, error) {
+	by, err := r.opts.Proxy.HTTP()
+	if err != nil {
+		return nil, fmt.Errorf("following %s: %w", r.opts.URL, err)
+	}
 	t := &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
+		Proxy:           by,
 		DialContext:     allowed.dial,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 

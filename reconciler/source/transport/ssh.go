@@ -62,7 +62,7 @@ func (r *sshRemote) connect(ctx context.Context, allowed *Silence) (*ssh.Client,
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := allowed.dial(ctx, "tcp", r.addr)
+	conn, err := r.opts.Proxy.Dial(ctx, allowed.dial, "tcp", r.addr)
 	if err != nil {
 		return nil, nil, &UnreachableError{URL: r.opts.URL, Err: err}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/internal/proxy"
 )
 
 // Options say how to reach a repo; those of package source have the same names.
@@ -15,6 +17,7 @@ type Options struct {
 	URL                        string
 	TokenFile, CAFile          string
 	SSHKeyFile, KnownHostsFile string
+	Proxy                      proxy.Settings
 }
 
 // A Remote is a server that has the config repo.

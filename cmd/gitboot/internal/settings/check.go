@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -30,25 +31,42 @@ func check(c Config, unknown []toml.Key, file, text string) (problems spec.Probl
 			Hint: "known are " + strings.Join(known, ", "),
 		})
 	}
-	eachSetting("", reflect.ValueOf(c), func(key, is string, value reflect.Value) {
-		if message := wrongSetting(is, value, c); message != "" && !value.IsZero() {
-			problems = append(problems, spec.Problem{File: file, Line: lines[key], Key: key, Value: fmt.Sprint(value), Message: message})
+	set := map[string]bool{}
+	eachSetting("", reflect.ValueOf(c), func(key string, _ reflect.StructTag, value reflect.Value) { set[key] = !value.IsZero() })
+	eachSetting("", reflect.ValueOf(c), func(key string, tag reflect.StructTag, value reflect.Value) {
+		is, message := tag.Get("is"), ""
+		if other := tag.Get("or"); set[other] {
+			message = "says what " + other + " says, too; set one of them"
+		} else {
+			message = wrongSetting(is, value, c)
+		}
+		if message != "" && set[key] {
+			problems = append(problems, spec.Problem{File: file, Line: lines[key], Key: key, Value: shown(is, value), Message: message})
 		}
 	})
 	slices.SortStableFunc(problems, func(a, b spec.Problem) int { return a.Line - b.Line })
 	return problems
 }
 
-// eachSetting visits the keys of agent.toml and what they are.
-func eachSetting(section string, v reflect.Value, visit func(key, is string, value reflect.Value)) {
+// eachSetting visits the keys of agent.toml, with their tags: is says what a key
+// is, or which other key it is another word for.
+func eachSetting(section string, v reflect.Value, visit func(key string, tag reflect.StructTag, value reflect.Value)) {
 	for f, value := range v.Fields() {
 		key := section + f.Tag.Get("toml")
 		if f.Type.Kind() == reflect.Struct {
 			eachSetting(key+".", value, visit)
 		} else {
-			visit(key, f.Tag.Get("is"), value)
+			visit(key, f.Tag, value)
 		}
 	}
+}
+
+// shown is a value as an error may repeat it: a proxy's may hold a password.
+func shown(is string, v reflect.Value) string {
+	if is == "proxy" {
+		return ""
+	}
+	return fmt.Sprint(v)
 }
 
 func wrongSetting(is string, v reflect.Value, c Config) string {
@@ -85,6 +103,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		}
 	case "repo":
 		err = source.CheckAddress(v.String())
+	case "proxy":
+		err = proxy.CheckURL(v.String())
 	case "location":
 		_, err = parseLocation(v.String())
 	case "socket":

@@ -47,8 +47,14 @@ type Config struct {
 	CredentialsFile string `toml:"credentials_file" is:"path"`
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
-	Timeout      duration `toml:"timeout"` // how long the config repo's server may send nothing
-	Poll         duration `toml:"poll"`
+	// Proxy is for git and registries, instead of the environment's; ProxyFile
+	// holds it, so that a password need not be in agent.toml.
+	Proxy     string   `toml:"proxy" is:"proxy"`
+	ProxyFile string   `toml:"proxy_file" is:"path" or:"proxy"`
+	NoProxy   []string `toml:"no_proxy"`
+
+	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
+	Poll    duration `toml:"poll"`
 
 	// LayerSize and LayerEntries are how much a layer may hold, and how many
 	// files; StageReserve is what stays free of the stage's file system.

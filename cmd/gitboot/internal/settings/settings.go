@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/source"
 )
@@ -74,6 +75,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 		URL: s.Repo, Branch: s.Branch, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		TrustedKeys: s.TrustedKeys, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
+	cfg.Proxy = proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}
 	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
 	cfg.CredentialsFile, cfg.TokenServers = s.CredentialsFile, s.TokenServers
 	cfg.LayerSize, cfg.LayerEntries, cfg.Reserve = int64(s.LayerSize), s.LayerEntries, int64(s.StageReserve)

@@ -28,9 +28,10 @@ func TestEveryAgentKeyIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := valuesOf(reflect.ValueOf(config))
+	values, other := valuesOf(reflect.ValueOf(config)), map[string]bool{}
+	eachSetting("", reflect.ValueOf(config), func(key string, tag reflect.StructTag, _ reflect.Value) { other[key] = tag.Get("or") != "" })
 	for i, key := range keys() {
-		if values[i].IsZero() {
+		if values[i].IsZero() && !other[key] {
 			t.Errorf("the example has no %s", key)
 		}
 		if rows := strings.Count(string(page), "\n| `"+key+"` |"); rows != 1 {
@@ -47,6 +48,22 @@ func TestBuildkitAddress(t *testing.T) {
 	got := buildkitConfig{Address: "unix:///sock", Program: "/opt/speaker"}.find()
 	if got.Program != "/opt/speaker" || got.Builder.Address != "unix:///sock" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Of two words for the same, one is taken; and a password is not repeated.
+func TestAgentProxy(t *testing.T) {
+	for text, want := range map[string]string{
+		"proxy = \"http://u:s3cret@proxy.lan:1\"\nproxy_file = \"/p\"\n": "agent.toml:2: proxy_file = \"/p\": says what proxy says, too; set one of them",
+		"proxy = \"ftp://u:s3cret@proxy.lan:1\"\n":                       "agent.toml:1: proxy: is of the kind \"ftp\", which is not supported; write http://, https:// or socks5://",
+	} {
+		path := filepath.Join(t.TempDir(), "agent.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(path, true); err == nil || strings.TrimSpace(strings.ReplaceAll(err.Error(), path, "agent.toml")) != want {
+			t.Errorf("%s%v", text, err)
+		}
 	}
 }
 
