@@ -22,12 +22,17 @@ func (r *Reconciler) Wanted(ctx context.Context) (*wanted.Wanted, error) {
 
 // Status reports what is staged. It asks neither the config repo nor a registry.
 func (r *Reconciler) Status(ctx context.Context) (report.Status, error) {
-	return report.Of(ctx, &r.Machine.Book)
+	s, err := report.Of(ctx, &r.Machine.Book)
+	if !s.Suspension.Stands(r.Machine.Now()) {
+		s.Suspension = nil
+	}
+	return s, err
 }
 
 // Build builds images and the bases that they need, publishes those that are for
 // others, unless it is told not to, and stages nothing.
 func (r *Reconciler) Build(ctx context.Context, req workshop.Request, publish bool) (results []workshop.Result, err error) {
+	req.Anyway = true // it was asked for by name
 	w, err := r.read(ctx, Request{Wait: req.Wait})
 	if err != nil {
 		return nil, err

@@ -215,6 +215,10 @@ func (p *poll) make(ctx context.Context, why string, job *workshop.Job) {
 }
 
 func (p *poll) logFailure(ctx context.Context, err error) {
+	if errors.As(err, new(*plan.SuspendedError)) {
+		p.log.Debug("nothing is changed", "reason", err)
+		return
+	}
 	if ctx.Err() == nil {
 		p.log.Error("reconcile failed; the next try is at the next poll", "error", err)
 	}

@@ -27,14 +27,16 @@ type Request struct {
 	Wait bool
 	// Patient waits with builds and pushes that have failed.
 	Patient bool
+	// Anyway makes the run though the machine is suspended.
+	Anyway bool
 }
 
 func (q Request) machine(builds func(string) bool) machine.Request {
-	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Builds: builds}
+	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Anyway: q.Anyway, Builds: builds}
 }
 
 func (q Request) workshop() workshop.Request {
-	return workshop.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient}
+	return workshop.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient, Anyway: q.Anyway}
 }
 
 // A Result says what a run found and did.
@@ -72,7 +74,8 @@ func (r Result) and(next Result) Result {
 // images for other machines are published, so that a slow registry holds up no
 // menu. A run that finds nothing to do takes no lock and writes nothing. Failures
 // of single images are in the result, not the error. Images whose servers take
-// long are waited for when all else is done.
+// long are waited for when all else is done. On a machine that is suspended it is a
+// *plan.SuspendedError.
 func (r *Reconciler) Run(ctx context.Context, req Request) (result Result, err error) {
 	once, lookups := r.inTurns(ctx)
 	defer lookups.End()
@@ -93,6 +96,9 @@ func (r *Reconciler) inTurns(ctx context.Context) (*Reconciler, *origin.Lookups)
 }
 
 func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
+	if err := state.Suspended(r.Machine.Stage.Dir(), req.Anyway, r.Machine.Now()); err != nil {
+		return Result{}, err
+	}
 	w, err := r.read(ctx, req)
 	if err != nil {
 		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)

@@ -51,13 +51,14 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	f.BoolVar(&o.json, "json", false, "with --once: print what was done as JSON with stable fields")
 	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended")
 	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
 	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
 	return c
 }
 
 // check refuses flags that mean nothing together.
-func (o reconcileOptions) check(poll time.Duration, polls bool) error {
+func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
 	switch {
 	case polls && poll <= 0:
 		return usage.Errorf("--poll %s: give a positive duration", poll)
@@ -65,6 +66,8 @@ func (o reconcileOptions) check(poll time.Duration, polls bool) error {
 		return usage.Errorf("--poll says how often to look; leave it out, or --once and --dry-run")
 	case o.json && !o.once && !o.dryRun:
 		return usage.Errorf("--json prints what one run did; give --once with it")
+	case anyway && !o.once:
+		return usage.Errorf("--anyway is for one run of a suspended machine; give --once with it, or end the suspension with `gitboot resume`")
 	case o.exitCode && !o.once && !o.dryRun:
 		return usage.Errorf("--exit-code tells what one run did; give --once with it")
 	}
@@ -72,7 +75,7 @@ func (o reconcileOptions) check(poll time.Duration, polls bool) error {
 }
 
 func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
-	if err := o.check(a.poll, c.Flags().Changed("poll")); err != nil {
+	if err := o.check(a.poll, c.Flags().Changed("poll"), a.anyway); err != nil {
 		return err
 	}
 	if o.dryRun {

@@ -65,6 +65,9 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 
 func printStatus(w io.Writer, s report.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
+	if s.Suspension != nil {
+		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))
+	}
 	var rows [][]any
 	for _, img := range s.Images {
 		for _, g := range img.Generations {
@@ -93,6 +96,9 @@ func note(g report.GenerationStatus) string {
 	var notes []string
 	if g.Booted {
 		notes = append(notes, "booted")
+	}
+	if g.Pin != nil {
+		notes = append(notes, strings.TrimSuffix("pinned: "+g.Pin.Label, ": "))
 	}
 	if g.Damaged != "" {
 		notes = append(notes, g.Damaged)

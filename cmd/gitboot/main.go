@@ -21,6 +21,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -38,6 +39,7 @@ const (
 	exitUsage   = 2
 	exitChanges = 10
 	exitLocked  = 20
+	exitPaused  = 21
 )
 
 const exitHelp = `Exit codes:
@@ -46,7 +48,8 @@ const exitHelp = `Exit codes:
   2   usage or config repo invalid; nothing was touched
   10  with --exit-code: there are changes, made or pending
   20  another run holds the lock of the stage, or of the workshop where images are
-      made; --wait waits for it`
+      made; --wait waits for it
+  21  this machine is suspended, and nothing was changed`
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -146,6 +149,8 @@ func exitCode(err error) int {
 		return exitChanges
 	case errors.Is(err, stage.ErrLocked):
 		return exitLocked
+	case errors.As(err, new(*plan.SuspendedError)):
+		return exitPaused
 	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &typed), errors.As(err, &name),
 		errors.As(err, &option), errors.As(err, &branch), errors.As(err, &folder), errors.As(err, &owner), errors.As(err, &repo) && repo.Path:
 		return exitUsage

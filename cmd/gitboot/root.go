@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/agent/systemd"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
@@ -46,6 +47,7 @@ this machine, and writes boot menu entries for them.`,
 		newReconcile(app), newPlan(app), newStatus(app), newHistory(app), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
+	root.AddCommand(operating.Commands(operating.Site{Open: app.stageReconciler, Wait: &app.wait, Generations: app.completeGenerations(false)})...)
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)
@@ -81,6 +83,7 @@ type app struct {
 	worktree      bool
 	wait          bool
 	update        bool
+	anyway        bool
 	poll          time.Duration
 }
 
@@ -106,7 +109,7 @@ func (a *app) settings() (settings.Settings, error) {
 
 // request is what a command asks of a run.
 func (a *app) request() reconciler.Request {
-	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait}
+	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait, Anyway: a.anyway}
 }
 
 // reconciler makes one for commands that change the stage, which it creates.

@@ -52,7 +52,8 @@ func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
 	for name, img := range j.doc.Images {
 		for i, g := range img.Generations {
 			named[g.Deployment] = true
-			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Protected: plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default)}
+			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Pinned: g.Pin != nil}
+			pg.Protected = plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default, pg.Pinned)
 			if i == len(img.Generations)-1 {
 				pg.Damaged = inventory.Damage(j.Stage, g)
 			}
@@ -91,6 +92,9 @@ func (j *Job) garbage(ctx context.Context) int64 {
 func (j *Job) foresee() {
 	j.next.Machine, j.next.Failure = j.Wants.Machine, nil
 	j.next.Revision = j.Revision.Hash
+	if !j.next.Suspension.Stands(j.Now()) {
+		j.next.Suspension = nil
+	}
 	j.next.Mode, j.next.Timeout, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, nil
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)

@@ -55,6 +55,8 @@ type Request struct {
 	Update bool
 	// Wait waits for another's lock instead of failing.
 	Wait bool
+	// Anyway makes the run though the machine is suspended.
+	Anyway bool
 	// Builds reports, for a look ahead, whether an image is built first; nil if
 	// none is.
 	Builds func(image string) bool
@@ -71,8 +73,12 @@ type Result struct {
 
 // Run makes one run. One that finds nothing to do takes no lock and writes
 // nothing. Failures of single images are in the result, not in the error. What
-// comes on stop ends waiting for images that take long.
+// comes on stop ends waiting for images that take long. On a machine that is
+// suspended nothing is even looked at: that is a *plan.SuspendedError.
 func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
+	if err := state.Suspended(m.Stage.Dir(), req.Anyway, m.Now()); err != nil {
+		return Result{}, err
+	}
 	j, err := m.Look(ctx, w, req)
 	if err != nil || j.Settled() {
 		return j.result(nil), err
@@ -84,6 +90,9 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	if j, err = j.refresh(ctx); err != nil {
 		return j.result(nil), err
+	}
+	if err := state.Suspended(m.Stage.Dir(), req.Anyway, m.Now()); err != nil { // while the lock was waited for
+		return Result{}, err
 	}
 	began := m.Now().UTC() // of two runs within a second both are kept
 	failed, err := j.apply(ctx, stop)
@@ -129,9 +138,9 @@ func (m *Machine) now() time.Time { return m.Now().UTC().Truncate(time.Second) }
 
 // NoteFailure keeps why a run failed before it had looked at all images. What
 // stands already is not written anew, nor is what is nobody's failure: another
-// run's lock, or an end that was asked for.
+// run's lock, a suspended machine, or an end that was asked for.
 func (m *Machine) NoteFailure(ctx context.Context, revision string, failure error) {
-	if failure == nil || ctx.Err() != nil || errors.Is(failure, stage.ErrLocked) {
+	if failure == nil || ctx.Err() != nil || errors.Is(failure, stage.ErrLocked) || errors.As(failure, new(*plan.SuspendedError)) {
 		return
 	}
 	doc, err := state.LoadMachine(m.Stage.Dir())

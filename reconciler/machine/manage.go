@@ -13,14 +13,35 @@ import (
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
-// change runs do under the stage's lock with the state, then saves it and
-// writes the menu that follows from it. Only when that is on the disk it runs
-// after, if there is one.
-func (m *Machine) change(ctx context.Context, wait bool, do func(*state.Machine) error, after func() error) (err error) {
+// Note runs do under the stage's lock with the state, and saves that.
+func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) error) error {
+	return m.note(ctx, wait, do, func(*state.Machine) error { return nil })
+}
+
+// Change runs do under the stage's lock with the state, then saves it and
+// writes the menu that follows from it.
+func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error) error {
+	return m.change(ctx, wait, do, func() error { return nil })
+}
+
+// change is Change, which runs after when the menu is on the disk.
+func (m *Machine) change(ctx context.Context, wait bool, do func(*state.Machine) error, after func() error) error {
 	fs, err := m.Book.Bootable(ctx)
 	if err != nil {
 		return err
 	}
+	return m.note(ctx, wait, do, func(doc *state.Machine) error {
+		if err := m.Book.Publish(ctx, fs, doc); err != nil {
+			return err
+		}
+		if err := errors.Join(m.Book.Link(ctx, fs), m.Stage.Settle(ctx)); err != nil {
+			return err
+		}
+		return after()
+	})
+}
+
+func (m *Machine) note(ctx context.Context, wait bool, do, saved func(*state.Machine) error) (err error) {
 	lock, err := m.lock(ctx, wait)
 	if err != nil {
 		return err
@@ -36,13 +57,7 @@ func (m *Machine) change(ctx context.Context, wait bool, do func(*state.Machine)
 	if err := doc.Save(m.Stage.Dir()); err != nil {
 		return err
 	}
-	if err := m.Book.Publish(ctx, fs, doc); err != nil {
-		return err
-	}
-	if err := errors.Join(m.Book.Link(ctx, fs), m.Stage.Settle(ctx)); err != nil || after == nil {
-		return err
-	}
-	return after()
+	return saved(doc)
 }
 
 // Export writes the named deployment as a single file.
@@ -61,7 +76,7 @@ func (m *Machine) Export(ctx context.Context, name string, w io.Writer) error {
 // Import puts an exported deployment on the stage and into the menu, as a new
 // generation of its image.
 func (m *Machine) Import(ctx context.Context, file io.Reader, wait bool) (found state.Found, err error) {
-	err = m.change(ctx, wait, func(doc *state.Machine) error {
+	err = m.Change(ctx, wait, func(doc *state.Machine) error {
 		fs, err := m.Book.Locate(ctx)
 		if err != nil {
 			return err
@@ -86,7 +101,7 @@ func (m *Machine) Import(ctx context.Context, file io.Reader, wait bool) (found 
 		}
 		found = imported(doc.Image(manifest.Image), manifest.Image, state.Generation{Deployment: id, Created: m.now(), Packages: changed, Imported: true})
 		return nil
-	}, nil)
+	})
 	return found, err
 }
 
@@ -114,6 +129,8 @@ func (m *Machine) Remove(ctx context.Context, name string, wait bool) (found sta
 		switch {
 		case found.Deployment == m.Book.Booted:
 			return fmt.Errorf("remove %s:%d: it is running; boot another entry first", found.Image, found.N)
+		case found.Pin != nil:
+			return fmt.Errorf("remove %s:%d: it is pinned; `gitboot unpin %s:%d` lets go of it", found.Image, found.N, found.Image, found.N)
 		case boot.EntryID(found.Image, found.Deployment) == doc.Default:
 			return fmt.Errorf("remove %s:%d: it is the chosen default; choose another with `gitboot boot set-default`", found.Image, found.N)
 		}
@@ -136,7 +153,7 @@ func (m *Machine) Remove(ctx context.Context, name string, wait bool) (found sta
 // SetDefault makes an entry the one that boots by itself. "" goes back to the
 // newest generation of the first image.
 func (m *Machine) SetDefault(ctx context.Context, name string, wait bool) (found state.Found, err error) {
-	err = m.change(ctx, wait, func(doc *state.Machine) error {
+	err = m.Change(ctx, wait, func(doc *state.Machine) error {
 		if doc.Mode != "managed" {
 			return errors.New("set the default: the menu's mode is \"menu\", which leaves the default to the distribution; " +
 				"declare boot.mode = \"managed\" for the machine in the config repo first")
@@ -150,6 +167,6 @@ func (m *Machine) SetDefault(ctx context.Context, name string, wait bool) (found
 		}
 		doc.Default = boot.EntryID(found.Image, found.Deployment)
 		return nil
-	}, nil)
+	})
 	return found, err
 }

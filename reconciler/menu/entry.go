@@ -49,11 +49,24 @@ func Entry(name, machine string, g state.Generation, m *deployment.Manifest, fs 
 	}
 	return boot.Entry{
 		ID:     boot.EntryID(name, g.Deployment),
-		Title:  fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.From()),
+		Title:  title(name, g),
 		Kernel: m.Kernel.Path(),
 		Initrd: m.Initramfs.Path(),
 		Args:   append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...),
 	}
+}
+
+// title tells generations apart, and those that somebody has pinned from all
+// others.
+func title(name string, g state.Generation) string {
+	text := fmt.Sprintf("%s, generation %d (%s, %s)", name, g.N, g.Created.UTC().Format("2006-01-02 15:04"), g.From())
+	switch {
+	case g.Pin == nil:
+		return text
+	case g.Pin.Label == "":
+		return text + " [pinned]"
+	}
+	return text + " [pinned: " + g.Pin.Label + "]"
 }
 
 // Check finds out before anything is fetched whether what is wanted could

@@ -69,8 +69,8 @@ type Generation struct {
 	// Unbootable says why the generation will never boot; empty if it may.
 	Unbootable string
 	// Protected generations are never removed: booted, the default, the
-	// last good one.
-	Protected bool
+	// last good one. Pinned ones are, besides, not counted by keep.
+	Protected, Pinned bool
 }
 
 // Observed is what the stage and the boot loader report.
@@ -91,8 +91,11 @@ type Observed struct {
 }
 
 // Protected reports whether a generation must stay: it was imported and could not
-// be had again, it is running, or it is what the machine boots by choice.
-func Protected(imported, booted, chosen bool) bool { return imported || booted || chosen }
+// be had again, it is running, it is what the machine boots by choice, or somebody
+// has pinned it.
+func Protected(imported, booted, chosen, pinned bool) bool {
+	return imported || booted || chosen || pinned
+}
 
 // Room is how much the layers of a new generation will take on the stage, in
 // bytes: an object is a little larger than a zstd layer, and about half of a tar.
@@ -278,8 +281,10 @@ func differences(w Want, have []Generation) []string {
 }
 
 // surplus returns the generations beyond keep. One more goes if a new one is
-// about to be made.
+// about to be made. Pinned ones stay besides: whoever pins something old means to
+// lose nothing newer by it.
 func surplus(w Want, have []Generation, grows bool) []Removal {
+	have = slices.DeleteFunc(slices.Clone(have), func(g Generation) bool { return g.Pinned })
 	excess := len(have) - max(w.Keep, 1)
 	if grows {
 		excess++

@@ -68,10 +68,10 @@ func TestDue(t *testing.T) {
 }
 
 func TestProtected(t *testing.T) {
-	for n := range 8 {
-		imported, booted, chosen := n&1 != 0, n&2 != 0, n&4 != 0
-		if got := plan.Protected(imported, booted, chosen); got != (n != 0) {
-			t.Errorf("imported %t, booted %t, chosen %t: %t", imported, booted, chosen, got)
+	for n := range 16 {
+		imported, booted, chosen, pinned := n&1 != 0, n&2 != 0, n&4 != 0, n&8 != 0
+		if got := plan.Protected(imported, booted, chosen, pinned); got != (n != 0) {
+			t.Errorf("imported %t, booted %t, chosen %t, pinned %t: %t", imported, booted, chosen, pinned, got)
 		}
 	}
 }

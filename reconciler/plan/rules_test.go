@@ -66,7 +66,7 @@ func have1(image string, generations []plan.Generation) plan.Observed {
 func TestKeep(t *testing.T) {
 	for what, c := range map[string]struct {
 		keep      int
-		protected string // numbers
+		protected string // numbers, after a P those that are pinned
 		digest    string // what is wanted; c is the newest
 		removed   string
 	}{
@@ -81,10 +81,14 @@ func TestKeep(t *testing.T) {
 		"the newest is protected":     {1, "3", "d", "1 2"},
 		"protected ones count, too":   {2, "12", "c", ""},
 		"one comes beside a used one": {2, "2", "d", "1 3"},
+		"pinned ones do not count":    {1, "P1", "c", "2"},
+		"nor when one comes":          {2, "P12", "d", ""},
+		"the newest is pinned":        {1, "P3", "c", "1"},
 	} {
 		generations := []plan.Generation{generation(1, "a"), generation(2, "b"), generation(3, "c")}
 		for i, n := range []string{"1", "2", "3"} {
 			generations[i].Protected = strings.Contains(c.protected, n)
+			generations[i].Pinned = generations[i].Protected && strings.HasPrefix(c.protected, "P")
 		}
 		w := want("desktop", func(w *plan.Want) { w.Inputs, w.Keep = inputs(c.digest), c.keep })
 		var removed []string

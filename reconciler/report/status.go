@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
@@ -28,7 +29,9 @@ type Status struct {
 	Default string `json:"default,omitempty"`
 	// Failure is why the last run ended without having looked at all images.
 	Failure *state.Failure `json:"failure,omitempty"`
-	Images  []ImageStatus  `json:"images"`
+	// Suspension says that nothing changes by itself, absent if all may.
+	Suspension *plan.Suspension `json:"suspension,omitempty"`
+	Images     []ImageStatus    `json:"images"`
 	// Builds are the images that are built here, by name.
 	Builds []BuildStatus `json:"builds"`
 	// Pushes are the images that this machine publishes, by name.
@@ -110,6 +113,8 @@ type GenerationStatus struct {
 	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
 	Packages *packages.Summary `json:"packages,omitempty"`
+	// Pin is who wants it kept, and why; absent if nobody does.
+	Pin *state.Pin `json:"pin,omitempty"`
 }
 
 // Of reports what is staged, newest generation first, images as the menu shows
@@ -132,6 +137,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Default: menu.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
+	s.Suspension = doc.Suspension
 	for _, name := range doc.MenuOrder() {
 		if img := doc.Images[name]; img != nil {
 			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))
@@ -146,7 +152,7 @@ func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img
 		gs := GenerationStatus{
 			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
 			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
-			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages,
+			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Pin: g.Pin,
 		}
 		if !shown[gs.Entry] {
 			gs.Hidden = book.Hidden(ctx, name, machine, g)

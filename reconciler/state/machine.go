@@ -34,6 +34,21 @@ type Machine struct {
 	// Failure is why the last run ended without having looked at all images,
 	// and which revision it was for, if one was fetched.
 	Failure *Failure `json:"failure,omitempty"`
+	// Suspension says that nothing is to change by itself, nil if all may.
+	Suspension *plan.Suspension `json:"suspension,omitempty"`
+}
+
+// Suspended says, as a *plan.SuspendedError, that nothing may change now on the
+// machine whose stage is in dir, unless it is to be done anyway.
+func Suspended(dir string, anyway bool, now time.Time) error {
+	if anyway {
+		return nil
+	}
+	m, err := LoadMachine(dir)
+	if err != nil {
+		return err
+	}
+	return m.Suspension.Refuse(now)
 }
 
 // Image is what is known of one image of the machine.
@@ -67,6 +82,14 @@ type Generation struct {
 	Packages *packages.Summary `json:"packages,omitempty"`
 	// Imported generations came as a file, not from the config repo.
 	Imported bool `json:"imported,omitempty"`
+	// Pin keeps the generation until it is taken away, nil without one.
+	Pin *Pin `json:"pin,omitempty"`
+}
+
+// Pin is somebody's wish that a generation stays, with a word of why.
+type Pin struct {
+	Label string    `json:"label,omitempty"`
+	Since time.Time `json:"since"`
 }
 
 // From says where a generation came from.
@@ -172,9 +195,14 @@ func (m *Machine) DropUnwanted(wanted func(name string) bool) {
 // run that said the same, so that a standing failure is not written anew.
 func (i *Image) Fail(err error, now time.Time) { i.Failure = i.Failure.After(err, now) }
 
-// Add appends a generation. A deployment that came back takes its new number:
-// one deployment is one entry.
+// Add appends a generation. A deployment that came back takes its new number, and
+// stays pinned: one deployment is one entry.
 func (i *Image) Add(g Generation) {
+	for _, before := range i.Generations {
+		if before.Deployment == g.Deployment && g.Pin == nil {
+			g.Pin = before.Pin
+		}
+	}
 	i.Remove(g.Deployment)
 	i.Generations = append(i.Generations, g)
 }

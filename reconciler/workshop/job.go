@@ -87,8 +87,12 @@ func (j *Job) Settled() bool {
 }
 
 // Begin takes the workshop. If another run has been there since the look, or the
-// look needed a place to write, it looks again.
+// look needed a place to write, it looks again. On a machine that is suspended
+// nothing is begun: that is a *plan.SuspendedError.
 func (j *Job) Begin(ctx context.Context) (err error) {
+	if err := state.Suspended(j.Stage.Dir(), j.req.Anyway, j.Now()); err != nil {
+		return err
+	}
 	if j.lock, err = j.Shop.lock(ctx, j.req.Wait); err != nil {
 		return err
 	}

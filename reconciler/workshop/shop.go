@@ -60,6 +60,8 @@ type Request struct {
 	Patient bool
 	// Wait waits for another's lock instead of failing.
 	Wait bool
+	// Anyway makes images though the machine is suspended.
+	Anyway bool
 	// Ready is told of each image that is, nil to tell nobody.
 	Ready func()
 }

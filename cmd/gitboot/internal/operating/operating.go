@@ -1,0 +1,40 @@
+// Package operating holds the commands by which people decide of a machine what
+// its config repo does not: which generations stay, and whether anything changes
+// by itself.
+package operating
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/machine"
+)
+
+// A Site is what the commands are given of gitboot's other flags.
+type Site struct {
+	// Open makes a reconciler for work on a stage that is there, without its
+	// config repo.
+	Open func(*cobra.Command, *screen.Display) (*reconciler.Reconciler, error)
+	// Wait is set when another's lock is waited for.
+	Wait *bool
+	// Generations completes names of generations.
+	Generations cobra.CompletionFunc
+}
+
+// Commands returns the commands.
+func Commands(s Site) []*cobra.Command {
+	return []*cobra.Command{newPin(s), newUnpin(s), newSuspend(s), newResume(s)}
+}
+
+func (s Site) machine(c *cobra.Command) (*machine.Machine, error) {
+	r, err := s.Open(c, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &r.Machine, nil
+}
+
+func (s Site) waitFlag(c *cobra.Command) {
+	c.Flags().BoolVar(s.Wait, "wait", false, "wait for another run to finish instead of failing")
+}

@@ -1,0 +1,81 @@
+// Package operate is what people decide of a machine beside its config repo:
+// which generations stay, whether anything changes by itself, and what may be
+// published. Each function takes the stage's lock, and leaves what it has decided
+// in the machine's document, which runs heed.
+package operate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/state"
+)
+
+// maxText is how long a word of why may be, in bytes: it is shown in a menu, and
+// on one line.
+const maxText = 100
+
+// CheckText refuses a label or a reason that cannot be shown on one line.
+func CheckText(what, s string) error {
+	switch {
+	case len(s) > maxText:
+		return fmt.Errorf("the %s has %d bytes; give at most %d", what, len(s), maxText)
+	case s != "" && deployment.CheckText(s) != nil:
+		return fmt.Errorf("the %s %.40q is not UTF-8, or has a control character such as a line end", what, s)
+	}
+	return nil
+}
+
+// Pin has a generation stay, whatever keep says and whether or not its image is
+// wanted, until it is unpinned. The label, which may be empty, is shown in the
+// menu. One that is pinned already gets the new label.
+func Pin(ctx context.Context, m *machine.Machine, name, label string, wait bool) (found state.Found, err error) {
+	if err := CheckText("label", label); err != nil {
+		return found, err
+	}
+	err = m.Change(ctx, wait, func(doc *state.Machine) error {
+		g, err := generation(doc, name, &found)
+		if err != nil {
+			return err
+		}
+		pin := state.Pin{Label: label, Since: m.Now().UTC().Truncate(time.Second)}
+		if g.Pin != nil {
+			pin.Since = g.Pin.Since
+		}
+		g.Pin = &pin
+		return nil
+	})
+	return found, err
+}
+
+// Unpin lets go of a generation, which the next run may then remove. It reports
+// whether that was pinned.
+func Unpin(ctx context.Context, m *machine.Machine, name string, wait bool) (found state.Found, was bool, err error) {
+	err = m.Change(ctx, wait, func(doc *state.Machine) error {
+		g, err := generation(doc, name, &found)
+		if err == nil {
+			was, g.Pin = g.Pin != nil, nil
+		}
+		return err
+	})
+	return found, was, err
+}
+
+// generation finds what name means, in the document itself.
+func generation(doc *state.Machine, name string, found *state.Found) (*state.Generation, error) {
+	f, err := doc.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	*found = f
+	generations := doc.Images[f.Image].Generations
+	for i := range generations {
+		if generations[i].N == f.N {
+			return &generations[i], nil
+		}
+	}
+	return nil, fmt.Errorf("find %s: it is gone", name)
+}
