@@ -56,6 +56,7 @@ table() {
 	test   openssl               makes password hashes as people do
 	test   iproute2              ip, a network of its own for systemd-networkd
 	test   systemd               systemctl, which the test of units asks
+	test   docker-registry       tells webhooks of what is pushed and pulled
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
 	bench  skopeo                peer: pulls images as Darch does
@@ -104,6 +105,9 @@ install_packages() {
 	if command -v systemctl >/dev/null; then
 		if [[ " $* " == *" openssh-server "* ]]; then
 			systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+		fi
+		if [[ " $* " == *" docker-registry "* ]]; then
+			systemctl disable --quiet docker-registry.service 2>/dev/null || true
 		fi
 		if [[ " $* " == *" docker.io "* ]]; then
 			systemctl disable --quiet docker.service docker.socket containerd.service 2>/dev/null || true

@@ -168,6 +168,8 @@ var rules = []rule{
 			"reconciler/source", "reconciler/state", "reconciler/wanted", "reconciler/workshop", "spec", "stage"}},
 
 	{folder: "agent/systemd", layer: leaves, why: "one service manager; knows nothing of what is told", third: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
+	{folder: "agent/listen", layer: leaves, why: "what is reached over HTTP is opened and bounded in one way", third: []string{"golang.org/x/net/netutil", "golang.org/x/sys", "golang.org/x/time"}},
+	{folder: "agent/webhook", layer: leaves, why: "believes nothing, and so needs to know nothing"},
 	{folder: "agent/trigger", layer: leaves, why: "says when to look, and knows nothing of what is done then", ours: []string{"reconciler/source/gitdir"}, third: []string{"github.com/fsnotify/fsnotify"}},
 	{folder: "reconciler/upkeep", layer: runs, why: "what may be removed is not for commands to decide",
 		ours: []string{"boot/grub", "deployment", "image", "reconciler", "stage"}},
@@ -177,7 +179,7 @@ var rules = []rule{
 			"hooks/kind", "image", "reconciler", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage"},
 		third: []string{"github.com/go-git/go-git/v5/plumbing", "github.com/spf13"}},
 	{folder: "cmd/gitboot/internal/settings", layer: commands, why: "agent.toml becomes the reconciler's configuration, checked by those who use it",
-		ours:  []string{"boot", "build/engine/engines", "build/engine/speaker/protocol", "cmd/gitboot/internal/usage", "deployment", "image", "reconciler", "reconciler/source", "spec"},
+		ours:  []string{"agent/listen", "boot", "build/engine/engines", "build/engine/speaker/protocol", "cmd/gitboot/internal/usage", "deployment", "image", "reconciler", "reconciler/source", "spec"},
 		third: []string{"github.com/BurntSushi/toml", "github.com/go-git/go-git/v5/plumbing"}},
 	{folder: "cmd/gitboot/internal/difference", layer: commands, why: "the same plan gives the same lines",
 		ours: []string{"cmd/gitboot/internal/screen", "reconciler/plan"}, banned: untouching},

@@ -111,6 +111,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		if !strings.HasPrefix(v.String(), "unix:///") {
 			return "is no socket of this machine; write unix:///PATH, with three slashes"
 		}
+	case "webhook":
+		err = c.Webhook.check()
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -1,0 +1,32 @@
+package settings
+
+import (
+	"errors"
+
+	"github.com/gitboot/gitboot/agent/listen"
+)
+
+// Group is whose members may use the agent's sockets.
+const Group = "gitboot"
+
+// webhookConfig is agent.toml's section [webhook]: where forges and registries
+// say that there is something new. It is off without an address.
+type webhookConfig struct {
+	Listen     string `toml:"listen" is:"webhook"`
+	SecretFile string `toml:"secret_file" is:"path"`
+	TLSCert    string `toml:"tls_cert" is:"path"`
+	TLSKey     string `toml:"tls_key" is:"path"`
+	Insecure   bool   `toml:"insecure"` // no TLS though others reach the address
+}
+
+// Options say where hooks are listened for.
+func (c webhookConfig) Options() listen.Options {
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: Group}
+}
+
+func (c webhookConfig) check() error {
+	if c.SecretFile == "" {
+		return errors.New("lets in whoever knows a secret, and there is none; make one with `openssl rand -hex 32` and name its file with secret_file")
+	}
+	return c.Options().Check()
+}
