@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -16,6 +17,9 @@ type (
 	UnreachableError = transport.UnreachableError
 	NoGitServerError = transport.NoGitServerError
 )
+
+// A FormError says that a commit is not of the form in which git writes them.
+type FormError = commit.FormError
 
 // An OptionError says that the options cannot be followed as they are.
 type OptionError struct{ Err error }
@@ -98,13 +102,6 @@ type OlderError struct{ URL, Least, Tip string }
 func (e *OlderError) Error() string {
 	return fmt.Sprintf("following %s: its tip %s does not have min_revision %s of agent.toml in its history: an older state or another repo is served; if that was meant, name a commit of that history in agent.toml",
 		e.URL, e.Tip, e.Least)
-}
-
-// A FormError says that a commit is not of the form in which git writes them.
-type FormError struct{ Hash, Reason string }
-
-func (e *FormError) Error() string {
-	return fmt.Sprintf("reading commit %s: %s; git writes no such commit, so find out who pushed it, and make it anew with git commit --amend", e.Hash, e.Reason)
 }
 
 // An UntrustedError says that a commit lacks a signature by a trusted key.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
@@ -17,15 +18,15 @@ import (
 // clone, or in quarantine.
 type candidate struct {
 	tip plumbing.Hash
-	at  *clone
-	in  *intake // nil: it was in the clone
+	at  *clone.Clone
+	in  *clone.Intake // nil: it was in the clone
 }
 
 func (c candidate) discard() error {
 	if c.in == nil {
 		return nil
 	}
-	return c.in.discard()
+	return c.in.Discard()
 }
 
 // obtain brings the branch's tip and all that belongs to it into the clone, if
@@ -59,11 +60,11 @@ func (s *Source) heldBack(ctx context.Context, found candidate, refusal error) b
 	if !errors.As(refusal, &rewritten) && !errors.As(refusal, &older) {
 		return false
 	}
-	for at, err := range found.at.history(ctx, found.tip) {
+	for at, err := range found.at.History(ctx, found.tip) {
 		if err != nil {
 			return false
 		}
-		if !at.lacking.IsZero() && !slices.Contains(s.said, at.commit) {
+		if !at.Lacking.IsZero() && !slices.Contains(s.said, at.Commit) {
 			return true
 		}
 	}
@@ -75,10 +76,10 @@ func (s *Source) join(ctx context.Context, found candidate) error {
 	if found.in == nil {
 		return nil
 	}
-	if err := found.in.admit(); err != nil {
+	if err := found.in.Admit(); err != nil {
 		return fmt.Errorf("adding commit %s to %s: %w", found.tip, s.opts.Dir, err)
 	}
-	return s.clone.settleShallow(ctx, s.said)
+	return s.clone.SettleShallow(ctx, s.said)
 }
 
 // bring finds the branch's tip, and fetches what the clone lacks of it, or all
@@ -103,13 +104,13 @@ func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bo
 	if found.tip, err = sess.Tip(s.opts.Branch); err != nil {
 		return found, err
 	}
-	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.has(found.tip) {
+	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.Has(found.tip) {
 		return found, err
 	}
 	if found.in, err = s.intake(ctx); err != nil {
 		return found, err
 	}
-	found.in.stop, found.at = stop, found.in.clone
+	found.in.Stop, found.at = stop, found.in.Clone
 	if err := s.receive(ctx, sess, found, whole); err != nil {
 		return found, errors.Join(err, found.discard())
 	}
@@ -117,34 +118,25 @@ func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bo
 }
 
 // intake makes room for what is fetched, under the clone's lock.
-func (s *Source) intake(ctx context.Context) (*intake, error) {
+func (s *Source) intake(ctx context.Context) (*clone.Intake, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var in *intake
-	if err = s.clone.ensure(); err == nil {
-		in, err = newIntake(s.clone)
-	}
-	if err != nil {
-		unlock()
-		return nil, fmt.Errorf("making the clone %s: %w", s.opts.Dir, err)
-	}
-	in.unlock = unlock
-	return in, nil
+	return s.clone.Intake(unlock)
 }
 
 // receive fetches. A clone whose packs could not be joined lacks something of
 // its history, and gets all of it.
 func (s *Source) receive(ctx context.Context, sess session, found candidate, whole bool) error {
-	packs, err := s.clone.packs()
+	packs, err := s.clone.Packs()
 	if err != nil {
 		return err
 	}
-	whole = whole || len(packs) > maxPacks
+	whole = whole || len(packs) > clone.MaxPacks
 	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", found.tip.String())
 	var refused error
-	found.in.tip = &pack.Tip{Name: found.tip, Judge: func(raw []byte) error {
+	found.in.Tip = &pack.Tip{Name: found.tip, Judge: func(raw []byte) error {
 		refused = s.judge(found.tip, raw)
 		return refused
 	}}
@@ -154,7 +146,7 @@ func (s *Source) receive(ctx context.Context, sess session, found candidate, who
 		return refused
 	case err != nil:
 		return fmt.Errorf("fetching commit %s of %s: %w", found.tip, s.opts.URL, err)
-	case !found.at.has(found.tip):
+	case !found.at.Has(found.tip):
 		return fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, found.tip)
 	}
 	return nil
@@ -173,7 +165,7 @@ func (s *Source) judge(tip plumbing.Hash, raw []byte) error {
 func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	return s.clone.lock(ctx)
+	return s.clone.Lock(ctx)
 }
 
 // converse runs one operation, and tells a silence that ended it, or that it

@@ -118,7 +118,7 @@ func (f *folder) List(parent treefs.Node) ([]treefs.Node, error) {
 		}
 		nodes = append(nodes, n)
 	}
-	slices.SortFunc(nodes, byName)
+	slices.SortFunc(nodes, treefs.ByName)
 	return nodes, bare(err)
 }
 

@@ -71,7 +71,7 @@ func TestHealing(t *testing.T) {
 				t.Errorf("a = %q", got)
 			}
 			runGit(t, o.Dir, "fsck", "--strict")
-			if left, err := s.clone.leftovers(); err != nil || len(left) > 0 {
+			if left, err := s.clone.Leftovers(); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 			_, err := os.Stat(o.Dir + ".broken")
@@ -99,8 +99,8 @@ func TestOldPackSurvives(t *testing.T) {
 	write(t, filepath.Join(o.Dir, "HEAD"), first+"\n") // it is replaced last
 	r.git("update-ref", "refs/heads/main", first)
 	s := open(t, o)
-	if s.clone.head().String() != first || s.mustRead(t, first, "a") != "1" {
-		t.Errorf("after the cut HEAD = %s, want %s", s.clone.head(), first)
+	if s.clone.Head().String() != first || s.mustRead(t, first, "a") != "1" {
+		t.Errorf("after the cut HEAD = %s, want %s", s.clone.Head(), first)
 	}
 	r.git("update-ref", "refs/heads/main", second)
 	if got := s.mustFetch(t, first).Hash; got != second {
@@ -134,7 +134,7 @@ func TestHealingWaitsForWriter(t *testing.T) {
 	o := r.options()
 	s := open(t, o)
 	s.mustFetch(t, "")
-	unlock, err := s.clone.lock(context.Background())
+	unlock, err := s.clone.Lock(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestHealingWaitsForWriter(t *testing.T) {
 	other.mustFetch(t, tip) // nothing to write: needs no lock
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := other.clone.lock(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := other.clone.Lock(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting for the lock: %v", err)
 	}
 	unlock()

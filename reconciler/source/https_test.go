@@ -181,10 +181,10 @@ func TestCutTransfer(t *testing.T) {
 	}
 	server.instead = nil
 	s := open(t, o)
-	if s.clone.head().String() != first {
-		t.Errorf("HEAD = %s after the cut, want %s", s.clone.head(), first)
+	if s.clone.Head().String() != first {
+		t.Errorf("HEAD = %s after the cut, want %s", s.clone.Head(), first)
 	}
-	if left, err := s.clone.leftovers(); err != nil || len(left) > 0 {
+	if left, err := s.clone.Leftovers(); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if got := s.mustFetch(t, first).Hash; got != second {

@@ -109,17 +109,21 @@ func TestQuarantineIsCleaned(t *testing.T) {
 	o := r.options()
 	open(t, o).mustFetch(t, "")
 	s := open(t, o)
-	in, err := s.intake(context.Background())
+	unlock, err := s.lock(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := s.clone.Intake(unlock)
 	if err != nil {
 		t.Fatal(err)
 	}
 	open(t, o)
-	if _, err := os.Stat(in.dir); err != nil {
+	if _, err := os.Stat(in.Dir()); err != nil {
 		t.Errorf("what is being fetched was removed: %v", err)
 	}
-	in.unlock()
+	unlock()
 	open(t, o)
-	if _, err := os.Stat(in.dir); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(in.Dir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what a cut left is there: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
@@ -88,7 +89,7 @@ func (s *localSession) refs() (map[string]plumbing.Hash, error) {
 
 func (s *localSession) Shallow() ([]plumbing.Hash, error) { return s.repo.Shallow() }
 
-func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
+func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error {
 	shallow, err := s.Shallow()
 	if err != nil {
 		return err
@@ -101,10 +102,10 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *inta
 	if err := s.mayRead(from.Folders()...); err != nil {
 		return err
 	}
-	if err := judgeFirst(from, into.tip); err != nil {
+	if err := judgeFirst(from, into.Tip); err != nil {
 		return s.explain(err)
 	}
-	return s.explain(into.addMissing(ctx, from, want, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
+	return s.explain(into.AddMissing(ctx, from, want, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
 }
 
 // judgeFirst judges the tip before anything that it names is read.

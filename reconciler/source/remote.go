@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -25,7 +26,7 @@ type session interface {
 	Shallow() ([]plumbing.Hash, error)
 	// fetch brings what the clone lacks of want and its history, or whole, all
 	// of that: it is asked for once.
-	fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error
+	fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error
 	Close() error
 }
 
@@ -56,7 +57,7 @@ func (r serverRemote) open(ctx context.Context, allowed *transport.Silence) (ses
 	return serverSession{s}, nil
 }
 
-func (s serverSession) fetch(ctx context.Context, want plumbing.Hash, into *intake, whole bool) error {
+func (s serverSession) fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error {
 	return s.Fetch(ctx, want, into, whole)
 }
 

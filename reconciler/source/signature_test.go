@@ -82,7 +82,7 @@ func TestSignedCommits(t *testing.T) {
 			if _, err := s.Files(c.tip, ""); err == nil {
 				t.Error("the refused commit's files can be had")
 			}
-			if !s.clone.head().IsZero() {
+			if !s.clone.Head().IsZero() {
 				t.Error("the refused commit became HEAD")
 			}
 		})

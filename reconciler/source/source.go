@@ -14,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/proxy"
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
@@ -68,7 +69,7 @@ type Options struct {
 type Source struct {
 	opts    Options
 	remote  remote
-	clone   *clone
+	clone   *clone.Clone
 	longest time.Duration   // that one conversation may take
 	said    []plumbing.Hash // by the remote, of what it lacks the parents of
 }
@@ -100,7 +101,7 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err != nil {
 		return nil, &OptionError{err}
 	}
-	c, err := openClone(opts.Dir, opts.Log, opts.Progress)
+	c, err := clone.Open(opts.Dir, opts.Log, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +179,11 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	if err := s.verify(c); err != nil {
 		return nil, err
 	}
-	return commitFiles(s.clone, c, subdir)
+	files, err := s.clone.Files(c, subdir)
+	if err != nil {
+		return nil, &FolderError{Folder: files.Subdir(), Commit: c.Hash.String(), Err: err}
+	}
+	return files, nil
 }
 
 // admit decides whether the tip may be used.
@@ -190,8 +195,8 @@ func (s *Source) admit(ctx context.Context, found candidate, applied string) err
 	if err := s.verify(c); err != nil {
 		return err
 	}
-	if found.tip != s.clone.head() {
-		if err := found.at.complete(ctx, found.tip); err != nil {
+	if found.tip != s.clone.Head() {
+		if err := found.at.Complete(ctx, found.tip); err != nil {
 			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", found.tip, s.opts.URL, err)
 		}
 	}
@@ -230,7 +235,7 @@ func (s *Source) follows(ctx context.Context, found candidate, applied string) e
 // Where none are, a tip that was never applied may be taken back.
 func (s *Source) known(applied string) []string {
 	known := []string{applied}
-	if head := s.clone.head(); !head.IsZero() && (applied == "" || s.opts.TrustedKeys != "") {
+	if head := s.clone.Head(); !head.IsZero() && (applied == "" || s.opts.TrustedKeys != "") {
 		known = append(known, head.String())
 	}
 	return known
@@ -241,7 +246,7 @@ func (s *Source) inHistory(ctx context.Context, hash string, found candidate) (b
 	if hash == "" {
 		return true, nil
 	}
-	in, err := found.at.isAncestor(ctx, plumbing.NewHash(hash), found.tip)
+	in, err := found.at.IsAncestor(ctx, plumbing.NewHash(hash), found.tip)
 	if err != nil {
 		return false, fmt.Errorf("comparing commits %s and %s: %w", hash, found.tip, err)
 	}
@@ -250,7 +255,7 @@ func (s *Source) inHistory(ctx context.Context, hash string, found candidate) (b
 
 // keep records the tip as the clone's HEAD and keeps the packs few.
 func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
-	if tip == s.clone.head() {
+	if tip == s.clone.Head() {
 		return nil
 	}
 	unlock, err := s.lock(ctx)
@@ -258,19 +263,19 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 		return err
 	}
 	defer unlock()
-	if err := s.clone.ensure(); err != nil {
+	if err := s.clone.Ensure(); err != nil {
 		return err
 	}
 	if err := fault.Point("source.commit.admitted"); err != nil {
 		return err
 	}
-	if err := s.clone.setHead(tip); err != nil {
+	if err := s.clone.SetHead(tip); err != nil {
 		return err
 	}
 	if err := fault.Point("source.head.moved"); err != nil {
 		return err
 	}
-	err = s.clone.compact(ctx)
+	err = s.clone.Compact(ctx)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		s.opts.Log.Warn("the clone lacks a part of the history, which the next fetch brings", "dir", s.opts.Dir, "reason", err)
 		return nil
@@ -280,11 +285,11 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 
 func (s *Source) commit(hash string) (*commit.Commit, error) { return s.commitAt(s.clone, hash) }
 
-func (s *Source) commitAt(at *clone, hash string) (*commit.Commit, error) {
+func (s *Source) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
 	}
-	c, err := at.commit(plumbing.NewHash(hash))
+	c, err := at.Commit(plumbing.NewHash(hash))
 	if form := (*FormError)(nil); errors.As(err, &form) {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 )
 
 // follow is what every kind of remote must do: show the tip, fetch it, fetch
@@ -149,7 +151,7 @@ func TestRewritten(t *testing.T) {
 			t.Fatalf("rewritten history: %v", err)
 		}
 	}
-	if s.clone.head().String() != second {
+	if s.clone.Head().String() != second {
 		t.Errorf("the refused tip became the clone's HEAD")
 	}
 	o.AcceptRewrite = first
@@ -191,11 +193,11 @@ func TestCompact(t *testing.T) {
 	applied := r.commit("n", "0")
 	first := applied
 	s := open(t, o)
-	for i := range maxPacks + 2 {
+	for i := range clone.MaxPacks + 2 {
 		applied = s.mustFetch(t, applied).Hash
 		r.commit("n", fmt.Sprint(i+1))
 	}
-	if n := len(packFiles(t, o.Dir, ".pack")); n > maxPacks {
+	if n := len(packFiles(t, o.Dir, ".pack")); n > clone.MaxPacks {
 		t.Errorf("%d packs", n)
 	}
 	runGit(t, o.Dir, "fsck", "--strict", "--full")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 )
 
 // lie has the repo's server say that it has no parents of some commits, and so
@@ -113,12 +115,12 @@ func TestHistoryHeldBack(t *testing.T) {
 	objects := slices.DeleteFunc(strings.Fields(r.git("rev-list", "--objects", "--no-object-names", "HEAD")), func(h string) bool { return h == blob })
 	r.packInto(o.Dir, objects...)
 	remove(t, whole...)
-	for i := range maxPacks + 3 {
+	for i := range clone.MaxPacks + 3 {
 		r.commit("b", fmt.Sprint(i))
 		open(t, o).mustFetch(t, "")
 	}
 	runGit(t, o.Dir, "fsck", "--strict")
-	if n := len(packFiles(t, o.Dir, ".pack")); n > maxPacks {
+	if n := len(packFiles(t, o.Dir, ".pack")); n > clone.MaxPacks {
 		t.Errorf("%d packs", n)
 	}
 }

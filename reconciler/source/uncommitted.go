@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/internal/ctxio"
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 )
@@ -86,7 +87,7 @@ type workTree struct {
 
 // staged notes what the index has otherwise than the commit. Git keeps the
 // hash of the tree that the index stands for, while it is known.
-func (w *workTree) staged(c *clone, of *commit.Commit) error {
+func (w *workTree) staged(c *clone.Clone, of *commit.Commit) error {
 	if w.index.Cache != nil {
 		for _, e := range w.index.Cache.Entries {
 			if e.Path == "" && e.Entries >= 0 && e.Hash == of.Tree {
@@ -112,11 +113,11 @@ func (w *workTree) staged(c *clone, of *commit.Commit) error {
 }
 
 // collect lists the files of a tree and of those below it, by their paths.
-func (w *workTree) collect(c *clone, tree plumbing.Hash, dir string, files map[string]object.TreeEntry) error {
+func (w *workTree) collect(c *clone.Clone, tree plumbing.Hash, dir string, files map[string]object.TreeEntry) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	read, err := c.tree(tree)
+	read, err := c.Tree(tree)
 	if err != nil {
 		return err
 	}

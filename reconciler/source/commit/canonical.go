@@ -180,3 +180,10 @@ func isExtra(name string) bool {
 func isOnce(name string) bool {
 	return name == "encoding" || name == "gpgsig" || name == "gpgsig-sha256"
 }
+
+// A FormError says that a commit is not of the form in which git writes them.
+type FormError struct{ Hash, Reason string }
+
+func (e *FormError) Error() string {
+	return fmt.Sprintf("reading commit %s: %s; git writes no such commit, so find out who pushed it, and make it anew with git commit --amend", e.Hash, e.Reason)
+}

@@ -62,6 +62,9 @@ type Node struct {
 	Path string        // in a folder
 }
 
+// ByName is the order of a list.
+func ByName(a, b Node) int { return strings.Compare(a.Name, b.Name) }
+
 // New gives the files below subdir.
 func New(s Store, root Node, subdir string) (*Files, error) {
 	root.Name, root.Mode = ".", filemode.Dir

@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"context"
@@ -20,24 +20,40 @@ import (
 // yet. What a cut leaves of them is removed as it is found.
 const quarantinePrefix = "quarantine-"
 
-// An intake is a pack in quarantine: a folder of the clone, which is read as a
+// An Intake is a pack in quarantine: a folder of the clone, which is read as a
 // clone that borrows all else. Whoever has one holds the clone's lock.
-type intake struct {
-	*clone
-	into *clone
-	name string // the pack's, once it is received
+type Intake struct {
+	*Clone
+	// Tip is judged while the pack is read; nil = none. Stop ends what is being
+	// read.
+	Tip  *pack.Tip
+	Stop func()
 
-	tip    *pack.Tip // which is judged while the pack is read; nil = none
-	stop   func()    // ends what is being read
+	into   *Clone
+	name   string // the pack's, once it is received
 	unlock func()
 }
 
-func newIntake(c *clone) (*intake, error) {
+// Intake makes room for what is fetched. Who calls it holds the clone's lock,
+// which unlock gives up in the end.
+func (c *Clone) Intake(unlock func()) (in *Intake, err error) {
+	if err = c.Ensure(); err == nil {
+		in, err = newIntake(c)
+	}
+	if err != nil {
+		unlock()
+		return nil, fmt.Errorf("making the clone %s: %w", c.dir, err)
+	}
+	in.unlock = unlock
+	return in, nil
+}
+
+func newIntake(c *Clone) (*Intake, error) {
 	dir, err := os.MkdirTemp(c.dir, quarantinePrefix)
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{into: c, stop: func() {}, unlock: func() {}, clone: &clone{dir: dir, log: c.log, progress: c.progress, tip: c.tip}}
+	in := &Intake{into: c, Stop: func() {}, unlock: func() {}, Clone: &Clone{dir: dir, log: c.log, progress: c.progress, tip: c.tip}}
 	objects, err := filepath.Abs(c.objects())
 	if err == nil {
 		err = os.MkdirAll(in.packDir(), 0o700)
@@ -49,20 +65,20 @@ func newIntake(c *clone) (*intake, error) {
 		err = os.WriteFile(filepath.Join(in.objects(), "info", "alternates"), []byte(objects+"\n"), 0o600)
 	}
 	if err != nil {
-		return nil, errors.Join(err, in.discard())
+		return nil, errors.Join(err, in.Discard())
 	}
 	in.reopen()
 	return in, nil
 }
 
-// discard removes what was not admitted, and gives up the lock.
-func (in *intake) discard() error {
+// Discard removes what was not admitted, and gives up the lock.
+func (in *Intake) Discard() error {
 	defer in.unlock()
 	return os.RemoveAll(in.dir)
 }
 
 // Receive has a process of its own read the pack that fill writes.
-func (in *intake) Receive(ctx context.Context, fill func(io.Writer) error) error {
+func (in *Intake) Receive(ctx context.Context, fill func(io.Writer) error) error {
 	var files quarantine.Files
 	for name, f := range map[string]**os.File{"pack": &files.Pack, "idx": &files.Index, "scratch": &files.Scratch} {
 		var err error
@@ -72,7 +88,7 @@ func (in *intake) Receive(ctx context.Context, fill func(io.Writer) error) error
 		defer (*f).Close()
 	}
 	to := &metered{sink: in.progress}
-	got, err := quarantine.Receive(ctx, func(w io.Writer) error { to.w = w; return fill(to) }, in.stop, files, in.tip)
+	got, err := quarantine.Receive(ctx, func(w io.Writer) error { to.w = w; return fill(to) }, in.Stop, files, in.Tip)
 	to.end(err)
 	if err != nil {
 		return fmt.Errorf("receiving objects: %w", err)
@@ -86,9 +102,9 @@ func (in *intake) Receive(ctx context.Context, fill func(io.Writer) error) error
 	return in.rename(filepath.Join(in.packDir(), "tmp_"), filepath.Join(in.packDir(), in.name+"."), func() error { return nil })
 }
 
-// admit makes what was received a part of the clone: the index last, as it is
+// Admit makes what was received a part of the clone: the index last, as it is
 // what makes the pack's objects visible.
-func (in *intake) admit() error {
+func (in *Intake) Admit() error {
 	if in.name == "" {
 		return nil // nothing was lacking
 	}
@@ -103,7 +119,7 @@ func (in *intake) admit() error {
 	return durable.SyncDir(in.into.packDir())
 }
 
-func (in *intake) rename(from, to string, between func() error) error {
+func (in *Intake) rename(from, to string, between func() error) error {
 	if err := os.Rename(from+"pack", to+"pack"); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"context"
@@ -90,9 +90,9 @@ func (w *walker) tree(root plumbing.Hash) error {
 	return nil
 }
 
-// addMissing packs what tip needs of another store: what the clone lacks, or
+// AddMissing packs what tip needs of another store: what the clone lacks, or
 // all of it.
-func (in *intake) addMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
+func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
 	own, err := pack.Open(ctx, in.objects())
 	if err != nil {
 		return err
@@ -110,14 +110,14 @@ func (in *intake) addMissing(ctx context.Context, from *pack.Store, tip plumbing
 }
 
 // addObjects packs objects of another store.
-func (in *intake) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
+func (in *Intake) addObjects(ctx context.Context, from *pack.Store, objects []plumbing.Hash) error {
 	return in.Receive(ctx, func(w io.Writer) error { return from.Write(ctx, w, objects) })
 }
 
-// complete checks that all files of a commit are in the clone, so that a
+// Complete checks that all files of a commit are in the clone, so that a
 // server which left something out is found before the commit is used.
-func (c *clone) complete(ctx context.Context, tip plumbing.Hash) error {
-	commit, err := c.commit(tip)
+func (c *Clone) Complete(ctx context.Context, tip plumbing.Hash) error {
+	commit, err := c.Commit(tip)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"context"
@@ -23,11 +23,11 @@ import (
 // one. What is recorded is for git, which takes their absence for damage; here
 // nothing rests on it.
 
-func (c *clone) shallowFile() string { return filepath.Join(c.dir, "shallow") }
+func (c *Clone) shallowFile() string { return filepath.Join(c.dir, "shallow") }
 
-// settleShallow records, of what the remote said and what was recorded before,
+// SettleShallow records, of what the remote said and what was recorded before,
 // what is true.
-func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
+func (c *Clone) SettleShallow(ctx context.Context, said []plumbing.Hash) error {
 	before, err := os.ReadFile(c.shallowFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -47,7 +47,7 @@ func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
 	w := &walker{from: own}
 	lines := map[string]bool{}
 	for _, h := range all {
-		if at, err := w.link(h); err == nil && !at.lacking.IsZero() {
+		if at, err := w.link(h); err == nil && !at.Lacking.IsZero() {
 			lines[h.String()+"\n"] = true
 		}
 	}
@@ -55,7 +55,7 @@ func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
 		return err
 	}
 	if len(lines) > 0 {
-		return c.recordShallow(slices.Sorted(maps.Keys(lines)))
+		return record(c.shallowFile(), slices.Sorted(maps.Keys(lines)))
 	}
 	if err := os.Remove(c.shallowFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -63,19 +63,20 @@ func (c *clone) settleShallow(ctx context.Context, said []plumbing.Hash) error {
 	return durable.SyncDir(c.dir)
 }
 
-func (c *clone) recordShallow(lines []string) error {
+// record writes lines, unless they are there.
+func record(path string, lines []string) error {
 	data := strings.Join(lines, "")
-	if old, err := os.ReadFile(c.shallowFile()); err == nil && string(old) == data {
+	if old, err := os.ReadFile(path); err == nil && string(old) == data {
 		return nil
 	}
-	return durable.WriteFile(c.shallowFile(), []byte(data), 0o600)
+	return durable.WriteFile(path, []byte(data), 0o600)
 }
 
-// compact joins the packs into one when they have become many. What is not
+// Compact joins the packs into one when they have become many. What is not
 // reachable from HEAD is left out.
-func (c *clone) compact(ctx context.Context) error {
-	old, err := c.packs()
-	if err != nil || len(old) <= maxPacks {
+func (c *Clone) Compact(ctx context.Context) error {
+	old, err := c.Packs()
+	if err != nil || len(old) <= MaxPacks {
 		return err
 	}
 	from, err := pack.Open(ctx, c.objects())
@@ -91,14 +92,14 @@ func (c *clone) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer in.discard()
+	defer in.Discard()
 	if err := in.addObjects(ctx, from, all); err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}
-	if err := in.admit(); err != nil {
+	if err := in.Admit(); err != nil {
 		return err
 	}
-	now, err := c.packs()
+	now, err := c.Packs()
 	if err != nil {
 		return err
 	}

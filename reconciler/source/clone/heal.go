@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"encoding/binary"
@@ -19,13 +19,13 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
 
-// openClone looks at the clone without writing, unless something is wrong
+// Open looks at the clone without writing, unless something is wrong
 // with it. A clone that is not there yet is no error.
-func openClone(dir string, log *slog.Logger, show progress.Sink) (*clone, error) {
+func Open(dir string, log *slog.Logger, show progress.Sink) (*Clone, error) {
 	if dir == "" {
 		return nil, fmt.Errorf("opening the clone: no folder is named for it")
 	}
-	c := &clone{dir: dir, log: log, progress: show}
+	c := &Clone{dir: dir, log: log, progress: show}
 	c.reopen()
 	ours, err := isOurs(dir)
 	if err != nil {
@@ -65,18 +65,18 @@ func isOurs(dir string) (bool, error) {
 }
 
 // readTip reads HEAD and what it names.
-func (c *clone) readTip() error {
+func (c *Clone) readTip() error {
 	tip, err := c.readHead()
 	if err != nil || tip.IsZero() {
 		return err
 	}
-	raw, err := c.read(tip, plumbing.CommitObject)
+	raw, err := c.Read(tip, plumbing.CommitObject)
 	if err != nil {
 		return fmt.Errorf("its commit %s cannot be read: %w", tip, err)
 	}
 	tree, _, err := pack.CommitLinks(raw)
 	if err == nil {
-		_, err = c.read(tree, plumbing.TreeObject)
+		_, err = c.Read(tree, plumbing.TreeObject)
 	}
 	if err != nil {
 		return fmt.Errorf("the files of its commit %s cannot be read: %w", tip, err)
@@ -86,8 +86,8 @@ func (c *clone) readTip() error {
 }
 
 // sweep removes what a cut left, unless somebody is writing just now.
-func (c *clone) sweep() error {
-	left, err := c.leftovers()
+func (c *Clone) sweep() error {
+	left, err := c.Leftovers()
 	if err != nil || len(left) == 0 {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *clone) sweep() error {
 		return err
 	}
 	defer unlock()
-	if left, err = c.leftovers(); err != nil {
+	if left, err = c.Leftovers(); err != nil {
 		return err
 	}
 	for _, path := range left {
@@ -112,8 +112,8 @@ func (c *clone) sweep() error {
 	return nil
 }
 
-// leftovers lists unpublished files, what is in quarantine, locks, and packs that are not whole.
-func (c *clone) leftovers() ([]string, error) {
+// Leftovers lists unpublished files, what is in quarantine, locks, and packs that are not whole.
+func (c *Clone) Leftovers() ([]string, error) {
 	var left []string
 	names := map[string]bool{}
 	for _, dir := range []string{c.dir, filepath.Join(c.dir, "refs"), filepath.Join(c.dir, "objects"), c.packDir()} {
@@ -145,8 +145,8 @@ func isTemp(name string) bool {
 	return strings.HasPrefix(name, durable.TempPrefix) || strings.HasPrefix(name, "tmp_") || strings.HasSuffix(name, ".lock")
 }
 
-// packs lists the packs, without their extension.
-func (c *clone) packs() ([]string, error) {
+// Packs lists the packs, without their extension.
+func (c *Clone) Packs() ([]string, error) {
 	entries, err := os.ReadDir(c.packDir())
 	var bases []string
 	for _, e := range entries {
@@ -159,7 +159,7 @@ func (c *clone) packs() ([]string, error) {
 
 // Layout of a version 2 pack index (git's Documentation/gitformat-pack):
 // 8 bytes of header, 256 counts, then per object 20 + 4 + 4 bytes and, for
-// packs beyond 2 GiB, 8 more; last the checksums of the pack and the index.
+// Packs beyond 2 GiB, 8 more; last the checksums of the pack and the index.
 const (
 	idxHeader    = "\xfftOc\x00\x00\x00\x02"
 	idxFanout    = 256 * 4
@@ -219,7 +219,7 @@ func readLast(path string, into []byte) error {
 
 // moveAside keeps one damaged clone for whoever wants to look into it, and
 // leaves room for a new one.
-func (c *clone) moveAside(why error) error {
+func (c *Clone) moveAside(why error) error {
 	unlock, err := c.tryLock()
 	if err != nil {
 		return fmt.Errorf("moving the damaged clone %s aside (%v): %w", c.dir, why, err)

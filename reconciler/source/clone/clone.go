@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"context"
@@ -25,8 +25,8 @@ const (
 	markerText = "This bare clone is gitboot's: it is rewritten, and may be removed, at any time.\n"
 	configText = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
 	unborn     = "ref: refs/heads/none\n"
-	// maxPacks bounds what a cheap Open looks at; one fetch adds one pack.
-	maxPacks = 20
+	// MaxPacks bounds what a cheap Open looks at; one fetch adds one pack.
+	MaxPacks = 20
 	// shownFrom is from when on a fetch is reported.
 	shownFrom = 1 << 20
 )
@@ -34,7 +34,7 @@ const (
 // A clone is the bare repo on this machine. On disk there is always a whole
 // one: packs are added before HEAD names them, and removed after others hold
 // their objects.
-type clone struct {
+type Clone struct {
 	dir      string
 	log      *slog.Logger
 	progress progress.Sink
@@ -43,22 +43,26 @@ type clone struct {
 	tip plumbing.Hash
 }
 
-func (c *clone) objects() string { return filepath.Join(c.dir, "objects") }
-func (c *clone) packDir() string { return filepath.Join(c.objects(), "pack") }
+// Dir is the clone's folder.
+func (c *Clone) Dir() string { return c.dir }
+
+func (c *Clone) objects() string { return filepath.Join(c.dir, "objects") }
+func (c *Clone) packDir() string { return filepath.Join(c.objects(), "pack") }
 
 // reopen forgets what was read of the packs. File names inside the clone
 // never leave it: alternates are followed in quarantine only, which has them.
-func (c *clone) reopen() {
+func (c *Clone) reopen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.in, c.opened = c.objects(), nil // its files end with who still reads them
 }
 
-func (c *clone) head() plumbing.Hash { return c.tip }
+// Head is the commit that was admitted last, zero if there is none yet.
+func (c *Clone) Head() plumbing.Hash { return c.tip }
 
-// ensure completes the clone's layout. The marker comes first, so that a cut
+// Ensure completes the clone's layout. The marker comes first, so that a cut
 // in between leaves something that the next run knows as its own.
-func (c *clone) ensure() error {
+func (c *Clone) Ensure() error {
 	if err := durable.MkdirAll(c.dir, 0o700); err != nil {
 		return err
 	}
@@ -80,7 +84,7 @@ func (c *clone) ensure() error {
 }
 
 // readHead returns the recorded tip, or zero if there is none yet.
-func (c *clone) readHead() (plumbing.Hash, error) {
+func (c *Clone) readHead() (plumbing.Hash, error) {
 	data, err := os.ReadFile(filepath.Join(c.dir, "HEAD"))
 	if errors.Is(err, fs.ErrNotExist) || string(data) == unborn {
 		return plumbing.ZeroHash, nil
@@ -95,7 +99,8 @@ func (c *clone) readHead() (plumbing.Hash, error) {
 	return plumbing.NewHash(s), nil
 }
 
-func (c *clone) setHead(tip plumbing.Hash) error {
+// SetHead records the commit that was admitted last.
+func (c *Clone) SetHead(tip plumbing.Hash) error {
 	err := durable.WriteFile(filepath.Join(c.dir, "HEAD"), []byte(tip.String()+"\n"), 0o600)
 	if err == nil {
 		c.tip = tip
@@ -103,9 +108,9 @@ func (c *clone) setHead(tip plumbing.Hash) error {
 	return err
 }
 
-// lock keeps other processes from writing to the clone until the returned
+// Lock keeps other processes from writing to the clone until the returned
 // function is called. The lock is the folder's own: it leaves no file.
-func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
+func (c *Clone) Lock(ctx context.Context) (unlock func(), err error) {
 	if err := durable.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -122,7 +127,7 @@ func (c *clone) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-func (c *clone) tryLock() (unlock func(), err error) {
+func (c *Clone) tryLock() (unlock func(), err error) {
 	d, err := os.Open(c.dir)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package source
+package clone
 
 import (
 	"context"
@@ -18,19 +18,15 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
-// commitFiles gives the files of a commit, below subdir.
-func commitFiles(c *clone, of *commit.Commit, subdir string) (*treefs.Files, error) {
+// Files gives the files of a commit, below subdir.
+func (c *Clone) Files(of *commit.Commit, subdir string) (*treefs.Files, error) {
 	t := &tree{c: c, dirs: map[plumbing.Hash]*dir{}}
-	f, err := treefs.New(t, treefs.Node{Hash: of.Tree, Time: of.Committer.When}, subdir)
-	if err != nil {
-		return nil, &FolderError{Folder: f.Subdir(), Commit: of.Hash.String(), Err: err}
-	}
-	return f, nil
+	return treefs.New(t, treefs.Node{Hash: of.Tree, Time: of.Committer.When}, subdir)
 }
 
 // A tree is the store of a commit's files. All have the commit's time.
 type tree struct {
-	c *clone
+	c *Clone
 
 	mu   sync.Mutex
 	dirs map[plumbing.Hash]*dir // by Hash: equal folders are read once
@@ -72,7 +68,7 @@ func (t *tree) dir(of treefs.Node) (*dir, error) {
 	if d, ok := t.dirs[of.Hash]; ok {
 		return d, nil
 	}
-	read, err := t.c.tree(of.Hash)
+	read, err := t.c.Tree(of.Hash)
 	if err != nil {
 		return nil, damaged(of.Hash, err)
 	}
@@ -89,12 +85,10 @@ func (t *tree) dir(of treefs.Node) (*dir, error) {
 		d.sorted = append(d.sorted, n)
 	}
 	// git sorts folders as if their names ended in a slash
-	slices.SortFunc(d.sorted, byName)
+	slices.SortFunc(d.sorted, treefs.ByName)
 	t.dirs[of.Hash] = d
 	return d, nil
 }
-
-func byName(a, b treefs.Node) int { return strings.Compare(a.Name, b.Name) }
 
 // Open gives a blob's content. A large one is streamed from the pack, by a
 // reader of its own.
@@ -166,14 +160,14 @@ func (r *reader) store() (*pack.Store, error) {
 	return r.opened, nil
 }
 
-func (r *reader) has(h plumbing.Hash) bool {
+func (r *reader) Has(h plumbing.Hash) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.store()
 	return err == nil && s.Has(h)
 }
 
-func (r *reader) read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
+func (r *reader) Read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.store()
@@ -183,8 +177,8 @@ func (r *reader) read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error)
 	return s.Read(h, want)
 }
 
-func (r *reader) tree(h plumbing.Hash) (*object.Tree, error) {
-	content, err := r.read(h, plumbing.TreeObject)
+func (r *reader) Tree(h plumbing.Hash) (*object.Tree, error) {
+	content, err := r.Read(h, plumbing.TreeObject)
 	if err != nil {
 		return nil, err
 	}
@@ -197,15 +191,15 @@ func (r *reader) tree(h plumbing.Hash) (*object.Tree, error) {
 	return tree, tree.Decode(&o)
 }
 
-// commit reads a commit of the clone.
-func (c *clone) commit(h plumbing.Hash) (*commit.Commit, error) {
-	raw, err := c.read(h, plumbing.CommitObject)
+// Commit reads a commit of the clone.
+func (c *Clone) Commit(h plumbing.Hash) (*commit.Commit, error) {
+	raw, err := c.Read(h, plumbing.CommitObject)
 	if err != nil {
 		return nil, err
 	}
 	found, err := commit.Parse(raw)
 	if err != nil {
-		return nil, &FormError{Hash: h.String(), Reason: err.Error()}
+		return nil, &commit.FormError{Hash: h.String(), Reason: err.Error()}
 	}
 	if found.Hash != h {
 		return nil, fmt.Errorf("commit %s was found in its place", found.Hash)

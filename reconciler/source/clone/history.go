@@ -1,0 +1,101 @@
+package clone
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/pack"
+)
+
+// A Link is a commit of a history, and what it came from.
+type Link struct {
+	Commit  plumbing.Hash
+	Parents []plumbing.Hash
+	Lacking plumbing.Hash // a parent that the clone has not
+}
+
+// History follows the history back from tip, nearest first, as what is looked
+// for is nearly always recent. It ends at what the clone lacks. An error is the
+// last value.
+func (c *Clone) History(ctx context.Context, tip plumbing.Hash) iter.Seq2[Link, error] {
+	return func(yield func(Link, error) bool) {
+		own, err := pack.Open(ctx, c.objects())
+		if err != nil {
+			yield(Link{}, err)
+			return
+		}
+		defer own.Close()
+		w := &walker{from: own, seen: map[plumbing.Hash]bool{tip: true}}
+		for todo := []plumbing.Hash{tip}; len(todo) > 0; todo = todo[1:] {
+			at, err := w.link(todo[0])
+			if err != nil {
+				yield(Link{}, err)
+				return
+			}
+			if !yield(at, nil) {
+				return
+			}
+			for _, p := range at.Parents {
+				if !w.seen[p] && own.Has(p) {
+					todo = append(todo, p)
+				}
+				w.seen[p] = true
+			}
+		}
+	}
+}
+
+func (w *walker) link(h plumbing.Hash) (Link, error) {
+	at := Link{Commit: h}
+	content, err := w.from.Read(h, plumbing.CommitObject)
+	if err == nil {
+		_, at.Parents, err = pack.CommitLinks(content)
+	}
+	if err != nil {
+		return at, fmt.Errorf("reading commit %s: %w", h, err)
+	}
+	for _, p := range at.Parents {
+		if !w.from.Has(p) {
+			at.Lacking = p
+		}
+	}
+	return at, nil
+}
+
+// IsAncestor reports whether old is tip or in its history, as far as the clone
+// has that.
+func (c *Clone) IsAncestor(ctx context.Context, old, tip plumbing.Hash) (bool, error) {
+	if old == tip {
+		return true, nil
+	}
+	for at, err := range c.History(ctx, tip) {
+		if err != nil {
+			return false, err
+		}
+		if slices.Contains(at.Parents, old) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Newest lists up to n commits of the clone, from its HEAD back.
+func (c *Clone) Newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
+	if c.tip.IsZero() {
+		return nil, nil
+	}
+	var found []plumbing.Hash
+	for at, err := range c.History(ctx, c.tip) {
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, at.Commit); len(found) == n {
+			break
+		}
+	}
+	return found, nil
+}
