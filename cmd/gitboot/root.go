@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/agent/systemd"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/checkup"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/doctor"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -44,7 +47,7 @@ this machine, and writes boot menu entries for them.`,
 	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newPlan(app), newStatus(app), newHistory(app), newValidate(app), newInit(), newSpec(),
+		newReconcile(app), newPlan(app), newStatus(app), newHistory(app), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	root.AddCommand(operating.Commands(operating.Site{Open: app.stageReconciler, Wait: &app.wait, Generations: app.completeGenerations(false)})...)
@@ -225,4 +228,25 @@ func binaryTo(w io.Writer) error {
 		return nil
 	}
 	return usage.Errorf("this is a binary file, and standard output a terminal; name a file with -o, or pipe it into another program")
+}
+
+// patient is this machine, as far as its settings tell.
+func (a *app) patient(c *cobra.Command) (doctor.Patient, error) {
+	p := doctor.Patient{File: a.configPath()}
+	log, err := a.logger(io.Discard, nil) // what is wrong is told as findings
+	if err != nil {
+		return p, err
+	}
+	set, err := a.settings()
+	if err == nil {
+		p.Config, err = set.Reconciler()
+		for _, f := range set.Named() {
+			p.Named = append(p.Named, doctor.NamedFile(f))
+		}
+	}
+	if errors.As(err, new(*settings.MissingProgramError)) {
+		p.Program, err = err, nil
+	}
+	p.Settings, p.Config.Log, p.Config.Now = err, log, time.Now
+	return p, context.Cause(c.Context())
 }

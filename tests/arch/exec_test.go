@@ -17,6 +17,8 @@ import (
 var execSites = map[string]string{
 	"internal/program Command":           "the one way: fixed PATH, no variable of the caller's; what follows says what each adds",
 	"boot/place blkidUUID":               "blkid: a device's name, from the kernel",
+	"reconciler/doctor version":          "--version, of programs that are used here",
+	"reconciler/doctor checkService":     "systemctl: names of gitboot's own units",
 	"boot/grub grubReads":                "grub-fstest: a device's name, from the kernel",
 	"image/registry askHelper":           "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
 	"build/engine/process Command.Run":   "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",

@@ -40,18 +40,18 @@ type Config struct {
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
 
-	TokenFile       string `toml:"token_file" is:"path"`
-	SSHKeyFile      string `toml:"ssh_key_file" is:"path"`
-	KnownHostsFile  string `toml:"known_hosts_file" is:"path"`
-	CAFile          string `toml:"ca_file" is:"path"`
-	TrustedKeys     string `toml:"trusted_keys" is:"path"` // allowed_signers
-	CredentialsFile string `toml:"credentials_file" is:"path"`
+	TokenFile       string `toml:"token_file" is:"path" holds:"secret"`
+	SSHKeyFile      string `toml:"ssh_key_file" is:"path" holds:"secret"`
+	KnownHostsFile  string `toml:"known_hosts_file" is:"path" holds:"public"`
+	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
+	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers
+	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
 	// Proxy is for git and registries, instead of the environment's; ProxyFile
 	// holds it, so that a password need not be in agent.toml.
 	Proxy     string   `toml:"proxy" is:"proxy"`
-	ProxyFile string   `toml:"proxy_file" is:"path" or:"proxy"`
+	ProxyFile string   `toml:"proxy_file" is:"path" holds:"secret" or:"proxy"`
 	NoProxy   []string `toml:"no_proxy"`
 
 	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
@@ -76,9 +76,9 @@ type Config struct {
 // buildkitConfig is agent.toml's section [buildkit]: where the builder is.
 type buildkitConfig struct {
 	Address string `toml:"address" is:"builder"` // unix:///path or tcp://host:port
-	CA      string `toml:"ca" is:"path"`
-	Cert    string `toml:"cert" is:"path"`
-	Key     string `toml:"key" is:"path"`
+	CA      string `toml:"ca" is:"path" holds:"public"`
+	Cert    string `toml:"cert" is:"path" holds:"public"`
+	Key     string `toml:"key" is:"path" holds:"secret"`
 	Program string `toml:"program" is:"path"` // gitboot-buildkit
 }
 

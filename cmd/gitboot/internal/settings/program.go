@@ -28,8 +28,14 @@ func findProgram(name, configured, key string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("find %s beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with %s in agent.toml", name, self, key)
+	return "", &MissingProgramError{fmt.Sprintf("find %s beside %s or in ../lib/gitboot: not there; install it with `make install`, or name it with %s in agent.toml", name, self, key)}
 }
+
+// A MissingProgramError says that one of gitboot's other programs is not
+// installed.
+type MissingProgramError struct{ text string }
+
+func (e *MissingProgramError) Error() string { return e.text }
 
 // find completes the section. If the program is not installed, the images that
 // need it say so.

@@ -13,9 +13,9 @@ const Group = "gitboot"
 // say that there is something new. It is off without an address.
 type webhookConfig struct {
 	Listen     string `toml:"listen" is:"webhook"`
-	SecretFile string `toml:"secret_file" is:"path"`
-	TLSCert    string `toml:"tls_cert" is:"path"`
-	TLSKey     string `toml:"tls_key" is:"path"`
+	SecretFile string `toml:"secret_file" is:"path" holds:"secret"`
+	TLSCert    string `toml:"tls_cert" is:"path" holds:"public"`
+	TLSKey     string `toml:"tls_key" is:"path" holds:"secret"`
 	Insecure   bool   `toml:"insecure"` // no TLS though others reach the address
 }
 

@@ -1,0 +1,174 @@
+package doctor
+
+import (
+	"context"
+	"debug/pe"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/boot/grub"
+	"github.com/gitboot/gitboot/boot/grub/env"
+	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// elsewhere says that this system was booted from the stage by a boot loader
+// whose own folder is another system's.
+func (v *visit) elsewhere() bool { return v.Config.Booted != "" && v.Config.Boot == "" }
+
+const inOther = "this system was booted from the stage, and the boot loader's folder is another system's"
+
+// checkBootLoader asks whether GRUB is there, can read the stage, and sources
+// custom.cfg, without which nobody sees the menu.
+func checkBootLoader(ctx context.Context, v *visit) []Finding {
+	if v.unopened != nil {
+		return skip("the settings or the stage are not in order")
+	}
+	if _, err := v.r.Machine.Book.Bootable(ctx); err != nil {
+		return fail(err.Error(), "docs/guide.md, \"Where the stage may lie\", says what can boot")
+	}
+	if v.elsewhere() {
+		return ok("%s, which started it", inOther)
+	}
+	g, err := grub.Open(v.Config.Boot, v.Config.Stage)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	sourced, err := g.Sourced()
+	if err != nil {
+		return fail(fmt.Sprintf("read grub.cfg: %v", err), "")
+	}
+	if !sourced {
+		return fail(filepath.Join(g.Dir(), "grub.cfg")+" does not source custom.cfg, in which gitboot's menu is",
+			"put GRUB's own /etc/grub.d/41_custom back, make it executable, and run update-grub (grub2-mkconfig -o "+filepath.Join(g.Dir(), "grub.cfg")+")")
+	}
+	return ok("GRUB in %s reads the stage, and its grub.cfg sources custom.cfg", g.Dir())
+}
+
+// checkMenu asks whether what is published follows from what is staged, is
+// linked, and has room.
+func checkMenu(ctx context.Context, v *visit) []Finding {
+	doc, _, skipped := v.staged()
+	if skipped != nil {
+		return skipped
+	}
+	if len(doc.Images) == 0 {
+		return skip("nothing is staged yet")
+	}
+	book := &v.r.Machine.Book
+	at, err := book.Locate(ctx)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	const again = "`gitboot reconcile --once` writes it again"
+	stale, linked, err := book.Observe(ctx, at, doc)
+	switch {
+	case err != nil:
+		return fail(err.Error(), again)
+	case !linked:
+		return fail("the boot loader's custom.cfg does not source the menu of this stage", again)
+	case stale != "":
+		return fail("the menu is not the one that follows from what is staged: "+stale, again)
+	}
+	if err := book.Fits(ctx, at, doc); err != nil {
+		return fail(err.Error(), "")
+	}
+	shown, err := book.Shown()
+	if err != nil {
+		return fail(err.Error(), again)
+	}
+	return ok("%d entries, as staged", len(shown))
+}
+
+// checkBootBlock asks whether GRUB can note, between two boots, which entry is
+// next: grub-reboot and trying an entry once need it.
+func checkBootBlock(ctx context.Context, v *visit) []Finding {
+	if v.Settings != nil {
+		return skip("the settings are not in order")
+	}
+	if v.elsewhere() {
+		return skip(inOther)
+	}
+	g, err := grub.Open(v.Config.Boot, v.Config.Stage)
+	if err != nil {
+		return skip("GRUB's folder was not found")
+	}
+	const once = "entries cannot be booted once (grub-reboot); choose them in the menu, or put /boot on a plain ext4 partition"
+	at, err := place.Find(ctx, g.Dir())
+	if err != nil {
+		return warn("GRUB cannot write its block: "+err.Error(), once)
+	}
+	if !grub.Writes(at.Type) {
+		return warn(fmt.Sprintf("GRUB cannot write its block in %s, which is on %s", g.Dir(), at.Type), once)
+	}
+	path := filepath.Join(g.Dir(), "grubenv")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return warn(path+" is not there, so that entries cannot be booted once", "run `grub-editenv "+path+" create`")
+	}
+	if err == nil {
+		_, err = env.Parse(data)
+	}
+	if err != nil {
+		return warn(fmt.Sprintf("read %s: %v", path, err), "run `grub-editenv "+path+" create`")
+	}
+	return ok("%s is on %s, where GRUB can write it", path, at.Type)
+}
+
+// secureBoot is the firmware's variable (UEFI specification, 3.3): four bytes of
+// attributes, then 1 if only what is signed is started.
+const secureBoot = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+func checkSecureBoot(_ context.Context, v *visit) (out []Finding) {
+	data, err := os.ReadFile(secureBoot)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return skip("this machine was not started by UEFI, or does not show its variables")
+	case err != nil:
+		return warn(fmt.Sprintf("whether Secure Boot is on is not known: %v", err), "")
+	case len(data) != 5 || data[4] != 1:
+		return ok("it is off")
+	}
+	doc, st, skipped := v.staged()
+	if skipped != nil {
+		return skipped
+	}
+	for _, name := range doc.MenuOrder() {
+		if g := doc.Images[name].Newest(); g != nil {
+			for _, f := range checkSignature(st, g) {
+				f.Subject = name
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+func checkSignature(st *stage.Stage, g *state.Generation) []Finding {
+	m, err := st.Deployment(g.Deployment)
+	if err != nil {
+		return skip("generation %d has no readable manifest", g.N)
+	}
+	signed, err := isSigned(st.ObjectPath(m.Kernel))
+	if err != nil || !signed {
+		return fail(fmt.Sprintf("Secure Boot is on, and the kernel of generation %d is not signed", g.N),
+			"use a kernel that the firmware's shim trusts, as the distribution's signed package has it, or switch Secure Boot off")
+	}
+	return ok("Secure Boot is on, and the kernel of generation %d is signed; whose key the shim trusts is not looked at", g.N)
+}
+
+// isSigned reports whether a kernel carries a signature: an entry in the table of
+// certificates (PE format, "The Attribute Certificate Table").
+func isSigned(path string) (bool, error) {
+	f, err := pe.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	header, ok := f.OptionalHeader.(*pe.OptionalHeader64)
+	return ok && header.DataDirectory[pe.IMAGE_DIRECTORY_ENTRY_SECURITY].Size > 0, nil
+}
