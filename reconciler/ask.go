@@ -17,7 +17,7 @@ import (
 
 // Wanted returns what the config repo's current revision wants of this machine.
 func (r *Reconciler) Wanted(ctx context.Context) (*wanted.Wanted, error) {
-	return r.read(ctx, Request{})
+	return r.read(ctx, Request{}, nil)
 }
 
 // Status reports what is staged. It asks neither the config repo nor a registry.
@@ -33,7 +33,7 @@ func (r *Reconciler) Status(ctx context.Context) (report.Status, error) {
 // others, unless it is told not to, and stages nothing.
 func (r *Reconciler) Build(ctx context.Context, req workshop.Request, publish bool) (results []workshop.Result, err error) {
 	req.Anyway = true // it was asked for by name
-	w, err := r.read(ctx, Request{Wait: req.Wait})
+	w, err := r.read(ctx, Request{Wait: req.Wait}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (r *Reconciler) Build(ctx context.Context, req workshop.Request, publish bo
 
 // Render returns the Containerfile that building an image executes.
 func (r *Reconciler) Render(ctx context.Context, name string) ([]byte, error) {
-	w, err := r.read(ctx, Request{})
+	w, err := r.read(ctx, Request{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (r *Reconciler) Render(ctx context.Context, name string) ([]byte, error) {
 
 // Inspect opens a wanted image where it comes from now.
 func (r *Reconciler) Inspect(ctx context.Context, name string) (*image.Image, error) {
-	w, err := r.read(ctx, Request{})
+	w, err := r.read(ctx, Request{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (r *Reconciler) Inspect(ctx context.Context, name string) (*image.Image, er
 // Hooks renders the hooks of one image, as a run would onto its newest
 // generation, and writes their layer as a tar archive.
 func (r *Reconciler) Hooks(ctx context.Context, name string, wait bool, to io.Writer) (diffID string, atBoot []string, err error) {
-	w, err := r.read(ctx, Request{Wait: wait})
+	w, err := r.read(ctx, Request{Wait: wait}, nil)
 	if err != nil {
 		return "", nil, err
 	}

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gitboot/gitboot/agent/trigger"
 )
 
 // until waits for something, as long as ctx lasts.
@@ -30,6 +28,21 @@ func until(ctx context.Context, what func() bool) {
 	}
 }
 
+// asking asks for one look after another.
+func asking(ctx context.Context) <-chan Ask {
+	asks := make(chan Ask)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case asks <- Ask{Trigger: "poll"}:
+			}
+		}
+	}()
+	return asks
+}
+
 // An archive whose server sends its end only when the other image is in the menu:
 // within one run, and in a polling one that ends before.
 func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
@@ -43,13 +56,11 @@ func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 		"poll": func(t *testing.T, s *site) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
-			ended := make(chan error, 1)
-			go func() { ended <- s.Follow(ctx, trigger.Run(ctx, trigger.Options{Every: 10 * time.Millisecond}), false) }()
+			ended := make(chan struct{})
+			go func() { s.Follow(ctx, asking(ctx), nil); close(ended) }()
 			until(ctx, func() bool { return strings.Contains(menuOf(s), "late") })
 			stop()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
+			<-ended
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -12,26 +13,39 @@ import (
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
 
-// Follow looks at the config repo whenever something on looks asks for it, until
-// ctx ends, and has machine and workshop follow, each in its own time: what is
-// built takes its hours while the machine converges on all else, and is taken
-// when it is ready. What asks while a look goes on gets one more. Failed runs are
-// logged; the next one tries again, but builds only when their time has come.
-// Other runs' locks are waited for. With update each look asks for new digests.
-func (r *Reconciler) Follow(ctx context.Context, looks <-chan string, update bool) error {
+// An Ask is a wish for a look at the config repo, and for what follows from it.
+type Ask struct {
+	// Trigger is what asks, for the record.
+	Trigger string
+	// Update looks for new digests whether or not a schedule is due.
+	Update bool
+	// Done, if set, is told when nothing is left to do, with what failed of it.
+	Done func(error)
+}
+
+// Follow looks at the config repo whenever it is asked to, until ctx ends, and has
+// machine and workshop follow, each in its own time: what is built takes its hours
+// while the machine converges on all else, and is taken when it is ready. What
+// asks while a look goes on gets one more. Failed runs are logged; the next one
+// tries again, but builds only when their time has come. Other runs' locks are
+// waited for. What happens is told, if tell is not nil, from several goroutines.
+func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, tell func(event.Event)) {
 	once, lookups := r.inTurns(ctx)
 	defer lookups.End()
-	p := &poll{Reconciler: once, update: update, events: make(chan func(context.Context)), sweep: lookups.Sweep}
+	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(tell, r.Machine.Name, r.Machine.Now)}
+	p.teller.remember(r.Machine.Stage.Dir())
 	for {
 		select {
 		case <-ctx.Done():
 			p.wait()
-			return nil
-		case why := <-looks:
-			p.look(ctx, why)
+			p.answer(context.Cause(ctx))
+			return
+		case ask := <-asks:
+			p.ask(ctx, ask)
 		case event := <-p.events:
 			event(ctx)
 		}
+		p.settle()
 	}
 }
 
@@ -39,14 +53,18 @@ func (r *Reconciler) Follow(ctx context.Context, looks <-chan string, update boo
 // beside it sends what is to be done next.
 type poll struct {
 	*Reconciler
-	update bool
+	teller *teller
 	events chan func(context.Context)
 	sweep  func()
 	// going counts what runs beside; looking says that the repo is being read, and
-	// asked what asked for it to be read once more.
+	// next is the wish for it to be read once more, nil without one.
 	going   int
 	looking bool
-	asked   string
+	next    *Ask
+	// waiting are told when nothing is left to do, and outcome is what they are
+	// told: the last error of each part.
+	waiting []func(error)
+	outcome map[string]error
 	// latest is what is wanted, nil as long as that is not known.
 	latest *wanted.Wanted
 	// stop ends the machine's waiting for images that take long, nil while it does
@@ -59,9 +77,38 @@ type poll struct {
 	job      *workshop.Job
 }
 
-// ask is the request of a run that something other than a person wants.
-func (p *poll) ask(why string) Request {
-	return Request{Trigger: why, Patient: true, Wait: true, Update: p.update}
+// request is what a part is asked for by something that is no person.
+func (a Ask) request() Request {
+	return Request{Trigger: a.Trigger, Patient: true, Wait: true, Update: a.Update}
+}
+
+// ask takes a wish. What cannot be looked for now is one wish, whoever asks.
+func (p *poll) ask(ctx context.Context, ask Ask) {
+	if ask.Done != nil {
+		p.waiting = append(p.waiting, ask.Done)
+	}
+	if !p.looking {
+		p.look(ctx, ask)
+		return
+	}
+	if p.next == nil {
+		p.next = &Ask{Trigger: ask.Trigger}
+	}
+	p.next.Update = p.next.Update || ask.Update
+}
+
+// settle tells those who wait when nothing is left to do.
+func (p *poll) settle() {
+	if p.going == 0 && len(p.waiting) > 0 {
+		p.answer(errors.Join(p.outcome[event.Repo], p.outcome[event.Workshop], p.outcome[event.Machine]))
+	}
+}
+
+func (p *poll) answer(err error) {
+	for _, done := range p.waiting {
+		done(err)
+	}
+	p.waiting = nil
 }
 
 // beside runs work in a goroutine, and then what it returns in the poll's own.
@@ -91,31 +138,32 @@ func canceled() context.Context {
 }
 
 // look reads the config repo.
-func (p *poll) look(ctx context.Context, why string) {
+func (p *poll) look(ctx context.Context, ask Ask) {
 	if ctx.Err() != nil {
 		return
 	}
-	if p.looking {
-		p.asked = why
-		return
-	}
 	p.looking = true
+	known := p.latest
 	p.beside(func() func(context.Context) {
-		w, err := p.read(ctx, p.ask(why))
+		w, err := p.read(ctx, ask.request(), known)
 		p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
 			p.looking = false
-			p.seen(ctx, why, w, err)
-			if p.asked != "" {
-				why, p.asked = p.asked, ""
-				p.look(ctx, why)
+			p.seen(ctx, ask, w, err)
+			if next := p.next; next != nil {
+				p.next = nil
+				p.look(ctx, *next)
 			}
 		}
 	})
 }
 
 // seen follows what is wanted now.
-func (p *poll) seen(ctx context.Context, why string, w *wanted.Wanted, err error) {
+func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
+	if ctx.Err() == nil {
+		p.teller.looks(ask.Trigger, w, err)
+	}
+	p.outcome[event.Repo] = err
 	if err != nil {
 		p.logFailure(ctx, err)
 		return
@@ -124,8 +172,8 @@ func (p *poll) seen(ctx context.Context, why string, w *wanted.Wanted, err error
 		p.overtake(w)
 	}
 	p.latest = w
-	p.converge(ctx, why)
-	p.build(ctx, why)
+	p.converge(ctx, ask)
+	p.build(ctx, ask)
 }
 
 // overtake tells what runs that a newer revision is there.
@@ -147,56 +195,66 @@ func (p *poll) overtake(newer *wanted.Wanted) {
 const ready = "workshop"
 
 // converge has the machine make a run, now or after the one that goes on.
-func (p *poll) converge(ctx context.Context, why string) {
+func (p *poll) converge(ctx context.Context, ask Ask) {
 	if p.stop != nil || ctx.Err() != nil {
-		p.again = p.again || why == ready
+		p.again = p.again || ask.Trigger == ready
 		return
 	}
-	w, stop, req := p.latest, make(chan struct{}), p.ask(why)
+	w, stop, why := p.latest, make(chan struct{}), ask.Trigger
+	req := ask.request().machine(nil)
+	req.Begin = func(todo plan.Plan) { p.teller.begins(event.Machine, why, w.Revision, todo.MachineActions()) }
+	req.Step = p.teller.step(event.Machine, why, w.Revision)
 	p.stop, p.again = stop, false
 	p.beside(func() func(context.Context) {
-		result, err := p.Machine.Run(ctx, w, req.machine(nil), stop)
+		result, err := p.Machine.Run(ctx, w, req, stop)
 		if !errors.Is(err, machine.ErrSuperseded) {
 			p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		}
 		return func(ctx context.Context) {
 			p.stop = nil
 			p.sweep()
+			if ctx.Err() == nil {
+				p.teller.converged(why, w, result, err)
+			}
+			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
 			p.logRun(ctx, result, err)
 			if p.again || errors.Is(err, machine.ErrSuperseded) {
-				p.converge(ctx, why)
+				p.converge(ctx, ask)
 			}
 		}
 	})
 }
 
 // build has the workshop make what is to be made, unless it does already.
-func (p *poll) build(ctx context.Context, why string) {
+func (p *poll) build(ctx context.Context, ask Ask) {
 	if p.building || ctx.Err() != nil {
 		return
 	}
 	p.building = true
-	w, req := p.latest, p.ask(why).workshop()
+	w, req := p.latest, ask.request().workshop()
 	req.Ready = func() { // the machine takes each image as soon as it is ready
-		p.events <- func(ctx context.Context) { p.converge(ctx, ready) }
+		p.events <- func(ctx context.Context) { p.converge(ctx, Ask{Trigger: ready}) }
 	}
+	req.Step = p.teller.step(event.Workshop, ask.Trigger, w.Revision)
 	p.beside(func() func(context.Context) {
 		job, err := p.Shop.Look(ctx, w, req)
 		return func(ctx context.Context) {
 			if err != nil || job.Settled() || ctx.Err() != nil {
-				p.building = false
-				p.logMade(ctx, job, err)
+				p.made(ctx, ask, job, err)
 				return
 			}
-			p.make(ctx, why, job)
+			p.make(ctx, ask, job)
 		}
 	})
 }
 
-func (p *poll) make(ctx context.Context, why string, job *workshop.Job) {
+func (p *poll) make(ctx context.Context, ask Ask, job *workshop.Job) {
 	p.job = job
 	if p.latest != job.Wanted {
 		job.Supersede(p.latest)
+	}
+	if todo := job.Actions(); len(todo) > 0 { // else it only notes what it has found
+		p.teller.begins(event.Workshop, ask.Trigger, job.Revision, todo)
 	}
 	p.beside(func() func(context.Context) {
 		err := job.Begin(ctx)
@@ -204,14 +262,24 @@ func (p *poll) make(ctx context.Context, why string, job *workshop.Job) {
 			err = errors.Join(job.Make(ctx), job.Publish(ctx), job.End())
 		}
 		return func(ctx context.Context) {
-			p.job, p.building = nil, false
-			p.logMade(ctx, job, err)
-			p.converge(ctx, ready)
+			p.job = nil
+			p.made(ctx, ask, job, err)
+			p.converge(ctx, Ask{Trigger: ready})
 			if !job.Same(p.latest) {
-				p.build(ctx, why)
+				p.build(ctx, ask)
 			}
 		}
 	})
+}
+
+// made notes that the workshop has nothing to do for now.
+func (p *poll) made(ctx context.Context, ask Ask, job *workshop.Job, err error) {
+	p.building = false
+	if ctx.Err() == nil {
+		p.teller.made(ask.Trigger, job.Revision, job, err)
+	}
+	p.outcome[event.Workshop] = errors.Join(err, imageErrors(job.Failed()))
+	p.logMade(ctx, job, err)
 }
 
 func (p *poll) logFailure(ctx context.Context, err error) {

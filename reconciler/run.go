@@ -99,7 +99,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	if err := state.Suspended(r.Machine.Stage.Dir(), req.Anyway, r.Machine.Now()); err != nil {
 		return Result{}, err
 	}
-	w, err := r.read(ctx, req)
+	w, err := r.read(ctx, req, nil)
 	if err != nil {
 		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
@@ -142,14 +142,14 @@ func merge(converged machine.Result, job *workshop.Job) Result {
 
 // read reads what is wanted. On a stage that is mounted read-only a new revision
 // can be fetched only under the lock, which makes the stage writable for its time.
-// The result is never nil.
-func (r *Reconciler) read(ctx context.Context, req Request) (*wanted.Wanted, error) {
+// known, if not nil, is what an earlier read found. The result is never nil.
+func (r *Reconciler) read(ctx context.Context, req Request, known *wanted.Wanted) (*wanted.Wanted, error) {
 	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
 	if err != nil {
 		return &wanted.Wanted{}, err
 	}
 	repo := r.Repo
-	repo.Quiet = req.Patient
+	repo.Quiet, repo.Known = req.Patient, known
 	w, err := repo.Read(ctx, doc.Revision)
 	if !errors.Is(err, syscall.EROFS) {
 		return w, err
@@ -165,7 +165,7 @@ func (r *Reconciler) read(ctx context.Context, req Request) (*wanted.Wanted, err
 // Plan finds out what Run would do, and does none of it. The config repo is
 // fetched into the stage's clone if it has a new revision.
 func (r *Reconciler) Plan(ctx context.Context, req Request) (plan.Plan, error) {
-	w, err := r.read(ctx, req)
+	w, err := r.read(ctx, req, nil)
 	if err != nil {
 		return plan.Plan{}, err
 	}

@@ -13,9 +13,10 @@ import (
 
 // What asks for a look, for the record of the runs that follow.
 const (
-	Poll   = "poll"
-	Change = "change" // of a repo on this machine
-	Signal = "signal"
+	Poll    = "poll"
+	Change  = "change" // of a repo on this machine
+	Signal  = "signal"
+	Command = "command" // by a person, through the socket
 )
 
 // Options say what triggers.

@@ -34,7 +34,7 @@ func newBootList(a *app) *cobra.Command {
 		Long: "list shows the entry of each generation on the stage. One that the menu does not have\nis noted, with the reason."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		s, err := a.status(c)
+		s, err := a.staged(c)
 		if err != nil {
 			return err
 		}

@@ -1,21 +1,16 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/difference"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
@@ -24,7 +19,7 @@ import (
 )
 
 type reconcileOptions struct {
-	once, dryRun, exitCode, json bool
+	once, now, dryRun, exitCode, json bool
 }
 
 func newReconcile(a *app) *cobra.Command {
@@ -33,24 +28,26 @@ func newReconcile(a *app) *cobra.Command {
 		Use:   "reconcile",
 		Short: "Converge this machine's stage and boot menu on the config repo",
 		Long: `reconcile fetches the config repo, stages what it wants of this machine and
-writes the boot menu. Without --once it goes on doing so.
+writes the boot menu. Without --once it goes on doing so, as gitboot agent does.
 
 Until the menu is written, the next boot is what it was before. A run that is
 cut short, by ctrl-C or by the power, is taken up by the next one.`,
 		Example: `  gitboot reconcile --once
   gitboot reconcile --once --repo https://git.example/fleet.git --machine laptop
   gitboot reconcile --once --exit-code || [ $? = 10 ]
+  gitboot reconcile --now --wait
   gitboot reconcile --poll 5m`,
 		Args: usage.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runReconcile(c, a, o) },
 	}
 	f := c.Flags()
 	f.BoolVar(&o.once, "once", false, "make one run and exit")
+	f.BoolVar(&o.now, "now", false, "have the running agent look at the config repo now")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only print what would be done; the same as gitboot plan")
 	f.BoolVar(&o.exitCode, "exit-code", false, "with --once: exit with 10 if something was changed")
 	f.BoolVar(&o.json, "json", false, "with --once: print what was done as JSON with stable fields")
 	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")
-	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
+	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing; with --now: until nothing is left to do")
 	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended")
 	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
 	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
@@ -62,8 +59,10 @@ func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
 	switch {
 	case polls && poll <= 0:
 		return usage.Errorf("--poll %s: give a positive duration", poll)
-	case polls && (o.once || o.dryRun):
-		return usage.Errorf("--poll says how often to look; leave it out, or --once and --dry-run")
+	case polls && (o.once || o.dryRun || o.now):
+		return usage.Errorf("--poll says how often to look; leave it out, or --once, --now and --dry-run")
+	case o.now && (o.once || o.dryRun):
+		return usage.Errorf("--now has the running agent make a run; leave it out, or --once and --dry-run")
 	case o.json && !o.once && !o.dryRun:
 		return usage.Errorf("--json prints what one run did; give --once with it")
 	case anyway && !o.once:
@@ -81,17 +80,16 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 	if o.dryRun {
 		return runPlan(c, a, planOptions{exitCode: o.exitCode, json: o.json})
 	}
+	switch {
+	case o.now:
+		return askNow(c.Context(), a)
+	case !o.once:
+		return runAgent(c, a)
+	}
 	show := screen.New(c.ErrOrStderr())
 	r, err := a.reconciler(c, show)
 	if err != nil {
 		return errors.Join(err, show.Close())
-	}
-	if !o.once {
-		set, err := a.settings()
-		if err != nil {
-			return errors.Join(err, show.Close())
-		}
-		return errors.Join(follow(c.Context(), r, set.Every(a.poll), a.update), show.Close())
 	}
 	began := time.Now()
 	result, err := r.Run(c.Context(), a.request())
@@ -108,16 +106,6 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 		return errHasChanges
 	}
 	return nil
-}
-
-// follow goes on reconciling until ctx ends. SIGHUP asks for a look now.
-func follow(ctx context.Context, r *reconciler.Reconciler, every time.Duration, update bool) error {
-	hups := make(chan os.Signal, 1)
-	signal.Notify(hups, syscall.SIGHUP)
-	defer signal.Stop(hups)
-	return r.Follow(ctx, trigger.Run(ctx, trigger.Options{
-		Every: every, Name: r.Machine.Name, Repo: r.Repo.Folder(), Signals: hups, Log: r.Machine.Log,
-	}), update)
 }
 
 // resultJSON is what reconcile --once --json prints.

@@ -2,13 +2,16 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
@@ -24,18 +27,55 @@ func newStatus(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is staged, what is booted and what failed",
-		Long: `status reads the stage alone; it asks neither the config repo nor a registry.
-It exits with 1 if the last run failed, or in it an image, or its push.`,
-		Example: "  gitboot status\n  gitboot status --json | jq '.images[].failure'",
+		Long: `status reads the stage, and asks the agent, if one is running, what it does and
+waits for; it asks neither the config repo nor a registry. It exits with 1 if the
+last run failed, or in it an image, or its push.`,
+		Example: "  gitboot status\n  gitboot status --watch\n  gitboot status --json | jq '.images[].failure'",
 		Args:    usage.NoArgs,
 	}
 	asJSON := jsonFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return runStatus(c, a, *asJSON) }
+	watch := c.Flags().Bool("watch", false, "go on showing what the running agent does, until ctrl-C; with --json one document a line")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *watch {
+			return watchStatus(c, a, *asJSON)
+		}
+		return runStatus(c, a, *asJSON)
+	}
 	return c
 }
 
-// status reads the stage. One that is not there yet has nothing on it.
-func (a *app) status(c *cobra.Command) (s report.Status, err error) {
+// status asks the agent, or reads the stage where none answers that works on it.
+func (a *app) status(c *cobra.Command) (control.Status, error) {
+	set, err := a.settings()
+	if err != nil {
+		return control.Status{}, err
+	}
+	if agent, err := a.client(); err == nil {
+		if s, err := agent.Status(c.Context()); err == nil && s.Stage == set.StageDir() {
+			return s, nil
+		}
+	}
+	s, err := a.staged(c)
+	return control.Status{Status: s}, err
+}
+
+// watchStatus shows what the agent does for as long as it is wanted.
+func watchStatus(c *cobra.Command, a *app, asJSON bool) error {
+	agent, err := a.client()
+	if err != nil {
+		return err
+	}
+	out := c.OutOrStdout()
+	return ended(agent.Watch(c.Context(), func(s control.Status) error {
+		if asJSON {
+			return json.NewEncoder(out).Encode(s)
+		}
+		return screen.Redraw(out, func(w io.Writer) error { return printStatus(w, s) })
+	}))
+}
+
+// staged reads the stage. One that is not there yet has nothing on it.
+func (a *app) staged(c *cobra.Command) (s report.Status, err error) {
 	cfg, err := a.reconcilerConfig(c, nil)
 	if err != nil {
 		return s, err
@@ -55,18 +95,21 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 	switch {
 	case asJSON:
 		err = screen.JSON(w, s)
-	case s.Revision == "" && len(s.Images) == 0:
+	case s.Revision == "" && len(s.Images) == 0 && s.Agent == nil:
 		_, err = fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
 	default:
 		err = printStatus(w, s)
 	}
-	return errors.Join(err, failures(s))
+	return errors.Join(err, failures(s.Status))
 }
 
-func printStatus(w io.Writer, s report.Status) error {
+func printStatus(w io.Writer, s control.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
 	if s.Suspension != nil {
 		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))
+	}
+	if s.Agent != nil {
+		printAgent(w, *s.Agent, time.Now())
 	}
 	var rows [][]any
 	for _, img := range s.Images {

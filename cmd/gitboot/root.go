@@ -47,7 +47,7 @@ this machine, and writes boot menu entries for them.`,
 	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newPlan(app), newStatus(app), newHistory(app), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
+		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	root.AddCommand(operating.Commands(operating.Site{Open: app.stageReconciler, Wait: &app.wait, Generations: app.completeGenerations(false)})...)

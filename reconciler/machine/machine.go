@@ -60,6 +60,10 @@ type Request struct {
 	// Builds reports, for a look ahead, whether an image is built first; nil if
 	// none is.
 	Builds func(image string) bool
+	// Begin is told what a run is going to do, when it does anything, and Step of
+	// each action that it executes; nil to tell nobody.
+	Begin func(plan.Plan)
+	Step  func(plan.Action)
 }
 
 // A Result says what a run found and did.
@@ -95,6 +99,9 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 		return Result{}, err
 	}
 	began := m.Now().UTC() // of two runs within a second both are kept
+	if req.Begin != nil {
+		req.Begin(j.plan)
+	}
 	failed, err := j.apply(ctx, stop)
 	result = j.result(failed)
 	result.Changed = err == nil && !result.Plan.Empty()

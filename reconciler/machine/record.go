@@ -18,6 +18,9 @@ func (j *Job) trace(list []plan.Action, which func(plan.Action) bool) {
 	for _, act := range list {
 		if which == nil || which(act) {
 			j.steps = append(j.steps, state.Step{Action: act, Began: j.Now().UTC()})
+			if j.req.Step != nil {
+				j.req.Step(act)
+			}
 		}
 	}
 }

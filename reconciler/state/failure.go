@@ -26,7 +26,7 @@ func (f *Failure) After(err error, now time.Time) *Failure {
 	switch {
 	case err == nil:
 		return nil
-	case f != nil && sameMessage(f.Message, err.Error()):
+	case f != nil && SameMessage(f.Message, err.Error()):
 		return f
 	}
 	return &Failure{Message: err.Error(), Since: now}
@@ -36,7 +36,7 @@ func (f *Failure) After(err error, now time.Time) *Failure {
 // already the time is kept, and f itself if it was for the same revision.
 func (f *Failure) OfRun(err error, revision string, now time.Time) *Failure {
 	next := &Failure{Message: told(err), Since: now, Revision: revision}
-	if f == nil || !sameMessage(f.Message, next.Message) {
+	if f == nil || !SameMessage(f.Message, next.Message) {
 		return next
 	}
 	if f.Revision == revision {
@@ -49,8 +49,9 @@ func (f *Failure) OfRun(err error, revision string, now time.Time) *Failure {
 // ownEnd is the local end of a connection, whose port is another at each try.
 var ownEnd = regexp.MustCompile(`\S+->`)
 
-// sameMessage reports whether two errors say the same.
-func sameMessage(a, b string) bool {
+// SameMessage reports whether two errors say the same, though each try has a port
+// of its own.
+func SameMessage(a, b string) bool {
 	return a == b || ownEnd.ReplaceAllString(a, "") == ownEnd.ReplaceAllString(b, "")
 }
 

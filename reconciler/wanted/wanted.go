@@ -36,6 +36,9 @@ type Repo struct {
 	// Quiet says no more of a revision that was applied already: a poll has
 	// said it once.
 	Quiet bool
+	// Known, if set, is what was read before: of the same revision nothing is read
+	// anew.
+	Known *Wanted
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -59,6 +62,10 @@ func (r *Repo) Read(ctx context.Context, applied string) (*Wanted, error) {
 	w := &Wanted{}
 	if err := r.fetch(ctx, applied, w); err != nil {
 		return w, err
+	}
+	if r.Known != nil && r.Known.Revision.Hash == w.Revision.Hash && !r.Worktree {
+		w.Wants = r.Known.Wants
+		return w, nil
 	}
 	var err error
 	w.Wants, err = r.resolve(ctx, w.Files)

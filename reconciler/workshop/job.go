@@ -56,6 +56,16 @@ func (j *Job) Plan() (builds []plan.Build, pushes []plan.Push) {
 	return builds, pushes
 }
 
+// Actions are what the job would do, as a plan lists them.
+func (j *Job) Actions() []plan.Action {
+	var p plan.Plan
+	p.Builds, p.Pushes = j.Plan()
+	return p.Actions()
+}
+
+// Makes reports whether an image is one that is built here.
+func (j *Job) Makes(image string) bool { return j.build(image) != nil }
+
 // Builds reports whether an image would be built.
 func (j *Job) Builds(image string) bool {
 	b := j.build(image)
@@ -165,6 +175,9 @@ func (j *Job) trace(act plan.Action) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.steps = append(j.steps, state.Step{Action: act, Began: j.Now().UTC()})
+	if j.req.Step != nil {
+		j.req.Step(act)
+	}
 }
 
 // A step may be cut, by its name's fault point.

@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/stage"
@@ -62,8 +63,10 @@ type Request struct {
 	Wait bool
 	// Anyway makes images though the machine is suspended.
 	Anyway bool
-	// Ready is told of each image that is, nil to tell nobody.
+	// Ready is told of each image that is, and Step of each action that is executed;
+	// nil to tell nobody.
 	Ready func()
+	Step  func(plan.Action)
 }
 
 // Look finds out what there is to make, and makes none of it. The job is never

@@ -2,7 +2,9 @@ package script
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -30,18 +32,28 @@ func cmdDocumented(ts *testscript.TestScript, args []string) error {
 	if args[0] == "-all" {
 		return unseen(documented, seen, args[1:])
 	}
-	var v any
-	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
-		return fmt.Errorf("stdout is not one JSON value: %w", err)
-	}
 	fields := map[string]string{}
-	collectFields("", v, fields)
+	for in := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout"))); ; {
+		var v any
+		if err := in.Decode(&v); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return fmt.Errorf("stdout is no JSON: %w", err)
+		}
+		collectFields("", v, fields)
+	}
+	if len(fields) == 0 {
+		return errors.New("stdout has no JSON with fields")
+	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		command := args[0]
 		if _, own := documented[command+": "+field]; !own && command == "reconcile" {
 			command = "plan" // the page says that it has plan's
 		}
 		key := command + ": " + field
+		if step := stepField.FindStringSubmatch(field); step != nil && command != "history" {
+			key = "plan: actions[]." + step[1] // the page says that it has plan's
+		}
 		if documented[key] != fields[field] {
 			return fmt.Errorf("%s is a %s; docs/json.md says %q", key, fields[field], documented[key])
 		}
@@ -50,10 +62,17 @@ func cmdDocumented(ts *testscript.TestScript, args []string) error {
 	return nil
 }
 
+// stepField is a field of an action that runs.
+var stepField = regexp.MustCompile(`^(?:agent\.runs\[\]\.)?steps?(?:\[\])?\.(\w+(?:\[\])?)$`)
+
 func unseen(documented map[string]string, seen map[string]bool, except []string) error {
 	var missing []string
 	for key := range documented {
-		if !seen[key] && !slices.Contains(except, key) {
+		expected := func(e string) bool {
+			prefix, all := strings.CutSuffix(e, "*")
+			return e == key || all && strings.HasPrefix(key, prefix)
+		}
+		if !seen[key] && !slices.ContainsFunc(except, expected) {
 			missing = append(missing, key)
 		}
 	}

@@ -79,7 +79,7 @@ func writeSurroundings(dir string) error {
 		"grub/grub.cfg": "",
 		"agent.toml": "repo = \"" + dir + "/repo\"\nmachine = \"laptop\"\nstage = \"" + dir + "/stage\"\n" +
 			"boot = \"" + dir + "/grub\"\nstage_location = \"UUID=1111-2222:/gitboot\"\n" +
-			"registry_attempts = 2\nregistry_timeout = \"2s\"\n",
+			"socket = \"" + dir + "/control.sock\"\nregistry_attempts = 2\nregistry_timeout = \"2s\"\n",
 	} {
 		path := filepath.Join(dir, name)
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {

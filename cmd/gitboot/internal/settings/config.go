@@ -57,6 +57,9 @@ type Config struct {
 	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll    duration `toml:"poll"`
 
+	// Socket is where commands reach the agent.
+	Socket string `toml:"socket" is:"path"`
+
 	// LayerSize and LayerEntries are how much a layer may hold, and how many
 	// files; StageReserve is what stays free of the stage's file system.
 	LayerSize    size `toml:"layer_size"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/deployment"
@@ -48,6 +49,15 @@ func Load(path string, named bool, flags Flags) (Settings, error) {
 // does, or each minute.
 func (s Settings) Every(flag time.Duration) time.Duration {
 	return cmp.Or(max(flag, 0), time.Duration(s.Poll), time.Minute)
+}
+
+// ControlSocket is where commands reach the agent, and whether that is only so by
+// default: of another agent.toml than the usual one it has to be named.
+func (s Settings) ControlSocket(named bool) (path string, usual bool) {
+	if s.Socket == "" && !named {
+		return control.Path, true
+	}
+	return s.Socket, false
 }
 
 // Local is what a reconciler has to be told for work on what is there already.

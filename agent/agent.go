@@ -1,0 +1,178 @@
+// Package agent is the long-running program around reconciler: what asks for a
+// run (package trigger), what goes on (package live), and the socket by which
+// commands reach it (package control). It decides nothing about machines.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/agent/trigger"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/event"
+)
+
+// A Setup is what agent.toml says.
+type Setup struct {
+	Reconciler *reconciler.Reconciler
+	// Poll is how often to look when nothing else asks for it.
+	Poll time.Duration
+	// Update looks for new digests each time.
+	Update bool
+	// Socket is where commands reach the agent, "" for nowhere; Own says that it is
+	// where it is by default, so that one that cannot be opened is no error.
+	Socket string
+	Own    bool
+}
+
+// Options are what an agent is made of.
+type Options struct {
+	// Load reads agent.toml: at the start, and again when File has changed.
+	Load func() (Setup, error)
+	File string
+	// Signals ask for a look, and to read File again.
+	Signals <-chan os.Signal
+	Board   *live.Board
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// An Agent runs one machine. Its fields do not change.
+type Agent struct {
+	Options
+	asks chan reconciler.Ask
+	now  setup
+}
+
+// Run follows the config repo until ctx ends.
+func Run(ctx context.Context, opts Options) error {
+	first, err := opts.Load()
+	if err != nil {
+		return err
+	}
+	a := &Agent{Options: opts, asks: make(chan reconciler.Ask)}
+	a.now.put(first)
+	stop, err := a.listen(ctx, first)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	changes := trigger.File(ctx, opts.File, opts.Log)
+	for {
+		next := a.follow(ctx, changes)
+		if next == nil {
+			return nil
+		}
+		a.now.put(*next)
+	}
+}
+
+// errChanged tells who waits for a run that it was ended.
+var errChanged = errors.New("agent.toml has changed meanwhile, or the agent ends: what was staged before still boots, and the next run goes on from here")
+
+// follow follows the config repo as agent.toml says now, until that is another,
+// which is returned, or ctx ends.
+func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setup) {
+	running, stop := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		a.now.get().Reconciler.Follow(running, a.asks, a.Board.Tell)
+	}()
+	defer func() {
+		stop(errChanged)
+		<-ended
+	}()
+	set := a.now.get()
+	looks := trigger.Run(running, trigger.Options{Every: set.Poll, Name: set.Reconciler.Machine.Name, Repo: set.Reconciler.Repo.Folder(), Signals: a.Signals, Log: a.Log})
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case why := <-looks:
+			a.ask(ctx, reconciler.Ask{Trigger: why, Update: set.Update})
+		case <-changes:
+			if next := a.reload(); next != nil {
+				return next
+			}
+		}
+	}
+}
+
+// reload reads agent.toml again. One that is wrong changes nothing.
+func (a *Agent) reload() *Setup {
+	e := event.Event{Time: a.Now().UTC(), Kind: event.Settings, Machine: a.now.get().Reconciler.Machine.Name}
+	next, err := a.Load()
+	if err != nil {
+		e.Error = err.Error()
+		a.Log.Error("agent.toml changed and is refused; the settings stay as they were", "error", err)
+		a.Board.Tell(e)
+		return nil
+	}
+	a.Log.Info("agent.toml changed and is applied")
+	a.Board.Tell(e)
+	return &next
+}
+
+func (a *Agent) ask(ctx context.Context, ask reconciler.Ask) {
+	select {
+	case <-ctx.Done():
+	case a.asks <- ask:
+	}
+}
+
+// reconcile is what the socket asks for.
+func (a *Agent) reconcile(ctx context.Context, update, wait bool) error {
+	ask, done := reconciler.Ask{Trigger: trigger.Command, Update: update}, make(chan error, 1)
+	if wait {
+		ask.Done = func(err error) { done <- err }
+	}
+	if a.ask(ctx, ask); !wait || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-done:
+		return err
+	}
+}
+
+// listen opens the socket, and closes it with the function that it returns.
+func (a *Agent) listen(ctx context.Context, set Setup) (stop func(), err error) {
+	none := func() {}
+	if set.Socket == "" {
+		return none, nil
+	}
+	l, err := control.Listen(set.Socket)
+	if err != nil && set.Own && !errors.Is(err, control.ErrRunning) {
+		a.Log.Warn("commands cannot reach this agent", "error", err)
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	socket := control.Agent{
+		Board: a.Board, Reconcile: a.reconcile, Log: a.Log, Operations: a.operations(),
+		Report: a.now.report,
+	}
+	server := control.Server(socket.Handler(), a.Log)
+	server.BaseContext = func(net.Listener) context.Context { return ctx } // who listens to events is let go
+	go func() {
+		if err := server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			a.Log.Error(fmt.Sprintf("the socket %s is closed", set.Socket), "error", err)
+		}
+	}()
+	return func() { _ = server.Close() }, nil
+}
+
+// operations are what commands may have the agent do.
+func (a *Agent) operations() map[string]control.Operation { return map[string]control.Operation{} }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/agent"
+	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+func newAgent(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Follow the config repo for as long as this machine runs",
+		Long: `agent looks at the config repo again and again, and at once when a repo on this
+machine changes, when it gets SIGHUP, or by gitboot reconcile --now. It converges
+this machine on what it finds and builds the images that it is to build: the next
+boot is the commit; what runs now changes at the reboot.
+
+What it does, and why, is shown by gitboot status and gitboot events. It is what
+gitboot.service runs, and the same as gitboot reconcile without --once.`,
+		Example: `  gitboot agent
+  gitboot agent --repo ~/fleet --machine laptop --poll 10s
+  systemctl enable --now gitboot`,
+		Args: usage.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runAgent(c, a) },
+	}
+	f := c.Flags()
+	f.DurationVar(&a.poll, "poll", 0, "how often to look at the config repo (default 1m)")
+	f.BoolVar(&a.update, "update", false, "look for new digests each time, whether or not a schedule is due")
+	return c
+}
+
+func runAgent(c *cobra.Command, a *app) error {
+	if c.Flags().Changed("poll") && a.poll <= 0 {
+		return usage.Errorf("--poll %s: give a positive duration", a.poll)
+	}
+	show := screen.New(c.ErrOrStderr())
+	log, err := a.logger(c.ErrOrStderr(), show)
+	if err != nil {
+		return errors.Join(err, show.Close())
+	}
+	hups := make(chan os.Signal, 1)
+	signal.Notify(hups, syscall.SIGHUP)
+	defer signal.Stop(hups)
+	board := live.New(version, time.Now)
+	err = agent.Run(c.Context(), agent.Options{
+		Load: func() (agent.Setup, error) { return a.setup(c, show, board) },
+		File: a.configPath(), Signals: hups, Board: board, Log: log, Now: time.Now,
+	})
+	return errors.Join(err, show.Close())
+}
+
+// setup is what agent.toml and flags say of an agent.
+func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (agent.Setup, error) {
+	cfg, err := a.repoConfig(c, show)
+	if err != nil {
+		return agent.Setup{}, err
+	}
+	cfg.Progress = both(cfg.Progress, board.Progress)
+	set, err := a.settings()
+	if err != nil {
+		return agent.Setup{}, err
+	}
+	r, err := reconciler.New(cfg)
+	if err != nil {
+		return agent.Setup{}, err
+	}
+	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update}
+	out.Socket, out.Own = set.ControlSocket(a.config != "")
+	return out, nil
+}
+
+func both(one, other progress.Sink) progress.Sink {
+	if one == nil {
+		return other
+	}
+	return func(ev progress.Event) {
+		one(ev)
+		other(ev)
+	}
+}
+
+// client speaks to this machine's agent.
+func (a *app) client() (*control.Client, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	path, _ := set.ControlSocket(a.config != "")
+	if path == "" {
+		return nil, usage.Errorf("%s names no socket, by which the agent could be asked; set socket in it", a.config)
+	}
+	return control.NewClient(path), nil
+}
+
+// askNow has the agent look at the config repo.
+func askNow(ctx context.Context, a *app) error {
+	agent, err := a.client()
+	if err != nil {
+		return err
+	}
+	return agent.Reconcile(ctx, control.ReconcileRequest{Update: a.update, Wait: a.wait})
+}

@@ -1,0 +1,152 @@
+// Package event is what people and programs are told of while gitboot runs: one
+// typed event for the log, status, notifications, the page and forges. It only
+// says what an event is; package reconciler tells them.
+package event
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// Kind names what has happened.
+type Kind string
+
+const (
+	// Looked: the config repo was read and may be followed. Revision is its tip,
+	// Changed says that it was not known before.
+	Looked Kind = "looked"
+	// Refused: the config repo could not be read, or what it wants is not to be
+	// followed. Revision is empty if none came.
+	Refused Kind = "refused"
+	// Began: a part, machine or workshop, begins to change something. Steps are
+	// the actions that it is going to take.
+	Began Kind = "began"
+	// Stepped: a part executes an action, Step.
+	Stepped Kind = "stepped"
+	// Ended: a part has nothing more to do for a revision. Error says why not all
+	// of it was done, Failed which images were left as they were.
+	Ended Kind = "ended"
+	// Staged: an image's new generation is in the boot menu.
+	Staged Kind = "staged"
+	// Built and Published: the workshop has made an image, or pushed it.
+	Built     Kind = "built"
+	Published Kind = "published"
+	// Failed: an image, or a part as a whole, has begun to fail, or fails by another
+	// cause. Recovered: it does not any more.
+	Failed    Kind = "failed"
+	Recovered Kind = "recovered"
+	// RebootNeeded: what boots next is another than what runs.
+	RebootNeeded Kind = "reboot-needed"
+	// Settings: agent.toml changed and was applied, or refused, with Error.
+	Settings Kind = "settings"
+)
+
+// Parts that an event may be of.
+const (
+	Repo     = "repo"
+	Machine  = "machine"
+	Workshop = "workshop"
+)
+
+// An Event is one thing that has happened. The JSON fields are stable.
+type Event struct {
+	// ID counts the events of one agent, from 1; whoever tells one leaves it 0.
+	ID   uint64    `json:"id,omitempty"`
+	Time time.Time `json:"time"`
+	Kind Kind      `json:"kind"`
+	// Machine is this one's name in the config repo.
+	Machine string `json:"machine"`
+	// Part is repo, machine or workshop, Trigger what asked for its run.
+	Part     string `json:"part,omitempty"`
+	Trigger  string `json:"trigger,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	// Subject and Author are those of the revision's commit.
+	Subject string `json:"subject,omitempty"`
+	Author  string `json:"author,omitempty"`
+	Changed bool   `json:"changed,omitempty"`
+
+	Image      string `json:"image,omitempty"`
+	Generation int    `json:"generation,omitempty"`
+	// Packages says which packages change, Reason why something is done.
+	Packages string `json:"packages,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+
+	Steps []plan.Action `json:"steps,omitempty"`
+	Step  *plan.Action  `json:"step,omitempty"`
+
+	Failed map[string]string `json:"failed,omitempty"`
+	Error  string            `json:"error,omitempty"`
+}
+
+// Told reports whether an event is one that people are told of, and not only of
+// interest to who watches what goes on.
+func (e Event) Told() bool {
+	switch e.Kind {
+	case Stepped, Began, Ended:
+		return false
+	case Looked:
+		return e.Changed
+	}
+	return true
+}
+
+// Message says an event in a line, without its time.
+func (e Event) Message() string {
+	switch e.Kind {
+	case Looked:
+		return fmt.Sprintf("revision %s is followed now: %s (%s)", plan.Short(e.Revision), e.Subject, e.Author)
+	case Refused:
+		if e.Revision == "" {
+			return "the config repo cannot be followed: " + e.Error
+		}
+		return fmt.Sprintf("revision %s is not followed: %s", plan.Short(e.Revision), e.Error)
+	case Began:
+		return fmt.Sprintf("the %s begins, asked by %s", e.Part, e.Trigger)
+	case Stepped:
+		return fmt.Sprintf("the %s is at %s", e.Part, e.stepName())
+	case Ended:
+		return fmt.Sprintf("the %s has ended at revision %s%s", e.Part, plan.Short(e.Revision), because(e.Error))
+	case Staged:
+		return fmt.Sprintf("%s, generation %d, is in the boot menu: %s", e.Image, e.Generation, e.Reason)
+	case Built:
+		return fmt.Sprintf("image %s was built: %s", e.Image, e.Reason)
+	case Published:
+		return fmt.Sprintf("image %s was pushed: %s", e.Image, e.Reason)
+	case Failed:
+		return fmt.Sprintf("%s fails%s", e.what(), because(e.Error))
+	case Recovered:
+		return e.what() + " does not fail any more"
+	case RebootNeeded:
+		return "a reboot is needed: " + e.Reason
+	case Settings:
+		return "agent.toml changed and is " + cmp.Or(map[bool]string{true: "applied"}[e.Error == ""], "refused"+because(e.Error))
+	}
+	return string(e.Kind)
+}
+
+func (e Event) stepName() string {
+	if e.Step == nil {
+		return "a step"
+	}
+	if e.Step.Image != "" {
+		return fmt.Sprintf("%s of %s", e.Step.Kind, e.Step.Image)
+	}
+	return string(e.Step.Kind)
+}
+
+func (e Event) what() string {
+	if e.Image != "" {
+		return fmt.Sprintf("image %q", e.Image)
+	}
+	return "the " + cmp.Or(e.Part, Machine)
+}
+
+func because(err string) string {
+	if err == "" {
+		return ""
+	}
+	return ": " + err
+}

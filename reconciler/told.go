@@ -1,0 +1,174 @@
+package reconciler
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/event"
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/reconciler/workshop"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// A teller turns what a poll sees into events. Of what goes on failing it tells
+// once, also across restarts: what failed before is in the documents.
+type teller struct {
+	to      func(event.Event)
+	machine string
+	now     func() time.Time
+	// looked is the revision that was told last.
+	looked string
+	// failing is why the repo, a part or an image fails, by part and name.
+	failing map[subject]string
+}
+
+// A subject is what may fail: a part as a whole, or an image of it.
+type subject struct{ part, image string }
+
+func newTeller(to func(event.Event), machine string, now func() time.Time) *teller {
+	if to == nil {
+		to = func(event.Event) {}
+	}
+	return &teller{to: to, machine: machine, now: now, failing: map[subject]string{}}
+}
+
+// remember takes up what was told before this process began.
+func (t *teller) remember(dir string) {
+	if m, err := state.LoadMachine(dir); err == nil {
+		t.looked = m.Revision
+		for name, img := range m.Images {
+			if img.Failure != nil {
+				t.failing[subject{event.Machine, name}] = img.Failure.Message
+			}
+		}
+	}
+	if w, err := state.LoadWorkshop(dir); err == nil {
+		for _, name := range slices.Sorted(maps.Keys(w.Builds)) {
+			if f := w.Build(name).Failure; f != nil {
+				t.failing[subject{event.Workshop, name}] = f.Message
+			}
+		}
+	}
+}
+
+func (t *teller) tell(e event.Event) {
+	e.Time, e.Machine = t.now().UTC(), t.machine
+	t.to(e)
+}
+
+// looks tells what was read of the config repo.
+func (t *teller) looks(why string, w *wanted.Wanted, err error) {
+	r := w.Revision
+	e := event.Event{Kind: event.Looked, Part: event.Repo, Trigger: why, Revision: r.Hash, Subject: r.Subject, Author: r.Author, Changed: r.Hash != t.looked}
+	if err != nil {
+		e.Kind, e.Error = event.Refused, err.Error()
+	} else {
+		t.looked = r.Hash
+	}
+	t.tell(e)
+	t.fails(subject{part: event.Repo}, r, err)
+}
+
+// begins tells that a part is going to do something.
+func (t *teller) begins(part, why string, r source.Revision, steps []plan.Action) {
+	t.tell(event.Event{Kind: event.Began, Part: part, Trigger: why, Revision: r.Hash, Subject: r.Subject, Author: r.Author, Steps: steps})
+}
+
+// step tells that a part executes an action.
+func (t *teller) step(part, why string, r source.Revision) func(plan.Action) {
+	return func(act plan.Action) {
+		t.tell(event.Event{Kind: event.Stepped, Part: part, Trigger: why, Revision: r.Hash, Image: act.Image, Step: &act})
+	}
+}
+
+// converged tells what became of a run of the machine.
+func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, err error) {
+	wants := func(name string) bool {
+		return slices.ContainsFunc(w.Wants.Images, func(img spec.Image) bool { return img.Name == name })
+	}
+	t.ended(event.Machine, why, w.Revision, wants, result.Failed, err)
+	if err != nil || !result.Changed {
+		return
+	}
+	for _, s := range result.Plan.Stagings {
+		t.tell(event.Event{
+			Kind: event.Staged, Part: event.Machine, Trigger: why, Revision: w.Revision.Hash, Subject: w.Revision.Subject, Author: w.Revision.Author,
+			Image: s.Image, Generation: s.Generation, Packages: s.Packages, Reason: strings.Join(s.Reasons, "; "),
+		})
+	}
+}
+
+// made tells what became of a job of the workshop.
+func (t *teller) made(why string, r source.Revision, job *workshop.Job, err error) {
+	builds, pushes, unpublished := job.Made()
+	for _, b := range builds {
+		t.tell(event.Event{Kind: event.Built, Part: event.Workshop, Trigger: why, Revision: r.Hash, Image: b.Image, Reason: strings.Join(b.Reasons, "; ")})
+	}
+	for _, p := range pushes {
+		t.tell(event.Event{Kind: event.Published, Part: event.Workshop, Trigger: why, Revision: r.Hash, Image: p.Image, Reason: p.Ref + ", " + p.Reason})
+	}
+	failed := job.Failed()
+	for name, err := range unpublished {
+		failed[name] = errors.Join(failed[name], err)
+	}
+	t.ended(event.Workshop, why, r, job.Makes, failed, err)
+}
+
+// ended tells how a part's run ended that was about certain images. What only
+// waits, for a build or a server, has not failed, nor what failed before and is
+// left alone; it has not recovered either.
+func (t *teller) ended(part, why string, r source.Revision, about func(image string) bool, failed map[string]error, err error) {
+	e := event.Event{Kind: event.Ended, Part: part, Trigger: why, Revision: r.Hash, Failed: map[string]string{}}
+	for name, err := range failed {
+		if !waiting(err) {
+			e.Failed[name] = err.Error()
+		}
+	}
+	superseded := errors.Is(err, machine.ErrSuperseded) || errors.Is(err, workshop.ErrSuperseded)
+	if superseded {
+		err = nil
+	}
+	if err != nil {
+		e.Error = err.Error()
+	}
+	t.tell(e)
+	for s := range maps.Clone(t.failing) {
+		switch _, still := failed[s.image]; {
+		case s.part != part || s.image == "":
+		case !about(s.image):
+			delete(t.failing, s) // nobody wants it any more
+		case !still && err == nil && !superseded:
+			t.fails(s, r, nil)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Failed)) {
+		t.fails(subject{part, name}, r, failed[name])
+	}
+	if !superseded {
+		t.fails(subject{part: part}, r, err)
+	}
+}
+
+// fails tells of a failure that begins, changes or ends.
+func (t *teller) fails(s subject, r source.Revision, err error) {
+	was, failing := t.failing[s]
+	switch {
+	case err == nil && !failing, err != nil && state.SameMessage(was, err.Error()):
+		return
+	case err == nil:
+		delete(t.failing, s)
+		t.tell(event.Event{Kind: event.Recovered, Part: s.part, Revision: r.Hash, Image: s.image})
+	default:
+		t.failing[s] = err.Error()
+		if s.part != event.Repo { // Refused has said it
+			t.tell(event.Event{Kind: event.Failed, Part: s.part, Revision: r.Hash, Image: s.image, Error: err.Error()})
+		}
+	}
+}
