@@ -11,10 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
@@ -31,6 +34,10 @@ type Setup struct {
 	// where it is by default, so that one that cannot be opened is no error.
 	Socket string
 	Own    bool
+	// Webhook is where forges and registries are listened to, without an address
+	// nowhere; WebhookSecret is the file of the secrets that they show.
+	Webhook       listen.Options
+	WebhookSecret string
 }
 
 // Options are what an agent is made of.
@@ -41,6 +48,7 @@ type Options struct {
 	// Signals ask for a look, and to read File again.
 	Signals <-chan os.Signal
 	Board   *live.Board
+	Systemd *systemd.Notifier // nil to tell nobody
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -67,12 +75,20 @@ func Run(ctx context.Context, opts Options) error {
 	defer stop()
 	changes := trigger.File(ctx, opts.File, opts.Log)
 	for {
+		a.Systemd.Ready()
 		next := a.follow(ctx, changes)
 		if next == nil {
+			a.Systemd.Stopping()
 			return nil
 		}
 		a.now.put(*next)
 	}
+}
+
+// tell takes an event to all who want to know.
+func (a *Agent) tell(e event.Event) {
+	a.Board.Tell(e)
+	a.Systemd.Status(a.Board.Line())
 }
 
 // errChanged tells who waits for a run that it was ended.
@@ -82,16 +98,20 @@ var errChanged = errors.New("agent.toml has changed meanwhile, or the agent ends
 // which is returned, or ctx ends.
 func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setup) {
 	running, stop := context.WithCancelCause(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		a.now.get().Reconciler.Follow(running, a.asks, a.Board.Tell)
-	}()
+	set := a.now.get()
+	var going sync.WaitGroup
+	going.Go(func() {
+		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog()})
+	})
+	for _, d := range a.doors(set) {
+		if d.at.Address != "" {
+			going.Go(func() { a.keep(running, d) })
+		}
+	}
 	defer func() {
 		stop(errChanged)
-		<-ended
+		going.Wait()
 	}()
-	set := a.now.get()
 	looks := trigger.Run(running, trigger.Options{Every: set.Poll, Name: set.Reconciler.Machine.Name, Repo: set.Reconciler.Repo.Folder(), Signals: a.Signals, Log: a.Log})
 	for {
 		select {
@@ -109,16 +129,18 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 
 // reload reads agent.toml again. One that is wrong changes nothing.
 func (a *Agent) reload() *Setup {
+	a.Systemd.Reloading()
+	defer a.Systemd.Ready()
 	e := event.Event{Time: a.Now().UTC(), Kind: event.Settings, Machine: a.now.get().Reconciler.Machine.Name}
 	next, err := a.Load()
 	if err != nil {
 		e.Error = err.Error()
 		a.Log.Error("agent.toml changed and is refused; the settings stay as they were", "error", err)
-		a.Board.Tell(e)
+		a.tell(e)
 		return nil
 	}
 	a.Log.Info("agent.toml changed and is applied")
-	a.Board.Tell(e)
+	a.tell(e)
 	return &next
 }
 

@@ -57,7 +57,7 @@ func TestASlowArchiveHoldsUpNoOther(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			defer stop()
 			ended := make(chan struct{})
-			go func() { s.Follow(ctx, asking(ctx), nil); close(ended) }()
+			go func() { s.Follow(ctx, asking(ctx), Watch{}); close(ended) }()
 			until(ctx, func() bool { return strings.Contains(menuOf(s), "late") })
 			stop()
 			<-ended

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
@@ -28,12 +29,13 @@ type Ask struct {
 // while the machine converges on all else, and is taken when it is ready. What
 // asks while a look goes on gets one more. Failed runs are logged; the next one
 // tries again, but builds only when their time has come. Other runs' locks are
-// waited for. What happens is told, if tell is not nil, from several goroutines.
-func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, tell func(event.Event)) {
+// waited for.
+func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 	once, lookups := r.inTurns(ctx)
 	defer lookups.End()
-	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(tell, r.Machine.Name, r.Machine.Now)}
+	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now)}
 	p.teller.remember(r.Machine.Stage.Dir())
+	beat := w.beat()
 	for {
 		select {
 		case <-ctx.Done():
@@ -44,9 +46,27 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, tell func(even
 			p.ask(ctx, ask)
 		case event := <-p.events:
 			event(ctx)
+		case <-beat:
+			w.Alive()
 		}
 		p.settle()
 	}
+}
+
+// A Watch is who wants to know how following goes.
+type Watch struct {
+	// Tell is told what happens, from several goroutines; nil to tell nobody.
+	Tell func(event.Event)
+	// Alive is called so often as long as nothing has got stuck; 0 means never.
+	Alive func()
+	Every time.Duration
+}
+
+func (w Watch) beat() <-chan time.Time {
+	if w.Every <= 0 {
+		return nil
+	}
+	return time.Tick(w.Every)
 }
 
 // A poll is what goes on of one. Its fields are its own goroutine's: what runs

@@ -25,6 +25,8 @@ type teller struct {
 	now     func() time.Time
 	// looked is the revision that was told last.
 	looked string
+	// held is why nothing changes though nothing fails.
+	held string
 	// failing is why the repo, a part or an image fails, by part and name.
 	failing map[subject]string
 }
@@ -90,6 +92,11 @@ func (t *teller) step(part, why string, r source.Revision) func(plan.Action) {
 
 // converged tells what became of a run of the machine.
 func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, err error) {
+	if suspended := (*plan.SuspendedError)(nil); errors.As(err, &suspended) {
+		t.holds(w.Revision, "Suspended", "this machine is suspended "+suspended.Words())
+		return
+	}
+	t.holds(w.Revision, "", "")
 	wants := func(name string) bool {
 		return slices.ContainsFunc(w.Wants.Images, func(img spec.Image) bool { return img.Name == name })
 	}
@@ -105,8 +112,20 @@ func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, 
 	}
 }
 
+// holds tells why nothing changes, or that nothing holds it any more.
+func (t *teller) holds(r source.Revision, held, reason string) {
+	if t.held == held+reason {
+		return
+	}
+	t.held = held + reason
+	t.tell(event.Event{Kind: event.Held, Part: event.Machine, Revision: r.Hash, Held: held, Reason: reason})
+}
+
 // made tells what became of a job of the workshop.
 func (t *teller) made(why string, r source.Revision, job *workshop.Job, err error) {
+	if errors.As(err, new(*plan.SuspendedError)) {
+		return // which the machine's run has told
+	}
 	builds, pushes, unpublished := job.Made()
 	for _, b := range builds {
 		t.tell(event.Event{Kind: event.Built, Part: event.Workshop, Trigger: why, Revision: r.Hash, Image: b.Image, Reason: strings.Join(b.Reasons, "; ")})

@@ -28,7 +28,7 @@ type Board struct {
 	tasks  map[string]*task
 	layers map[string]string // which image a layer is of
 	failed map[string]Failure
-	held   Held
+	held   held
 	events []event.Event
 	// changed is closed when anything changes.
 	changed chan struct{}
@@ -39,12 +39,9 @@ type task struct {
 	part string
 }
 
-// Held is why nothing is done, or not to its end, without anything failing.
-type Held struct {
-	// Reason is one word, such as Suspended, Message a sentence; empty if nothing
-	// is held.
-	Reason, Message string
-}
+// held is why nothing is done, or not to its end, without anything failing: one
+// word, such as Suspended, and a sentence; empty if nothing is held.
+type held struct{ reason, message string }
 
 // New is the board of an agent that starts now.
 func New(version string, now func() time.Time) *Board {
@@ -102,23 +99,23 @@ func (b *Board) Since(id uint64) (after []event.Event, gap bool) {
 	return after, len(after) > 0 && after[0].ID != id+1 && id != 0
 }
 
+// Line says in one line how things are: for systemctl status.
+func (b *Board) Line() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ready, reconciling := b.status.Conditions[0], b.status.Conditions[1]
+	if reconciling.Status == True {
+		return reconciling.Message
+	}
+	return ready.Message
+}
+
 // SetNext says what is going to be done by itself.
 func (b *Board) SetNext(next []plan.Coming) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !slices.Equal(b.status.Next, next) {
 		b.status.Next = append([]plan.Coming{}, next...)
-		b.touch()
-	}
-}
-
-// SetHeld says why nothing is done, or that something is again.
-func (b *Board) SetHeld(h Held) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.held != h {
-		b.held = h
-		b.judge()
 		b.touch()
 	}
 }
@@ -158,6 +155,8 @@ func (b *Board) note(e event.Event) {
 		}
 	case event.Ended:
 		b.end(e)
+	case event.Held:
+		b.held = held{e.Held, e.Reason}
 	case event.Failed:
 		b.fail(e)
 	case event.Recovered:

@@ -39,8 +39,8 @@ func (b *Board) ready() Condition {
 	switch {
 	case len(b.failed) > 0:
 		c.Reason, c.Message = b.worst()
-	case b.held.Reason != "":
-		c.Reason, c.Message = b.held.Reason, b.held.Message
+	case b.held.reason != "":
+		c.Reason, c.Message = b.held.reason, b.held.message
 	case b.status.Wanted.Hash == "":
 		c.Status, c.Reason, c.Message = Unknown, "Starting", "the config repo has not been read yet"
 	case b.runs[event.Machine] != nil || b.status.Applied != b.status.Wanted.Hash:

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/agent"
 	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -57,7 +58,7 @@ func runAgent(c *cobra.Command, a *app) error {
 	board := live.New(version, time.Now)
 	err = agent.Run(c.Context(), agent.Options{
 		Load: func() (agent.Setup, error) { return a.setup(c, show, board) },
-		File: a.configPath(), Signals: hups, Board: board, Log: log, Now: time.Now,
+		File: a.configPath(), Signals: hups, Board: board, Systemd: systemd.NewNotifier(log), Log: log, Now: time.Now,
 	})
 	return errors.Join(err, show.Close())
 }
@@ -79,6 +80,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	}
 	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
+	out.Webhook, out.WebhookSecret = set.Webhook.Options(), set.Webhook.SecretFile
 	return out, nil
 }
 

@@ -38,6 +38,9 @@ const (
 	// cause. Recovered: it does not any more.
 	Failed    Kind = "failed"
 	Recovered Kind = "recovered"
+	// Held: nothing changes though nothing fails: Held says why in a word, Reason in
+	// a sentence; both are empty when it is over.
+	Held Kind = "held"
 	// RebootNeeded: what boots next is another than what runs.
 	RebootNeeded Kind = "reboot-needed"
 	// Settings: agent.toml changed and was applied, or refused, with Error.
@@ -73,6 +76,7 @@ type Event struct {
 	// Packages says which packages change, Reason why something is done.
 	Packages string `json:"packages,omitempty"`
 	Reason   string `json:"reason,omitempty"`
+	Held     string `json:"held,omitempty"`
 
 	Steps []plan.Action `json:"steps,omitempty"`
 	Step  *plan.Action  `json:"step,omitempty"`
@@ -119,6 +123,8 @@ func (e Event) Message() string {
 		return fmt.Sprintf("%s fails%s", e.what(), because(e.Error))
 	case Recovered:
 		return e.what() + " does not fail any more"
+	case Held:
+		return cmp.Or(e.Reason, "nothing holds this machine any more")
 	case RebootNeeded:
 		return "a reboot is needed: " + e.Reason
 	case Settings:

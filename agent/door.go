@@ -1,0 +1,70 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/gitboot/gitboot/agent/listen"
+	"github.com/gitboot/gitboot/agent/webhook"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+// knock is how long an address is waited for that cannot be listened on: at boot
+// it may not be this machine's yet.
+const knock = 30 * time.Second
+
+// A door is a way in over HTTP that agent.toml opens.
+type door struct {
+	what        string
+	at          listen.Options
+	connections int
+	handler     func(ctx context.Context) (http.Handler, error)
+}
+
+// doors are those that there are by agent.toml.
+func (a *Agent) doors(set Setup) []door {
+	return []door{
+		{"webhooks", set.Webhook, 32, func(ctx context.Context) (http.Handler, error) {
+			return webhook.New(webhook.Options{SecretFile: set.WebhookSecret, Ask: a.hook(ctx), Log: a.Log})
+		}},
+	}
+}
+
+// hook asks for a look without waiting for whoever takes the wish.
+func (a *Agent) hook(ctx context.Context) func(why string, update bool) {
+	return func(why string, update bool) {
+		go a.ask(ctx, reconciler.Ask{Trigger: why, Update: update})
+	}
+}
+
+// keep serves a door until ctx ends. What cannot be listened on is told, and tried
+// again: following the config repo does not depend on it.
+func (a *Agent) keep(ctx context.Context, d door) {
+	again := time.NewTicker(knock)
+	defer again.Stop()
+	for {
+		err := d.open(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.Log.Error("nothing is listened to for "+d.what+"; it is tried again", "address", d.at.Address, "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+	}
+}
+
+func (d door) open(ctx context.Context) error {
+	handler, err := d.handler(ctx)
+	if err != nil {
+		return err
+	}
+	l, err := d.at.Open()
+	if err != nil {
+		return err
+	}
+	return listen.Serve(ctx, l, d.connections, handler)
+}
