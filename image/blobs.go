@@ -1,14 +1,15 @@
 package image
 
 import (
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gitboot/gitboot/image/registry"
 )
 
 // Blobs are those of an image's layers in the repository that ref names, by diff
 // id: as they are there, they may be part of another image of the registry.
 func (img *Image) Blobs(ref string) map[string]Blob {
-	parsed, err := name.ParseReference(ref)
+	parsed, err := registry.ParseReference(ref)
 	if err != nil {
 		return nil // it could not have been opened
 	}

@@ -8,7 +8,8 @@
 //	img, err := image.Open(ctx, "ghcr.io/example/router:stable", r.Digest, opts)
 //	rc, err := img.Layers[0].Open(ctx)
 //
-// Resolve asks what digest a tag has now and fetches nothing else. Open
+// Resolve asks what digest a tag has now and fetches nothing else; in place of
+// a tag there may be a constraint (:~12), for which tags are listed. Open
 // fetches the manifest of the wanted platform and its configuration; both are
 // checked against their digests. Layer.Open streams a blob and decompresses it
 // on the way (plain tar, gzip, zstd; eStargz and zstd:chunked are read as
@@ -45,6 +46,12 @@
 // are sent there only if it is in Options.TokenServers, or known as that of
 // Docker's or GitLab's registry; without credentials, any may give one.
 //
+// # Signatures
+//
+// Verify finds out whether cosign signed a manifest or index with one of some
+// keys, in its older form (the tag sha256-….sig) or in the newer one (a sigstore
+// bundle that refers to the image). See package cosign.
+//
 // # Transport
 //
 // HTTPS with verified certificates, for local and private addresses too.
@@ -71,7 +78,8 @@
 //
 // # Not done here
 //
-// No signature of an image is checked. Encrypted layers, bzip2 and docker's
+// Certificates of Fulcio's and entries of a transparency log are not looked at in
+// signatures: only keys count. Encrypted layers, bzip2 and docker's
 // schema 1 are refused by name, and foreign layers are fetched from nowhere but
 // the registry.
 package image

@@ -14,6 +14,8 @@ func TestPinned(t *testing.T) {
 		"r.lan/x@" + digest:          "r.lan/x",
 		"localhost:5000/x:1":         "localhost:5000/x:1",
 		"ghcr.io/a/b:v1.2@" + digest: "ghcr.io/a/b",
+		"ghcr.io/a/b:~1.2":           "ghcr.io/a/b",
+		"golang:>=1.26,<2":           "docker.io/library/golang",
 	} {
 		if got, err := Pinned(ref, digest); err != nil || got != want+"@"+digest {
 			t.Errorf("%s: %s, %v", ref, got, err)

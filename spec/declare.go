@@ -83,6 +83,8 @@ type registrySettings struct {
 	CredentialsFile *string  `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the machine."`
 	Platform        *string  `key:"platform" is:"platform" doc:"os/architecture[/variant]; the machine's own if absent."`
 	LayerSize       *string  `key:"layer_size" is:"size" doc:"How much a layer of the image, or of its base, may hold when expanded, such as 30GB; if absent, what the agent allows."`
+	CosignKey       *string  `key:"cosign_key" is:"key-file" doc:"Public keys in PEM, a path in the repo or an absolute path on the machine: only images that one of them signed are staged; none takes away what the defaults say."`
+	CosignRepo      *string  `key:"cosign_repository" is:"repository" doc:"The repository that signatures name, if not the image's own: where it was copied from."`
 	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; if absent, only when the reference changes or reconcile is given --update."`
 }
 
@@ -94,7 +96,7 @@ type imageDefaults struct {
 type imageDecl struct {
 	site
 	_       struct{}   `oneof:"pull,archive,build"`
-	Pull    *string    `key:"pull" is:"image-ref" doc:"A registry reference: the image is pulled."`
+	Pull    *string    `key:"pull" is:"image-ref" doc:"A registry reference: the image is pulled. Its tag may be a constraint, such as ~12 or 1.*: the highest one that is a version within it."`
 	Archive *string    `key:"archive" is:"archive" doc:"A rootfs tar, an OCI layout or a docker archive: path in the repo, absolute path or URL."`
 	SHA256  *string    `key:"sha256" is:"sha256" doc:"The archive's digest; required with a URL."`
 	Strip   *int       `key:"strip" is:"strip" default:"0" doc:"How many leading folders are taken off the names in a rootfs tar."`
@@ -125,6 +127,8 @@ type buildDecl struct {
 	MirrorTags     *bool             `key:"trust_mirror_tags" default:"false" doc:"Let these mirrors say what a tag means, and so what is built; otherwise only the registry does."`
 	Insecure       *bool             `key:"insecure" default:"false" doc:"Allow plain HTTP and unverified certificates for from and for other images that steps name; for push, the image's own insecure counts."`
 	Credentials    *string           `key:"credentials_file" is:"absolute-path" doc:"A docker or podman auth.json on the building machine, for from and push; for push, the image's own if absent."`
+	CosignKey      *string           `key:"cosign_key" is:"key-file" doc:"As an image's, for from and for other images that steps name."`
+	CosignRepo     *string           `key:"cosign_repository" is:"repository" doc:"As an image's, for from and for other images that steps name."`
 	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`
 	Compression    *string           `key:"push_compression" is:"compression" default:"zstd" doc:"How layers are compressed for push: zstd, or gzip for readers that know no zstd."`
 	NoCache        *bool             `key:"no_cache" default:"false" doc:"Never use the layer cache."`

@@ -1,11 +1,13 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 
+	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/spec/bounds"
 	"github.com/gitboot/gitboot/spec/find"
 	"github.com/gitboot/gitboot/spec/position"
@@ -16,11 +18,15 @@ import (
 type fileChecks struct {
 	*loader
 	templates map[string]string // what is wrong with a file, once looked at
+	keys      map[string]*cosign.KeysError
 }
 
 func (l *fileChecks) all() {
-	l.templates = map[string]string{}
+	l.templates, l.keys = map[string]string{}, map[string]*cosign.KeysError{}
 	f := l.fleet
+	if d := f.defaults.Image; d != nil {
+		l.keyFile(f.defaults.where.At("image").At("cosign_key"), d.CosignKey)
+	}
 	for _, name := range f.Images() {
 		l.imageFiles(f.images[name])
 	}
@@ -34,6 +40,7 @@ func (l *fileChecks) imageFiles(i *imageDecl) {
 	if i.Archive != nil {
 		l.archive(i.where.At("archive"), *i.Archive)
 	}
+	l.keyFile(i.where.At("cosign_key"), i.CosignKey)
 	b := i.Build
 	if b == nil {
 		return
@@ -41,6 +48,7 @@ func (l *fileChecks) imageFiles(i *imageDecl) {
 	if archive, ok := strings.CutPrefix(text(b.From), "archive:"); ok {
 		l.archive(b.where.At("from"), archive)
 	}
+	l.keyFile(b.where.At("cosign_key"), b.CosignKey)
 	if len(b.Bootstrap) > 0 {
 		l.program(b.where.At("bootstrap").Item(0), b.Bootstrap[0])
 	}
@@ -62,6 +70,32 @@ func (l *fileChecks) program(p position.Place, word string) {
 	case strings.Contains(word, "/") && !path.IsAbs(word):
 		l.Add(p, word, "is neither the name of a program nor a file of the repo", "write a program's name, an absolute path, or ./ and a path from the repo's root")
 	}
+}
+
+// keyFile checks a file of public keys that lies in the repo.
+func (l *fileChecks) keyFile(p position.Place, declared *string) {
+	name := keyFile(text(declared))
+	if name == "" || path.IsAbs(name) || !l.file(p, name, false) {
+		return
+	}
+	wrong, ok := l.keys[path.Clean(name)]
+	if !ok {
+		wrong = wrongKeys(l.fleet.fsys, path.Clean(name))
+		l.keys[path.Clean(name)] = wrong
+	}
+	if wrong != nil {
+		l.Add(p, name, wrong.Wrong, wrong.Remedy)
+	}
+}
+
+func wrongKeys(fsys fs.FS, name string) (wrong *cosign.KeysError) {
+	data, err := bounds.ReadFile(fsys, name, cosign.MaxKeyFile)
+	if err != nil {
+		return &cosign.KeysError{Wrong: "cannot be read as a file of public keys: " + bounds.Reason(err), Remedy: "leave nothing but public keys in it"}
+	}
+	_, err = cosign.ParseKeys(data)
+	errors.As(err, &wrong)
+	return wrong
 }
 
 // archive checks an archive that lies in the repo: a file, or an OCI layout's

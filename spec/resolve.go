@@ -217,15 +217,29 @@ func (r *resolver) fetching(own *registrySettings) registrySettings {
 func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
 	s := r.fetching(own)
 	return &Pull{
-		Ref:             ref,
-		Mirrors:         slices.Clone(s.Mirrors),
-		TrustMirrorTags: s.TrustMirrorTags != nil && *s.TrustMirrorTags,
-		Insecure:        s.Insecure != nil && *s.Insecure,
-		CredentialsFile: text(s.CredentialsFile),
-		Platform:        text(s.Platform),
-		Update:          text(s.Update),
+		Ref:              ref,
+		Mirrors:          slices.Clone(s.Mirrors),
+		TrustMirrorTags:  s.TrustMirrorTags != nil && *s.TrustMirrorTags,
+		Insecure:         s.Insecure != nil && *s.Insecure,
+		CredentialsFile:  text(s.CredentialsFile),
+		Platform:         text(s.Platform),
+		CosignKey:        keyFile(text(s.CosignKey)),
+		CosignRepository: text(s.CosignRepo),
+		Update:           text(s.Update),
 	}
 }
+
+// keyFile is where keys are, "" for nowhere.
+func keyFile(declared string) string {
+	if declared == noKeys {
+		return ""
+	}
+	return declared
+}
+
+// noKeys is what an image says that needs no signature, whatever the defaults
+// say.
+const noKeys = "none"
 
 // tagOf returns the tag of a reference that was checked.
 func tagOf(ref string) string {

@@ -41,6 +41,7 @@ func (r *resolver) registries(image *imageDecl, b *Build) {
 	decl := image.Build
 	b.Pulled = *r.pulled(&registrySettings{
 		Mirrors: decl.Mirrors, TrustMirrorTags: decl.MirrorTags, Insecure: decl.Insecure, CredentialsFile: decl.Credentials,
+		CosignKey: decl.CosignKey, CosignRepo: decl.CosignRepo,
 	}, "")
 	b.Pulled.Platform, b.Pulled.Update = b.Platform, "" // the build's schedule says when to look
 	if decl.Push != nil {

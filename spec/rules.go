@@ -29,6 +29,18 @@ func (i *imageDecl) Rules(d *problem.List) {
 	if i.Strip != nil && i.Archive == nil {
 		d.Add(i.where.At("strip"), strconv.Itoa(*i.Strip), "is for archives", "remove it")
 	}
+	i.signed(d)
+}
+
+// signed refuses keys that nothing would be held against.
+func (i *imageDecl) signed(d *problem.List) {
+	switch {
+	case i.CosignKey == nil:
+	case i.Archive != nil:
+		d.Add(i.where.At("cosign_key"), *i.CosignKey, "is for images of registries", "remove it; an archive is known by its sha256")
+	case i.Build != nil && i.Build.Push == nil:
+		d.Add(i.where.At("cosign_key"), *i.CosignKey, "is for images that are pulled", "remove it; for what the image is built from, write it beside from")
+	}
 }
 
 func (b *buildDecl) Rules(d *problem.List) {

@@ -33,7 +33,7 @@ type Boot struct {
 // An Image is one menu entry. Exactly one of Pull, Archive and Build is set.
 type Image struct {
 	Name string
-	// Tag is the pull reference's tag, else "latest". Hooks' globs see
+	// Tag is the pull reference's tag or constraint, else "latest". Hooks' globs see
 	// "Name:Tag".
 	Tag     string
 	Pull    *Pull
@@ -68,6 +68,11 @@ type Pull struct {
 	Insecure bool
 	// CredentialsFile is an absolute path on the machine, or "".
 	CredentialsFile string
+	// CosignKey is a file of public keys, a path in the config repo or an absolute
+	// one on the machine: one of them must have signed the image. "" is none.
+	CosignKey string `json:",omitempty"`
+	// CosignRepository is what signatures must name, "" for the image's own.
+	CosignRepository string `json:",omitempty"`
 	// Platform is os/architecture[/variant], or "" for the machine's own.
 	Platform string
 	// Update is the cron schedule of looking for a new digest, or "" to keep

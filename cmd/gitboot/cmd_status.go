@@ -114,7 +114,7 @@ func printStatus(w io.Writer, s control.Status) error {
 	var rows [][]any
 	for _, img := range s.Images {
 		for _, g := range img.Generations {
-			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(g)})
+			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g)})
 		}
 	}
 	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
@@ -135,8 +135,11 @@ func printPushes(w io.Writer, pushes []report.PushStatus) error {
 }
 
 // note says what is special about a generation.
-func note(g report.GenerationStatus) string {
+func note(img report.ImageStatus, g report.GenerationStatus) string {
 	var notes []string
+	if img.Within != "" && img.Digest == g.Digest {
+		notes = append(notes, img.Within+" → "+img.Tag)
+	}
 	if g.Booted {
 		notes = append(notes, "booted")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/gitboot/gitboot/image/internal/credentials"
 	"github.com/gitboot/gitboot/image/internal/exchange"
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
@@ -18,7 +19,7 @@ import (
 // mirror's or the registry's own. It logs in at its first request.
 type endpoint struct {
 	repo   name.Repository
-	creds  credentials
+	creds  credentials.Credentials
 	scope  string // what to log in for: to pull, or to push too
 	base   *exchange.Transport
 	guard  *guard // around base
@@ -29,7 +30,7 @@ type endpoint struct {
 }
 
 // newEndpoints gives the sources of a reference in the order to be asked.
-func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*endpoint, error) {
+func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint, error) {
 	base := exchange.NewTransport(opts.Insecure, opts.Insecure)
 	var list []*endpoint
 	for _, repo := range append(append([]string{}, opts.Mirrors...), "") {
@@ -37,11 +38,11 @@ func newEndpoints(ctx context.Context, ref name.Reference, opts Options) ([]*end
 		if err != nil {
 			return nil, err
 		}
-		creds, err := findCredentials(ctx, r, opts.CredentialsFile)
+		creds, err := credentials.Find(ctx, r, opts.CredentialsFile)
 		if err != nil {
 			return nil, err
 		}
-		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.note)
+		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.Note)
 		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), timing: opts.Timing})
 	}
 	return list, nil
@@ -77,7 +78,7 @@ func (e *endpoint) connect(ctx context.Context) (*http.Client, error) {
 	if e.client != nil {
 		return e.client, nil
 	}
-	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.auth, e.guard, []string{e.repo.Scope(e.scope)})
+	rt, err := transport.NewWithContext(ctx, e.repo.Registry, e.creds.Auth, e.guard, []string{e.repo.Scope(e.scope)})
 	if err != nil {
 		return nil, err
 	}

@@ -90,8 +90,8 @@ func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 		p.out.Blobs = append(p.out.Blobs, *l.Known)
 	}
 	p.Tags = append(slices.Clone(u.Tags), parsed.Identifier())
-	if _, ok := parsed.(name.Tag); !ok {
-		return Uploaded{}, fmt.Errorf("push %s: a digest cannot be chosen; write registry/repository:tag", parsed.Name())
+	if _, ok := parsed.Reference.(name.Tag); !ok || parsed.Among != nil {
+		return Uploaded{}, fmt.Errorf("push %s: neither a digest nor a constraint can be given to an image; write registry/repository:tag", parsed.Name())
 	}
 	if err := p.push(ctx); err != nil {
 		return p.out, fmt.Errorf("push %s: %w", parsed.Name(), pushRemedy(err))

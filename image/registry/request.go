@@ -131,12 +131,12 @@ func (e *endpoint) explain(err error, r request) error {
 func (e *endpoint) refused(status int, r request, err *exchange.StatusError) error {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &exchange.AuthError{Repository: e.repo.Name(), Status: status, Credentials: e.creds.note, Reason: err.Reason}
+		return &exchange.AuthError{Repository: e.repo.Name(), Status: status, Credentials: e.creds.Note, Reason: err.Reason}
 	case status == http.StatusNotFound && !r.sends:
 		return &exchange.NotFoundError{Repository: e.repo.Name(), What: r.what}
 	case status == http.StatusTooManyRequests:
 		// Registries count by who asks, and everybody on an address as one.
-		return fmt.Errorf("%s with credentials: %s: %w", e.doing(r), e.creds.note, err)
+		return fmt.Errorf("%s with credentials: %s: %w", e.doing(r), e.creds.Note, err)
 	}
 	return fmt.Errorf("%s: %w", e.doing(r), err)
 }

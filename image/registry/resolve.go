@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,36 +19,45 @@ import (
 // Resolved is what a reference means now.
 type Resolved struct {
 	Ref         string // the reference in full, with registry and tag
+	Within      string // the constraint on its tags, "" without one
+	Tag         string // the one that it means
 	Digest      string // of the manifest or index that it names
 	From        string // the mirror's or registry's repository that said so
 	Credentials string // where those used came from; "anonymous (why)"
 }
 
 // Resolve asks for the digest of ref, with a HEAD where the registry knows
-// it. A ref that holds a digest is its own answer: nothing is asked.
+// it. A ref that holds a digest is its own answer: nothing is asked. Where it
+// holds a constraint, the tags are listed first.
 func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
 	parsed, s, err := NewSources(ctx, ref, opts)
 	if err != nil {
 		return Resolved{}, err
 	}
 	out := Resolved{Ref: parsed.Name()}
-	if d, ok := parsed.(name.Digest); ok {
+	if d, ok := parsed.Reference.(name.Digest); ok {
 		first := s.list[0]
-		out.Digest, out.From, out.Credentials = d.DigestStr(), first.String(), first.creds.note
+		out.Digest, out.From, out.Credentials = d.DigestStr(), first.String(), first.creds.Note
 		return out, nil
 	}
 	err = s.each(ctx, s.tags(), func(e *endpoint) error {
-		digest, err := e.headTag(ctx, parsed.Identifier())
+		if parsed.Among != nil {
+			out.Within = parsed.Among.String()
+			if out.Tag, err = e.highestTag(ctx, *parsed.Among); err != nil {
+				return err
+			}
+		}
+		digest, err := e.headTag(ctx, cmp.Or(out.Tag, parsed.Identifier()))
 		if err != nil {
 			return err
 		}
-		out.Digest, out.From, out.Credentials = digest.String(), e.String(), e.creds.note
+		out.Digest, out.From, out.Credentials = digest.String(), e.String(), e.creds.Note
 		return nil
 	})
 	if err != nil {
 		return Resolved{}, fmt.Errorf("resolve %s: %w", parsed.Name(), s.silentMirrors(err))
 	}
-	opts.Log.Debug("resolved", "ref", out.Ref, "digest", out.Digest, "from", out.From, "credentials", out.Credentials)
+	opts.Log.Debug("resolved", "ref", out.Ref, "tag", out.Tag, "digest", out.Digest, "from", out.From, "credentials", out.Credentials)
 	return out, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/gitboot/gitboot/image/internal/exchange"
-	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
 // Sources are the endpoints of one image with the patience for them.
@@ -58,18 +57,18 @@ func (s *Sources) each(ctx context.Context, list []*endpoint, try func(*endpoint
 }
 
 // NewSources parses ref and lists who may serve it.
-func NewSources(ctx context.Context, ref string, opts Options) (name.Reference, *Sources, error) {
+func NewSources(ctx context.Context, ref string, opts Options) (Reference, *Sources, error) {
 	var parse []name.Option
 	if opts.Insecure {
 		parse = append(parse, name.Insecure)
 	}
-	parsed, err := name.ParseReference(ref, parse...)
+	parsed, err := ParseReference(ref, parse...)
 	if err != nil {
-		return nil, nil, fmt.Errorf("image reference %q: %s; write it as registry/name:tag or registry/name@sha256:…", untrusted.CleanText(ref), untrusted.CleanText(err.Error()))
+		return Reference{}, nil, err
 	}
 	list, err := newEndpoints(ctx, parsed, opts)
 	if err != nil {
-		return nil, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
+		return Reference{}, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
 	}
 	return parsed, &Sources{list, opts.TrustMirrorTags, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
 }

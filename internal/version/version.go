@@ -1,5 +1,5 @@
 // Package version finds the highest of names that are versions, such as a
-// repo's or a registry's tags, within a constraint: ~12, ^1.4, v1.*, >=2 <4, in
+// repo's or a registry's tags, within a constraint: ~12, ^1.4, v1.*, >=2,<4, in
 // the words of github.com/Masterminds/semver.
 //
 // Names that are no versions are passed over, and so are pre-releases, unless
@@ -25,13 +25,13 @@ type Constraint struct {
 
 // IsConstraint tells a constraint from a name: it has a character that no tag
 // of a registry may have, and that no version has either.
-func IsConstraint(text string) bool { return strings.ContainsAny(text, "~^*<>=!|, ") }
+func IsConstraint(text string) bool { return strings.ContainsAny(text, "~^*<>=!|") }
 
 // Parse reads a constraint.
 func Parse(text string) (Constraint, error) {
 	of, err := semver.NewConstraint(text)
 	if err != nil || len(text) > longest {
-		return Constraint{}, fmt.Errorf("%.40q is no constraint on versions; write for example ~12, ^1.4, 1.* or >=2 <4", text)
+		return Constraint{}, fmt.Errorf("%.40q is no constraint on versions; write for example ~12, ^1.4, 1.* or >=2,<4", text)
 	}
 	return Constraint{text, of}, nil
 }

@@ -21,7 +21,7 @@ func (j *Job) compare(ctx context.Context) error {
 	wants := make([]plan.Want, 0, len(j.Wants.Images))
 	for _, want := range j.Wants.Images {
 		img := j.images[want.Name]
-		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
+		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Choice: img.origin.Choice(), Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
 	}
 	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
 	if observed.MenuStale == "" {

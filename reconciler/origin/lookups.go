@@ -160,8 +160,12 @@ func (l *Lookups) End() {
 // changed. The opened image is returned where it was opened. On an error it
 // returns what was known; that is a *ComingError if the turn is over.
 func (f *Finder) Resolve(ctx context.Context, known state.Origin, want spec.Image, files fs.FS) (state.Origin, *image.Image, error) {
-	got := f.Lookups.do(ctx, lookupKey("resolve", want, known.Digest), func(ctx context.Context) (got found) {
-		got.origin, got.opened, got.err = f.find(ctx, known, want, files)
+	trust, err := signers(want, files)
+	if err != nil {
+		return known, nil, err
+	}
+	got := f.Lookups.do(ctx, lookupKey("resolve", want, known.Digest, trust.Keys.Sum()), func(ctx context.Context) (got found) {
+		got.origin, got.opened, got.err = f.find(ctx, known, want, trust, files)
 		return got
 	})
 	if got.err != nil {
@@ -181,7 +185,7 @@ func (f *Finder) Open(ctx context.Context, want spec.Image, digest string, files
 
 // lookupKey tells by what is asked, and for whom. A declaration that cannot be
 // hashed fails where it is looked up.
-func lookupKey(what string, want spec.Image, digest string) string {
+func lookupKey(what string, want spec.Image, from ...string) string {
 	declared, _ := Declaration(want)
-	return fmt.Sprintln(what, want.Name, declared, want.LayerSize, digest)
+	return fmt.Sprintln(what, want.Name, declared, want.LayerSize, from)
 }

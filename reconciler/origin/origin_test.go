@@ -161,11 +161,16 @@ func TestDeclaration(t *testing.T) {
 	if hash(&spec.Pull{Ref: "r.lan/a:1", Update: "@daily"}, nil) != one {
 		t.Error("another schedule is another image")
 	}
+	if want := "e6aea0b9af1c5999ef32c9cfe455a20a8a2d4e7bdbc1be312d244d2ff24a3b78"; one != want {
+		t.Errorf("an older gitboot has it as %s, and now it is %s: all images would be asked for again", want, one)
+	}
 	seen := map[string]string{one: "a"}
 	for what, h := range map[string]string{
 		"tag":      hash(&spec.Pull{Ref: "r.lan/a:2"}, nil),
 		"platform": hash(&spec.Pull{Ref: "r.lan/a:1", Platform: "linux/arm64"}, nil),
 		"mirror":   hash(&spec.Pull{Ref: "r.lan/a:1", Mirrors: []string{"m"}}, nil),
+		"key":      hash(&spec.Pull{Ref: "r.lan/a:1", CosignKey: "k"}, nil),
+		"copied":   hash(&spec.Pull{Ref: "r.lan/a:1", CosignRepository: "q.lan/a"}, nil),
 		"archive":  hash(nil, &spec.Archive{Path: "a"}),
 		"sha256":   hash(nil, &spec.Archive{Path: "a", SHA256: "0"}),
 		"repo":     hash(nil, &spec.Archive{Path: "a", InRepo: true}),

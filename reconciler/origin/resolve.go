@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -36,26 +37,44 @@ type Finder struct {
 // registry is asked only when the declaration is new, when its update
 // schedule is due, or when the run was told to; an archive is opened only
 // when its file changed. The opened image is returned where it was opened.
-func (f *Finder) find(ctx context.Context, known state.Origin, want spec.Image, files fs.FS) (state.Origin, *image.Image, error) {
+func (f *Finder) find(ctx context.Context, known state.Origin, want spec.Image, trust cosign.Policy, files fs.FS) (state.Origin, *image.Image, error) {
 	declared, err := Declaration(want)
 	if err != nil {
 		return known, nil, err
 	}
-	fresh := known.Declared == declared && known.Digest != ""
+	fresh := known.Declared == declared && known.Digest != "" && known.Signed == trust.Keys.Sum()
 	switch {
 	case want.Pull != nil:
 		if fresh && !f.Update && !plan.Due(want.Pull.Update, known.Checked, f.Now()) {
 			return known, nil, nil
 		}
-		found, err := image.Resolve(ctx, want.Pull.Ref, f.PullOptions(want.Pull))
+		found, err := f.resolvePull(ctx, known, fresh, want.Pull, trust)
 		if err != nil {
 			return known, nil, err
 		}
-		return state.Origin{Declared: declared, Digest: found.Digest, Checked: f.Now().UTC().Truncate(time.Second)}, nil, nil
+		found.Declared = declared
+		return found, nil, nil
 	case want.Archive != nil:
 		return f.resolveArchive(ctx, known, fresh, declared, want, files)
 	}
 	return known, nil, fmt.Errorf("image %q is built, and comes from nowhere else", want.Name)
+}
+
+// resolvePull asks a registry what an image is now, and whether it is signed if
+// that is not known of it.
+func (f *Finder) resolvePull(ctx context.Context, known state.Origin, fresh bool, want *spec.Pull, trust cosign.Policy) (state.Origin, error) {
+	opts := f.PullOptions(want)
+	named, err := image.Resolve(ctx, want.Ref, opts)
+	if err != nil {
+		return known, err
+	}
+	found := state.Origin{Digest: named.Digest, Within: named.Within, Tag: named.Tag, Signed: trust.Keys.Sum(), Checked: f.Now().UTC().Truncate(time.Second)}
+	if found.Signed == "" || fresh && found.Digest == known.Digest {
+		return found, nil
+	}
+	return found, InTime(ctx, f.ImageTime, func(ctx context.Context) error {
+		return image.Verify(ctx, want.Ref, found.Digest, trust, opts)
+	})
 }
 
 func (f *Finder) resolveArchive(ctx context.Context, known state.Origin, fresh bool, declared string, want spec.Image, files fs.FS) (state.Origin, *image.Image, error) {

@@ -45,6 +45,8 @@ type Layer struct {
 type Want struct {
 	Image  string
 	Inputs Inputs
+	// Choice says which tag was chosen for the digest, "" if none was.
+	Choice string
 	// Layers are those of the wanted digest. They are empty when the digest
 	// is the one that is staged already.
 	Layers []Layer
@@ -253,8 +255,12 @@ func newStaging(w Want, have []Generation, reasons []string) Staging {
 }
 
 func differences(w Want, have []Generation) []string {
+	choice := ""
+	if w.Choice != "" {
+		choice = " (" + w.Choice + ")"
+	}
 	if len(have) == 0 {
-		return []string{"first deployment"}
+		return []string{"first deployment" + choice}
 	}
 	last := have[len(have)-1]
 	if last.Inputs.ImageDigest == "" {
@@ -268,7 +274,7 @@ func differences(w Want, have []Generation) []string {
 	}
 	was, is := last.Inputs, w.Inputs
 	add(w.Building, "the image is built; not needed if its layers come out the same")
-	add(!w.Building && was.ImageDigest != is.ImageDigest, "image %s → %s", Short(was.ImageDigest), Short(is.ImageDigest))
+	add(!w.Building && was.ImageDigest != is.ImageDigest, "image %s → %s%s", Short(was.ImageDigest), Short(is.ImageDigest), choice)
 	add(was.Hooks != is.Hooks, "hooks changed")
 	add(!w.Building && was.ImageDigest == is.ImageDigest && was.FormerDisk != is.FormerDisk, "what is of the image's former disk is taken out")
 	add(!slices.Equal(was.KernelArgs, is.KernelArgs), "kernel arguments %q → %q", strings.Join(was.KernelArgs, " "), strings.Join(is.KernelArgs, " "))

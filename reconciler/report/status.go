@@ -94,6 +94,9 @@ func pushes(s *state.Workshop) []PushStatus {
 type ImageStatus struct {
 	Name        string             `json:"name"`
 	Digest      string             `json:"digest"`
+	Within      string             `json:"within,omitempty"`
+	Tag         string             `json:"tag,omitempty"`
+	Signed      bool               `json:"signed,omitempty"`
 	Checked     time.Time          `json:"checked,omitzero"`
 	Generations []GenerationStatus `json:"generations"`
 	Failure     *state.Failure     `json:"failure,omitempty"`
@@ -147,7 +150,8 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 }
 
 func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img *state.Image, shown map[string]bool) ImageStatus {
-	out := ImageStatus{Name: name, Digest: img.Origin.Digest, Checked: img.Origin.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
+	out := ImageStatus{Name: name, Digest: img.Origin.Digest, Within: img.Origin.Within, Tag: img.Origin.Tag, Signed: img.Origin.Signed != "",
+		Checked: img.Origin.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
 	for _, g := range slices.Backward(img.Generations) {
 		gs := GenerationStatus{
 			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),

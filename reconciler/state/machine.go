@@ -65,9 +65,24 @@ type Origin struct {
 	// Declared is a hash of the declaration that Digest belongs to.
 	Declared string `json:"declared,omitempty"`
 	Digest   string `json:"digest,omitempty"`
+	// Within is the constraint on tags that was declared, and Tag the one that it
+	// meant; both are empty if there is none.
+	Within string `json:"within,omitempty"`
+	Tag    string `json:"tag,omitempty"`
+	// Signed names the keys that one of which signed Digest, empty if none was
+	// asked for.
+	Signed string `json:"signed,omitempty"`
 	// Fingerprint is that of the archive file which gave Digest.
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Checked     time.Time `json:"checked,omitzero"`
+}
+
+// Choice says which tag a constraint meant, "" without one.
+func (o Origin) Choice() string {
+	if o.Within == "" {
+		return ""
+	}
+	return o.Within + " → " + o.Tag
 }
 
 // Generation is the n-th deployment of an image on this machine.

@@ -101,6 +101,7 @@ const (
 	repoSeg = `[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*`
 	tag     = `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
 	digest  = `@sha256:[0-9a-f]{64}`
+	among   = `[0-9A-Za-z.+-]*[~^*<>=!|][0-9A-Za-z.~^*<>=!|,+-]{0,127}`
 	refHead = `^(?:` + domain + `/)?` + repoSeg + `(?:/` + repoSeg + `)*`
 )
 
@@ -108,7 +109,7 @@ const (
 var (
 	nameCheck = matching("a name", `^[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*$`,
 		"use up to 64 letters, digits, - and _, and dots between them; it becomes part of file names and menus").upTo(64)
-	refCheck     = matching("an image reference", refHead+`(?::`+tag+`)?(?:`+digest+`)?$`, "write registry/repository:tag, in lower case").with(badRef).upTo(512)
+	refCheck     = matching("an image reference", refHead+`(?:(?::`+tag+`)?(?:`+digest+`)?|:`+among+`)$`, "write registry/repository:tag, in lower case").with(badRef).upTo(512)
 	archiveCheck = matching("an archive's path or URL", `^`+visible+onLine+`*$`, "write a path in the repo, an absolute path, or an https:// URL with sha256").with(BadArchive).upTo(2048)
 )
 
@@ -143,6 +144,8 @@ var checks = map[string]Check{
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's, or of a zone: "CRON_TZ=Europe/Berlin 0 3 * * *"`).with(badCron),
 	"image-ref":   refCheck,
 	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef).upTo(512),
+	"repository":  matching("a repository", refHead+`$`, "write registry/repository, without a tag").with(badRef).upTo(512),
+	"key-file":    matching("a path of public keys", `^`+visible+onLine+`*$`, "write a path in the repo, such as keys/release.pub, an absolute path, or none").with(badKeyFile).upTo(1024),
 	"archive":     archiveCheck,
 	"sha256":      matching("a sha256", `^[0-9a-f]{64}$`, "write 64 lower case hex digits, as sha256sum prints them"),
 	"from":        matching("a base", `^`+visible+onLine+`*$`, `write "image:NAME", a registry reference, "archive:PATH" or "scratch"`).with(badFrom),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/version"
 	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec/find"
 	"github.com/gitboot/gitboot/spec/render"
@@ -28,8 +29,15 @@ func badRef(s string) string {
 		}
 		path = rest
 	}
-	if path, _, _ := strings.Cut(path, ":"); len(path) > maxRepository {
+	path, tag, _ := strings.Cut(path, ":")
+	if len(path) > maxRepository {
 		return fmt.Sprintf("has a repository that is longer than %d characters", maxRepository)
+	}
+	if !version.IsConstraint(tag) {
+		return ""
+	}
+	if _, err := version.Parse(tag); err != nil {
+		return "has neither a tag nor a constraint on versions such as ~12, ^1.4, 1.* or >=2,<4"
 	}
 	return ""
 }
@@ -59,6 +67,14 @@ func uncleanPath(s string) string {
 		return "is the root folder"
 	}
 	return ""
+}
+
+// badKeyFile finds what is neither a path in the repo nor a clean absolute one.
+func badKeyFile(s string) string {
+	if strings.HasPrefix(s, "/") {
+		return uncleanPath(s)
+	}
+	return find.LeavesRepo(s)
 }
 
 func badInclude(s string) string {

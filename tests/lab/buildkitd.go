@@ -14,7 +14,7 @@ import (
 // the addresses. It must run inside gitboot's own source tree. What it mounts
 // and runs ends with it.
 func StartBuildkitd(ctx context.Context, dir string, addresses []string, args ...string) (*Daemon, error) {
-	binary, err := buildBuildkitd(ctx)
+	binary, err := buildTool(ctx, "buildkitd", "github.com/moby/buildkit/cmd/buildkitd")
 	if err != nil {
 		return nil, fmt.Errorf("build buildkitd: %w", err)
 	}
@@ -42,8 +42,9 @@ func Program(ctx context.Context, dir, name string) (string, error) {
 	return path, err
 }
 
-// buildBuildkitd builds the daemon, or finds that what was built is up to date.
-func buildBuildkitd(ctx context.Context) (string, error) {
+// buildTool builds a program of others, or finds that what was built is up to
+// date. Its module is the folder of its name in tests.
+func buildTool(ctx context.Context, name, pkg string) (string, error) {
 	root, err := SourceDir(ctx)
 	if err != nil {
 		return "", err
@@ -52,13 +53,12 @@ func buildBuildkitd(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "buildkitd")
+	path := filepath.Join(cache, name)
 	unlock, err := lock(ctx, path+".lock")
 	if err != nil {
 		return "", err
 	}
 	env := slices.Concat(os.Environ(), []string{"CGO_ENABLED=0", "GOWORK=off"})
-	_, err = runEnv(ctx, env, "go", "-C", filepath.Join(root, "tests", "buildkitd"), "build", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", path, "github.com/moby/buildkit/cmd/buildkitd")
+	_, err = runEnv(ctx, env, "go", "-C", filepath.Join(root, "tests", name), "build", "-buildvcs=false", "-ldflags=-s -w", "-o", path, pkg)
 	return path, errors.Join(err, unlock())
 }

@@ -8,10 +8,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/image/internal/expand"
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
@@ -26,8 +28,9 @@ func Why(err error) string {
 	}
 	var all []string
 	for _, err := range several {
-		why, _ := classify(err)
-		all = append(all, why)
+		if why, _ := classify(err); !slices.Contains(all, why) {
+			all = append(all, why)
+		}
 	}
 	return strings.Join(all, "; ")
 }
@@ -74,6 +77,7 @@ func Lasting(err error) (why string, known bool) {
 	var (
 		auth     *AuthError
 		missing  *NotFoundError
+		none     *NoTagError
 		insecure *InsecureError
 		digest   *untrusted.DigestError
 		unsup    *untrusted.UnsupportedError
@@ -81,6 +85,7 @@ func Lasting(err error) (why string, known bool) {
 		token    *TokenServerError
 		layer    *LayerError
 		large    *expand.ExpansionError
+		unsigned *cosign.UnsignedError
 	)
 	switch {
 	case errors.Is(err, unix.ENOSPC):
@@ -93,12 +98,16 @@ func Lasting(err error) (why string, known bool) {
 		return fmt.Sprintf("access refused (%d)", auth.Status), true
 	case errors.As(err, &missing):
 		return "not there", true
+	case errors.As(err, &none):
+		return "no tag within " + none.Constraint, true
 	case errors.As(err, &insecure):
 		return "not protected", true
 	case errors.As(err, &digest):
 		return "other content than promised", true
 	case errors.As(err, &unsup):
 		return "not supported", true
+	case errors.As(err, &unsigned):
+		return "not signed by its key", true
 	case errors.As(err, &token):
 		return "another host to log in at", true
 	case errors.As(err, &unknown):

@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,6 +30,16 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s has no %s; check the image's name and tag, or push it", e.Repository, e.What)
+}
+
+// A NoTagError says that a repository has no tag that a constraint means.
+type NoTagError struct {
+	Repository, Constraint string
+	Tags                   int // that there are
+}
+
+func (e *NoTagError) Error() string {
+	return fmt.Sprintf("%s has no tag within %s, among %d tags; look at them, correct the constraint, or push one (pre-releases count only where it names one, as ~1.2-0 does)", e.Repository, e.Constraint, e.Tags)
 }
 
 // An UnknownHostError says that a source's name has no address.
@@ -76,7 +87,9 @@ type sourceErrors []error
 func (e sourceErrors) Error() string {
 	var parts []string
 	for _, err := range e {
-		parts = append(parts, err.Error())
+		if text := err.Error(); !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
 	}
 	return strings.Join(parts, "; ")
 }

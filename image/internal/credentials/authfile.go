@@ -1,4 +1,4 @@
-package registry
+package credentials
 
 import (
 	"context"
@@ -12,32 +12,26 @@ import (
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 )
 
-// CredentialFile writes, in docker's and podman's format, the credentials that
-// some references are asked with, and no others: for an engine that fetches
-// them itself. It is nil where there are none.
-func CredentialFile(ctx context.Context, refs []string, opts Options) ([]byte, error) {
+// File writes, in docker's and podman's format, the credentials that some
+// repositories are asked with, and no others. It is nil where there are none.
+func File(ctx context.Context, repos []name.Repository, named string) ([]byte, error) {
 	type entry struct {
 		Auth          string `json:"auth,omitempty"`
 		IdentityToken string `json:"identitytoken,omitempty"`
 		RegistryToken string `json:"registrytoken,omitempty"`
 	}
 	auths := map[string]entry{}
-	for _, ref := range refs {
-		parsed, err := name.ParseReference(ref)
-		if err != nil {
-			return nil, fmt.Errorf("image reference %q: %s", untrusted.CleanText(ref), untrusted.CleanText(err.Error()))
-		}
-		repo := parsed.Context()
-		found, err := findCredentials(ctx, repo, opts.CredentialsFile)
-		if err != nil || found.auth == authn.Anonymous {
+	for _, repo := range repos {
+		found, err := Find(ctx, repo, named)
+		if err != nil || found.Auth == authn.Anonymous {
 			if err != nil {
-				return nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
+				return nil, fmt.Errorf("image %s: %w", repo.Name(), err)
 			}
 			continue
 		}
-		c, err := found.auth.Authorization()
+		c, err := found.Auth.Authorization()
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", parsed.Name(), untrusted.Clean(err))
+			return nil, fmt.Errorf("image %s: %w", repo.Name(), untrusted.Clean(err))
 		}
 		e := entry{IdentityToken: c.IdentityToken, RegistryToken: c.RegistryToken}
 		if c.Username != "" {

@@ -1,4 +1,6 @@
-package registry
+// Package credentials finds what registries are asked with, where docker and
+// podman keep it.
+package credentials
 
 import (
 	"bytes"
@@ -22,10 +24,10 @@ import (
 	"github.com/gitboot/gitboot/internal/program"
 )
 
-// credentials are what one repository is asked with.
-type credentials struct {
-	auth authn.Authenticator
-	note string // where they came from
+// Credentials are what one repository is asked with.
+type Credentials struct {
+	Auth authn.Authenticator
+	Note string // where they came from; "anonymous (why)"
 }
 
 // A credentialFile is docker's config.json or podman's auth.json: the same
@@ -42,9 +44,9 @@ type credentialFile struct {
 	CredsStore  string            `json:"credsStore"`
 }
 
-// findCredentials looks for those of a repository. A file that is there and
+// Find looks for those of a repository. A file that is there and
 // cannot be read is an error: anonymous would be a guess.
-func findCredentials(ctx context.Context, repo name.Repository, named string) (credentials, error) {
+func Find(ctx context.Context, repo name.Repository, named string) (Credentials, error) {
 	paths, notes := []string{named}, []string(nil)
 	if named == "" {
 		paths, notes = defaultCredentialFiles()
@@ -56,18 +58,18 @@ func findCredentials(ctx context.Context, repo name.Repository, named string) (c
 			continue
 		}
 		if err != nil {
-			return credentials{}, fmt.Errorf("read credential file: %w; correct its path or its permissions", err)
+			return Credentials{}, fmt.Errorf("read credential file: %w; correct its path or its permissions", err)
 		}
 		auth, err := lookUp(ctx, data, repo)
 		if err != nil {
-			return credentials{}, fmt.Errorf("credential file %s: %w", p, err)
+			return Credentials{}, fmt.Errorf("credential file %s: %w", p, err)
 		}
 		if auth != nil {
-			return credentials{auth, p}, nil
+			return Credentials{auth, p}, nil
 		}
 		looked = append(looked, p)
 	}
-	return credentials{authn.Anonymous, anonymousNote(repo, looked, notes)}, nil
+	return Credentials{authn.Anonymous, anonymousNote(repo, looked, notes)}, nil
 }
 
 func anonymousNote(repo name.Repository, looked, notes []string) string {

@@ -1,0 +1,225 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gitboot/gitboot/image/cosign"
+	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+)
+
+const (
+	// maxSignatures is how many of one image are looked at, in each source.
+	maxSignatures = 64
+	// maxSignature is how large one may be, in bytes: with a certificate, a
+	// log's entry and a time stamp it has some 10 KB.
+	maxSignature = 1 << 20
+)
+
+// Verify finds out whether the manifest or index with a digest is signed as a
+// policy wants. It asks mirrors, too: a signature is worth the same wherever it
+// lies. The error is a *cosign.UnsignedError where all could be asked.
+func Verify(ctx context.Context, ref string, digest v1.Hash, policy cosign.Policy, opts Options) error {
+	parsed, s, err := NewSources(ctx, ref, opts)
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, s.list, func(e *endpoint) error {
+		search := &search{endpoint: e, judge: policy.Judge(parsed.Context().Name(), digest.String())}
+		return search.signature(ctx, digest)
+	})
+}
+
+// A search looks for a signature that counts in one source.
+type search struct {
+	*endpoint
+	judge *cosign.Judge
+	seen  int
+}
+
+var errTooManySignatures = fmt.Errorf("there are more than %d, and none of the first counts", maxSignatures)
+
+// signature looks where cosign puts them: what refers to the image (OCI 1.1), and
+// the tag that is made of its digest.
+func (s *search) signature(ctx context.Context, digest v1.Hash) error {
+	refused := error(nil)
+	for _, look := range []func(context.Context, v1.Hash) (bool, error){s.referrers, s.tagged} {
+		found, err := look(ctx, digest)
+		switch {
+		case found:
+			return nil
+		case err == nil:
+		case errors.As(err, new(*exchange.AuthError)):
+			refused = err // of one of the two places alone
+		default:
+			return err
+		}
+	}
+	if refused != nil {
+		return refused
+	}
+	return s.judge.Verdict()
+}
+
+// tagged looks at the image that the tag sha256-….sig names.
+func (s *search) tagged(ctx context.Context, digest v1.Hash) (bool, error) {
+	tag := digest.Algorithm + "-" + digest.Hex + ".sig"
+	data, err := s.document(ctx, "manifests/"+tag, "signature "+tag)
+	if errors.As(err, new(*exchange.NotFoundError)) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.manifest(ctx, data)
+}
+
+// referrers looks at what refers to the image.
+func (s *search) referrers(ctx context.Context, digest v1.Hash) (bool, error) {
+	list, err := s.listReferrers(ctx, digest)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range list {
+		if !mayBeSignature(d) {
+			continue
+		}
+		if s.enough() {
+			break
+		}
+		what := "signature " + d.Digest.String()
+		data, err := s.document(ctx, "manifests/"+d.Digest.String(), what)
+		if errors.As(err, new(*exchange.NotFoundError)) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if got := untrusted.SHA256(data); got != d.Digest {
+			return false, &untrusted.DigestError{What: what, From: s.String(), Want: d.Digest.String(), Got: got.String()}
+		}
+		if found, err := s.manifest(ctx, data); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// listReferrers asks for what refers to a digest, by the interface for that or,
+// where a registry has none, by the tag that stands in for it.
+func (s *search) listReferrers(ctx context.Context, digest v1.Hash) ([]v1.Descriptor, error) {
+	paths := []string{"referrers/" + digest.String(), "manifests/" + digest.Algorithm + "-" + digest.Hex}
+	for _, path := range paths {
+		data, err := s.document(ctx, path, "what refers to "+digest.String())
+		if lacks(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if untrusted.CheckDocument(data, path) != nil {
+			continue
+		}
+		index, err := v1.ParseIndexManifest(bytes.NewReader(data))
+		if err != nil || !index.MediaType.IsIndex() {
+			continue // an answer to another question
+		}
+		return index.Manifests, nil
+	}
+	return nil, nil
+}
+
+// lacks reports whether a registry does not have something, or does not know
+// how to be asked for it.
+func lacks(err error) bool {
+	var status *exchange.StatusError
+	if errors.As(err, &status) {
+		return status.Status >= 400 && status.Status < 500 && !exchange.PassingStatus(status.Status)
+	}
+	return errors.As(err, new(*exchange.NotFoundError))
+}
+
+// mayBeSignature leaves out lists of contents, results of tests and the like, as
+// far as they say what they are.
+func mayBeSignature(d v1.Descriptor) bool {
+	if states := d.Annotations[cosign.PredicateAnnotation]; states != "" && states != cosign.SignPredicate {
+		return false
+	}
+	switch t := d.ArtifactType; {
+	case t == "", strings.HasPrefix(t, "application/vnd.oci."), strings.HasPrefix(t, "application/vnd.dev.cosign."):
+		return true
+	default:
+		return strings.HasPrefix(t, "application/vnd.dev.sigstore.bundle")
+	}
+}
+
+// enough counts what is looked at, manifests and signatures in them.
+func (s *search) enough() bool {
+	if s.seen++; s.seen <= 2*maxSignatures {
+		return false
+	}
+	s.judge.Refuse(errTooManySignatures)
+	return true
+}
+
+// manifest looks at the layers of what may hold signatures.
+func (s *search) manifest(ctx context.Context, data []byte) (bool, error) {
+	if untrusted.CheckDocument(data, "signature") != nil {
+		return false, nil
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(data))
+	if err != nil {
+		return false, nil
+	}
+	for _, d := range m.Layers {
+		if !slices.Contains([]types.MediaType{cosign.SimpleSigning, cosign.Bundle}, d.MediaType) {
+			continue
+		}
+		if s.enough() {
+			break
+		}
+		if d.Size < 0 || d.Size > maxSignature {
+			s.judge.Refuse(fmt.Errorf("it is larger than %d MiB", maxSignature>>20))
+			continue
+		}
+		data, err := s.blob(ctx, d)
+		if lacks(err) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if s.judge.Add(string(d.MediaType), d.Annotations, data) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// blob fetches a small blob, and verifies it.
+func (s *search) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	what := "signature " + d.Digest.String()
+	resp, err := s.do(ctx, request{method: http.MethodGet, path: "blobs/" + d.Digest.String(), what: what}, http.StatusOK)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, d.Size+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s from %s: %w", what, s, untrusted.Clean(err))
+	}
+	if got := untrusted.SHA256(data); got != d.Digest {
+		return nil, &untrusted.DigestError{What: what, From: s.String(), Want: d.Digest.String(), Got: got.String()}
+	}
+	return data, nil
+}

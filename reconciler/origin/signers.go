@@ -1,0 +1,50 @@
+package origin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/gitboot/gitboot/image/cosign"
+	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// signers reads who must have signed an image; without keys, nobody has to.
+func signers(want spec.Image, files fs.FS) (cosign.Policy, error) {
+	pull := want.Pull
+	if pull == nil || pull.CosignKey == "" {
+		return cosign.Policy{}, nil
+	}
+	data, err := keyFile(pull.CosignKey, files)
+	if err != nil {
+		return cosign.Policy{}, fmt.Errorf("read the keys of cosign_key: %w; images that need them are left as they are until it can be read", err)
+	}
+	keys, err := cosign.ParseKeys(data)
+	if err != nil {
+		return cosign.Policy{}, fmt.Errorf("cosign_key: %s %w", pull.CosignKey, err)
+	}
+	return cosign.Policy{Keys: keys, File: pull.CosignKey, Repository: pull.CosignRepository}, nil
+}
+
+// keyFile reads a file of the config repo, or one of this machine that nobody
+// else can have changed.
+func keyFile(name string, files fs.FS) (data []byte, err error) {
+	var f fs.File
+	if path.IsAbs(name) {
+		if err := owned.Check(name); err != nil {
+			return nil, fmt.Errorf("%w, so others could let in their own", err)
+		}
+		f, err = os.Open(name)
+	} else {
+		f, err = files.Open(path.Clean(name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	data, err = io.ReadAll(io.LimitReader(f, cosign.MaxKeyFile+1))
+	return data, errors.Join(err, f.Close())
+}
