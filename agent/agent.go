@@ -195,6 +195,3 @@ func (a *Agent) listen(ctx context.Context, set Setup) (stop func(), err error) 
 	}()
 	return func() { _ = server.Close() }, nil
 }
-
-// operations are what commands may have the agent do.
-func (a *Agent) operations() map[string]control.Operation { return map[string]control.Operation{} }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +25,11 @@ import (
 // serve listens in a folder of its own until the test ends.
 func serve(t *testing.T, a control.Agent) (path string) {
 	t.Helper()
+	return serveWith(t, a, func(*http.Server) {})
+}
+
+func serveWith(t *testing.T, a control.Agent, change func(*http.Server)) (path string) {
+	t.Helper()
 	path = filepath.Join(t.TempDir(), "run", "control.sock")
 	l, err := control.Listen(path)
 	if err != nil {
@@ -31,6 +37,7 @@ func serve(t *testing.T, a control.Agent) (path string) {
 	}
 	a.Log = slog.New(slog.DiscardHandler)
 	server := control.Server(a.Handler(), a.Log)
+	change(server)
 	go func() { _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Close() })
 	return path
@@ -124,6 +131,23 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
+// Who asks is known by what the kernel says of the connection.
+func TestCaller(t *testing.T) {
+	who := func(ctx context.Context, _ json.RawMessage) (any, error) { return control.Caller(ctx), nil }
+	c := control.NewClient(serve(t, control.Agent{Board: board(), Report: staged, Operations: map[string]control.Operation{"who": who}}))
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	if err := c.Do(t.Context(), "who", nil, &name); err != nil || name != me.Username {
+		t.Errorf("%q %v", name, err)
+	}
+	if got := control.Caller(t.Context()); got != "" {
+		t.Errorf("of no connection: %q", got)
+	}
+}
+
 func TestOperations(t *testing.T) {
 	double := func(_ context.Context, request json.RawMessage) (any, error) {
 		var n int
@@ -195,5 +219,23 @@ func TestListen(t *testing.T) {
 	absent := (*control.AbsentError)(nil)
 	if _, err := control.NewClient(left).Status(t.Context()); !errors.As(err, &absent) || !strings.Contains(err.Error(), "no agent is running") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What is waited for may take longer than reading a request may.
+func TestALongWait(t *testing.T) {
+	const read = 20 * time.Millisecond
+	c := control.NewClient(serveWith(t, control.Agent{Board: board(), Report: staged, Reconcile: func(ctx context.Context, _, _ bool) error {
+		long, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*read)
+		defer cancel()
+		select {
+		case <-ctx.Done():
+			return errors.New("it was given up")
+		case <-long.Done():
+			return nil
+		}
+	}}, func(s *http.Server) { s.ReadTimeout = read }))
+	if err := c.Reconcile(t.Context(), control.ReconcileRequest{Wait: true}); err != nil {
+		t.Error(err)
 	}
 }

@@ -107,6 +107,18 @@ func (a *app) client() (*control.Client, error) {
 	return control.NewClient(path), nil
 }
 
+// nudge tells a running agent that somebody has changed what it goes by. Without
+// one there is nobody to tell.
+func nudge(a *app) func(*cobra.Command, []string) {
+	return func(c *cobra.Command, _ []string) {
+		ctx, cancel := context.WithTimeout(c.Context(), time.Second)
+		defer cancel()
+		if agent, err := a.client(); err == nil {
+			_ = agent.Reconcile(ctx, control.ReconcileRequest{}) // it looks by itself before long
+		}
+	}
+}
+
 // askNow has the agent look at the config repo.
 func askNow(ctx context.Context, a *app) error {
 	agent, err := a.client()

@@ -50,7 +50,10 @@ this machine, and writes boot menu entries for them.`,
 		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
-	root.AddCommand(operating.Commands(operating.Site{Open: app.stageReconciler, Wait: &app.wait, Generations: app.completeGenerations(false)})...)
+	for _, c := range operating.Commands(operating.Site{Open: app.stageReconciler, Wait: &app.wait, Generations: app.completeGenerations(false)}) {
+		c.PostRun = nudge(app)
+		root.AddCommand(c)
+	}
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)

@@ -41,6 +41,8 @@ const (
 	// Held: nothing changes though nothing fails: Held says why in a word, Reason in
 	// a sentence; both are empty when it is over.
 	Held Kind = "held"
+	// Operated: a person, Author, has had something done: Reason says what.
+	Operated Kind = "operated"
 	// RebootNeeded: what boots next is another than what runs.
 	RebootNeeded Kind = "reboot-needed"
 	// Settings: agent.toml changed and was applied, or refused, with Error.
@@ -125,6 +127,8 @@ func (e Event) Message() string {
 		return e.what() + " does not fail any more"
 	case Held:
 		return cmp.Or(e.Reason, "nothing holds this machine any more")
+	case Operated:
+		return fmt.Sprintf("%s (by %s)", e.Reason, cmp.Or(e.Author, "somebody"))
 	case RebootNeeded:
 		return "a reboot is needed: " + e.Reason
 	case Settings:

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/trigger"
+	"github.com/gitboot/gitboot/internal/span"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/event"
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/operate"
+)
+
+// A wish is what an operation is given: which of its fields count, depends on it.
+type wish struct {
+	// Name is a generation, IMAGE:NUMBER, an entry or a deployment.
+	Name string `json:"name"`
+	// Label is why it is pinned, Why why the machine is suspended, For how long.
+	Label string `json:"label"`
+	Why   string `json:"why"`
+	For   string `json:"for"`
+}
+
+// An operation does what a person wishes, and says what it has done.
+type operation func(ctx context.Context, m *machine.Machine, w wish) (done string, err error)
+
+// operations are what the socket offers, by name.
+func (a *Agent) operations() map[string]control.Operation {
+	out := map[string]control.Operation{}
+	for name, do := range map[string]operation{
+		"pin": pin, "unpin": unpin, "suspend": suspend, "resume": resume, "set-default": setDefault,
+	} {
+		out[name] = func(ctx context.Context, request json.RawMessage) (any, error) {
+			return a.operate(ctx, name, do, request)
+		}
+	}
+	return out
+}
+
+// operate has an operation done, tells of it, and looks at what follows from it.
+func (a *Agent) operate(ctx context.Context, name string, do operation, request json.RawMessage) (any, error) {
+	var w wish
+	if err := json.Unmarshal(request, &w); err != nil {
+		return nil, fmt.Errorf("read what to %s: %w", name, err)
+	}
+	m := a.now.get().Reconciler.Machine
+	done, err := do(ctx, &m, w)
+	if err != nil {
+		return nil, err
+	}
+	a.Log.Info(done, "by", control.Caller(ctx))
+	a.tell(event.Event{Time: a.Now().UTC(), Kind: event.Operated, Machine: m.Name, Part: event.Machine, Author: control.Caller(ctx), Reason: done})
+	a.ask(ctx, reconciler.Ask{Trigger: trigger.Command})
+	return map[string]string{"done": done}, nil
+}
+
+func pin(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+	if err := operate.CheckText("label", w.Label); err != nil {
+		return "", err
+	}
+	found, err := operate.Pin(ctx, m, w.Name, w.Label, true)
+	return fmt.Sprintf("pinned %s:%d", found.Image, found.N), err
+}
+
+func unpin(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+	found, _, err := operate.Unpin(ctx, m, w.Name, true)
+	return fmt.Sprintf("unpinned %s:%d", found.Image, found.N), err
+}
+
+func suspend(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+	long, err := span.Parse(w.For)
+	if w.For == "" {
+		long, err = 0, nil
+	}
+	if err := errors.Join(err, operate.CheckText("reason", w.Why)); err != nil {
+		return "", err
+	}
+	s, err := operate.Suspend(ctx, m, long, w.Why, control.Caller(ctx), true)
+	return "suspended " + s.Words(), err
+}
+
+func resume(ctx context.Context, m *machine.Machine, _ wish) (string, error) {
+	_, err := operate.Resume(ctx, m, true)
+	return "resumed", err
+}
+
+func setDefault(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+	found, err := m.SetDefault(ctx, w.Name, true)
+	if w.Name == "" {
+		return "the default is the first image's newest generation again", err
+	}
+	return fmt.Sprintf("the default is %s:%d", found.Image, found.N), err
+}
