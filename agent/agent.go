@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/agent/metrics"
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/reconciler"
@@ -38,6 +39,8 @@ type Setup struct {
 	// nowhere; WebhookSecret is the file of the secrets that they show.
 	Webhook       listen.Options
 	WebhookSecret string
+	// Metrics is where figures are asked for, without an address nowhere.
+	Metrics listen.Options
 }
 
 // Options are what an agent is made of.
@@ -58,6 +61,9 @@ type Agent struct {
 	Options
 	asks chan reconciler.Ask
 	now  setup
+	// pulse is received from by the loop for as long as it gets on.
+	pulse   chan struct{}
+	metrics *metrics.Metrics
 }
 
 // Run follows the config repo until ctx ends.
@@ -66,8 +72,9 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{Options: opts, asks: make(chan reconciler.Ask)}
+	a := &Agent{Options: opts, asks: make(chan reconciler.Ask), pulse: make(chan struct{})}
 	a.now.put(first)
+	a.metrics = a.figures()
 	stop, err := a.listen(ctx, first)
 	if err != nil {
 		return err
@@ -88,6 +95,7 @@ func Run(ctx context.Context, opts Options) error {
 // tell takes an event to all who want to know.
 func (a *Agent) tell(e event.Event) {
 	a.Board.Tell(e)
+	a.metrics.Tell(e)
 	a.Systemd.Status(a.Board.Line())
 }
 
@@ -119,6 +127,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 			return nil
 		case why := <-looks:
 			a.ask(ctx, reconciler.Ask{Trigger: why, Update: set.Update})
+		case <-a.pulse:
 		case <-changes:
 			if next := a.reload(); next != nil {
 				return next

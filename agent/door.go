@@ -28,6 +28,7 @@ func (a *Agent) doors(set Setup) []door {
 		{"webhooks", set.Webhook, 32, func(ctx context.Context) (http.Handler, error) {
 			return webhook.New(webhook.Options{SecretFile: set.WebhookSecret, Ask: a.hook(ctx), Log: a.Log})
 		}},
+		{"metrics", set.Metrics, 16, func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,14 +29,15 @@ func loadAll(t *testing.T, fsys fs.FS) *Fleet {
 }
 
 func TestExamples(t *testing.T) {
-	dirs, err := os.ReadDir("../examples")
-	if err != nil {
-		t.Fatal(err)
+	roots, err := filepath.Glob("../examples/*/gitboot.toml")
+	if err != nil || len(roots) == 0 {
+		t.Fatal(roots, err)
 	}
 	compiled := compileSchema(t)
-	for _, dir := range dirs {
-		t.Run(dir.Name(), func(t *testing.T) {
-			fsys := os.DirFS(path.Join("../examples", dir.Name()))
+	for _, root := range roots {
+		dir := filepath.Dir(root)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			fsys := os.DirFS(dir)
 			f := loadAll(t, fsys)
 			if len(f.Machines()) == 0 {
 				t.Error("has no machines")

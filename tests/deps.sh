@@ -56,7 +56,9 @@ table() {
 	test   openssl               makes password hashes as people do
 	test   iproute2              ip, a network of its own for systemd-networkd
 	test   systemd               systemctl, which the test of units asks
+	test   curl                  asks the agent's addresses, as senders of webhooks do
 	test   docker-registry       tells webhooks of what is pushed and pulled
+	test   prometheus            promtool, a second opinion on metrics and alerts
 	test   strace                shows that an unchanged run writes nothing
 	bench  umoci                 peer: unpacks images as Darch does
 	bench  skopeo                peer: pulls images as Darch does
@@ -108,6 +110,9 @@ install_packages() {
 		fi
 		if [[ " $* " == *" docker-registry "* ]]; then
 			systemctl disable --quiet docker-registry.service 2>/dev/null || true
+		fi
+		if [[ " $* " == *" prometheus "* ]]; then
+			systemctl disable --quiet prometheus.service 2>/dev/null || true
 		fi
 		if [[ " $* " == *" docker.io "* ]]; then
 			systemctl disable --quiet docker.service docker.socket containerd.service 2>/dev/null || true

@@ -113,6 +113,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		}
 	case "webhook":
 		err = c.Webhook.check()
+	case "metrics":
+		err = c.Metrics.Options().Check()
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	Buildkit buildkitConfig `toml:"buildkit"`
 	Docker   dockerConfig   `toml:"docker"`
 	Webhook  webhookConfig  `toml:"webhook"`
+	Metrics  metricsConfig  `toml:"metrics"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`

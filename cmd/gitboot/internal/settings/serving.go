@@ -6,8 +6,8 @@ import (
 	"github.com/gitboot/gitboot/agent/listen"
 )
 
-// Group is whose members may use the agent's sockets.
-const Group = "gitboot"
+// group is whose members may use the agent's sockets.
+const group = "gitboot"
 
 // webhookConfig is agent.toml's section [webhook]: where forges and registries
 // say that there is something new. It is off without an address.
@@ -21,7 +21,7 @@ type webhookConfig struct {
 
 // Options say where hooks are listened for.
 func (c webhookConfig) Options() listen.Options {
-	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: Group}
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: group}
 }
 
 func (c webhookConfig) check() error {
@@ -29,4 +29,18 @@ func (c webhookConfig) check() error {
 		return errors.New("lets in whoever knows a secret, and there is none; make one with `openssl rand -hex 32` and name its file with secret_file")
 	}
 	return c.Options().Check()
+}
+
+// metricsConfig is agent.toml's section [metrics]: where Prometheus finds figures,
+// and others whether the agent is well. It is off without an address.
+type metricsConfig struct {
+	Listen   string `toml:"listen" is:"metrics"`
+	TLSCert  string `toml:"tls_cert" is:"path" holds:"public"`
+	TLSKey   string `toml:"tls_key" is:"path" holds:"secret"`
+	Insecure bool   `toml:"insecure"`
+}
+
+// Options say where figures are asked for.
+func (c metricsConfig) Options() listen.Options {
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: group}
 }
