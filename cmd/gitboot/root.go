@@ -96,7 +96,8 @@ type app struct {
 func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.config, "config", "", "settings of this machine's agent (default "+settings.File+")")
 	f.StringVar(&a.flags.Repo, "repo", "", "config repo: `URL` or path (default, for commands that only look: the one that the current folder belongs to)")
-	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo (default: its HEAD)")
+	f.StringVar(&a.flags.Ref, "ref", "", "branch or tag of the config repo, or a constraint on its tags, as v1.* (default: its HEAD)")
+	f.StringVar(&a.flags.Branch, "branch", "", "branch of the config repo, whatever tags it has")
 	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
 	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
 	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+settings.DefaultStage+")")

@@ -86,3 +86,16 @@ func higher(v *semver.Version, name string, than *semver.Version, thanName strin
 	}
 	return name > thanName
 }
+
+// Higher reports whether one name is a version, and of a higher one than another.
+func Higher(name, than string) bool {
+	if max(len(name), len(than)) > longest {
+		return false
+	}
+	v, err := semver.NewVersion(name)
+	if err != nil {
+		return false
+	}
+	old, err := semver.NewVersion(than)
+	return err == nil && v.GreaterThan(old)
+}

@@ -2,16 +2,19 @@ package source
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/reconciler/source/commit"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
-// What may be wrong with the way to a repo.
+// What may be wrong with the way to a repo, and with what is followed there.
 type (
-	EmptyError       = transport.EmptyError
-	BranchError      = transport.BranchError
+	EmptyError       = ref.EmptyError
+	NoRefError       = ref.NoneError
+	AmbiguousError   = ref.AmbiguousError
 	AuthError        = transport.AuthError
 	HostKeyError     = transport.HostKeyError
 	UnreachableError = transport.UnreachableError
@@ -77,22 +80,32 @@ func (e *PartialError) Error() string {
 
 func (e *PartialError) Unwrap() error { return e.Err }
 
-// A RewrittenError says that the branch no longer holds a commit that it held:
-// its history was rewritten, an older tip is served, or it is another repo.
+// A RewrittenError says that what is followed no longer holds a commit that it
+// held: its history was rewritten, an older tip is served, or it is another repo.
 type RewrittenError struct {
 	URL     string
+	Ref     string // what is followed, in full
 	Known   string // the commit
 	Applied bool   // it was applied; else it was fetched
 	Tip     string
+	// Why is, of a tag, why its version does not count, "" else.
+	Why string
 }
 
 func (e *RewrittenError) Error() string {
-	what := "fetched"
+	what, of := "fetched", "branch"
 	if e.Applied {
 		what = "applied"
 	}
-	return fmt.Sprintf("following %s: the %s commit %s is not part of the branch any more, its history was rewritten up to %s, or this is another repo or an older state of it; if that was meant, run again with --accept-rewrite %s",
-		e.URL, what, e.Known, e.Tip, e.Tip)
+	if tag, ok := strings.CutPrefix(e.Ref, "refs/tags/"); ok {
+		of = fmt.Sprintf("tag %q", tag)
+	}
+	why := ""
+	if e.Why != "" {
+		why = " (" + e.Why + ")"
+	}
+	return fmt.Sprintf("following %s: the %s commit %s is not part of the %s any more%s, its history was rewritten up to %s, or this is another repo or an older state of it; if that was meant, run again with --accept-rewrite %s",
+		e.URL, what, e.Known, of, why, e.Tip, e.Tip)
 }
 
 // An OlderError says that the branch does not hold the least revision that
@@ -110,6 +123,6 @@ type UntrustedError struct {
 }
 
 func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("verifying commit %s: %s; sign it with a key listed in %s (git commit -S with gpg.format=ssh) and push again",
+	return fmt.Sprintf("verifying commit %s: %s; sign it with a key listed in %s (git commit -S with gpg.format=ssh or openpgp) and push again",
 		e.Hash, e.Reason, e.TrustedKeys)
 }

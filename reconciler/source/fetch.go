@@ -9,17 +9,18 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
-	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
-// A candidate is a tip that is to be admitted, and where it can be read: in the
-// clone, or in quarantine.
+// A candidate is what is to be admitted, and where it can be read: in the clone,
+// or in quarantine.
 type candidate struct {
-	tip plumbing.Hash
-	at  *clone.Clone
-	in  *clone.Intake // nil: it was in the clone
+	ref.Chosen
+	at     *clone.Clone
+	in     *clone.Intake // nil: it was in the clone
+	signed bool          // the tag, by a trusted key
 }
 
 func (c candidate) discard() error {
@@ -29,23 +30,23 @@ func (c candidate) discard() error {
 	return c.in.Discard()
 }
 
-// obtain brings the branch's tip and all that belongs to it into the clone, if
+// obtain brings what is followed and all that belongs to it into the clone, if
 // it is admitted; else nothing of it stays. What a fetch brings rests on what the
 // clone has; where that is not what it should be, as after a server that held
 // something back, all is fetched once more.
-func (s *Source) obtain(ctx context.Context, applied string) (tip plumbing.Hash, err error) {
+func (s *Source) obtain(ctx context.Context, applied string) (candidate, error) {
 	for whole := false; ; whole = true {
 		found, err := s.bring(ctx, whole)
 		if err != nil {
-			return found.tip, err
+			return found, err
 		}
-		err = s.admit(ctx, found, applied)
+		err = s.admit(ctx, &found, applied)
 		again := err != nil && !whole && s.heldBack(ctx, found, err)
 		if err == nil {
 			err = s.join(ctx, found)
 		}
 		if err := errors.Join(err, found.discard()); !again || ctx.Err() != nil {
-			return found.tip, err
+			return found, err
 		}
 	}
 }
@@ -60,7 +61,7 @@ func (s *Source) heldBack(ctx context.Context, found candidate, refusal error) b
 	if !errors.As(refusal, &rewritten) && !errors.As(refusal, &older) {
 		return false
 	}
-	for at, err := range found.at.History(ctx, found.tip) {
+	for at, err := range found.at.History(ctx, found.Commit) {
 		if err != nil {
 			return false
 		}
@@ -77,12 +78,12 @@ func (s *Source) join(ctx context.Context, found candidate) error {
 		return nil
 	}
 	if err := found.in.Admit(); err != nil {
-		return fmt.Errorf("adding commit %s to %s: %w", found.tip, s.opts.Dir, err)
+		return fmt.Errorf("adding commit %s to %s: %w", found.Commit, s.opts.Dir, err)
 	}
 	return s.clone.SettleShallow(ctx, s.said)
 }
 
-// bring finds the branch's tip, and fetches what the clone lacks of it, or all
+// bring finds what is followed, and fetches what the clone lacks of it, or all
 // of its history anew.
 func (s *Source) bring(ctx context.Context, whole bool) (found candidate, err error) {
 	err = s.converse(ctx, func(ctx context.Context, allowed *transport.Silence) (err error) {
@@ -101,10 +102,10 @@ func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bo
 		return found, err
 	}
 	defer sess.Close()
-	if found.tip, err = sess.Tip(s.opts.Branch); err != nil {
+	if found.Chosen, err = sess.choose(s.want); err != nil {
 		return found, err
 	}
-	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.Has(found.tip) {
+	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.Has(found.Object) && s.clone.Has(found.Commit) {
 		return found, err
 	}
 	if found.in, err = s.intake(ctx); err != nil {
@@ -134,31 +135,22 @@ func (s *Source) receive(ctx context.Context, sess session, found candidate, who
 		return err
 	}
 	whole = whole || len(packs) > clone.MaxPacks
-	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", found.tip.String())
+	s.opts.Log.Info("fetching", "repo", s.opts.URL, "commit", found.Commit.String())
 	var refused error
-	found.in.Tip = &pack.Tip{Name: found.tip, Judge: func(raw []byte) error {
-		refused = s.judge(found.tip, raw)
+	found.in.Tip = &pack.Tip{Name: found.Object, Tag: found.Tag(), Judge: func(raw []byte) error {
+		refused = s.tip(found, raw)
 		return refused
 	}}
-	err = sess.fetch(ctx, found.tip, found.in, whole)
+	err = sess.fetch(ctx, found.Chosen, found.in, whole)
 	switch {
 	case refused != nil:
 		return refused
 	case err != nil:
-		return fmt.Errorf("fetching commit %s of %s: %w", found.tip, s.opts.URL, err)
-	case !found.at.Has(found.tip):
-		return fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, found.tip)
+		return fmt.Errorf("fetching commit %s of %s: %w", found.Commit, s.opts.URL, err)
+	case !found.at.Has(found.Commit):
+		return fmt.Errorf("fetching %s: the server did not send commit %s; check the repo with git fsck", s.opts.URL, found.Commit)
 	}
 	return nil
-}
-
-// judge verifies a tip by its content alone, before what it names is read.
-func (s *Source) judge(tip plumbing.Hash, raw []byte) error {
-	c, err := commit.Parse(raw)
-	if err != nil {
-		return &FormError{Hash: tip.String(), Reason: err.Error()}
-	}
-	return s.verify(c)
 }
 
 // lock waits for other processes, but not for ever.
@@ -186,20 +178,4 @@ func (s *Source) converse(ctx context.Context, op func(context.Context, *transpo
 		return &TimeoutError{URL: s.opts.URL, After: s.opts.Timeout}
 	}
 	return err
-}
-
-// verify checks a commit's signature, if trusted keys are given. As the
-// commit names its whole tree and history, only the one commit is checked.
-func (s *Source) verify(c *commit.Commit) error {
-	if s.opts.TrustedKeys == "" {
-		return nil
-	}
-	keys, err := commit.ReadSigners(s.opts.TrustedKeys)
-	if err != nil {
-		return err
-	}
-	if err := commit.Check(c, keys); err != nil {
-		return &UntrustedError{Hash: c.Hash.String(), Reason: err.Error(), TrustedKeys: s.opts.TrustedKeys}
-	}
-	return nil
 }

@@ -102,9 +102,9 @@ func TestHTTPSRefusals(t *testing.T) {
 		t.Errorf("missing repo: %v", err)
 	}
 	o = good
-	o.Branch = "mian"
-	var branch *BranchError
-	if _, err := open(t, o).Remote(ctx); !errors.As(err, &branch) || fmt.Sprint(branch.Others) != "[main]" {
+	o.Ref = "refs/heads/mian"
+	var branch *NoRefError
+	if _, err := open(t, o).Remote(ctx); !errors.As(err, &branch) || fmt.Sprint(branch.There) != "[main]" {
 		t.Errorf("missing branch: %v", err)
 	}
 }

@@ -58,7 +58,7 @@ func TestRefusedRevisionsLeaveNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r.signing(key)
 			signed := r.commit("a", name, "-S")
-			o.TrustedKeys = trust(t, "", pub)
+			o.TrustedKeys = trusting(t, "", pub)
 			open(t, o).mustFetch(t, "")
 			before, files := usedBelow(t, o.Dir)
 			for range 25 {
@@ -90,7 +90,7 @@ func TestRewrittenLeavesNothing(t *testing.T) {
 		r.git("checkout", "-q", "--orphan", fmt.Sprint("other", time.Now().UnixNano()))
 		r.noise("noise", 1<<20)
 		r.git("branch", "-f", "main", r.commitAll("another history"))
-		o.Branch = "main"
+		o.Ref = "refs/heads/main"
 		var rewritten *RewrittenError
 		if _, err := open(t, o).Fetch(context.Background(), first); !errors.As(err, &rewritten) {
 			t.Fatal(err)
@@ -214,7 +214,7 @@ func TestHostilePacks(t *testing.T) {
 			o := hostile(t, plumbing.ComputeHash(kind, []byte(c.tip)), sending(c.data))
 			if want == "not signed" {
 				_, pub := newKey(t, "ada")
-				o.TrustedKeys = trust(t, "", pub)
+				o.TrustedKeys = trusting(t, "", pub)
 			}
 			_, err := open(t, o).Fetch(context.Background(), "")
 			if err == nil || !strings.Contains(err.Error(), want) {

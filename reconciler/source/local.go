@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
+	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -26,6 +29,7 @@ type localRemote struct {
 
 type localSession struct {
 	*localRemote
+	ctx  context.Context // the session's
 	repo *gitdir.Repo
 }
 
@@ -48,48 +52,78 @@ func (r *localRemote) read(ctx context.Context, at gitdir.Dir) (*localSession, e
 	if err != nil {
 		return nil, &UnreachableError{URL: r.url, Path: true, Err: err}
 	}
-	return &localSession{localRemote: r, repo: repo}, nil
+	return &localSession{localRemote: r, ctx: ctx, repo: repo}, nil
 }
 
 func (s *localSession) Close() error { return s.repo.Close() }
 
-func (s *localSession) Tip(branch string) (plumbing.Hash, error) {
-	name := plumbing.HEAD
-	if branch != "" {
-		name = plumbing.NewBranchReferenceName(branch)
+// choose looks at the refs that may be meant, and at all only if none is there,
+// as there may be very many.
+func (s *localSession) choose(want ref.Want) (ref.Chosen, error) {
+	refs, err := s.named(want.Names())
+	if err == nil && len(refs.Names) == 0 {
+		refs, err = s.all()
 	}
-	ref, err := storer.ResolveReference(s.repo, name)
-	if err == nil {
-		return ref.Hash(), nil
-	}
-	if !errors.Is(err, plumbing.ErrReferenceNotFound) {
-		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Path: true, Err: err}
-	}
-	refs, err := s.refs()
 	if err != nil {
-		return plumbing.ZeroHash, &UnreachableError{URL: s.url, Path: true, Err: err}
+		return ref.Chosen{}, &UnreachableError{URL: s.url, Path: true, Err: err}
 	}
-	return transport.Pick(s.url, branch, nil, refs)
+	chosen, err := want.Choose(s.url, refs)
+	if err == nil && strings.HasPrefix(chosen.Name, "refs/tags/") {
+		chosen.Commit, err = s.peeled(chosen.Object)
+	}
+	return chosen, err
 }
 
-func (s *localSession) refs() (map[string]plumbing.Hash, error) {
+func (s *localSession) named(names []string) (ref.Refs, error) {
+	refs := ref.Refs{Names: map[string]plumbing.Hash{}}
+	for _, name := range names {
+		found, err := storer.ResolveReference(s.repo, plumbing.ReferenceName(name))
+		switch {
+		case err == nil:
+			refs.Names[name] = found.Hash()
+		case !errors.Is(err, plumbing.ErrReferenceNotFound):
+			return refs, err
+		}
+	}
+	return refs, nil
+}
+
+func (s *localSession) all() (ref.Refs, error) {
+	refs := ref.Refs{Names: map[string]plumbing.Hash{}}
 	all, err := s.repo.IterReferences()
 	if err != nil {
-		return nil, err
+		return refs, err
 	}
-	refs := map[string]plumbing.Hash{}
 	err = all.ForEach(func(r *plumbing.Reference) error {
 		if r.Type() == plumbing.HashReference {
-			refs[r.Name().String()] = r.Hash()
+			refs.Names[r.Name().String()] = r.Hash()
 		}
 		return nil
 	})
 	return refs, err
 }
 
+// peeled is the commit that an annotated tag is of; of what is none, itself.
+func (s *localSession) peeled(object plumbing.Hash) (plumbing.Hash, error) {
+	from, err := pack.Open(s.ctx, s.repo.Objects)
+	if err != nil {
+		return object, err
+	}
+	defer from.Close()
+	raw, err := from.Read(object, plumbing.TagObject)
+	if err != nil {
+		return object, nil
+	}
+	tag, err := commit.ParseTag(raw)
+	if err != nil {
+		return object, &FormError{Hash: object.String(), Tag: true, Reason: err.Error()}
+	}
+	return tag.Commit, nil
+}
+
 func (s *localSession) Shallow() ([]plumbing.Hash, error) { return s.repo.Shallow() }
 
-func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error {
+func (s *localSession) fetch(ctx context.Context, what ref.Chosen, into *clone.Intake, whole bool) error {
 	shallow, err := s.Shallow()
 	if err != nil {
 		return err
@@ -102,15 +136,19 @@ func (s *localSession) fetch(ctx context.Context, want plumbing.Hash, into *clon
 	if err := s.mayRead(from.Folders()...); err != nil {
 		return err
 	}
+	root := clone.Root{Commit: what.Commit}
+	if what.Tag() {
+		root.Tag = what.Object
+	}
 	if err := judgeFirst(from, into.Tip); err != nil {
 		return s.explain(err)
 	}
-	return s.explain(into.AddMissing(ctx, from, want, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
+	return s.explain(into.AddMissing(ctx, from, root, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
 }
 
 // judgeFirst judges the tip before anything that it names is read.
 func judgeFirst(from *pack.Store, tip *pack.Tip) error {
-	content, err := from.Read(tip.Name, plumbing.CommitObject)
+	content, err := from.Read(tip.Name, tip.Kind())
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", tip.Name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -19,14 +20,13 @@ type remote interface {
 
 // A session is one conversation with a remote.
 type session interface {
-	// Tip returns the commit that a branch names ("" = HEAD), or an
-	// *EmptyError or *BranchError.
-	Tip(branch string) (plumbing.Hash, error)
+	// choose finds what is followed, or one of the errors of package ref.
+	choose(want ref.Want) (ref.Chosen, error)
 	// Shallow lists the commits whose parents the remote says it lacks.
 	Shallow() ([]plumbing.Hash, error)
-	// fetch brings what the clone lacks of want and its history, or whole, all
-	// of that: it is asked for once.
-	fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error
+	// fetch brings what the clone lacks of what was chosen and its history, or
+	// whole, all of that: it is asked for once.
+	fetch(ctx context.Context, what ref.Chosen, into *clone.Intake, whole bool) error
 	Close() error
 }
 
@@ -41,26 +41,40 @@ func newRemote(o Options) (remote, error) {
 	server, err := transport.New(transport.Options{
 		URL: o.URL, TokenFile: o.TokenFile, CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, Proxy: o.Proxy,
 	}, at)
-	return serverRemote{server}, err
+	return serverRemote{server, o.URL}, err
 }
 
 // A serverRemote is a server's repo, which sends packs.
-type serverRemote struct{ transport.Remote }
+type serverRemote struct {
+	transport.Remote
+	url string
+}
 
-type serverSession struct{ *transport.Session }
+type serverSession struct {
+	*transport.Session
+	url string
+}
 
 func (r serverRemote) open(ctx context.Context, allowed *transport.Silence) (session, error) {
 	s, err := r.Open(ctx, allowed)
 	if err != nil {
 		return nil, err
 	}
-	return serverSession{s}, nil
+	return serverSession{s, r.url}, nil
 }
 
-func (s serverSession) fetch(ctx context.Context, want plumbing.Hash, into *clone.Intake, whole bool) error {
-	return s.Fetch(ctx, want, into, whole)
+func (s serverSession) choose(want ref.Want) (ref.Chosen, error) { return want.Choose(s.url, s.Refs()) }
+
+func (s serverSession) fetch(ctx context.Context, what ref.Chosen, into *clone.Intake, whole bool) error {
+	return s.Fetch(ctx, what.Object, into, whole)
 }
 
 // CheckAddress says what is wrong with the address of a config repo that is to
 // mean the same wherever it is read from.
 func CheckAddress(s string) error { return transport.CheckAddress(s) }
+
+// CheckRef says what is wrong with what is to be followed.
+func CheckRef(s string) error {
+	_, err := ref.Parse(s)
+	return err
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/gitboot/gitboot/reconciler/source/commit"
+	"github.com/gitboot/gitboot/reconciler/source/trust"
 )
 
 // TestRSASignatures signs a commit with one RSA key in two ways: SHA-512 is
@@ -25,7 +25,7 @@ func TestRSASignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := commit.ReadSigners(trust(t, "", key.PublicKey()))
+	keys, err := trust.Read(trusting(t, "", key.PublicKey()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,9 +84,9 @@ func TestTagAsBranch(t *testing.T) {
 	r.commit("a", "1")
 	r.git("tag", "v1")
 	for name, o := range map[string]Options{"path": r.options(), "https": newHTTPSServer(t, r).options(t, r)} {
-		o.Branch = "v1"
-		var none *BranchError
-		if _, err := open(t, o).Remote(context.Background()); !errors.As(err, &none) || !none.Tag || !strings.Contains(err.Error(), `"v1" is a tag`) {
+		o.Ref = "refs/heads/v1"
+		var none *NoRefError
+		if _, err := open(t, o).Remote(context.Background()); !errors.As(err, &none) || !strings.Contains(err.Error(), `"v1" is a tag`) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

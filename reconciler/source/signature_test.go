@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gitboot/gitboot/reconciler/source/commit"
+	"github.com/gitboot/gitboot/reconciler/source/trust"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -22,7 +23,7 @@ func (r *repo) signing(key string) {
 	r.git("config", "commit.gpgsign", "true")
 }
 
-func trust(t *testing.T, options string, keys ...ssh.PublicKey) string {
+func trusting(t *testing.T, options string, keys ...ssh.PublicKey) string {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("# who may decide what boots\n\n")
@@ -53,15 +54,15 @@ func TestSignedCommits(t *testing.T) {
 		name, tip, trusted string
 		reason             string // "" = accepted
 	}{
-		{"signed", signed, trust(t, "", pub), ""},
-		{"signed above an unsigned one", resigned, trust(t, "", stranger, pub), ""},
-		{"merge", merged, trust(t, "", pub), ""},
-		{"for git", signed, trust(t, `namespaces="file,git"`, pub), ""},
-		{"in time", signed, trust(t, `valid-after="20260101Z",valid-before="20260103Z"`, pub), ""},
-		{"unsigned", unsigned, trust(t, "", pub), "not signed"},
-		{"stranger", signed, trust(t, "", stranger), "not trusted"},
-		{"too early", signed, trust(t, `valid-after="20260103Z"`, pub), "not valid at"},
-		{"too late", signed, trust(t, `valid-before="202601020304Z"`, pub), "not valid at"},
+		{"signed", signed, trusting(t, "", pub), ""},
+		{"signed above an unsigned one", resigned, trusting(t, "", stranger, pub), ""},
+		{"merge", merged, trusting(t, "", pub), ""},
+		{"for git", signed, trusting(t, `namespaces="file,git"`, pub), ""},
+		{"in time", signed, trusting(t, `valid-after="20260101Z",valid-before="20260103Z"`, pub), ""},
+		{"unsigned", unsigned, trusting(t, "", pub), "not signed"},
+		{"stranger", signed, trusting(t, "", stranger), "not trusted"},
+		{"too early", signed, trusting(t, `valid-after="20260103Z"`, pub), "not valid at"},
+		{"too late", signed, trusting(t, `valid-before="202601020304Z"`, pub), "not valid at"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r.git("update-ref", "refs/heads/main", c.tip)
@@ -103,7 +104,7 @@ func TestForgedCommits(t *testing.T) {
 	sig := good[begin:end]
 	unsigned := good[:begin] + good[end:]
 	early := strings.Replace(unsigned, "committer ", sig+"committer ", 1)
-	keys, err := commit.ReadSigners(trust(t, "", pub))
+	keys, err := trust.Read(trusting(t, "", pub))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,12 +137,12 @@ func TestForgedCommits(t *testing.T) {
 }
 
 // checkRaw reads a commit as it would be read from a clone.
-func checkRaw(raw string, keys []commit.Signer) error {
+func checkRaw(raw string, keys *trust.Keys) error {
 	c, err := commit.Parse([]byte(raw))
 	if err != nil {
 		return err
 	}
-	return commit.Check(c, keys)
+	return keys.Commit(c)
 }
 
 func TestSignerFile(t *testing.T) {
@@ -160,17 +161,17 @@ func TestSignerFile(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "signers")
 		writeFile(t, file, content)
-		if _, err := commit.ReadSigners(file); err == nil || !strings.Contains(err.Error(), file) {
+		if _, err := trust.Read(file); err == nil || !strings.Contains(err.Error(), file) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "signers")
 	writeFile(t, file, `"ada, the first",bob zeitgeist ssh-nonsense`)
-	if _, err := commit.ReadSigners(file); err == nil {
+	if _, err := trust.Read(file); err == nil {
 		t.Error("nonsense accepted")
 	}
 	writeFile(t, file, `"ada the first",bob namespaces="g*" `+line+"\r\n")
-	if keys, err := commit.ReadSigners(file); err != nil || len(keys) != 1 {
+	if keys, err := trust.Read(file); err != nil || keys == nil {
 		t.Errorf("quoted principal: %v, %v", keys, err)
 	}
 }

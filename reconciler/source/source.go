@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -29,8 +30,9 @@ const (
 type Options struct {
 	// URL is a path, file://, https://, ssh:// or user@host:path.
 	URL string
-	// Branch to follow; "" = the one that the remote's HEAD names.
-	Branch string
+	// Ref is what to follow: a branch or a tag, by its name or in full, or a
+	// constraint on tags that are versions; "" = what the remote's HEAD names.
+	Ref string
 	// Dir is the bare clone; it is made by the first Fetch.
 	Dir string
 	// TokenFile holds an access token for https; surrounding space is cut.
@@ -56,22 +58,22 @@ type Options struct {
 	// process is waited for; 0 = 2 minutes. How much there is to fetch does
 	// not matter.
 	Timeout time.Duration
-	// TrustedKeys is an allowed_signers file (ssh-keygen(1), ALLOWED
-	// SIGNERS); "" = unsigned commits are accepted.
+	// TrustedKeys is a file of keys, as package trust reads it; "" = unsigned
+	// commits are accepted.
 	TrustedKeys string
 	Log         *slog.Logger
 	Progress    progress.Sink
 }
 
-// A Source follows one branch of one repo. It is used by one goroutine at a
+// A Source follows one ref of one repo. It is used by one goroutine at a
 // time; the file systems that it hands out may be used by several. Open one
 // for each run, as another process may have joined the clone's packs.
 type Source struct {
-	opts    Options
+	judge
 	remote  remote
-	clone   *clone.Clone
 	longest time.Duration   // that one conversation may take
 	said    []plumbing.Hash // by the remote, of what it lacks the parents of
+	good    plumbing.Hash   // the commit that was verified last
 }
 
 // A Revision describes a commit.
@@ -80,6 +82,8 @@ type Revision struct {
 	Time    time.Time // when it was committed, in UTC
 	Subject string    // first line of the message, without control characters
 	Author  string    // the author's name, without control characters
+	// Tag is by which tag it is followed, "" if by none.
+	Tag string
 }
 
 // Open checks the options and the clone, which it heals if a fetch was cut
@@ -88,8 +92,9 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if opts.Branch != "" && plumbing.NewBranchReferenceName(opts.Branch).Validate() != nil {
-		return nil, &OptionError{fmt.Errorf("following branch %q: git allows no such name; check the branch", opts.Branch)}
+	want, err := ref.Parse(opts.Ref)
+	if err != nil {
+		return nil, &OptionError{fmt.Errorf("following ref %w", err)}
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
@@ -105,28 +110,28 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{opts: opts, remote: r, clone: c, longest: maxTalk}, nil
+	return &Source{judge: judge{opts, want, c}, remote: r, longest: maxTalk}, nil
 }
 
-// Remote asks which commit the branch names now. Nothing is written.
+// Remote asks which commit is to be followed now. Nothing is written.
 func (s *Source) Remote(ctx context.Context) (string, error) {
-	var tip plumbing.Hash
+	var found ref.Chosen
 	err := s.converse(ctx, func(ctx context.Context, allowed *transport.Silence) error {
 		sess, err := s.remote.open(ctx, allowed)
 		if err != nil {
 			return err
 		}
 		defer sess.Close()
-		tip, err = sess.Tip(s.opts.Branch)
+		found, err = sess.choose(s.want)
 		return err
 	})
 	if err != nil {
 		return "", err
 	}
-	return tip.String(), nil
+	return found.Commit.String(), nil
 }
 
-// Fetch brings the branch's tip into the clone, if it is not there, and
+// Fetch brings what is followed into the clone, if it is not there, and
 // checks it: complete, signed by a trusted key where keys are given, and a
 // successor of applied, the last applied revision ("" = none), and of what the
 // clone knows. A tip that fails is a *RewrittenError, *OlderError,
@@ -135,20 +140,19 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	if applied != "" && !plumbing.IsHash(applied) {
 		return Revision{}, fmt.Errorf("following %s: the applied revision %q is not a commit hash", s.opts.URL, applied)
 	}
-	tip, err := s.obtain(ctx, applied)
+	found, err := s.obtain(ctx, applied)
 	if err != nil {
 		return Revision{}, err
 	}
+	s.good = found.Commit
 	if !s.opts.Look {
-		err := s.keep(ctx, tip)
-		if err == nil && s.opts.MinRevision != "" {
-			err = s.opts.proof(tip).keep()
-		}
-		if err != nil {
-			return Revision{}, fmt.Errorf("recording %s in %s: %w", tip, s.opts.Dir, err)
+		if err := s.keep(ctx, found); err != nil {
+			return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)
 		}
 	}
-	return s.Revision(ctx, tip.String())
+	rev, err := s.Revision(ctx, found.Commit.String())
+	rev.Tag = transport.Printable(tagName(found.Name))
+	return rev, err
 }
 
 // Revision describes a commit that is in the clone.
@@ -170,14 +174,17 @@ func (s *Source) Revision(ctx context.Context, hash string) (Revision, error) {
 }
 
 // Files gives the files of a commit that is in the clone, below subdir ("" =
-// all). Where trusted keys are given, the commit is verified first.
+// all). Where trusted keys are given, the commit is verified first, unless Fetch
+// did it.
 func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	c, err := s.commit(hash)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.verify(c); err != nil {
-		return nil, err
+	if c.Hash != s.good {
+		if err := s.verify(c); err != nil {
+			return nil, err
+		}
 	}
 	files, err := s.clone.Files(c, subdir)
 	if err != nil {
@@ -186,75 +193,23 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 	return files, nil
 }
 
-// admit decides whether the tip may be used.
-func (s *Source) admit(ctx context.Context, found candidate, applied string) error {
-	c, err := s.commitAt(found.at, found.tip.String())
-	if err != nil {
-		return err
-	}
-	if err := s.verify(c); err != nil {
-		return err
-	}
-	if found.tip != s.clone.Head() {
-		if err := found.at.Complete(ctx, found.tip); err != nil {
-			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", found.tip, s.opts.URL, err)
-		}
-	}
-	return s.follows(ctx, found, applied)
-}
-
-// follows decides whether the tip comes after all that is known. MinRevision
-// knows it when both the caller and the clone have lost what they knew.
-func (s *Source) follows(ctx context.Context, found candidate, applied string) error {
-	tip := found.tip
-	if least := s.opts.MinRevision; least != "" && !s.opts.proof(tip).found() {
-		switch in, err := s.inHistory(ctx, least, found); {
-		case err != nil:
+// keep records what was admitted, and keeps the packs few.
+func (s *Source) keep(ctx context.Context, found candidate) error {
+	if tagName(found.Name) != "" && (s.opts.TrustedKeys == "" || found.signed) {
+		if err := s.opts.memory().keep(found.Chosen); err != nil {
 			return err
-		case !in:
-			return &OlderError{URL: s.opts.URL, Least: least, Tip: tip.String()}
 		}
 	}
-	if s.opts.AcceptRewrite == tip.String() {
+	if err := s.moveHead(ctx, found.Commit); err != nil {
+		return err
+	}
+	if s.opts.MinRevision == "" {
 		return nil
 	}
-	for _, h := range s.known(applied) {
-		switch in, err := s.inHistory(ctx, h, found); {
-		case err != nil:
-			return err
-		case !in:
-			return &RewrittenError{URL: s.opts.URL, Known: h, Applied: h == applied, Tip: tip.String()}
-		}
-	}
-	return nil
+	return s.opts.proof(found.Commit).keep()
 }
 
-// known lists the commits that a tip must come after: what was applied, and the
-// clone's HEAD, if the caller has lost that. Where keys are trusted, HEAD counts
-// in any case: who serves the repo can serve an older signed tip, but make none.
-// Where none are, a tip that was never applied may be taken back.
-func (s *Source) known(applied string) []string {
-	known := []string{applied}
-	if head := s.clone.Head(); !head.IsZero() && (applied == "" || s.opts.TrustedKeys != "") {
-		known = append(known, head.String())
-	}
-	return known
-}
-
-// inHistory reports whether a commit ("" = any) is the tip or an ancestor.
-func (s *Source) inHistory(ctx context.Context, hash string, found candidate) (bool, error) {
-	if hash == "" {
-		return true, nil
-	}
-	in, err := found.at.IsAncestor(ctx, plumbing.NewHash(hash), found.tip)
-	if err != nil {
-		return false, fmt.Errorf("comparing commits %s and %s: %w", hash, found.tip, err)
-	}
-	return in, nil
-}
-
-// keep records the tip as the clone's HEAD and keeps the packs few.
-func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
+func (s *Source) moveHead(ctx context.Context, tip plumbing.Hash) error {
 	if tip == s.clone.Head() {
 		return nil
 	}
@@ -275,7 +230,7 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	if err := fault.Point("source.head.moved"); err != nil {
 		return err
 	}
-	err = s.clone.Compact(ctx)
+	err = s.clone.Compact(ctx, s.opts.memory().tagOf(tip))
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		s.opts.Log.Warn("the clone lacks a part of the history, which the next fetch brings", "dir", s.opts.Dir, "reason", err)
 		return nil
@@ -283,9 +238,9 @@ func (s *Source) keep(ctx context.Context, tip plumbing.Hash) error {
 	return err
 }
 
-func (s *Source) commit(hash string) (*commit.Commit, error) { return s.commitAt(s.clone, hash) }
+func (s *Source) commit(hash string) (*commit.Commit, error) { return s.opts.commitAt(s.clone, hash) }
 
-func (s *Source) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) {
+func (o Options) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) {
 	if !plumbing.IsHash(hash) {
 		return nil, fmt.Errorf("reading revision %q: not a full commit hash", hash)
 	}
@@ -294,7 +249,7 @@ func (s *Source) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) 
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, s.opts.Dir, err)
+		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, o.Dir, err)
 	}
 	return c, nil
 }

@@ -111,24 +111,24 @@ func TestBranches(t *testing.T) {
 	r.git("checkout", "-q", "-b", "site/lab")
 	lab := r.commit("a", "2")
 	for branch, want := range map[string]string{"": lab, "main": main, "site/lab": lab} {
-		o.Branch = branch
+		o.Ref = branch
 		if got, err := open(t, o).Remote(ctx); err != nil || got != want {
 			t.Errorf("branch %q: %s, %v; want %s", branch, got, err, want)
 		}
 	}
 	r.git("pack-refs", "--all")
-	o.Branch = "main"
+	o.Ref = "refs/heads/main"
 	if got, err := open(t, o).Remote(ctx); err != nil || got != main {
 		t.Errorf("packed: %s, %v", got, err)
 	}
-	o.Branch = "mian"
-	var none *BranchError
-	if _, err := open(t, o).Remote(ctx); !errors.As(err, &none) || !slices.Equal(none.Others, []string{"main", "site/lab"}) {
+	o.Ref = "refs/heads/mian"
+	var none *NoRefError
+	if _, err := open(t, o).Remote(ctx); !errors.As(err, &none) || !slices.Equal(none.There, []string{"main", "site/lab"}) {
 		t.Errorf("missing branch: %v", err)
 	}
 	r.git("symbolic-ref", "HEAD", "refs/heads/gone")
-	o.Branch = ""
-	if _, err := open(t, o).Remote(ctx); !errors.As(err, &none) || none.Branch != "" {
+	o.Ref = ""
+	if _, err := open(t, o).Remote(ctx); !errors.As(err, &none) || !strings.Contains(err.Error(), "its HEAD names") {
 		t.Errorf("HEAD without a branch: %v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestRefusedURLs(t *testing.T) {
 
 func TestRefusedBranches(t *testing.T) {
 	for _, branch := range []string{"../../etc/passwd", "a..b", "/x", "x.lock", "a b", "-x/\x00"} {
-		if _, err := Open(context.Background(), Options{URL: "/", Branch: branch, Dir: filepath.Join(t.TempDir(), "c")}); err == nil {
+		if _, err := Open(context.Background(), Options{URL: "/", Ref: branch, Dir: filepath.Join(t.TempDir(), "c")}); err == nil {
 			t.Errorf("branch %q accepted", branch)
 		}
 	}

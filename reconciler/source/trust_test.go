@@ -143,7 +143,7 @@ func TestOlderTip(t *testing.T) {
 	first := r.commit("a", "1")
 	second := r.commit("a", "2")
 	o := r.options()
-	o.TrustedKeys = trust(t, "", pub)
+	o.TrustedKeys = trusting(t, "", pub)
 	open(t, o).mustFetch(t, "")
 	r.git("update-ref", "refs/heads/main", first)
 	var rewritten *RewrittenError
@@ -190,10 +190,10 @@ func TestLookBindsNothing(t *testing.T) {
 	r.git("checkout", "-q", "-b", "side")
 	side := r.commit("a", "2")
 	o := r.options()
-	o.Branch = "main"
+	o.Ref = "refs/heads/main"
 	open(t, o).mustFetch(t, "")
 	look := o
-	look.Branch, look.Look = "side", true
+	look.Ref, look.Look = "side", true
 	s := open(t, look)
 	if rev := s.mustFetch(t, main); rev.Hash != side || s.mustRead(t, side, "a") != "2" {
 		t.Errorf("the look found %s", rev.Hash)

@@ -22,6 +22,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/gitdir"
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
 // maxLooking bounds how long edits are looked for, which are told of and no more.
@@ -47,7 +48,7 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 		return 0, err
 	}
 	defer sess.Close()
-	if head, err := sess.Tip(""); err != nil || head.String() != hash {
+	if head, err := sess.choose(ref.Want{}); err != nil || head.Commit.String() != hash {
 		return 0, nil
 	}
 	commit, err := s.commit(hash)

@@ -20,11 +20,17 @@ type walker struct {
 	shapes   map[plumbing.Hash]shape
 }
 
-// missing lists the objects that tip needs, in from, and that to lacks (nil =
+// A Root is a commit, and the annotated tag of it that goes along, if one does.
+type Root struct{ Commit, Tag plumbing.Hash }
+
+// missing lists the objects that a root needs, in from, and that to lacks (nil =
 // all). Parents of a shallow commit may be missing.
-func missing(ctx context.Context, from, to *pack.Store, tip plumbing.Hash, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
+func missing(ctx context.Context, from, to *pack.Store, root Root, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
 	w := &walker{from: from, to: to, seen: map[plumbing.Hash]bool{}}
-	commits := []plumbing.Hash{tip}
+	if !root.Tag.IsZero() {
+		w.add(root.Tag)
+	}
+	commits := []plumbing.Hash{root.Commit}
 	for len(commits) > 0 {
 		h := commits[len(commits)-1]
 		commits = commits[:len(commits)-1]
@@ -90,9 +96,9 @@ func (w *walker) tree(root plumbing.Hash) error {
 	return nil
 }
 
-// AddMissing packs what tip needs of another store: what the clone lacks, or
+// AddMissing packs what a root needs of another store: what the clone lacks, or
 // all of it.
-func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, tip plumbing.Hash, whole bool, shallow func(plumbing.Hash) bool) error {
+func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, root Root, whole bool, shallow func(plumbing.Hash) bool) error {
 	own, err := pack.Open(ctx, in.objects())
 	if err != nil {
 		return err
@@ -102,7 +108,7 @@ func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, tip plumbing
 	if whole {
 		to = nil
 	}
-	lacking, err := missing(ctx, from, to, tip, shallow)
+	lacking, err := missing(ctx, from, to, root, shallow)
 	if err != nil || len(lacking) == 0 {
 		return err
 	}

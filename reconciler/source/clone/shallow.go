@@ -73,8 +73,8 @@ func record(path string, lines []string) error {
 }
 
 // Compact joins the packs into one when they have become many. What is not
-// reachable from HEAD is left out.
-func (c *Clone) Compact(ctx context.Context) error {
+// reachable from HEAD is left out, but for a tag of it (zero = none).
+func (c *Clone) Compact(ctx context.Context, tag plumbing.Hash) error {
 	old, err := c.Packs()
 	if err != nil || len(old) <= MaxPacks {
 		return err
@@ -84,7 +84,7 @@ func (c *Clone) Compact(ctx context.Context) error {
 		return err
 	}
 	defer from.Close()
-	all, err := missing(ctx, from, nil, c.tip, func(plumbing.Hash) bool { return true })
+	all, err := missing(ctx, from, nil, Root{Commit: c.tip, Tag: tag}, func(plumbing.Hash) bool { return true })
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}

@@ -206,3 +206,16 @@ func (c *Clone) Commit(h plumbing.Hash) (*commit.Commit, error) {
 	}
 	return found, nil
 }
+
+// Tag reads an annotated tag of the clone.
+func (r *reader) Tag(h plumbing.Hash) (*commit.Tag, error) {
+	raw, err := r.Read(h, plumbing.TagObject)
+	if err != nil {
+		return nil, err
+	}
+	found, err := commit.ParseTag(raw)
+	if err != nil {
+		return nil, &commit.FormError{Hash: h.String(), Tag: true, Reason: err.Error()}
+	}
+	return found, nil
+}

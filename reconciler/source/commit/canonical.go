@@ -181,9 +181,18 @@ func isOnce(name string) bool {
 	return name == "encoding" || name == "gpgsig" || name == "gpgsig-sha256"
 }
 
-// A FormError says that a commit is not of the form in which git writes them.
-type FormError struct{ Hash, Reason string }
+// A FormError says that a commit, or a tag, is not of the form in which git
+// writes them.
+type FormError struct {
+	Hash   string
+	Tag    bool
+	Reason string
+}
 
 func (e *FormError) Error() string {
-	return fmt.Sprintf("reading commit %s: %s; git writes no such commit, so find out who pushed it, and make it anew with git commit --amend", e.Hash, e.Reason)
+	what, anew := "commit", "git commit --amend"
+	if e.Tag {
+		what, anew = "tag", "git tag --force"
+	}
+	return fmt.Sprintf("reading %s %s: %s; git writes no such %s, so find out who pushed it, and make it anew with %s", what, e.Hash, e.Reason, what, anew)
 }

@@ -141,7 +141,7 @@ func (in *incoming) entry(names *namer, x *inflater) error {
 		}
 		names.begin(h.kind, h.size)
 		in.commit.Reset()
-		if content = names; h.kind == plumbing.CommitObject && in.tip.missing() {
+		if content = names; in.tip.missing() && h.kind == in.tip.Kind() {
 			content = io.MultiWriter(names, &in.commit)
 		}
 	}

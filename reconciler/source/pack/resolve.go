@@ -58,8 +58,8 @@ type task struct {
 	depth         int
 }
 
-// resolve names all objects: commits first, so that the tip is judged before
-// anything else is put together.
+// resolve names all objects: commits and tags first, so that the tip is judged
+// before anything else is put together.
 func (x *resolver) resolve() error {
 	x.first, x.next = fill(len(x.objects)), fill(len(x.objects))
 	slices.SortFunc(x.refs, func(a, b ref) int { return cmp.Or(byBase(a, b.base), cmp.Compare(a.child, b.child)) })
@@ -68,13 +68,14 @@ func (x *resolver) resolve() error {
 			x.next[i], x.first[o.parent] = x.first[o.parent], int32(i)
 		}
 	}
-	if err := x.families(func(k plumbing.ObjectType) bool { return k == plumbing.CommitObject }); err != nil {
+	first := func(k plumbing.ObjectType) bool { return k == plumbing.CommitObject || k == plumbing.TagObject }
+	if err := x.families(first); err != nil {
 		return err
 	}
 	if err := x.tip.missed(); err != nil {
 		return err
 	}
-	if err := x.families(func(k plumbing.ObjectType) bool { return k != plumbing.CommitObject }); err != nil {
+	if err := x.families(func(k plumbing.ObjectType) bool { return !first(k) }); err != nil {
 		return err
 	}
 	for i := range x.objects {

@@ -7,19 +7,28 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// A Tip is the commit that is asked for. As it names all the rest, that rest
-// is worth the work only once the commit is found good.
+// A Tip is the commit that is asked for, or the annotated tag of one. As it names
+// all the rest, that rest is worth the work only once the tip is found good.
 type Tip struct {
 	Name plumbing.Hash
-	// Judge is called once, with the commit's content, as early as it can be:
-	// mostly after the first few bytes of a pack, at the latest when commits
-	// alone are put together. Its error ends all.
-	Judge func(commit []byte) error
+	Tag  bool
+	// Judge is called once, with the tip's content, as early as it can be:
+	// mostly after the first few bytes of a pack, at the latest when commits and
+	// tags alone are put together. Its error ends all.
+	Judge func(content []byte) error
 
 	met bool
 }
 
-var errNoTip = errors.New("the commit that was asked for is not in it")
+var errNoTip = errors.New("the commit or tag that was asked for is not in it")
+
+// Kind is what the tip must be.
+func (t *Tip) Kind() plumbing.ObjectType {
+	if t.Tag {
+		return plumbing.TagObject
+	}
+	return plumbing.CommitObject
+}
 
 func (t *Tip) missing() bool { return t != nil && !t.met }
 
@@ -35,8 +44,8 @@ func (t *Tip) meet(name plumbing.Hash, kind plumbing.ObjectType, content []byte)
 	if !t.missing() || name != t.Name {
 		return nil
 	}
-	if kind != plumbing.CommitObject {
-		return fmt.Errorf("what was asked for is a %s, not a commit", kind)
+	if kind != t.Kind() {
+		return fmt.Errorf("what was asked for is a %s, not a %s", kind, t.Kind())
 	}
 	t.met = true
 	return t.Judge(content)

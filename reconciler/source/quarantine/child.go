@@ -42,7 +42,7 @@ func obey(say *json.Encoder) (answer, error) {
 	file := func(fd uintptr) *os.File { return os.NewFile(fd, fmt.Sprint(fd)) }
 	var tip *pack.Tip
 	if len(os.Args) > 1 {
-		tip = &pack.Tip{Name: plumbing.NewHash(os.Args[1]), Judge: ask(say, file(6))}
+		tip = &pack.Tip{Name: plumbing.NewHash(os.Args[1]), Tag: len(os.Args) > 2, Judge: ask(say, file(6))}
 	}
 	got, err := pack.Receive(context.Background(), os.Stdin, file(3), file(5), tip)
 	if err != nil {
@@ -54,10 +54,10 @@ func obey(say *json.Encoder) (answer, error) {
 	return answer{Sum: got.Sum.String(), Objects: got.Objects}, nil
 }
 
-// ask has the parent judge a commit. A bad one is the process's end.
+// ask has the parent judge the tip. A bad one is the process's end.
 func ask(say *json.Encoder, verdict io.Reader) func([]byte) error {
-	return func(commit []byte) error {
-		if err := say.Encode(answer{Commit: commit}); err != nil {
+	return func(content []byte) error {
+		if err := say.Encode(answer{Tip: content}); err != nil {
 			return err
 		}
 		_, err := io.ReadFull(verdict, make([]byte, 1))

@@ -23,7 +23,7 @@ const (
 	childName = "gitboot-quarantine"
 	// pipeSize is how much of a pack may wait for the process.
 	pipeSize = 1 << 20
-	// maxAnswers bounds what the process may say: a commit, encoded.
+	// maxAnswers bounds what the process may say: a tip, encoded.
 	maxAnswers = 4 << 20
 )
 
@@ -39,7 +39,7 @@ type Result struct {
 
 // An answer is what the process says.
 type answer struct {
-	Commit  []byte `json:"commit,omitempty"`
+	Tip     []byte `json:"tip,omitempty"`
 	Sum     string `json:"sum,omitempty"`
 	Objects int    `json:"objects,omitempty"`
 	Error   string `json:"error,omitempty"`
@@ -129,6 +129,9 @@ func start(ctx context.Context, to Files, tip *pack.Tip) (*process, error) {
 	x.cmd.Args = []string{childName}
 	if tip != nil {
 		x.cmd.Args = append(x.cmd.Args, tip.Name.String())
+		if tip.Tag {
+			x.cmd.Args = append(x.cmd.Args, "tag")
+		}
 	}
 	x.cmd.Dir, x.cmd.Env = "/", []string{}
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = theirs[0], theirs[2], &x.words
@@ -165,21 +168,21 @@ func (x *process) attend(tip *pack.Tip) (Result, error) {
 		switch {
 		case a.Error != "":
 			return Result{}, errors.New(a.Error)
-		case a.Commit == nil:
+		case a.Tip == nil:
 			return Result{Sum: plumbing.NewHash(a.Sum), Objects: a.Objects}, nil
 		}
-		if err := x.judge(tip, a.Commit); err != nil {
+		if err := x.judge(tip, a.Tip); err != nil {
 			return Result{}, err
 		}
 	}
 }
 
 // judge believes nothing: the process has read what strangers wrote.
-func (x *process) judge(tip *pack.Tip, commit []byte) error {
-	if tip == nil || plumbing.ComputeHash(plumbing.CommitObject, commit) != tip.Name {
-		return errors.New("the process that reads the pack gives another commit than was asked for")
+func (x *process) judge(tip *pack.Tip, content []byte) error {
+	if tip == nil || plumbing.ComputeHash(tip.Kind(), content) != tip.Name {
+		return errors.New("the process that reads the pack gives another tip than was asked for")
 	}
-	if err := tip.Judge(commit); err != nil {
+	if err := tip.Judge(content); err != nil {
 		return err
 	}
 	if _, err := x.verdict.Write([]byte{1}); err != nil {

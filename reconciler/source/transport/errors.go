@@ -5,42 +5,6 @@ import (
 	"strings"
 )
 
-// An EmptyError says that the repo has no commit yet.
-type EmptyError struct{ URL string }
-
-func (e *EmptyError) Error() string {
-	return fmt.Sprintf("reading %s: the repo has no commits; push one (gitboot init writes a config repo to begin with)", e.URL)
-}
-
-// A BranchError says that the repo has no such branch.
-type BranchError struct {
-	URL    string
-	Branch string   // "" = the repo's HEAD, which names no branch that exists
-	Tag    bool     // there is a tag of this name
-	Others []string // the branches there are, sorted
-}
-
-func (e *BranchError) Error() string {
-	what := fmt.Sprintf("no branch %q", e.Branch)
-	switch {
-	case e.Branch == "":
-		what = "its HEAD names a branch that is not there"
-	case e.Tag:
-		return fmt.Sprintf("reading %s: %q is a tag, which never moves, and a branch is followed; make one with git branch NAME %s, or choose one of its branches: %s",
-			e.URL, e.Branch, e.Branch, some(e.Others))
-	}
-	return fmt.Sprintf("reading %s: %s; choose one of its branches: %s", e.URL, what, some(e.Others))
-}
-
-// some lists names, but not all of a server that has endlessly many.
-func some(names []string) string {
-	const shown = 50
-	if more := len(names) - shown; more > 0 {
-		return fmt.Sprintf("%s, and %d more", strings.Join(names[:shown], ", "), more)
-	}
-	return strings.Join(names, ", ")
-}
-
 // An AuthError says that the server knows us not, or lets us not read.
 type AuthError struct {
 	URL  string

@@ -16,6 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
 // An httpsRemote reads its token and CA file anew for each operation, so that
@@ -69,7 +71,7 @@ func (r *httpsRemote) Open(ctx context.Context, allowed *Silence) (*Session, err
 		guard.answer.expect("pack", maxStream)
 		return res, nil
 	}
-	return &Session{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+	return &Session{refs: withHead(refs), pack: pack, close: func() error {
 		web.CloseIdleConnections()
 		return up.Close()
 	}}, nil
@@ -163,7 +165,7 @@ func (r *httpsRemote) explain(err error, auth *githttp.BasicAuth) error {
 	var ca x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return &EmptyError{URL: url}
+		return &ref.EmptyError{URL: url}
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
 		return &AuthError{URL: url, With: with, Err: err}
 	case errors.Is(err, transport.ErrRepositoryNotFound):

@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
 // farewell is how long a server that failed may take to say why.
@@ -145,7 +147,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*Session, error
 	stream := &bounded{Reader: out}
 	stream.expect("list of refs", maxRefs)
 	refs, err := readRefs(stream, r.opts.URL)
-	if empty := new(EmptyError); errors.As(err, &empty) {
+	if empty := new(ref.EmptyError); errors.As(err, &empty) {
 		return nil, err
 	}
 	if endless := new(excessError); errors.As(err, &endless) {
@@ -164,7 +166,7 @@ func (r *sshRemote) start(client *ssh.Client, end func() error) (*Session, error
 	pack := func(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
 		return ask(in, stream, req)
 	}
-	return &Session{url: r.opts.URL, refs: refs, pack: pack, close: func() error {
+	return &Session{refs: refs, pack: pack, close: func() error {
 		return errors.Join(ignoreClosed(run.Close()), ignoreClosed(end()))
 	}}, nil
 }

@@ -5,7 +5,6 @@ package transport
 import (
 	"context"
 	"io"
-	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -42,26 +41,4 @@ func New(o Options, at Address) (Remote, error) {
 		return newHTTPS(o, at), nil
 	}
 	return newSSH(o, at)
-}
-
-// Pick chooses a branch's commit ("" = head's) among a repo's refs.
-func Pick(repo, branch string, head *plumbing.Hash, refs map[string]plumbing.Hash) (plumbing.Hash, error) {
-	if branch == "" && head != nil {
-		return *head, nil
-	}
-	if h, ok := refs[plumbing.NewBranchReferenceName(branch).String()]; ok {
-		return h, nil
-	}
-	none := &BranchError{URL: repo, Branch: branch}
-	for name := range refs {
-		if ref := plumbing.ReferenceName(name); ref.IsBranch() {
-			none.Others = append(none.Others, Printable(ref.Short()))
-		}
-	}
-	if len(none.Others) == 0 && head == nil {
-		return plumbing.ZeroHash, &EmptyError{URL: repo}
-	}
-	slices.Sort(none.Others)
-	_, none.Tag = refs[plumbing.NewTagReferenceName(branch).String()]
-	return plumbing.ZeroHash, none
 }

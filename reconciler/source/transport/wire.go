@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
 // MaxHaves is how many of our newest commits a server is told, so that it
@@ -26,7 +28,6 @@ func init() { transport.UnsupportedCapabilities = []capability.Capability{capabi
 // A Session is one conversation with a server: it speaks git's pack protocol, version 0 (git's
 // Documentation/gitprotocol-pack), over a transport.
 type Session struct {
-	url   string
 	refs  *packp.AdvRefs
 	pack  func(context.Context, *packp.UploadPackRequest) (io.ReadCloser, error)
 	close func() error
@@ -35,11 +36,8 @@ type Session struct {
 // Close hangs up.
 func (s *Session) Close() error { return s.close() }
 
-// Tip returns the commit that a branch names ("" = HEAD), or an *EmptyError or
-// *BranchError.
-func (s *Session) Tip(branch string) (plumbing.Hash, error) {
-	return Pick(s.url, branch, s.refs.Head, s.refs.References)
-}
+// Refs are those that the server says it has.
+func (s *Session) Refs() ref.Refs { return ref.Refs{Names: s.refs.References, Peeled: s.refs.Peeled} }
 
 // Shallow lists the commits whose parents the server says it lacks.
 func (s *Session) Shallow() ([]plumbing.Hash, error) { return s.refs.Shallows, nil }
@@ -90,10 +88,18 @@ func readRefs(r io.Reader, url string) (*packp.AdvRefs, error) {
 	refs := packp.NewAdvRefs()
 	switch err := refs.Decode(r); {
 	case errors.Is(err, packp.ErrEmptyAdvRefs), err == nil && refs.IsEmpty():
-		return nil, &EmptyError{URL: url}
+		return nil, &ref.EmptyError{URL: url}
 	case err != nil:
 		return nil, err
 	}
 	transport.FilterUnsupportedCapabilities(refs.Capabilities)
-	return refs, nil
+	return withHead(refs), nil
+}
+
+// withHead has HEAD be a ref as others are.
+func withHead(refs *packp.AdvRefs) *packp.AdvRefs {
+	if refs.Head != nil {
+		refs.References["HEAD"] = *refs.Head
+	}
+	return refs
 }

@@ -103,6 +103,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		}
 	case "repo":
 		err = source.CheckAddress(v.String())
+	case "ref":
+		err = source.CheckRef(v.String())
 	case "proxy":
 		err = proxy.CheckURL(v.String())
 	case "location":

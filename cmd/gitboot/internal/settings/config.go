@@ -18,7 +18,8 @@ const File = "/etc/gitboot/agent.toml"
 // Flags of the same meaning override it.
 type Config struct {
 	Repo    string   `toml:"repo" is:"repo"`  // URL or path
-	Branch  string   `toml:"branch"`          // default: the remote's HEAD
+	Ref     string   `toml:"ref" is:"ref"`    // branch, tag or constraint; default: the remote's HEAD
+	Branch  string   `toml:"branch" or:"ref"` // a branch, whatever tags there are
 	Path    string   `toml:"path"`            // folder of gitboot.toml in the repo
 	Machine string   `toml:"machine"`         // default: gitboot.machine=, then the hostname
 	Safe    []string `toml:"safe" is:"paths"` // repos that are read though others own them

@@ -19,7 +19,7 @@ import (
 
 // Flags override agent.toml, where they are given.
 type Flags struct {
-	Repo, Branch, Path, Machine, Stage, Boot, StageLocation string
+	Repo, Ref, Branch, Path, Machine, Stage, Boot, StageLocation string
 }
 
 // Settings are agent.toml with flags over it.
@@ -37,12 +37,30 @@ func Load(path string, named bool, flags Flags) (Settings, error) {
 	}
 	c.Safe = append(c.Safe, c.Repo) // who may write agent.toml has chosen it
 	c.Repo = cmp.Or(flags.Repo, c.Repo)
-	c.Branch = cmp.Or(flags.Branch, c.Branch)
+	if c.Ref, err = followed(c, flags); err != nil {
+		return Settings{}, err
+	}
 	c.Path = cmp.Or(flags.Path, c.Path)
 	c.Stage = cmp.Or(flags.Stage, c.Stage)
 	c.Boot = cmp.Or(flags.Boot, c.Boot)
 	c.StageLocation = cmp.Or(flags.StageLocation, c.StageLocation)
 	return Settings{c, flags}, nil
+}
+
+// followed is the ref that flags or agent.toml name, be it as a branch.
+func followed(c Config, flags Flags) (string, error) {
+	if flags.Ref != "" && flags.Branch != "" {
+		return "", usage.Errorf("--branch %q says what --ref %q says, too; give one of them", flags.Branch, flags.Ref)
+	}
+	for _, said := range []struct{ ref, branch string }{{flags.Ref, flags.Branch}, {c.Ref, c.Branch}} {
+		switch {
+		case said.ref != "":
+			return said.ref, nil
+		case said.branch != "":
+			return "refs/heads/" + said.branch, nil
+		}
+	}
+	return "", nil
 }
 
 // Every is how often the config repo is looked at: as a flag says, as agent.toml
@@ -82,7 +100,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	}
 	cfg := s.local(cmdline)
 	cfg.Source = source.Options{
-		URL: s.Repo, Branch: s.Branch, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
+		URL: s.Repo, Ref: s.Ref, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		TrustedKeys: s.TrustedKeys, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
 	cfg.Proxy = proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}

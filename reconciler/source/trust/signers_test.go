@@ -1,4 +1,4 @@
-package commit
+package trust
 
 import (
 	"testing"
@@ -15,18 +15,18 @@ func TestValidAt(t *testing.T) {
 	}
 	in := day("20260102Z")
 	for _, c := range []struct {
-		s    Signer
+		s    signer
 		at   time.Time
 		want bool
 	}{
-		{Signer{}, in, true},
-		{Signer{}, time.Unix(0, 0), true},
-		{Signer{before: day("20260103Z")}, in, true},
-		{Signer{before: day("20260102Z")}, in, false},
-		{Signer{after: day("20260102Z")}, in, true},
-		{Signer{after: day("20260103Z")}, in, false},
-		{Signer{before: day("20260103Z")}, time.Unix(0, 0), false},
-		{Signer{before: day("20260103Z")}, time.Time{}, false},
+		{signer{}, in, true},
+		{signer{}, time.Unix(0, 0), true},
+		{signer{before: day("20260103Z")}, in, true},
+		{signer{before: day("20260102Z")}, in, false},
+		{signer{after: day("20260102Z")}, in, true},
+		{signer{after: day("20260103Z")}, in, false},
+		{signer{before: day("20260103Z")}, time.Unix(0, 0), false},
+		{signer{before: day("20260103Z")}, time.Time{}, false},
 	} {
 		if got := c.s.validAt(c.at); got != c.want {
 			t.Errorf("%v to %v at %v: %v", c.s.after, c.s.before, c.at, got)

@@ -1,10 +1,9 @@
-package commit
+package trust
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -16,42 +15,34 @@ import (
 // e-mail with the same key is none of a commit.
 const sigNamespace = "git"
 
-// A Signer is one line of an allowed_signers file (ssh-keygen(1), ALLOWED
+// A signer is one line of an allowed_signers file (ssh-keygen(1), ALLOWED
 // SIGNERS). Its principals are not looked at: whoever is listed may sign.
-type Signer struct {
+type signer struct {
 	key           ssh.PublicKey
 	after, before time.Time // zero = no limit
 }
 
-// ReadSigners reads an allowed_signers file.
-func ReadSigners(file string) ([]Signer, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the trusted keys: %w", err)
-	}
-	var keys []Signer
-	for i, line := range strings.Split(string(data), "\n") {
+// readSigners reads the lines of an allowed_signers file, from the n-th on.
+func readSigners(lines []string, n int, file string) (keys []signer, err error) {
+	for i, line := range lines {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		s, forGit, err := parseSigner(line)
 		if err != nil {
-			return nil, fmt.Errorf("reading the trusted keys %s:%d: %w; a line is: PRINCIPAL [OPTIONS] KEYTYPE KEY", file, i+1, err)
+			return nil, fmt.Errorf("reading the trusted keys %s:%d: %w; a line is: PRINCIPAL [OPTIONS] KEYTYPE KEY", file, n+i, err)
 		}
 		if forGit {
 			keys = append(keys, s)
 		}
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("reading the trusted keys %s: no key in it may sign for git; add one, as: you@example.org ssh-ed25519 AAAA…", file)
 	}
 	return keys, nil
 }
 
 // parseSigner reads one line; forGit is false if its key is for other
 // namespaces. After the principals the line is one of authorized_keys.
-func parseSigner(line string) (s Signer, forGit bool, err error) {
+func parseSigner(line string) (s signer, forGit bool, err error) {
 	rest := cutPrincipals(line)
 	key, _, options, after, err := ssh.ParseAuthorizedKey([]byte(rest))
 	if err != nil {
@@ -136,7 +127,7 @@ func parseSignerTime(s string) (time.Time, error) {
 
 // validAt reports whether the key might sign at a time. The first second of
 // 1970 stands for a time that nobody set, which is within no limits.
-func (s Signer) validAt(at time.Time) bool {
+func (s signer) validAt(at time.Time) bool {
 	if s.after.IsZero() && s.before.IsZero() {
 		return true
 	}
@@ -144,7 +135,7 @@ func (s Signer) validAt(at time.Time) bool {
 }
 
 // findSigner looks for a key that might sign at the commit's time.
-func findSigner(keys []Signer, key ssh.PublicKey, at time.Time) error {
+func findSigner(keys []signer, key ssh.PublicKey, at time.Time) error {
 	listed := false
 	for _, s := range keys {
 		if !bytes.Equal(s.key.Marshal(), key.Marshal()) {
