@@ -26,7 +26,26 @@ func (r *Reconciler) Status(ctx context.Context) (report.Status, error) {
 	if !s.Suspension.Stands(r.Machine.Now()) {
 		s.Suspension = nil
 	}
+	if err != nil {
+		return s, err
+	}
+	s.Clock, err = r.clock()
 	return s, err
+}
+
+// clock says why the machine's is not believed, "" if it is.
+func (r *Reconciler) clock() (string, error) {
+	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
+	if err != nil {
+		return "", err
+	}
+	made, err := state.LoadWorkshop(r.Machine.Stage.Dir())
+	if err != nil {
+		return "", err
+	}
+	find := r.Machine.Find
+	find.CheckClock(doc.Newest(), made.Newest())
+	return find.Unset, nil
 }
 
 // Build builds images and the bases that they need, publishes those that are for

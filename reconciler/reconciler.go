@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/engines"
@@ -84,8 +86,9 @@ type Config struct {
 	Timing   image.Timing
 	Log      *slog.Logger
 	Progress progress.Sink
-	// Now is the clock.
-	Now func() time.Time
+	// Now is the clock, and Uptime how long ago the machine was started.
+	Now    func() time.Time
+	Uptime func() time.Duration
 }
 
 // Buildkit says how a builder that is a BuildKit daemon is reached.
@@ -172,6 +175,9 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Uptime == nil {
+		cfg.Uptime = uptime
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -209,8 +215,17 @@ func (cfg Config) find(downloads string) origin.Finder {
 			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve,
 			Timing: cfg.Timing, Log: cfg.Log, Progress: cfg.Progress,
 		},
-		ImageTime: cfg.ImageTime, Now: cfg.Now,
+		ImageTime: cfg.ImageTime, Now: cfg.Now, Uptime: cfg.Uptime,
 	}
+}
+
+// uptime is how long ago the machine was started, its sleep included.
+func uptime() time.Duration {
+	var since unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
+		return 0 // no kernel that runs this has no such clock
+	}
+	return time.Duration(since.Nano())
 }
 
 // engines opens engines by name, "" for the one that builds what names none.

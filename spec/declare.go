@@ -54,12 +54,22 @@ type machineSettings struct {
 	HooksAppend []string       `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
 	Builds      []string       `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
 	Boot        *bootDecl      `key:"boot" doc:"How the boot menu is treated."`
+	Windows     []windowDecl   `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
+	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml allows it at all; at any time if absent or empty. Replaces what is merged below."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 
 type bootDecl struct {
 	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
+}
+
+// windowDecl is a time in which something may happen.
+type windowDecl struct {
+	site
+	Cron     *string `key:"cron" is:"cron" required:"true" doc:"When the window opens, as cron."`
+	Duration *string `key:"duration" is:"duration" required:"true" doc:"For how long it is open, such as 3h; a week at most."`
+	TimeZone *string `key:"time_zone" is:"time-zone" doc:"The time zone of cron, such as Europe/Berlin; the machine's own if absent."`
 }
 
 type profileDecl struct {

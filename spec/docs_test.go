@@ -32,6 +32,7 @@ func documented() map[string]reflect.Type {
 		"settings": reflect.TypeFor[settings](),
 		"machine":  reflect.TypeFor[machineDecl](),
 		"boot":     reflect.TypeFor[bootDecl](),
+		"window":   reflect.TypeFor[windowDecl](),
 		"image":    reflect.TypeFor[imageDecl](),
 		"build":    reflect.TypeFor[buildDecl](),
 		"copy":     reflect.TypeFor[copyDecl](),

@@ -69,6 +69,7 @@ func (r *resolver) wants() *Wants {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
 	}
+	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)
 	for _, name := range r.merged.Images {
 		if r.over {
 			break
@@ -84,6 +85,13 @@ func (r *resolver) wants() *Wants {
 		w.Builds = append(w.Builds, r.image(name))
 	}
 	return w
+}
+
+func windows(declared []windowDecl) (out []Window) {
+	for _, w := range declared {
+		out = append(out, Window{Cron: text(w.Cron), Length: duration(w.Duration), TimeZone: text(w.TimeZone)})
+	}
+	return out
 }
 
 // A resolver makes one machine's wants.

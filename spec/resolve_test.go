@@ -327,3 +327,43 @@ func TestResolveReadsNoConfig(t *testing.T) {
 		t.Errorf("opened %v", o.opened)
 	}
 }
+
+// A profile's windows hold for a machine that says nothing, or says that there are
+// none; they open in its time zone.
+func TestWindows(t *testing.T) {
+	const config = `
+[image.a]
+pull = "r.lan/a:1"
+[profile.p]
+windows        = [{ cron = "0 2 * * *", duration = "3h" }, { cron = "0 12 * * sat", duration = "30m", time_zone = "Asia/Kolkata" }]
+reboot_windows = [{ cron = "0 4 * * sun", duration = "1h" }]
+[machine.m]
+profiles = ["p"]
+images   = ["a"]
+[machine.free]
+profiles       = ["p"]
+images         = ["a"]
+windows        = []
+reboot_windows = [{ cron = "@daily", duration = "1h" }]
+`
+	w := mustResolve(t, config, "m")
+	if len(w.Windows) != 2 || len(w.Reboots) != 1 || w.Windows[0] != (Window{Cron: "0 2 * * *", Length: 3 * time.Hour}) {
+		t.Errorf("%+v, %+v", w.Windows, w.Reboots)
+	}
+	free := mustResolve(t, config, "free")
+	if len(free.Windows) != 0 || len(free.Reboots) != 1 || free.Reboots[0].Cron != "@daily" {
+		t.Errorf("%+v, %+v", free.Windows, free.Reboots)
+	}
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 5, 2, 1, 59, 0, 0, tokyo)
+	windows := Windows(w.Windows, tokyo)
+	if _, open := windows.Open(now); open || !windows.Next(now).Equal(now.Add(time.Minute)) {
+		t.Errorf("before two in Tokyo: open is %t, next at %s", open, windows.Next(now))
+	}
+	if _, open := windows.Open(time.Date(2026, 5, 2, 6, 30, 0, 0, time.UTC)); !open {
+		t.Error("at noon in Kolkata none is open")
+	}
+}

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
 )
@@ -60,6 +62,18 @@ func (b *buildDecl) Rules(d *problem.List) {
 		d.Add(b.where.At("bootstrap"), strings.Join(b.Bootstrap, " "), "needs an empty base", `write from = "scratch"`)
 	case from == "scratch" && len(b.Bootstrap) == 0 && len(b.Containerfiles) == 0 && b.Recipe == nil:
 		d.Add(b.where.At("from"), from, "is a base with nothing in it", `add bootstrap = ["mmdebstrap", …], containerfiles or a recipe`)
+	}
+}
+
+// Rules finds what is wrong with a window each of whose values is right by itself.
+func (w *windowDecl) Rules(d *problem.List) {
+	for is, value := range map[string]*string{"cron": w.Cron, "duration": w.Duration, "time-zone": w.TimeZone} {
+		if value == nil && is != "time-zone" || value != nil && !table.Of(is).Right(*value) {
+			return // that has been told
+		}
+	}
+	if _, err := schedule.ParseWindow(text(w.Cron), duration(w.Duration), text(w.TimeZone), time.UTC); err != nil {
+		d.Add(w.where, "", err.Error(), `write for example { cron = "0 2 * * *", duration = "3h", time_zone = "Europe/Berlin" }`)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/schedule"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -19,6 +20,28 @@ type Wants struct {
 	// Builds are the images that this machine builds by declaration, whether
 	// it boots them or not, sorted by name.
 	Builds []Image
+	// Windows are when menu entries may change, Reboots when the machine may be
+	// restarted; none = at any time.
+	Windows []Window `json:",omitempty"`
+	Reboots []Window `json:",omitempty"`
+}
+
+// A Window is a time in which something may happen.
+type Window struct {
+	Cron   string
+	Length time.Duration
+	// TimeZone is that of Cron, "" for the machine's own, or what Cron names.
+	TimeZone string
+}
+
+// Windows are those that were declared, as they open in a machine's time zone.
+func Windows(declared []Window, local *time.Location) (out schedule.Windows) {
+	for _, w := range declared {
+		if one, err := schedule.ParseWindow(w.Cron, w.Length, w.TimeZone, local); err == nil { // what is none was refused
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // Boot says how the machine's boot menu is treated.

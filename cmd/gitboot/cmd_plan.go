@@ -76,8 +76,10 @@ type planJSON struct {
 	To      string        `json:"to"`
 	Bytes   int64         `json:"bytes"`
 	Actions []plan.Action `json:"actions"`
+	// Holds say why what follows on await-publishing waits.
+	Holds []plan.Hold `json:"holds,omitempty"`
 }
 
 func toJSON(p plan.Plan) planJSON {
-	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions()}
+	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions(), Holds: p.Holds}
 }

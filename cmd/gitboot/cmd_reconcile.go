@@ -48,7 +48,7 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	f.BoolVar(&o.json, "json", false, "with --once: print what was done as JSON with stable fields")
 	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing; with --now: until nothing is left to do")
-	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended")
+	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended, or entries may change only at another time")
 	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
 	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
 	return c
@@ -66,7 +66,7 @@ func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
 	case o.json && !o.once && !o.dryRun:
 		return usage.Errorf("--json prints what one run did; give --once with it")
 	case anyway && !o.once:
-		return usage.Errorf("--anyway is for one run of a suspended machine; give --once with it, or end the suspension with `gitboot resume`")
+		return usage.Errorf("--anyway is for one run of a suspended machine, or outside its windows; give --once with it, or end a suspension with `gitboot resume`")
 	case o.exitCode && !o.once && !o.dryRun:
 		return usage.Errorf("--exit-code tells what one run did; give --once with it")
 	}
@@ -135,6 +135,9 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 	case len(result.Unpublished) > 0:
 		failed := slices.Sorted(maps.Keys(result.Unpublished))
 		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.In(screen.Red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
+	case result.Plan.Held():
+		_, err = fmt.Fprintf(w, "%s: %s waits %s\nWhat it boots is staged as far as it can be without changing the menu; gitboot reconcile --once --anyway does not wait.\n",
+			machine, paint.In(screen.Yellow, "revision "+revision), plan.Words(result.Plan.Holds))
 	case result.Changed:
 		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.In(screen.Green, "converged on revision "+revision), took.Round(10*time.Millisecond), difference.Sum(result.Plan))
 	default:

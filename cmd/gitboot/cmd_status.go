@@ -95,7 +95,7 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 	switch {
 	case asJSON:
 		err = screen.JSON(w, s)
-	case s.Revision == "" && len(s.Images) == 0 && s.Agent == nil:
+	case s.Revision == "" && len(s.Images) == 0 && s.Agent == nil && s.Waiting == nil:
 		_, err = fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
 	default:
 		err = printStatus(w, s)
@@ -107,6 +107,12 @@ func printStatus(w io.Writer, s control.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
 	if s.Suspension != nil {
 		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))
+	}
+	if s.Clock != "" {
+		fmt.Fprintf(w, "%s: nothing is done by the clock\n", screen.PaintFor(w).In(screen.Red, s.Clock))
+	}
+	if s.Waiting != nil {
+		fmt.Fprintf(w, "%s waits %s\n", screen.PaintFor(w).In(screen.Yellow, "revision "+plan.Short(s.Waiting.Revision)), plan.Words(s.Waiting.Holds))
 	}
 	if s.Agent != nil {
 		printAgent(w, *s.Agent, time.Now())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -16,11 +17,27 @@ import (
 // menu is published, the next boot is what it was; after that, it is the new
 // one. Every step is idempotent, so the next run finishes what a cut one left.
 //
+// A plan that is held back ends with its layers: they are what takes time.
+//
 // The images' failures are returned by name; a failed image keeps what it has.
 func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error, error) {
 	defer frugal()()
 	a := newApplication(ctx, j, stop)
 	defer a.turns.end()
+	err := walk(ctx, a.way(), j.plan.MachineActions())
+	if err == nil {
+		err = fault.Point("apply.done")
+	}
+	return a.failed(), err
+}
+
+// way is the steps of a run, in their order.
+func (a *application) way() []step {
+	fetch := []step{
+		{"clean", "", a.clean},              // what a cut run left half-done
+		{"reserve", "", a.reserve},          // is there room for it all?
+		{"layers", plan.AddLayer, a.layers}, // image layers → squashfs objects
+	}
 	publish := []step{
 		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
 		{"hooks", "", a.hooks},                             // this machine's files → one layer above
@@ -32,24 +49,18 @@ func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error
 		{"link", plan.LinkMenu, a.linkMenu},                // GRUB's own menu reads ours
 		{"settle-menu", "", a.settle},
 	}
-	way := append([]step{
-		{"clean", "", a.clean},              // what a cut run left half-done
-		{"reserve", "", a.reserve},          // is there room for it all?
-		{"layers", plan.AddLayer, a.layers}, // image layers → squashfs objects
-	}, publish...)
-	way = append(way,
-		step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way
-			return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish, nil) })
-		}},
-		step{"remove", plan.RemoveDeployment, a.remove}, // generations beyond keep
-		step{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
-		step{"clear", "", a.clearFailure},               // that of the run before
-	)
-	err := walk(ctx, way, j.plan.MachineActions())
-	if err == nil {
-		err = fault.Point("apply.done")
+	after := []step{
+		{"remove", plan.RemoveDeployment, a.remove}, // generations beyond keep
+		{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
 	}
-	return a.failed(), err
+	if a.plan.Held() {
+		publish, after = []step{{"note", "", a.note}}, nil // what is staged, for the run that publishes it
+	}
+	late := step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way
+		return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish, nil) })
+	}}
+	clear := step{"clear", "", a.clearFailure} // that of the run before
+	return slices.Concat(fetch, publish, []step{late}, after, []step{clear})
 }
 
 // A step is a part of apply, and its name that of a fault point. It executes the

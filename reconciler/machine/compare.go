@@ -9,6 +9,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // compare fills in the plan and the state that a run without changes leaves.
@@ -24,10 +25,21 @@ func (j *Job) compare(ctx context.Context) error {
 		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Choice: img.origin.Choice(), Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
 	}
 	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
+	j.plan.Wait(publication(j).Holds())
+	if j.plan.Held() {
+		j.next.Wait(j.doc, j.Revision.Hash, j.plan.Holds)
+		return nil
+	}
 	if observed.MenuStale == "" {
 		return nil
 	}
 	return j.fits(ctx)
+}
+
+// publication is what decides whether a run may change entries.
+func publication(j *Job) plan.Publication {
+	now := j.Now()
+	return plan.Publication{Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway}
 }
 
 // fits finds out, before anything is fetched, whether the boot loader has room
@@ -90,7 +102,7 @@ func (j *Job) garbage(ctx context.Context) int64 {
 
 // foresee computes the state that a run leaves if it stages nothing.
 func (j *Job) foresee() {
-	j.next.Machine, j.next.Failure = j.Wants.Machine, nil
+	j.next.Machine, j.next.Failure, j.next.Waiting = j.Wants.Machine, nil, nil
 	j.next.Revision = j.Revision.Hash
 	if !j.next.Suspension.Stands(j.Now()) {
 		j.next.Suspension = nil
@@ -103,6 +115,9 @@ func (j *Job) foresee() {
 		noted := j.next.Image(name)
 		if img.err == nil {
 			noted.Origin = img.origin
+		}
+		if noted.Ready != nil && noted.Ready.Digest != img.origin.Digest {
+			noted.Ready = nil
 		}
 		noted.Fail(notPending(img.err), j.now())
 	}

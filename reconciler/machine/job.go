@@ -49,7 +49,10 @@ type observedImage struct {
 	opened *image.Image
 	// made is what the workshop has ready of an image that is built here, nil of
 	// any other.
-	made   *state.Build
+	made *state.Build
+	// ready are the layers of an image of which all were staged by a run that
+	// published nothing.
+	ready  []image.Layer
 	hooks  hooks.Input
 	inputs plan.Inputs
 	layers []plan.Layer
@@ -75,6 +78,7 @@ func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *J
 	if j.made, err = state.LoadWorkshop(dir); err != nil {
 		return j, err
 	}
+	j.Find.CheckClock(j.doc.Newest(), j.made.Newest())
 	if j.next, err = j.doc.Clone(); err != nil {
 		return j, err
 	}
@@ -91,7 +95,7 @@ func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *J
 }
 
 // Settled reports whether a run would write nothing at all.
-func (j *Job) Settled() bool { return j.plan.Empty() && j.doc.Same(j.next) && !j.Stuck() }
+func (j *Job) Settled() bool { return j.plan.Idle() && j.doc.Same(j.next) && !j.Stuck() }
 
 // Stuck reports whether an image could not be looked up on a stage that is
 // mounted read-only: the lock makes it writable.
@@ -155,7 +159,7 @@ func (i *observedImage) list() []image.Layer {
 	case i.opened != nil:
 		return i.opened.Layers
 	}
-	return nil
+	return i.ready
 }
 
 func layerIDs(layers []image.Layer) (ids []stage.LayerID) {

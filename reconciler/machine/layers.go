@@ -50,12 +50,15 @@ func (a *application) freed(ctx context.Context, need int64) bool {
 type fetcher struct{ *application }
 
 // fetchLayers puts an image's layers on the stage, several at once.
-func (a fetcher) fetchLayers(ctx context.Context, s *staging) error {
+func (a fetcher) fetchLayers(ctx context.Context, s *staging) (err error) {
 	switch {
 	case s.image.opened != nil:
 		return a.addLayers(ctx, s)
 	case s.image.made != nil:
 		return a.takeBuilt(ctx, s)
+	case s.image.ready != nil:
+		s.layers, err = a.Stage.Layers(layerIDs(s.image.ready))
+		return err
 	}
 	return a.reuseLayers(s) // the digest is staged: take its layers
 }

@@ -55,7 +55,8 @@ type Request struct {
 	Update bool
 	// Wait waits for another's lock instead of failing.
 	Wait bool
-	// Anyway makes the run though the machine is suspended.
+	// Anyway makes the run though the machine is suspended, and publishes though
+	// entries are to change at another time.
 	Anyway bool
 	// Builds reports, for a look ahead, whether an image is built first; nil if
 	// none is.
@@ -81,7 +82,7 @@ type Result struct {
 // suspended nothing is even looked at: that is a *plan.SuspendedError.
 func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
 	if err := state.Suspended(m.Stage.Dir(), req.Anyway, m.Now()); err != nil {
-		return Result{}, err
+		return Result{Plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}, err
 	}
 	j, err := m.Look(ctx, w, req)
 	if err != nil || j.Settled() {
@@ -104,7 +105,7 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 	}
 	failed, err := j.apply(ctx, stop)
 	result = j.result(failed)
-	result.Changed = err == nil && !result.Plan.Empty()
+	result.Changed = err == nil && !result.Plan.Empty() && !result.Plan.Held()
 	return result, errors.Join(err, j.keepRecord(began, result, err))
 }
 

@@ -7,11 +7,13 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage {
@@ -65,7 +67,7 @@ func (j *Job) needsLayers(newest *state.Generation, inputs plan.Inputs) bool {
 
 // observeLayers says which layers of an image are on the stage.
 func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error) {
-	if img.made == nil && img.opened == nil {
+	if img.made == nil && img.opened == nil && !img.takeReady(j.doc.Images[img.want.Name], j.Stage) {
 		if img.opened, err = j.Find.Open(ctx, img.want, img.origin.Digest, j.Files); err != nil {
 			return err
 		}
@@ -83,4 +85,22 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 		img.layers = append(img.layers, layer)
 	}
 	return nil
+}
+
+// takeReady finds an image that was staged and waits to be published: its registry
+// is not asked for anything.
+func (i *observedImage) takeReady(known *state.Image, st *stage.Stage) bool {
+	if known == nil || known.Ready == nil || known.Ready.Digest != i.origin.Digest {
+		return false
+	}
+	var ready []image.Layer
+	for _, l := range known.Ready.Layers {
+		ready = append(ready, image.Layer{DiffID: l.DiffID, Digest: l.Blob})
+	}
+	objects, err := st.Layers(layerIDs(ready))
+	if err != nil || slices.Contains(objects, deployment.Object{}) {
+		return false // some are gone, or damaged
+	}
+	i.ready = ready
+	return true
 }

@@ -27,7 +27,8 @@ func (j *Job) trace(list []plan.Action, which func(plan.Action) bool) {
 
 // keepRecord keeps what a run did, if it did anything. The caller holds the lock.
 func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
-	if !result.Changed && failure == nil {
+	staged := j.plan.Held() && len(j.steps) > 0 // and what it is for comes later
+	if !result.Changed && !staged && failure == nil {
 		return nil
 	}
 	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: began, Ended: j.Now().UTC(), Steps: j.steps}
@@ -47,6 +48,7 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 		noted := a.next.Image(s.Image)
 		noted.Fail(s.err, now)
 		if s.err == nil {
+			noted.Ready = nil
 			noted.Add(state.Generation{N: s.Generation, Deployment: s.id, Revision: a.Revision.Hash, Created: now, Inputs: s.Inputs, Packages: s.packages})
 		}
 	}
@@ -60,6 +62,22 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	a.next.DropUnwanted(a.wanted)
 	// Until this run has come to its end, the last one's failure stands.
 	a.next.Failure = a.doc.Failure
+	return a.next.Save(a.Stage.Dir())
+}
+
+// note keeps what is known of images whose layers are staged, and no more: what is
+// published stays as it is.
+func (a *application) note(context.Context, []plan.Action) error {
+	for _, s := range a.stagings {
+		noted := a.next.Image(s.Image)
+		if noted.Fail(s.err, a.now()); s.err == nil && s.image.opened != nil {
+			noted.Ready = &state.Ready{Digest: s.Inputs.ImageDigest}
+			for _, l := range s.image.opened.Layers {
+				noted.Ready.Layers = append(noted.Ready.Layers, state.Layer{DiffID: l.DiffID, Blob: l.Digest})
+			}
+		}
+	}
+	a.next.Failure = a.doc.Failure // until this run has come to its end
 	return a.next.Save(a.Stage.Dir())
 }
 

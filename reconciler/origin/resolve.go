@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -29,8 +31,27 @@ type Finder struct {
 	Update bool
 	// Lookups go on beside runs, nil where they are waited for.
 	Lookups *Lookups
-	// Now is the clock.
-	Now func() time.Time
+	// Now is the clock, and Uptime how long ago the machine was started, nil for
+	// long ago. Unset says why the clock is not believed, "" if it is: as long as
+	// it is not, no schedule is due.
+	Now    func() time.Time
+	Uptime func() time.Duration
+	Unset  string
+}
+
+// CheckClock finds out whether the clock is believed, by times at which something
+// is known to have happened.
+func (f *Finder) CheckClock(known ...time.Time) {
+	clock := schedule.Clock{Now: f.Now(), Up: 24 * time.Hour, Newest: slices.MaxFunc(append(known, time.Time{}), time.Time.Compare)}
+	if f.Uptime != nil {
+		clock.Up = f.Uptime()
+	}
+	f.Unset = clock.Doubt()
+}
+
+// Due reports whether a schedule has come round since it was last followed.
+func (f *Finder) Due(text string, last time.Time) bool {
+	return f.Unset == "" && plan.Due(text, last, f.Now())
 }
 
 // find finds the digest that an image's declaration stands for now. A
@@ -45,7 +66,7 @@ func (f *Finder) find(ctx context.Context, known state.Origin, want spec.Image, 
 	fresh := known.Declared == declared && known.Digest != "" && known.Signed == trust.Keys.Sum()
 	switch {
 	case want.Pull != nil:
-		if fresh && !f.Update && !plan.Due(want.Pull.Update, known.Checked, f.Now()) {
+		if fresh && !f.Update && !f.Due(want.Pull.Update, known.Checked) {
 			return known, nil, nil
 		}
 		found, err := f.resolvePull(ctx, known, fresh, want.Pull, trust)

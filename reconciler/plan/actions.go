@@ -14,6 +14,7 @@ type Kind string
 const (
 	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
+	AwaitPublishing  Kind = "await-publishing"
 	AddDeployment    Kind = "add-deployment"
 	RecordRevision   Kind = "record-revision"
 	WriteMenu        Kind = "write-menu"
@@ -59,6 +60,9 @@ func (p Plan) Actions() []Action {
 			}
 		}
 	}
+	for _, h := range p.Holds {
+		actions = append(actions, Action{Kind: AwaitPublishing, Reason: h.String()})
+	}
 	for _, s := range p.Stagings {
 		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
 	}
@@ -95,9 +99,10 @@ func Leading(list []Action, kind Kind) (leading, rest []Action) {
 	return list[:n], list[n:]
 }
 
-// MachineActions is the part of a plan that the machine executes: the workshop builds
-// before it and publishes after it, and what is skipped is no action.
+// MachineActions is the part of a plan that the machine executes now: the workshop
+// builds before it and publishes after it, what is skipped is no action, and what
+// is held back is for another run.
 func (p Plan) MachineActions() []Action {
 	p.Builds, p.Pushes, p.Failed = nil, nil, nil
-	return p.Actions()
+	return before(p.Actions())
 }

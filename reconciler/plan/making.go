@@ -14,13 +14,14 @@ type Making struct {
 	// ParentBuilds says that it is built first.
 	Parent       string
 	ParentBuilds bool
-	// Known says that it was built before, at Built; Differences say what it is
-	// made from now and was not then.
+	// Known says that it was built before; Differences say what it is made from
+	// now and was not then.
 	Known       bool
-	Built       time.Time
 	Differences []string
-	// Schedule is when it is built anew, NoCache that it is so without cache.
+	// Schedule is when it is built anew, and Due that this has come round; NoCache
+	// builds it without cache.
 	Schedule string
+	Due      bool
 	NoCache  bool
 	// Gone says that the engine's store does not hold what was built any more.
 	Gone bool
@@ -48,7 +49,7 @@ func (m Making) Decide(now time.Time) Verdict {
 	switch {
 	case !m.Known:
 		v.Forced, v.Reasons = true, []string{"it was not built yet"}
-	case Due(m.Schedule, m.Built, now):
+	case m.Due:
 		v.Forced, v.Fresh, v.Reasons = true, true, []string{"schedule " + m.Schedule + " is due"}
 	case m.Gone:
 		v.Forced, v.Reasons = true, []string{"the engine's store does not hold it any more"}

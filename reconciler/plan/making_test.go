@@ -12,7 +12,7 @@ var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // Why an image is built.
 func TestDecide(t *testing.T) {
-	known := plan.Making{Image: "desktop", Known: true, Built: noon.Add(-time.Hour), Key: "k"}
+	known := plan.Making{Image: "desktop", Known: true, Key: "k"}
 	with := func(change func(*plan.Making)) plan.Making {
 		m := known
 		change(&m)
@@ -27,7 +27,7 @@ func TestDecide(t *testing.T) {
 		"nothing changed":         {known, "", plan.Verdict{}},
 		"never built":             {plan.Making{}, "it was not built yet", plan.Verdict{Forced: true}},
 		"something changed":       {with(func(m *plan.Making) { m.Differences = []string{"run changed", "base changed"} }), "run changed; base changed", plan.Verdict{}},
-		"due":                     {with(func(m *plan.Making) { m.Schedule, m.Built = "0 3 * * *", noon.Add(-24*time.Hour) }), "schedule 0 3 * * * is due", plan.Verdict{Forced: true, Fresh: true}},
+		"due":                     {with(func(m *plan.Making) { m.Schedule, m.Due = "0 3 * * *", true }), "schedule 0 3 * * * is due", plan.Verdict{Forced: true, Fresh: true}},
 		"not due":                 {with(func(m *plan.Making) { m.Schedule = "0 3 * * *" }), "", plan.Verdict{}},
 		"gone":                    {with(func(m *plan.Making) { m.Gone = true }), "does not hold it any more", plan.Verdict{Forced: true}},
 		"without cache, always":   {with(func(m *plan.Making) { m.NoCache = true }), "", plan.Verdict{Fresh: true}},

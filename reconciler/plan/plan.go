@@ -158,6 +158,8 @@ type Plan struct {
 	Garbage int64
 	// Failed maps an image to why nothing is planned for it.
 	Failed map[string]error
+	// Holds say why only layers are staged now, and the rest waits.
+	Holds []Hold
 }
 
 // Compare returns what has to happen for observed to become what wants say.
@@ -217,14 +219,14 @@ func (p Plan) Without(failed map[string]error) Plan {
 		p.Menu = ""
 	}
 	p.Failed = failed
-	p.keepGarbage()
+	p.Wait(p.Holds)
 	return p
 }
 
-// keepGarbage leaves what nothing reaches where it is as long as an image fails:
-// its next try may go on from there.
+// keepGarbage leaves what nothing reaches where it is as long as an image fails or
+// waits: what comes next may go on from there.
 func (p *Plan) keepGarbage() {
-	if len(p.Failed) > 0 {
+	if len(p.Failed) > 0 || p.Held() {
 		p.Garbage = 0
 	}
 }

@@ -31,7 +31,11 @@ type Status struct {
 	Failure *state.Failure `json:"failure,omitempty"`
 	// Suspension says that nothing changes by itself, absent if all may.
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
-	Images     []ImageStatus    `json:"images"`
+	// Waiting is a revision that is staged and not published yet, Clock why the
+	// machine's is not believed; absent otherwise.
+	Waiting *state.Waiting `json:"waiting,omitempty"`
+	Clock   string         `json:"clock,omitempty"`
+	Images  []ImageStatus  `json:"images"`
 	// Builds are the images that are built here, by name.
 	Builds []BuildStatus `json:"builds"`
 	// Pushes are the images that this machine publishes, by name.
@@ -140,7 +144,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Default: menu.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
-	s.Suspension = doc.Suspension
+	s.Suspension, s.Waiting = doc.Suspension, doc.Waiting
 	for _, name := range doc.MenuOrder() {
 		if img := doc.Images[name]; img != nil {
 			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))

@@ -36,6 +36,8 @@ type Machine struct {
 	Failure *Failure `json:"failure,omitempty"`
 	// Suspension says that nothing is to change by itself, nil if all may.
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
+	// Waiting is what is staged and not published yet, absent if nothing is.
+	Waiting *Waiting `json:"waiting,omitempty"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the
@@ -51,13 +53,35 @@ func Suspended(dir string, anyway bool, now time.Time) error {
 	return m.Suspension.Refuse(now)
 }
 
+// Waiting is a revision that is staged as far as it can be without changing what
+// boots, and why it is not published. The JSON fields are stable.
+type Waiting struct {
+	Revision string      `json:"revision"`
+	Holds    []plan.Hold `json:"holds"`
+}
+
 // Image is what is known of one image of the machine.
 type Image struct {
 	Origin Origin `json:"source"`
+	// Ready is what is staged of the image and waits to be published, nil if
+	// nothing does.
+	Ready *Ready `json:"ready,omitempty"`
 	// Generations are those on the stage, oldest first.
 	Generations []Generation `json:"generations,omitempty"`
 	// Failure is why the last run could not converge the image.
 	Failure *Failure `json:"failure,omitempty"`
+}
+
+// Ready are an image's layers, all of which were put on the stage.
+type Ready struct {
+	Digest string  `json:"digest"`
+	Layers []Layer `json:"layers"`
+}
+
+// Layer names one by its content and as its registry has it.
+type Layer struct {
+	DiffID string `json:"diffID"`
+	Blob   string `json:"blob,omitempty"`
 }
 
 // Origin is what an image's declaration was resolved to, and when.
@@ -177,6 +201,30 @@ func (m *Machine) Clone() (*Machine, error) {
 		c.Images = map[string]*Image{}
 	}
 	return c, nil
+}
+
+// Wait notes that a revision waits: what the menu is made of stays as it was.
+func (m *Machine) Wait(was *Machine, revision string, holds []plan.Hold) {
+	m.Revision, m.Order, m.Mode, m.Timeout = was.Revision, was.Order, was.Mode, was.Timeout
+	m.Waiting = &Waiting{Revision: revision, Holds: holds}
+}
+
+// Newest is the latest time at which something is known to have happened.
+func (m *Machine) Newest() (newest time.Time) {
+	for _, img := range m.Images {
+		newest = later(newest, img.Origin.Checked)
+		for _, g := range img.Generations {
+			newest = later(newest, g.Created)
+		}
+	}
+	return newest
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // Image returns the named image's part, made if it is not there.

@@ -181,6 +181,17 @@ func (w *Workshop) SetBuild(name string, b *Build) {
 	w.Builds[name] = b
 }
 
+// Newest is the latest time at which something is known to have happened.
+func (w *Workshop) Newest() (newest time.Time) {
+	for _, b := range w.Builds {
+		newest = later(newest, later(b.Built, b.Base.Checked))
+		if b.Push != nil {
+			newest = later(newest, b.Push.Time)
+		}
+	}
+	return newest
+}
+
 // Stored names what an engine's store has to hold: what was built, and the
 // bases of that.
 func (w *Workshop) Stored() (ids []string) {

@@ -38,7 +38,7 @@ func pulled(want spec.Image, ref string) *spec.Image {
 // when the build is due. What is known is kept when that fails.
 func (j looker) lookUp(ctx context.Context, b *build, known state.Origin, img *spec.Image) (state.Origin, error) {
 	from := known
-	if plan.Due(b.want.Build.Schedule, b.state.Built, j.Now()) && !b.rests(j.Now()) {
+	if b.due && !b.rests(j.Now()) {
 		from = state.Origin{}
 	}
 	found, _, err := j.Find.Resolve(ctx, from, *img, j.Files)

@@ -30,9 +30,10 @@ type build struct {
 	// verified once the base was imported.
 	blobs map[string]image.Blob
 	// verdict says whether it is built; gone, that the engine's store does not
-	// hold what was built before; patient waits with what has failed.
-	verdict       plan.Verdict
-	gone, patient bool
+	// hold what was built before; due, that its schedule has come round; patient
+	// waits with what has failed.
+	verdict            plan.Verdict
+	gone, due, patient bool
 	// ran was built by this job, and why is for what reasons.
 	ran bool
 	why []string
@@ -83,8 +84,8 @@ func Order(wants *spec.Wants) []spec.Image {
 // becomes is not known yet, and it is decided again after that.
 func (b *build) decide(now time.Time) {
 	m := plan.Making{
-		Image: b.want.Name, Known: b.state.Key != nil, Built: b.state.Built,
-		Schedule: b.want.Build.Schedule, NoCache: b.want.Build.NoCache, Gone: b.gone, Key: b.keyHash(), Patient: b.patient,
+		Image: b.want.Name, Known: b.state.Key != nil,
+		Schedule: b.want.Build.Schedule, Due: b.due, NoCache: b.want.Build.NoCache, Gone: b.gone, Key: b.keyHash(), Patient: b.patient,
 	}
 	if m.Known {
 		m.Differences = b.key().Differences(b.state.Key)

@@ -23,6 +23,7 @@ type looker struct{ *Job }
 func (j looker) observe(ctx context.Context) error {
 	for _, want := range Order(j.Wants) {
 		b := &build{want: want, state: j.doc.Build(want.Name), patient: j.req.Patient, done: make(chan struct{})}
+		b.due = j.Find.Due(want.Build.Schedule, b.state.Built)
 		if want.Build.Base != nil {
 			b.parent = j.build(want.Build.Base.Name)
 		}
@@ -163,6 +164,7 @@ func (s *Shop) Render(ctx context.Context, w *wanted.Wanted, name string) ([]byt
 	j := &Job{Shop: *s, Wanted: w, doc: doc}
 	for _, want := range Order(w.Wants) {
 		b := &build{want: want, state: doc.Build(want.Name)}
+		b.due = j.Find.Due(want.Build.Schedule, b.state.Built)
 		if want.Build.Base != nil {
 			b.parent = j.build(want.Build.Base.Name)
 		}

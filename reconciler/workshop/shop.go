@@ -77,6 +77,7 @@ func (s *Shop) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job,
 	if j.doc, err = state.LoadWorkshop(s.Stage.Dir()); err != nil {
 		return j, err
 	}
+	j.Find.CheckClock(j.doc.Newest())
 	look := looker{j}
 	if err := look.observe(ctx); err != nil || len(req.Names) == 0 && !req.All {
 		return j, err

@@ -78,6 +78,12 @@ func (c Check) Text(s string) (message, hint string) {
 	return "", ""
 }
 
+// Right reports whether there is nothing wrong with a string.
+func (c Check) Right(s string) bool {
+	message, _ := c.Text(s)
+	return message == ""
+}
+
 // Matches reports whether a text has the form, whatever else it must be.
 func (c Check) Matches(s string) bool { return c.pattern.MatchString(s) }
 
@@ -142,6 +148,7 @@ var checks = map[string]Check{
 	"link":        matching("a link's target", `^`+onLine+`+$`, "write the path that the link points to").with(check.WrongTarget),
 	"platform":    matching("a platform", `^[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?$`, "write os/architecture[/variant], such as linux/arm64"),
 	"cron":        matching("a schedule", `^`+onLine+`+$`, `write five cron fields such as "0 3 * * *", @daily, or "@every 6h"; times are the machine's, or of a zone: "CRON_TZ=Europe/Berlin 0 3 * * *"`).with(badCron),
+	"time-zone":   matching("a time zone", `^[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*$`, "write its name in the IANA database, such as Europe/Berlin or UTC").with(badZone),
 	"image-ref":   refCheck,
 	"tagged-ref":  matching("an image reference with a tag", refHead+`:`+tag+`$`, "write registry/repository:tag, without a digest").with(badRef).upTo(512),
 	"repository":  matching("a repository", refHead+`$`, "write registry/repository, without a tag").with(badRef).upTo(512),

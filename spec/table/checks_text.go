@@ -113,6 +113,11 @@ func badCron(s string) string {
 	return wrong(err)
 }
 
+func badZone(s string) string {
+	_, err := schedule.Zone(s)
+	return wrong(err)
+}
+
 func ourVariable(s string) string {
 	if strings.HasPrefix(s, "GITBOOT_") {
 		return "is a name that gitboot keeps for itself"

@@ -28,7 +28,11 @@ func Print(w io.Writer, p plan.Plan) error {
 	if err := Actions(w, p.Actions()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s: to change: %s\n", p.Machine, Sum(p))
+	when := "to change"
+	if p.Held() {
+		when = "to change when its time has come"
+	}
+	_, err := fmt.Fprintf(w, "%s: %s: %s\n", p.Machine, when, Sum(p))
 	return err
 }
 

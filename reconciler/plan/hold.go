@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/schedule"
+)
+
+// A Hold says why what is staged is not published yet. The JSON fields are stable.
+type Hold struct {
+	// Why completes "waits …".
+	Why string `json:"why"`
+	// Until is when it ends by itself, the zero time if it does not, or if nobody
+	// knows.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// String is the hold for people.
+func (h Hold) String() string {
+	if h.Until.IsZero() {
+		return h.Why
+	}
+	return h.Why + ", until " + clock(h.Until)
+}
+
+// Words say why something waits.
+func Words(holds []Hold) string {
+	var words []string
+	for _, h := range holds {
+		words = append(words, h.String())
+	}
+	return strings.Join(words, "; ")
+}
+
+// A Publication is what decides whether entries may change now.
+type Publication struct {
+	Now time.Time
+	// Windows are when they may; Doubt says why the clock is not believed that
+	// these go by, "" if it is.
+	Windows schedule.Windows
+	Doubt   string
+	// Anyway is somebody's wish not to wait.
+	Anyway bool
+}
+
+// Holds are the reasons to wait, none to publish.
+func (p Publication) Holds() (holds []Hold) {
+	if p.Anyway {
+		return nil
+	}
+	switch _, open := p.Windows.Open(p.Now); {
+	case len(p.Windows) == 0:
+	case p.Doubt != "":
+		holds = append(holds, Hold{Why: "until the clock is set, since entries change only in windows"})
+	case !open:
+		holds = append(holds, Hold{Why: "for a window in which entries may change", Until: p.Windows.Next(p.Now).UTC()})
+	}
+	return holds
+}
+
+// publishes reports whether the plan changes what is on the menu.
+func (p Plan) publishes() bool {
+	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Menu != "" || p.Link
+}
+
+// Wait holds back what a plan would publish. What can be staged without that is
+// staged, and stays until it is published.
+func (p *Plan) Wait(holds []Hold) {
+	if p.Holds = nil; p.publishes() {
+		p.Holds = holds
+	}
+	p.keepGarbage()
+}
+
+// Held reports whether the plan has something to publish, and waits with it.
+func (p Plan) Held() bool { return len(p.Holds) > 0 }
+
+// Idle reports whether there is nothing to do now.
+func (p Plan) Idle() bool {
+	if p.Held() {
+		return len(p.MachineActions()) == 0
+	}
+	return p.Empty()
+}
+
+// before cuts a list off where it waits.
+func before(list []Action) []Action {
+	if at := slices.IndexFunc(list, func(a Action) bool { return a.Kind == AwaitPublishing }); at >= 0 {
+		return list[:at]
+	}
+	return list
+}
