@@ -59,6 +59,12 @@ func rows() []row {
 		{"build-stage", "a built base, engine to stage", "`buildah push` and `zstd -3 -T2` of it", 5, buildStage},
 		{"fleet-validate", "`validate`, 10,000 machines, 200 images", "1,000 machines", 5, fleetValidate},
 		{"fleet-plan", "`plan` for one machine of 10,000", "one of 1,000", 5, fleetPlan},
+		{"agent-commit", "agent: commit of a hook on a local repo to the renamed menu", "its limit", 20, agentCommit(following{settings: "poll = \"1h\"\n", median: 200 * time.Millisecond, worst: time.Second})},
+		{"agent-building", "the same while an image is built for two hours", "its limit", 20, agentCommit(following{settings: "poll = \"1h\"\n", building: true, median: 200 * time.Millisecond, worst: time.Second})},
+		{"agent-https", "the same over https, polled each second", "its limit", 20, agentCommit(following{https: true, settings: "poll = \"1s\"\n", worst: 2 * time.Second})},
+		{"agent-webhook", "the same over https, told by a webhook", "its limit", 20, agentCommit(following{https: true, hook: true, settings: "poll = \"1h\"\n", worst: 500 * time.Millisecond})},
+		{"agent-idle", "agent with nothing to do, a config of 100 machines", "its limit", 1, agentIdle(100, 25e6)},
+		{"agent-idle-fleet", "the same, of 10,000 machines", "its limit", 1, agentIdle(10_000, 60e6)},
 	}
 }
 
