@@ -43,6 +43,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == initramfsCommand {
 		exit(buildInitramfs(context.Background(), os.Args[2:]))
 	}
+	if len(os.Args) == 3 && os.Args[1] == serveCommand {
+		exit(serve(os.Args[2]))
+	}
 	o, err := parseOptions()
 	if err == nil {
 		err = run(o)

@@ -64,6 +64,7 @@ func rows() []row {
 		{"agent-https", "the same over https, polled each second", "its limit", 20, agentCommit(following{https: true, settings: "poll = \"1s\"\n", worst: 2 * time.Second})},
 		{"agent-webhook", "the same over https, told by a webhook", "its limit", 20, agentCommit(following{https: true, hook: true, settings: "poll = \"1h\"\n", worst: 500 * time.Millisecond})},
 		{"agent-idle", "agent with nothing to do, a config of 100 machines", "its limit", 1, agentIdle(100, 25e6)},
+		{"agents", "a thousand agents of one git server and one registry", "their limits", 1, agents},
 		{"agent-idle-fleet", "the same, of 10,000 machines", "its limit", 1, agentIdle(10_000, 60e6)},
 	}
 }

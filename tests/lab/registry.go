@@ -38,6 +38,11 @@ type Registry struct {
 
 // NewRegistry starts a registry that keeps its blobs below dir.
 func NewRegistry(dir string) (*Registry, error) {
+	return NewWatchedRegistry(dir, func(h http.Handler) http.Handler { return h })
+}
+
+// NewWatchedRegistry is NewRegistry with a handler around the registry's own.
+func NewWatchedRegistry(dir string, watch func(http.Handler) http.Handler) (*Registry, error) {
 	for _, sub := range []string{"blobs", "push"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, err
@@ -50,7 +55,7 @@ func NewRegistry(dir string) (*Registry, error) {
 	handler := registry.New(
 		registry.WithBlobHandler(newBlobs(filepath.Join(dir, "blobs"))),
 		registry.Logger(log.New(io.Discard, "", 0)))
-	r := &Registry{Addr: listener.Addr().String(), dir: dir, server: &http.Server{Handler: handler}}
+	r := &Registry{Addr: listener.Addr().String(), dir: dir, server: &http.Server{Handler: watch(handler)}}
 	go r.server.Serve(listener)
 	return r, nil
 }
