@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 	set := a.now.get()
 	var going sync.WaitGroup
 	going.Go(func() {
-		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog()})
+		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
 	})
 	for _, d := range a.doors(set) {
 		if d.at.Address != "" {

@@ -49,7 +49,7 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 		case <-beat:
 			w.Alive()
 		}
-		p.settle()
+		p.settle(w.Rest)
 	}
 }
 
@@ -60,6 +60,8 @@ type Watch struct {
 	// Alive is called so often as long as nothing has got stuck; 0 means never.
 	Alive func()
 	Every time.Duration
+	// Rest is called when nothing is left to do after something was done; may be nil.
+	Rest func()
 }
 
 func (w Watch) beat() <-chan time.Time {
@@ -85,6 +87,8 @@ type poll struct {
 	// told: the last error of each part.
 	waiting []func(error)
 	outcome map[string]error
+	// worked says that more was done than to look.
+	worked bool
 	// latest is what is wanted, nil as long as that is not known.
 	latest *wanted.Wanted
 	// stop ends the machine's waiting for images that take long, nil while it does
@@ -118,9 +122,16 @@ func (p *poll) ask(ctx context.Context, ask Ask) {
 }
 
 // settle tells those who wait when nothing is left to do.
-func (p *poll) settle() {
-	if p.going == 0 && len(p.waiting) > 0 {
+func (p *poll) settle(rest func()) {
+	if p.going > 0 {
+		return
+	}
+	if len(p.waiting) > 0 {
 		p.answer(errors.Join(p.outcome[event.Repo], p.outcome[event.Workshop], p.outcome[event.Machine]))
+	}
+	if p.worked && rest != nil {
+		p.worked = false
+		rest()
 	}
 }
 
@@ -188,7 +199,8 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 		p.logFailure(ctx, err)
 		return
 	}
-	if p.latest != nil && w.Revision.Hash != p.latest.Revision.Hash {
+	if p.latest == nil || w.Revision.Hash != p.latest.Revision.Hash {
+		p.worked = true
 		p.overtake(w)
 	}
 	p.latest = w
@@ -231,7 +243,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		}
 		return func(ctx context.Context) {
-			p.stop = nil
+			p.stop, p.worked = nil, p.worked || result.Changed
 			p.sweep()
 			if ctx.Err() == nil {
 				p.teller.converged(why, w, result, err)
@@ -282,7 +294,7 @@ func (p *poll) make(ctx context.Context, ask Ask, job *workshop.Job) {
 			err = errors.Join(job.Make(ctx), job.Publish(ctx), job.End())
 		}
 		return func(ctx context.Context) {
-			p.job = nil
+			p.job, p.worked = nil, true
 			p.made(ctx, ask, job, err)
 			p.converge(ctx, Ask{Trigger: ready})
 			if !job.Same(p.latest) {
