@@ -36,6 +36,12 @@ func EntryID(image, deployment string) string {
 	return "gitboot-" + IDPart(image) + "-" + IDPart(deployment[:min(len(deployment), 16)])
 }
 
+// TrialID returns the menu id of a deployment that is only tried. No image's
+// entry has such a one.
+func TrialID(deployment string) string {
+	return "gitboot.try-" + IDPart(deployment[:min(len(deployment), 16)])
+}
+
 // OlderID returns the menu id of the submenu with an image's older entries.
 func OlderID(image string) string { return "gitboot-" + IDPart(image) + "-older" }
 

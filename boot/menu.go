@@ -3,6 +3,7 @@ package boot
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Modes of a menu.
@@ -25,6 +26,20 @@ type Menu struct {
 	// distribution's.
 	Timeout *int
 	Images  []MenuImage
+	// Trial is an entry that boots when it is chosen, by hand or for one boot, and
+	// never by itself; nil without one. Its id is TrialID's.
+	Trial *Entry
+}
+
+// All returns all entries, in the menu's order.
+func (m *Menu) All() (all []Entry) {
+	for _, image := range m.Images {
+		all = append(all, image.Entries...)
+	}
+	if m.Trial != nil {
+		all = append(all, *m.Trial)
+	}
+	return all
 }
 
 // A MenuImage is one image's entries, of which there is at least one, newest
@@ -56,6 +71,9 @@ func (m *Menu) Check() error {
 			}
 			seen[id] = true
 		}
+	}
+	if m.Trial != nil && !strings.HasPrefix(m.Trial.ID, TrialID("")) {
+		return fmt.Errorf("menu id %q is none of TrialID's", m.Trial.ID)
 	}
 	if m.Mode == ModeManaged && len(seen) > 0 && !slices.Contains(m.entryIDs(), m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)

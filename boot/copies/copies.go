@@ -39,8 +39,13 @@ func At(at boot.Filesystem, m boot.Menu) boot.Menu {
 // with returns the menu of those entries that are to stay, changed as they are.
 // Images without any are left out.
 func with(m boot.Menu, change func(boot.Entry) (boot.Entry, bool)) boot.Menu {
-	images := m.Images
-	m.Images = nil
+	images, trial := m.Images, m.Trial
+	m.Images, m.Trial = nil, nil
+	if trial != nil {
+		if e, stays := change(*trial); stays {
+			m.Trial = &e
+		}
+	}
 	for _, image := range images {
 		entries := image.Entries
 		image.Entries = nil

@@ -60,10 +60,8 @@ func (f Folder) objects(m boot.Menu) (out []object, err error) {
 }
 
 func named(m boot.Menu) (paths []string) {
-	for _, image := range m.Images {
-		for _, e := range image.Entries {
-			paths = append(paths, e.Kernel, e.Initrd)
-		}
+	for _, e := range m.All() {
+		paths = append(paths, e.Kernel, e.Initrd)
 	}
 	return paths
 }

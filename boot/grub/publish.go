@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 
@@ -52,7 +53,8 @@ func (s site) render(m boot.Menu) ([]byte, error) {
 	if s.copies() {
 		m = copies.At(*s.beside, m)
 	}
-	return Render(m, s.note()...)
+	fs, file := s.menu()
+	return renderIn(path.Dir(path.Join(fs.Path, file)), m, s.note())
 }
 
 // Stale says why what GRUB shows is not this menu, "" if it is.

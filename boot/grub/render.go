@@ -18,10 +18,15 @@ import (
 // distributions put into theirs, and whether ours have it, is in the package's
 // doc.
 func Render(m boot.Menu, note ...string) ([]byte, error) {
+	return renderIn(path.Dir(path.Join(m.Stage.Path, MenuFile)), m, note)
+}
+
+// renderIn is Render for a menu that lies in a folder of its file system.
+func renderIn(folder string, m boot.Menu, note []string) ([]byte, error) {
 	if err := errors.Join(known(m.Stage), m.Check()); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
 	}
-	w := &script{stage: m.Stage}
+	w := &script{stage: m.Stage, folder: folder}
 	w.line("# Written by gitboot at each reconcile; changes are lost.")
 	for _, line := range note {
 		w.line("%s", line)
@@ -29,12 +34,21 @@ func Render(m boot.Menu, note ...string) ([]byte, error) {
 	if m.Mode == boot.ModeManaged {
 		w.choice(&m)
 	}
-	if len(m.Images) > 0 {
+	if m.Trial != nil {
+		w.once(m.Trial.ID)
+	}
+	if len(m.Images) > 0 || m.Trial != nil {
 		w.line("%s", screen)
 	}
 	for _, image := range m.Images {
 		if err := w.image(image); err != nil {
 			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
+		}
+	}
+	if m.Trial != nil {
+		w.line("")
+		if err := w.entry("try", *m.Trial); err != nil {
+			return nil, fmt.Errorf("write boot menu: entry %s: %w", m.Trial.ID, err)
 		}
 	}
 	return w.buf.Bytes(), nil
@@ -56,6 +70,7 @@ function gitboot_screen {
 type script struct {
 	buf    bytes.Buffer
 	stage  boot.Filesystem
+	folder string
 	indent int
 }
 
@@ -162,6 +177,11 @@ func fromTop(lines []string) []string {
 		`set btrfs_relative_path="${gitboot_relative}"`,
 		"unset gitboot_relative",
 	})
+}
+
+// blockPath is our environment block, on the device that custom.cfg has found.
+func (w *script) blockPath() string {
+	return `"(${gitboot_stage})"` + quote(path.Join(w.folder, blockFile))
 }
 
 // path returns a path below the stage from the top of its file system.

@@ -74,6 +74,9 @@ func TestGolden(t *testing.T) {
 	newest.Default, newest.Timeout = newest.Images[0].Entries[0].ID, nil
 	onBtrfs := testMenu(boot.ModeMenu)
 	onBtrfs.Stage.Type, onBtrfs.Images = "btrfs", onBtrfs.Images[1:]
+	tried := testMenu(boot.ModeMenu)
+	tried.Images = tried.Images[1:]
+	tried.Trial = &boot.Entry{ID: boot.TrialID(strings.Repeat("5", 64)), Title: "try: ghcr.io/steve/gaming", Kernel: kernelA, Initrd: initrdA}
 	beside := boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/grub/gitboot"}
 	apart := site{stage: ext4, beside: &beside}
 	besideMenu, err := apart.render(testMenu(boot.ModeManaged))
@@ -85,6 +88,7 @@ func TestGolden(t *testing.T) {
 		"beside.cfg":  apart.block(),
 		"onbtrfs.cfg": render(t, onBtrfs),
 		"menu.cfg":    render(t, testMenu(boot.ModeMenu)),
+		"tried.cfg":   render(t, tried),
 		"managed.cfg": render(t, managed),
 		"newest.cfg":  render(t, newest),
 		"hostile.cfg": render(t, hostileMenu()),
@@ -120,6 +124,7 @@ func TestRefused(t *testing.T) {
 		"title utf-8":     func(m *boot.Menu) { m.Images[0].Entries[0].Title = "a\xff" },
 		"id number":       func(m *boot.Menu) { m.Images[0].Entries[0].ID = "1" },
 		"id path":         func(m *boot.Menu) { m.Images[0].Entries[0].ID = "a>b" },
+		"trial":           func(m *boot.Menu) { m.Trial = &m.Images[0].Entries[0] },
 		"id twice":        func(m *boot.Menu) { m.Images[1].Entries[0].ID = m.Images[0].Entries[0].ID },
 		"state":           func(m *boot.Menu) { m.Images[0].Entries[0].State = "fine" },
 		"kernel":          func(m *boot.Menu) { m.Images[0].Entries[0].Kernel = "../vmlinuz" },

@@ -38,3 +38,16 @@ type Loader interface {
 	// on the stage is left.
 	Unlink() error
 }
+
+// A Once is a boot loader that can be asked to boot an entry of the published menu
+// at the next boot, and at that alone. What boots by itself after that is what
+// did before.
+type Once interface {
+	// CheckOnce says why the boot loader could not take back what it is asked for,
+	// on a stage that lies there, and so might boot the entry for ever.
+	CheckOnce(ctx context.Context, stage boot.Filesystem) error
+	// Once returns the entry that is asked for, "" if none is, or if it was booted.
+	Once(ctx context.Context, stage boot.Filesystem) (id string, err error)
+	// SetOnce asks for an entry. "" takes that back.
+	SetOnce(ctx context.Context, stage boot.Filesystem, id string) error
+}

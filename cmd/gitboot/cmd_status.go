@@ -108,6 +108,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	if s.Suspension != nil {
 		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))
 	}
+	if t := s.Trial; t != nil {
+		fmt.Fprintf(w, "trying %s: %s\n", t.Title(), whenTried(t))
+	}
 	if s.Clock != "" {
 		fmt.Fprintf(w, "%s: nothing is done by the clock\n", screen.PaintFor(w).In(screen.Red, s.Clock))
 	}
@@ -124,6 +127,17 @@ func printStatus(w io.Writer, s control.Status) error {
 		}
 	}
 	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
+}
+
+// whenTried says when a trial boots, or what becomes of it.
+func whenTried(t *report.TrialStatus) string {
+	switch {
+	case t.Booted:
+		return "it runs now, and goes after the next boot"
+	case t.Asked:
+		return "it boots next, and only then"
+	}
+	return "it was booted and left; the next reconcile removes it"
 }
 
 // printPushes shows what this machine publishes, if anything.

@@ -139,6 +139,7 @@ func exitCode(err error) int {
 		option   *source.OptionError
 		none     *source.NoRefError
 		which    *source.AmbiguousError
+		ref      *spec.ReferenceError
 		folder   *source.FolderError
 		owner    *source.OwnerError
 		repo     *source.UnreachableError
@@ -153,7 +154,7 @@ func exitCode(err error) int {
 	case errors.As(err, new(*plan.SuspendedError)):
 		return exitPaused
 	case errors.As(err, &problems), errors.As(err, &machine), errors.As(err, &wrong), errors.As(err, &called), errors.As(err, &typed), errors.As(err, &name),
-		errors.As(err, &option), errors.As(err, &none), errors.As(err, &which), errors.As(err, &folder), errors.As(err, &owner), errors.As(err, &repo) && repo.Path:
+		errors.As(err, &ref), errors.As(err, &option), errors.As(err, &none), errors.As(err, &which), errors.As(err, &folder), errors.As(err, &owner), errors.As(err, &repo) && repo.Path:
 		return exitUsage
 	}
 	return exitFailed

@@ -14,7 +14,7 @@ import (
 
 // compare fills in the plan and the state that a run without changes leaves.
 func (j *Job) compare(ctx context.Context) error {
-	j.foresee()
+	j.foresee(ctx)
 	observed, err := j.observed(ctx)
 	if err != nil {
 		return err
@@ -61,9 +61,11 @@ func (j *Job) fits(ctx context.Context) error {
 func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
 	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}}
 	named := map[string]bool{j.Book.Booted: true}
+	for _, id := range j.next.Deployments() {
+		named[id] = true
+	}
 	for name, img := range j.doc.Images {
 		for i, g := range img.Generations {
-			named[g.Deployment] = true
 			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Pinned: g.Pin != nil}
 			pg.Protected = plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default, pg.Pinned)
 			if i == len(img.Generations)-1 {
@@ -101,9 +103,10 @@ func (j *Job) garbage(ctx context.Context) int64 {
 }
 
 // foresee computes the state that a run leaves if it stages nothing.
-func (j *Job) foresee() {
+func (j *Job) foresee(ctx context.Context) {
 	j.next.Machine, j.next.Failure, j.next.Waiting = j.Wants.Machine, nil, nil
 	j.next.Revision = j.Revision.Hash
+	endTrial(ctx, j)
 	if !j.next.Suspension.Stands(j.Now()) {
 		j.next.Suspension = nil
 	}

@@ -69,6 +69,18 @@ func (e *PendingError) Error() string {
 // Look finds out what a run would do, and does none of it. Of what failed the
 // job has at least the revision; it is never nil.
 func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
+	if j, err = m.open(ctx, w, req); err != nil {
+		return j, err
+	}
+	if err := j.observeImages(ctx); err != nil {
+		return j, err
+	}
+	return j, j.compare(ctx)
+}
+
+// open reads what is known, and finds the boot loader and what the initramfs is
+// made of.
+func (m *Machine) open(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
 	j = &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
 	j.Find.Update = req.Update
 	dir := m.Stage.Dir()
@@ -88,10 +100,7 @@ func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *J
 	if j.initSum, err = initramfs.Checksum(m.Init); err != nil {
 		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
-	if err := j.observeImages(ctx); err != nil {
-		return j, err
-	}
-	return j, j.compare(ctx)
+	return j, nil
 }
 
 // Settled reports whether a run would write nothing at all.

@@ -21,24 +21,39 @@ func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) e
 // Change runs do under the stage's lock with the state, then saves it and
 // writes the menu that follows from it.
 func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error) error {
-	return m.change(ctx, wait, do, func() error { return nil })
+	return m.change(ctx, wait, do, func(*state.Machine) error { return nil })
 }
 
 // change is Change, which runs after when the menu is on the disk.
-func (m *Machine) change(ctx context.Context, wait bool, do func(*state.Machine) error, after func() error) error {
+func (m *Machine) change(ctx context.Context, wait bool, do, after func(*state.Machine) error) error {
 	fs, err := m.Book.Bootable(ctx)
 	if err != nil {
 		return err
 	}
 	return m.note(ctx, wait, do, func(doc *state.Machine) error {
-		if err := m.Book.Publish(ctx, fs, doc); err != nil {
+		if err := m.show(ctx, fs, doc); err != nil {
 			return err
 		}
-		if err := errors.Join(m.Book.Link(ctx, fs), m.Stage.Settle(ctx)); err != nil {
-			return err
-		}
-		return after()
+		return after(doc)
 	})
+}
+
+// publish makes a document the machine's, and the menu that follows from it the
+// one that is shown.
+func (m *Machine) publish(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
+	if err := doc.Save(m.Stage.Dir()); err != nil {
+		return err
+	}
+	return m.show(ctx, fs, doc)
+}
+
+// show brings the menu that follows from a document on the disk as the boot loader
+// reads it.
+func (m *Machine) show(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
+	if err := m.Book.Publish(ctx, fs, doc); err != nil {
+		return err
+	}
+	return errors.Join(m.Book.Link(ctx, fs), m.Stage.Settle(ctx))
 }
 
 func (m *Machine) note(ctx context.Context, wait bool, do, saved func(*state.Machine) error) (err error) {
@@ -140,7 +155,7 @@ func (m *Machine) Remove(ctx context.Context, name string, wait bool) (found sta
 			delete(doc.Images, found.Image)
 		}
 		return nil
-	}, func() error { // the menu has let go of it; only now may the files follow
+	}, func(*state.Machine) error { // the menu has let go of it; only now may the files follow
 		if err := m.Stage.RemoveDeployment(found.Deployment); err != nil {
 			return err
 		}

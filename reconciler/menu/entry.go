@@ -42,17 +42,44 @@ func (b *Book) entry(name, machine string, g state.Generation, fs boot.Filesyste
 
 // Entry is a generation's boot entry.
 func Entry(name, machine string, g state.Generation, m *deployment.Manifest, fs boot.Filesystem) boot.Entry {
-	cmdline := deployment.Cmdline{
-		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
-		Deployment: g.Deployment,
-		Machine:    machine,
-	}
+	cmdline := ownCmdline(machine, g.Deployment, fs)
 	return boot.Entry{
 		ID:     boot.EntryID(name, g.Deployment),
 		Title:  title(name, g),
 		Kernel: m.Kernel.Path(),
 		Initrd: m.Initramfs.Path(),
 		Args:   append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...),
+	}
+}
+
+// trial returns the entry of what is tried, nil if there is none, or if it could
+// not be booted. If it fails, the machine restarts with what it boots by itself.
+func (b *Book) trial(doc *state.Machine, fs boot.Filesystem) *boot.Entry {
+	t := doc.Trial
+	if t == nil {
+		return nil
+	}
+	m, err := b.Stage.Deployment(t.Deployment)
+	if err == nil {
+		e := Entry(t.Image, doc.Machine, state.Generation{Deployment: t.Deployment}, m, fs)
+		e.ID, e.Title = boot.TrialID(t.Deployment), "try: "+t.Title()
+		cmdline := ownCmdline(doc.Machine, t.Deployment, fs)
+		cmdline.Trying = true
+		e.Args = append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...)
+		if err = e.Check(fs); err == nil {
+			return &e
+		}
+	}
+	b.Log.Warn("what is tried gets no boot entry", "source", t.Source, "error", err)
+	return nil
+}
+
+// ownCmdline is gitboot's part of a kernel command line.
+func ownCmdline(machine, id string, fs boot.Filesystem) deployment.Cmdline {
+	return deployment.Cmdline{
+		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+		Deployment: id,
+		Machine:    machine,
 	}
 }
 

@@ -61,6 +61,7 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine) boot.Menu {
 		}
 	}
 	m.Choose(doc.Default)
+	m.Trial = b.trial(doc, fs)
 	return m
 }
 

@@ -243,6 +243,13 @@ func split(image string, have []Generation) (rest []Generation, removals []Remov
 	return rest, removals
 }
 
+// Trying is the staging of an image that is tried: no generation.
+func Trying(image string, inputs Inputs, layers []Layer) Staging {
+	s := newStaging(Want{Image: image, Inputs: inputs, Layers: layers}, nil, []string{"it is tried"})
+	s.Generation = 0
+	return s
+}
+
 func newStaging(w Want, have []Generation, reasons []string) Staging {
 	s := Staging{Image: w.Image, Generation: 1, Inputs: w.Inputs, Reasons: reasons}
 	if len(have) > 0 {

@@ -31,6 +31,8 @@ type Status struct {
 	Failure *state.Failure `json:"failure,omitempty"`
 	// Suspension says that nothing changes by itself, absent if all may.
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
+	// Trial is what is tried for one boot, absent if nothing is.
+	Trial *TrialStatus `json:"trial,omitempty"`
 	// Waiting is a revision that is staged and not published yet, Clock why the
 	// machine's is not believed; absent otherwise.
 	Waiting *state.Waiting `json:"waiting,omitempty"`
@@ -124,6 +126,27 @@ type GenerationStatus struct {
 	Pin *state.Pin `json:"pin,omitempty"`
 }
 
+// TrialStatus is what is tried. Asked says that it boots next, Booted that it runs;
+// with neither it was booted and left, and the next run removes it.
+type TrialStatus struct {
+	state.Trial
+	Entry  string `json:"entry"`
+	Asked  bool   `json:"asked"`
+	Booted bool   `json:"booted"`
+}
+
+func trialStatus(ctx context.Context, book *menu.Book, t *state.Trial) *TrialStatus {
+	if t == nil {
+		return nil
+	}
+	s := &TrialStatus{Trial: *t, Entry: boot.TrialID(t.Deployment), Booted: t.Deployment == book.Booted}
+	if fs, err := book.Locate(ctx); err == nil {
+		asked, err := book.Once(ctx, fs)
+		s.Asked = err == nil && asked == s.Entry
+	}
+	return s
+}
+
 // Of reports what is staged, newest generation first, images as the menu shows
 // them.
 func Of(ctx context.Context, book *menu.Book) (Status, error) {
@@ -145,6 +168,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Suspension, s.Waiting = doc.Suspension, doc.Waiting
+	s.Trial = trialStatus(ctx, book, doc.Trial)
 	for _, name := range doc.MenuOrder() {
 		if img := doc.Images[name]; img != nil {
 			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))

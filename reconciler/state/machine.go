@@ -38,6 +38,8 @@ type Machine struct {
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
 	// Waiting is what is staged and not published yet, absent if nothing is.
 	Waiting *Waiting `json:"waiting,omitempty"`
+	// Trial is what is tried for one boot, nil if nothing is.
+	Trial *Trial `json:"trial,omitempty"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the
@@ -225,6 +227,19 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// Deployments are those that something names.
+func (m *Machine) Deployments() (ids []string) {
+	for _, img := range m.Images {
+		for _, g := range img.Generations {
+			ids = append(ids, g.Deployment)
+		}
+	}
+	if m.Trial != nil {
+		ids = append(ids, m.Trial.Deployment)
+	}
+	return ids
 }
 
 // Image returns the named image's part, made if it is not there.

@@ -114,6 +114,16 @@ func (r *Repo) resolve(ctx context.Context, files fs.FS) (*spec.Wants, error) {
 	return wants, nil
 }
 
+// Foreign returns an image that the config repo does not declare, by its reference,
+// as the machine would boot it.
+func (r *Repo) Foreign(ctx context.Context, w *Wanted, ref string) (spec.Image, error) {
+	fleet, err := spec.Load(ctx, w.Files)
+	if err != nil {
+		return spec.Image{}, err
+	}
+	return fleet.Foreign(ctx, w.Wants.Machine, ref)
+}
+
 // tellUncommitted says that a local repo's edits are not read, to who may
 // have expected it.
 func (r *Repo) tellUncommitted(ctx context.Context, src *source.Source, revision, applied string) {

@@ -15,20 +15,21 @@ import (
 // execSites are all places where another program is started, and what of the
 // caller, of a config repo or of an image may reach it.
 var execSites = map[string]string{
-	"internal/program Command":             "the one way: fixed PATH, no variable of the caller's; what follows says what each adds",
-	"boot/place blkidUUID":                 "blkid: a device's name, from the kernel",
-	"reconciler/doctor version":            "--version, of programs that are used here",
-	"reconciler/doctor checkService":       "systemctl: names of gitboot's own units",
-	"boot/grub grubReads":                  "grub-fstest: a device's name, from the kernel",
-	"image/internal/credentials askHelper": "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
-	"build/engine/process Command.Run":     "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
-	"stage/squash startSquash":             "tar2sqfs: a layer's rewritten tar on its input",
-	"hooks/confine startWarden":            "sh and mount: nothing",
-	"reconciler/source/quarantine start":   "gitboot itself, confined: a pack on its input, its tip's name, no variables",
-	"hooks run.start":                      "the config repo's script, confined (hooks/confine), with the variables that package hooks documents",
-	"initramfs/early boot.runScript":       "the config repo's at-boot script, in the new root",
-	"initramfs/early console":              "a shell on the console, for who sits there",
-	"initramfs/early boot.enter":           "the image's init",
+	"internal/program Command":               "the one way: fixed PATH, no variable of the caller's; what follows says what each adds",
+	"boot/place blkidUUID":                   "blkid: a device's name, from the kernel",
+	"reconciler/doctor version":              "--version, of programs that are used here",
+	"reconciler/doctor checkService":         "systemctl: names of gitboot's own units",
+	"boot/grub grubReads":                    "grub-fstest: a device's name, from the kernel",
+	"image/internal/credentials askHelper":   "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
+	"build/engine/process Command.Run":       "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
+	"stage/squash startSquash":               "tar2sqfs: a layer's rewritten tar on its input",
+	"hooks/confine startWarden":              "sh and mount: nothing",
+	"reconciler/source/quarantine start":     "gitboot itself, confined: a pack on its input, its tip's name, no variables",
+	"hooks run.start":                        "the config repo's script, confined (hooks/confine), with the variables that package hooks documents",
+	"initramfs/early boot.runScript":         "the config repo's at-boot script, in the new root",
+	"initramfs/early console":                "a shell on the console, for who sits there",
+	"initramfs/early boot.enter":             "the image's init",
+	"cmd/gitboot/internal/operating restart": "systemctl reboot, or reboot: nothing",
 }
 
 // foreignExec are the packages of others, linked into what is shipped, that can

@@ -116,8 +116,8 @@ func (s *site) disk(t *testing.T, o lab.DiskOptions) *lab.Disk {
 	return d
 }
 
-// run runs gitboot for a machine with the disk mounted.
-func (s *site) run(t *testing.T, d *lab.Disk, machine string, args ...string) {
+// run runs gitboot for a machine with the disk mounted, and returns what it says.
+func (s *site) run(t *testing.T, d *lab.Disk, machine string, args ...string) string {
 	t.Helper()
 	mnt, err := d.Mount(s.ctx)
 	if err != nil {
@@ -134,6 +134,7 @@ func (s *site) run(t *testing.T, d *lab.Disk, machine string, args ...string) {
 	if err := d.Unmount(); err != nil {
 		t.Fatal(err)
 	}
+	return string(out)
 }
 
 func (s *site) start(t *testing.T, o lab.VMOptions) *lab.VM {

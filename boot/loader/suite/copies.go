@@ -35,7 +35,7 @@ const BootSize = 32 << 20
 // it cannot read.
 func RunCopies(t *testing.T, open func(t *testing.T) Machine) {
 	for name, test := range map[string]func(*testing.T, *Machine){
-		"follow the menu": followsMenu, "are mended": mends, "fit": fits, "make room": makesRoom,
+		"follow the menu": followsMenu, "are a trial's, too": tries, "are mended": mends, "fit": fits, "make room": makesRoom,
 		"are whole": wholeOnly, "end with their context": ends, "go when unlinked": unlinks,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,6 +149,19 @@ func (m *Machine) stale(t *testing.T, menu boot.Menu) {
 	if why, err := m.Loader.Stale(t.Context(), menu); err != nil || why == "" {
 		t.Errorf("it is not told: %q, %v", why, err)
 	}
+}
+
+// A trial's kernel is copied beside the others, and goes with it.
+func tries(t *testing.T, m *Machine) {
+	one, two := m.object(t, '1', 3e6), m.object(t, '2', 3e6)
+	menu, trial := m.menu(one), m.menu(two).Images[0].Entries[0]
+	trial.ID = boot.TrialID(filepath.Base(two))
+	menu.Trial = &trial
+	if err := m.Loader.Publish(t.Context(), menu); err != nil {
+		t.Fatal(err)
+	}
+	m.shows(t, menu, one, two)
+	m.publish(t, one)
 }
 
 func followsMenu(t *testing.T, m *Machine) {

@@ -16,6 +16,8 @@ type Site struct {
 	// Open makes a reconciler for work on a stage that is there, without its
 	// config repo.
 	Open func(*cobra.Command, *screen.Display) (*reconciler.Reconciler, error)
+	// Repo makes one that reads the config repo.
+	Repo func(*cobra.Command, *screen.Display) (*reconciler.Reconciler, error)
 	// Wait is set when another's lock is waited for.
 	Wait *bool
 	// Generations completes names of generations.
@@ -24,7 +26,7 @@ type Site struct {
 
 // Commands returns the commands.
 func Commands(s Site) []*cobra.Command {
-	return []*cobra.Command{newPin(s), newUnpin(s), newSuspend(s), newResume(s)}
+	return []*cobra.Command{newPin(s), newUnpin(s), newSuspend(s), newResume(s), newTry(s)}
 }
 
 func (s Site) machine(c *cobra.Command) (*machine.Machine, error) {

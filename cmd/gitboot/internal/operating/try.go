@@ -1,0 +1,99 @@
+package operating
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/internal/program"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+func newTry(s Site) *cobra.Command {
+	var drop, reboot bool
+	c := &cobra.Command{
+		Use: "try IMAGE-REFERENCE | --drop", Short: "Boot something once, and then what boots now again", Args: usage.Args(cobra.MaximumNArgs(1)),
+		Long: `try stages an image from a registry beside what is there, and has the boot loader
+boot it at the next boot, and only then. It is an entry of its own, never the
+default, and gone when the machine was booted into it and left again. If it fails to
+come up, the machine restarts with what boots by itself.
+
+This machine's hooks apply to it, and its kernel arguments, as if the config repo
+declared it under the last word of its reference: those for images "*" do.
+
+Trying another replaces it; --drop takes it away.`,
+		Example: "  gitboot try ghcr.io/steve/gaming --reboot\n  gitboot try --drop",
+	}
+	c.Flags().BoolVar(&drop, "drop", false, "take away what is tried")
+	c.Flags().BoolVar(&reboot, "reboot", false, "restart the machine into it at once")
+	s.waitFlag(c)
+	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
+	c.RunE = func(c *cobra.Command, names []string) error {
+		switch {
+		case drop == (len(names) == 1):
+			return usage.Errorf("try needs something to try, or --drop")
+		case drop && reboot:
+			return usage.Errorf("--drop takes away what is tried; there is nothing to restart into")
+		case drop:
+			return s.drop(c, *asJSON)
+		}
+		return s.try(c, names[0], reboot, *asJSON)
+	}
+	return c
+}
+
+func (s Site) try(c *cobra.Command, name string, reboot, asJSON bool) error {
+	show := screen.New(c.ErrOrStderr())
+	r, err := s.Repo(c, show)
+	if err != nil {
+		return errors.Join(err, show.Close())
+	}
+	t, err := r.Try(c.Context(), reconciler.Trial{Name: name, Wait: *s.Wait})
+	if err = errors.Join(err, show.Close()); err != nil {
+		return err
+	}
+	if asJSON {
+		err = screen.JSON(c.OutOrStdout(), t)
+	} else {
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s boots next, and only then; `gitboot try --drop` takes that back\n", t.Title())
+	}
+	if err != nil || !reboot {
+		return err
+	}
+	return restart(c)
+}
+
+// restart restarts the machine in an orderly way.
+func restart(c *cobra.Command) error {
+	args := []string{"systemctl", "reboot"}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		args = []string{"reboot"}
+	}
+	if out, err := program.Command(c.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("restart the machine: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (s Site) drop(c *cobra.Command, asJSON bool) error {
+	m, err := s.machine(c)
+	if err != nil {
+		return err
+	}
+	t, err := m.Drop(c.Context(), *s.Wait)
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		return screen.JSON(c.OutOrStdout(), map[string]bool{"dropped": t != nil})
+	case t == nil:
+		_, err = fmt.Fprintln(c.OutOrStdout(), "nothing to do: nothing is tried")
+	default:
+		_, err = fmt.Fprintf(c.OutOrStdout(), "%s is tried no more\n", t.Title())
+	}
+	return err
+}
