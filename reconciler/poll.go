@@ -35,6 +35,7 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 	defer lookups.End()
 	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now)}
 	p.teller.remember(r.Machine.Stage.Dir())
+	p.reboot(ctx)
 	beat := w.beat()
 	for {
 		select {
@@ -247,6 +248,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			p.sweep()
 			if ctx.Err() == nil {
 				p.teller.converged(why, w, result, err)
+				p.reboot(ctx)
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
 			p.logRun(ctx, result, err)
@@ -255,6 +257,14 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			}
 		}
 	})
+}
+
+// reboot shows and tells whether a reboot is needed.
+func (p *poll) reboot(ctx context.Context) {
+	signs := p.signboard()
+	if r, known := signs.show(ctx); known {
+		p.teller.reboot(r, signs.notices)
+	}
 }
 
 // build has the workshop make what is to be made, unless it does already.

@@ -57,6 +57,9 @@ type Config struct {
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string
+	// Notices is the folder of the running system in which other programs see
+	// whether a reboot is needed, "" for nowhere.
+	Notices string
 	// BuildDir holds the engines' images and caches, "" for the stage's folder
 	// engine. Engine is the one that builds what names none, "" for buildah.
 	BuildDir, Engine string
@@ -103,6 +106,7 @@ type Reconciler struct {
 	Repo    wanted.Repo
 	Shop    workshop.Shop
 	Machine machine.Machine
+	notices string
 	log     *slog.Logger
 }
 
@@ -182,7 +186,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
-	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), log: cfg.Log}
+	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), notices: cfg.Notices, log: cfg.Log}
 }
 
 func (cfg Config) repo(st *stage.Stage) wanted.Repo {

@@ -85,6 +85,7 @@ func (r *Reconciler) Run(ctx context.Context, req Request) (result Result, err e
 		rest, err = once.run(ctx, req)
 		result = result.and(rest)
 	}
+	r.signboard().show(ctx)
 	return result, err
 }
 

@@ -23,10 +23,13 @@ type teller struct {
 	to      func(event.Event)
 	machine string
 	now     func() time.Time
-	// looked is the revision that was told last.
-	looked string
+	// looked is the revision that was told last, refused the one that was refused
+	// since.
+	looked, refused string
 	// held is why nothing changes though nothing fails.
 	held string
+	// booted and next are the deployments that were told to run, and to boot next.
+	booted, next string
 	// failing is why the repo, a part or an image fails, by part and name.
 	failing map[subject]string
 }
@@ -71,8 +74,10 @@ func (t *teller) looks(why string, w *wanted.Wanted, err error) {
 	e := event.Event{Kind: event.Looked, Part: event.Repo, Trigger: why, Revision: r.Hash, Subject: r.Subject, Author: r.Author, Changed: r.Hash != t.looked}
 	if err != nil {
 		e.Kind, e.Error = event.Refused, err.Error()
+		e.Changed = t.refused != r.Hash || !state.SameMessage(t.failing[subject{part: event.Repo}], e.Error)
+		t.refused = r.Hash
 	} else {
-		t.looked = r.Hash
+		t.looked, t.refused = r.Hash, ""
 	}
 	t.tell(e)
 	t.fails(subject{part: event.Repo}, r, err)

@@ -117,6 +117,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	if s.Waiting != nil {
 		fmt.Fprintf(w, "%s waits %s\n", screen.PaintFor(w).In(screen.Yellow, "revision "+plan.Short(s.Waiting.Revision)), plan.Words(s.Waiting.Holds))
 	}
+	if s.Reboot.Needed {
+		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())
+	}
 	if s.Agent != nil {
 		printAgent(w, *s.Agent, time.Now())
 	}

@@ -19,7 +19,8 @@ const (
 	// Changed says that it was not known before.
 	Looked Kind = "looked"
 	// Refused: the config repo could not be read, or what it wants is not to be
-	// followed. Revision is empty if none came.
+	// followed. Revision is empty if none came, Changed says that it was not so, or
+	// for another reason, when it was last read.
 	Refused Kind = "refused"
 	// Began: a part, machine or workshop, begins to change something. Steps are
 	// the actions that it is going to take.
@@ -43,7 +44,11 @@ const (
 	Held Kind = "held"
 	// Operated: a person, Author, has had something done: Reason says what.
 	Operated Kind = "operated"
-	// RebootNeeded: what boots next is another than what runs.
+	// Booted: this system was booted, and runs an image's generation. Revision is
+	// the one that it was staged for.
+	Booted Kind = "booted"
+	// RebootNeeded: what boots next is another than what runs; Reason says why, and
+	// is empty when it is over.
 	RebootNeeded Kind = "reboot-needed"
 	// Settings: agent.toml changed and was applied, or refused, with Error.
 	Settings Kind = "settings"
@@ -93,7 +98,7 @@ func (e Event) Told() bool {
 	switch e.Kind {
 	case Stepped, Began, Ended:
 		return false
-	case Looked:
+	case Looked, Refused:
 		return e.Changed
 	}
 	return true
@@ -129,7 +134,12 @@ func (e Event) Message() string {
 		return cmp.Or(e.Reason, "nothing holds this machine any more")
 	case Operated:
 		return fmt.Sprintf("%s (by %s)", e.Reason, cmp.Or(e.Author, "somebody"))
+	case Booted:
+		return fmt.Sprintf("%s, generation %d, is running: this system was booted", e.Image, e.Generation)
 	case RebootNeeded:
+		if e.Reason == "" {
+			return "no reboot is needed any more"
+		}
 		return "a reboot is needed: " + e.Reason
 	case Settings:
 		return "agent.toml changed and is " + cmp.Or(map[bool]string{true: "applied"}[e.Error == ""], "refused"+because(e.Error))

@@ -61,7 +61,7 @@ func TestNothing(t *testing.T) {
 	must(t, err)
 	text, err := json.Marshal(got)
 	must(t, err)
-	if want := `{"machine":"","revision":"","stage":"/gitboot","mode":"menu","images":[],"builds":[],"pushes":[]}`; string(text) != want {
+	if want := `{"machine":"","revision":"","stage":"/gitboot","mode":"menu","reboot":{"needed":false},"images":[],"builds":[],"pushes":[]}`; string(text) != want {
 		t.Errorf("%s", text)
 	}
 }
@@ -94,6 +94,9 @@ func TestStatus(t *testing.T) {
 
 	if got.Failure == nil || got.Failure.Message != "the disk was full" || got.Default != boot.EntryID("router", doc.Images["router"].Newest().Deployment) || got.Machine != "laptop" || got.Booted != book.Booted {
 		t.Errorf("%+v", got)
+	}
+	if r := got.Reboot; !r.Needed || r.Running.Name() != "desktop:2" || r.Next.Name() != "router:1" {
+		t.Errorf("%+v", r)
 	}
 	var lines []string
 	for _, img := range got.Images {

@@ -27,6 +27,8 @@ type Status struct {
 	// mode "menu".
 	Mode    string `json:"mode"`
 	Default string `json:"default,omitempty"`
+	// Reboot says whether and why this machine needs one.
+	Reboot Reboot `json:"reboot"`
 	// Failure is why the last run ended without having looked at all images.
 	Failure *state.Failure `json:"failure,omitempty"`
 	// Suspension says that nothing changes by itself, absent if all may.
@@ -169,6 +171,9 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	}
 	s.Suspension, s.Waiting = doc.Suspension, doc.Waiting
 	s.Trial = trialStatus(ctx, book, doc.Trial)
+	if book.Booted != "" {
+		s.Reboot = rebootOf(ctx, book, doc, shown)
+	}
 	for _, name := range doc.MenuOrder() {
 		if img := doc.Images[name]; img != nil {
 			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))

@@ -14,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/notice"
 	"github.com/gitboot/gitboot/reconciler/source"
 )
 
@@ -86,7 +87,7 @@ func (s Settings) Local() (reconciler.Config, error) {
 
 func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 	return reconciler.Config{
-		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment,
+		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, Notices: notice.Run,
 		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
 	}
 }
