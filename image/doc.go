@@ -57,7 +57,8 @@
 // HTTPS with verified certificates, for local and private addresses too.
 // Options.Insecure allows plain HTTP and any certificate. An authority of
 // one's own goes into the system's trust store (or $SSL_CERT_FILE).
-// $HTTPS_PROXY and $NO_PROXY are honoured.
+// Options.Connections may name a proxy; without one $HTTPS_PROXY and $NO_PROXY are
+// honoured. Who shares them uses connections again that are idle.
 //
 // # From an archive
 //

@@ -14,6 +14,7 @@ type (
 	InsecureError    = exchange.InsecureError
 	StatusError      = exchange.StatusError
 	TokenServerError = exchange.TokenServerError
+	ProxyError       = exchange.ProxyError
 	DigestError      = untrusted.DigestError
 	UnsupportedError = untrusted.UnsupportedError
 	ExpansionError   = expand.ExpansionError
@@ -27,6 +28,8 @@ var (
 )
 
 type (
+	// Connections are those to registries and to servers of archives.
+	Connections = exchange.Connections
 	// Timing bounds how long faults are endured.
 	Timing = exchange.Timing
 	// An Expansion bounds what comes out of a compressed layer.

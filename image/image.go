@@ -42,6 +42,10 @@ type Options struct {
 	// bytes; 0 means durable.Room's default.
 	Reserve int64
 
+	// Connections are shared with others; nil is for those of this call alone,
+	// through the environment's proxy.
+	Connections *Connections
+
 	Timing   Timing
 	Log      *slog.Logger
 	Progress progress.Sink
@@ -50,6 +54,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Platform = cmp.Or(o.Platform, "linux/"+runtime.GOARCH)
 	o.Timing = o.Timing.WithDefaults()
+	if o.Connections == nil {
+		o.Connections = &Connections{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -59,14 +66,14 @@ func (o Options) withDefaults() Options {
 func (o Options) registry() registry.Options {
 	return registry.Options{
 		Mirrors: o.Mirrors, TrustMirrorTags: o.TrustMirrorTags, Insecure: o.Insecure, CredentialsFile: o.CredentialsFile,
-		TokenServers: o.TokenServers, Timing: o.Timing, Log: o.Log, Progress: o.Progress,
+		TokenServers: o.TokenServers, Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress,
 	}
 }
 
 func (o Options) archive() archive.Options {
 	return archive.Options{
 		CacheDir: o.CacheDir, Insecure: o.Insecure, Reserve: o.Reserve, Expansion: o.Expansion,
-		Timing: o.Timing, Log: o.Log, Progress: o.Progress,
+		Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress,
 	}
 }
 

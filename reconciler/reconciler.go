@@ -216,7 +216,7 @@ func (cfg Config) find(downloads string) origin.Finder {
 	return origin.Finder{
 		Options: image.Options{
 			CredentialsFile: cfg.CredentialsFile, TokenServers: cfg.TokenServers, CacheDir: downloads,
-			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve,
+			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve, Connections: &image.Connections{Proxy: cfg.Proxy},
 			Timing: cfg.Timing, Log: cfg.Log, Progress: cfg.Progress,
 		},
 		ImageTime: cfg.ImageTime, Now: cfg.Now, Uptime: cfg.Uptime,

@@ -36,9 +36,11 @@ type Options struct {
 	// means durable.Room's default.
 	Reserve   int64
 	Expansion expand.Expansion
-	Timing    exchange.Timing
-	Log       *slog.Logger
-	Progress  progress.Sink
+	// Connections are shared with others.
+	Connections *exchange.Connections
+	Timing      exchange.Timing
+	Log         *slog.Logger
+	Progress    progress.Sink
 }
 
 // Download brings a file to opts.CacheDir, named by its digest, and returns
@@ -140,7 +142,11 @@ func (d *downloading) run(ctx context.Context, task *progress.Task, path string)
 // all fetches until the file is whole, patient as with a registry.
 func (d *downloading) all(ctx context.Context, task *progress.Task) error {
 	task.Add(d.off)
-	client := &http.Client{Transport: exchange.NewTransport(true, d.opts.Insecure)}
+	transport, err := d.opts.Connections.Transport(true, d.opts.Insecure)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: transport}
 	patience := exchange.Patience{Timing: d.opts.Timing, Log: d.opts.Log}
 	failures, failedAt := 0, d.off
 	for {

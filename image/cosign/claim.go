@@ -69,6 +69,9 @@ func (k Keys) simple(payload []byte, signature string) (claim, error) {
 	if said.Critical.Type != simpleType {
 		return claim{}, fmt.Errorf("it is a %.60q, and not of an image", said.Critical.Type)
 	}
+	if said.Critical.Identity.Reference == "" {
+		return claim{}, errors.New("it names no repository")
+	}
 	return claim{[]string{said.Critical.Image.Digest}, repositoryOf(said.Critical.Identity.Reference)}, nil
 }
 

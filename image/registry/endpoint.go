@@ -31,7 +31,10 @@ type endpoint struct {
 
 // newEndpoints gives the sources of a reference in the order to be asked.
 func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint, error) {
-	base := exchange.NewTransport(opts.Insecure, opts.Insecure)
+	base, err := opts.Connections.Transport(opts.Insecure, opts.Insecure)
+	if err != nil {
+		return nil, err
+	}
 	var list []*endpoint
 	for _, repo := range append(append([]string{}, opts.Mirrors...), "") {
 		r, err := mirrorRepository(repo, ref.Context(), opts.Insecure)

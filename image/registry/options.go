@@ -16,6 +16,7 @@ type Options struct {
 	Insecure        bool
 	CredentialsFile string
 	TokenServers    []string
+	Connections     *exchange.Connections
 	Timing          exchange.Timing
 	Log             *slog.Logger
 	Progress        progress.Sink

@@ -97,12 +97,15 @@ func (e *endpoint) explain(err error, r request) error {
 		login  *transport.Error
 		status *exchange.StatusError
 		token  *exchange.TokenServerError
+		by     *exchange.ProxyError
 		cert   *tls.CertificateVerificationError
 		first  *url.Error
 	)
 	switch {
 	case errors.As(err, &token):
 		return token
+	case errors.As(err, &by):
+		return fmt.Errorf("%s: %w", e.doing(r), by)
 	case errors.As(err, &login):
 		return e.refused(login.StatusCode, r, &exchange.StatusError{Status: login.StatusCode, Reason: exchange.Diagnostics(login.Errors)})
 	case errors.As(err, &status):

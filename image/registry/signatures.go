@@ -165,7 +165,7 @@ func mayBeSignature(d v1.Descriptor) bool {
 
 // enough counts what is looked at, manifests and signatures in them.
 func (s *search) enough() bool {
-	if s.seen++; s.seen <= 2*maxSignatures {
+	if s.seen++; s.seen <= 2*maxSignatures { // most lie in a manifest of their own
 		return false
 	}
 	s.judge.Refuse(errTooManySignatures)

@@ -36,11 +36,16 @@ func Cosign(ctx context.Context) (program string, err error) {
 
 // NewSigner makes a key pair in dir.
 func NewSigner(ctx context.Context, program, dir string) (*Signer, error) {
-	s := &Signer{PublicKey: filepath.Join(dir, "cosign.pub"), program: program, dir: dir}
+	s := OpenSigner(program, dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	return s, s.Run(ctx, "generate-key-pair", "--output-key-prefix", filepath.Join(dir, "cosign"))
+}
+
+// OpenSigner uses the key pair that NewSigner made in dir.
+func OpenSigner(program, dir string) *Signer {
+	return &Signer{PublicKey: filepath.Join(dir, "cosign.pub"), program: program, dir: dir}
 }
 
 // Import makes the signer sign with another private key, of which PublicKey

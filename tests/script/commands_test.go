@@ -46,6 +46,8 @@ func commands() map[string]command {
 		"until":      only(cmdUntil),
 		"tmpfs":      only(cmdTmpfs),
 		"ext4":       only(cmdExt4),
+		"signer":     only(cmdSigner),
+		"sign":       only(cmdSign),
 		"buildkitd":  only(cmdBuildkitd),
 		"dockerd":    only(cmdDockerd),
 	}

@@ -22,6 +22,8 @@
 //	random FILE BYTES          make a file that cannot be compressed
 //	push NAME:TAG DIR...       push an image, a layer from each folder; its
 //	                           digest is then $DIGEST
+//	signer NAME                make a key pair for cosign: NAME/cosign.pub
+//	sign NAME FORM IMAGE       sign with it, in the form simple or bundle
 //	pack FILE DIR              make a tar of a root file system
 //	registry fault KIND [N]    break the next N answers, or all: cut, spoil,
 //	                           hold, silence or an HTTP status

@@ -48,10 +48,15 @@ func classify(err error) (why string, passes bool) {
 	}
 	var (
 		status  *StatusError
+		proxy   *ProxyError
 		dns     *net.DNSError
 		timeout net.Error
 	)
 	switch {
+	case errors.As(err, &proxy):
+		return fmt.Sprintf("the proxy answered %d", proxy.Status), proxy.Status >= 500
+	case toProxy(err):
+		return "the proxy cannot be reached", true
 	case errors.As(err, &status):
 		return statusWords(status.Status), PassingStatus(status.Status)
 	case errors.As(err, &dns):
@@ -132,11 +137,18 @@ func PassingStatus(status int) bool {
 		status >= 500 && status != http.StatusNotImplemented
 }
 
+// toProxy tells a failure on the way to the proxy from one on the way to a
+// server.
+func toProxy(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "proxyconnect"
+}
+
 // UnknownHost finds out that an exchange failed because nobody knows its
 // host's name. A name server that does not answer is another matter.
 func UnknownHost(err error) error {
 	var dns *net.DNSError
-	if !errors.As(err, &dns) || !dns.IsNotFound {
+	if !errors.As(err, &dns) || !dns.IsNotFound || toProxy(err) {
 		return nil
 	}
 	return &UnknownHostError{untrusted.Printable(dns.Name, 200)}

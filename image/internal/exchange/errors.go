@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,20 @@ type UnknownHostError struct{ Host string }
 
 func (e *UnknownHostError) Error() string {
 	return fmt.Sprintf("there is no host %s: its name does not resolve; check the image's name, and this machine's name servers", e.Host)
+}
+
+// A ProxyError says that a proxy does not let a request through.
+type ProxyError struct {
+	Proxy  string // host:port
+	Status int
+}
+
+func (e *ProxyError) Error() string {
+	remedy := "it cannot reach the server, or may not: name in no_proxy of agent.toml what is reached without it"
+	if e.Status == http.StatusProxyAuthRequired {
+		remedy = "write user and password into the URL that proxy_file of agent.toml names"
+	}
+	return fmt.Sprintf("the proxy %s answered %d; %s", e.Proxy, e.Status, remedy)
 }
 
 // An InsecureError says that a source can only be used without protection.

@@ -3,12 +3,50 @@
 package exchange
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
+	"sync"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/proxy"
 )
+
+// Connections are those to all servers that are spoken with. What is idle is
+// used again for the same server by whoever shares them, for some seconds.
+type Connections struct {
+	// Proxy is the one through which servers are reached.
+	Proxy proxy.Settings
+
+	mu         sync.Mutex
+	transports map[protection]*Transport
+}
+
+// A protection is what a connection does without.
+type protection struct{ plain, unverified bool }
+
+// Transport allows plain HTTP and certificates that nobody vouches for, if that
+// is meant.
+func (c *Connections) Transport(plain, unverified bool) (*Transport, error) {
+	if _, err := c.Proxy.HTTP(); err != nil { // it is asked for each time, and would be again and again
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	which := protection{plain, unverified}
+	t := c.transports[which]
+	if t == nil {
+		if c.transports == nil {
+			c.transports = map[protection]*Transport{}
+		}
+		t = newTransport(which, c.Proxy)
+		c.transports[which] = t
+	}
+	return t, nil
+}
 
 // A Transport is what every request of an endpoint goes through, those of
 // logging in and those after a redirect too.
@@ -21,17 +59,28 @@ type Transport struct {
 // localhost and private addresses.
 var ErrPlainHTTP = errors.New("plain HTTP is not allowed")
 
-// NewTransport allows plain HTTP and certificates that nobody vouches for, if
-// that is meant.
-func NewTransport(plain, unverified bool) *Transport {
+func newTransport(p protection, by proxy.Settings) *Transport {
 	// HTTP/1.1: a connection for each blob, so that one which is slow to be
 	// read never holds up another, and closing one cuts it.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &Transport{plain, &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+	return &Transport{p.plain, &http.Transport{
+		// Its file is read anew, whenever that may have changed.
+		Proxy: func(req *http.Request) (*url.URL, error) {
+			choose, err := by.HTTP()
+			if err != nil {
+				return nil, err
+			}
+			return choose(req)
+		},
+		OnProxyConnectResponse: func(_ context.Context, by *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &ProxyError{by.Host, answer.StatusCode}
+		},
 		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: unverified, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: p.unverified, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 15 * time.Second,
 		IdleConnTimeout:     20 * time.Second,
 		MaxIdleConnsPerHost: 8,
