@@ -44,12 +44,17 @@ func Point(name string) error {
 			return err
 		}
 		select {}
+	case "term":
+		if err := note(os.Getenv("GITBOOT_FAULT_LIST")+".term", name); err != nil {
+			return err
+		}
+		return syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
 	case "enospc":
 		return fmt.Errorf("fault %s: %w", name, syscall.ENOSPC)
 	case "error":
 		return fmt.Errorf("fault %s: %w", name, errors.ErrUnsupported)
 	}
-	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, error or enospc", action)
+	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, term, error or enospc", action)
 }
 
 func note(list, name string) error {
