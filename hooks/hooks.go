@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/hooks/kind"
@@ -31,6 +32,8 @@ type Input struct {
 	// of the key.
 	Base string
 
+	// Open opens a secret. What it returns is overwritten when it is rendered.
+	Open func(kind.Secret) ([]byte, error)
 	// Log takes the scripts' output and decisions; nil discards them.
 	Log *slog.Logger
 }
@@ -46,4 +49,13 @@ func (in *Input) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return in.Log
+}
+
+// secrets returns the names of the secrets that the hooks need, sorted.
+func (in *Input) secrets() (names []string) {
+	for i := range in.Hooks {
+		names = append(names, in.Hooks[i].Secrets()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -21,6 +22,8 @@ type lines struct {
 	log   *slog.Logger
 	last  []string
 	count int
+	// hide are texts that are not shown.
+	hide [][]byte
 }
 
 func newLines(log *slog.Logger) *lines { return &lines{log: log} }
@@ -28,11 +31,14 @@ func newLines(log *slog.Logger) *lines { return &lines{log: log} }
 // readFrom reads until the end, or until reading fails.
 func (l *lines) readFrom(r io.Reader) {
 	b := bufio.NewReaderSize(r, maxLine)
+	if len(l.hide) > 0 {
+		defer overwrite(b)
+	}
 	cut := false // within a line whose beginning is already taken
 	for {
 		chunk, err := b.ReadSlice('\n')
 		if len(chunk) > 0 && !cut {
-			l.add(string(chunk))
+			l.add(l.shown(chunk, errors.Is(err, bufio.ErrBufferFull)))
 		}
 		cut = errors.Is(err, bufio.ErrBufferFull)
 		if err != nil && !cut {
@@ -43,6 +49,28 @@ func (l *lines) readFrom(r io.Reader) {
 		l.log.Warn("the script said more than is logged", "lines", l.count, "logged", maxLogged)
 	}
 }
+
+// shown is what may be shown of a line. Of one that is cut, the rest of a secret
+// may be missing.
+func (l *lines) shown(line []byte, cut bool) string {
+	if cut && len(l.hide) > 0 {
+		return "(a long line, which may have a secret in it)"
+	}
+	for _, text := range l.hide {
+		line = bytes.ReplaceAll(line, text, []byte("(secret)"))
+	}
+	return string(line)
+}
+
+// overwrite fills a reader's buffer with zeros.
+func overwrite(b *bufio.Reader) {
+	b.Reset(zeros{})
+	_, _ = b.Peek(b.Size()) // zeros do not end
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func (l *lines) add(line string) {
 	line = strings.ToValidUTF8(strings.TrimRight(line, "\r\n"), "\uFFFD")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/gitboot/gitboot/hooks/builtin"
 	"github.com/gitboot/gitboot/hooks/check"
@@ -23,7 +24,7 @@ func Render(ctx context.Context, in Input) (_ *Output, err error) {
 	for _, c := range conflict.Find(in.Hooks) {
 		return nil, fmt.Errorf("hook %q: path %q %s; change one of the paths", c.Hook, c.Path, c)
 	}
-	r := &renderer{in: &in, tree: layer.New(in.Root, in.log())}
+	r := &renderer{in: &in, tree: layer.New(in.Root, in.log()), safe: safe{open: in.Open}}
 	if r.work, err = os.MkdirTemp(in.TempDir, "gitboot-hooks-"); err != nil {
 		return nil, fmt.Errorf("render hooks: %w", err)
 	}
@@ -35,6 +36,11 @@ func Render(ctx context.Context, in Input) (_ *Output, err error) {
 			err = errors.Join(err, fmt.Errorf("render hooks: clean up: %w", e))
 		}
 	}()
+	defer func() {
+		if r.safe.forget() && err != nil {
+			debug.FreeOSMemory() // as Output.Close does of a layer
+		}
+	}()
 	for i := range in.Hooks {
 		if err := r.hook(ctx, &in.Hooks[i]); err != nil {
 			return nil, fmt.Errorf("hook %q: %w", in.Hooks[i].Name, err)
@@ -43,7 +49,23 @@ func Render(ctx context.Context, in Input) (_ *Output, err error) {
 	if err := formerdisk.TakeOut(r.tree, in.Root, in.Hooks); err != nil {
 		return nil, err
 	}
-	return r.tree.Write(ctx, in.TempDir, r.atBoot)
+	if err := r.nameSecrets(); err != nil {
+		return nil, err
+	}
+	out, err := r.tree.Write(ctx, in.TempDir, r.atBoot)
+	if err == nil {
+		out.Secrets = len(in.secrets()) > 0
+	}
+	return out, err
+}
+
+// nameSecrets puts a file into a layer with secrets that names them.
+func (r *renderer) nameSecrets() error {
+	names := r.in.secrets()
+	if len(names) == 0 {
+		return nil
+	}
+	return builtin.NameSecrets(r.target(), names)
 }
 
 type renderer struct {
@@ -52,6 +74,7 @@ type renderer struct {
 	tree   *layer.Tree
 	atBoot []string
 	runs   int
+	safe   safe
 }
 
 func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
@@ -68,7 +91,11 @@ func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 	if err := r.tree.Dirs(h.Name, h.Dirs); err != nil {
 		return err
 	}
-	if err := r.tree.Files(h.Name, h.Files); err != nil {
+	files, err := r.safe.fill(h.Files)
+	if err != nil {
+		return err
+	}
+	if err := r.tree.Files(h.Name, files); err != nil {
 		return err
 	}
 	if len(h.Run) > 0 {
@@ -85,7 +112,11 @@ func (r *renderer) hook(ctx context.Context, h *kind.Hook) error {
 }
 
 func (r *renderer) builtin(h *kind.Hook) error {
-	return builtin.Render(h, &builtin.Target{Tree: r.tree, Machine: r.in.Machine, StateDir: r.in.StateDir, Known: r.in.Root != nil, Log: r.in.log()})
+	return builtin.Render(h, r.target())
+}
+
+func (r *renderer) target() *builtin.Target {
+	return &builtin.Target{Tree: r.tree, Machine: r.in.Machine, StateDir: r.in.StateDir, Known: r.in.Root != nil, Log: r.in.log()}
 }
 
 func (r *renderer) addAtBoot(h *kind.Hook) error {

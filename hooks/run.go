@@ -37,8 +37,11 @@ type run struct {
 	dir    string // where it runs
 	env    []string
 	writes []string // directories that it may write
-	alone  bool     // without the system's network
-	lines  *lines
+	// secrets are those that it may read, in files of the folder secretsDir.
+	secrets    map[string][]byte
+	secretsDir string
+	alone      bool // without the system's network
+	lines      *lines
 }
 
 // runAll executes a hook's scripts in order and collects what they wrote.
@@ -82,10 +85,13 @@ func (r *renderer) runOne(ctx context.Context, h *kind.Hook, s *kind.Script, wor
 		}
 		x.writes = append(x.writes, state)
 	}
+	x.lines = newLines(r.in.log().With("hook", h.Name, "script", s.Name))
+	if err := r.handSecrets(x, work); err != nil {
+		return err
+	}
 	if err := x.environ(r.in, out); err != nil {
 		return err
 	}
-	x.lines = newLines(r.in.log().With("hook", h.Name, "script", s.Name))
 	return x.execute(ctx)
 }
 
@@ -99,6 +105,9 @@ func (x *run) environ(in *Input, out string) error {
 	}
 	if len(x.writes) > 2 {
 		x.env = append(x.env, "GITBOOT_STATE="+x.writes[2])
+	}
+	if x.secretsDir != "" {
+		x.env = append(x.env, "GITBOOT_SECRETS="+x.secretsDir)
 	}
 	for _, key := range slices.Sorted(maps.Keys(x.script.Env)) {
 		if key == "" || strings.ContainsAny(key, "=\x00") || strings.HasPrefix(key, "GITBOOT_") {
@@ -154,7 +163,7 @@ func (x *run) start(ctx context.Context, stdout *os.File) error {
 	unix.Umask(0o022)
 	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL} // no terminal to type at
 	if os.Geteuid() == 0 {
-		c := &confine.Cell{Writes: x.writes, Script: x.file, Network: x.script.Network}
+		c := &confine.Cell{Writes: x.writes, Script: x.file, Network: x.script.Network, SecretsDir: x.secretsDir, Secrets: x.secrets}
 		defer c.End()
 		if err := x.confine(ctx, c); err != nil {
 			return err
@@ -162,6 +171,9 @@ func (x *run) start(ctx context.Context, stdout *os.File) error {
 		if x.alone = c.Alone; c.OwnProcesses() {
 			attr.Pdeathsig = 0 // the warden has it; here os/exec would take the parent for dead, which has no id in this namespace
 		}
+	}
+	if err := confine.WriteSecrets(x.secretsDir, x.secrets); err != nil {
+		return err
 	}
 	cmd := exec.CommandContext(ctx, x.file)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = x.dir, x.env, stdout, stdout, attr

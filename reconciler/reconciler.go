@@ -28,6 +28,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
+	"github.com/gitboot/gitboot/secret/keyring"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -72,6 +73,9 @@ type Config struct {
 	CacheSize int64
 	// CredentialsFile is for images that name none themselves.
 	CredentialsFile string
+	// IdentityFile opens the config repo's secrets, "" for the machine's usual
+	// keys.
+	IdentityFile string
 	// TokenServers are hosts that registries' credentials may be sent to.
 	TokenServers []string
 	// Proxy is that for git and registries.
@@ -208,6 +212,7 @@ func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
 		Name: cfg.Machine, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
+		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }

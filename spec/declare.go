@@ -1,6 +1,9 @@
 package spec
 
-import "github.com/gitboot/gitboot/spec/position"
+import (
+	"github.com/gitboot/gitboot/secret"
+	"github.com/gitboot/gitboot/spec/position"
+)
 
 // The structs below are the schema of a config file: the decoder, the merge
 // and the JSON Schema are all made from them.
@@ -24,6 +27,7 @@ type document struct {
 	Image    map[string]*imageDecl   `key:"image" names:"name" doc:"Images: pulled, read from an archive, or built."`
 	Machine  map[string]*machineDecl `key:"machine" names:"name" doc:"Machines."`
 	Hook     map[string]*hookDecl    `key:"hook" names:"name" doc:"Machine-specific files put above an image."`
+	Secret   map[string]*secretDecl  `key:"secret" names:"name" doc:"Files of the repo that are encrypted to keys of machines."`
 }
 
 // site is where a declaration was made.
@@ -35,6 +39,7 @@ type defaultsDecl struct {
 	site
 	Machine *machineSettings `key:"machine" doc:"Merged below every machine's profiles."`
 	Image   *imageDefaults   `key:"image" doc:"Merged below every image."`
+	Secret  *secretDefaults  `key:"secret" doc:"What holds for every secret that does not say otherwise."`
 }
 
 // settings can be given for an image, a profile and a machine.
@@ -82,7 +87,23 @@ type machineDecl struct {
 	site
 	Profiles  []string `key:"profiles" is:"name" doc:"Profiles merged in order, the machine last."`
 	MachineID *string  `key:"machine_id" is:"machine-id" doc:"The machine's /etc/machine-id: 32 hex digits. If given, the agent refuses to run on another."`
+	Key       *string  `key:"key" is:"recipient" doc:"The machine's public key, to which its secrets are encrypted: age1…, ssh-ed25519 … or ssh-rsa …, as gitboot secret key prints it there."`
 	machineSettings
+}
+
+type secretDefaults struct {
+	Recipients []string `key:"recipients" is:"recipient" doc:"Keys of those, besides machines, who can read and change secrets: age1…, ssh-ed25519 … or ssh-rsa …."`
+}
+
+// A secretDecl is a secret. Its file is not opened by who only reads the repo.
+type secretDecl struct {
+	site
+	File     *string  `key:"file" is:"repo-path" required:"true" doc:"The encrypted file in the repo; gitboot secret encrypt writes it."`
+	Machines []string `key:"machines" is:"machine-glob" required:"true" doc:"Globs over the names of the machines that can read it."`
+	secretDefaults
+
+	header secret.Header // of the file
+	unread string        // what keeps the file from having one
 }
 
 // registrySettings say how an image is fetched.

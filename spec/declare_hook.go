@@ -33,10 +33,11 @@ type targetDecl struct {
 
 type fileDecl struct {
 	targetDecl
-	_     struct{} `oneof:"content,source,template,template_source,link"`
-	Mode  *string  `key:"mode" is:"mode" doc:"Octal, such as 0644, which is the default; 0755 if source is executable."`
-	Owner *string  `key:"owner" is:"owner" default:"0:0" doc:"Numeric uid:gid."`
-	Link  *string  `key:"link" is:"link" doc:"Make a symbolic link to this instead of a file, as [[hook.NAME.link]] does."`
+	_      struct{} `oneof:"content,source,template,template_source,link,secret"`
+	Mode   *string  `key:"mode" is:"mode" doc:"Octal, such as 0644, which is the default; 0755 if source is executable, 0600 with a secret."`
+	Owner  *string  `key:"owner" is:"owner" default:"0:0" doc:"Numeric uid:gid."`
+	Link   *string  `key:"link" is:"link" doc:"Make a symbolic link to this instead of a file, as [[hook.NAME.link]] does."`
+	Secret *string  `key:"secret" is:"name" doc:"The content is this secret's; templates put one in with {{ secret NAME }}."`
 	bodyDecl
 }
 
@@ -70,6 +71,7 @@ type scriptDecl struct {
 	Timeout *string           `key:"timeout" is:"duration" default:"5m" doc:"How long it may run."`
 	Env     map[string]string `key:"env" names:"env" is:"template" doc:"Environment variables; the values are templates."`
 	Network *bool             `key:"network" default:"false" doc:"Whether it may reach the network."`
+	Secrets []string          `key:"secrets" is:"name" doc:"Secrets that it may read, in files of these names below $GITBOOT_SECRETS."`
 }
 
 type atBootDecl struct {

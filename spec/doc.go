@@ -31,3 +31,20 @@
 // no clock. Whether a reference exists in its registry, or an absolute path
 // on the machine, is for others to find out.
 package spec
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed starter
+var starter embed.FS
+
+// Starter returns a small commented config repo that is valid as it is.
+func Starter() fs.FS {
+	fsys, err := fs.Sub(starter, "starter")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return fsys
+}

@@ -36,6 +36,8 @@ func documented() map[string]reflect.Type {
 		"image":    reflect.TypeFor[imageDecl](),
 		"build":    reflect.TypeFor[buildDecl](),
 		"copy":     reflect.TypeFor[copyDecl](),
+		"secret":   reflect.TypeFor[secretDecl](),
+		"secrets":  reflect.TypeFor[secretDefaults](),
 		"hook":     reflect.TypeFor[hookDecl](),
 		"file":     reflect.TypeFor[fileDecl](),
 		"link":     reflect.TypeFor[linkDecl](),

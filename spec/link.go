@@ -40,6 +40,9 @@ func (l *linker) link() {
 	for _, name := range f.Hooks() {
 		l.hookRefs(f.hooks[name])
 	}
+	for _, name := range sortedKeys(f.secrets) {
+		l.globs(l.machines, f.secrets[name].where.At("machines"), f.secrets[name].Machines)
+	}
 	l.machineIDs()
 	l.pushes()
 	l.cycles()
@@ -53,7 +56,7 @@ type target struct {
 	hints map[string]string // a name is often missed by many
 }
 
-type targets struct{ profiles, images, hooks *target }
+type targets struct{ profiles, images, hooks, machines, secrets *target }
 
 func newTargets(f *Fleet) targets {
 	hooks := append(f.Hooks(), kind.Names()...)
@@ -62,6 +65,8 @@ func newTargets(f *Fleet) targets {
 		profiles: newTarget("profile", sortedKeys(f.profiles)),
 		images:   newTarget("image", f.Images()),
 		hooks:    newTarget("hook", slices.Compact(hooks)),
+		machines: newTarget("machine", f.Machines()),
+		secrets:  newTarget("secret", sortedKeys(f.secrets)),
 	}
 }
 
@@ -159,20 +164,26 @@ func (i *imageDecl) parent() string {
 }
 
 func (l *linker) hookRefs(h *hookDecl) {
-	l.globs(h.where.At("images"), h.Images)
-	l.globs(h.where.At("exclude"), h.Exclude)
+	l.globs(l.images, h.where.At("images"), h.Images)
+	l.globs(l.images, h.where.At("exclude"), h.Exclude)
 	for _, targets := range h.targets() {
 		for _, t := range targets {
-			l.globs(t.where.At("images"), t.Images)
+			l.globs(l.images, t.where.At("images"), t.Images)
 		}
+	}
+	for i := range h.File {
+		l.ref(l.secrets, h.File[i].where.At("secret"), text(h.File[i].Secret))
+	}
+	for i := range h.Run {
+		l.refs(l.secrets, h.Run[i].where.At("secrets"), h.Run[i].Secrets)
 	}
 }
 
 // globs checks the names in globs that are no globs.
-func (l *linker) globs(p position.Place, globs []string) {
+func (l *linker) globs(t *target, p position.Place, globs []string) {
 	for i, glob := range globs {
 		if name, _, _ := strings.Cut(glob, ":"); !strings.ContainsAny(name, `*?[\`) {
-			l.ref(l.images, p.Item(i), name)
+			l.ref(t, p.Item(i), name)
 		}
 	}
 }

@@ -33,6 +33,9 @@ func (l *fileChecks) all() {
 	for _, name := range f.Hooks() {
 		l.hookFiles(f.hooks[name])
 	}
+	for _, name := range sortedKeys(f.secrets) {
+		l.secretFile(name, f.secrets[name])
+	}
 }
 
 // imageFiles checks the repo's files that an image names.

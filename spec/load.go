@@ -34,6 +34,7 @@ type Fleet struct {
 	images   map[string]*imageDecl
 	machines map[string]*machineDecl
 	hooks    map[string]*hookDecl
+	secrets  map[string]*secretDecl
 }
 
 // What is wrong with a config repo.
@@ -63,15 +64,24 @@ func Lines(document string) map[string]int { return position.Lines(document, bou
 
 // Load reads a config repo and checks all of it. Its error is Problems, or the
 // context's.
-func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
+func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) { return load(newLoader(ctx, fsys)) }
+
+// LoadToSeal reads a config repo for who is about to encrypt its secrets: their
+// files need not be there, or right.
+func LoadToSeal(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 	l := newLoader(ctx, fsys)
+	l.sealing = true
+	return load(l)
+}
+
+func load(l *loader) (*Fleet, error) {
 	root, ok := l.read(RootFile)
 	if ok {
 		l.declare(RootFile, root)
 		l.fleet.repo = root.Repo
 	}
 	for _, name := range l.included(root.Include) {
-		if ctx.Err() != nil || l.full {
+		if l.Ctx.Err() != nil || l.full {
 			break
 		}
 		doc, ok := l.read(name)
@@ -92,7 +102,7 @@ func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 	if !l.incomplete {
 		(&linker{loader: l, targets: newTargets(l.fleet)}).link()
 	}
-	if err := ctx.Err(); err != nil {
+	if err := l.Ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading the config repo: %w", err)
 	}
 	if err := l.Err(); err != nil {
@@ -119,6 +129,8 @@ type loader struct {
 	roots map[string]*position.Node
 	// recipes checks what images are built from.
 	recipes *recipe.Checker
+	// sealing: the secrets' files need not be right.
+	sealing bool
 	// incomplete: some file's declarations are not known.
 	incomplete bool
 	// What may still be read. full: that was not enough.
@@ -139,6 +151,7 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 			images:   map[string]*imageDecl{},
 			machines: map[string]*machineDecl{},
 			hooks:    map[string]*hookDecl{},
+			secrets:  map[string]*secretDecl{},
 		},
 	}
 	l.recipes.Reference, l.recipes.Spend = table.Of("image-ref").Text, l.spend
@@ -254,6 +267,7 @@ func (l *loader) declare(name string, doc document) {
 	addAll(l, f.images, doc.Image, func(d *imageDecl) position.Place { return d.where })
 	addAll(l, f.machines, doc.Machine, func(d *machineDecl) position.Place { return d.where })
 	addAll(l, f.hooks, doc.Hook, func(d *hookDecl) position.Place { return d.where })
+	addAll(l, f.secrets, doc.Secret, func(d *secretDecl) position.Place { return d.where })
 	if d := doc.Defaults; d != nil {
 		if f.defaults.where.File != "" {
 			l.twice(d.where, f.defaults.where)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/spec/bounds"
 	"github.com/gitboot/gitboot/spec/position"
@@ -74,6 +75,24 @@ func dateText(t time.Time) string {
 	return t.Format(layout)
 }
 
+// content returns the content of a file, and the secrets that it lacks.
+func (r *onImage) content(p position.Place, b *bodyDecl) ([]byte, []kind.Insert) {
+	at, file, template := p.At("template"), "", text(b.Template)
+	switch {
+	case b.TemplateSource != nil:
+		at, file = p.At("template_source"), path.Clean(*b.TemplateSource)
+		template = string(r.read(at, *b.TemplateSource))
+	case b.Template == nil:
+		return r.body(p, b), nil
+	}
+	var secrets []render.Secret
+	out := r.executed(at, file, template, func(spend func(int) error) (out string, err error) {
+		out, secrets, err = render.File(template, r.v.data, spend)
+		return out, err
+	})
+	return []byte(out), r.inserts(at, secrets, false)
+}
+
 // body returns the content of a file or script.
 func (r *onImage) body(p position.Place, b *bodyDecl) []byte {
 	switch {
@@ -107,10 +126,15 @@ func (r *onImage) render(p position.Place, s string) string {
 // renderFrom executes a template that lies in a file, or in the config itself
 // if that is "".
 func (r *onImage) renderFrom(p position.Place, file, s string) string {
+	return r.executed(p, file, s, func(spend func(int) error) (string, error) { return render.Text(s, r.v.data, spend) })
+}
+
+// executed returns what is made of a template, or reports why nothing is.
+func (r *onImage) executed(p position.Place, file, s string, execute func(spend func(int) error) (string, error)) string {
 	if !strings.Contains(s, "{{") {
 		return s
 	}
-	out, err := render.Text(s, r.v.data, func(units int) error {
+	out, err := execute(func(units int) error {
 		if !r.Meter.Spend(units) {
 			return r.Enough
 		}

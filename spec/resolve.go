@@ -61,6 +61,7 @@ func (f *Fleet) Check(ctx context.Context, machines []string) error {
 		}
 		left -= before - m.Left
 	}
+	f.checkSecrets(ctx, &all, machines)
 	return all.Err()
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/conflict"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/spec/position"
+	"github.com/gitboot/gitboot/spec/render"
 	"github.com/gitboot/gitboot/spec/table"
 )
 
@@ -176,16 +177,26 @@ func (r *onImage) file(decl *fileDecl) kind.File {
 		f.Mode = fs.ModeSymlink | 0o777
 		return f
 	}
-	f.Content = r.body(decl.where, &decl.bodyDecl)
-	f.Mode = r.mode(decl)
+	if decl.Secret != nil {
+		f.Inserts = r.inserts(decl.where.At("secret"), []render.Secret{{Name: *decl.Secret}}, true)
+	} else {
+		f.Content, f.Inserts = r.content(decl.where, &decl.bodyDecl)
+	}
+	f.Mode = r.mode(decl, len(f.Inserts) > 0)
 	return f
 }
 
-// mode is the declared one, else 0755 for a source that is executable in the
-// repo, else 0644.
-func (r *resolver) mode(decl *fileDecl) fs.FileMode {
-	if decl.Mode != nil {
+// mode is the declared one, else 0600 for a file with secrets, 0755 for a source
+// that is executable in the repo, else 0644.
+func (r *resolver) mode(decl *fileDecl, secret bool) fs.FileMode {
+	switch {
+	case decl.Mode != nil && secret && worldReadable(parseMode(*decl.Mode)):
+		r.Add(decl.where.At("mode"), *decl.Mode, "lets everybody read a secret", modeHint)
+		return 0o600
+	case decl.Mode != nil:
 		return parseMode(*decl.Mode)
+	case secret:
+		return 0o600
 	}
 	if decl.Source != nil {
 		if r.files.Open(r.fsys, path.Clean(*decl.Source)).Mode&0o111 != 0 {
@@ -217,6 +228,11 @@ func (r *onImage) run(decls []scriptDecl) []kind.Script {
 			s.Timeout = duration(d.Timeout)
 		}
 		s.Network = d.Network != nil && *d.Network
+		for n, name := range d.Secrets {
+			if secret, ok := r.secret(d.where.At("secrets").Item(n), name); ok {
+				s.Secrets = append(s.Secrets, secret)
+			}
+		}
 		for _, key := range sortedKeys(d.Env) {
 			if s.Env == nil {
 				s.Env = map[string]string{}

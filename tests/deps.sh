@@ -54,6 +54,7 @@ table() {
 	test   docker.io             builds images, too: its daemon, run by the tests
 	test   runc                  executes the steps of the tests' BuildKit daemon
 	test   openssl               makes password hashes as people do
+	test   age                   reads what we encrypt, and we what it does
 	test   iproute2              ip, a network of its own for systemd-networkd
 	test   systemd               systemctl, which the test of units asks
 	test   curl                  asks the agent's addresses, as senders of webhooks do

@@ -2,11 +2,13 @@ package main
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -32,6 +35,7 @@ type hookJSON struct {
 	Removes []string `json:"removes"`
 	Run     []string `json:"run"`
 	AtBoot  []string `json:"atBoot"`
+	Secrets []string `json:"secrets"`
 }
 
 func newHookList(a *app) *cobra.Command {
@@ -67,7 +71,7 @@ func printHooks(w io.Writer, wants *spec.Wants, asJSON bool) error {
 }
 
 func describeHook(image string, h kind.Hook) hookJSON {
-	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Dirs: []string{}, Removes: []string{}, Run: []string{}, AtBoot: []string{}}
+	j := hookJSON{Name: h.Name, Image: image, Builtin: h.Builtin != nil, Files: []string{}, Dirs: []string{}, Removes: []string{}, Run: []string{}, AtBoot: []string{}, Secrets: append([]string{}, h.Secrets()...)}
 	j.Files = append(j.Files, h.Paths()...)
 	j.Removes = append(j.Removes, h.Removes...)
 	for _, d := range h.Dirs {
@@ -84,12 +88,14 @@ func describeHook(image string, h kind.Hook) hookJSON {
 
 func newHookRun(a *app) *cobra.Command {
 	var out string
+	var secrets bool
 	c := &cobra.Command{Use: "run IMAGE", Short: "Render an image's hooks and list what they make", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeImages(false),
-		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.",
+		Long: "run renders the hooks as reconcile would, and lists the files or writes them as a\ntar archive. Nothing is staged; secrets that are generated once are made and kept.\nAn archive with secrets of the config repo, in the clear, is written with\n--with-secrets only.",
 		Example: `  gitboot hook run desktop
   gitboot hook run desktop -o hooks.tar`}
 	a.worktreeFlag(c)
 	c.Flags().StringVarP(&out, "output", "o", "", "write the tar archive to this file, - for standard output")
+	secretsFlag(c, &secrets)
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if out == "-" {
@@ -98,6 +104,12 @@ func newHookRun(a *app) *cobra.Command {
 			}
 		}
 		return a.looking(c, nil, func(r *reconciler.Reconciler) error {
+			if out != "" && !secrets {
+				w, err := r.Wanted(c.Context())
+				if err = cmp.Or(err, inTheClear(names[0], secretsOf(w, names[0]))); err != nil {
+					return err
+				}
+			}
 			return writeHooks(c, out, func(w io.Writer) error {
 				_, _, err := r.Hooks(c.Context(), names[0], a.wait, w)
 				return err
@@ -105,6 +117,35 @@ func newHookRun(a *app) *cobra.Command {
 		})
 	}
 	return c
+}
+
+// secretsFlag is for commands that write what hooks have made.
+func secretsFlag(c *cobra.Command, secrets *bool) {
+	c.Flags().BoolVar(secrets, "with-secrets", false, "write it though it holds secrets of the config repo in the clear")
+}
+
+// inTheClear refuses to write secrets, if there are any.
+func inTheClear(name string, secrets []string) error {
+	if len(secrets) == 0 {
+		return nil
+	}
+	return usage.Errorf("%s holds the secrets %s in the clear; give --with-secrets to write them, and keep the file as you would keep them", name, strings.Join(secrets, ", "))
+}
+
+// secretsOf returns the names of the secrets that an image's hooks need.
+func secretsOf(w *wanted.Wanted, image string) (names []string) {
+	if w.Wants == nil {
+		return nil
+	}
+	for _, img := range w.Wants.Images {
+		for _, h := range img.Hooks {
+			if img.Name == image {
+				names = append(names, h.Secrets()...)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func writeHooks(c *cobra.Command, out string, render func(io.Writer) error) error {

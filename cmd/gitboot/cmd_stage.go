@@ -111,10 +111,12 @@ func newStageGC(a *app) *cobra.Command {
 
 func newStageExport(a *app) *cobra.Command {
 	var out string
+	var secrets bool
 	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
-		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those.",
+		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those. One that holds secrets of the config repo, in the clear, is\nwritten with --with-secrets only.",
 		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
 	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
+	secretsFlag(c, &secrets)
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if out == "-" {
 			if err := binaryTo(c.OutOrStdout()); err != nil {
@@ -125,6 +127,9 @@ func newStageExport(a *app) *cobra.Command {
 		r, err := a.stageReconciler(c, show)
 		if err != nil {
 			return err
+		}
+		if held, err := r.Machine.Secrets(names[0]); err != nil || len(held) > 0 && !secrets {
+			return errors.Join(err, inTheClear(names[0], held), show.Close())
 		}
 		if out == "-" {
 			return errors.Join(r.Machine.Export(c.Context(), names[0], screen.Document(c.OutOrStdout())), show.Close())

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
@@ -18,12 +19,14 @@ import (
 
 // validation is what validate --json prints.
 type validation struct {
-	Valid    bool          `json:"valid"`
-	Machines []string      `json:"machines"`
-	Images   []string      `json:"images"`
-	Hooks    []string      `json:"hooks"`
-	Problems spec.Problems `json:"problems"`
-	More     int           `json:"more"`
+	Valid    bool     `json:"valid"`
+	Machines []string `json:"machines"`
+	Images   []string `json:"images"`
+	Hooks    []string `json:"hooks"`
+	// Secrets are who can read which.
+	Secrets  []sealing.Readers `json:"secrets"`
+	Problems spec.Problems     `json:"problems"`
+	More     int               `json:"more"`
 }
 
 func newValidate(a *app) *cobra.Command {
@@ -32,7 +35,7 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a config repo and name every problem",
 		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
 or not, resolves every machine (with --machine, that one alone) and names all
-problems at once.`,
+problems at once. Of secrets it shows who can read which; it opens none.`,
 		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --machine laptop",
 		Args:    usage.Args(cobra.MaximumNArgs(1)),
 	}
@@ -57,19 +60,27 @@ problems at once.`,
 			return err
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%s: valid: %s, %s, %s\n", dir, screen.Count(len(v.Machines), "machine"), screen.Count(len(v.Images), "image"), screen.Count(len(v.Hooks), "hook"))
-		return err
+		if err != nil || len(v.Secrets) == 0 {
+			return err
+		}
+		return sealing.Tell(c.OutOrStdout(), v.Secrets)
 	}
 	return c
 }
 
 func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) {
-	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}}
+	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Secrets: []sealing.Readers{}}
 	fleet, err := spec.Load(ctx, fsys)
 	if err != nil {
 		v.Problems, v.More = problemsOf(err)
 		return v, err
 	}
 	v.Machines, v.Images, v.Hooks = fleet.Machines(), fleet.Images(), fleet.Hooks()
+	secrets, err := fleet.Secrets(ctx)
+	if err != nil {
+		return v, err
+	}
+	v.Secrets = sealing.ReadersOf(secrets)
 	machines := v.Machines
 	if only != "" {
 		machines = []string{only}

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/checkup"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
@@ -54,6 +55,7 @@ this machine, and writes boot menu entries for them.`,
 		c.PostRun = nudge(app)
 		root.AddCommand(c)
 	}
+	root.AddCommand(sealing.New(sealingSite(app)))
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)
@@ -253,4 +255,25 @@ func (a *app) patient(c *cobra.Command) (doctor.Patient, error) {
 	}
 	p.Settings, p.Config.Log, p.Config.Now = err, log, time.Now
 	return p, context.Cause(c.Context())
+}
+
+// sealingSite is what commands about secrets are given of the flags.
+func sealingSite(a *app) sealing.Site {
+	return sealing.Site{
+		Config: func(c *cobra.Command) (reconciler.Config, error) {
+			cfg, err := a.reconcilerConfig(c, nil)
+			if errors.As(err, new(*settings.MissingProgramError)) {
+				err = nil // nothing is staged
+			}
+			return cfg, err
+		},
+		Create: func(c *cobra.Command) (*reconciler.Reconciler, error) {
+			cfg, err := a.reconcilerConfig(c, nil)
+			if err != nil && !errors.As(err, new(*settings.MissingProgramError)) {
+				return nil, err
+			}
+			return reconciler.New(cfg)
+		},
+		Wait: &a.wait, Repo: &a.flags.Repo, Path: &a.flags.Path,
+	}
 }

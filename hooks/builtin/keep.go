@@ -1,12 +1,16 @@
 package builtin
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -59,3 +63,20 @@ func publishNew(p string, data []byte) error {
 }
 
 var errNoState = errors.New("it keeps what it generates, and there is no directory for that; give the stage")
+
+// NameSecrets puts a file into a layer with secrets that names them: whoever
+// passes the layer on can see that it holds some. It begins with what nobody
+// else knows, so that the layer's digest, which is no secret, tells nothing of a
+// secret that could be guessed.
+func NameSecrets(r *Target, names []string) error {
+	salt, err := keep(r, "salt", func() ([]byte, error) {
+		random := make([]byte, 32)
+		_, err := rand.Read(random)
+		return []byte(hex.EncodeToString(random)), err
+	})
+	if err != nil {
+		return err
+	}
+	content := "salt " + strings.TrimSpace(string(salt)) + "\nsecret " + strings.Join(names, "\nsecret ") + "\n"
+	return r.files(kind.File{Path: kind.SecretsFile, Mode: 0o600, Content: []byte(content)})
+}

@@ -28,6 +28,10 @@ type Cell struct {
 	Writes  []string // folders that it may write
 	Script  string   // the script itself
 	Network bool
+	// SecretsDir, if it is not "", becomes a file system in memory, which none but
+	// the script sees, with a file for each of Secrets.
+	SecretsDir string
+	Secrets    map[string][]byte
 
 	// Alone says, when it has been entered, that it has no network but its own.
 	Alone  bool
@@ -38,6 +42,9 @@ type Cell struct {
 func (c *Cell) Enter(ctx context.Context) error {
 	if err := c.readOnly(); err != nil {
 		return fmt.Errorf("make the file system read-only for the script: %w", err)
+	}
+	if err := c.showSecrets(); err != nil {
+		return fmt.Errorf("give the script its secrets: %w", err)
 	}
 	services := sockets() // while the thread is in the network namespace that they are in
 	if err := c.separate(); err != nil {
@@ -122,7 +129,7 @@ func (c *Cell) hide(services []string) error {
 		"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 		"/dev/disk", "/run/udev/data",
 	}
-	for _, path := range append([]string{c.Script, "/etc/resolv.conf"}, c.Writes...) {
+	for _, path := range append([]string{c.Script, c.SecretsDir, "/etc/resolv.conf"}, c.Writes...) {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			keep = append(keep, real)
 		}

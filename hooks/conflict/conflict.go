@@ -83,6 +83,9 @@ func (o *owners) hook(h *kind.Hook) (all []Conflict) {
 	for _, f := range h.Files {
 		once(f.Path, false)
 	}
+	if len(h.Secrets()) > 0 {
+		add(kind.SecretsFile, false)
+	}
 	for _, s := range h.AtBoot {
 		add(path.Join(kind.AtBootDir, s.Name), false)
 	}

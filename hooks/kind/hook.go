@@ -19,6 +19,7 @@ package kind
 
 import (
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 )
@@ -55,6 +56,8 @@ type File struct {
 	Content  []byte
 	// Link makes a symbolic link with this target instead.
 	Link string
+	// Inserts are secrets that Content lacks, in their order.
+	Inserts []Insert `json:",omitempty"`
 }
 
 // A Script is executed when the layer is rendered or when the machine boots.
@@ -67,6 +70,27 @@ type Script struct {
 	Env     map[string]string
 	// Network lets a run script reach the network.
 	Network bool `json:",omitempty"`
+	// Secrets are files that a run script may read.
+	Secrets []Secret `json:",omitempty"`
+}
+
+// A Secret is a file of the config repo that is encrypted to machines' keys. It
+// is opened when a hook is rendered, and not before. What decides whether that is
+// done again is the encrypted file, which everybody may know.
+type Secret struct {
+	Name   string
+	Sealed []byte
+	// Key is the machine's public key by the config repo, for messages.
+	Key string `json:"-"`
+}
+
+// An Insert is a secret in the content of a file.
+type Insert struct {
+	Secret
+	// At is where in the content it goes.
+	At int
+	// Whole keeps the end of its last line, which is left out within other text.
+	Whole bool `json:",omitempty"`
 }
 
 // An Owner is declared as "uid:gid".
@@ -78,6 +102,9 @@ type Machine struct {
 	// ID is its declared machine-id(5), or "".
 	ID string
 }
+
+// SecretsFile is in each layer that holds secrets, and names them.
+const SecretsFile = "/usr/lib/gitboot/secrets"
 
 // AtBootDir is where at-boot scripts lie in the image.
 const AtBootDir = "/usr/lib/gitboot/at-boot"
@@ -104,4 +131,20 @@ func (h *Hook) BuiltinPaths() []string {
 		return nil
 	}
 	return settings.Paths(h.Name)
+}
+
+// Secrets returns the names of the secrets that the hook needs, sorted.
+func (h *Hook) Secrets() []string {
+	names := map[string]bool{}
+	for _, f := range h.Files {
+		for _, i := range f.Inserts {
+			names[i.Name] = true
+		}
+	}
+	for _, script := range h.Run {
+		for _, s := range script.Secrets {
+			names[s.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }

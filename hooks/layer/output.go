@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -29,6 +30,8 @@ type Output struct {
 	// AtBoot are the paths in the image of the scripts that run at boot, in
 	// order.
 	AtBoot []string
+	// Secrets says that there are some in it.
+	Secrets bool
 
 	file *os.File
 }
@@ -46,10 +49,14 @@ func (o *Output) Open(ctx context.Context) (io.ReadCloser, error) {
 	return io.NopCloser(io.NewSectionReader(o.file, 0, o.Size)), ctx.Err()
 }
 
-// Close frees the layer's space. Readers end with an error.
+// Close frees the layer's space. Readers end with an error. Of secrets, the
+// kernel gets back the memory that the layer was copied through.
 func (o *Output) Close() error {
 	if o.Empty() {
 		return nil
+	}
+	if o.Secrets {
+		defer debug.FreeOSMemory()
 	}
 	return o.file.Close()
 }
@@ -81,12 +88,13 @@ func (o *Output) write(ctx context.Context, t *Tree) error {
 	if err := w.WriteHeader(header("./", &Node{Mode: root.Mode, UID: root.UID, GID: root.GID})); err != nil {
 		return err
 	}
-	entries := t.entries()
+	entries, through := t.entries(), make([]byte, 1<<16)
+	defer clear(through)
 	for _, p := range slices.Sorted(maps.Keys(entries)) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeNode(w, p, entries[p]); err != nil {
+		if err := writeNode(w, p, entries[p], through); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 	}
@@ -147,7 +155,7 @@ func (n *Node) length() int64 {
 	return int64(len(n.Content))
 }
 
-func writeNode(w *tar.Writer, p string, n *Node) error {
+func writeNode(w *tar.Writer, p string, n *Node, through []byte) error {
 	name := p[1:]
 	if n.Mode.IsDir() {
 		name += "/"
@@ -163,6 +171,9 @@ func writeNode(w *tar.Writer, p string, n *Node) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.CopyN(w, f, n.size)
+	copied, err := io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(f, n.size), through)
+	if err == nil && copied < n.size {
+		err = io.ErrUnexpectedEOF
+	}
 	return errors.Join(err, f.Close())
 }

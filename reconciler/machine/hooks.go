@@ -5,10 +5,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"strings"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/secret/keyring"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -22,6 +27,7 @@ func (m *Machine) HookInput(want spec.Image) hooks.Input {
 		Hooks:    want.Hooks,
 		StateDir: m.Stage.Secrets(),
 		TempDir:  m.Stage.Temp(),
+		Open:     m.Keys.Open,
 		Log:      m.Log,
 	}
 }
@@ -74,4 +80,50 @@ func writeHooks(ctx context.Context, input hooks.Input, w io.Writer) (diffID str
 	defer layer.Close()
 	_, err = io.Copy(w, layer)
 	return out.DiffID, out.AtBoot, err
+}
+
+// maxNames bounds what is read of a layer's own list of its secrets.
+const maxNames = 1 << 20
+
+// Secrets returns the names of the secrets that the named generation holds in the
+// clear, by what its layer says.
+func (m *Machine) Secrets(name string) (names []string, err error) {
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return nil, err
+	}
+	found, err := doc.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := m.Stage.Deployment(found.Deployment)
+	if err != nil || manifest.Hooks == nil {
+		return nil, err
+	}
+	tree, err := inventory.OpenTree(m.Stage, []deployment.Object{*manifest.Hooks})
+	if err != nil {
+		return nil, err
+	}
+	defer tree.Close()
+	list, err := tree.ReadFile(kind.SecretsFile, maxNames)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for line := range strings.Lines(string(list)) {
+		if secret, ok := strings.CutPrefix(strings.TrimSpace(line), "secret "); ok {
+			names = append(names, secret)
+		}
+	}
+	return names, err
+}
+
+// NewKey makes the machine a private key if it has none, and returns those that
+// it has then.
+func (m *Machine) NewKey(ctx context.Context, wait bool) (keys []keyring.Key, err error) {
+	lock, err := m.lock(ctx, wait) // the stage may be mounted read-only
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	return m.Keys.Create()
 }

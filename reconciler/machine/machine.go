@@ -21,6 +21,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/secret/keyring"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -39,6 +40,8 @@ type Machine struct {
 	EngineDir string
 	// Init is the gitboot-init binary.
 	Init string
+	// Keys open the secrets that hooks need.
+	Keys keyring.Keyring
 	// Turn is how long an image's layers may take before others overtake them, 0
 	// for two minutes.
 	Turn     time.Duration

@@ -13,7 +13,14 @@ type counter struct {
 	ended error // what spend said
 	calls int
 	out   strings.Builder
+	// secretive templates may print secrets.
+	secretive bool
+	secrets   []Secret
 }
+
+// named is a secret in a template. Nothing can be made of it: what it holds is
+// not known when templates are executed.
+type named struct{ secret string }
 
 // functions replace those of text/template that make text.
 func (c *counter) functions() template.FuncMap {
@@ -33,6 +40,7 @@ func (c *counter) functions() template.FuncMap {
 		"html":     of(template.HTMLEscaper),
 		"js":       of(template.JSEscaper),
 		"urlquery": of(template.URLQueryEscaper),
+		"secret":   func(name string) named { return named{name} },
 	}
 }
 
@@ -100,8 +108,18 @@ func (c *counter) shown(v any) (any, error) {
 		return nil, missing()
 	case string:
 		return v, nil
+	case named:
+		return "", c.insert(v.secret)
 	}
 	return c.print(v)
+}
+
+func (c *counter) insert(secret string) error {
+	if !c.secretive {
+		return &Error{What: "a secret can only be put into a file"}
+	}
+	c.secrets = append(c.secrets, Secret{secret, c.out.Len()})
+	return c.pay(4 + len(secret)/perUnit)
 }
 
 func missing() error { return &Error{What: "it prints a variable that is not set", Missing: "?"} }
@@ -112,8 +130,11 @@ func (c *counter) print(args ...any) (string, error) {
 
 func (c *counter) format(bytes int, args []any, with func(...any) string) (string, error) {
 	for _, v := range args {
-		if v == nil {
+		switch v.(type) {
+		case nil:
 			return "", missing()
+		case named:
+			return "", &Error{What: "a secret can only be printed as it is: {{ secret \"NAME\" }}"}
 		}
 	}
 	if err := c.text(bytes); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"text/template"
@@ -192,4 +193,38 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%d bytes", size)
 		}
 	})
+}
+
+// A secret is printed where it stands, and nothing else can be done with it.
+func TestSecrets(t *testing.T) {
+	for text, want := range map[string][]Secret{
+		`a={{ secret "x" }};`:                                             {{"x", 2}},
+		`{{ secret "x" }}{{ secret "y" }}`:                                {{"x", 0}, {"y", 0}},
+		`{{ $s := secret "x" }}a{{ $s }}`:                                 {{"x", 1}},
+		`{{ range .Vars.list }}{{ secret "x" }}-{{ end }}`:                {{"x", 0}, {"x", 1}, {"x", 2}},
+		`{{ define "t" }}[{{ secret . }}]{{ end }}{{ template "t" "z" }}`: {{"z", 1}},
+		`{{ with secret "x" }}{{ . }}{{ end }}`:                           {{"x", 0}},
+		`{{ "x" | secret }}`:                                              {{"x", 0}},
+		`{{ if false }}{{ secret "x" }}{{ end }}`:                         nil,
+	} {
+		out, got, err := File(text, map[string]any{"Vars": map[string]any{"list": []any{"1", "2", "3"}}}, budget(1e5))
+		if err != nil || !slices.Equal(got, want) || strings.Contains(out, "x") {
+			t.Errorf("%s: %q, %v, %v", text, out, got, err)
+		}
+	}
+	for _, text := range []string{
+		`{{ print (secret "x") }}`, `{{ secret "x" | printf "%q" }}`, `{{ html (secret "x") }}`, `{{ len (secret "x") }}`,
+		`{{ slice (secret "x") 0 1 }}`, `{{ (secret "x").Name }}`, `{{ (secret "x").secret }}`, `{{ if eq (secret "x") "x" }}{{ end }}`,
+		`{{ range secret "x" }}{{ end }}`, `{{ secret }}`, `{{ secret 1 }}`, `{{ println 1 (secret "x") }}`, `{{ index (secret "x") 0 }}`,
+	} {
+		if out, _, err := File(text, nil, budget(1e5)); err == nil {
+			t.Errorf("%s: %q", text, out)
+		}
+	}
+	if out, err := Text(`{{ secret "x" }}`, nil, budget(1e5)); err == nil || !strings.Contains(err.Error(), "only be put into a file") {
+		t.Errorf("in a text: %q, %v", out, err)
+	}
+	if err := Check(`{{ secret "x" }}`); err != nil {
+		t.Error(err)
+	}
 }

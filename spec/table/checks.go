@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/internal/nearest"
+	"github.com/gitboot/gitboot/secret"
 	"github.com/gitboot/gitboot/spec/find"
 )
 
@@ -171,5 +172,8 @@ var checks = map[string]Check{
 	"key-type":    oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),
 	"user":        matching("a user's name", `^[a-z_][a-z0-9_-]{0,31}$`, "use the login name"),
 	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(check.WrongKey).hidden(),
-	"ip":          matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(kind.WrongAddress),
+	"recipient": matching("a public key", `^`+onLine+`+$`, "write an age recipient (age1…) or what is in an ssh .pub file of type ed25519 or rsa; `gitboot secret key` prints a machine's").
+		with(secret.WrongRecipient).hidden(),
+	"machine-glob": matching("a glob over machines' names", `^`+visible+`+$`, `write for example "*", "laptop" or "kiosk-*"`).with(badGlob).upTo(256),
+	"ip":           matching("an address", `^[0-9A-Fa-f:.]+(?:%`+visible+`+)?$`, "write an IPv4 or IPv6 address").with(kind.WrongAddress),
 }

@@ -25,6 +25,7 @@ var execSites = map[string]string{
 	"stage/squash startSquash":               "tar2sqfs: a layer's rewritten tar on its input",
 	"hooks/confine startWarden":              "sh and mount: nothing",
 	"reconciler/source/quarantine start":     "gitboot itself, confined: a pack on its input, its tip's name, no variables",
+	"secret/worktree runEditor":              "the editor of who runs gitboot secret edit, as that user, with all of that user's variables",
 	"hooks run.start":                        "the config repo's script, confined (hooks/confine), with the variables that package hooks documents",
 	"initramfs/early boot.runScript":         "the config repo's at-boot script, in the new root",
 	"initramfs/early console":                "a shell on the console, for who sits there",

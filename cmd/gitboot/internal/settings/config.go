@@ -48,6 +48,7 @@ type Config struct {
 	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
 	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers
 	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
+	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
 	// Proxy is for git and registries, instead of the environment's; ProxyFile
