@@ -101,7 +101,11 @@ func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, 
 		t.holds(w.Revision, "Suspended", "this machine is suspended "+suspended.Words())
 		return
 	}
-	t.holds(w.Revision, "", "")
+	if result.Plan.Held() {
+		t.holds(w.Revision, "Waiting", "revision "+plan.Short(w.Revision.Hash)+" is staged and waits "+plan.Words(result.Plan.Holds))
+	} else {
+		t.holds(w.Revision, "", "")
+	}
 	wants := func(name string) bool {
 		return slices.ContainsFunc(w.Wants.Images, func(img spec.Image) bool { return img.Name == name })
 	}
@@ -157,7 +161,7 @@ func (t *teller) ended(part, why string, r source.Revision, about func(image str
 	}
 	superseded := errors.Is(err, machine.ErrSuperseded) || errors.Is(err, workshop.ErrSuperseded)
 	if superseded {
-		err = nil
+		err, e.Reason = nil, "a newer revision was there before its end"
 	}
 	if err != nil {
 		e.Error = err.Error()

@@ -171,7 +171,7 @@ func (b *Board) end(e event.Event) {
 	if len(b.runs) == 0 {
 		clear(b.layers)
 	}
-	if e.Part == event.Machine && e.Error == "" {
+	if e.Part == event.Machine && e.Error == "" && e.Reason == "" && b.held.reason == "" {
 		b.status.Applied = e.Revision
 	}
 }

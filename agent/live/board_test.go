@@ -58,6 +58,9 @@ func TestConditions(t *testing.T) {
 		"all fails":            {[]event.Event{looked("r1"), {Kind: event.Failed, Part: event.Machine, Error: "disk full"}, ended(event.Machine, "r1", "disk full")}, "False/Failed", "False/Idle", "True/Failed"},
 		"suspended":            {[]event.Event{looked("r1"), {Kind: event.Held, Held: "Suspended", Reason: "by Ada"}}, "False/Suspended", "False/Idle", "False/Progressing"},
 		"and resumed":          {[]event.Event{looked("r1"), {Kind: event.Held, Held: "Suspended", Reason: "by Ada"}, {Kind: event.Held}, ended(event.Machine, "r1", "")}, "True/Converged", "False/Idle", "False/Progressing"},
+		"superseded":           {[]event.Event{looked("r1"), {Kind: event.Ended, Part: event.Machine, Revision: "r1", Reason: "a newer one"}}, "False/Converging", "False/Idle", "False/Progressing"},
+		"waiting":              {[]event.Event{looked("r1"), {Kind: event.Held, Held: "Waiting", Reason: "for a window"}, ended(event.Machine, "r1", "")}, "False/Waiting", "False/Idle", "False/Progressing"},
+		"and over":             {[]event.Event{looked("r1"), {Kind: event.Held, Held: "Waiting", Reason: "for a window"}, ended(event.Machine, "r1", ""), {Kind: event.Held}}, "False/Converging", "False/Idle", "False/Progressing"},
 		"a step is no failure": {[]event.Event{looked("r1"), began(event.Machine), {Kind: event.Stepped, Part: event.Machine, Step: &plan.Action{Kind: plan.WriteMenu}}}, "False/Converging", "True/Converging", "False/Progressing"},
 	} {
 		b := newBoard()

@@ -28,7 +28,8 @@ const (
 	// Stepped: a part executes an action, Step.
 	Stepped Kind = "stepped"
 	// Ended: a part has nothing more to do for a revision. Error says why not all
-	// of it was done, Failed which images were left as they were.
+	// of it was done, Failed which images were left as they were, Reason why it ended
+	// early though nothing failed.
 	Ended Kind = "ended"
 	// Staged: an image's new generation is in the boot menu.
 	Staged Kind = "staged"
