@@ -120,9 +120,16 @@ func (e *OlderError) Error() string {
 // An UntrustedError says that a commit lacks a signature by a trusted key.
 type UntrustedError struct {
 	Hash, Reason, TrustedKeys string
+	// Since is the commit after which all have to be signed, "" if only the tip
+	// has to be.
+	Since string
 }
 
 func (e *UntrustedError) Error() string {
+	if e.Since != "" {
+		return fmt.Sprintf("verifying commit %s, one of those since %s, which all have to be signed (signed = \"every\"): %s; make them anew with git rebase --force-rebase --rebase-merges -S %s, by a key listed in %s, and push again",
+			e.Hash, e.Since, e.Reason, e.Since, e.TrustedKeys)
+	}
 	return fmt.Sprintf("verifying commit %s: %s; sign it with a key listed in %s (git commit -S with gpg.format=ssh or openpgp) and push again",
 		e.Hash, e.Reason, e.TrustedKeys)
 }

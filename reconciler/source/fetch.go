@@ -61,7 +61,7 @@ func (s *Source) heldBack(ctx context.Context, found candidate, refusal error) b
 	if !errors.As(refusal, &rewritten) && !errors.As(refusal, &older) {
 		return false
 	}
-	for at, err := range found.at.History(ctx, found.Commit) {
+	for at, err := range found.at.History(ctx, found.Commit, nil) {
 		if err != nil {
 			return false
 		}

@@ -59,8 +59,10 @@ type Options struct {
 	// not matter.
 	Timeout time.Duration
 	// TrustedKeys is a file of keys, as package trust reads it; "" = unsigned
-	// commits are accepted.
+	// commits are accepted. Of a tip, it or its tag has to be signed; with Every,
+	// so has each commit since the last one that was taken.
 	TrustedKeys string
+	Every       bool
 	Log         *slog.Logger
 	Progress    progress.Sink
 }

@@ -114,7 +114,10 @@ func (j *judge) admit(ctx context.Context, found *candidate, applied string) err
 			return fmt.Errorf("checking commit %s of %s: %w; check the repo with git fsck", found.Commit, j.opts.URL, err)
 		}
 	}
-	return j.follows(ctx, *found, applied)
+	if err := j.follows(ctx, *found, applied); err != nil {
+		return err
+	}
+	return j.every(ctx, *found, applied)
 }
 
 // follows decides whether the tip comes after all that is known. MinRevision

@@ -19,9 +19,10 @@ type Link struct {
 }
 
 // History follows the history back from tip, nearest first, as what is looked
-// for is nearly always recent. It ends at what the clone lacks. An error is the
+// for is nearly always recent. It ends at what the clone lacks, and at what is
+// old. An error is the
 // last value.
-func (c *Clone) History(ctx context.Context, tip plumbing.Hash) iter.Seq2[Link, error] {
+func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing.Hash]bool) iter.Seq2[Link, error] {
 	return func(yield func(Link, error) bool) {
 		own, err := pack.Open(ctx, c.objects())
 		if err != nil {
@@ -40,7 +41,7 @@ func (c *Clone) History(ctx context.Context, tip plumbing.Hash) iter.Seq2[Link, 
 				return
 			}
 			for _, p := range at.Parents {
-				if !w.seen[p] && own.Has(p) {
+				if !w.seen[p] && !old[p] && own.Has(p) {
 					todo = append(todo, p)
 				}
 				w.seen[p] = true
@@ -72,7 +73,7 @@ func (c *Clone) IsAncestor(ctx context.Context, old, tip plumbing.Hash) (bool, e
 	if old == tip {
 		return true, nil
 	}
-	for at, err := range c.History(ctx, tip) {
+	for at, err := range c.History(ctx, tip, nil) {
 		if err != nil {
 			return false, err
 		}
@@ -89,7 +90,7 @@ func (c *Clone) Newest(ctx context.Context, n int) ([]plumbing.Hash, error) {
 		return nil, nil
 	}
 	var found []plumbing.Hash
-	for at, err := range c.History(ctx, c.tip) {
+	for at, err := range c.History(ctx, c.tip, nil) {
 		if err != nil {
 			return nil, err
 		}

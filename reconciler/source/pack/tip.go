@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -20,8 +19,6 @@ type Tip struct {
 	met bool
 }
 
-var errNoTip = errors.New("the commit or tag that was asked for is not in it")
-
 // Kind is what the tip must be.
 func (t *Tip) Kind() plumbing.ObjectType {
 	if t.Tag {
@@ -34,7 +31,7 @@ func (t *Tip) missing() bool { return t != nil && !t.met }
 
 func (t *Tip) missed() error {
 	if t.missing() {
-		return errNoTip
+		return fmt.Errorf("the %s that was asked for is not in it", t.Kind())
 	}
 	return nil
 }

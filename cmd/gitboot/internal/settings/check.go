@@ -69,6 +69,9 @@ func shown(is string, v reflect.Value) string {
 	return fmt.Sprint(v)
 }
 
+// What has to be signed.
+const signedTip, signedEvery = "tip", "every"
+
 func wrongSetting(is string, v reflect.Value, c Config) string {
 	var err error
 	switch is {
@@ -103,6 +106,13 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		}
 	case "repo":
 		err = source.CheckAddress(v.String())
+	case "signed":
+		switch {
+		case v.String() != signedTip && v.String() != signedEvery:
+			return "is neither \"tip\" nor \"every\""
+		case c.TrustedKeys == "":
+			return "says what has to be signed, and not by whom; name a file of keys in trusted_keys"
+		}
 	case "ref":
 		err = source.CheckRef(v.String())
 	case "proxy":

@@ -46,7 +46,8 @@ type Config struct {
 	SSHKeyFile      string `toml:"ssh_key_file" is:"path" holds:"secret"`
 	KnownHostsFile  string `toml:"known_hosts_file" is:"path" holds:"public"`
 	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
-	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers
+	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
+	Signed          string `toml:"signed" is:"signed"`
 	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
 	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// TokenServers are hosts that credentials may be sent to besides their registry.

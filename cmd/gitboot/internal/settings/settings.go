@@ -103,7 +103,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	cfg := s.local(cmdline)
 	cfg.Source = source.Options{
 		URL: s.Repo, Ref: s.Ref, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
-		TrustedKeys: s.TrustedKeys, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
+		TrustedKeys: s.TrustedKeys, Every: s.Signed == signedEvery, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
 	cfg.Proxy = proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}
 	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
