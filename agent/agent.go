@@ -19,6 +19,8 @@ import (
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/metrics"
+	"github.com/gitboot/gitboot/agent/notify"
+	"github.com/gitboot/gitboot/agent/outbox"
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/reconciler"
@@ -40,6 +42,8 @@ type Setup struct {
 	// nowhere; WebhookSecret is the file of the secrets that they show.
 	Webhook       listen.Options
 	WebhookSecret string
+	// Notify says who is told of what happens.
+	Notify notify.Options
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
 }
@@ -65,6 +69,8 @@ type Agent struct {
 	// pulse is received from by the loop for as long as it gets on.
 	pulse   chan struct{}
 	metrics *metrics.Metrics
+	// audience are those outside that are told of what happens.
+	audience audience
 }
 
 // Run follows the config repo until ctx ends.
@@ -73,7 +79,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	a := &Agent{Options: opts, asks: make(chan reconciler.Ask), pulse: make(chan struct{})}
+	a := &Agent{Options: opts, asks: make(chan reconciler.Ask), pulse: make(chan struct{}), audience: audience{boxes: map[string]*outbox.Outbox{}}}
 	a.now.put(first)
 	a.metrics = a.figures()
 	stop, err := a.listen(ctx, first)
@@ -98,6 +104,7 @@ func (a *Agent) tell(e event.Event) {
 	a.Board.Tell(e)
 	a.metrics.Tell(e)
 	a.Systemd.Status(a.Board.Line())
+	a.audience.tell(e)
 }
 
 // errChanged tells who waits for a run that it was ended.
@@ -109,6 +116,9 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 	running, stop := context.WithCancelCause(ctx)
 	set := a.now.get()
 	var going sync.WaitGroup
+	for _, deliver := range a.audience.seat(a.targets(set), a.Log) {
+		going.Go(func() { deliver(running) })
+	}
 	going.Go(func() {
 		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
 	})

@@ -56,7 +56,8 @@ table() {
 	test   openssl               makes password hashes as people do
 	test   age                   reads what we encrypt, and we what it does
 	test   iproute2              ip, a network of its own for systemd-networkd
-	test   systemd               systemctl, which the test of units asks
+	test   systemd               systemctl, which the test of units asks; busctl, which tells desktops
+	test   dbus-daemon           a desktop's message bus
 	test   curl                  asks the agent's addresses, as senders of webhooks do
 	test   docker-registry       tells webhooks of what is pushed and pulled
 	test   prometheus            promtool, a second opinion on metrics and alerts

@@ -93,6 +93,11 @@ type Event struct {
 	Error  string            `json:"error,omitempty"`
 }
 
+// Notable are the kinds of which there are events that people are told of.
+func Notable() []Kind {
+	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Held, Operated, Booted, RebootNeeded, Settings}
+}
+
 // Told reports whether an event is one that people are told of, and not only of
 // interest to who watches what goes on.
 func (e Event) Told() bool {

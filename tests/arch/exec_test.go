@@ -21,6 +21,7 @@ var execSites = map[string]string{
 	"reconciler/doctor checkService":         "systemctl: names of gitboot's own units",
 	"boot/grub grubReads":                    "grub-fstest: a device's name, from the kernel",
 	"image/internal/credentials askHelper":   "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
+	"agent/notify run":                       "agent.toml's command: an event on its input; busctl, as a user: an event's words",
 	"build/engine/process Command.Run":       "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
 	"stage/squash startSquash":               "tar2sqfs: a layer's rewritten tar on its input",
 	"hooks/confine startWarden":              "sh and mount: nothing",

@@ -61,9 +61,10 @@ func eachSetting(section string, v reflect.Value, visit func(key string, tag ref
 	}
 }
 
-// shown is a value as an error may repeat it: a proxy's may hold a password.
+// shown is a value as an error may repeat it: a proxy's may hold a password, and
+// who knows the address of a topic or a chat may write there.
 func shown(is string, v reflect.Value) string {
-	if is == "proxy" {
+	if is == "proxy" || is == "notify-url" {
 		return ""
 	}
 	return fmt.Sprint(v)
@@ -127,6 +128,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = c.Webhook.check()
 	case "metrics":
 		err = c.Metrics.Options().Check()
+	case "events", "command", "notify-url", "notify-kind":
+		err = c.Notify.wrong(is)
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

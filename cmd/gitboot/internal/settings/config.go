@@ -38,6 +38,7 @@ type Config struct {
 	Docker   dockerConfig   `toml:"docker"`
 	Webhook  webhookConfig  `toml:"webhook"`
 	Metrics  metricsConfig  `toml:"metrics"`
+	Notify   notifyConfig   `toml:"notify"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`

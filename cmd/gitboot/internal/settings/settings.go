@@ -105,7 +105,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 		URL: s.Repo, Ref: s.Ref, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		TrustedKeys: s.TrustedKeys, Every: s.Signed == signedEvery, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
-	cfg.Proxy = proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}
+	cfg.Proxy = s.proxies()
 	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
 	cfg.CredentialsFile, cfg.TokenServers = s.CredentialsFile, s.TokenServers
 	cfg.LayerSize, cfg.LayerEntries, cfg.Reserve = int64(s.LayerSize), s.LayerEntries, int64(s.StageReserve)
@@ -119,6 +119,10 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	}
 	cfg.Init, err = findProgram("gitboot-init", s.Init, "init")
 	return cfg, err
+}
+
+func (s Settings) proxies() proxy.Settings {
+	return proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}
 }
 
 // parseLocation reads --stage-location. Empty means to look it up.
