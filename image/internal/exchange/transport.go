@@ -55,6 +55,9 @@ type Transport struct {
 	inner *http.Transport
 }
 
+// sessions is how many servers' are remembered, of some KB each.
+const sessions = 16
+
 // ErrPlainHTTP refuses what go-containerregistry would do by itself for
 // localhost and private addresses.
 var ErrPlainHTTP = errors.New("plain HTTP is not allowed")
@@ -79,8 +82,10 @@ func newTransport(p protection, by proxy.Settings) *Transport {
 			}
 			return &ProxyError{by.Host, answer.StatusCode}
 		},
-		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: p.unverified, MinVersion: tls.VersionTLS12},
+		DialContext: (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: p.unverified, MinVersion: tls.VersionTLS12,
+			// A later connection takes a server a fraction of the first one's work.
+			ClientSessionCache: tls.NewLRUClientSessionCache(sessions)},
 		TLSHandshakeTimeout: 15 * time.Second,
 		IdleConnTimeout:     20 * time.Second,
 		MaxIdleConnsPerHost: 8,
