@@ -23,9 +23,10 @@ TIMEOUT ?= 30m
 PACKAGES ?= ./...
 
 share := $(DESTDIR)$(PREFIX)/share
+units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-long test-short lint vulnerabilities bench install clean help
+.PHONY: build demo test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
 
 # gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment.
@@ -79,16 +80,45 @@ install: build ## programs, manual pages, completions and systemd units, into $(
 	$(BIN)/gitboot completion bash > $(share)/bash-completion/completions/gitboot
 	$(BIN)/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
 	$(BIN)/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
-	install -d $(share)/man/man8 $(DESTDIR)$(PREFIX)/lib/systemd/system
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 0)} $(BIN)/gitboot docs --man $(share)/man/man8
+	install -d $(share)/man/man8 $(units)
+	$(BIN)/gitboot docs --man $(share)/man/man8
 	for f in packaging/systemd/*; do \
-		sed 's|@PREFIX@|$(PREFIX)|' "$$f" > "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f##*/}" || exit 1; done
+		sed -e 's|@PREFIX@|$(PREFIX)|' -e '/@CONFINED@/{r packaging/confined.conf' -e 'd}' "$$f" > "$(units)/$${f##*/}" || exit 1; done
+	ln -sf gitboot.service $(units)/gitboot-poll.service
+	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/gitboot.conf
+	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/gitboot.conf
 	install -D -m 644 LICENSE $(share)/doc/gitboot/LICENSE
 	for f in README.md docs/*.md; do \
 		[ ! -f "$$f" ] || install -D -m 644 "$$f" "$(share)/doc/gitboot/$$f" || exit 1; done
 
+# What packages are called: the tag, and what came after it; without one, when the
+# last commit was made.
+PACKAGE_VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1./'),0.0.0+$(shell git log -1 --format=%cd.%h --date=format:%Y%m%d 2>/dev/null))
+ARCH ?= $(shell $(GO) env GOARCH)
+# Where packages go, and what is made ready for them.
+DIST ?= dist
+# 2.45 is the last that does not bring what makes Windows' packages.
+NFPM ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+packages: deb rpm arch ## Debian, RPM and Arch packages, into dist
+
+deb: packager := deb
+rpm: packager := rpm
+arch: packager := archlinux
+deb rpm arch: $(DIST)/root ## one of them
+	ROOT=$< ARCH=$(ARCH) PACKAGE_VERSION="$(PACKAGE_VERSION)" $(NFPM) package -f packaging/nfpm.yaml -p $(packager) -t $(DIST)
+
+$(DIST)/root: build
+	rm -rf $@
+	$(MAKE) -s -o build install BIN=$(BIN) DESTDIR=$@ PREFIX=/usr
+	gzip -9n $@/usr/share/man/man8/*
+	mkdir -p $(DIST)
+	printf 'gitboot (%s) unstable; urgency=medium\n\n  * See https://github.com/gitboot/gitboot for what has changed.\n\n -- The gitboot authors <gitboot@users.noreply.github.com>  %s\n' \
+		"$(PACKAGE_VERSION)" "$$(date -uRd @$(SOURCE_DATE_EPOCH))" | gzip -9n > $@/changelog.gz
+
 clean: ## what build made; the cache of root file systems stays
-	rm -rf bin
+	rm -rf bin dist
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -62,6 +62,9 @@ table() {
 	test   docker-registry       tells webhooks of what is pushed and pulled
 	test   prometheus            promtool, a second opinion on metrics and alerts
 	test   strace                shows that an unchanged run writes nothing
+	test   systemd-container     systemd-nspawn boots a system with the package in it
+	test   rpm                   installs the RPM package
+	test   pacman-package-manager  installs the Arch package
 	bench  umoci                 peer: unpacks images as Darch does
 	bench  skopeo                peer: pulls images as Darch does
 	bench  ostree                peer: deploys a small change
