@@ -30,6 +30,8 @@ const (
 type Options struct {
 	// URL is a path, file://, https://, ssh:// or user@host:path.
 	URL string
+	// Mirrors are others of the same repo, which First asks in their order.
+	Mirrors []string
 	// Ref is what to follow: a branch or a tag, by its name or in full, or a
 	// constraint on tags that are versions; "" = what the remote's HEAD names.
 	Ref string

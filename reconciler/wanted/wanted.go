@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -49,7 +50,14 @@ type Wanted struct {
 	// Wants are the machine's, Files the revision's.
 	Wants *spec.Wants
 	Files fs.FS
+	// Answers are what several remotes said when they were last compared, at
+	// Compared, or since; none if there is one.
+	Answers  []source.Answer
+	Compared time.Time
 }
+
+// compareEvery is how often all remotes are asked, where one would do.
+const compareEvery = 15 * time.Minute
 
 // Same reports whether another revision changes nothing for this machine, as far
 // as its config repo's declarations go.
@@ -79,16 +87,46 @@ func (r *Repo) fetch(ctx context.Context, applied string, w *Wanted) (err error)
 		w.Files, err = source.Worktree(r.Source, r.Subdir)
 		return err
 	}
-	src, err := source.Open(ctx, r.Source)
+	known, now := r.Known, r.Now()
+	compare := known == nil || now.Sub(known.Compared).Abs() >= compareEvery
+	found, err := source.First(ctx, r.Source, applied, compare)
+	w.Answers, w.Compared = found.Answers, now
+	if err == nil && !compare {
+		w.carry(known)
+	}
+	r.tellAnswers(w)
 	if err != nil {
 		return err
 	}
-	if w.Revision, err = src.Fetch(ctx, applied); err != nil {
-		return err
-	}
-	r.tellUncommitted(ctx, src, w.Revision.Hash, applied)
-	w.Files, err = src.Files(w.Revision.Hash, r.Subdir)
+	w.Revision = found.Revision
+	r.tellUncommitted(ctx, found.Source, w.Revision.Hash, applied)
+	w.Files, err = found.Source.Files(w.Revision.Hash, r.Subdir)
 	return err
+}
+
+// carry keeps what is known of remotes that were not asked this time.
+func (w *Wanted) carry(known *Wanted) {
+	w.Compared = known.Compared
+	for _, a := range known.Answers {
+		if !slices.ContainsFunc(w.Answers, func(now source.Answer) bool { return now.URL == a.URL }) {
+			w.Answers = append(w.Answers, a)
+		}
+	}
+}
+
+// tellAnswers says which of several remotes differ, once.
+func (r *Repo) tellAnswers(w *Wanted) {
+	told := map[string]bool{}
+	if r.Known != nil {
+		for _, a := range r.Known.Answers {
+			told[a.String()] = true
+		}
+	}
+	for _, a := range w.Answers {
+		if a.Differs() && !told[a.String()] {
+			r.Log.Warn("the remotes of the config repo do not agree: " + a.String())
+		}
+	}
 }
 
 // resolve reads the machine's wants, and makes sure that they are meant for

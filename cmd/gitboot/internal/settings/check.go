@@ -118,6 +118,12 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = source.CheckRef(v.String())
 	case "proxy":
 		err = proxy.CheckURL(v.String())
+	case "repos":
+		for i := range v.Len() {
+			if wrong := source.CheckAddress(v.Index(i).String()); wrong != nil {
+				return fmt.Sprintf("names %q, which %v", v.Index(i).String(), wrong)
+			}
+		}
 	case "location":
 		_, err = parseLocation(v.String())
 	case "socket":

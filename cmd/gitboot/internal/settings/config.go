@@ -17,12 +17,13 @@ const File = "/etc/gitboot/agent.toml"
 // A Config is agent.toml: what one machine needs to find its config repo.
 // Flags of the same meaning override it.
 type Config struct {
-	Repo    string   `toml:"repo" is:"repo"`  // URL or path
-	Ref     string   `toml:"ref" is:"ref"`    // branch, tag or constraint; default: the remote's HEAD
-	Branch  string   `toml:"branch" or:"ref"` // a branch, whatever tags there are
-	Path    string   `toml:"path"`            // folder of gitboot.toml in the repo
-	Machine string   `toml:"machine"`         // default: gitboot.machine=, then the hostname
-	Safe    []string `toml:"safe" is:"paths"` // repos that are read though others own them
+	Repo    string   `toml:"repo" is:"repo"`             // URL or path
+	Repos   []string `toml:"repos" is:"repos" or:"repo"` // several, in their order
+	Ref     string   `toml:"ref" is:"ref"`               // branch, tag or constraint; default: the remote's HEAD
+	Branch  string   `toml:"branch" or:"ref"`            // a branch, whatever tags there are
+	Path    string   `toml:"path"`                       // folder of gitboot.toml in the repo
+	Machine string   `toml:"machine"`                    // default: gitboot.machine=, then the hostname
+	Safe    []string `toml:"safe" is:"paths"`            // repos that are read though others own them
 	// RepoName and MinRevision say which repo it is, and how old it may be.
 	RepoName    string `toml:"repo_name" is:"name"`
 	MinRevision string `toml:"min_revision" is:"commit"`

@@ -36,8 +36,13 @@ func Load(path string, named bool, flags Flags) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	c.Safe = append(c.Safe, c.Repo) // who may write agent.toml has chosen it
-	c.Repo = cmp.Or(flags.Repo, c.Repo)
+	c.Safe = append(append(c.Safe, c.Repos...), c.Repo) // who may write agent.toml has chosen it
+	if flags.Repo != "" {
+		c.Repo, c.Repos = flags.Repo, nil
+	}
+	if len(c.Repos) > 0 {
+		c.Repo, c.Repos = c.Repos[0], c.Repos[1:]
+	}
 	if c.Ref, err = followed(c, flags); err != nil {
 		return Settings{}, err
 	}
@@ -102,7 +107,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	}
 	cfg := s.local(cmdline)
 	cfg.Source = source.Options{
-		URL: s.Repo, Ref: s.Ref, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
+		URL: s.Repo, Mirrors: s.Repos, Ref: s.Ref, TokenFile: s.TokenFile, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		TrustedKeys: s.TrustedKeys, Every: s.Signed == signedEvery, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
 	cfg.Proxy = s.proxies()

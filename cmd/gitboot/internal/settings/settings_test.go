@@ -93,7 +93,7 @@ cert = "./cert.pem"
 	}
 	lines := strings.Split(strings.ReplaceAll(err.Error(), path, "agent.toml"), "\n")
 	for i, want := range []string{
-		`agent.toml:1: rpo: is not a known key (did you mean "repo"?); known are repo, ref, branch, `,
+		`agent.toml:1: rpo: is not a known key (did you mean "repo"?); known are repo, repos, ref, branch, `,
 		`agent.toml:2: repo = "fleet": is a relative path, which means another folder wherever gitboot is started; write it from /`,
 		`agent.toml:3: stage = "stage": is a relative path`,
 		`agent.toml:5: engine = "bildah": is no engine of this gitboot (did you mean "buildah"?); write one of `,
