@@ -29,10 +29,12 @@ type Request struct {
 	Patient bool
 	// Anyway makes the run though the machine is suspended.
 	Anyway bool
+	// Fetch fetches and stages, and publishes nothing.
+	Fetch bool
 }
 
 func (q Request) machine(builds func(string) bool) machine.Request {
-	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Anyway: q.Anyway, Builds: builds}
+	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Anyway: q.Anyway, Fetch: q.Fetch, Builds: builds}
 }
 
 func (q Request) workshop() workshop.Request {
@@ -111,7 +113,10 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	}
 	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
 	r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
-	published := job.Publish(ctx)
+	var published error
+	if !req.Fetch {
+		published = job.Publish(ctx)
+	}
 	result := merge(converged, job)
 	return result, errors.Join(made, err, published, job.End())
 }

@@ -59,6 +59,7 @@ type machineSettings struct {
 	HooksAppend []string       `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
 	Builds      []string       `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
 	Boot        *bootDecl      `key:"boot" doc:"How the boot menu is treated."`
+	Approve     *approveDecl   `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
 	Windows     []windowDecl   `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
 	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml allows it at all; at any time if absent or empty. Replaces what is merged below."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
@@ -68,6 +69,16 @@ type bootDecl struct {
 	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
 }
+
+// approveDecl may be written as a word, too.
+type approveDecl struct {
+	site
+	manual bool
+	After  *string `key:"after" is:"span" required:"true" doc:"How long a revision has to have waited, staged, such as 12h or 3d; what waits in its place begins anew. gitboot approve is heeded at once."`
+}
+
+// Word takes the one word that there is.
+func (a *approveDecl) Word(string) { a.manual = true }
 
 // windowDecl is a time in which something may happen.
 type windowDecl struct {

@@ -32,6 +32,7 @@ func documented() map[string]reflect.Type {
 		"settings": reflect.TypeFor[settings](),
 		"machine":  reflect.TypeFor[machineDecl](),
 		"boot":     reflect.TypeFor[bootDecl](),
+		"approve":  reflect.TypeFor[approveDecl](),
 		"window":   reflect.TypeFor[windowDecl](),
 		"image":    reflect.TypeFor[imageDecl](),
 		"build":    reflect.TypeFor[buildDecl](),
@@ -143,6 +144,9 @@ func typeName(t reflect.Type, f *table.Field) string {
 	case reflect.Struct:
 		if t == reflect.TypeFor[kind.Owner]() {
 			return what
+		}
+		if table.Of(f.Is).Enum != nil {
+			return what + ", or a table"
 		}
 		return "table"
 	case reflect.Map:

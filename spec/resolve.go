@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/spec/bounds"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
@@ -72,6 +73,7 @@ func (r *resolver) wants() *Wants {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
 	}
+	w.Approve = approve(r.merged.Approve)
 	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)
 	for _, name := range r.merged.Images {
 		if r.over {
@@ -88,6 +90,17 @@ func (r *resolver) wants() *Wants {
 		w.Builds = append(w.Builds, r.image(name))
 	}
 	return w
+}
+
+func approve(declared *approveDecl) (a Approve) {
+	if declared == nil {
+		return a
+	}
+	a.Manual = declared.manual
+	if declared.After != nil {
+		a.After, _ = span.Parse(*declared.After) // what is none was refused
+	}
+	return a
 }
 
 func windows(declared []windowDecl) (out []Window) {

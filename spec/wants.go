@@ -20,10 +20,21 @@ type Wants struct {
 	// Builds are the images that this machine builds by declaration, whether
 	// it boots them or not, sorted by name.
 	Builds []Image
+	// Approve says what has to approve of a revision before its entries are
+	// published; nothing if it is empty.
+	Approve Approve `json:",omitzero"`
 	// Windows are when menu entries may change, Reboots when the machine may be
 	// restarted; none = at any time.
 	Windows []Window `json:",omitempty"`
 	Reboots []Window `json:",omitempty"`
+}
+
+// Approve says what has to approve of a revision. One of what is given does.
+type Approve struct {
+	// Manual is that somebody says so on the machine; that always does.
+	Manual bool
+	// After is how long it has waited, 0 if that does not do.
+	After time.Duration
 }
 
 // A Window is a time in which something may happen.

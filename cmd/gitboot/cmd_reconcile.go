@@ -35,6 +35,7 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 		Example: `  gitboot reconcile --once
   gitboot reconcile --once --repo https://git.example/fleet.git --machine laptop
   gitboot reconcile --once --exit-code || [ $? = 10 ]
+  gitboot reconcile --once --download-only
   gitboot reconcile --now --wait
   gitboot reconcile --poll 5m`,
 		Args: usage.NoArgs,
@@ -49,13 +50,14 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	f.BoolVar(&a.update, "update", false, "look for new digests now, whether or not a schedule is due")
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing; with --now: until nothing is left to do")
 	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended, or entries may change only at another time")
+	f.BoolVar(&a.fetch, "download-only", false, "with --once: fetch and stage all that is new, and publish none of it; the next run does")
 	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
 	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
 	return c
 }
 
 // check refuses flags that mean nothing together.
-func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
+func (o reconcileOptions) check(poll time.Duration, polls, anyway, fetch bool) error {
 	switch {
 	case polls && poll <= 0:
 		return usage.Errorf("--poll %s: give a positive duration", poll)
@@ -65,6 +67,8 @@ func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
 		return usage.Errorf("--now has the running agent make a run; leave it out, or --once and --dry-run")
 	case o.json && !o.once && !o.dryRun:
 		return usage.Errorf("--json prints what one run did; give --once with it")
+	case fetch && (!o.once || o.dryRun):
+		return usage.Errorf("--download-only is for one run; give --once with it")
 	case anyway && !o.once:
 		return usage.Errorf("--anyway is for one run of a suspended machine, or outside its windows; give --once with it, or end a suspension with `gitboot resume`")
 	case o.exitCode && !o.once && !o.dryRun:
@@ -74,7 +78,7 @@ func (o reconcileOptions) check(poll time.Duration, polls, anyway bool) error {
 }
 
 func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
-	if err := o.check(a.poll, c.Flags().Changed("poll"), a.anyway); err != nil {
+	if err := o.check(a.poll, c.Flags().Changed("poll"), a.anyway, a.fetch); err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -136,7 +140,7 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 		failed := slices.Sorted(maps.Keys(result.Unpublished))
 		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.In(screen.Red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
 	case result.Plan.Held():
-		_, err = fmt.Fprintf(w, "%s: %s waits %s\nWhat it boots is staged as far as it can be without changing the menu; gitboot reconcile --once --anyway does not wait.\n",
+		_, err = fmt.Fprintf(w, "%s: %s waits %s\nWhat it boots is staged, and the menu is what it was; gitboot approve publishes it now.\n",
 			machine, paint.In(screen.Yellow, "revision "+revision), plan.Words(result.Plan.Holds))
 	case result.Changed:
 		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.In(screen.Green, "converged on revision "+revision), took.Round(10*time.Millisecond), difference.Sum(result.Plan))

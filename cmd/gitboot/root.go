@@ -92,6 +92,7 @@ type app struct {
 	wait          bool
 	update        bool
 	anyway        bool
+	fetch         bool
 	poll          time.Duration
 }
 
@@ -118,7 +119,7 @@ func (a *app) settings() (settings.Settings, error) {
 
 // request is what a command asks of a run.
 func (a *app) request() reconciler.Request {
-	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait, Anyway: a.anyway}
+	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait, Anyway: a.anyway, Fetch: a.fetch}
 }
 
 // reconciler makes one for commands that change the stage, which it creates.

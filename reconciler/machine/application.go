@@ -44,7 +44,11 @@ type staging struct {
 func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *application {
 	a := &application{Job: j}
 	for _, s := range j.plan.Stagings {
-		a.stagings = append(a.stagings, &staging{Staging: s, image: j.images[s.Image]})
+		one := &staging{Staging: s, image: j.images[s.Image], id: s.Ready}
+		if s.Ready != "" {
+			one.packages = j.doc.Images[s.Image].Waiting(s.Ready).Packages
+		}
+		a.stagings = append(a.stagings, one)
 	}
 	a.turns = newTurns(ctx, a, stop)
 	return a
@@ -61,11 +65,11 @@ func (a *application) failed() map[string]error {
 	return out
 }
 
-// each does something for every image that has not failed yet. An image's
-// error is its own; only the end of ctx ends the run.
+// each does something for every image that is not staged already and has not
+// failed yet. An image's error is its own; only the end of ctx ends the run.
 func (a *application) each(ctx context.Context, what string, do func(context.Context, *staging) error) error {
 	for _, s := range a.stagings {
-		if s.err != nil {
+		if s.err != nil || s.Ready != "" {
 			continue
 		}
 		if err := do(ctx, s); err != nil {
@@ -147,6 +151,10 @@ func (m *Machine) notedPackages(ctx context.Context, image, deployment string, l
 func (j *Job) planPackages(ctx context.Context) error {
 	for _, s := range j.plan.Stagings {
 		img, newest := j.images[s.Image], j.doc.Images[s.Image].Newest()
+		if ready := j.doc.Images[s.Image].Waiting(s.Ready); ready != nil && ready.Packages != nil {
+			j.plan.SetPackages(s.Image, ready.Packages.String())
+			continue
+		}
 		if newest == nil || j.builds(s.Image) || newest.Inputs.ImageDigest == img.inputs.ImageDigest {
 			continue
 		}
@@ -169,8 +177,10 @@ func (j *Job) planPackages(ctx context.Context) error {
 }
 
 func (a *application) deployments(ctx context.Context, list []plan.Action) error {
+	for _, s := range a.stagings {
+		a.trace(list, func(act plan.Action) bool { return s.err == nil && act.Image == s.Image })
+	}
 	return a.each(ctx, "publish deployment", func(_ context.Context, s *staging) (err error) {
-		a.trace(list, func(act plan.Action) bool { return act.Image == s.Image })
 		s.id, err = a.Stage.Publish(&deployment.Manifest{
 			Version:       deployment.Version,
 			Image:         s.Image,

@@ -17,7 +17,7 @@ import (
 // menu is published, the next boot is what it was; after that, it is the new
 // one. Every step is idempotent, so the next run finishes what a cut one left.
 //
-// A plan that is held back ends with its layers: they are what takes time.
+// A plan that is held back ends with its deployments: what remains takes a moment.
 //
 // The images' failures are returned by name; a failed image keeps what it has.
 func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error, error) {
@@ -38,23 +38,27 @@ func (a *application) way() []step {
 		{"reserve", "", a.reserve},          // is there room for it all?
 		{"layers", plan.AddLayer, a.layers}, // image layers → squashfs objects
 	}
-	publish := []step{
+	stage := []step{
 		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
 		{"hooks", "", a.hooks},                             // this machine's files → one layer above
 		{"packages", "", a.packages},                       // which ones changed, for people
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests
 		{"settle", "", a.settle},                           // on disk so that GRUB can read it
-		{"state", plan.RecordRevision, a.recordState},      // generations, revision, failures
-		{"menu", plan.WriteMenu, a.publishMenu},            // one rename: from here on the new one boots
-		{"link", plan.LinkMenu, a.linkMenu},                // GRUB's own menu reads ours
-		{"settle-menu", "", a.settle},
 	}
+	publish := slices.Concat(stage, []step{
+		{"state", plan.RecordRevision, a.recordState}, // generations, revision, failures
+		{"menu", plan.WriteMenu, a.publishMenu},       // one rename: from here on the new one boots
+		{"link", plan.LinkMenu, a.linkMenu},           // GRUB's own menu reads ours
+		{"settle-menu", "", a.settle},
+	})
 	after := []step{
+		{"replace", "", keeper{a}.replace},          // what waited before
 		{"remove", plan.RemoveDeployment, a.remove}, // generations beyond keep
 		{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
 	}
 	if a.plan.Held() {
-		publish, after = []step{{"note", "", a.note}}, nil // what is staged, for the run that publishes it
+		publish = slices.Concat(stage, []step{{"note", "", keeper{a}.note}}) // what is staged, for the run that publishes it
+		after = after[:1]
 	}
 	late := step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way
 		return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish, nil) })

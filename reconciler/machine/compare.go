@@ -25,9 +25,7 @@ func (j *Job) compare(ctx context.Context) error {
 		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Choice: img.origin.Choice(), Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
 	}
 	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
-	j.plan.Wait(publication(j).Holds())
-	if j.plan.Held() {
-		j.next.Wait(j.doc, j.Revision.Hash, j.plan.Holds)
+	if (holder{j}).hold(); j.plan.Held() {
 		return nil
 	}
 	if observed.MenuStale == "" {
@@ -36,10 +34,53 @@ func (j *Job) compare(ctx context.Context) error {
 	return j.fits(ctx)
 }
 
-// publication is what decides whether a run may change entries.
-func publication(j *Job) plan.Publication {
+// A holder holds back what a run may not publish.
+type holder struct{ *Job }
+
+// hold holds back what may not be published now. What a run stages then waits, in
+// place of what did before.
+func (j holder) hold() {
+	waits := j.next.Waits(j.doc.Waiting, j.waiting(), j.now())
 	now := j.Now()
-	return plan.Publication{Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway}
+	j.plan.Terms = j.doc.Approval.Asks() && j.doc.Approval != j.next.Approval
+	j.plan.Wait(plan.Publication{
+		Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
+		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "",
+		Fetched: j.req.Fetch,
+	}.Holds())
+	if waits.Holds = j.plan.Holds; j.plan.Held() {
+		j.next.Wait(j.doc, waits)
+	}
+	j.keepReady()
+}
+
+// waiting are keys of what is to be published of each image. What cannot be looked
+// up now is what it was.
+func (j holder) waiting() map[string]string {
+	wants := map[string]string{}
+	if w := j.doc.Waiting; w != nil {
+		for image := range j.plan.Failed {
+			if key, known := w.Wants[image]; known {
+				wants[image] = key
+			}
+		}
+	}
+	for _, s := range j.plan.Stagings {
+		wants[s.Image] = s.Inputs.Key()
+	}
+	return wants
+}
+
+// keepReady forgets what is staged and waits no more.
+func (j holder) keepReady() {
+	for name, img := range j.next.Images {
+		if img.Ready == nil || j.plan.Failed[name] != nil {
+			continue
+		}
+		if !j.plan.Held() || !slices.ContainsFunc(j.plan.Stagings, func(s plan.Staging) bool { return s.Ready == img.Ready.Deployment }) {
+			img.Ready = nil
+		}
+	}
 }
 
 // fits finds out, before anything is fetched, whether the boot loader has room
@@ -59,12 +100,15 @@ func (j *Job) fits(ctx context.Context) error {
 
 // observed reports what the stage and the boot loader hold.
 func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
-	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}}
+	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}, Ready: map[string]plan.Generation{}}
 	named := map[string]bool{j.Book.Booted: true}
 	for _, id := range j.next.Deployments() {
 		named[id] = true
 	}
 	for name, img := range j.doc.Images {
+		if g := img.Ready; g != nil {
+			out.Ready[name] = plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Damaged: inventory.Damage(j.Stage, *g)}
+		}
 		for i, g := range img.Generations {
 			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Pinned: g.Pin != nil}
 			pg.Protected = plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default, pg.Pinned)
@@ -110,6 +154,7 @@ func (j *Job) foresee(ctx context.Context) {
 	if !j.next.Suspension.Stands(j.Now()) {
 		j.next.Suspension = nil
 	}
+	j.next.Approval = plan.Approval{Manual: j.Wants.Approve.Manual, After: j.Wants.Approve.After}
 	j.next.Mode, j.next.Timeout, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, nil
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)
@@ -118,9 +163,6 @@ func (j *Job) foresee(ctx context.Context) {
 		noted := j.next.Image(name)
 		if img.err == nil {
 			noted.Origin = img.origin
-		}
-		if noted.Ready != nil && noted.Ready.Digest != img.origin.Digest {
-			noted.Ready = nil
 		}
 		noted.Fail(notPending(img.err), j.now())
 	}

@@ -49,10 +49,7 @@ type observedImage struct {
 	opened *image.Image
 	// made is what the workshop has ready of an image that is built here, nil of
 	// any other.
-	made *state.Build
-	// ready are the layers of an image of which all were staged by a run that
-	// published nothing.
-	ready  []image.Layer
+	made   *state.Build
 	hooks  hooks.Input
 	inputs plan.Inputs
 	layers []plan.Layer
@@ -168,7 +165,7 @@ func (i *observedImage) list() []image.Layer {
 	case i.opened != nil:
 		return i.opened.Layers
 	}
-	return i.ready
+	return nil
 }
 
 func layerIDs(layers []image.Layer) (ids []stage.LayerID) {

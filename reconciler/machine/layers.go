@@ -50,15 +50,12 @@ func (a *application) freed(ctx context.Context, need int64) bool {
 type fetcher struct{ *application }
 
 // fetchLayers puts an image's layers on the stage, several at once.
-func (a fetcher) fetchLayers(ctx context.Context, s *staging) (err error) {
+func (a fetcher) fetchLayers(ctx context.Context, s *staging) error {
 	switch {
 	case s.image.opened != nil:
 		return a.addLayers(ctx, s)
 	case s.image.made != nil:
 		return a.takeBuilt(ctx, s)
-	case s.image.ready != nil:
-		s.layers, err = a.Stage.Layers(layerIDs(s.image.ready))
-		return err
 	}
 	return a.reuseLayers(s) // the digest is staged: take its layers
 }
@@ -125,8 +122,8 @@ func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
 }
 
 func (a fetcher) reuseLayers(s *staging) error {
-	newest := a.doc.Images[s.Image].Newest()
-	m, err := a.Stage.Deployment(newest.Deployment)
+	staged := a.doc.Images[s.Image].Staged(s.Inputs.ImageDigest)
+	m, err := a.Stage.Deployment(staged.Deployment)
 	if err != nil {
 		return err
 	}

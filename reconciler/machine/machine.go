@@ -61,6 +61,8 @@ type Request struct {
 	// Anyway makes the run though the machine is suspended, and publishes though
 	// entries are to change at another time.
 	Anyway bool
+	// Fetch fetches and stages, and publishes nothing.
+	Fetch bool
 	// Builds reports, for a look ahead, whether an image is built first; nil if
 	// none is.
 	Builds func(image string) bool

@@ -7,13 +7,11 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
-	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
-	"github.com/gitboot/gitboot/stage"
 )
 
 func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage {
@@ -36,11 +34,12 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 		TmpfsSize:   want.TmpfsSize,
 		CopyToRAM:   want.CopyToRAM,
 	}
-	j.observeFormerDisk(img, known.Newest())
+	staged := known.Staged(img.origin.Digest)
+	j.observeFormerDisk(img, staged)
 	if img.err == nil {
 		img.err = menu.Check(j.Wants.Machine, want, j.location)
 	}
-	if img.err == nil && j.needsLayers(known.Newest(), img.inputs) {
+	if img.err == nil && j.needsLayers(staged, img.inputs) {
 		img.err = j.observeLayers(ctx, img)
 	}
 	return img
@@ -60,14 +59,14 @@ func (j *Job) ready(img *observedImage) error {
 }
 
 // needsLayers reports whether the image's layers have to be known: not when
-// the newest generation holds them already.
-func (j *Job) needsLayers(newest *state.Generation, inputs plan.Inputs) bool {
-	return newest == nil || newest.Inputs.ImageDigest != inputs.ImageDigest || inventory.Damage(j.Stage, *newest) != ""
+// a generation holds them already.
+func (j *Job) needsLayers(staged *state.Generation, inputs plan.Inputs) bool {
+	return staged == nil || staged.Inputs.ImageDigest != inputs.ImageDigest || inventory.Damage(j.Stage, *staged) != ""
 }
 
 // observeLayers says which layers of an image are on the stage.
 func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error) {
-	if img.made == nil && img.opened == nil && !img.takeReady(j.doc.Images[img.want.Name], j.Stage) {
+	if img.made == nil && img.opened == nil {
 		if img.opened, err = j.Find.Open(ctx, img.want, img.origin.Digest, j.Files); err != nil {
 			return err
 		}
@@ -85,22 +84,4 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 		img.layers = append(img.layers, layer)
 	}
 	return nil
-}
-
-// takeReady finds an image that was staged and waits to be published: its registry
-// is not asked for anything.
-func (i *observedImage) takeReady(known *state.Image, st *stage.Stage) bool {
-	if known == nil || known.Ready == nil || known.Ready.Digest != i.origin.Digest {
-		return false
-	}
-	var ready []image.Layer
-	for _, l := range known.Ready.Layers {
-		ready = append(ready, image.Layer{DiffID: l.DiffID, Digest: l.Blob})
-	}
-	objects, err := st.Layers(layerIDs(ready))
-	if err != nil || slices.Contains(objects, deployment.Object{}) {
-		return false // some are gone, or damaged
-	}
-	i.ready = ready
-	return true
 }

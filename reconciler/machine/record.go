@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/image"
@@ -49,7 +50,7 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 		noted.Fail(s.err, now)
 		if s.err == nil {
 			noted.Ready = nil
-			noted.Add(state.Generation{N: s.Generation, Deployment: s.id, Revision: a.Revision.Hash, Created: now, Inputs: s.Inputs, Packages: s.packages})
+			noted.Add(s.generation(a.Revision.Hash, now))
 		}
 	}
 	for _, removal := range a.plan.Removals {
@@ -65,20 +66,46 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	return a.next.Save(a.Stage.Dir())
 }
 
-// note keeps what is known of images whose layers are staged, and no more: what is
-// published stays as it is.
-func (a *application) note(context.Context, []plan.Action) error {
+// A keeper keeps what is staged, for the run that publishes it.
+type keeper struct{ *application }
+
+// note keeps what is staged and not published, and no more: what is published
+// stays as it is.
+func (a keeper) note(context.Context, []plan.Action) error {
 	for _, s := range a.stagings {
 		noted := a.next.Image(s.Image)
-		if noted.Fail(s.err, a.now()); s.err == nil && s.image.opened != nil {
-			noted.Ready = &state.Ready{Digest: s.Inputs.ImageDigest}
-			for _, l := range s.image.opened.Layers {
-				noted.Ready.Layers = append(noted.Ready.Layers, state.Layer{DiffID: l.DiffID, Blob: l.Digest})
-			}
+		if noted.Fail(s.err, a.now()); s.err == nil && s.Ready == "" {
+			g := s.generation(a.Revision.Hash, a.now())
+			noted.Ready = &g
 		}
 	}
 	a.next.Failure = a.doc.Failure // until this run has come to its end
 	return a.next.Save(a.Stage.Dir())
+}
+
+// replace removes the deployments that waited to be published and do so no more:
+// none of them was ever in a menu.
+func (a keeper) replace(ctx context.Context, _ []plan.Action) error {
+	staying, gone := a.next.Deployments(), false
+	for _, img := range a.doc.Images {
+		if img.Ready == nil || slices.Contains(staying, img.Ready.Deployment) || img.Ready.Deployment == a.Book.Booted {
+			continue
+		}
+		if err := a.Stage.RemoveDeployment(img.Ready.Deployment); err != nil {
+			return err
+		}
+		gone = true
+	}
+	if !gone || len(a.failed()) > 0 {
+		return nil
+	}
+	_, err := a.Stage.Collect(ctx, false)
+	return err
+}
+
+// generation is what a staged image becomes.
+func (s *staging) generation(revision string, now time.Time) state.Generation {
+	return state.Generation{N: s.Generation, Deployment: s.id, Revision: revision, Created: now, Inputs: s.Inputs, Packages: s.packages}
 }
 
 func (a *application) clearFailure(context.Context, []plan.Action) error {

@@ -153,7 +153,7 @@ func (a *application) layers(ctx context.Context, list []plan.Action) error {
 	a.announce()
 	a.trace(list, nil)
 	for _, s := range a.stagings {
-		if s.err == nil {
+		if s.err == nil && s.Ready == "" {
 			a.turns.waiting = append(a.turns.waiting, s)
 		}
 	}

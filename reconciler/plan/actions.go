@@ -14,8 +14,8 @@ type Kind string
 const (
 	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
-	AwaitPublishing  Kind = "await-publishing"
 	AddDeployment    Kind = "add-deployment"
+	AwaitPublishing  Kind = "await-publishing"
 	RecordRevision   Kind = "record-revision"
 	WriteMenu        Kind = "write-menu"
 	LinkMenu         Kind = "link-menu"
@@ -60,12 +60,11 @@ func (p Plan) Actions() []Action {
 			}
 		}
 	}
+	actions = append(actions, p.deployments(func(s Staging) bool { return s.Ready == "" || !p.Held() })...)
 	for _, h := range p.Holds {
 		actions = append(actions, Action{Kind: AwaitPublishing, Reason: h.String()})
 	}
-	for _, s := range p.Stagings {
-		actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
-	}
+	actions = append(actions, p.deployments(func(s Staging) bool { return s.Ready != "" && p.Held() })...)
 	if p.From != p.To {
 		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})
 	}
@@ -86,6 +85,17 @@ func (p Plan) Actions() []Action {
 	}
 	for _, image := range slices.Sorted(maps.Keys(p.Failed)) {
 		actions = append(actions, Action{Kind: SkipImage, Image: image, Reason: p.Failed[image].Error()})
+	}
+	return actions
+}
+
+// deployments are the actions that make some of the deployments, or publish them
+// if they are there already.
+func (p Plan) deployments(which func(Staging) bool) (actions []Action) {
+	for _, s := range p.Stagings {
+		if which(s) {
+			actions = append(actions, Action{Kind: AddDeployment, Image: s.Image, Generation: s.Generation, Reason: strings.Join(s.Reasons, "; "), Packages: s.Packages, Notes: s.Notes, Warnings: s.Warnings})
+		}
 	}
 	return actions
 }

@@ -12,6 +12,8 @@ import (
 type Hold struct {
 	// Why completes "waits …".
 	Why string `json:"why"`
+	// Since is when the waiting began, the zero time if that does not matter.
+	Since time.Time `json:"since,omitzero"`
 	// Until is when it ends by itself, the zero time if it does not, or if nobody
 	// knows.
 	Until time.Time `json:"until,omitzero"`
@@ -19,10 +21,14 @@ type Hold struct {
 
 // String is the hold for people.
 func (h Hold) String() string {
-	if h.Until.IsZero() {
-		return h.Why
+	text := h.Why
+	if !h.Since.IsZero() {
+		text += " since " + clock(h.Since)
 	}
-	return h.Why + ", until " + clock(h.Until)
+	if !h.Until.IsZero() {
+		text += ", until " + clock(h.Until)
+	}
+	return text
 }
 
 // Words say why something waits.
@@ -41,12 +47,28 @@ type Publication struct {
 	// these go by, "" if it is.
 	Windows schedule.Windows
 	Doubt   string
-	// Anyway is somebody's wish not to wait.
+	// Anyway is somebody's wish not to wait for a window.
 	Anyway bool
+	// Approvals are what has to approve of it: as what is published now says, and
+	// as what is to be published does. Since is when it began to wait. First says
+	// that nothing was published yet.
+	Approvals []Approval
+	Since     time.Time
+	First     bool
+	// Fetched says that it is to be fetched and staged, and no more.
+	Fetched bool
 }
 
 // Holds are the reasons to wait, none to publish.
 func (p Publication) Holds() (holds []Hold) {
+	if p.Fetched {
+		holds = append(holds, Hold{Why: "for a run that publishes it"})
+	}
+	return append(append(holds, p.approvals()...), p.windows()...)
+}
+
+// windows are the reasons that have to do with the time of day.
+func (p Publication) windows() (holds []Hold) {
 	if p.Anyway {
 		return nil
 	}
@@ -62,7 +84,7 @@ func (p Publication) Holds() (holds []Hold) {
 
 // publishes reports whether the plan changes what is on the menu.
 func (p Plan) publishes() bool {
-	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Menu != "" || p.Link
+	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Menu != "" || p.Link || p.Terms
 }
 
 // Wait holds back what a plan would publish. What can be staged without that is

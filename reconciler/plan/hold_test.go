@@ -56,18 +56,75 @@ func TestWait(t *testing.T) {
 		}
 		return out
 	}
-	if got := kinds(p.MachineActions()); !slices.Equal(got, []plan.Kind{plan.AddLayer}) || p.Idle() || p.Empty() || !p.Held() {
+	if got := kinds(p.MachineActions()); !slices.Equal(got, []plan.Kind{plan.AddLayer, plan.AddDeployment}) || p.Idle() || p.Empty() || !p.Held() {
 		t.Errorf("now %v", got)
 	}
-	if got := kinds(p.Actions()); !slices.Equal(got, []plan.Kind{plan.AddLayer, plan.AwaitPublishing, plan.AddDeployment, plan.RecordRevision, plan.WriteMenu, plan.RemoveDeployment}) {
+	if got := kinds(p.Actions()); !slices.Equal(got, []plan.Kind{plan.AddLayer, plan.AddDeployment, plan.AwaitPublishing, plan.RecordRevision, plan.WriteMenu, plan.RemoveDeployment}) {
 		t.Errorf("in all %v", got)
 	}
-	p.Stagings[0].Layers = nil
+	p.Stagings[0].Layers, p.Stagings[0].Ready = nil, "d2"
 	if !p.Idle() || p.Empty() {
-		t.Error("with all layers staged there is something to do")
+		t.Error("with all of it staged there is something to do")
+	}
+	if got := kinds(p.Actions()); !slices.Equal(got, []plan.Kind{plan.AwaitPublishing, plan.AddDeployment, plan.RecordRevision, plan.WriteMenu, plan.RemoveDeployment}) {
+		t.Errorf("when it is staged %v", got)
 	}
 	same := plan.Plan{From: "r1", To: "r2", Garbage: 5}
 	if same.Wait(holds); same.Held() || same.Garbage != 5 {
 		t.Errorf("%+v", same)
+	}
+}
+
+// What somebody has to approve of waits until somebody does, or its time is over;
+// what is published and what waits both have a say.
+func TestApprovals(t *testing.T) {
+	since := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	manual, half := plan.Approval{Manual: true}, plan.Approval{After: 12 * time.Hour}
+	for what, c := range map[string]struct {
+		p     plan.Publication
+		waits int
+	}{
+		"nothing has to":         {plan.Publication{Approvals: []plan.Approval{{}, {}}}, 0},
+		"somebody has to":        {plan.Publication{Approvals: []plan.Approval{manual, {}}}, 1},
+		"and will have to":       {plan.Publication{Approvals: []plan.Approval{{}, manual}}, 1},
+		"both alike":             {plan.Publication{Approvals: []plan.Approval{manual, manual}}, 1},
+		"each its own":           {plan.Publication{Approvals: []plan.Approval{manual, half}}, 2},
+		"the first of all":       {plan.Publication{Approvals: []plan.Approval{manual, half}, First: true}, 0},
+		"too soon":               {plan.Publication{Approvals: []plan.Approval{half}, Now: since.Add(12*time.Hour - 1)}, 1},
+		"in time":                {plan.Publication{Approvals: []plan.Approval{half}, Now: since.Add(12 * time.Hour)}, 0},
+		"in whose time":          {plan.Publication{Approvals: []plan.Approval{half}, Now: since.Add(24 * time.Hour), Doubt: "the clock is not set"}, 1},
+		"without waiting":        {plan.Publication{Approvals: []plan.Approval{manual}, Anyway: true}, 1},
+		"only fetched":           {plan.Publication{Fetched: true, First: true, Anyway: true}, 1},
+		"time, but not a person": {plan.Publication{Approvals: []plan.Approval{manual, half}, Now: since.Add(24 * time.Hour)}, 1},
+	} {
+		c.p.Since = since
+		if holds := c.p.Holds(); len(holds) != c.waits {
+			t.Errorf("%s: %v", what, holds)
+		}
+	}
+}
+
+// What is staged already is taken if it is what is wanted, and whole.
+func TestReady(t *testing.T) {
+	other := generation(2, "c")
+	other.Inputs.Hooks = "h2"
+	damaged := generation(2, "b")
+	damaged.Damaged = "it lacks an object"
+	for what, c := range map[string]struct {
+		ready plan.Generation
+		taken string
+	}{
+		"it is that":  {generation(2, "b"), "db"},
+		"another is":  {generation(2, "c"), ""},
+		"other hooks": {other, ""},
+		"damaged":     {damaged, ""},
+	} {
+		observed := have("desktop", generation(1, "a"))
+		observed.Ready = map[string]plan.Generation{"desktop": c.ready}
+		w := want("desktop", func(w *plan.Want) { w.Inputs, w.Layers = inputs("b"), []plan.Layer{{DiffID: "l"}} })
+		p := plan.Compare("m", "r2", []plan.Want{w}, observed)
+		if len(p.Stagings) != 1 || p.Stagings[0].Ready != c.taken || (len(p.Stagings[0].Layers) == 0) != (c.taken != "") {
+			t.Errorf("%s: %+v", what, p.Stagings)
+		}
 	}
 }

@@ -80,6 +80,9 @@ type Observed struct {
 	Revision string
 	// Generations of each image, oldest first.
 	Generations map[string][]Generation
+	// Ready are the deployments that are staged and wait to be published, by their
+	// images.
+	Ready map[string]Generation
 	// Stray are deployments on the stage that no generation names and that
 	// are not booted.
 	Stray []string
@@ -131,6 +134,9 @@ type Staging struct {
 	Packages string
 	// Notes and Warnings are for people.
 	Notes, Warnings []string
+	// Ready is the deployment, if it is staged already and only waits to be
+	// published.
+	Ready string
 }
 
 // A Removal takes one generation, or a stray deployment, off the stage.
@@ -158,7 +164,9 @@ type Plan struct {
 	Garbage int64
 	// Failed maps an image to why nothing is planned for it.
 	Failed map[string]error
-	// Holds say why only layers are staged now, and the rest waits.
+	// Terms says that another way to approve of revisions is published with it.
+	Terms bool
+	// Holds say why what is new is staged now, and not published.
 	Holds []Hold
 }
 
@@ -176,7 +184,7 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 		}
 		reasons := differences(w, have)
 		if len(reasons) > 0 {
-			p.Stagings = append(p.Stagings, newStaging(w, have, reasons))
+			p.Stagings = append(p.Stagings, newStaging(w, have, reasons).from(w, observed.Ready))
 		}
 		have, useless := split(w.Image, have)
 		p.Removals = append(p.Removals, useless...)
@@ -241,6 +249,15 @@ func split(image string, have []Generation) (rest []Generation, removals []Remov
 		}
 	}
 	return rest, removals
+}
+
+// from is the staging that takes what waits to be published, if that is what is
+// wanted.
+func (s Staging) from(w Want, ready map[string]Generation) Staging {
+	if r, ok := ready[s.Image]; ok && len(differences(w, []Generation{r})) == 0 {
+		s.Ready, s.Layers, s.Inputs = r.Deployment, nil, r.Inputs
+	}
+	return s
 }
 
 // Trying is the staging of an image that is tried: no generation.

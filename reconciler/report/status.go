@@ -37,7 +37,7 @@ type Status struct {
 	Trial *TrialStatus `json:"trial,omitempty"`
 	// Waiting is a revision that is staged and not published yet, Clock why the
 	// machine's is not believed; absent otherwise.
-	Waiting *state.Waiting `json:"waiting,omitempty"`
+	Waiting *WaitingStatus `json:"waiting,omitempty"`
 	Clock   string         `json:"clock,omitempty"`
 	Images  []ImageStatus  `json:"images"`
 	// Builds are the images that are built here, by name.
@@ -128,6 +128,24 @@ type GenerationStatus struct {
 	Pin *state.Pin `json:"pin,omitempty"`
 }
 
+// WaitingStatus is a revision that is staged and not published, since when, why, and
+// what publishing it does.
+type WaitingStatus struct {
+	Revision string        `json:"revision"`
+	Since    time.Time     `json:"since"`
+	Holds    []plan.Hold   `json:"holds"`
+	Actions  []plan.Action `json:"actions"`
+}
+
+// Waits says what waits to be published, nil if nothing does.
+func Waits(doc *state.Machine) *WaitingStatus {
+	w := doc.Waiting
+	if w == nil {
+		return nil
+	}
+	return &WaitingStatus{Revision: w.Revision, Since: w.Since, Holds: w.Holds, Actions: doc.Unpublished()}
+}
+
 // TrialStatus is what is tried. Asked says that it boots next, Booted that it runs;
 // with neither it was booted and left, and the next run removes it.
 type TrialStatus struct {
@@ -169,7 +187,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Default: menu.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
-	s.Suspension, s.Waiting = doc.Suspension, doc.Waiting
+	s.Suspension, s.Waiting = doc.Suspension, Waits(doc)
 	s.Trial = trialStatus(ctx, book, doc.Trial)
 	if book.Booted != "" {
 		s.Reboot = rebootOf(ctx, book, doc, shown)

@@ -38,6 +38,8 @@ type Machine struct {
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
 	// Waiting is what is staged and not published yet, absent if nothing is.
 	Waiting *Waiting `json:"waiting,omitempty"`
+	// Approval is what has to approve of what replaces that which is published.
+	Approval plan.Approval `json:"approval,omitzero"`
 	// Trial is what is tried for one boot, nil if nothing is.
 	Trial *Trial `json:"trial,omitempty"`
 }
@@ -55,35 +57,16 @@ func Suspended(dir string, anyway bool, now time.Time) error {
 	return m.Suspension.Refuse(now)
 }
 
-// Waiting is a revision that is staged as far as it can be without changing what
-// boots, and why it is not published. The JSON fields are stable.
-type Waiting struct {
-	Revision string      `json:"revision"`
-	Holds    []plan.Hold `json:"holds"`
-}
-
 // Image is what is known of one image of the machine.
 type Image struct {
 	Origin Origin `json:"source"`
-	// Ready is what is staged of the image and waits to be published, nil if
-	// nothing does.
-	Ready *Ready `json:"ready,omitempty"`
+	// Ready is the generation that is staged and waits to be published, nil if none
+	// does.
+	Ready *Generation `json:"ready,omitempty"`
 	// Generations are those on the stage, oldest first.
 	Generations []Generation `json:"generations,omitempty"`
 	// Failure is why the last run could not converge the image.
 	Failure *Failure `json:"failure,omitempty"`
-}
-
-// Ready are an image's layers, all of which were put on the stage.
-type Ready struct {
-	Digest string  `json:"digest"`
-	Layers []Layer `json:"layers"`
-}
-
-// Layer names one by its content and as its registry has it.
-type Layer struct {
-	DiffID string `json:"diffID"`
-	Blob   string `json:"blob,omitempty"`
 }
 
 // Origin is what an image's declaration was resolved to, and when.
@@ -205,12 +188,6 @@ func (m *Machine) Clone() (*Machine, error) {
 	return c, nil
 }
 
-// Wait notes that a revision waits: what the menu is made of stays as it was.
-func (m *Machine) Wait(was *Machine, revision string, holds []plan.Hold) {
-	m.Revision, m.Order, m.Mode, m.Timeout = was.Revision, was.Order, was.Mode, was.Timeout
-	m.Waiting = &Waiting{Revision: revision, Holds: holds}
-}
-
 // Newest is the latest time at which something is known to have happened.
 func (m *Machine) Newest() (newest time.Time) {
 	for _, img := range m.Images {
@@ -234,6 +211,9 @@ func (m *Machine) Deployments() (ids []string) {
 	for _, img := range m.Images {
 		for _, g := range img.Generations {
 			ids = append(ids, g.Deployment)
+		}
+		if img.Ready != nil {
+			ids = append(ids, img.Ready.Deployment)
 		}
 	}
 	if m.Trial != nil {
@@ -293,6 +273,24 @@ func (i *Image) Remove(deployment string) {
 // RemoveNumber forgets the n-th generation.
 func (i *Image) RemoveNumber(n int) {
 	i.Generations = slices.DeleteFunc(i.Generations, func(g Generation) bool { return g.N == n })
+}
+
+// Staged is the generation that holds an image of a digest: the one that waits to
+// be published, else the newest, which may hold another; nil if there is none.
+func (i *Image) Staged(digest string) *Generation {
+	if i != nil && i.Ready != nil && i.Ready.Inputs.ImageDigest == digest {
+		return i.Ready
+	}
+	return i.Newest()
+}
+
+// Waiting is the generation of a deployment that waits to be published, nil if it
+// is none.
+func (i *Image) Waiting(deployment string) *Generation {
+	if i == nil || i.Ready == nil || i.Ready.Deployment != deployment {
+		return nil
+	}
+	return i.Ready
 }
 
 // Newest returns the last generation, nil if there is none.

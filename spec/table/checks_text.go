@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/internal/version"
 	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec/find"
@@ -121,6 +122,18 @@ func badZone(s string) string {
 func ourVariable(s string) string {
 	if strings.HasPrefix(s, "GITBOOT_") {
 		return "is a name that gitboot keeps for itself"
+	}
+	return ""
+}
+
+func badSpan(s string) string {
+	switch d, err := span.Parse(s); {
+	case err != nil:
+		return "is not a length of time"
+	case d < time.Minute:
+		return "is less than a minute"
+	case d > 366*24*time.Hour:
+		return "is longer than a year"
 	}
 	return ""
 }

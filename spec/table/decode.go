@@ -43,6 +43,12 @@ type Field struct {
 // placed is a declaration that remembers where it was made.
 type placed interface{ Put(position.Place) }
 
+// worded is a table that may be written as one word, which then says all. The
+// key's check is that of the word.
+type worded interface{ Word(string) }
+
+var wordedType = reflect.TypeFor[worded]()
+
 // ruled is a declaration with rules beyond those of its single values.
 type ruled interface{ Rules(d *problem.List) }
 
@@ -202,6 +208,10 @@ func (d *Decoder) value(p position.Place, v any, into reflect.Value, f *Field) {
 		}
 		if table, ok := v.(map[string]any); ok {
 			d.Table(p, table, into)
+		} else if w, ok := into.Addr().Interface().(worded); ok {
+			var word string
+			d.text(p, v, reflect.ValueOf(&word).Elem(), f)
+			w.Word(word)
 		} else {
 			d.mistyped(p, v, "a table")
 		}

@@ -10,7 +10,8 @@ import (
 // there is:
 //
 //   - tables merge, key by key, at every depth (boot, vars);
-//   - scalars and arrays replace what is below;
+//   - scalars and arrays replace what is below, and so does a table that may be
+//     written as one word;
 //   - kernel_args_append and hooks_append add to what is below, after a
 //     kernel_args or hooks of the same table has replaced it.
 func Merge[T any](layers ...*T) T {
@@ -32,6 +33,8 @@ func overlay(under, over reflect.Value) {
 		case f.Appends != "":
 			base := under.FieldByIndex(fields[slices.IndexFunc(fields, func(g Field) bool { return g.Key == f.Appends })].Index)
 			base.Set(reflect.AppendSlice(base, from))
+		case from.Kind() == reflect.Pointer && from.Type().Implements(wordedType):
+			to.Set(from)
 		case from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct:
 			// A fresh table, since the one below belongs to a declaration.
 			merged := reflect.New(from.Type().Elem())

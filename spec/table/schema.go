@@ -72,7 +72,10 @@ func (s schema) value(t reflect.Type, f *Field) map[string]any {
 	case reflect.Pointer:
 		return s.value(t.Elem(), f)
 	case reflect.Struct:
-		if t != reflect.TypeFor[kind.Owner]() { // which is written as a text
+		switch {
+		case reflect.PointerTo(t).Implements(wordedType):
+			return map[string]any{"anyOf": []any{s.text(f), s.ref(t)}}
+		case t != reflect.TypeFor[kind.Owner](): // which is written as a text
 			return s.ref(t)
 		}
 	case reflect.Slice:
@@ -91,6 +94,10 @@ func (s schema) value(t reflect.Type, f *Field) map[string]any {
 		out["type"] = "integer"
 		return out
 	}
+	return s.text(f)
+}
+
+func (s schema) text(f *Field) map[string]any {
 	out := checks[f.Is].schema()
 	out["type"] = "string"
 	return out

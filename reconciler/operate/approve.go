@@ -1,0 +1,61 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
+)
+
+// ErrNothingWaits says that there is nothing to approve.
+var ErrNothingWaits = errors.New("nothing waits to be approved; `gitboot plan` shows what the next run does")
+
+// Approved is what waited to be published, and what publishing it does. The JSON
+// fields are stable.
+type Approved struct {
+	Revision string        `json:"revision"`
+	Since    time.Time     `json:"since"`
+	Actions  []plan.Action `json:"actions"`
+	// Done says that it was published, and not only looked at.
+	Done bool `json:"done"`
+}
+
+// Approve publishes what is staged and waits, at once: whatever it waits for, and
+// whether or not the config repo or a registry can be reached. A revision, which
+// may be shortened, has to be the one that waits. With look it only says what it
+// would do.
+func Approve(ctx context.Context, m *machine.Machine, revision string, look, wait bool) (a Approved, err error) {
+	if look {
+		doc, err := state.LoadMachine(m.Stage.Dir())
+		if err != nil {
+			return a, err
+		}
+		return pending(doc, revision)
+	}
+	err = m.Change(ctx, wait, func(doc *state.Machine) (err error) {
+		if a, err = pending(doc, revision); err != nil {
+			return err
+		}
+		doc.Publish(m.Now().UTC().Truncate(time.Second))
+		return nil
+	})
+	a.Done = err == nil
+	return a, err
+}
+
+// pending is what waits, if it is of the revision, or of any without one.
+func pending(doc *state.Machine, revision string) (Approved, error) {
+	w := doc.Waiting
+	switch {
+	case w == nil:
+		return Approved{}, ErrNothingWaits
+	case !strings.HasPrefix(w.Revision, revision):
+		return Approved{}, fmt.Errorf("revision %.40q does not wait; %s does, since %s", revision, plan.Short(w.Revision), w.Since.Local().Format("2006-01-02 15:04"))
+	}
+	return Approved{Revision: w.Revision, Since: w.Since, Actions: doc.Unpublished()}, nil
+}

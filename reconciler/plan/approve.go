@@ -1,0 +1,59 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// An Approval says what has to approve of a revision before it is published: one of
+// what is given does. Without anything, nothing has to.
+type Approval struct {
+	// Manual is somebody's word alone.
+	Manual bool `json:"manual,omitempty"`
+	// After is how long it has to have waited, 0 if that does not do.
+	After time.Duration `json:"after,omitempty"`
+}
+
+// Key tells apart what is wanted of an image: it is that of the inputs which are known
+// before anything is staged.
+func (in Inputs) Key() string {
+	in.FormerDisk, in.Looked = "", 0
+	data, err := json.Marshal(in)
+	if err != nil {
+		panic(err) // texts, numbers and lists of them always marshal
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Asks reports whether anything has to approve.
+func (a Approval) Asks() bool { return a != Approval{} }
+
+// approvals are the reasons to wait that somebody's approval ends. A machine that
+// boots nothing of ours yet has nothing to be careful about.
+func (p Publication) approvals() (holds []Hold) {
+	for _, a := range p.Approvals {
+		if p.First || !a.Asks() {
+			continue
+		}
+		hold := Hold{Why: "for approval", Since: p.Since}
+		if a.After > 0 {
+			hold.Until = p.Since.Add(a.After)
+			if p.Doubt == "" && !p.Now.Before(hold.Until) {
+				continue
+			}
+		}
+		if !slices.Contains(holds, hold) {
+			holds = append(holds, hold)
+		}
+	}
+	return holds
+}
+
+// Differences say, for people, what differs between two sets of inputs.
+func Differences(was, is Inputs) []string {
+	return differences(Want{Inputs: is}, []Generation{{Inputs: was}})
+}
