@@ -34,7 +34,7 @@ const (
 // this process; the servers are another.
 func agents(ctx context.Context, s *site, _ row) (res result, err error) {
 	dir := s.path("agents")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := smallRoot(ctx, dir); err != nil {
 		return res, err
 	}
 	at, err := s.startServers(dir)
@@ -78,25 +78,24 @@ func agents(ctx context.Context, s *site, _ row) (res result, err error) {
 	return watchThem(ctx, at, repo, &staged)
 }
 
-// agentsRepo is the config repo of all: one image, and a hook of each machine.
-func agentsRepo(ctx context.Context, dir string, at servers) (*lab.Repo, error) {
+// smallRoot writes dir/root.tar, a root file system that is hardly more than what
+// gitboot needs of one.
+func smallRoot(ctx context.Context, dir string) error {
 	root := filepath.Join(dir, "root")
 	if err := lab.FakeKernel(root, "6.1.0-bench", true); err != nil {
-		return nil, err
+		return err
 	}
-	tar := filepath.Join(dir, "root.tar")
-	if _, err := lab.Run(ctx, "tar", "--sort=name", "--owner=0", "--group=0", "-C", root, "-cf", tar, "."); err != nil {
-		return nil, err
-	}
-	ref, _, err := (&lab.Registry{Addr: at.Registry}).Push(ctx, "os:1", nil, lab.Layer{Path: tar})
-	if err != nil {
-		return nil, err
-	}
+	_, err := lab.Run(ctx, "tar", "--sort=name", "--owner=0", "--group=0", "-C", root, "-cf", filepath.Join(dir, "root.tar"), ".")
+	return err
+}
+
+// agentsRepo is the config repo of all: one image, and a hook of each machine.
+func agentsRepo(ctx context.Context, dir string, at servers) (*lab.Repo, error) {
 	repo, err := lab.NewRepo(ctx, filepath.Join(dir, "fleet"))
 	if err != nil {
 		return nil, err
 	}
-	if err := repo.Write("gitboot.toml", fmt.Sprintf(config, ref, "update = \"* * * * *\"\n")); err != nil {
+	if err := repo.Write("gitboot.toml", fmt.Sprintf(config, at.Image, "update = \"* * * * *\"\n")); err != nil {
 		return nil, err
 	}
 	_, err = repo.Commit(ctx, "Begin")

@@ -27,8 +27,8 @@ import (
 // its standard input does.
 const serveCommand = "serve"
 
-// servers are where they are.
-type servers struct{ Git, CA, Registry, Stats string }
+// servers are where they are, and the image that the registry has.
+type servers struct{ Git, CA, Image, Stats string }
 
 // traffic is what has been asked of the two servers so far, and their processor
 // time.
@@ -44,7 +44,8 @@ type asked struct {
 	Seconds         map[int64]int
 }
 
-// serve is that command: DIR, below which the repos and the blobs lie.
+// serve is that command: DIR, below which the repos lie, and root.tar, of which it
+// makes an image.
 func serve(dir string) error {
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -62,6 +63,10 @@ func serve(dir string) error {
 		return err
 	}
 	defer images.Close()
+	ref, _, err := images.Push(context.Background(), "os:1", nil, lab.Layer{Path: filepath.Join(dir, "root.tar")})
+	if err != nil {
+		return err
+	}
 	stats := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(traffic{git.total(), registry.total(), processorTime()})
 	}))
@@ -70,7 +75,7 @@ func serve(dir string) error {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: backend.Certificate().Raw}), 0o644); err != nil {
 		return err
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(servers{backend.URL, ca, images.Addr, stats.URL}); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(servers{backend.URL, ca, ref, stats.URL}); err != nil {
 		return err
 	}
 	_, err = io.Copy(io.Discard, os.Stdin)
