@@ -104,9 +104,13 @@ func agentsRepo(ctx context.Context, dir string, at servers) (*lab.Repo, error) 
 
 // agentOf is an agent's reconciler with a stage of its own.
 func (s *site) agentOf(at servers, stage string) (*reconciler.Reconciler, error) {
+	grub := stage + ".grub"
+	if err := os.MkdirAll(grub, 0o755); err != nil {
+		return nil, err
+	}
 	return reconciler.New(reconciler.Config{
 		Source:  source.Options{URL: at.Git + "/fleet", CAFile: at.CA},
-		Machine: "bench", Stage: stage, Boot: stage + ".grub", Init: s.path("bin", "gitboot-init"),
+		Machine: "bench", Stage: stage, Boot: grub, Init: s.path("bin", "gitboot-init"),
 		Location: &boot.Filesystem{UUID: "5a7e0000-0000-4000-8000-000000000001", Path: "/gitboot"},
 		Timing:   image.Timing{Attempts: 2}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
