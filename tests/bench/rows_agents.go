@@ -59,7 +59,7 @@ func agents(ctx context.Context, s *site, _ row) (res result, err error) {
 	var staged atomic.Int64
 	for n := range manyAgents {
 		stage := filepath.Join(dir, fmt.Sprintf("stage%04d", n))
-		if err := os.CopyFS(stage, os.DirFS(first)); err != nil {
+		if _, err := lab.Run(ctx, "cp", "-a", first, stage); err != nil {
 			return res, err
 		}
 		r, err := s.agentOf(at, stage)
