@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/forge"
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/metrics"
@@ -44,6 +45,8 @@ type Setup struct {
 	WebhookSecret string
 	// Notify says who is told of what happens.
 	Notify notify.Options
+	// Forge is told how this machine gets on with commits, without a kind none is.
+	Forge forge.Options
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
 }
@@ -116,7 +119,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 	running, stop := context.WithCancelCause(ctx)
 	set := a.now.get()
 	var going sync.WaitGroup
-	for _, deliver := range a.audience.seat(a.targets(set), a.Log) {
+	for _, deliver := range a.seat(set) {
 		going.Go(func() { deliver(running) })
 	}
 	going.Go(func() {

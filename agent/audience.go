@@ -6,16 +6,20 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/gitboot/gitboot/agent/forge"
+	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/notify"
 	"github.com/gitboot/gitboot/agent/outbox"
 	"github.com/gitboot/gitboot/reconciler/event"
+	"github.com/gitboot/gitboot/reconciler/report"
 )
 
 // An audience are those outside that are told of what happens, each in its own
 // time. What waits for one of them stays while agent.toml is read again.
 type audience struct {
-	mu    sync.Mutex
-	boxes map[string]*outbox.Outbox
+	mu       sync.Mutex // guards what follows
+	boxes    map[string]*outbox.Outbox
+	reporter *forge.Reporter // nil if no forge is told
 }
 
 func (a *audience) tell(e event.Event) {
@@ -24,13 +28,17 @@ func (a *audience) tell(e event.Event) {
 	for _, box := range a.boxes {
 		box.Put(e)
 	}
+	if a.reporter != nil {
+		a.reporter.Notice(e)
+	}
 }
 
 // seat has these be told from now on, and nobody else, and returns what delivers
 // to them until ctx ends.
-func (a *audience) seat(targets []notify.Target, log *slog.Logger) (deliveries []func(ctx context.Context)) {
+func (a *audience) seat(targets []notify.Target, reporter *forge.Reporter, log *slog.Logger) (deliveries []func(ctx context.Context)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.reporter = reporter
 	left := maps.Clone(a.boxes)
 	for _, t := range targets {
 		delete(left, t.Name)
@@ -48,11 +56,19 @@ func (a *audience) seat(targets []notify.Target, log *slog.Logger) (deliveries [
 	return deliveries
 }
 
-// targets are those that are told by agent.toml.
-func (a *Agent) targets(set Setup) []notify.Target {
+// seat has those be told that agent.toml names.
+func (a *Agent) seat(set Setup) (deliveries []func(ctx context.Context)) {
 	opts := set.Notify
 	opts.Print = func(line string) {
 		a.Log.Info("the command that is told of events has printed something", "output", line)
 	}
-	return opts.Targets()
+	if set.Forge.Kind == "" {
+		return a.audience.seat(opts.Targets(), nil, a.Log)
+	}
+	reporter := forge.NewReporter(set.Forge, a.Log)
+	look := func(ctx context.Context) (live.Status, report.Status, error) {
+		staged, err := set.Reconciler.Status(ctx)
+		return a.Board.Snapshot(), staged, err
+	}
+	return append(a.audience.seat(opts.Targets(), reporter, a.Log), func(ctx context.Context) { reporter.Run(ctx, look) })
 }

@@ -72,25 +72,26 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return e.text }
 
-// A laterError says that a server may take it later, and when it wants to be asked.
-type laterError struct {
-	after time.Duration
+// A LaterError says that a server may take a document later, and how long it wants
+// to be left alone.
+type LaterError struct {
+	After time.Duration
 	err   error
 }
 
-func (e *laterError) Error() string { return e.err.Error() }
+func (e *LaterError) Error() string { return e.err.Error() }
 
 // Send sends a document until the server has taken it, or refused it, or it has
 // taken too long.
 func (c Client) Send(ctx context.Context, doc Document) error {
 	began := c.Now()
 	for pause := c.First; ; pause = min(2*pause, c.Most) {
-		err := c.try(ctx, doc)
-		var later *laterError
+		err := c.Try(ctx, doc)
+		var later *LaterError
 		if err == nil || ctx.Err() != nil || !errors.As(err, &later) {
 			return cmp.Or(ctx.Err(), err)
 		}
-		wait := max(pause/2+rand.N(pause/2+1), later.after)
+		wait := max(pause/2+rand.N(pause/2+1), later.After)
 		if c.Now().Add(wait).Sub(began) > c.Give {
 			return fmt.Errorf("given up after %s: %w", c.Now().Sub(began).Round(time.Second), err)
 		}
@@ -104,7 +105,9 @@ func (c Client) Send(ctx context.Context, doc Document) error {
 	}
 }
 
-func (c Client) try(ctx context.Context, doc Document) error {
+// Try sends a document once. What may be tried again is a *LaterError, what the
+// server will never take a *RefusedError.
+func (c Client) Try(ctx context.Context, doc Document) error {
 	ctx, stop := context.WithTimeout(ctx, tryTime)
 	defer stop()
 	req, err := doc.request(ctx)
@@ -118,7 +121,7 @@ func (c Client) try(ctx context.Context, doc Document) error {
 	client := http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return &laterError{0, fmt.Errorf("send to %s: %w", req.URL.Host, bare(err))}
+		return &LaterError{0, fmt.Errorf("send to %s: %w", req.URL.Host, bare(err))}
 	}
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -164,7 +167,7 @@ func (c Client) judge(host string, res *http.Response, answer string) error {
 	case res.StatusCode < 400:
 		return &RefusedError{res.StatusCode, what + "; it has moved, write its new address"}
 	case res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests, res.StatusCode == http.StatusRequestTimeout, limited:
-		return &laterError{wait, errors.New(what)}
+		return &LaterError{wait, errors.New(what)}
 	}
 	return &RefusedError{res.StatusCode, what}
 }

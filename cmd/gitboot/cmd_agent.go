@@ -81,7 +81,8 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
-	out.Notify = set.Notifications()
+	out.Notify, out.Forge = set.Notifications(), set.Forge()
+	out.Forge.Machine = cfg.Machine
 	return out, nil
 }
 

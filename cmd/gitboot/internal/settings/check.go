@@ -136,6 +136,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = c.Metrics.Options().Check()
 	case "events", "command", "notify-url", "notify-kind":
 		err = c.Notify.wrong(is)
+	case "forge":
+		err = c.Forge.check(c.Repo)
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -40,6 +40,7 @@ type Config struct {
 	Webhook  webhookConfig  `toml:"webhook"`
 	Metrics  metricsConfig  `toml:"metrics"`
 	Notify   notifyConfig   `toml:"notify"`
+	Forge    forgeConfig    `toml:"forge"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
