@@ -22,6 +22,7 @@ import (
 	"github.com/gitboot/gitboot/agent/metrics"
 	"github.com/gitboot/gitboot/agent/notify"
 	"github.com/gitboot/gitboot/agent/outbox"
+	"github.com/gitboot/gitboot/agent/page"
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/reconciler"
@@ -49,6 +50,8 @@ type Setup struct {
 	Forge forge.Options
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
+	// Page is where people look, without an address nowhere.
+	Page listen.Options
 }
 
 // Options are what an agent is made of.
@@ -74,6 +77,7 @@ type Agent struct {
 	metrics *metrics.Metrics
 	// audience are those outside that are told of what happens.
 	audience audience
+	page     *page.Page
 }
 
 // Run follows the config repo until ctx ends.
@@ -85,6 +89,9 @@ func Run(ctx context.Context, opts Options) error {
 	a := &Agent{Options: opts, asks: make(chan reconciler.Ask), pulse: make(chan struct{}), audience: audience{boxes: map[string]*outbox.Outbox{}}}
 	a.now.put(first)
 	a.metrics = a.figures()
+	if a.page, err = a.newPage(); err != nil {
+		return err
+	}
 	stop, err := a.listen(ctx, first)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func (a *Agent) doors(set Setup) []door {
 			return webhook.New(webhook.Options{SecretFile: set.WebhookSecret, Ask: a.hook(ctx), Log: a.Log})
 		}},
 		{"metrics", set.Metrics, 16, func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
+		{"the page", set.Page, 256, func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
 	}
 }
 

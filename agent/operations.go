@@ -13,11 +13,13 @@ import (
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/operate"
+	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
 // A wish is what an operation is given: which of its fields count, depends on it.
 type wish struct {
-	// Name is a generation, IMAGE:NUMBER, an entry or a deployment.
+	// Name is a generation, IMAGE:NUMBER, an entry or a deployment; of what is
+	// approved, the revision.
 	Name string `json:"name"`
 	// Label is why it is pinned, Why why the machine is suspended, For how long.
 	Label string `json:"label"`
@@ -30,9 +32,9 @@ type operation func(ctx context.Context, m *machine.Machine, w wish) (done strin
 
 // operations are what the socket offers, by name.
 func (a *Agent) operations() map[string]control.Operation {
-	out := map[string]control.Operation{}
+	out := map[string]control.Operation{"page": a.openPage}
 	for name, do := range map[string]operation{
-		"pin": pin, "unpin": unpin, "suspend": suspend, "resume": resume, "set-default": setDefault,
+		"approve": approve, "pin": pin, "unpin": unpin, "suspend": suspend, "resume": resume, "set-default": setDefault,
 	} {
 		out[name] = func(ctx context.Context, request json.RawMessage) (any, error) {
 			return a.operate(ctx, name, do, request)
@@ -56,6 +58,12 @@ func (a *Agent) operate(ctx context.Context, name string, do operation, request 
 	a.tell(event.Event{Time: a.Now().UTC(), Kind: event.Operated, Machine: m.Name, Part: event.Machine, Author: control.Caller(ctx), Reason: done})
 	a.ask(ctx, reconciler.Ask{Trigger: trigger.Command})
 	return map[string]string{"done": done}, nil
+}
+
+// approve publishes what waits, if it is the revision that somebody has seen.
+func approve(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+	a, err := operate.Approve(ctx, m, w.Name, false, true)
+	return "approved revision " + plan.Short(a.Revision), err
 }
 
 func pin(ctx context.Context, m *machine.Machine, w wish) (string, error) {

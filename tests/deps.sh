@@ -59,6 +59,8 @@ table() {
 	test   systemd               systemctl, which the test of units asks; busctl, which tells desktops
 	test   dbus-daemon           a desktop's message bus
 	test   curl                  asks the agent's addresses, as senders of webhooks do
+	test   chromium-headless-shell  looks at the agent's page
+	test   fonts-dejavu-core     what it writes there with
 	test   docker-registry       tells webhooks of what is pushed and pulled
 	test   prometheus            promtool, a second opinion on metrics and alerts
 	test   strace                shows that an unchanged run writes nothing

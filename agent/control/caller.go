@@ -29,8 +29,17 @@ func withCaller(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, callerKey{}, peer.Uid)
 }
 
+// As is a context in which the caller is known by name: it has shown who it is in
+// another way.
+func As(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, callerKey{}, name)
+}
+
 // Caller is the name of the user who asked, empty if that is not known.
 func Caller(ctx context.Context) string {
+	if name, ok := ctx.Value(callerKey{}).(string); ok {
+		return name
+	}
 	uid, ok := ctx.Value(callerKey{}).(uint32)
 	if !ok {
 		return ""

@@ -26,6 +26,8 @@ type Options struct {
 	Cert, Key string
 	// Insecure is the explicit word: no TLS though others reach the address.
 	Insecure bool
+	// Local refuses an address that others reach, whatever it is protected by.
+	Local bool
 	// Group owns a socket, "" for root's: its members may connect, too.
 	Group string
 }
@@ -48,7 +50,11 @@ func (o Options) Check() error {
 	if err != nil || at.Addr().Zone() != "" {
 		return fmt.Errorf("%q is neither IP:PORT nor unix:///PATH; write for example 127.0.0.1:8373", o.Address)
 	}
-	if !at.Addr().Unmap().IsLoopback() && o.Cert == "" && !o.Insecure {
+	loopback := at.Addr().Unmap().IsLoopback()
+	if !loopback && o.Local {
+		return fmt.Errorf("%s can be reached from other machines; listen on 127.0.0.1, and reach it from elsewhere through `ssh -L`", o.Address)
+	}
+	if !loopback && o.Cert == "" && !o.Insecure {
 		return fmt.Errorf("%s can be reached from other machines, and what is said to it could be read on the way; "+
 			"listen on 127.0.0.1 behind a proxy, give tls_cert and tls_key, or write insecure = true", o.Address)
 	}

@@ -39,6 +39,8 @@ func TestCheck(t *testing.T) {
 		{listen.Options{Address: "10.0.0.1:8373", Insecure: true}, ""},
 		{listen.Options{Address: "10.0.0.1:8373", Cert: "/c", Key: "/k"}, ""},
 		{listen.Options{Address: "10.0.0.1:8373", Cert: "/c"}, "belong together"},
+		{listen.Options{Address: "10.0.0.1:8373", Insecure: true, Local: true}, "ssh -L"},
+		{listen.Options{Address: "[::1]:8373", Local: true}, ""},
 		{listen.Options{Address: ":8373"}, "neither"},
 		{listen.Options{Address: "localhost:8373"}, "neither"},
 		{listen.Options{Address: "[fe80::1%eth0]:8373", Insecure: true}, "neither"},

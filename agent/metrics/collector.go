@@ -115,6 +115,9 @@ func collectLive(set setter, s live.Status) {
 }
 
 func collectStaged(set setter, s report.Status) {
+	set("gitboot_reboot_needed", truth(s.Reboot.Needed))
+	set("gitboot_suspended", truth(s.Suspension.Stands(time.Now())))
+	set("gitboot_waiting", truth(s.Waiting != nil))
 	for _, img := range s.Images {
 		var damaged, booted, outdated float64
 		for i, g := range img.Generations { // newest first

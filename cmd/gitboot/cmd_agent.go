@@ -83,6 +83,8 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forge = set.Notifications(), set.Forge()
 	out.Forge.Machine = cfg.Machine
+	out.Notify = set.Notifications()
+	out.Page = set.Page.Options()
 	return out, nil
 }
 

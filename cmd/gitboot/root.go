@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/agent/systemd"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/browse"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/checkup"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
@@ -48,7 +49,7 @@ this machine, and writes boot menu entries for them.`,
 	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
+		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
 	for _, c := range operating.Commands(operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Wait: &app.wait, Generations: app.completeGenerations(false)}) {

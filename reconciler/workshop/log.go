@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,17 +71,7 @@ func (s *Shop) noLog(name string) error {
 // Show writes the log of an image's last build. If that build still runs,
 // follow goes on until it has ended.
 func (s *Shop) Show(ctx context.Context, name string, follow bool, w io.Writer) error {
-	if spec.WrongText("name", name) != "" {
-		return &state.NameError{None: "there can be no image", Name: name}
-	}
-	logs, err := filepath.Glob(filepath.Join(s.logDir(name), "*.log"))
-	if err != nil {
-		return err
-	}
-	if len(logs) == 0 {
-		return s.noLog(name)
-	}
-	f, err := os.Open(slices.Max(logs))
+	f, err := s.lastLog(name)
 	if err != nil {
 		return err
 	}
@@ -98,4 +89,38 @@ func (s *Shop) Show(ctx context.Context, name string, follow bool, w io.Writer) 
 		case <-tick.C:
 		}
 	}
+}
+
+// Tail is the end of the log of an image's last build, of so many bytes at most.
+func (s *Shop) Tail(name string, size int64) (string, error) {
+	f, err := s.lastLog(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	from := max(0, info.Size()-size)
+	data, err := io.ReadAll(io.NewSectionReader(f, from, size))
+	if _, rest, cut := strings.Cut(string(data), "\n"); cut && from > 0 {
+		return rest, err // a line of which the beginning lacks is none
+	}
+	return string(data), err
+}
+
+// lastLog opens the log of an image's last build.
+func (s *Shop) lastLog(name string) (*os.File, error) {
+	if spec.WrongText("name", name) != "" {
+		return nil, &state.NameError{None: "there can be no image", Name: name}
+	}
+	logs, err := filepath.Glob(filepath.Join(s.logDir(name), "*.log"))
+	if err != nil {
+		return nil, err
+	}
+	if len(logs) == 0 {
+		return nil, s.noLog(name)
+	}
+	return os.Open(slices.Max(logs))
 }

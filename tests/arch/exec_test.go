@@ -24,6 +24,7 @@ var execSites = map[string]string{
 	"agent/notify run":                       "agent.toml's command: an event on its input; busctl, as a user: an event's words",
 	"build/engine/process Command.Run":       "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
 	"stage/squash startSquash":               "tar2sqfs: a layer's rewritten tar on its input",
+	"cmd/gitboot/internal/browse open":       "xdg-open: a file of the user's own runtime folder; what a desktop's session is found by",
 	"hooks/confine startWarden":              "sh and mount: nothing",
 	"reconciler/source/quarantine start":     "gitboot itself, confined: a pack on its input, its tip's name, no variables",
 	"secret/worktree runEditor":              "the editor of who runs gitboot secret edit, as that user, with all of that user's variables",

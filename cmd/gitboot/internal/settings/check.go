@@ -138,6 +138,8 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = c.Notify.wrong(is)
 	case "forge":
 		err = c.Forge.check(c.Repo)
+	case "page":
+		err = c.Page.Options().Check()
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -41,6 +41,7 @@ type Config struct {
 	Metrics  metricsConfig  `toml:"metrics"`
 	Notify   notifyConfig   `toml:"notify"`
 	Forge    forgeConfig    `toml:"forge"`
+	Page     pageConfig     `toml:"page"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`

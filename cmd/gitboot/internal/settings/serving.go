@@ -44,3 +44,14 @@ type metricsConfig struct {
 func (c metricsConfig) Options() listen.Options {
 	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: group}
 }
+
+// pageConfig is agent.toml's section [page]: where people look at the agent in a
+// browser. It is off without an address.
+type pageConfig struct {
+	Listen string `toml:"listen" is:"page"`
+}
+
+// Options say where the page is.
+func (c pageConfig) Options() listen.Options {
+	return listen.Options{Address: c.Listen, Local: true, Group: group}
+}
