@@ -65,8 +65,15 @@ type Options struct {
 	// so has each commit since the last one that was taken.
 	TrustedKeys string
 	Every       bool
-	Log         *slog.Logger
-	Progress    progress.Sink
+	// Submodules reads what the repo's submodules hold, too, if they are at the
+	// repo's own host, or at one of SubmoduleHosts. They are cloned below Dir.
+	Submodules     bool
+	SubmoduleHosts []string
+	Log            *slog.Logger
+	Progress       progress.Sink
+	// module is the commit of a submodule, and depth below how many repos.
+	module plumbing.Hash
+	depth  int
 }
 
 // A Source follows one ref of one repo. It is used by one goroutine at a
@@ -99,6 +106,9 @@ func Open(ctx context.Context, opts Options) (*Source, error) {
 	want, err := ref.Parse(opts.Ref)
 	if err != nil {
 		return nil, &OptionError{fmt.Errorf("following ref %w", err)}
+	}
+	if !opts.module.IsZero() {
+		want = ref.Commit(opts.module)
 	}
 	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
@@ -148,9 +158,13 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
+	modules, err := s.bringModules(ctx, found.Commit)
+	if err != nil {
+		return Revision{}, err
+	}
 	s.good = found.Commit
 	if !s.opts.Look {
-		if err := s.keep(ctx, found); err != nil {
+		if err := errors.Join(s.collect(ctx, found.Commit, modules), s.keep(ctx, found)); err != nil {
 			return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)
 		}
 	}
@@ -190,7 +204,11 @@ func (s *Source) Files(hash, subdir string) (fs.FS, error) {
 			return nil, err
 		}
 	}
-	files, err := s.clone.Files(c, subdir)
+	modules, err := s.modules(context.Background(), c, false)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.clone.Files(c, subdir, modules.commits)
 	if err != nil {
 		return nil, &FolderError{Folder: files.Subdir(), Commit: c.Hash.String(), Err: err}
 	}

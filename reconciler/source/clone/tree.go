@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/gitboot/gitboot/reconciler/source/commit"
@@ -18,15 +19,47 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/treefs"
 )
 
-// Files gives the files of a commit, below subdir.
-func (c *Clone) Files(of *commit.Commit, subdir string) (*treefs.Files, error) {
-	t := &tree{c: c, dirs: map[plumbing.Hash]*dir{}}
+// A Module is a submodule's commit: the clone that has it, and its tree.
+type Module struct {
+	In   *Clone
+	Tree plumbing.Hash
+}
+
+// Files gives the files of a commit, below subdir, with those of submodules, by
+// their commits, in their places.
+func (c *Clone) Files(of *commit.Commit, subdir string, modules map[plumbing.Hash]Module) (*treefs.Files, error) {
+	t := &tree{c: c, modules: modules, dirs: map[plumbing.Hash]*dir{}}
 	return treefs.New(t, treefs.Node{Hash: of.Tree, Time: of.Committer.When}, subdir)
+}
+
+// ModuleAt is the commit of the submodule at a path of a commit; fs.ErrNotExist if
+// there is none.
+func (r *reader) ModuleAt(of *commit.Commit, path string) (plumbing.Hash, error) {
+	at := object.TreeEntry{Mode: filemode.Dir, Hash: of.Tree}
+	for name := range strings.SplitSeq(path, "/") {
+		if at.Mode != filemode.Dir {
+			return at.Hash, fs.ErrNotExist
+		}
+		read, err := r.Tree(at.Hash)
+		if err != nil {
+			return at.Hash, err
+		}
+		i := slices.IndexFunc(read.Entries, func(e object.TreeEntry) bool { return e.Name == name })
+		if i < 0 {
+			return at.Hash, fs.ErrNotExist
+		}
+		at = read.Entries[i]
+	}
+	if at.Mode != filemode.Submodule {
+		return at.Hash, fs.ErrNotExist
+	}
+	return at.Hash, nil
 }
 
 // A tree is the store of a commit's files. All have the commit's time.
 type tree struct {
-	c *Clone
+	c       *Clone
+	modules map[plumbing.Hash]Module
 
 	mu   sync.Mutex
 	dirs map[plumbing.Hash]*dir // by Hash: equal folders are read once
@@ -46,8 +79,29 @@ func (t *tree) Child(parent treefs.Node, name string) (treefs.Node, error) {
 	if !ok {
 		return treefs.Node{}, fs.ErrNotExist
 	}
+	return t.placed(n, parent), nil
+}
+
+// placed is an entry as it is in its folder: a submodule that is read is one, too.
+func (t *tree) placed(n, parent treefs.Node) treefs.Node {
 	n.Time = parent.Time
-	return n, nil
+	if m, ok := t.modules[n.Hash]; ok && n.Mode == filemode.Submodule {
+		n.Mode, n.Hash = filemode.Dir, m.Tree
+	}
+	return n
+}
+
+// has is the clone that has an object. Its name says what it is, wherever it is.
+func (t *tree) has(h plumbing.Hash) *Clone {
+	if len(t.modules) == 0 || t.c.Has(h) {
+		return t.c
+	}
+	for _, m := range t.modules {
+		if m.In.Has(h) {
+			return m.In
+		}
+	}
+	return t.c
 }
 
 func (t *tree) List(parent treefs.Node) ([]treefs.Node, error) {
@@ -57,7 +111,7 @@ func (t *tree) List(parent treefs.Node) ([]treefs.Node, error) {
 	}
 	nodes := slices.Clone(d.sorted)
 	for i := range nodes {
-		nodes[i].Time = parent.Time
+		nodes[i] = t.placed(nodes[i], parent)
 	}
 	return nodes, nil
 }
@@ -68,7 +122,7 @@ func (t *tree) dir(of treefs.Node) (*dir, error) {
 	if d, ok := t.dirs[of.Hash]; ok {
 		return d, nil
 	}
-	read, err := t.c.Tree(of.Hash)
+	read, err := t.has(of.Hash).Tree(of.Hash)
 	if err != nil {
 		return nil, damaged(of.Hash, err)
 	}
@@ -93,9 +147,10 @@ func (t *tree) dir(of treefs.Node) (*dir, error) {
 // Open gives a blob's content. A large one is streamed from the pack, by a
 // reader of its own.
 func (t *tree) Open(n treefs.Node) (io.ReadCloser, int64, error) {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
-	s, err := t.c.store()
+	c := t.has(n.Hash)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.store()
 	if err != nil {
 		return nil, 0, damaged(n.Hash, err)
 	}
@@ -107,9 +162,10 @@ func (t *tree) Open(n treefs.Node) (io.ReadCloser, int64, error) {
 }
 
 func (t *tree) Size(n treefs.Node) (int64, error) {
-	t.c.mu.Lock()
-	defer t.c.mu.Unlock()
-	s, err := t.c.store()
+	c := t.has(n.Hash)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, err := c.store()
 	if err != nil {
 		return 0, damaged(n.Hash, err)
 	}

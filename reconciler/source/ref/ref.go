@@ -23,7 +23,11 @@ type Want struct {
 	// prefix is what the tags begin with that a constraint is on.
 	prefix string
 	within *version.Constraint
+	commit plumbing.Hash
 }
+
+// Commit wants one commit, whatever ref it is below.
+func Commit(hash plumbing.Hash) Want { return Want{text: hash.String(), commit: hash} }
 
 // Parse reads what agent.toml says: a branch or a tag by its name or in full
 // (refs/tags/v1), or a constraint on tags (~1.4, laptop/v1.*), which has a
@@ -93,6 +97,9 @@ func (c Chosen) Tag() bool { return c.Object != c.Commit }
 
 // Choose finds what is followed, or why there is nothing.
 func (w Want) Choose(url string, in Refs) (Chosen, error) {
+	if !w.commit.IsZero() {
+		return Chosen{Name: w.text, Object: w.commit, Commit: w.commit}, nil
+	}
 	found := w.find(in)
 	switch {
 	case len(found) == 1:

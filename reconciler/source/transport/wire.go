@@ -1,9 +1,13 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -50,7 +54,7 @@ func (s *Session) Fetch(ctx context.Context, want plumbing.Hash, into Into, whol
 			return err
 		}
 	}
-	req.Wants = []plumbing.Hash{want}
+	req.Wants = s.wants(want)
 	if !whole {
 		var err error
 		if req.Haves, err = into.Newest(ctx, MaxHaves); err != nil {
@@ -66,6 +70,26 @@ func (s *Session) Fetch(ctx context.Context, want plumbing.Hash, into Into, whol
 		_, err := io.CopyBuffer(w, demux(req.Capabilities, res), make([]byte, 64<<10))
 		return err
 	})
+}
+
+// wants are what has to be asked for to get an object: it alone, or all branches
+// and tags, where the server gives none that no ref names.
+func (s *Session) wants(object plumbing.Hash) []plumbing.Hash {
+	for _, c := range []capability.Capability{capability.AllowReachableSHA1InWant, "allow-any-sha1-in-want"} {
+		if s.refs.Capabilities.Supports(c) {
+			return []plumbing.Hash{object}
+		}
+	}
+	all := map[plumbing.Hash]bool{}
+	for name, hash := range s.refs.References {
+		if hash == object {
+			return []plumbing.Hash{object}
+		}
+		if strings.HasPrefix(name, "refs/heads/") || strings.HasPrefix(name, "refs/tags/") {
+			all[hash] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(all), func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
 }
 
 func demux(caps *capability.List, r io.Reader) io.Reader {

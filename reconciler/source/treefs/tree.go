@@ -81,7 +81,7 @@ var (
 	errIsDir     = errors.New("is a folder")
 	ErrLinks     = errors.New("too many symlinks follow one another")
 	ErrLeaves    = errors.New("a symlink leaves the repo; let it name a file inside the repo by a relative path")
-	ErrSubmodule = errors.New("is in a submodule, which is not read; add its files to the repo itself (git subtree, or a copy)")
+	ErrSubmodule = errors.New("is in a submodule, which is not read; say submodules = true in agent.toml, or add its files to the repo itself (git subtree, or a copy)")
 	errName      = fmt.Errorf("%w: its name is not UTF-8; rename it", fs.ErrInvalid)
 	ErrLFS       = errors.New("its content is in Git LFS, which is not read; commit the file itself, or name it by URL and sha256")
 )

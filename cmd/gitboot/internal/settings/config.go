@@ -24,6 +24,9 @@ type Config struct {
 	Path    string   `toml:"path"`                       // folder of gitboot.toml in the repo
 	Machine string   `toml:"machine"`                    // default: gitboot.machine=, then the hostname
 	Safe    []string `toml:"safe" is:"paths"`            // repos that are read though others own them
+	// Submodules are read, if they are at the repo's host or one of SubmoduleHosts.
+	Submodules     bool     `toml:"submodules"`
+	SubmoduleHosts []string `toml:"submodule_hosts"`
 	// RepoName and MinRevision say which repo it is, and how old it may be.
 	RepoName    string `toml:"repo_name" is:"name"`
 	MinRevision string `toml:"min_revision" is:"commit"`
