@@ -156,15 +156,20 @@ func (r *Reconciler) read(ctx context.Context, req Request, known *wanted.Wanted
 	}
 	repo := r.Repo
 	repo.Quiet, repo.Known = req.Patient, known
-	w, err := repo.Read(ctx, doc.Revision)
+	return r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })
+}
+
+// fetched reads, and once more under the lock if that is what it takes to write.
+func (r *Reconciler) fetched(ctx context.Context, wait bool, read func() (*wanted.Wanted, error)) (*wanted.Wanted, error) {
+	w, err := read()
 	if !errors.Is(err, syscall.EROFS) {
 		return w, err
 	}
-	lock, err := r.Machine.Stage.Lock(ctx, req.Wait)
+	lock, err := r.Machine.Stage.Lock(ctx, wait)
 	if err != nil {
 		return w, err
 	}
-	w, err = repo.Read(ctx, doc.Revision)
+	w, err = read()
 	return w, errors.Join(err, lock.Release())
 }
 

@@ -2,9 +2,14 @@ package reconciler
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // A Trial says what is to be tried.
@@ -12,6 +17,8 @@ type Trial struct {
 	// Name is an image's reference, or a commit, a branch or a tag of the config
 	// repo.
 	Name string
+	// Image is the one of a revision, "" for its machine's first.
+	Image string
 	// Wait waits for another run's lock instead of failing.
 	Wait bool
 }
@@ -19,15 +26,51 @@ type Trial struct {
 // Try stages something for one boot, the next, and has the boot loader boot it
 // then.
 func (r *Reconciler) Try(ctx context.Context, t Trial) (state.Trial, error) {
-	w, err := r.read(ctx, Request{Wait: t.Wait}, nil)
-	if err != nil {
-		return state.Trial{}, err
+	find := r.revision
+	if isReference(t.Name) {
+		find = r.foreign
 	}
-	want, err := r.Repo.Foreign(ctx, w, t.Name)
+	w, want, err := find(ctx, t)
 	if err != nil {
 		return state.Trial{}, err
 	}
 	return r.Machine.Try(ctx, w, want, t.Name, t.Wait)
+}
+
+// foreign is somebody else's image, as this machine would boot it.
+func (r *Reconciler) foreign(ctx context.Context, t Trial) (w *wanted.Wanted, want spec.Image, err error) {
+	if w, err = r.read(ctx, Request{Wait: t.Wait}, nil); err != nil {
+		return w, want, err
+	}
+	want, err = r.Repo.Foreign(ctx, w, t.Name)
+	return w, want, err
+}
+
+// revision is an image of another revision of the config repo. Of one that is built
+// here the workshop keeps only what is followed, so that no run takes what is tried
+// for that.
+func (r *Reconciler) revision(ctx context.Context, t Trial) (w *wanted.Wanted, want spec.Image, err error) {
+	w, err = r.fetched(ctx, t.Wait, func() (*wanted.Wanted, error) { return r.Repo.Elsewhere(ctx, t.Name) })
+	if err != nil {
+		return w, want, err
+	}
+	switch {
+	case t.Image != "":
+		want, err = imageOf(w, t.Image)
+	case len(w.Wants.Images) == 0:
+		err = fmt.Errorf("try %s: machine %q has no image there", t.Name, w.Wants.Machine)
+	default:
+		want = w.Wants.Images[0]
+	}
+	if err != nil || want.Build == nil {
+		return w, want, err
+	}
+	job, err := r.Shop.Look(ctx, w, Request{}.workshop())
+	if err == nil && job.Builds(want.Name) {
+		err = fmt.Errorf("try %s: image %q is built on this machine, and there from something else (revision %s); have another machine build and push it, or follow that branch",
+			t.Name, want.Name, plan.Short(w.Revision.Hash))
+	}
+	return w, want, errors.Join(err, job.End())
 }
 
 // isReference reports whether a name is an image's rather than git's: it names a

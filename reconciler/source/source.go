@@ -173,6 +173,24 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	return rev, err
 }
 
+// Commit finds a commit by its hash, or the beginning of it, in the history of what
+// was followed last: the nearest, "" if there is none.
+func (s *Source) Commit(ctx context.Context, hash string) (string, error) {
+	head := s.clone.Head()
+	if head.IsZero() {
+		return "", nil
+	}
+	for at, err := range s.clone.History(ctx, head, nil) {
+		if err != nil {
+			return "", fmt.Errorf("looking for commit %.40q in %s: %w", hash, s.opts.Dir, err)
+		}
+		if strings.HasPrefix(at.Commit.String(), hash) {
+			return at.Commit.String(), nil
+		}
+	}
+	return "", nil
+}
+
 // Revision describes a commit that is in the clone.
 func (s *Source) Revision(ctx context.Context, hash string) (Revision, error) {
 	if err := ctx.Err(); err != nil {

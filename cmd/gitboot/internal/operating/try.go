@@ -15,21 +15,28 @@ import (
 
 func newTry(s Site) *cobra.Command {
 	var drop, reboot bool
+	var image string
 	c := &cobra.Command{
-		Use: "try IMAGE-REFERENCE | --drop", Short: "Boot something once, and then what boots now again", Args: usage.Args(cobra.MaximumNArgs(1)),
-		Long: `try stages an image from a registry beside what is there, and has the boot loader
-boot it at the next boot, and only then. It is an entry of its own, never the
-default, and gone when the machine was booted into it and left again. If it fails to
-come up, the machine restarts with what boots by itself.
+		Use: "try REVISION | IMAGE-REFERENCE | --drop", Short: "Boot something once, and then what boots now again", Args: usage.Args(cobra.MaximumNArgs(1)),
+		Long: `try stages something beside what is there, and has the boot loader boot it at the next
+boot, and only then. It is an entry of its own, never the default, and gone when the
+machine was booted into it and left again. If it fails to come up, the machine
+restarts with what boots by itself.
 
-This machine's hooks apply to it, and its kernel arguments, as if the config repo
-declared it under the last word of its reference: those for images "*" do.
+REVISION is a branch or a tag of the config repo, or a commit of the history that is
+followed, trusted and checked as what is followed is. The machine's first image there
+is tried, or the one that --image names.
+
+IMAGE-REFERENCE is somebody else's image; it names a registry, or has a colon. This
+machine's hooks apply to it, and its kernel arguments, as if the config repo declared
+it under the last word of its reference: those for images "*" do.
 
 Trying another replaces it; --drop takes it away.`,
-		Example: "  gitboot try ghcr.io/steve/gaming --reboot\n  gitboot try --drop",
+		Example: "  gitboot try ghcr.io/steve/gaming --reboot\n  gitboot try new-kernel\n  gitboot try 05c639e294ca --image router\n  gitboot try --drop",
 	}
 	c.Flags().BoolVar(&drop, "drop", false, "take away what is tried")
 	c.Flags().BoolVar(&reboot, "reboot", false, "restart the machine into it at once")
+	c.Flags().StringVar(&image, "image", "", "with REVISION: `NAME` of the image (default: the machine's first)")
 	s.waitFlag(c)
 	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) error {
@@ -41,18 +48,18 @@ Trying another replaces it; --drop takes it away.`,
 		case drop:
 			return s.drop(c, *asJSON)
 		}
-		return s.try(c, names[0], reboot, *asJSON)
+		return s.try(c, reconciler.Trial{Name: names[0], Image: image, Wait: *s.Wait}, reboot, *asJSON)
 	}
 	return c
 }
 
-func (s Site) try(c *cobra.Command, name string, reboot, asJSON bool) error {
+func (s Site) try(c *cobra.Command, trial reconciler.Trial, reboot, asJSON bool) error {
 	show := screen.New(c.ErrOrStderr())
 	r, err := s.Repo(c, show)
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
-	t, err := r.Try(c.Context(), reconciler.Trial{Name: name, Wait: *s.Wait})
+	t, err := r.Try(c.Context(), trial)
 	if err = errors.Join(err, show.Close()); err != nil {
 		return err
 	}
