@@ -50,6 +50,8 @@ func commands() map[string]command {
 		"sign":       only(cmdSign),
 		"buildkitd":  only(cmdBuildkitd),
 		"dockerd":    only(cmdDockerd),
+		"traces":     only(cmdTraces),
+		"remembers":  cmdRemembers,
 	}
 }
 

@@ -47,6 +47,9 @@
 //	buildkitd                  start a BuildKit daemon, and name it in agent.toml
 //	                           (as root)
 //	dockerd                    the same with a docker daemon
+//	traces TEXT PATH...        print the files that have a text in them, those in
+//	                           objects, exports and git repos too
+//	remembers TEXT PIDFILE     look for a text in a process's memory (as root)
 //
 // Scripts in testdata/root need root, and are skipped without it and under
 // -short.
