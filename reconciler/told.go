@@ -168,11 +168,9 @@ func (t *teller) ended(part, why string, r source.Revision, about func(image str
 	}
 	t.tell(e)
 	for s := range maps.Clone(t.failing) {
-		switch _, still := failed[s.image]; {
-		case s.part != part || s.image == "":
-		case !about(s.image):
-			delete(t.failing, s) // nobody wants it any more
-		case !still && err == nil && !superseded:
+		_, still := failed[s.image]
+		unwanted := !about(s.image)
+		if s.part == part && s.image != "" && err == nil && (unwanted || !still && !superseded) {
 			t.fails(s, r, nil)
 		}
 	}

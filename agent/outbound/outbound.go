@@ -28,9 +28,7 @@ import (
 )
 
 const (
-	// tryTime bounds one try, maxAnswer what is read of an answer, and maxToken a
-	// token's file.
-	tryTime   = 30 * time.Second
+	// maxAnswer bounds what is read of an answer, and maxToken a token's file.
 	maxAnswer = 16 << 10
 	maxToken  = 16 << 10
 	// maxWait bounds how long a server may ask to be left alone.
@@ -42,15 +40,16 @@ type Client struct {
 	Proxy proxy.Settings
 	// CAFile holds certificates that vouch for servers besides the system's.
 	CAFile string
-	// First is the pause after the first try, which doubles up to Most; Give is when
+	// Each bounds one try. First is the pause after the first try, which doubles up to Most; Give is when
 	// a document is given up.
-	First, Most, Give time.Duration
-	Now               func() time.Time
+	Each, First, Most, Give time.Duration
+	Now                     func() time.Time
 }
 
-// New is a client with pauses from a second to five minutes, for a day.
+// New is a client whose tries take half a minute at most, with pauses from a second
+// to five minutes, for a day.
 func New(by proxy.Settings, caFile string) Client {
-	return Client{Proxy: by, CAFile: caFile, First: time.Second, Most: 5 * time.Minute, Give: 24 * time.Hour, Now: time.Now}
+	return Client{Proxy: by, CAFile: caFile, Each: 30 * time.Second, First: time.Second, Most: 5 * time.Minute, Give: 24 * time.Hour, Now: time.Now}
 }
 
 // A Document is what is sent.
@@ -108,7 +107,7 @@ func (c Client) Send(ctx context.Context, doc Document) error {
 // Try sends a document once. What may be tried again is a *LaterError, what the
 // server will never take a *RefusedError.
 func (c Client) Try(ctx context.Context, doc Document) error {
-	ctx, stop := context.WithTimeout(ctx, tryTime)
+	ctx, stop := context.WithTimeout(ctx, c.Each)
 	defer stop()
 	req, err := doc.request(ctx)
 	if err != nil {

@@ -136,6 +136,40 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// A server that says nothing, or goes on saying something, is one that is away, and
+// its answer is what it began with.
+func TestEndlessAnswers(t *testing.T) {
+	c := quick()
+	c.Each, c.Give = 100*time.Millisecond, 0
+	for what, answer := range map[string]func(http.ResponseWriter, *http.Request){
+		"silence":     func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"without end": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(503); endless(w) },
+		"endless heads": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
+			w.WriteHeader(201)
+		},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			answer(w, r)
+		}))
+		err := c.Send(t.Context(), Document{URL: s.URL, Header: http.Header{}})
+		if err == nil || !strings.Contains(err.Error(), "given up") || len(err.Error()) > 1000 {
+			t.Errorf("%s: %v", what, err)
+		}
+		s.CloseClientConnections()
+		s.Close()
+	}
+}
+
+func endless(w io.Writer) {
+	for {
+		if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+			return
+		}
+	}
+}
+
 // A token is one word of a file, and read anew each time.
 func TestToken(t *testing.T) {
 	url, asked := server(t, status(200))
