@@ -124,7 +124,7 @@ func (o Options) of(m submodule.Module, hash plumbing.Hash) (Options, error) {
 		return o, fmt.Errorf("its url %s is at another host than the config repo; name that in agent.toml: submodule_hosts = [%q]", url, at.Host)
 	}
 	sub := Options{
-		URL: url, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, CAFile: o.CAFile, Proxy: o.Proxy, Safe: o.Safe, Timeout: o.Timeout,
+		URL: url, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, CAFile: o.CAFile, Proxy: o.Proxy, Sessions: o.Sessions, Safe: o.Safe, Timeout: o.Timeout,
 		Submodules: true, SubmoduleHosts: o.SubmoduleHosts, AcceptRewrite: hash.String(), Log: o.Log, Progress: o.Progress, module: hash, depth: o.depth + 1,
 	}
 	if at.By == transport.ByHTTPS && at.Host == own.Host && at.Port == own.Port {

@@ -39,7 +39,7 @@ func newRemote(o Options) (remote, error) {
 		return &localRemote{url: o.URL, dir: at.Path, safe: isSafe(at.Path, o.Safe)}, nil
 	}
 	server, err := transport.New(transport.Options{
-		URL: o.URL, TokenFile: o.TokenFile, CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, Proxy: o.Proxy,
+		URL: o.URL, TokenFile: o.TokenFile, CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, Proxy: o.Proxy, Sessions: o.Sessions,
 	}, at)
 	return serverRemote{server, o.URL}, err
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,6 +47,8 @@ type Options struct {
 	CAFile string
 	// Proxy is the one through which servers are reached.
 	Proxy proxy.Settings
+	// Sessions, if set, keeps TLS sessions from one look to the next.
+	Sessions tls.ClientSessionCache
 	// AcceptRewrite is the full hash of the one tip at which a rewritten
 	// history is accepted.
 	AcceptRewrite string

@@ -100,7 +100,7 @@ func (r *httpsRemote) transport(allowed *Silence) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy:           by,
 		DialContext:     allowed.dial,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: r.opts.Sessions},
 
 		MaxResponseHeaderBytes: maxAnswer,
 	}

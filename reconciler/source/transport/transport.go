@@ -4,6 +4,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -17,6 +18,8 @@ type Options struct {
 	TokenFile, CAFile          string
 	SSHKeyFile, KnownHostsFile string
 	Proxy                      proxy.Settings
+	// Sessions, if set, keeps TLS sessions, which cost both sides less to resume.
+	Sessions tls.ClientSessionCache
 }
 
 // A Remote is a server that has the config repo.
