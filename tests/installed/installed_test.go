@@ -19,6 +19,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 
+func TestPackages(t *testing.T) {
+	need.Root(t)
+	need.Programs(t, "systemd-nspawn", "make", "rpm", "pacman")
+	bin := build(t)
+	older, newer := pack(t, bin, "1.0", "packages"), pack(t, bin, "2.0", "packages")
+	t.Run("debian", func(t *testing.T) { debian(t, older, newer) })
+	t.Run("others", func(t *testing.T) { others(t, older, newer) })
+}
+
 // run runs a command, and fails the test with what it printed.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -42,15 +51,15 @@ func build(t *testing.T) (bin string) {
 	return bin
 }
 
-// pack makes a package of each kind, called version, and returns their folder.
-func pack(t *testing.T, bin, version string, kinds ...string) string {
+// pack makes packages called version, and returns their folder.
+func pack(t *testing.T, bin, version, target string) string {
 	t.Helper()
 	source, err := lab.SourceDir(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	dist := t.TempDir()
-	run(t, "make", append([]string{"-s", "-C", source, "-o", "build", "BIN=" + bin, "DIST=" + dist, "PACKAGE_VERSION=" + version}, kinds...)...)
+	run(t, "make", "-s", "-C", source, "-o", "build", "BIN="+bin, "DIST="+dist, "PACKAGE_VERSION="+version, target)
 	return dist
 }
 
@@ -124,7 +133,6 @@ func boot(t *testing.T, root, script string) {
 	run(t, "ln", "-s", "/etc/systemd/system/script.service", filepath.Join(root, "etc/systemd/system/multi-user.target.wants/script.service"))
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	// No capability of its own is what nspawn takes away by default.
 	cmd := exec.CommandContext(ctx, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--directory="+root, "--machine=gitboot-packages", "--console=pipe")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
