@@ -1,13 +1,15 @@
-// Package source reads a config repo: it finds out which commit a branch
-// names, fetches that commit with its history into a bare clone, checks it,
-// and hands out its files as an fs.FS.
+// Package source reads a config repo: it finds out which commit is followed, be
+// it by a branch or by a tag, fetches that with its history into a bare clone,
+// checks it, and hands out its files as an fs.FS.
 //
 // # Use
 //
-//	src, err := source.Open(ctx, source.Options{URL: url, Branch: "main", Dir: stage + "/repo"})
+//	src, err := source.Open(ctx, source.Options{URL: url, Ref: "main", Dir: stage + "/repo"})
 //	hash, err := src.Remote(ctx)         // cheap: nothing is fetched or written
 //	rev, err := src.Fetch(ctx, applied)  // fetched, checked against applied and the trusted keys
 //	files, err := src.Files(rev.Hash, "")
+//
+// First does the same with several remotes of one repo, one after the other.
 //
 // applied is the last revision that the caller acted upon. The caller keeps
 // it outside the clone, so that a clone that had to be made anew still cannot
@@ -36,16 +38,19 @@
 // Dir is a bare repo that git itself can read (git -C DIR log). It holds packs
 // only. Each is received in quarantine, by a process of its own, and renamed
 // into place when its tip is admitted, before HEAD, detached at that tip, is
-// replaced; what is refused leaves nothing. There are no branches, tags or work tree.
-// Open removes what a cut left behind and, where the tip cannot be read, moves
-// the clone aside to DIR.broken, so that Fetch makes it anew.
+// replaced; what is refused leaves nothing. There are no branches, refs of tags or
+// work tree; the file tags says by which tags commits were followed, and the
+// folder modules holds submodules' clones. Open removes what a cut left behind
+// and, where the tip cannot be read, moves the clone aside to DIR.broken, so that
+// Fetch makes it anew.
 //
 // # What is refused
 //
 // A history that was rewritten or is older than what is known, until the new tip
-// is accepted by name; a commit in another form than git's own; where trusted
-// keys are given, one with no SSH signature by one of them;
-// symlinks that leave the repo; files whose content is elsewhere (submodules,
-// Git LFS). Repos with SHA-256 objects are not supported, nor local ones that
-// keep their refs in a reftable.
+// is accepted by name, but for a higher version where versions are followed; a
+// commit in another form than git's own; where trusted keys are given, one that
+// none of them has signed, or whose tag; symlinks that leave the repo; files whose
+// content is elsewhere (submodules, unless they are asked for; Git LFS). Repos
+// with SHA-256 objects are not supported, nor local ones that keep their refs in a
+// reftable.
 package source

@@ -159,12 +159,12 @@ func (j *judge) higher(found candidate, known string) (why string, higher bool) 
 	}
 	was := j.opts.memory().nameOf(known)
 	switch {
+	case j.opts.TrustedKeys != "" && !found.signed:
+		return "and its version counts for nothing, as no trusted key has signed the tag", false
 	case was == "":
 		return "nor is it known which version that was", false
 	case !j.want.Higher(found.Name, was):
 		return "nor is that a higher version than " + tagName(was), false
-	case j.opts.TrustedKeys != "" && !found.signed:
-		return "and its version counts for nothing, as no trusted key has signed the tag", false
 	}
 	return "", true
 }

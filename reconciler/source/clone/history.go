@@ -20,8 +20,7 @@ type Link struct {
 
 // History follows the history back from tip, nearest first, as what is looked
 // for is nearly always recent. It ends at what the clone lacks, and at what is
-// old. An error is the
-// last value.
+// old. An error is the last value.
 func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing.Hash]bool) iter.Seq2[Link, error] {
 	return func(yield func(Link, error) bool) {
 		own, err := pack.Open(ctx, c.objects())
