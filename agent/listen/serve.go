@@ -40,7 +40,9 @@ func Serve(ctx context.Context, l net.Listener, connections int, handler http.Ha
 		ReadHeaderTimeout: patience / 2, ReadTimeout: patience, WriteTimeout: 2 * patience, IdleTimeout: idle, MaxHeaderBytes: maxHeader,
 		ErrorLog: log.New(io.Discard, "", 0), // what strangers say on a connection is not worth a line each
 	}
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 		defer cancel()
 		if server.Shutdown(bounded) != nil {
@@ -50,6 +52,7 @@ func Serve(ctx context.Context, l net.Listener, connections int, handler http.Ha
 	defer stop()
 	err := server.Serve(&paced{netutil.LimitListener(l, connections), ctx, rate.NewLimiter(limit(l), perSecond)})
 	if errors.Is(err, http.ErrServerClosed) {
+		<-ended // what is being answered is not cut off by who ends next
 		return nil
 	}
 	return errors.Join(err, server.Close())
