@@ -130,7 +130,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 		going.Go(func() { deliver(running) })
 	}
 	going.Go(func() {
-		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
+		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
 	})
 	for _, d := range a.doors(set) {
 		if d.at.Address != "" {
@@ -141,7 +141,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 		stop(errChanged)
 		going.Wait()
 	}()
-	looks := trigger.Run(running, trigger.Options{Every: set.Poll, Name: set.Reconciler.Machine.Name, Repo: set.Reconciler.Repo.Folder(), Signals: a.Signals, Log: a.Log})
+	looks := trigger.Run(running, trigger.Options{Every: set.Poll, Name: set.Reconciler.Machine.Name, Repo: set.Reconciler.Repo.Folder(), Due: a.due, Now: a.Now, Signals: a.Signals, Log: a.Log})
 	for {
 		select {
 		case <-ctx.Done():
@@ -155,6 +155,14 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 			}
 		}
 	}
+}
+
+// due is when something is to be done by the clock, the zero time for never.
+func (a *Agent) due() time.Time {
+	if next := a.Board.Snapshot().Next; len(next) > 0 {
+		return next[0].Time
+	}
+	return time.Time{}
 }
 
 // reload reads agent.toml again. One that is wrong changes nothing.
@@ -183,7 +191,7 @@ func (a *Agent) ask(ctx context.Context, ask reconciler.Ask) {
 
 // reconcile is what the socket asks for.
 func (a *Agent) reconcile(ctx context.Context, update, wait bool) error {
-	ask, done := reconciler.Ask{Trigger: trigger.Command, Update: update}, make(chan error, 1)
+	ask, done := reconciler.Ask{Trigger: trigger.Command, Update: update, Person: true}, make(chan error, 1)
 	if wait {
 		ask.Done = func(err error) { done <- err }
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
@@ -20,6 +21,8 @@ type Ask struct {
 	Trigger string
 	// Update looks for new digests whether or not a schedule is due.
 	Update bool
+	// Person does not wait until what has failed may be tried again.
+	Person bool
 	// Done, if set, is told when nothing is left to do, with what failed of it.
 	Done func(error)
 }
@@ -36,6 +39,7 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now)}
 	p.teller.remember(r.Machine.Stage.Dir())
 	p.reboot(ctx)
+	p.watch = w
 	beat := w.beat()
 	for {
 		select {
@@ -50,7 +54,7 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 		case <-beat:
 			w.Alive()
 		}
-		p.settle(w.Rest)
+		p.settle()
 	}
 }
 
@@ -58,6 +62,9 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 type Watch struct {
 	// Tell is told what happens, from several goroutines; nil to tell nobody.
 	Tell func(event.Event)
+	// Next is told, whenever nothing is left to do, what comes by itself; nil to
+	// tell nobody.
+	Next func([]plan.Coming)
 	// Alive is called so often as long as nothing has got stuck; 0 means never.
 	Alive func()
 	Every time.Duration
@@ -79,6 +86,7 @@ type poll struct {
 	teller *teller
 	events chan func(context.Context)
 	sweep  func()
+	watch  Watch
 	// going counts what runs beside; looking says that the repo is being read, and
 	// next is the wish for it to be read once more, nil without one.
 	going   int
@@ -88,9 +96,11 @@ type poll struct {
 	// told: the last error of each part.
 	waiting []func(error)
 	outcome map[string]error
-	// worked says that more was done than to look.
-	worked bool
-	// latest is what is wanted, nil as long as that is not known.
+	// looked says that something was, and worked that more was done than that.
+	looked, worked bool
+	// last is what was read last, good or refused; latest is what is wanted, nil as
+	// long as that is not known.
+	last   *wanted.Wanted
 	latest *wanted.Wanted
 	// stop ends the machine's waiting for images that take long, nil while it does
 	// not run; again says that it is to run once more.
@@ -102,9 +112,9 @@ type poll struct {
 	job      *workshop.Job
 }
 
-// request is what a part is asked for by something that is no person.
+// request is what a part is asked for.
 func (a Ask) request() Request {
-	return Request{Trigger: a.Trigger, Patient: true, Wait: true, Update: a.Update}
+	return Request{Trigger: a.Trigger, Patient: !a.Person, Wait: true, Update: a.Update}
 }
 
 // ask takes a wish. What cannot be looked for now is one wish, whoever asks.
@@ -119,21 +129,35 @@ func (p *poll) ask(ctx context.Context, ask Ask) {
 	if p.next == nil {
 		p.next = &Ask{Trigger: ask.Trigger}
 	}
-	p.next.Update = p.next.Update || ask.Update
+	p.next.Update, p.next.Person = p.next.Update || ask.Update, p.next.Person || ask.Person
 }
 
 // settle tells those who wait when nothing is left to do.
-func (p *poll) settle(rest func()) {
+func (p *poll) settle() {
 	if p.going > 0 {
 		return
+	}
+	if p.looked && p.watch.Next != nil {
+		p.looked = false
+		p.foretell()
 	}
 	if len(p.waiting) > 0 {
 		p.answer(errors.Join(p.outcome[event.Repo], p.outcome[event.Workshop], p.outcome[event.Machine]))
 	}
-	if p.worked && rest != nil {
+	if p.worked && p.watch.Rest != nil {
 		p.worked = false
-		rest()
+		p.watch.Rest()
 	}
+}
+
+// foretell tells what comes by itself.
+func (p *poll) foretell() {
+	coming, err := Coming(p.Reconciler, p.latest)
+	if err != nil {
+		p.log.Debug("what comes by itself is not known", "error", err) // the run has said so
+		return
+	}
+	p.watch.Next(coming)
 }
 
 func (p *poll) answer(err error) {
@@ -150,6 +174,7 @@ func (p *poll) beside(work func() func(context.Context)) {
 		then := work()
 		p.events <- func(ctx context.Context) {
 			p.going--
+			p.looked = true
 			then(ctx)
 		}
 	}()
@@ -175,12 +200,14 @@ func (p *poll) look(ctx context.Context, ask Ask) {
 		return
 	}
 	p.looking = true
-	known := p.latest
+	known := p.last
 	p.beside(func() func(context.Context) {
 		w, err := p.read(ctx, ask.request(), known)
 		p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
-			p.looking = false
+			if p.looking = false; w.Revision.Hash != "" {
+				p.last = w
+			}
 			p.seen(ctx, ask, w, err)
 			if next := p.next; next != nil {
 				p.next = nil
@@ -363,6 +390,6 @@ func (p *poll) logMade(ctx context.Context, job *workshop.Job, err error) {
 // waiting reports whether an image's failure is an old one, or follows from
 // one, or that it is still being looked up or made: nothing has failed now.
 func waiting(err error) bool {
-	return errors.As(err, new(*workshop.BackoffError)) || errors.As(err, new(*workshop.ParentError)) ||
+	return errors.As(err, new(*state.RestingError)) || errors.As(err, new(*workshop.ParentError)) ||
 		errors.As(err, new(*origin.ComingError)) || errors.As(err, new(*machine.PendingError))
 }

@@ -25,7 +25,7 @@ type Request struct {
 	Update bool
 	// Wait waits for another run's lock instead of failing.
 	Wait bool
-	// Patient waits with builds and pushes that have failed.
+	// Patient waits with images, builds and pushes that have failed.
 	Patient bool
 	// Anyway makes the run though the machine is suspended.
 	Anyway bool
@@ -34,7 +34,7 @@ type Request struct {
 }
 
 func (q Request) machine(builds func(string) bool) machine.Request {
-	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Anyway: q.Anyway, Fetch: q.Fetch, Builds: builds}
+	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient, Anyway: q.Anyway, Fetch: q.Fetch, Builds: builds}
 }
 
 func (q Request) workshop() workshop.Request {

@@ -73,18 +73,23 @@ const setBack = 24 * time.Hour
 // never followed is due, and what was followed at a time that is yet to come: the
 // clock was wrong then.
 func (s Schedule) Due(last, now time.Time) bool {
-	if last.IsZero() || last.After(now.Add(setBack)) {
+	if !believed(last, now) {
 		return true
 	}
 	next := s.Next(last)
 	return !next.IsZero() && !next.After(now)
 }
 
-// Following is when the schedule is due, if it was last followed at last: now, if
-// it is already.
+// Following is when the schedule is due, if it was last followed at last: a time
+// that has come already, if it is.
 func (s Schedule) Following(last, now time.Time) time.Time {
-	if s.Due(last, now) {
+	if !believed(last, now) {
 		return now
 	}
 	return s.Next(last)
+}
+
+// believed reports whether a time is one at which something can have been done.
+func believed(last, now time.Time) bool {
+	return !last.IsZero() && !last.After(now.Add(setBack))
 }

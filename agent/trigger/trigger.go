@@ -1,5 +1,6 @@
 // Package trigger says when to look at the config repo: every so often, when a
-// repo on this machine changes, and when the process is told to. It says only
+// time has come, when a repo on this machine changes, and when the process is told
+// to. It says only
 // that, and at whose wish; nothing of what triggers is believed.
 package trigger
 
@@ -17,6 +18,8 @@ const (
 	Change  = "change" // of a repo on this machine
 	Signal  = "signal"
 	Command = "command" // by a person, through the socket
+	// Schedule is a time that has come.
+	Schedule = "schedule"
 )
 
 // Options say what triggers.
@@ -27,6 +30,9 @@ type Options struct {
 	Name  string
 	// Repo is the folder of a repo on this machine that is watched, "" for none.
 	Repo string
+	// Due says when something is to be done by the clock that Now tells, the zero
+	// time for never; nil for nothing.
+	Due, Now func() time.Time
 	// Signals ask for a look, nil for none.
 	Signals <-chan os.Signal
 	Log     *slog.Logger
@@ -44,6 +50,9 @@ func Run(ctx context.Context, opts Options) <-chan string {
 		}
 	}
 	go poll(ctx, opts, ask)
+	if opts.Due != nil {
+		go tick(ctx, opts.Now, opts.Due, func() { ask(Schedule) })
+	}
 	if opts.Signals != nil {
 		go forward(ctx, opts.Signals, func() { ask(Signal) })
 	}

@@ -196,12 +196,12 @@ func failures(s report.Status) error {
 	}
 	for _, img := range s.Images {
 		if img.Failure != nil && !told[img.Name] {
-			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message))
+			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message+retry(img.Failure)))
 		}
 	}
 	for _, p := range s.Pushes {
 		if p.Failure != nil {
-			errs = append(errs, fmt.Errorf("image %q has not been pushed since %s: %s", p.Image, p.Failure.Since.Local().Format(minutes), p.Failure.Message))
+			errs = append(errs, fmt.Errorf("image %q has not been pushed since %s: %s", p.Image, p.Failure.Since.Local().Format(minutes), p.Failure.Message+retry(p.Failure)))
 		}
 	}
 	return errors.Join(errs...)
@@ -214,7 +214,7 @@ func revision(f *state.Failure) string {
 	return " (revision " + plan.Short(f.Revision) + ")"
 }
 
-// retry says when a build that failed is tried again.
+// retry says when what failed is tried again.
 func retry(f *state.Failure) string {
 	if f.Attempts == 0 {
 		return ""

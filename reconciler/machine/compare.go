@@ -164,7 +164,7 @@ func (j *Job) foresee(ctx context.Context) {
 		if img.err == nil {
 			noted.Origin = img.origin
 		}
-		noted.Fail(notPending(img.err), j.now())
+		noted.Fail(notPending(img.err), img.cause, whose(j.Name, name), j.now())
 	}
 	j.next.DropUnwanted(j.wanted)
 }

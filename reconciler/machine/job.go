@@ -53,7 +53,10 @@ type observedImage struct {
 	hooks  hooks.Input
 	inputs plan.Inputs
 	layers []plan.Layer
-	err    error
+	// cause tells what the image is staged from, as far as it was declared or made
+	// here: what failed is tried again at once if that is another.
+	cause string
+	err   error
 }
 
 // A PendingError says that an image is not built yet. It is nobody's failure.

@@ -58,6 +58,8 @@ type Request struct {
 	Update bool
 	// Wait waits for another's lock instead of failing.
 	Wait bool
+	// Patient waits with images that have failed.
+	Patient bool
 	// Anyway makes the run though the machine is suspended, and publishes though
 	// entries are to change at another time.
 	Anyway bool
@@ -146,6 +148,9 @@ func (m *Machine) lock(ctx context.Context, wait bool) (*stage.Lock, error) {
 	}
 	return lock, err
 }
+
+// whose spreads tries over machines and images.
+func whose(machine, image string) string { return machine + "/" + image }
 
 func (m *Machine) now() time.Time { return m.Now().UTC().Truncate(time.Second) }
 

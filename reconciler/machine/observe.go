@@ -2,13 +2,18 @@ package machine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -20,20 +25,25 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 	if known == nil {
 		known = &state.Image{}
 	}
+	img.inputs = plan.Inputs{
+		Hooks:      hooks.Key(img.hooks),
+		Init:       j.initSum,
+		Kernel:     want.Kernel,
+		KernelArgs: slices.Clone(want.KernelArgs),
+		TmpfsSize:  want.TmpfsSize,
+		CopyToRAM:  want.CopyToRAM,
+	}
 	if want.Build != nil {
 		img.err = j.ready(img)
-	} else {
+	}
+	img.cause = causeOf(img, j.Files)
+	if rests := known.Failure.Rests(img.cause, j.Now()); rests != nil && j.req.Patient {
+		img.err, img.origin = rests, known.Origin
+	}
+	if want.Build == nil && img.err == nil {
 		img.origin, img.opened, img.err = j.Find.Resolve(ctx, known.Origin, want, j.Files)
 	}
-	img.inputs = plan.Inputs{
-		ImageDigest: img.origin.Digest,
-		Hooks:       hooks.Key(img.hooks),
-		Init:        j.initSum,
-		Kernel:      want.Kernel,
-		KernelArgs:  slices.Clone(want.KernelArgs),
-		TmpfsSize:   want.TmpfsSize,
-		CopyToRAM:   want.CopyToRAM,
-	}
+	img.inputs.ImageDigest = img.origin.Digest
 	staged := known.Staged(img.origin.Digest)
 	j.observeFormerDisk(img, staged)
 	if img.err == nil {
@@ -43,6 +53,12 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 		img.err = j.observeLayers(ctx, img)
 	}
 	return img
+}
+
+// causeOf tells what an image is staged from, but for what its registry has.
+func causeOf(img *observedImage, files fs.FS) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %+v", origin.Cause(img.want, files), img.origin.Digest, img.inputs))
+	return hex.EncodeToString(sum[:8])
 }
 
 // ready takes what the workshop has of an image that is built here.

@@ -47,7 +47,7 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	a.trace(list, nil)
 	for _, s := range a.stagings {
 		noted := a.next.Image(s.Image)
-		noted.Fail(s.err, now)
+		noted.Fail(s.err, s.image.cause, whose(a.Name, s.Image), now)
 		if s.err == nil {
 			noted.Ready = nil
 			noted.Add(s.generation(a.Revision.Hash, now))
@@ -74,7 +74,7 @@ type keeper struct{ *application }
 func (a keeper) note(context.Context, []plan.Action) error {
 	for _, s := range a.stagings {
 		noted := a.next.Image(s.Image)
-		if noted.Fail(s.err, a.now()); s.err == nil && s.Ready == "" {
+		if noted.Fail(s.err, s.image.cause, whose(a.Name, s.Image), a.now()); s.err == nil && s.Ready == "" {
 			g := s.generation(a.Revision.Hash, a.now())
 			noted.Ready = &g
 		}

@@ -170,6 +170,18 @@ func archiveSource(a *spec.Archive, files fs.FS) image.ArchivePlace {
 	return s
 }
 
+// Cause tells what decides what is found, as far as this machine knows that: the
+// declaration, and of an archive that lies here its file. What of these cannot be
+// had fails where it is looked up.
+func Cause(want spec.Image, files fs.FS) string {
+	declared, _ := Declaration(want)
+	if want.Archive == nil {
+		return declared
+	}
+	mark, _ := image.Fingerprint(archiveSource(want.Archive, files))
+	return declared + " " + mark
+}
+
 // Declaration hashes what decides where an image comes from.
 func Declaration(want spec.Image) (string, error) {
 	var pull *spec.Pull

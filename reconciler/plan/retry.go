@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/gitboot/gitboot/schedule"
@@ -15,24 +17,39 @@ type Tries struct {
 	Key      string    `json:"key,omitempty"`
 }
 
-// After are the tries with one more in vain, of what key stands for.
-func (t Tries) After(key string, now time.Time) Tries {
+// After are the tries with one more in vain, of what key stands for. Whose they are
+// spreads them: machines that failed together do not try again together.
+func (t Tries) After(key, whose string, now time.Time) Tries {
 	next := Tries{Attempts: 1, Key: key}
 	if t.Key == key {
 		next.Attempts = t.Attempts + 1
 	}
-	next.Next = now.Add(Pause(next.Attempts))
+	next.Next = now.Add(Pause(next.Attempts, whose))
 	return next
 }
 
-// Rest reports whether what failed is left alone for now.
-func (t Tries) Rest(now time.Time) bool { return t.Attempts > 0 && now.Before(t.Next) }
+// Rest reports whether what failed is left alone for now. A time that is farther
+// than any pause was noted by a clock that was wrong.
+func (t Tries) Rest(now time.Time) bool {
+	return t.Attempts > 0 && now.Before(t.Next) && t.Next.Sub(now) <= longestPause
+}
 
-// Pause is how long what failed is left alone, by how often it has been tried;
-// the last one goes for all further tries.
-func Pause(attempts int) time.Duration {
-	pauses := []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
-	return pauses[min(max(attempts, 1), len(pauses))-1]
+// Pauses double up to the longest.
+const (
+	firstPause   = time.Minute
+	longestPause = 15 * time.Minute
+)
+
+// Pause is how long what failed is left alone, by how often it has been tried and
+// by whom: up to a quarter less than it might be, always the same.
+func Pause(attempts int, whose string) time.Duration {
+	pause := longestPause
+	if doublings := max(attempts, 1) - 1; doublings < 4 {
+		pause = firstPause << doublings
+	}
+	hash := fnv.New32a()
+	fmt.Fprint(hash, whose, " ", attempts) // never fails
+	return (pause - pause/4*time.Duration(hash.Sum32()%1000)/1000).Round(time.Second)
 }
 
 // Due reports whether a schedule has come round since it was last followed. An

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -8,13 +9,25 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
+// Pauses double up to a quarter of an hour, and machines have their own.
 func TestPause(t *testing.T) {
-	var got []time.Duration
-	for n := range 8 {
-		got = append(got, plan.Pause(n)/time.Minute)
+	for n, want := range []time.Duration{1, 1, 2, 4, 8, 15, 15, 15} {
+		want *= time.Minute
+		seen := map[time.Duration]bool{}
+		for machine := range 100 {
+			whose := fmt.Sprint("machine-", machine)
+			got := plan.Pause(n, whose)
+			if got > want || got < want*3/4 || got != plan.Pause(n, whose) {
+				t.Errorf("after %d tries of %s: %s", n, whose, got)
+			}
+			seen[got] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("after %d tries a hundred machines try again at %d times", n, len(seen))
+		}
 	}
-	if want := []time.Duration{1, 1, 2, 5, 15, 60, 60, 60}; !slices.Equal(got, want) {
-		t.Errorf("%v", got)
+	if plan.Pause(1<<20, "") > 15*time.Minute {
+		t.Error("a million tries in vain wait longer")
 	}
 }
 
@@ -26,13 +39,16 @@ func TestTries(t *testing.T) {
 	}
 	now := noon
 	for n := 1; n <= 6; n++ {
-		tries = tries.After("k", now)
-		if tries.Attempts != n || tries.Next.Sub(now) != plan.Pause(n) || !tries.Rest(now) || tries.Rest(tries.Next) {
+		tries = tries.After("k", "laptop", now)
+		if tries.Attempts != n || tries.Next.Sub(now) != plan.Pause(n, "laptop") || !tries.Rest(now) || tries.Rest(tries.Next) {
 			t.Errorf("after %d: %+v", n, tries)
 		}
 		now = tries.Next
 	}
-	if other := tries.After("other", now); other.Attempts != 1 || other.Key != "other" {
+	if far := now.AddDate(-1, 0, 0); tries.Rest(far) {
+		t.Error("what failed when the clock was wrong by a year rests for a year")
+	}
+	if other := tries.After("other", "laptop", now); other.Attempts != 1 || other.Key != "other" {
 		t.Errorf("from something else: %+v", other)
 	}
 }

@@ -73,14 +73,20 @@ func builds(s *state.Workshop) []BuildStatus {
 	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
 		b := s.Build(name)
 		status := BuildStatus{Image: name, Digest: b.Digest, Built: b.Built, Revision: b.Revision}
-		if b.Failure != nil {
-			f := *b.Failure
-			f.Key = "" // nobody else's business
-			status.Failure = &f
-		}
+		status.Failure = public(b.Failure)
 		out = append(out, status)
 	}
 	return out
+}
+
+// public is a failure without what is nobody else's business.
+func public(f *state.Failure) *state.Failure {
+	if f == nil {
+		return nil
+	}
+	out := *f
+	out.Key = ""
+	return &out
 }
 
 // pushes returns what is known of published images.
@@ -89,9 +95,7 @@ func pushes(s *state.Workshop) []PushStatus {
 	for _, name := range slices.Sorted(maps.Keys(s.Builds)) {
 		if p := s.Builds[name].Push; p != nil {
 			ps := PushStatus{Image: name, Ref: p.Ref, Tag: p.Tag, Digest: p.Digest, Time: p.Time}
-			if p.Failure != nil {
-				ps.Failure = &state.Failure{Message: p.Failure.Message, Since: p.Failure.Since}
-			}
+			ps.Failure = public(p.Failure)
 			out = append(out, ps)
 		}
 	}
@@ -202,7 +206,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 
 func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img *state.Image, shown map[string]bool) ImageStatus {
 	out := ImageStatus{Name: name, Digest: img.Origin.Digest, Within: img.Origin.Within, Tag: img.Origin.Tag, Signed: img.Origin.Signed != "",
-		Checked: img.Origin.Checked, Failure: img.Failure, Generations: []GenerationStatus{}}
+		Checked: img.Origin.Checked, Failure: public(img.Failure), Generations: []GenerationStatus{}}
 	for _, g := range slices.Backward(img.Generations) {
 		gs := GenerationStatus{
 			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),

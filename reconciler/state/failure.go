@@ -14,7 +14,7 @@ import (
 type Failure struct {
 	Message string    `json:"message"`
 	Since   time.Time `json:"since"`
-	// Tries are those of what is tried again by itself: builds and pushes.
+	// Tries are those of what is tried again by itself: all but a whole run.
 	plan.Tries
 	// Revision is the one that the run was for which failed as a whole.
 	Revision string `json:"revision,omitempty"`
@@ -31,6 +31,36 @@ func (f *Failure) After(err error, now time.Time) *Failure {
 	}
 	return &Failure{Message: err.Error(), Since: now}
 }
+
+// Tried is After for what is tried again by itself: key tells what it was tried
+// from, and whose it is. Whoever has tried before its time, in vain again, has
+// changed nothing.
+func (f *Failure) Tried(err error, key, whose string, now time.Time) *Failure {
+	next := f.After(err, now)
+	if next == nil || next == f && f.Key == key && f.Rest(now) {
+		return next
+	}
+	again := *next
+	if again.Tries = (plan.Tries{}).After(key, whose, now); f != nil {
+		again.Tries = f.Tries.After(key, whose, now)
+	}
+	return &again
+}
+
+// Rests is the failure as an error, if it stands and what key tells is not to be
+// tried again yet; nil otherwise.
+func (f *Failure) Rests(key string, now time.Time) error {
+	if f == nil || f.Key != key || !f.Rest(now) {
+		return nil
+	}
+	return &RestingError{*f}
+}
+
+// A RestingError is a failure that stands, of what is not tried again yet. It reads
+// as what failed.
+type RestingError struct{ Failure Failure }
+
+func (e *RestingError) Error() string { return e.Failure.Message }
 
 // OfRun is the failure of a run as a whole, for a revision. Of what stands
 // already the time is kept, and f itself if it was for the same revision.

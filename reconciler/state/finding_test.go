@@ -64,7 +64,7 @@ func TestFail(t *testing.T) {
 		{nil, 4 * time.Hour, -1},
 		{errors.New("no network"), 5 * time.Hour, 5 * time.Hour},
 	} {
-		img.Fail(c.err, noon.Add(c.after))
+		img.Fail(c.err, "k", "laptop", noon.Add(c.after))
 		switch {
 		case c.err == nil:
 			if img.Failure != nil {
@@ -73,6 +73,33 @@ func TestFail(t *testing.T) {
 		case img.Failure == nil || img.Failure.Message != c.err.Error() || !img.Failure.Since.Equal(noon.Add(c.since)):
 			t.Errorf("after %s: %+v", c.after, img.Failure)
 		}
+	}
+}
+
+// Each try in vain makes the next one later; what is tried before its time, or what
+// rests, changes nothing, and what is tried from something else begins anew.
+func TestFailuresRest(t *testing.T) {
+	img, down := &state.Image{}, errors.New("no network")
+	img.Fail(down, "k", "laptop", noon)
+	first := img.Failure
+	if first.Attempts != 1 || first.Rests("k", noon) == nil || first.Rests("other", noon) != nil || first.Rests("k", first.Next) != nil {
+		t.Fatalf("%+v", first)
+	}
+	img.Fail(down, "k", "laptop", noon.Add(time.Second))
+	img.Fail(first.Rests("k", noon), "k", "laptop", noon.Add(time.Second))
+	if img.Failure != first {
+		t.Errorf("%+v", img.Failure)
+	}
+	img.Fail(down, "k", "laptop", first.Next)
+	if f := img.Failure; f.Attempts != 2 || !f.Since.Equal(noon) || !f.Next.After(first.Next.Add(time.Minute)) {
+		t.Errorf("%+v", f)
+	}
+	img.Fail(down, "other", "laptop", noon.Add(time.Second))
+	if f := img.Failure; f.Attempts != 1 || f.Key != "other" {
+		t.Errorf("%+v", f)
+	}
+	if (*state.Failure)(nil).Rests("k", noon) != nil {
+		t.Error("what never failed rests")
 	}
 }
 

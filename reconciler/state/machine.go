@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -249,9 +250,13 @@ func (m *Machine) DropUnwanted(wanted func(name string) bool) {
 	}
 }
 
-// Fail records why an image did not converge, and keeps the time of the first
-// run that said the same, so that a standing failure is not written anew.
-func (i *Image) Fail(err error, now time.Time) { i.Failure = i.Failure.After(err, now) }
+// Fail records why an image did not converge, when it is tried again, and keeps the
+// time of the first run that said the same.
+func (i *Image) Fail(err error, key, whose string, now time.Time) {
+	if !errors.As(err, new(*RestingError)) { // what rests stands
+		i.Failure = i.Failure.Tried(err, key, whose, now)
+	}
+}
 
 // Add appends a generation. A deployment that came back takes its new number, and
 // stays pinned: one deployment is one entry.

@@ -38,7 +38,7 @@ type Repo struct {
 	// said it once.
 	Quiet bool
 	// Known, if set, is what was read before: of the same revision nothing is read
-	// anew.
+	// anew, whether it was good or is refused.
 	Known *Wanted
 	Log   *slog.Logger
 	Now   func() time.Time
@@ -54,6 +54,8 @@ type Wanted struct {
 	// Compared, or since; none if there is one.
 	Answers  []source.Answer
 	Compared time.Time
+	// refused is why the revision is not followed, which does not change.
+	refused error
 }
 
 // compareEvery is how often all remotes are asked, where one would do.
@@ -72,12 +74,19 @@ func (r *Repo) Read(ctx context.Context, applied string) (*Wanted, error) {
 		return w, err
 	}
 	if r.Known != nil && r.Known.Revision.Hash == w.Revision.Hash && !r.Worktree {
-		w.Wants = r.Known.Wants
-		return w, nil
+		w.Wants, w.refused = r.Known.Wants, r.Known.refused
+		return w, w.refused
 	}
 	var err error
-	w.Wants, err = r.resolve(ctx, w.Files)
+	if w.Wants, err = r.resolve(ctx, w.Files); final(err) {
+		w.refused = err
+	}
 	return w, err
+}
+
+// final reports whether an error is one that the same revision has each time.
+func final(err error) bool {
+	return errors.As(err, new(spec.Problems)) || errors.As(err, new(*RepoNameError)) || errors.As(err, new(*MachineError)) || errors.As(err, new(*WrongMachineError))
 }
 
 // fetch finds the revision to apply and its files.

@@ -123,7 +123,7 @@ func TestBasesAreLookedUp(t *testing.T) {
 		must(t, maker{j}.save(b))
 		pushBase(t, registry, moved, "3")
 		patient := s.look(t, w, Request{Patient: true}).build("desktop")
-		if !errors.As(patient.err, new(*BackoffError)) || !patient.key().Equal(b.key()) {
+		if !errors.As(patient.err, new(*state.RestingError)) || !patient.key().Equal(b.key()) {
 			t.Errorf("%s: asked for a build that rests: %v", moved, patient.err)
 		}
 	}
@@ -145,8 +145,17 @@ func TestARegistryDoesNotAnswer(t *testing.T) {
 		t.Error(err)
 	}
 	after := s.doc(t).Builds["desktop"]
-	if after.Base != before.Base || after.ID != before.ID || after.Failure == nil || after.Failure.Attempts != 0 {
+	if after.Base != before.Base || after.ID != before.ID || after.Failure == nil || after.Failure.Attempts != 1 {
 		t.Errorf("%+v", after)
+	}
+	// Whoever polls leaves it alone for a while, and writes nothing.
+	waits := s.look(t, w, Request{Update: true, Patient: true})
+	if !errors.As(waits.Failed()["desktop"], new(*state.RestingError)) || !waits.Settled() {
+		t.Errorf("asked again at once: %v", waits.Failed())
+	}
+	s.now = s.now.Add(time.Minute)
+	if again := s.look(t, w, Request{Update: true, Patient: true}).Failed()["desktop"]; again == nil || errors.As(again, new(*state.RestingError)) {
+		t.Errorf("a minute later: %v", again)
 	}
 	other := basesIn(t, registry, strings.Replace(onRegistry, "from = \"REG/base:1\"", "from = \"archive:root.tar\"", 1))
 	j = s.look(t, other, Request{Update: true})

@@ -21,6 +21,7 @@ import (
 // A build is one image that is built here.
 type build struct {
 	want     spec.Image
+	machine  string // whose build it is
 	parent   *build // nil if the base is not built here
 	prepared *recipe.Prepared
 	state    *state.Build // never nil
@@ -38,6 +39,8 @@ type build struct {
 	ran bool
 	why []string
 	err error
+	// sought is a failure of looking up what it is made from.
+	sought bool
 	// lost says why what was published is to be published again; pushed was by
 	// this job, unless it failed with pushErr.
 	lost    string
@@ -53,12 +56,6 @@ type ParentError struct{ Parent string }
 func (e *ParentError) Error() string {
 	return fmt.Sprintf("not built, because its base image:%s failed", e.Parent)
 }
-
-// A BackoffError is a failure that stands, of a build that is not tried again
-// yet. It reads as what failed.
-type BackoffError struct{ Failure state.Failure }
-
-func (e *BackoffError) Error() string { return e.Failure.Message }
 
 // Order returns the images that are built here, parents first: those that the
 // machine boots, those that it builds for others, and their bases.
@@ -97,7 +94,7 @@ func (b *build) decide(now time.Time) {
 		m.Failed = f.Tries
 	}
 	if b.verdict = m.Decide(now); b.verdict.Rests {
-		b.err = &BackoffError{*b.state.Failure}
+		b.err = &state.RestingError{Failure: *b.state.Failure}
 	}
 }
 
@@ -124,9 +121,18 @@ func (b *build) tried(err error, now time.Time) {
 			f.Since = old.Since
 		}
 	}
-	f.Tries = before.After(b.keyHash(), now)
+	f.Tries = before.After(b.keyHash(), b.whose(), now)
 	b.state.Failure = f
 }
+
+// lookupKey tells apart what is looked up.
+func (b *build) lookupKey() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "look up %q %+q %+v", b.want.Build.From, b.prepared.References, b.want.Build.Pulled))
+	return hex.EncodeToString(sum[:8])
+}
+
+// whose spreads tries over machines and images.
+func (b *build) whose() string { return b.machine + "/" + b.want.Name }
 
 func (b *build) recipe(w *wanted.Wanted) recipe.Recipe {
 	baseUser := ""

@@ -100,8 +100,8 @@ func (j *Job) Settled() bool {
 // look needed a place to write, it looks again. On a machine that is suspended
 // nothing is begun: that is a *plan.SuspendedError.
 func (j *Job) Begin(ctx context.Context) (err error) {
-	if err := state.Suspended(j.Stage.Dir(), j.req.Anyway, j.Now()); err != nil {
-		return err
+	if err := state.Suspended(j.Stage.Dir(), j.req.Anyway, j.Now()); errors.As(err, new(*plan.SuspendedError)) {
+		return err // a machine's document that cannot be read stops the machine alone
 	}
 	if j.lock, err = j.Shop.lock(ctx, j.req.Wait); err != nil {
 		return err
@@ -238,7 +238,13 @@ func (j *Job) note(doc *state.Workshop) {
 		} else if b.err == nil && noted.Key == nil && j.chosen {
 			continue
 		}
-		if noted.Failure = noted.Failure.After(b.err, now); b.want.Build.Push == nil {
+		switch {
+		case b.sought:
+			noted.Failure = noted.Failure.Tried(b.err, b.lookupKey(), b.whose(), now)
+		case !errors.As(b.err, new(*state.RestingError)): // what rests stands
+			noted.Failure = noted.Failure.After(b.err, now)
+		}
+		if b.want.Build.Push == nil {
 			noted.Push = nil
 		}
 		doc.SetBuild(b.want.Name, &noted)

@@ -264,10 +264,10 @@ func TestBackoff(t *testing.T) {
 			tries++
 		}
 		f := s.doc(t).Builds["kiosk"].Failure
-		if f.Attempts != tries || f.Next.Sub(s.now) > plan.Pause(tries) || len(j.Failed()) != 3 {
+		if f.Attempts != tries || f.Next.Sub(s.now) > plan.Pause(tries, w.Wants.Machine+"/kiosk") || len(j.Failed()) != 3 {
 			t.Errorf("%s: after %d tries the document has %+v: %v", what, tries, f, j.Failed())
 		}
-		if waits := errors.As(j.Failed()["kiosk"], new(*BackoffError)); waits == want {
+		if waits := errors.As(j.Failed()["kiosk"], new(*state.RestingError)); waits == want {
 			t.Errorf("%s: waits is %t", what, waits)
 		}
 		if !want && (!os.SameFile(before, s.written(t)) || len(s.runs(t)) != runs || !s.look(t, w, req).Settled()) {
@@ -282,8 +282,8 @@ func TestBackoff(t *testing.T) {
 	try("after two", patient, time.Minute, true)
 	try("by hand", Request{}, time.Second, true)
 	try("by name", Request{Names: []string{"kiosk", "desktop"}}, time.Second, true)
-	try("after fifty minutes", patient, 50*time.Minute, false)
-	try("after an hour", patient, 10*time.Minute, true)
+	try("after ten minutes", patient, 10*time.Minute, false)
+	try("after a quarter of an hour", patient, 5*time.Minute, true)
 	if f := s.doc(t).Builds["kiosk"].Failure; !f.Since.Equal(since) {
 		t.Errorf("it stands since %s, not %s", f.Since, since)
 	}

@@ -22,7 +22,7 @@ type looker struct{ *Job }
 // no engine is asked to do anything.
 func (j looker) observe(ctx context.Context) error {
 	for _, want := range Order(j.Wants) {
-		b := &build{want: want, state: j.doc.Build(want.Name), patient: j.req.Patient, done: make(chan struct{})}
+		b := &build{want: want, machine: j.Wants.Machine, state: j.doc.Build(want.Name), patient: j.req.Patient, done: make(chan struct{})}
 		b.due = j.Find.Due(want.Build.Schedule, b.state.Built)
 		if want.Build.Base != nil {
 			b.parent = j.build(want.Build.Base.Name)
@@ -49,16 +49,28 @@ func (j looker) observeBuild(ctx context.Context, b *build) (err error) {
 	if b.parent != nil && b.parent.err != nil {
 		return &ParentError{b.parent.want.Name}
 	}
+	if err := j.observeNamed(ctx, b); err != nil {
+		return err
+	}
+	b.decide(j.Now())
+	return b.err
+}
+
+// observeNamed looks up what a build is made from. What could not be is left alone
+// for a while.
+func (j looker) observeNamed(ctx context.Context, b *build) (err error) {
+	if b.patient {
+		if err := b.state.Failure.Rests(b.lookupKey(), j.Now()); err != nil {
+			return err
+		}
+	}
+	defer func() { b.sought = err != nil }()
 	if b.base = baseOf(b.want); b.base != nil {
 		if b.state.Base, err = j.lookUp(ctx, b, b.state.Base, b.base); err != nil {
 			return fmt.Errorf("look up the base %s: %w", b.want.Build.From, err)
 		}
 	}
-	if err := j.pin(ctx, b); err != nil {
-		return err
-	}
-	b.decide(j.Now())
-	return b.err
+	return j.pin(ctx, b)
 }
 
 // observeStores finds images that are needed and that the engine does not hold

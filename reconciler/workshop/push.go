@@ -105,7 +105,7 @@ func (j publisher) pushTried(b *build) {
 		if old != nil {
 			before = old.Tries
 		}
-		f = &state.Failure{Message: f.Message, Since: f.Since, Tries: before.After(j.publication(b).key(), now)}
+		f = &state.Failure{Message: f.Message, Since: f.Since, Tries: before.After(j.publication(b).key(), b.whose(), now)}
 	}
 	b.state.Push.Failure = f
 }
