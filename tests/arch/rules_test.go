@@ -156,6 +156,7 @@ var rules = []rule{
 	{folder: "stage/squash", layer: leaves, why: "a layer's tar becomes a squashfs", ours: []string{"rootfs", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys"}},
 
 	{folder: "reconciler/plan", layer: decisions, why: "the same wants, observations and time give the same plan", ours: []string{"schedule"}, banned: untouching},
+	{folder: "agent/reboot", layer: decisions, why: "when to restart is a strategy apart from restarting", ours: []string{"schedule"}, banned: untouching},
 	{folder: "reconciler/state", layer: decisions, why: "the documents on disk, in which what was decided is kept",
 		ours: []string{"boot", "build/recipe", "image", "reconciler/plan", "rootfs/packages", "stage"}},
 

@@ -1,0 +1,81 @@
+// Package reboot decides whether a machine is restarted by itself to boot what is
+// new. It restarts nothing: it says yes or no, why, and when to ask again.
+//
+// A machine is not restarted that has just started, so that none goes round in
+// circles; nor one on which something goes on that a restart would end.
+package reboot
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/schedule"
+)
+
+// A Policy is what a machine's owner allows.
+type Policy string
+
+// The policies. An empty one is Never.
+const (
+	Never  Policy = "never"  // people restart it
+	Window Policy = "window" // in the windows that the config repo declares, if it does
+	Always Policy = "always" // as soon as it is needed and nothing goes on
+)
+
+// Policies are the names of all.
+func Policies() []string { return []string{string(Never), string(Window), string(Always)} }
+
+// Allowed reports whether a machine may be restarted at a time, as far as its
+// windows go. One that declares none may not: nobody has said when.
+func Allowed(windows schedule.Windows, now time.Time) bool {
+	_, open := windows.Open(now)
+	return open && len(windows) > 0
+}
+
+// A Situation is all that the decision depends on.
+type Situation struct {
+	Policy  Policy
+	Now     time.Time
+	Windows schedule.Windows
+	// Doubt says why the clock is not believed, "" if it is.
+	Doubt string
+	// Needed says why a restart would change what runs, "" if it would not.
+	Needed string
+	// Up is how long ago the machine was started.
+	Up time.Duration
+	// Busy is what a restart would end: a run, a build, somebody who is logged in.
+	Busy []string
+}
+
+// A Verdict says whether to restart now, and why, or why not.
+type Verdict struct {
+	Now bool
+	Why string
+	// At is when it may be, the zero time if that does not depend on a clock.
+	At time.Time
+}
+
+// atLeast is how long a machine runs before it is restarted by itself.
+const atLeast = 15 * time.Minute
+
+// Decide decides.
+func Decide(s Situation) Verdict {
+	switch {
+	case s.Needed == "":
+		return Verdict{Why: "what runs is what the next boot is"}
+	case s.Policy == Never || s.Policy == "":
+		return Verdict{Why: "people restart this machine"}
+	case s.Policy == Window && len(s.Windows) == 0:
+		return Verdict{Why: "no window is declared for it; declare reboot_windows for the machine in the config repo"}
+	case s.Policy == Window && s.Doubt != "":
+		return Verdict{Why: "it has its windows, and the clock is not set"}
+	case s.Policy == Window && !Allowed(s.Windows, s.Now):
+		return Verdict{Why: "it waits for a window", At: s.Windows.Next(s.Now)}
+	case s.Up < atLeast:
+		return Verdict{Why: fmt.Sprintf("the machine has been up for less than %d minutes", int(atLeast.Minutes())), At: s.Now.Add(atLeast - s.Up)}
+	case len(s.Busy) > 0:
+		return Verdict{Why: "it would end " + strings.Join(s.Busy, ", ")}
+	}
+	return Verdict{Now: true, Why: s.Needed}
+}

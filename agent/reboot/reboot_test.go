@@ -1,0 +1,45 @@
+package reboot_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/agent/reboot"
+	"github.com/gitboot/gitboot/schedule"
+)
+
+func TestDecide(t *testing.T) {
+	night, err := schedule.ParseWindow("0 4 * * *", time.Hour, "UTC", time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows := schedule.Windows{night}
+	open, noon := time.Date(2026, 5, 1, 4, 30, 0, 0, time.UTC), time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	tomorrow := time.Date(2026, 5, 2, 4, 0, 0, 0, time.UTC)
+	for what, c := range map[string]struct {
+		change func(*reboot.Situation)
+		now    bool
+		why    string
+		at     time.Time
+	}{
+		"in a window":            {func(*reboot.Situation) {}, true, "desktop 5 is new", time.Time{}},
+		"outside one":            {func(s *reboot.Situation) { s.Now = noon }, false, "it waits for a window", tomorrow},
+		"as it closes":           {func(s *reboot.Situation) { s.Now = open.Add(30 * time.Minute) }, false, "it waits for a window", tomorrow},
+		"by no clock":            {func(s *reboot.Situation) { s.Doubt = "it is 1970" }, false, "it has its windows, and the clock is not set", time.Time{}},
+		"in no window":           {func(s *reboot.Situation) { s.Windows = nil }, false, "no window is declared for it; declare reboot_windows for the machine in the config repo", time.Time{}},
+		"not needed":             {func(s *reboot.Situation) { s.Needed = "" }, false, "what runs is what the next boot is", time.Time{}},
+		"nothing is said":        {func(s *reboot.Situation) { s.Policy = "" }, false, "people restart this machine", time.Time{}},
+		"never":                  {func(s *reboot.Situation) { s.Policy = reboot.Never }, false, "people restart this machine", time.Time{}},
+		"always, at noon":        {func(s *reboot.Situation) { s.Policy, s.Now = reboot.Always, noon }, true, "desktop 5 is new", time.Time{}},
+		"always, by no clock":    {func(s *reboot.Situation) { s.Policy, s.Doubt = reboot.Always, "it is 1970" }, true, "desktop 5 is new", time.Time{}},
+		"it has just started":    {func(s *reboot.Situation) { s.Up = 5 * time.Minute }, false, "the machine has been up for less than 15 minutes", open.Add(10 * time.Minute)},
+		"somebody is logged in":  {func(s *reboot.Situation) { s.Busy = []string{"the session of ada"} }, false, "it would end the session of ada", time.Time{}},
+		"somebody, and a policy": {func(s *reboot.Situation) { s.Busy, s.Policy = []string{"a build", "a run"}, reboot.Always }, false, "it would end a build, a run", time.Time{}},
+	} {
+		s := reboot.Situation{Policy: reboot.Window, Now: open, Windows: windows, Needed: "desktop 5 is new", Up: time.Hour}
+		c.change(&s)
+		if got := reboot.Decide(s); got.Now != c.now || got.Why != c.why || !got.At.Equal(c.at) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+}
