@@ -389,6 +389,15 @@ func TestSignatureFaults(t *testing.T) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
+	bundled := w.push(t, "router:1", numbered(t, 91))
+	w.broken(nil)
+	check(t, signer.Sign(t.Context(), lab.Bundle, w.at("router@"+bundled)))
+	for _, status := range []int{400, 401, 403, 404} { // and keeps a tag for it
+		answer(status, "/referrers/")
+		if err := Verify(t.Context(), w.at("router:1"), bundled, policy, quick()); err != nil {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
 	wantError[*StatusError](t, answer(503, "/referrers/"), "after 3 attempts", "503")
 	wantError[*AuthError](t, answer(403, ".sig"), "refused access")
 	wantError[*StatusError](t, answer(500, "/blobs/"), "500")

@@ -119,9 +119,9 @@ func (s *search) referrers(ctx context.Context, digest v1.Hash) (bool, error) {
 // where a registry has none, by the tag that stands in for it.
 func (s *search) listReferrers(ctx context.Context, digest v1.Hash) ([]v1.Descriptor, error) {
 	paths := []string{"referrers/" + digest.String(), "manifests/" + digest.Algorithm + "-" + digest.Hex}
-	for _, path := range paths {
+	for i, path := range paths {
 		data, err := s.document(ctx, path, "what refers to "+digest.String())
-		if lacks(err) {
+		if lacks(err) || i == 0 && errors.As(err, new(*exchange.AuthError)) { // some refuse what they do not know
 			continue
 		}
 		if err != nil {
