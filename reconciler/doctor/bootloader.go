@@ -100,7 +100,7 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	const once = "entries cannot be booted once (grub-reboot); choose them in the menu, or put /boot on a plain ext4 partition"
 	at, err := place.Find(ctx, g.Dir())
 	if err != nil {
-		return warn("GRUB cannot write its block: "+err.Error(), once)
+		return warn("GRUB may not be able to write its block: "+err.Error(), once)
 	}
 	if !grub.Writes(at.Type) {
 		return warn(fmt.Sprintf("GRUB cannot write its block in %s, which is on %s", g.Dir(), at.Type), once)
