@@ -41,6 +41,8 @@ type Machine struct {
 	Waiting *Waiting `json:"waiting,omitempty"`
 	// Approval is what has to approve of what replaces that which is published.
 	Approval plan.Approval `json:"approval,omitzero"`
+	// Restarted is the deployment that the machine was restarted for by itself last.
+	Restarted string `json:"restarted,omitempty"`
 	// Trial is what is tried for one boot, nil if nothing is.
 	Trial *Trial `json:"trial,omitempty"`
 }

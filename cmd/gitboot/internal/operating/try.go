@@ -71,19 +71,7 @@ func (s Site) try(c *cobra.Command, trial reconciler.Trial, reboot, asJSON bool)
 	if err != nil || !reboot {
 		return err
 	}
-	return restart(c)
-}
-
-// restart restarts the machine in an orderly way.
-func restart(c *cobra.Command) error {
-	args := []string{"systemctl", "reboot"}
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		args = []string{"reboot"}
-	}
-	if out, err := program.Command(c.Context(), args[0], args[1:]...).CombinedOutput(); err != nil {
-		return fmt.Errorf("restart the machine: %w: %s", err, out)
-	}
-	return nil
+	return program.Reboot(c.Context())
 }
 
 func (s Site) drop(c *cobra.Command, asJSON bool) error {
