@@ -23,6 +23,7 @@ import (
 	"github.com/gitboot/gitboot/agent/notify"
 	"github.com/gitboot/gitboot/agent/outbox"
 	"github.com/gitboot/gitboot/agent/page"
+	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/reconciler"
@@ -48,6 +49,8 @@ type Setup struct {
 	Notify notify.Options
 	// Forge is told how this machine gets on with commits, without a kind none is.
 	Forge forge.Options
+	// Reboot says whether the machine is restarted by itself.
+	Reboot reboot.Policy
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
 	// Page is where people look, without an address nowhere.
@@ -130,7 +133,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 		going.Go(func() { deliver(running) })
 	}
 	going.Go(func() {
-		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
+		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Restart: a.restarting(running, set), Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
 	})
 	for _, d := range a.doors(set) {
 		if d.at.Address != "" {

@@ -4,56 +4,62 @@ import (
 	"context"
 	"errors"
 
-	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
-	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec"
 )
 
-// restart has the machine restarted if what is new is to be booted now. That it was
-// is on the disk before: a deployment that does not come up is not tried again and
-// again.
+// A Restart is what is known of one that would boot what is new. Whether it is made
+// is for others to decide.
+type Restart struct {
+	// Next is the deployment that it would boot, Tried the one that the machine was
+	// restarted for before, and Why what it brings, in a line.
+	Next, Tried, Why string
+	// Windows are when it may be; Doubt says why the clock is not believed.
+	Windows schedule.Windows
+	Doubt   string
+	// Suspended says that nothing is to happen by itself.
+	Suspended bool
+}
+
+// restart tells of a restart that is needed.
 func (p *poll) restart(ctx context.Context) {
 	if p.watch.Restart == nil || p.latest == nil || ctx.Err() != nil {
 		return
 	}
-	r, err := report.RebootOf(ctx, &p.Machine.Book)
-	if err == nil && r.Needed {
-		err = restartFor(ctx, p.Reconciler, p.latest, r, p.watch.Restart)
+	needed, err := report.RebootOf(ctx, &p.Machine.Book)
+	if err == nil && needed.Needed {
+		var doc *state.Machine
+		if doc, err = state.LoadMachine(p.Machine.Stage.Dir()); err == nil {
+			p.watch.Restart(p.restartFor(needed, doc))
+		}
 	}
 	if err != nil {
-		p.log.Warn("the machine is not restarted", "error", err)
+		p.log.Warn("whether the machine is to be restarted is not known", "error", err)
 	}
 }
 
-// restartFor restarts the machine for what boots next, if its time has come.
-func restartFor(ctx context.Context, r *Reconciler, w *wanted.Wanted, needed report.Reboot, restart func(context.Context, string) error) (err error) {
-	dir := r.Machine.Stage.Dir()
-	doc, err := state.LoadMachine(dir)
-	if err != nil {
-		return err
-	}
-	find := r.Machine.Find
+func (p *poll) restartFor(needed report.Reboot, doc *state.Machine) Restart {
+	find, now := p.Machine.Find, p.Machine.Now()
 	find.CheckClock(doc.Newest())
-	now := r.Machine.Now()
-	due := plan.Restart{
-		Now: now, Allowed: true, Next: nextOf(needed), Tried: doc.Restarted, Windows: spec.Windows(w.Wants.Reboots, now.Location()),
-		Doubt: find.Unset, Suspension: doc.Suspension,
-	}.Due()
-	if !due {
-		return nil
+	return Restart{
+		Next: nextOf(needed), Tried: doc.Restarted, Why: needed.Line(), Windows: spec.Windows(p.latest.Wants.Reboots, now.Location()),
+		Doubt: find.Unset, Suspended: doc.Suspension.Stands(now),
 	}
+}
+
+// NoteRestart keeps that the machine is about to be restarted for a deployment: one
+// that does not come up is not tried again and again.
+func (r *Reconciler) NoteRestart(ctx context.Context, next string) error {
 	lock, err := r.Machine.Stage.Lock(ctx, false)
 	if err != nil {
 		return err
 	}
-	if doc, err = state.LoadMachine(dir); err == nil {
-		doc.Restarted = nextOf(needed)
-		err = doc.Save(dir)
+	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
+	if err == nil {
+		doc.Restarted = next
+		err = doc.Save(r.Machine.Stage.Dir())
 	}
-	if err = errors.Join(err, lock.Release()); err != nil {
-		return err
-	}
-	return restart(ctx, needed.Line())
+	return errors.Join(err, lock.Release())
 }

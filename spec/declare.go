@@ -61,7 +61,7 @@ type machineSettings struct {
 	Boot        *bootDecl      `key:"boot" doc:"How the boot menu is treated."`
 	Approve     *approveDecl   `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
 	Windows     []windowDecl   `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
-	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by whoever restarts machines by this; nobody does if absent or empty. Replaces what is merged below."`
+	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 

@@ -42,6 +42,8 @@ type Situation struct {
 	Doubt string
 	// Needed says why a restart would change what runs, "" if it would not.
 	Needed string
+	// Tried says that the machine was restarted for it before, and did not boot it.
+	Tried bool
 	// Up is how long ago the machine was started.
 	Up time.Duration
 	// Busy is what a restart would end: a run, a build, somebody who is logged in.
@@ -66,6 +68,8 @@ func Decide(s Situation) Verdict {
 		return Verdict{Why: "what runs is what the next boot is"}
 	case s.Policy == Never || s.Policy == "":
 		return Verdict{Why: "people restart this machine"}
+	case s.Tried:
+		return Verdict{Why: "it was restarted for that before, and booted something else; look why, and restart it yourself"}
 	case s.Policy == Window && len(s.Windows) == 0:
 		return Verdict{Why: "no window is declared for it; declare reboot_windows for the machine in the config repo"}
 	case s.Policy == Window && s.Doubt != "":

@@ -32,6 +32,7 @@ func TestDecide(t *testing.T) {
 		"never":                  {func(s *reboot.Situation) { s.Policy = reboot.Never }, false, "people restart this machine", time.Time{}},
 		"always, at noon":        {func(s *reboot.Situation) { s.Policy, s.Now = reboot.Always, noon }, true, "desktop 5 is new", time.Time{}},
 		"always, by no clock":    {func(s *reboot.Situation) { s.Policy, s.Doubt = reboot.Always, "it is 1970" }, true, "desktop 5 is new", time.Time{}},
+		"it was tried before":    {func(s *reboot.Situation) { s.Tried = true }, false, "it was restarted for that before, and booted something else; look why, and restart it yourself", time.Time{}},
 		"it has just started":    {func(s *reboot.Situation) { s.Up = 5 * time.Minute }, false, "the machine has been up for less than 15 minutes", open.Add(10 * time.Minute)},
 		"somebody is logged in":  {func(s *reboot.Situation) { s.Busy = []string{"the session of ada"} }, false, "it would end the session of ada", time.Time{}},
 		"somebody, and a policy": {func(s *reboot.Situation) { s.Busy, s.Policy = []string{"a build", "a run"}, reboot.Always }, false, "it would end a build, a run", time.Time{}},

@@ -51,6 +51,8 @@ const (
 	// RebootNeeded: what boots next is another than what runs; Reason says why, and
 	// is empty when it is over.
 	RebootNeeded Kind = "reboot-needed"
+	// Restarting: the machine is about to be restarted by itself, for Reason.
+	Restarting Kind = "restarting"
 	// Settings: agent.toml changed and was applied, or refused, with Error.
 	Settings Kind = "settings"
 )
@@ -147,6 +149,8 @@ func (e Event) Message() string {
 			return "no reboot is needed any more"
 		}
 		return "a reboot is needed: " + e.Reason
+	case Restarting:
+		return "the machine is restarted: " + e.Reason
 	case Settings:
 		return "agent.toml changed and is " + cmp.Or(map[bool]string{true: "applied"}[e.Error == ""], "refused"+because(e.Error))
 	}

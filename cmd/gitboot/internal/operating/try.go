@@ -3,7 +3,6 @@ package operating
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 

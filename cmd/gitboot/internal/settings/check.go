@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
@@ -90,6 +91,10 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 	case "engine":
 		if names := engines.Names(); !slices.Contains(names, v.String()) {
 			return "is no engine of this gitboot" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
+		}
+	case "reboot":
+		if names := reboot.Policies(); !slices.Contains(names, v.String()) {
+			return "is no way to restart a machine" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
 		}
 	case "count":
 		if v.Int() <= 0 {

@@ -68,6 +68,8 @@ type Config struct {
 	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll    duration `toml:"poll"`
 
+	// Reboot says whether the agent restarts the machine by itself.
+	Reboot string `toml:"reboot" is:"reboot"`
 	// Socket is where commands reach the agent.
 	Socket string `toml:"socket" is:"path"`
 
