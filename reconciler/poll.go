@@ -209,6 +209,9 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 		if !errors.Is(err, machine.ErrSuperseded) {
 			p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		}
+		if err == nil {
+			p.testing(ctx, w, true)
+		}
 		return func(ctx context.Context) {
 			p.stop, p.worked = nil, p.worked || result.Changed
 			p.sweep()

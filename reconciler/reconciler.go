@@ -197,6 +197,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 	cfg.Source.Dir, cfg.Source.Log, cfg.Source.Progress, cfg.Source.Proxy = st.Repo(), cfg.Log, cfg.Progress, cfg.Proxy
 	cfg.Source.Sessions = tls.NewLRUClientSessionCache(0)
+	cfg.Source.Beside = "refs/heads/" + testingBranch(cfg.Machine)
 	return wanted.Repo{
 		Source: cfg.Source, Name: cfg.RepoName, Worktree: cfg.Worktree, Subdir: cfg.Subdir,
 		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,

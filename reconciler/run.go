@@ -113,6 +113,9 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	}
 	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
 	r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+	if err == nil && !req.Fetch {
+		r.testing(ctx, w, req.Wait)
+	}
 	var published error
 	if !req.Fetch {
 		published = job.Publish(ctx)

@@ -19,6 +19,8 @@ type Trial struct {
 	Name string
 	// Image is the one of a revision, "" for its machine's first.
 	Image string
+	// OnTop is a commit that a revision has to come after, "" for none.
+	OnTop string
 	// Wait waits for another run's lock instead of failing.
 	Wait bool
 }
@@ -50,7 +52,7 @@ func (r *Reconciler) foreign(ctx context.Context, t Trial) (w *wanted.Wanted, wa
 // here the workshop keeps only what is followed, so that no run takes what is tried
 // for that.
 func (r *Reconciler) revision(ctx context.Context, t Trial) (w *wanted.Wanted, want spec.Image, err error) {
-	w, err = r.fetched(ctx, t.Wait, func() (*wanted.Wanted, error) { return r.Repo.Elsewhere(ctx, t.Name) })
+	w, err = r.fetched(ctx, t.Wait, func() (*wanted.Wanted, error) { return r.Repo.Elsewhere(ctx, t.Name, t.OnTop) })
 	if err != nil {
 		return w, want, err
 	}

@@ -18,6 +18,7 @@ import (
 // or in quarantine.
 type candidate struct {
 	ref.Chosen
+	beside plumbing.Hash // what opts.Beside names
 	at     *clone.Clone
 	in     *clone.Intake // nil: it was in the clone
 	signed bool          // the tag, by a trusted key
@@ -104,6 +105,11 @@ func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bo
 	defer sess.Close()
 	if found.Chosen, err = sess.choose(s.want); err != nil {
 		return found, err
+	}
+	if s.opts.Beside != "" {
+		if found.beside, err = sess.named(s.opts.Beside); err != nil {
+			return found, err
+		}
 	}
 	if s.said, err = sess.Shallow(); err != nil || !whole && s.clone.Has(found.Object) && s.clone.Has(found.Commit) {
 		return found, err

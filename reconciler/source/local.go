@@ -60,7 +60,7 @@ func (s *localSession) Close() error { return s.repo.Close() }
 // choose looks at the refs that may be meant, and at all only if none is there,
 // as there may be very many.
 func (s *localSession) choose(want ref.Want) (ref.Chosen, error) {
-	refs, err := s.named(want.Names())
+	refs, err := s.resolved(want.Names())
 	if err == nil && len(refs.Names) == 0 {
 		refs, err = s.all()
 	}
@@ -74,7 +74,12 @@ func (s *localSession) choose(want ref.Want) (ref.Chosen, error) {
 	return chosen, err
 }
 
-func (s *localSession) named(names []string) (ref.Refs, error) {
+func (s *localSession) named(name string) (plumbing.Hash, error) {
+	refs, err := s.resolved([]string{name})
+	return refs.Names[name], err
+}
+
+func (s *localSession) resolved(names []string) (ref.Refs, error) {
 	refs := ref.Refs{Names: map[string]plumbing.Hash{}}
 	for _, name := range names {
 		found, err := storer.ResolveReference(s.repo, plumbing.ReferenceName(name))

@@ -22,6 +22,8 @@ type remote interface {
 type session interface {
 	// choose finds what is followed, or one of the errors of package ref.
 	choose(want ref.Want) (ref.Chosen, error)
+	// named says what a ref names, nothing if there is none.
+	named(ref string) (plumbing.Hash, error)
 	// Shallow lists the commits whose parents the remote says it lacks.
 	Shallow() ([]plumbing.Hash, error)
 	// fetch brings what the clone lacks of what was chosen and its history, or
@@ -64,6 +66,8 @@ func (r serverRemote) open(ctx context.Context, allowed *transport.Silence) (ses
 }
 
 func (s serverSession) choose(want ref.Want) (ref.Chosen, error) { return want.Choose(s.url, s.Refs()) }
+
+func (s serverSession) named(name string) (plumbing.Hash, error) { return s.Refs().Names[name], nil }
 
 func (s serverSession) fetch(ctx context.Context, what ref.Chosen, into *clone.Intake, whole bool) error {
 	return s.Fetch(ctx, what.Object, into, whole)

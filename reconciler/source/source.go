@@ -36,6 +36,9 @@ type Options struct {
 	// Ref is what to follow: a branch or a tag, by its name or in full, or a
 	// constraint on tags that are versions; "" = what the remote's HEAD names.
 	Ref string
+	// Beside is a ref, in full, that is only asked for: a Revision says what it
+	// names. "" = none.
+	Beside string
 	// Dir is the bare clone; it is made by the first Fetch.
 	Dir string
 	// TokenFile holds an access token for https; surrounding space is cut.
@@ -98,6 +101,8 @@ type Revision struct {
 	Author  string    // the author's name, without control characters
 	// Tag is by which tag it is followed, "" if by none.
 	Tag string
+	// Beside is what Options.Beside names, "" if there is no such ref.
+	Beside string
 }
 
 // Open checks the options and the clone, which it heals if a fetch was cut
@@ -173,6 +178,9 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	}
 	rev, err := s.Revision(ctx, found.Commit.String())
 	rev.Tag = transport.Printable(tagName(found.Name))
+	if !found.beside.IsZero() {
+		rev.Beside = found.beside.String()
+	}
 	return rev, err
 }
 

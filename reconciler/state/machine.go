@@ -45,6 +45,9 @@ type Machine struct {
 	Restarted string `json:"restarted,omitempty"`
 	// Trial is what is tried for one boot, nil if nothing is.
 	Trial *Trial `json:"trial,omitempty"`
+	// Tried is the tip of the branch testing/MACHINE that was staged last, or could
+	// not be.
+	Tried string `json:"tried,omitempty"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the

@@ -12,9 +12,9 @@ var commitForm = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
 
 // Elsewhere reads what another revision of the config repo wants of this machine: a branch
 // or a tag by its name, or a commit of the history that is followed. It is checked
-// as what is followed is, but need not come after what was applied, and is not
-// followed from then on.
-func (r *Repo) Elsewhere(ctx context.Context, name string) (*Wanted, error) {
+// as what is followed is, and is not followed from then on. It has to come after the
+// commit onTop, but after none without one.
+func (r *Repo) Elsewhere(ctx context.Context, name, onTop string) (*Wanted, error) {
 	w := &Wanted{}
 	opts := r.Source
 	opts.Look = true
@@ -31,7 +31,7 @@ func (r *Repo) Elsewhere(ctx context.Context, name string) (*Wanted, error) {
 	if hash != "" {
 		w.Revision, err = src.Revision(ctx, hash)
 	} else {
-		src, w.Revision, err = beside(ctx, opts, name)
+		src, w.Revision, err = beside(ctx, opts, name, onTop)
 	}
 	if err != nil {
 		return w, err
@@ -43,12 +43,12 @@ func (r *Repo) Elsewhere(ctx context.Context, name string) (*Wanted, error) {
 	return w, err
 }
 
-// beside fetches a ref that is not what is followed. One that is on another branch
-// of the history than what was applied is no rewritten one.
-func beside(ctx context.Context, opts source.Options, name string) (*source.Source, source.Revision, error) {
+// beside fetches a ref that is not what is followed. Unless it has to be on top of
+// something, one that is on another branch of the history is no rewritten one.
+func beside(ctx context.Context, opts source.Options, name, onTop string) (*source.Source, source.Revision, error) {
 	opts.Ref = name
-	found, err := source.First(ctx, opts, "", false)
-	if elsewhere := (*source.RewrittenError)(nil); errors.As(err, &elsewhere) {
+	found, err := source.First(ctx, opts, onTop, false)
+	if elsewhere := (*source.RewrittenError)(nil); errors.As(err, &elsewhere) && onTop == "" {
 		opts.AcceptRewrite = elsewhere.Tip
 		found, err = source.First(ctx, opts, "", false)
 	}
