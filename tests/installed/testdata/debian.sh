@@ -52,6 +52,7 @@ gitboot reconcile --now --wait
 cp /var/lib/gitboot/state.json /test/state.json
 cp /boot/grub/custom.cfg /test/custom.cfg
 for version in 2.0 1.0; do
+	systemctl reset-failed gitboot # the starts before this one do not count
 	pid=$(systemctl show --value -p MainPID gitboot)
 	dpkg -i --force-downgrade /$version.deb
 	systemctl is-active gitboot
