@@ -67,14 +67,16 @@ func (p *poll) ask(ctx context.Context, ask Ask) {
 	p.next.Update, p.next.Person = p.next.Update || ask.Update, p.next.Person || ask.Person
 }
 
-// settle tells those who wait when nothing is left to do.
+// settle tells what comes by itself, and those who wait when nothing is left to do.
 func (p *poll) settle(ctx context.Context) {
+	looked := p.looked
+	if p.looked = false; looked {
+		p.foretell()
+	}
 	if p.going > 0 {
 		return
 	}
-	if p.looked {
-		p.looked = false
-		p.foretell()
+	if looked {
 		p.restart(ctx)
 	}
 	if len(p.waiting) > 0 {

@@ -71,7 +71,7 @@ func (t *teller) tell(e event.Event) {
 // looks tells what was read of the config repo.
 func (t *teller) looks(why string, w *wanted.Wanted, err error) {
 	r := w.Revision
-	e := event.Event{Kind: event.Looked, Part: event.Repo, Trigger: why, Revision: r.Hash, Subject: r.Subject, Author: r.Author, Changed: r.Hash != t.looked}
+	e := event.Event{Kind: event.Looked, Part: event.Repo, Trigger: why, Revision: r.Hash, Subject: r.Subject, Author: r.Author, Changed: r.Hash != t.looked, Remotes: differing(w)}
 	if err != nil {
 		e.Kind, e.Error = event.Refused, err.Error()
 		e.Changed = t.refused != r.Hash || !state.SameMessage(t.failing[subject{part: event.Repo}], e.Error)
@@ -81,6 +81,16 @@ func (t *teller) looks(why string, w *wanted.Wanted, err error) {
 	}
 	t.tell(e)
 	t.fails(subject{part: event.Repo}, r, err)
+}
+
+// differing are what remotes say otherwise than what is followed.
+func differing(w *wanted.Wanted) (lines []string) {
+	for _, a := range w.Answers {
+		if a.Differs() {
+			lines = append(lines, a.String())
+		}
+	}
+	return lines
 }
 
 // begins tells that a part is going to do something.

@@ -140,7 +140,7 @@ func (b *Board) note(e event.Event) {
 	rev := Revision{Hash: e.Revision, Subject: e.Subject, Author: e.Author}
 	switch e.Kind {
 	case event.Looked:
-		b.status.Wanted, b.status.Tried, b.status.Looked = rev, rev, e.Time
+		b.status.Wanted, b.status.Tried, b.status.Looked, b.status.Remotes = rev, rev, e.Time, e.Remotes
 		delete(b.failed, key(event.Repo, ""))
 	case event.Refused:
 		if e.Revision != "" {

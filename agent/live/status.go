@@ -21,6 +21,9 @@ type Status struct {
 	Wanted  Revision `json:"wanted,omitzero"`
 	Applied string   `json:"applied,omitempty"`
 	Tried   Revision `json:"tried,omitzero"`
+	// Remotes are what remotes of the config repo say otherwise than what is wanted,
+	// a line each.
+	Remotes []string `json:"remotes,omitempty"`
 	// Looked is when the config repo was last read in full.
 	Looked time.Time `json:"looked,omitzero"`
 	// Runs are what machine and workshop do now.

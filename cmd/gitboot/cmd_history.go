@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,12 +41,15 @@ that found nothing to do are not kept.`,
 		}
 		var rows [][]any
 		for _, r := range runs {
-			rows = append(rows, []any{r.Began.Local().Format(minutes), r.Ended.Sub(r.Began).Round(time.Second), r.Part, r.Trigger, plan.Short(r.Revision), outcome(r)})
+			rows = append(rows, []any{r.Began.Local().Format(minutes), r.Ended.Sub(r.Began).Round(time.Second), r.Part, r.Trigger, plan.Short(r.Revision), author(r), outcome(r)})
 		}
-		return screen.Table(c.OutOrStdout(), "BEGAN\tTOOK\tPART\tASKED BY\tREVISION\tWHAT", rows)
+		return screen.Table(c.OutOrStdout(), "BEGAN\tTOOK\tPART\tASKED BY\tREVISION\tOF\tWHAT", rows)
 	}
 	return c
 }
+
+// author says whose commit the revision is.
+func author(r state.Run) string { return cmp.Or(r.Author, "-") }
 
 // outcome says in a line what a run did and what failed.
 func outcome(r state.Run) string {
@@ -61,6 +66,11 @@ func outcome(r state.Run) string {
 	} {
 		if n := counts[k.kind]; n > 0 {
 			words = append(words, screen.Count(n, k.what))
+		}
+	}
+	for _, s := range r.Steps {
+		if s.Kind == plan.AddDeployment && s.Packages != "" {
+			words = append(words, fmt.Sprintf("%s:%d: %s", s.Image, s.Generation, s.Packages))
 		}
 	}
 	if failed := slices.Sorted(maps.Keys(r.Failed)); len(failed) > 0 {

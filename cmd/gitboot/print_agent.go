@@ -30,6 +30,9 @@ func printAgent(w io.Writer, s live.Status, now time.Time) {
 	if s.Tried.Hash != s.Wanted.Hash {
 		fmt.Fprintf(w, "last tried was revision %s: %s (%s)\n", plan.Short(s.Tried.Hash), s.Tried.Subject, s.Tried.Author)
 	}
+	for _, remote := range s.Remotes {
+		fmt.Fprintf(w, "%s %s\n", paint.In(screen.Yellow, "of its remotes,"), remote)
+	}
 	for _, r := range s.Runs {
 		for _, t := range r.Tasks {
 			fmt.Fprintf(w, "  %s: %s\n", r.Part, describe(t, now))

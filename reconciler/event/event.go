@@ -80,6 +80,8 @@ type Event struct {
 	Subject string `json:"subject,omitempty"`
 	Author  string `json:"author,omitempty"`
 	Changed bool   `json:"changed,omitempty"`
+	// Remotes are what remotes of the config repo say otherwise, a line each.
+	Remotes []string `json:"remotes,omitempty"`
 
 	Image      string `json:"image,omitempty"`
 	Generation int    `json:"generation,omitempty"`

@@ -178,7 +178,15 @@ func (j *Job) planPackages(ctx context.Context) error {
 
 func (a *application) deployments(ctx context.Context, list []plan.Action) error {
 	for _, s := range a.stagings {
-		a.trace(list, func(act plan.Action) bool { return s.err == nil && act.Image == s.Image })
+		for _, act := range list {
+			if s.err != nil || act.Image != s.Image {
+				continue
+			}
+			if s.packages != nil { // which is known only now
+				act.Packages = s.packages.String()
+			}
+			a.trace([]plan.Action{act})
+		}
 	}
 	return a.each(ctx, "publish deployment", func(_ context.Context, s *staging) (err error) {
 		s.id, err = a.Stage.Publish(&deployment.Manifest{

@@ -15,13 +15,11 @@ import (
 )
 
 // trace notes that actions of the plan's list are being executed.
-func (j *Job) trace(list []plan.Action, which func(plan.Action) bool) {
+func (j *Job) trace(list []plan.Action) {
 	for _, act := range list {
-		if which == nil || which(act) {
-			j.steps = append(j.steps, state.Step{Action: act, Began: j.Now().UTC()})
-			if j.req.Step != nil {
-				j.req.Step(act)
-			}
+		j.steps = append(j.steps, state.Step{Action: act, Began: j.Now().UTC()})
+		if j.req.Step != nil {
+			j.req.Step(act)
 		}
 	}
 }
@@ -32,7 +30,7 @@ func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
 	if !result.Changed && !staged && failure == nil {
 		return nil
 	}
-	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: began, Ended: j.Now().UTC(), Steps: j.steps}
+	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Subject: j.Revision.Subject, Author: j.Revision.Author, Began: began, Ended: j.Now().UTC(), Steps: j.steps}
 	failed := maps.Clone(result.Failed)
 	maps.DeleteFunc(failed, func(_ string, err error) bool { return notPending(err) == nil })
 	run.Fail(failed, failure)
@@ -44,7 +42,7 @@ func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
 // the state, which the next run sees and puts right.
 func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	now, failed := a.now(), a.failed()
-	a.trace(list, nil)
+	a.trace(list)
 	for _, s := range a.stagings {
 		noted := a.next.Image(s.Image)
 		noted.Fail(s.err, s.image.cause, whose(a.Name, s.Image), now)
@@ -114,12 +112,12 @@ func (a *application) clearFailure(context.Context, []plan.Action) error {
 }
 
 func (a *application) publishMenu(ctx context.Context, list []plan.Action) error {
-	a.trace(list, nil)
+	a.trace(list)
 	return a.Book.Publish(ctx, a.location, a.next)
 }
 
 func (a *application) linkMenu(ctx context.Context, list []plan.Action) error {
-	a.trace(list, nil)
+	a.trace(list)
 	return a.Book.Link(ctx, a.location)
 }
 
@@ -136,7 +134,7 @@ func (a *application) remove(_ context.Context, list []plan.Action) error {
 		if keep[act.Subject] {
 			continue
 		}
-		a.trace([]plan.Action{act}, nil)
+		a.trace([]plan.Action{act})
 		if err := a.Stage.RemoveDeployment(act.Subject); err != nil {
 			return err
 		}
@@ -155,7 +153,7 @@ func (a *application) collect(ctx context.Context, list []plan.Action) error {
 		a.Log.Warn("garbage stays until the next boot: what the running deployment needs is not known", "error", err)
 		return nil
 	}
-	a.trace(list, nil)
+	a.trace(list)
 	collected, err := a.Stage.Collect(ctx, false)
 	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)

@@ -151,7 +151,7 @@ func newTurns(ctx context.Context, a *application, stop <-chan struct{}) *turns 
 // others are through is put aside, for rest.
 func (a *application) layers(ctx context.Context, list []plan.Action) error {
 	a.announce()
-	a.trace(list, nil)
+	a.trace(list)
 	for _, s := range a.stagings {
 		if s.err == nil && s.Ready == "" {
 			a.turns.waiting = append(a.turns.waiting, s)

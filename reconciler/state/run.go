@@ -25,8 +25,10 @@ type Run struct {
 	// Part is "workshop" or "machine", Trigger what asked for the run.
 	Part    string `json:"part"`
 	Trigger string `json:"trigger"`
-	// Revision is that of the config repo.
+	// Revision is that of the config repo, Subject and Author are its commit's.
 	Revision string    `json:"revision"`
+	Subject  string    `json:"subject,omitempty"`
+	Author   string    `json:"author,omitempty"`
 	Began    time.Time `json:"began"`
 	Ended    time.Time `json:"ended"`
 	// Steps are the plan's actions, in the order in which they were begun.

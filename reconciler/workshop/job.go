@@ -165,7 +165,7 @@ func (j *Job) keepRecord() error {
 	if len(j.steps) == 0 {
 		return nil
 	}
-	run := state.Run{Part: "workshop", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Began: j.began, Ended: j.Now().UTC(), Steps: j.steps}
+	run := state.Run{Part: "workshop", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Subject: j.Revision.Subject, Author: j.Revision.Author, Began: j.began, Ended: j.Now().UTC(), Steps: j.steps}
 	run.Fail(j.Failed(), j.failure)
 	return run.Save(j.Stage.Dir())
 }
