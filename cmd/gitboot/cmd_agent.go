@@ -112,6 +112,21 @@ func (a *app) client() (*control.Client, error) {
 	return control.NewClient(path), nil
 }
 
+// memberOf gives the agent to who is not root, and so may have it do at most what
+// it does for members of its group.
+func memberOf(a *app) func() *control.Client {
+	return func() *control.Client {
+		if os.Geteuid() == 0 || a.flags.Stage != "" { // another stage is not the agent's
+			return nil
+		}
+		agent, err := a.client()
+		if err != nil {
+			return nil // what is wrong is told by what follows
+		}
+		return agent
+	}
+}
+
 // nudge tells a running agent that somebody has changed what it goes by. Without
 // one there is nobody to tell.
 func nudge(a *app) func(*cobra.Command, []string) {

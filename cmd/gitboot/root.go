@@ -52,7 +52,7 @@ this machine, and writes boot menu entries for them.`,
 		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
 		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
 	)
-	for _, c := range operating.Commands(operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Wait: &app.wait, Generations: app.completeGenerations(false)}) {
+	for _, c := range operating.Commands(operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Agent: memberOf(app), Wait: &app.wait, Generations: app.completeGenerations(false)}) {
 		c.PostRun = nudge(app)
 		root.AddCommand(c)
 	}

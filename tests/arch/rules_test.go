@@ -217,7 +217,7 @@ var rules = []rule{
 	{folder: "cmd/gitboot/internal/difference", layer: commands, why: "the same plan gives the same lines",
 		ours: []string{"cmd/gitboot/internal/screen", "reconciler/plan"}, banned: untouching},
 	{folder: "cmd/gitboot/internal/operating", layer: commands, why: "commands by which people decide what the config repo does not",
-		ours: []string{"cmd/gitboot/internal/difference", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage", "reconciler", "reconciler/machine", "reconciler/operate", "reconciler/plan"}, third: []string{"github.com/spf13/cobra"}},
+		ours: []string{"agent/control", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage", "reconciler", "reconciler/machine", "reconciler/operate", "reconciler/plan"}, third: []string{"github.com/spf13/cobra"}},
 	{folder: "cmd/gitboot/internal/overview", layer: commands, why: "the same events, time and width give the same lines", banned: []string{"os", "io", "net", "net/http"}},
 	{folder: "cmd/gitboot/internal/screen", layer: commands, why: "progress, logs, tables, colours", ours: []string{"agent/systemd", "cmd/gitboot/internal/overview"},
 		third: []string{"golang.org/x/term"}},

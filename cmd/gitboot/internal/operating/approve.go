@@ -33,6 +33,11 @@ With REVISION it does so only if that is what waits. It says what changes, and w
 		if len(given) == 1 {
 			revision = given[0]
 		}
+		if !look {
+			if asked, err := s.askAgent(c, "approve", map[string]string{"name": revision}); asked {
+				return err
+			}
+		}
 		m, err := s.machine(c)
 		if err != nil {
 			return err

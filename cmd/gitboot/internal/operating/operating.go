@@ -4,8 +4,12 @@
 package operating
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/machine"
@@ -18,6 +22,9 @@ type Site struct {
 	Open func(*cobra.Command, *screen.Display) (*reconciler.Reconciler, error)
 	// Repo makes one that reads the config repo.
 	Repo func(*cobra.Command, *screen.Display) (*reconciler.Reconciler, error)
+	// Agent is this machine's, for who may ask it and not do by hand what it does; nil
+	// for who may.
+	Agent func() *control.Client
 	// Wait is set when another's lock is waited for.
 	Wait *bool
 	// Generations completes names of generations.
@@ -35,6 +42,26 @@ func (s Site) machine(c *cobra.Command) (*machine.Machine, error) {
 		return nil, err
 	}
 	return &r.Machine, nil
+}
+
+// askAgent has the agent do something for who may not do it by hand, and prints what
+// it has done. It reports false for who may, and where no agent is running.
+func (s Site) askAgent(c *cobra.Command, operation string, wish map[string]string) (asked bool, err error) {
+	agent := s.Agent()
+	if agent == nil {
+		return false, nil
+	}
+	var answer struct {
+		Done string `json:"done"`
+	}
+	err = agent.Do(c.Context(), operation, wish, &answer)
+	if errors.As(err, new(*control.AbsentError)) {
+		return false, nil
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(c.OutOrStdout(), answer.Done)
+	}
+	return true, err
 }
 
 func (s Site) waitFlag(c *cobra.Command) {

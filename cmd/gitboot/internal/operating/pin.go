@@ -28,6 +28,9 @@ Pinning again replaces the label. What cannot be booted any more goes all the sa
 		if err := operate.CheckText("label", label); err != nil {
 			return &usage.Error{Err: err}
 		}
+		if asked, err := s.askAgent(c, "pin", map[string]string{"name": given[0], "label": label}); asked {
+			return err
+		}
 		m, err := s.machine(c)
 		if err != nil {
 			return err
@@ -50,6 +53,9 @@ func newUnpin(s Site) *cobra.Command {
 	}
 	s.waitFlag(c)
 	c.RunE = func(c *cobra.Command, given []string) error {
+		if asked, err := s.askAgent(c, "unpin", map[string]string{"name": given[0]}); asked {
+			return err
+		}
 		m, err := s.machine(c)
 		if err != nil {
 			return err

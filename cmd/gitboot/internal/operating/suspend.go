@@ -39,6 +39,9 @@ reconcile --once exits with 21 meanwhile, unless it is given --anyway.`,
 		if err != nil {
 			return &usage.Error{Err: err}
 		}
+		if asked, err := s.askAgent(c, "suspend", map[string]string{"for": long, "why": why}); asked {
+			return err
+		}
 		m, err := s.machine(c)
 		if err != nil {
 			return err
@@ -89,6 +92,9 @@ func newResume(s Site) *cobra.Command {
 	}
 	s.waitFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if asked, err := s.askAgent(c, "resume", nil); asked {
+			return err
+		}
 		m, err := s.machine(c)
 		if err != nil {
 			return err
