@@ -47,7 +47,7 @@ type Machine struct {
 	Trial *Trial `json:"trial,omitempty"`
 	// Tried is the tip of the branch testing/MACHINE that was staged last, or could
 	// not be.
-	Tried string `json:"tried,omitempty"`
+	Tried string `json:"testing,omitempty"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the
