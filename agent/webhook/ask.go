@@ -9,7 +9,7 @@ import (
 
 // pace is how soon after a look hooks get another. What comes sooner gets one
 // together.
-const pace = time.Second
+const pace = 250 * time.Millisecond
 
 // An asker asks for looks.
 type asker struct {
