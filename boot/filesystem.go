@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // A Filesystem is where a directory lies, in terms that hold at boot.
@@ -23,12 +24,12 @@ type Filesystem struct {
 	Path string
 }
 
-var uuidForm = regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`)
+var uuidForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`) })
 
 // Check refuses a place that no boot loader could be told of.
 func (f Filesystem) Check() error {
 	switch {
-	case !uuidForm.MatchString(f.UUID):
+	case !uuidForm().MatchString(f.UUID):
 		return fmt.Errorf("the stage's file system has UUID %q, by which a boot loader cannot find it", f.UUID)
 	case path.Clean(f.Path) != f.Path || !path.IsAbs(f.Path):
 		return fmt.Errorf("the stage's path %q is not clean and absolute", f.Path)

@@ -69,11 +69,15 @@ func (p *poll) ask(ctx context.Context, ask Ask) {
 
 // settle tells what comes by itself, and those who wait when nothing is left to do.
 func (p *poll) settle(ctx context.Context) {
+	builds := p.going == 1 && p.job != nil // and does nothing else, for hours perhaps
+	if p.going > 0 && !builds {
+		return
+	}
 	looked := p.looked
 	if p.looked = false; looked {
 		p.foretell()
 	}
-	if p.going > 0 {
+	if builds {
 		return
 	}
 	if looked {

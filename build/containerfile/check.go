@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A grammar is what one instruction may be.
@@ -109,7 +110,7 @@ func checkSome(rest string, _ Instruction) (wrong, hint string) {
 	return "", ""
 }
 
-var stageName = regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`)
+var stageName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`) })
 
 func checkFrom(rest string, _ Instruction) (wrong, hint string) {
 	const form = "write FROM IMAGE, or FROM IMAGE AS NAME"
@@ -119,7 +120,7 @@ func checkFrom(rest string, _ Instruction) (wrong, hint string) {
 		return "", ""
 	case len(w) != 3 || !strings.EqualFold(w[1], "as"):
 		return "has " + strconvQuote(rest) + " after it", form
-	case !stageName.MatchString(strings.ToLower(w[2])):
+	case !stageName().MatchString(strings.ToLower(w[2])):
 		return "cannot name a stage " + strconvQuote(w[2]), "begin a stage's name with a letter, and use letters, digits, _, - and dots"
 	}
 	return "", ""

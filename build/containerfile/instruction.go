@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -36,14 +37,16 @@ type Flag struct {
 	Start, End int
 }
 
-var flagGap = regexp.MustCompile(`^(?:[ \t\r]|\\[ \t\r]*\n(?:[ \t\r]*(?:#[^\n]*)?\n)*)+`)
+var flagGap = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:[ \t\r]|\\[ \t\r]*\n(?:[ \t\r]*(?:#[^\n]*)?\n)*)+`)
+})
 
 // Flags returns the words before an instruction's arguments that begin with
 // two dashes.
 func (i Instruction) Flags() (out []Flag) {
 	at := len(i.Text) - len(strings.TrimLeftFunc(i.Text, unicode.IsSpace)) + len(i.Keyword)
 	for at < len(i.Text) {
-		at += len(flagGap.FindString(i.Text[at:]))
+		at += len(flagGap().FindString(i.Text[at:]))
 		if !strings.HasPrefix(i.Text[at:], "--") {
 			break
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -70,14 +71,14 @@ func (p *parser) fault(line int, hint, format string, args ...any) {
 	p.faults = append(p.faults, Fault{line, fmt.Sprintf(format, args...), hint})
 }
 
-var directive = regexp.MustCompile(`^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*$`)
+var directive = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*$`) })
 
 // directives looks at the comments above all else that mean something. One
 // that sets the escape character would hold for its fragment alone, and
 // fragments are put together.
 func (p *parser) directives() {
 	for n, line := range p.lines {
-		m := directive.FindStringSubmatch(strings.TrimSpace(line))
+		m := directive().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			return
 		}
@@ -140,13 +141,13 @@ func continued(line string) (string, bool) {
 }
 
 var (
-	heredocWord = regexp.MustCompile(`^\d*<<(-?)([^<]+)$`)
-	heredocMark = regexp.MustCompile(`^\d*<<-?$`) // its word follows
+	heredocWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d*<<(-?)([^<]+)$`) })
+	heredocMark = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d*<<-?$`) }) // its word follows
 )
 
 // parseHeredoc tells whether a word announces a heredoc.
 func parseHeredoc(word string) (Heredoc, bool) {
-	m := heredocWord.FindStringSubmatch(word)
+	m := heredocWord().FindStringSubmatch(word)
 	if m == nil {
 		return Heredoc{}, false
 	}
@@ -163,7 +164,7 @@ func (p *parser) heredocs(i *Instruction) {
 	all := words(i.Joined)
 	for n := 0; n < len(all); n++ {
 		word := all[n]
-		if heredocMark.MatchString(word) && n+1 < len(all) {
+		if heredocMark().MatchString(word) && n+1 < len(all) {
 			n++
 			word += all[n]
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -69,7 +70,7 @@ func list(s string) (items []string, isList bool, err error) {
 	return items, true, nil
 }
 
-var variableName = regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-])`)
+var variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-])`) })
 
 // misquoted says what is wrong with the quotes and variables of a word in
 // which engines put in variables, or "".
@@ -126,7 +127,7 @@ func misquotedVariables(s string) string {
 		case !braces:
 		case closing(inner, '}') < 0:
 			return `"${" has no "}"`
-		case !variableName.MatchString(inner):
+		case !variableName().MatchString(inner):
 			return `"${" is not followed by a name`
 		}
 	}

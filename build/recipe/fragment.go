@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/build/containerfile"
 )
@@ -91,7 +92,9 @@ func (r *renderer) declare(arg string) error {
 	return err
 }
 
-var isBase = regexp.MustCompile(`^\$(?:` + BaseArg + `|\{` + BaseArg + `(?::?-[^}]*)?\})$`)
+var isBase = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\$(?:` + BaseArg + `|\{` + BaseArg + `(?::?-[^}]*)?\})$`)
+})
 
 // A stage is one of a fragment, by its name in what is rendered.
 type stage struct {
@@ -144,7 +147,7 @@ func (r *renderer) from(i containerfile.Instruction, n int, stages map[string]*s
 	s := &stage{name: fmt.Sprintf("gitboot-%d-%s", n, alias)}
 	image, err := from.Image, error(nil)
 	var reset string
-	if isBase.MatchString(image) {
+	if isBase().MatchString(image) {
 		image, s.onBase = r.prev, true
 		reset = r.left.reset()
 		s.left = r.left.kept()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/build/containerfile"
 )
@@ -19,7 +20,7 @@ import (
 // is what runs. While a Containerfile is put together, each is a mark.
 const mark = "\x00"
 
-var marked = regexp.MustCompile(mark + `([0-9]+)` + mark)
+var marked = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(mark + `([0-9]+)` + mark) })
 
 func containsMark(data []byte) bool { return bytes.Contains(data, []byte(mark)) }
 
@@ -43,7 +44,7 @@ func (r *renderer) reference(name string) (string, error) {
 // with its digest. Without one, an image stays as it is written.
 func (p *Prepared) Pin(digests map[string]string, pinned func(ref, digest string) (string, error)) error {
 	var wrong error
-	p.Containerfile = marked.ReplaceAllFunc(p.template, func(m []byte) []byte {
+	p.Containerfile = marked().ReplaceAllFunc(p.template, func(m []byte) []byte {
 		i, err := strconv.Atoi(strings.Trim(string(m), mark))
 		if err != nil || i >= len(p.References) {
 			return nil // reader lets no mark in
@@ -76,14 +77,16 @@ func platformArgs(platform string) map[string]string {
 	return out
 }
 
-var variable = regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+])([^{}]*))?\}|(.?))`)
+var variable = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-+])([^{}]*))?\}|(.?))`)
+})
 
 // expand puts in the arguments that are known before a first FROM. What engines
 // know beyond that is refused: it could not be previewed.
 func (r *renderer) expand(text string) (string, error) {
 	var wrong error
-	out := variable.ReplaceAllStringFunc(text, func(found string) string {
-		m := variable.FindStringSubmatch(found)
+	out := variable().ReplaceAllStringFunc(text, func(found string) string {
+		m := variable().FindStringSubmatch(found)
 		name := m[1] + m[2]
 		if name == "" {
 			wrong = refuse("write it so", "%q: gitboot knows $NAME, ${NAME}, ${NAME:-default} and ${NAME:+instead} before an image is looked up", text)
@@ -106,14 +109,16 @@ func (r *renderer) expand(text string) (string, error) {
 	return out, wrong
 }
 
-var fromOption = regexp.MustCompile(`(^--from=|^--mount=(?:.*,)?["']?from=)["']?([^,"']+)`)
+var fromOption = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(^--from=|^--mount=(?:.*,)?["']?from=)["']?([^,"']+)`)
+})
 
 // stages puts right what an instruction's flags take from other stages and
 // from images.
 func (r *renderer) stages(i containerfile.Instruction, stages map[string]*stage) (string, error) {
 	text := i.Text
 	for _, f := range slices.Backward(i.Flags()) {
-		at := fromOption.FindStringSubmatchIndex(f.Text)
+		at := fromOption().FindStringSubmatchIndex(f.Text)
 		if at == nil || i.Keyword == "RUN" == strings.HasPrefix(f.Text, "--from=") {
 			continue
 		}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"sync"
 
 	"github.com/gitboot/gitboot/reconciler/source"
 )
 
-var commitForm = regexp.MustCompile(`^[0-9a-f]{7,40}$`)
+var commitForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{7,40}$`) })
 
 // Elsewhere reads what another revision of the config repo wants of this machine: a branch
 // or a tag by its name, or a commit of the history that is followed. It is checked
@@ -23,7 +24,7 @@ func (r *Repo) Elsewhere(ctx context.Context, name, onTop string) (*Wanted, erro
 		return w, err
 	}
 	hash := ""
-	if commitForm.MatchString(name) {
+	if commitForm().MatchString(name) {
 		if hash, err = src.Commit(ctx, name); err != nil {
 			return w, err
 		}

@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 	"unicode/utf8"
 )
@@ -115,9 +116,13 @@ func parsed(text string, functions template.FuncMap) (*template.Template, error)
 const root = "gitboot"
 
 var (
-	located = regexp.MustCompile(`^template: ` + root + `:(\d+)(?::\d+)?: ?(?:executing "(?:[^"\\]|\\.)*" at )?(?s:(.*))$`)
-	noKey   = regexp.MustCompile(`map has no entry for key "([^"]*)"`)
-	ours    = regexp.MustCompile(` \| (?:` + looked + `|` + printed + `)|` + sized + ` `)
+	located = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^template: ` + root + `:(\d+)(?::\d+)?: ?(?:executing "(?:[^"\\]|\\.)*" at )?(?s:(.*))$`)
+	})
+	noKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`map has no entry for key "([^"]*)"`) })
+	ours  = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(` \| (?:` + looked + `|` + printed + `)|` + sized + ` `)
+	})
 )
 
 // place finds out where an error of text/template is.
@@ -126,13 +131,13 @@ func place(err error) error {
 		return nil
 	}
 	e := &Error{Line: 1, What: err.Error()}
-	if m := located.FindStringSubmatch(e.What); m != nil {
+	if m := located().FindStringSubmatch(e.What); m != nil {
 		e.Line, _ = strconv.Atoi(m[1])
-		e.What = ours.ReplaceAllString(m[2], "")
+		e.What = ours().ReplaceAllString(m[2], "")
 	}
 	if own := (*Error)(nil); errors.As(err, &own) {
 		e.What, e.Missing = own.What, own.Missing
-	} else if m := noKey.FindStringSubmatch(e.What); m != nil {
+	} else if m := noKey().FindStringSubmatch(e.What); m != nil {
 		e.Missing = m[1]
 	}
 	e.What = shorten(e.What)
