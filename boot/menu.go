@@ -14,6 +14,9 @@ const (
 	ModeManaged = "managed"
 )
 
+// MaxTries is how many boots a boot loader can count: it has one digit.
+const MaxTries = 9
+
 // A Menu is everything that a boot loader is told.
 type Menu struct {
 	Stage Filesystem
@@ -22,6 +25,12 @@ type Menu struct {
 	// Default is the id of the entry that boots by itself. It is for mode
 	// managed only, where it must name an entry if there is one.
 	Default string
+	// Tries is how often Default may boot by itself, in mode managed, until it is
+	// known to be good; 0 if that is not counted.
+	Tries int
+	// Fallback is the id of the entry that boots by itself when these are used
+	// up, or when the boot loader cannot count; "" is the distribution's own.
+	Fallback string
 	// Timeout is in seconds, for mode managed only. nil leaves the
 	// distribution's.
 	Timeout *int
@@ -77,6 +86,21 @@ func (m *Menu) Check() error {
 	}
 	if m.Mode == ModeManaged && len(seen) > 0 && !slices.Contains(m.entryIDs(), m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
+	}
+	return m.checkTries()
+}
+
+// checkTries reports why boots of the default could not be counted.
+func (m *Menu) checkTries() error {
+	switch {
+	case m.Tries < 0 || m.Tries > MaxTries:
+		return fmt.Errorf("tries are %d; want up to %d", m.Tries, MaxTries)
+	case m.Tries == 0:
+		return nil
+	case m.Mode != ModeManaged:
+		return fmt.Errorf("boots are counted in mode %s only", ModeManaged)
+	case m.Fallback == m.Default || m.Fallback != "" && !slices.Contains(m.entryIDs(), m.Fallback):
+		return fmt.Errorf("fallback %q is not another entry of the menu", m.Fallback)
 	}
 	return nil
 }

@@ -33,3 +33,26 @@ func TestChoose(t *testing.T) {
 		t.Errorf("an empty menu has the default %q", m.Default)
 	}
 }
+
+func TestCounted(t *testing.T) {
+	entries := []Entry{{ID: "gitboot-a-2"}, {ID: "gitboot-a-1"}}
+	m := Menu{Stage: Filesystem{UUID: "1234-ABCD", Path: "/gitboot"}, Mode: ModeManaged, Default: entries[0].ID, Images: []MenuImage{{Name: "a", Entries: entries}}}
+	for name, c := range map[string]struct {
+		mode, fallback string
+		tries          int
+		want           bool
+	}{
+		"not counted":        {ModeManaged, "", 0, true},
+		"an older one":       {ModeManaged, entries[1].ID, 3, true},
+		"the distribution's": {ModeManaged, "", MaxTries, true},
+		"itself":             {ModeManaged, entries[0].ID, 3, false},
+		"none of the menu":   {ModeManaged, "gitboot-b-1", 3, false},
+		"two digits":         {ModeManaged, entries[1].ID, MaxTries + 1, false},
+		"the default is not": {ModeMenu, entries[1].ID, 3, false},
+	} {
+		m.Mode, m.Fallback, m.Tries = c.mode, c.fallback, c.tries
+		if err := m.Check(); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

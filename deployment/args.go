@@ -12,9 +12,12 @@ import (
 // x86 and arm64, without its final zero.
 const MaxCmdline = 2047
 
-// maxStagePath is the longest path of a stage for which room is kept beside
-// what a config repo declares.
-const maxStagePath = 128
+// The longest paths, of a stage and of what the boot loader counts in, for which
+// room is kept beside what a config repo declares.
+const (
+	maxStagePath = 128
+	maxBlockPath = 64
+)
 
 // CheckText accepts what can be shown on one line of a menu and passed on one
 // line to the kernel. Its error completes "the text …".
@@ -128,7 +131,11 @@ func checkOurs(word string) error {
 }
 
 func setByGitboot(key string) bool {
-	return key == ParamStage || key == ParamDeployment || key == ParamTrying || key == ParamMachine
+	switch key {
+	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamBlock:
+		return true
+	}
+	return false
 }
 
 // Foreign returns args without those that would take the place of what gitboot
@@ -145,8 +152,8 @@ func Foreign(args []string) []string {
 
 // CheckArgs accepts the arguments of one image on one machine, each of which
 // CheckArg accepts, if they leave room for what gitboot adds.
-func CheckArgs(machine string, args []string) error {
-	total, room := 0, MaxCmdline-ownLength(machine)
+func CheckArgs(machine, image string, args []string) error {
+	total, room := 0, MaxCmdline-ownLength(machine, image)
 	for _, arg := range args {
 		total += wordLength(unquoted(arg))
 	}
@@ -157,16 +164,24 @@ func CheckArgs(machine string, args []string) error {
 }
 
 // ownLength is what gitboot's own part of a command line takes at most.
-func ownLength(machine string) int {
-	path := "/" + strings.Repeat("p", maxStagePath-1)
-	hash := strings.Repeat("0", hashLength)
-	own := Cmdline{
-		Stage:      Location{Device: "UUID=" + hash[:36], Path: path},
-		Deployment: hash, Machine: machine, Trying: true,
-	}
-	total := len(`BOOT_IMAGE="" `) + len(path) + len("/") + len(Object{SHA256: hash}.Path())
+func ownLength(machine, image string) int {
+	own := longest(machine, image)
+	total := len(`BOOT_IMAGE="" `) + len(own.Stage.Path) + len("/") + len(Object{SHA256: own.Deployment}.Path())
 	for _, arg := range own.Args() {
 		total += wordLength(arg)
 	}
 	return total
+}
+
+// longest is the longest that gitboot's own part may be. In a menu's id some
+// letters of an image's name are three.
+func longest(machine, image string) Cmdline {
+	hash := strings.Repeat("0", hashLength)
+	on := func(path int) Location {
+		return Location{Device: "UUID=" + hash[:36], Path: "/" + strings.Repeat("p", path-1)}
+	}
+	return Cmdline{
+		Stage: on(maxStagePath), Deployment: hash, Machine: machine, Trying: true,
+		Entry: "gitboot-" + strings.Repeat(image, 3) + "-" + hash[:16], Block: on(maxBlockPath),
+	}
 }

@@ -31,7 +31,7 @@ func TestCheckArg(t *testing.T) {
 	}
 	for _, arg := range []string{
 		"", " ", "a b", "a ", "a\nb", "a\u0085b", `"`, `""`, `" x"`, `a="b`, `a="b c" d="e f"`, "a'b", "--", `"--"`, "x=à",
-		"gitboot.stage=x", "gitboot.deployment=x", "gitboot.trying=1", "gitboot.machine=x", "gitboot.machine", `"gitboot.deployment=x y"`, `gitboot.machine="x y"`,
+		"gitboot.stage=x", "gitboot.deployment=x", "gitboot.trying=1", "gitboot.machine=x", "gitboot.machine", "gitboot.entry=x", "gitboot.block=x", `"gitboot.deployment=x y"`, `gitboot.machine="x y"`,
 		"gitboot.wait=3m", "gitboot.wait=", "gitboot.wait", "gitboot.wait=86401", "gitboot.shell=yes", "gitboot.ram", "gitboot.wiat=3", "gitboot.",
 	} {
 		if err := CheckArg(arg); err == nil {
@@ -43,9 +43,9 @@ func TestCheckArg(t *testing.T) {
 // What a config repo may declare leaves room for gitboot's own: any stage path
 // that room is kept for, any machine's name.
 func TestCheckArgsLeavesRoom(t *testing.T) {
-	machine := strings.Repeat("m", 64)
+	machine, image := strings.Repeat("m", 64), strings.Repeat("_", 64)
 	args := []string{`a="b c"`}
-	for CheckArgs(machine, append(args, "xxxxx")) == nil {
+	for CheckArgs(machine, image, append(args, "xxxxx")) == nil {
 		args = append(args, "xxxxx")
 	}
 	if len(args) < 100 {
@@ -54,7 +54,8 @@ func TestCheckArgsLeavesRoom(t *testing.T) {
 	hash := strings.Repeat("f", hashLength)
 	own := Cmdline{
 		Stage:      Location{Device: "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Path: "/" + strings.Repeat("s", maxStagePath-1)},
-		Deployment: hash, Machine: machine, Trying: true,
+		Deployment: hash, Machine: machine, Trying: true, Entry: "gitboot-" + strings.Repeat("_5f", 64) + "-" + hash[:16],
+		Block: Location{Device: "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Path: "/" + strings.Repeat("b", maxBlockPath-1)},
 	}
 	kernel := own.Stage.Path + "/" + Object{SHA256: hash}.Path()
 	if _, err := Words(kernel, append(own.Args(), args...)); err != nil {
@@ -66,7 +67,7 @@ func TestCheckArgsLeavesRoom(t *testing.T) {
 }
 
 func TestForeign(t *testing.T) {
-	got := Foreign([]string{"quiet", `"gitboot.deployment=x"`, "gitboot.machine=y", "gitboot.wait=3m", `gitboot.stage="z"`, `a="b c"`, ""})
+	got := Foreign([]string{"quiet", `"gitboot.deployment=x"`, "gitboot.machine=y", "gitboot.entry=z", "gitboot.block=x", "gitboot.wait=3m", `gitboot.stage="z"`, `a="b c"`, ""})
 	if want := `quiet|gitboot.wait=3m|a="b c"|`; strings.Join(got, "|") != want {
 		t.Errorf("%q", got)
 	}

@@ -17,9 +17,14 @@ const (
 	ParamStage = "gitboot.stage"
 	// ParamDeployment is the id of the deployment to boot.
 	ParamDeployment = "gitboot.deployment"
-	// ParamTrying, set to 1, makes a failure reboot instead of opening a shell.
-	// No entry has it yet.
+	// ParamTrying, set to 1, says that the deployment is not known to be good:
+	// a failure reboots instead of opening a shell.
 	ParamTrying = "gitboot.trying"
+	// ParamEntry is the id of the menu's entry that was booted.
+	ParamEntry = "gitboot.entry"
+	// ParamBlock says where the boot loader keeps what it counts, if that is not
+	// the file BlockFile of the stage: <device>:<path>, see Location.
+	ParamBlock = "gitboot.block"
 	// ParamWait limits, in seconds, how long to wait for the stage's device.
 	ParamWait = "gitboot.wait"
 	// ParamShell, set to 1, opens a shell before the image is entered.
@@ -34,12 +39,16 @@ const (
 // from, mounted read-only. It is not there after a copy to memory.
 const StageMount = "/run/initramfs/gitboot"
 
-// A Location is where process 1 finds the stage.
+// BlockFile is where the boot loader keeps what it counts, below the stage's
+// directory.
+const BlockFile = "boot/gitboot.env"
+
+// A Location is where process 1 finds the stage, or a file.
 type Location struct {
 	// Device is UUID=…, LABEL=…, PARTUUID=… or a path below /dev.
 	Device string
-	// Path is the stage's directory, absolute from the top of the device's
-	// file system (for btrfs: of its top-level subvolume).
+	// Path is the directory's or the file's, absolute from the top of the
+	// device's file system (for btrfs: of its top-level subvolume).
 	Path string
 }
 
@@ -51,7 +60,7 @@ func ParseLocation(s string) (Location, error) {
 	dev, dir, ok := strings.Cut(s, ":/")
 	l := Location{Device: dev, Path: "/" + dir}
 	if !ok || !validDevice(dev) || path.Clean(l.Path) != l.Path || strings.ContainsAny(s, " \t\n\"") {
-		return Location{}, fmt.Errorf("stage location %q is not <UUID=…|LABEL=…|PARTUUID=…|/dev/…>:/<path>", s)
+		return Location{}, fmt.Errorf("location %q is not <UUID=…|LABEL=…|PARTUUID=…|/dev/…>:/<path>", s)
 	}
 	return l, nil
 }
@@ -71,9 +80,13 @@ type Cmdline struct {
 	Deployment string
 	// Machine is the name in the config repo, for the agent.
 	Machine string
-	Trying  bool
-	Shell   bool
-	RAM     bool
+	// Entry is the menu's entry, "" if it is not told.
+	Entry string
+	// Block is where the boot loader counts, zero for the stage's BlockFile.
+	Block  Location
+	Trying bool
+	Shell  bool
+	RAM    bool
 	// Wait is in seconds; 0 means not given.
 	Wait int
 }
@@ -88,6 +101,12 @@ func (c Cmdline) Args() []string {
 	}
 	if c.Machine != "" {
 		args = append(args, ParamMachine+"="+c.Machine)
+	}
+	if c.Entry != "" {
+		args = append(args, ParamEntry+"="+c.Entry)
+	}
+	if c.Block != (Location{}) {
+		args = append(args, ParamBlock+"="+c.Block.String())
 	}
 	if c.Trying {
 		args = append(args, ParamTrying+"=1")
@@ -153,6 +172,10 @@ func (c *Cmdline) set(key, value string) (err error) {
 	switch key {
 	case ParamMachine:
 		c.Machine = value
+	case ParamEntry:
+		c.Entry, err = parseEntry(value)
+	case ParamBlock:
+		c.Block, err = ParseLocation(value)
 	case ParamTrying:
 		c.Trying, err = parseSwitch(value)
 	case ParamShell:
@@ -170,6 +193,18 @@ func parseSwitch(s string) (bool, error) {
 		return false, errors.New("is neither 0 nor 1")
 	}
 	return s == "1", nil
+}
+
+// parseEntry reads what is written into the boot loader's block later.
+func parseEntry(s string) (string, error) {
+	for _, c := range []byte(s) {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			if (c < '0' || c > '9') && c != '-' && c != '.' && c != '_' {
+				return "", errors.New("is no id of a menu's entry")
+			}
+		}
+	}
+	return s, nil
 }
 
 const maxWait = 86400 // a day

@@ -66,8 +66,9 @@ type machineSettings struct {
 }
 
 type bootDecl struct {
-	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default."`
+	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default, counts the boots of what is new, and falls back if they fail."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
+	Tries   *int    `key:"tries" is:"tries" default:"3" doc:"In mode managed, how often what is new may boot by itself without proving good, before what was good boots again."`
 }
 
 // approveDecl may be written as a word, too.

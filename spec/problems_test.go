@@ -92,6 +92,7 @@ var mistakes = map[string]struct{ text, want string }{
 	"port of a mirror":    {"[image.a]\npull = \"a\"\nmirrors = [\"m.lan:00000/x\"]\n", `gitboot.toml:3: image.a.mirrors[0] = "m.lan:00000/x": has port 00000`},
 	"long repository":     {"[image.a]\npull = \"r.lan/" + strings.Repeat("a", 256) + "\"\n", `gitboot.toml:2: image.a.pull = "r.lan/aaaaaaaaaa`},
 	"tmpfs size":          {"[image.a]\npull = \"a\"\ntmpfs_size = \"120%\"\n", `gitboot.toml:3: image.a.tmpfs_size = "120%": is not a size`},
+	"no tries":            {"[defaults.machine.boot]\ntries = 0\n", `gitboot.toml:2: defaults.machine.boot.tries = "0": is not a number of tries; write a number from 1 to 9`},
 	"hostile name":        {"[image.\"../a\"]\npull = \"a\"\n", `gitboot.toml:1: image.../a = "../a": is not a name`},
 	"image cycle":         {"[image.a.build]\nfrom = \"image:b\"\n[image.b.build]\nfrom = \"image:a\"\n", `gitboot.toml:2: image.a.build.from = "a → b → a": goes round in a circle`},
 	"profile cycle":       {"[profile.a]\nprofiles = [\"a\"]\n", `gitboot.toml:2: profile.a.profiles = "a → a": goes round in a circle`},

@@ -68,10 +68,13 @@ func (f *Fleet) Check(ctx context.Context, machines []string) error {
 
 func (r *resolver) wants() *Wants {
 	machine, decl := r.name, r.decl
-	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Boot: Boot{Mode: "menu"}}
+	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Boot: Boot{Mode: "menu", Tries: 3}}
 	if b := r.merged.Boot; b != nil {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
+		if b.Tries != nil {
+			w.Boot.Tries = *b.Tries
+		}
 	}
 	w.Approve = approve(r.merged.Approve)
 	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)
@@ -249,7 +252,7 @@ func (r *resolver) settings(image *imageDecl) settings {
 // kernelArgs checks what only the merged arguments show. The place is the
 // machine's, because none of those that they come from is wrong by itself.
 func (r *resolver) kernelArgs(image Image) {
-	if err := deployment.CheckArgs(r.name, image.KernelArgs); err != nil {
+	if err := deployment.CheckArgs(r.name, image.Name, image.KernelArgs); err != nil {
 		r.Add(r.decl.where.At("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "leave some out, here, in the machine's profiles, or in the image")
 	}
 }

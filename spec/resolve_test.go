@@ -70,7 +70,7 @@ func TestMerge(t *testing.T) {
 		{"mirrors of defaults", plain.Pull.Mirrors, []string{"m.lan:5000"}},
 		{"no mirrors", own.Pull.Mirrors, []string{}},
 		{"tag", plain.Tag + own.Tag, "latest1"},
-		{"mode", w.Boot, Boot{Mode: "menu"}},
+		{"mode", w.Boot, Boot{Mode: "menu", Tries: 3}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s: %s", c.what, diff)

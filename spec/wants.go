@@ -62,6 +62,9 @@ type Boot struct {
 	Mode string
 	// Timeout is the menu's, in seconds; nil leaves the distribution's alone.
 	Timeout *int
+	// Tries is how often, in mode "managed", what is new boots by itself before
+	// the machine falls back if it has not proved good.
+	Tries int
 }
 
 // An Image is one menu entry. Exactly one of Pull, Archive and Build is set.

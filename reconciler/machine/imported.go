@@ -23,7 +23,7 @@ func checkImported(id string, m *deployment.Manifest, machine string, fs boot.Fi
 	if wrong := wrongImported(m); wrong != "" {
 		return fmt.Errorf("the file's manifest says what no config repo may: its %s", wrong)
 	}
-	if err := deployment.CheckArgs(machine, m.KernelArgs); err != nil {
+	if err := deployment.CheckArgs(machine, m.Image, m.KernelArgs); err != nil {
 		return fmt.Errorf("the kernel arguments of %q %w", m.Image, err)
 	}
 	e := menu.Entry(m.Image, machine, state.Generation{Deployment: id}, m, fs)

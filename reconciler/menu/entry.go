@@ -119,7 +119,7 @@ func (b *Book) Unbootable(name, machine string, g state.Generation, fs boot.File
 	}
 	e := Entry(name, machine, g, m, fs)
 	args := deployment.Foreign(m.KernelArgs)
-	if _, own := deployment.Words("", args); e.Check(fs) == nil || own == nil && deployment.CheckArgs(machine, args) == nil {
+	if _, own := deployment.Words("", args); e.Check(fs) == nil || own == nil && deployment.CheckArgs(machine, name, args) == nil {
 		return ""
 	}
 	return "its kernel arguments cannot be put into a boot menu"

@@ -135,6 +135,7 @@ var checks = map[string]Check{
 	"user-id":      {Want: "a number that users have", Min: 1, Max: 60000},
 	"password":     matching("the hash of a password", `^\$`+visible+`+$`, `write what "mkpasswd" or "openssl passwd -6" prints`).with(kind.WrongPasswordHash).hidden(),
 	"fs-pass":      {Want: "a number that fstab(5) has there", Min: 0, Max: 2},
+	"tries":        {Want: "a number of tries", Min: 1, Max: 9},
 	"menu-timeout": {Want: "a number of seconds that a menu waits", Min: -1, Max: 3600},
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"size":         matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
