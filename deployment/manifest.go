@@ -1,12 +1,13 @@
 // Package deployment is the contract between the agent, which stages
-// deployments, and process 1 of the initramfs, which boots one. It holds two
-// forms, both round-trip tested: the manifest of a deployment and the kernel
-// parameters that name it.
+// deployments, and process 1 of the initramfs, which boots one. It holds three
+// forms, all round-trip tested: the manifest of a deployment, the kernel
+// parameters that name it, and the record of a boot.
 //
 // On the stage:
 //
 //	objects/sha256/<hex>     immutable files: layers, kernels, initramfs
 //	deployments/<id>.json    manifests in canonical form
+//	boots/<boot id>.json     how boots went
 //
 // The package imports the standard library only, because it is linked into
 // the program that is loaded at every boot.
@@ -61,6 +62,10 @@ type Manifest struct {
 	AtBoot []string `json:"atBoot,omitempty"`
 
 	Root Root `json:"root"`
+
+	// Health says when a boot of it counts as good, nil where nothing is
+	// declared.
+	Health *Health `json:"health,omitempty"`
 }
 
 // Root says how the root file system is put together.
@@ -152,6 +157,11 @@ func (m *Manifest) Validate() error {
 	for _, p := range m.AtBoot {
 		if !strings.HasPrefix(p, "/") || path.Clean(p) != p {
 			return fmt.Errorf("manifest of %q names at-boot script %q, which is not a clean absolute path", m.Image, p)
+		}
+	}
+	if m.Health != nil {
+		if err := m.Health.Validate(); err != nil {
+			return fmt.Errorf("manifest of %q has a health that cannot be: %w", m.Image, err)
 		}
 	}
 	return nil
