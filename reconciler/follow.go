@@ -20,6 +20,14 @@ type Ask struct {
 	Done func(error)
 }
 
+// and is one wish for both: what asked first is what asks. A nil one is none.
+func (a *Ask) and(other Ask) *Ask {
+	if a == nil {
+		return &Ask{Trigger: other.Trigger, Update: other.Update, Person: other.Person}
+	}
+	return &Ask{Trigger: a.Trigger, Update: a.Update || other.Update, Person: a.Person || other.Person}
+}
+
 // Follow looks at the config repo whenever it is asked to, until ctx ends, and has
 // machine and workshop follow, each in its own time: what is built takes its hours
 // while the machine converges on all else, and is taken when it is ready. What

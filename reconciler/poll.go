@@ -38,9 +38,9 @@ type poll struct {
 	last   *wanted.Wanted
 	latest *wanted.Wanted
 	// stop ends the machine's waiting for images that take long, nil while it does
-	// not run; again says that it is to run once more.
+	// not run; again is the wish for it to run once more, nil without one.
 	stop  chan struct{}
-	again bool
+	again *Ask
 	// building says that the workshop works, and job at what, nil while it only
 	// looks.
 	building bool
@@ -61,10 +61,7 @@ func (p *poll) ask(ctx context.Context, ask Ask) {
 		p.look(ctx, ask)
 		return
 	}
-	if p.next == nil {
-		p.next = &Ask{Trigger: ask.Trigger}
-	}
-	p.next.Update, p.next.Person = p.next.Update || ask.Update, p.next.Person || ask.Person
+	p.next = p.next.and(ask)
 }
 
 // settle tells what comes by itself, and those who wait when nothing is left to do.
@@ -174,7 +171,7 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 	}
 	if p.latest == nil || w.Revision.Hash != p.latest.Revision.Hash {
 		p.worked = true
-		p.overtake(w)
+		p.overtake(w, ask)
 	}
 	p.latest = w
 	p.converge(ctx, ask)
@@ -182,14 +179,14 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 }
 
 // overtake tells what runs that a newer revision is there.
-func (p *poll) overtake(newer *wanted.Wanted) {
+func (p *poll) overtake(newer *wanted.Wanted, ask Ask) {
 	if p.job != nil {
 		p.job.Supersede(newer)
 	}
 	if p.stop == nil {
 		return
 	}
-	p.again = true // what runs notes the older one
+	p.again = p.again.and(ask) // what runs notes the older one
 	if !newer.Same(p.latest) {
 		close(p.stop)
 		p.stop = make(chan struct{})
@@ -202,14 +199,16 @@ const ready = "workshop"
 // converge has the machine make a run, now or after the one that goes on.
 func (p *poll) converge(ctx context.Context, ask Ask) {
 	if p.stop != nil || ctx.Err() != nil {
-		p.again = p.again || ask.Trigger == ready
+		if ask.Trigger == ready {
+			p.again = p.again.and(ask)
+		}
 		return
 	}
 	w, stop, why := p.latest, make(chan struct{}), ask.Trigger
 	req := ask.request().machine(nil)
 	req.Begin = func(todo plan.Plan) { p.teller.begins(event.Machine, why, w.Revision, todo.MachineActions()) }
 	req.Step = p.teller.step(event.Machine, why, w.Revision)
-	p.stop, p.again = stop, false
+	p.stop, p.again = stop, nil
 	p.beside(func() func(context.Context) {
 		result, err := p.Machine.Run(ctx, w, req, stop)
 		if !errors.Is(err, machine.ErrSuperseded) {
@@ -227,8 +226,11 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
 			p.logRun(ctx, result, err)
-			if p.again || errors.Is(err, machine.ErrSuperseded) {
-				p.converge(ctx, ask)
+			if errors.Is(err, machine.ErrSuperseded) {
+				p.again = p.again.and(ask) // which it has not had
+			}
+			if p.again != nil {
+				p.converge(ctx, *p.again)
 			}
 		}
 	})

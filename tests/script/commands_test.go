@@ -20,8 +20,9 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// patience is how long a script waits for something that must come.
-const patience = 30 * time.Second
+// patience is how long a script waits for something that must come. On a machine
+// with a hundred things to do an engine takes half a minute to start a step.
+const patience = 2 * time.Minute
 
 type command = func(ts *testscript.TestScript, neg bool, args []string)
 
