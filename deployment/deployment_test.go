@@ -50,6 +50,41 @@ func TestManifestID(t *testing.T) {
 	}
 }
 
+// Layers may be verified, each by a tree of its own, which is an object as any.
+func TestVerity(t *testing.T) {
+	m := manifest()
+	if m.Tree(0) != nil {
+		t.Error("a tree comes from nowhere")
+	}
+	root := strings.Repeat("e", 64)
+	m.Verity = &Verity{Mode: VerityEnforce, Trees: []Tree{{root, object("4")}, {root, object("5")}, {root, object("4")}, {root, object("6")}}}
+	data, err := m.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseManifest(data, ID(data))
+	if err != nil || cmp.Diff(m, got) != "" {
+		t.Error(err, cmp.Diff(m, got))
+	}
+	if len(m.Objects()) != 8 || m.Tree(3).SHA256 != object("6").SHA256 || m.Squashed()[3] != *m.Hooks {
+		t.Errorf("%v", m.Objects())
+	}
+	for name, spoil := range map[string]func(*Verity){
+		"mode":    func(v *Verity) { v.Mode = "off" },
+		"one":     func(v *Verity) { v.Trees = v.Trees[1:] },
+		"root":    func(v *Verity) { v.Trees[0].Root = "" },
+		"a tree":  func(v *Verity) { v.Trees[0].SHA256 = "x" },
+		"no tree": func(v *Verity) { v.Trees = nil },
+	} {
+		bad := *m.Verity
+		bad.Trees = append([]Tree{}, bad.Trees...)
+		spoil(&bad)
+		if _, err := (&Manifest{Version: 1, Image: "x", Kernel: m.Kernel, Initramfs: m.Initramfs, Layers: m.Layers, Hooks: m.Hooks, Verity: &bad}).Canonical(); err == nil {
+			t.Errorf("%s: it was written", name)
+		}
+	}
+}
+
 func TestManifestRefuses(t *testing.T) {
 	good, err := manifest().Canonical()
 	if err != nil {

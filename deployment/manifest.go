@@ -66,6 +66,9 @@ type Manifest struct {
 	// Health says when a boot of it counts as good, nil where nothing is
 	// declared.
 	Health *Health `json:"health,omitempty"`
+
+	// Verity verifies the layers while they are read; nil does not.
+	Verity *Verity `json:"verity,omitempty"`
 }
 
 // Root says how the root file system is put together.
@@ -123,11 +126,12 @@ func ParseManifest(data []byte, id string) (*Manifest, error) {
 // Objects returns every object that the deployment needs, each once, layers
 // first.
 func (m *Manifest) Objects() []Object {
-	all := append([]Object{}, m.Layers...)
-	if m.Hooks != nil {
-		all = append(all, *m.Hooks)
+	all := append(m.Squashed(), m.Kernel, m.Initramfs)
+	if m.Verity != nil {
+		for _, t := range m.Verity.Trees {
+			all = append(all, t.Object)
+		}
 	}
-	all = append(all, m.Kernel, m.Initramfs)
 	seen := make(map[string]bool, len(all))
 	out := all[:0]
 	for _, o := range all {
@@ -164,7 +168,7 @@ func (m *Manifest) Validate() error {
 			return fmt.Errorf("manifest of %q has a health that cannot be: %w", m.Image, err)
 		}
 	}
-	return nil
+	return m.validateVerity()
 }
 
 // hashLength is that of a sha256 in hex.

@@ -88,7 +88,13 @@ func not(t *testing.T, log string, texts ...string) {
 }
 
 // A testStage is a disk with a stage and one deployment.
-type testStage struct{ disk, kernel, initramfs, id string }
+type testStage struct {
+	disk, kernel, initramfs, id string
+	// verify is how layers are verified, "" not at all; damage changes an object
+	// that was named.
+	verify string
+	damage func(data []byte)
+}
 
 func makeStage(t *testing.T) testStage {
 	t.Helper()
@@ -144,7 +150,7 @@ func (s *testStage) build(t *testing.T, layers []string) {
 	}
 	writeFile(t, s.kernel, kernel.Bytes())
 	var out bytes.Buffer
-	stats, err := initramfs.Build(t.Context(), tree, k, initramfs.Options{Init: buildInit(t)}, &out)
+	stats, err := initramfs.Build(t.Context(), tree, k, initramfs.Options{Init: buildInit(t), Verity: s.verify != ""}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +168,9 @@ func (s *testStage) publish(t *testing.T, dir, lower, middle, upper, hook string
 			t.Fatal(err)
 		}
 		o := deployment.Object{SHA256: deployment.ID(data), Size: int64(len(data))}
+		if s.damage != nil {
+			s.damage(data)
+		}
 		writeFile(t, filepath.Join(top, "var/gitboot", o.Path()), data)
 		return o
 	}
@@ -170,6 +179,13 @@ func (s *testStage) publish(t *testing.T, dir, lower, middle, upper, hook string
 		Kernel: object(s.kernel), Initramfs: object(s.initramfs),
 		Layers: []deployment.Object{object(lower), object(middle), object(upper)}, Hooks: &h,
 		AtBoot: []string{"/usr/at-boot.sh"}, Root: deployment.Root{TmpfsSize: "64m"}}
+	if s.verify != "" {
+		m.Verity = &deployment.Verity{Mode: s.verify}
+		for _, file := range []string{lower, middle, upper, hook} {
+			root := hashTree(t, file)
+			m.Verity.Trees = append(m.Verity.Trees, deployment.Tree{Root: root, Object: object(file + ".tree")})
+		}
+	}
 	data, err := m.Canonical()
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,8 @@ type Options struct {
 	// Modules are names of kernel modules to carry besides the generic set,
 	// with all that they need.
 	Modules []string
+	// Verity carries what layers are verified with.
+	Verity bool
 }
 
 // Stats tell what was built.
@@ -44,7 +46,7 @@ type Stats struct {
 // Key returns a hash of everything that decides what Build makes. It reads no
 // content of the image: a layer's file name stands for what is in it.
 func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
-	from, err := origins(t, k)
+	from, err := origins(t, k, o)
 	if err != nil {
 		return "", err
 	}
@@ -54,7 +56,11 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 	}
 	extra := slices.Clone(o.Modules)
 	slices.Sort(extra)
-	data, err := json.Marshal([]any{format, k, from, init, extra})
+	decide := []any{format, k, from, init, extra}
+	if o.Verity {
+		decide = append(decide, "verity")
+	}
+	data, err := json.Marshal(decide)
 	if err != nil {
 		return "", err
 	}
@@ -63,9 +69,9 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 }
 
 // origins names the layers that decide each path that Build reads.
-func origins(t *rootfs.Tree, k Kernel) (map[string][]string, error) {
+func origins(t *rootfs.Tree, k Kernel, o Options) (map[string][]string, error) {
 	paths := append(configPaths(k), k.Path)
-	for _, f := range features() {
+	for _, f := range features(o) {
 		paths = append(paths, f.paths...)
 	}
 	for _, dir := range moduleDirs {
@@ -105,14 +111,14 @@ func Build(ctx context.Context, t *rootfs.Tree, k Kernel, o Options, w io.Writer
 	if err != nil {
 		return Stats{}, err
 	}
-	if err := config.check(features(), k.Version); err != nil {
+	if err := config.check(features(o), k.Version); err != nil {
 		return Stats{}, err
 	}
 	set, err := openModules(t, k)
 	if err != nil {
 		return Stats{}, err
 	}
-	chosen, err := set.choose(ctx, k.Version, features(), o.Modules)
+	chosen, err := set.choose(ctx, k.Version, features(o), o.Modules)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -147,7 +153,10 @@ func contents(t *rootfs.Tree, chosen *closure, k Kernel, o Options) (*archive, e
 	for _, m := range chosen.modules() {
 		a.stream(path.Join(dir, m.path), 0o644, m.size, m.write)
 	}
-	for _, f := range features() {
+	for _, f := range features(o) {
+		if f.add == nil {
+			continue
+		}
 		if err := f.add(t, a); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)
 		}

@@ -19,12 +19,20 @@ type feature struct {
 	options []string
 	// paths of the image decide what add does: its share of the key.
 	paths []string
-	// add puts its files into the archive.
+	// add puts its files into the archive; nil has none.
 	add func(*rootfs.Tree, *archive) error
+	// otherwise is what to do besides putting another kernel into the image.
+	otherwise string
 }
 
 // features returns what an initramfs has.
-func features() []feature { return []feature{base(), shell()} }
+func features(o Options) []feature {
+	list := []feature{base(), shell()}
+	if o.Verity {
+		list = append(list, verity())
+	}
+	return list
+}
 
 // namedBy returns the modules that features name, and checks that the kernel has
 // what they cannot do without.
@@ -32,7 +40,7 @@ func (s *moduleSet) namedBy(all []feature, version string) (names []string, err 
 	for _, f := range all {
 		for _, name := range f.required {
 			if s.byName[name] == nil && !s.builtIn[name] {
-				return nil, fmt.Errorf("choosing modules of kernel %s: it has no %s, neither as a module nor built in, which %s needs; put a kernel with it into the image", version, name, f.name)
+				return nil, fmt.Errorf("choosing modules of kernel %s: it has no %s, neither as a module nor built in, which %s needs; put a kernel with it into the image%s", version, name, f.name, f.otherwise)
 			}
 		}
 		names = slices.Concat(names, f.required, f.wanted)
@@ -48,7 +56,7 @@ func (c kernelConfig) check(all []feature, version string) error {
 	for _, f := range all {
 		for _, option := range f.options {
 			if v := c[option]; v != "y" && v != "m" {
-				return fmt.Errorf("checking the configuration of kernel %s: it is built without %s, which %s needs; put a kernel with it into the image", version, option, f.name)
+				return fmt.Errorf("checking the configuration of kernel %s: it is built without %s, which %s needs; put a kernel with it into the image%s", version, option, f.name, f.otherwise)
 			}
 		}
 	}

@@ -57,9 +57,11 @@ var softAfter = map[string][]string{
 	"scsi_mod":    {"sd_mod"},
 }
 
-// softBefore is what file systems ask for by name while they mount.
+// softBefore is what modules ask for by name while they work: file systems their
+// code pages, the device mapper its hashes.
 var softBefore = map[string][]string{
-	"vfat": {"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"},
+	"vfat":      {"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"},
+	"dm_verity": {"sha256"},
 }
 
 // choose returns the modules to carry, with all that they need.

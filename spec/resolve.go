@@ -220,6 +220,7 @@ func (r *resolver) image(name string) Image {
 		Keep:       3,
 		TmpfsSize:  text(s.TmpfsSize),
 		CopyToRAM:  s.CopyToRAM != nil && *s.CopyToRAM,
+		Verity:     strings.TrimPrefix(text(s.Verity), "off"),
 	}
 	if s.Keep != nil {
 		image.Keep = *s.Keep

@@ -90,6 +90,9 @@ type Image struct {
 	// ("50%", "2G"); "" = the kernel's default, half of the memory.
 	TmpfsSize string
 	CopyToRAM bool
+	// Verity is "report" or "enforce" where layers are verified while they are
+	// read, else "".
+	Verity string `json:",omitempty"`
 	// Hooks are those that match this image, in the order they apply in:
 	// templates rendered, files read, built-ins complete.
 	Hooks []kind.Hook

@@ -5,6 +5,8 @@
 //	                         layers as squashfs, kernels, initramfs
 //	layers/<hex>.json        which objects the layer of that diff id became, and how
 //	kernels/<key>.json       which kernel and initramfs were made for a key
+//	trees/<hex>.json         which hash tree was made of the layer that is this
+//	                         object; there are none before the first is wanted
 //	deployments/<id>.json    manifests; the id is the sha256 of the file
 //	boot/, repo/, state.json belong to other packages
 //	tmp/                     unfinished files; emptied by Clean

@@ -52,6 +52,9 @@ func (l Layout) Downloads() string { return l.path("downloads") }
 // Secrets holds what hooks have made once and keep, such as a machine's keys.
 func (l Layout) Secrets() string { return l.path("secrets") }
 
+// Trees holds the records of layers' hash trees; it is not there before the first.
+func (l Layout) Trees() string { return l.path("trees") }
+
 // Temp holds what is of no use after a run.
 func (l Layout) Temp() string { return l.path("tmp") }
 
@@ -74,7 +77,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

@@ -41,6 +41,7 @@ table() {
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   kmod                  depmod and modinfo, a second opinion on modules
+	test   cryptsetup-bin        veritysetup, a second opinion on hash trees
 	test   cpio                  a second opinion on the initramfs
 	test   busybox-static        a small root file system, an emergency shell
 	test   libcap2-bin           setcap, capabilities in layers

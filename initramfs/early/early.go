@@ -31,6 +31,7 @@
 package early
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -88,7 +89,7 @@ func (b *boot) run() error {
 	if err := b.readManifest(); err != nil {
 		return err
 	}
-	if err := <-base; err != nil {
+	if err := errors.Join(<-base, b.loadVerity()); err != nil {
 		return err
 	}
 	b.freed = make(chan struct{})

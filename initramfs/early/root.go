@@ -31,19 +31,15 @@ func (b *boot) mountRoot() error {
 	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
 		return err
 	}
-	layers := append([]deployment.Object{}, b.manifest.Layers...)
-	if b.manifest.Hooks != nil {
-		layers = append(layers, *b.manifest.Hooks)
-	}
-	from := stageDir
+	layers, from := b.manifest.Squashed(), stageDir
 	if b.cmd.RAM || b.manifest.Root.CopyToRAM {
-		if err := b.copyToRAM(layers); err != nil {
+		if err := b.copyToRAM(b.mounted()); err != nil {
 			return err
 		}
 		from = ramDir
 	}
 	for i, o := range layers {
-		if err := mountLayer(filepath.Join(from, o.Path()), o, filepath.Join(lowerDir, strconv.Itoa(i))); err != nil {
+		if err := b.mountLayer(from, i, o); err != nil {
 			return fmt.Errorf("mounting layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
@@ -52,18 +48,6 @@ func (b *boot) mountRoot() error {
 	}
 	// the overlay holds what it needs: these would only be in the way
 	return unix.Unmount(workDir, unix.MNT_DETACH)
-}
-
-func mountLayer(file string, o deployment.Object, dir string) error {
-	if err := checkObject(file, o); err != nil {
-		return err
-	}
-	loop, err := attach(file)
-	if err != nil {
-		return err
-	}
-	defer loop.Close()
-	return mount(loop.Name(), dir, "squashfs", unix.MS_RDONLY, "")
 }
 
 // checkObject compares a layer with the manifest: its size, and where that

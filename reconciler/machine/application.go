@@ -31,6 +31,8 @@ type staging struct {
 	layers []deployment.Object
 	hooks  *deployment.Object
 	atBoot []string
+	// verity is how the layers are verified, nil if they are not.
+	verity *deployment.Verity
 	// early is the kernel of a head start, nil without one.
 	early *stage.KernelRecord
 	boot  stage.KernelRecord
@@ -200,6 +202,7 @@ func (a *application) deployments(ctx context.Context, list []plan.Action) error
 			Hooks:         s.hooks,
 			AtBoot:        s.atBoot,
 			Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
+			Verity:        s.verity,
 		})
 		return err
 	})

@@ -41,6 +41,7 @@ func (a *application) way() []step {
 	stage := []step{
 		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
 		{"hooks", "", a.hooks},                             // this machine's files → one layer above
+		{"trees", "", fetcher{a}.trees},                    // hash trees of what is to be verified
 		{"packages", "", a.packages},                       // which ones changed, for people
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests
 		{"settle", "", a.settle},                           // on disk so that GRUB can read it

@@ -38,7 +38,7 @@ func (a *application) kernels(ctx context.Context, _ []plan.Action) error {
 		}
 		if s.early != nil {
 			s.boot = *s.early
-		} else if s.boot, err = maker.makeKernel(ctx, tree, found.Kernel); err != nil {
+		} else if s.boot, err = maker.makeKernel(ctx, tree, found); err != nil {
 			return err
 		}
 		return a.Stage.PutKernel(found.key, s.boot)
@@ -49,7 +49,9 @@ func (a *application) kernels(ctx context.Context, _ []plan.Action) error {
 // that is known already.
 type foundKernel struct {
 	initramfs.Kernel
-	key    string
+	key string
+	// made is what the initramfs is made of besides it.
+	made   initramfs.Options
 	record stage.KernelRecord
 	known  bool
 }
@@ -58,16 +60,15 @@ func (a kernelMaker) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, e
 	if f.Kernel, err = initramfs.FindKernel(tree, s.Inputs.Kernel); err != nil {
 		return f, err
 	}
-	if f.key, err = initramfs.Key(tree, f.Kernel, a.initramfsOptions()); err != nil {
+	f.made = initramfs.Options{Init: a.Init, Verity: s.Inputs.Verity != ""}
+	if f.key, err = initramfs.Key(tree, f.Kernel, f.made); err != nil {
 		return f, err
 	}
 	f.record, f.known, err = a.Stage.Kernel(f.key)
 	return f, err
 }
 
-func (a kernelMaker) initramfsOptions() initramfs.Options { return initramfs.Options{Init: a.Init} }
-
-func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (stage.KernelRecord, error) {
+func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel foundKernel) (stage.KernelRecord, error) {
 	record := stage.KernelRecord{Version: kernel.Version}
 	file, err := tree.OpenFile(kernel.Path)
 	if err != nil {
@@ -82,12 +83,12 @@ func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel i
 }
 
 // addInitramfs streams the initramfs into an object while it is made.
-func (a kernelMaker) addInitramfs(ctx context.Context, tree *rootfs.Tree, kernel initramfs.Kernel) (deployment.Object, error) {
+func (a kernelMaker) addInitramfs(ctx context.Context, tree *rootfs.Tree, kernel foundKernel) (deployment.Object, error) {
 	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
 	r, w := io.Pipe()
 	built := make(chan error, 1)
 	go func() {
-		_, err := initramfs.Build(ctx, tree, kernel, a.initramfsOptions(), io.MultiWriter(w, task))
+		_, err := initramfs.Build(ctx, tree, kernel.Kernel, kernel.made, io.MultiWriter(w, task))
 		w.CloseWithError(err)
 		built <- err
 	}()
@@ -156,7 +157,7 @@ func (h *headStart) make(ctx context.Context) {
 	if err != nil || found.known {
 		return
 	}
-	if record, err := h.makeKernel(ctx, tree, found.Kernel); err == nil {
+	if record, err := h.makeKernel(ctx, tree, found); err == nil {
 		h.s.early = &record
 	}
 }

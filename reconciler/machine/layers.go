@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/trees"
 )
 
 // Room kept free besides the layers, in bytes: for hooks and manifests, and
@@ -30,6 +31,9 @@ func (a *application) reserve(ctx context.Context, _ []plan.Action) error {
 		mine := smallRoom + s.Room()
 		if len(s.Layers) > 0 {
 			mine += kernelRoom
+		}
+		if s.Inputs.Verity != "" {
+			mine += s.Room() / 100 // a tree takes less than that of its layer
 		}
 		if err := a.Stage.HasRoom(need + mine); err != nil && !a.freed(ctx, need+mine) {
 			return err
@@ -129,4 +133,32 @@ func (a fetcher) reuseLayers(s *staging) error {
 	}
 	s.layers = m.Layers
 	return nil
+}
+
+// trees puts the hash trees of layers on the stage where these are to be verified.
+// One that is there, of whatever generation, is made no second time.
+func (a fetcher) trees(ctx context.Context, _ []plan.Action) error {
+	return a.each(ctx, "hash trees", func(ctx context.Context, s *staging) (err error) {
+		if s.Inputs.Verity == "" {
+			return nil
+		}
+		layers := slices.Clone(s.layers)
+		if s.hooks != nil {
+			layers = append(layers, *s.hooks)
+		}
+		if missing := trees.Missing(a.Stage, layers); missing > 0 {
+			a.Log.Info("making hash trees", "image", s.Image, "bytes", missing)
+			task := progress.Start(a.Progress, "hash trees of "+s.Image, 0)
+			defer func() { task.End(err) }()
+		}
+		s.verity = &deployment.Verity{Mode: s.Inputs.Verity}
+		for _, o := range layers {
+			t, err := trees.Of(ctx, a.Stage, o)
+			if err != nil {
+				return err
+			}
+			s.verity.Trees = append(s.verity.Trees, t)
+		}
+		return nil
+	})
 }

@@ -68,6 +68,7 @@ func (j tryer) stage(ctx context.Context, want spec.Image, source string) (t sta
 		{"layers", plan.AddLayer, a.layers},
 		{"kernels", "", a.kernels},
 		{"hooks", "", a.hooks},
+		{"trees", "", fetcher{a}.trees},
 		{"deployments", plan.AddDeployment, a.deployments},
 		{"settle", "", a.settle},
 	}, j.plan.MachineActions())

@@ -30,6 +30,8 @@ type Inputs struct {
 	KernelArgs []string `json:"kernelArgs,omitempty"`
 	TmpfsSize  string   `json:"tmpfsSize,omitempty"`
 	CopyToRAM  bool     `json:"copyToRAM,omitempty"`
+	// Verity is how layers are verified, empty if they are not.
+	Verity string `json:"verity,omitempty"`
 }
 
 // A Layer is one layer of a wanted image.
@@ -307,6 +309,7 @@ func differences(w Want, have []Generation) []string {
 	add(was.Kernel != is.Kernel, "kernel %s → %s", cmp.Or(was.Kernel, "newest"), cmp.Or(is.Kernel, "newest"))
 	add(was.TmpfsSize != is.TmpfsSize, "tmpfs_size %s → %s", cmp.Or(was.TmpfsSize, "default"), cmp.Or(is.TmpfsSize, "default"))
 	add(was.CopyToRAM != is.CopyToRAM, "copy_to_ram %t → %t", was.CopyToRAM, is.CopyToRAM)
+	add(was.Verity != is.Verity, "verity %s → %s", cmp.Or(was.Verity, "off"), cmp.Or(is.Verity, "off"))
 	add(was.Init != is.Init, "gitboot-init changed")
 	add(last.Damaged != "", "%s", last.Damaged)
 	return reasons

@@ -65,6 +65,7 @@ func TestEveryInputMakesADeployment(t *testing.T) {
 		"arguments": func(i *plan.Inputs) { i.KernelArgs = nil },
 		"kernel":    func(i *plan.Inputs) { i.Kernel = "6.*" },
 		"tmpfs":     func(i *plan.Inputs) { i.TmpfsSize = "1g" },
+		"verity":    func(i *plan.Inputs) { i.Verity = "report" },
 		"ram":       func(i *plan.Inputs) { i.CopyToRAM = true },
 	} {
 		is := inputs("a")

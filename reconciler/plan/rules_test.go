@@ -38,6 +38,7 @@ func TestReasons(t *testing.T) {
 		"no kernel pattern":         {func(g *plan.Generation) { g.Inputs.Kernel = "6.*" }, nil, "kernel 6.* → newest"},
 		"a size":                    {func(g *plan.Generation) {}, func(w *plan.Want) { w.Inputs.TmpfsSize = "1g" }, "tmpfs_size default → 1g"},
 		"memory":                    {func(g *plan.Generation) { g.Inputs.CopyToRAM = true }, nil, "copy_to_ram true → false"},
+		"verified layers":           {func(g *plan.Generation) {}, func(w *plan.Want) { w.Inputs.Verity = "enforce" }, "verity off → enforce"},
 		"two":                       {func(g *plan.Generation) {}, func(w *plan.Want) { w.Inputs.Hooks, w.Inputs.Init = "h2", "i2" }, "hooks changed; gitboot-init changed"},
 		"damage":                    {func(g *plan.Generation) { g.Damaged = "generation 1 lacks object 12" }, func(w *plan.Want) { w.Inputs.Hooks = "h2" }, "hooks changed; generation 1 lacks object 12"},
 	} {

@@ -80,7 +80,7 @@ func TestAllIsKept(t *testing.T) {
 			Origin:  state.Origin{Declared: "x", Digest: "sha256:d", Fingerprint: "f", Checked: noon},
 			Failure: failure,
 			Generations: []state.Generation{{N: 3, Deployment: "dd", Revision: "r", Created: noon, Imported: true, Packages: &summary, Inputs: plan.Inputs{
-				ImageDigest: "sha256:d", Hooks: "h", FormerDisk: "f", Looked: 1, Init: "i", Kernel: "6.*", KernelArgs: []string{"quiet"}, TmpfsSize: "1g", CopyToRAM: true,
+				ImageDigest: "sha256:d", Hooks: "h", FormerDisk: "f", Looked: 1, Init: "i", Kernel: "6.*", KernelArgs: []string{"quiet"}, TmpfsSize: "1g", CopyToRAM: true, Verity: "report",
 			}}},
 		}},
 	}

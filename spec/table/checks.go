@@ -139,6 +139,7 @@ var checks = map[string]Check{
 	"menu-timeout": {Want: "a number of seconds that a menu waits", Min: -1, Max: 3600},
 	"tmpfs-size":   matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"size":         matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
+	"verity":       oneOf("a way to verify layers", "off", "report", "enforce"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
 	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
 	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror).upTo(255),

@@ -31,6 +31,7 @@ var untouching = []string{"os", "os/exec", "net", "net/http"}
 
 var rules = []rule{
 	{folder: "internal/ctxio", layer: shared, why: "what several leaves share"},
+	{folder: "internal/dm", layer: shared, why: "who boots makes devices, and who runs asks them", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/durable", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/fault", layer: shared, why: "what several leaves share"},
 	{folder: "internal/flock", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
@@ -75,6 +76,7 @@ var rules = []rule{
 	{folder: "schedule", layer: codecs, why: "one meaning of a schedule for who declares it and who follows it", third: []string{"github.com/robfig/cron/v3"}, banned: untouching},
 	{folder: "secret", layer: codecs, why: "what is encrypted, and to whom, wherever it lies", third: []string{"filippo.io/age", "golang.org/x/crypto/ssh"}, banned: untouching},
 	{folder: "spec/render", layer: codecs, why: "the same text each time, whatever the machine", banned: untouching},
+	{folder: "stage/hashtree", layer: codecs, why: "dm-verity's form of a tree, whatever it is of", banned: untouching},
 	{folder: "stage/internal/lock", layer: codecs, why: "who may write, and on what mount", third: []string{"golang.org/x/sys"}},
 	{folder: "stage/internal/tarfs", layer: codecs, why: "a layer's tar for overlayfs"},
 
@@ -153,6 +155,7 @@ var rules = []rule{
 	{folder: "stage", layer: leaves, why: "it stores the manifests that deployment defines, and looks into the layers below a new one",
 		ours: []string{"deployment", "stage/internal/lock", "stage/internal/record", "stage/squash"}, third: []string{"golang.org/x/sync"}},
 	{folder: "stage/internal/record", layer: leaves, why: "what a layer became depends on what is below it", ours: []string{"deployment", "stage/squash"}},
+	{folder: "stage/trees", layer: leaves, why: "one more object for each layer, where somebody wants it", ours: []string{"deployment", "stage", "stage/hashtree", "stage/internal/record"}},
 	{folder: "stage/squash", layer: leaves, why: "a layer's tar becomes a squashfs", ours: []string{"rootfs", "stage/internal/tarfs"}, third: []string{"golang.org/x/sys"}},
 
 	{folder: "reconciler/plan", layer: decisions, why: "the same wants, observations and time give the same plan", ours: []string{"schedule"}, banned: untouching},
@@ -162,7 +165,7 @@ var rules = []rule{
 
 	{folder: "reconciler/inventory", layer: runs, why: "what is on the stage, for those who compare", ours: []string{"deployment", "reconciler/plan", "reconciler/state", "rootfs", "rootfs/packages", "stage"}},
 	{folder: "reconciler/machine", layer: runs, why: "converges the stage; it and the workshop meet in state alone",
-		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "reconciler/inventory", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/state", "reconciler/wanted", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage"},
+		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "reconciler/inventory", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/state", "reconciler/wanted", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/trees"},
 		third: []string{"golang.org/x/sync"}},
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
 		ours: []string{"boot", "boot/grub", "boot/loader", "boot/place", "deployment", "reconciler/state", "spec", "stage"}},

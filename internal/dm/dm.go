@@ -1,0 +1,172 @@
+// Package dm asks the kernel's device mapper for devices that verify what is read
+// of them, and what it has found. It is linked into the program that is loaded at
+// every boot.
+//
+// The kernel's side is include/uapi/linux/dm-ioctl.h, and for the table of a
+// verifying device Documentation/admin-guide/device-mapper/verity.rst.
+package dm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ControlPath is where the device mapper is asked; without it, the kernel has none,
+// or has not loaded it.
+const ControlPath = "/dev/mapper/control"
+
+const (
+	sector = 512
+	// version is that of the interface which all kernels since 2.6 understand.
+	version = 4
+	// statusRoom is enough for the status of one device, or the names of some
+	// thousand.
+	statusRoom = 64 << 10
+)
+
+// A Control is the way to the device mapper.
+type Control struct{ file *os.File }
+
+// Open opens the way to the device mapper.
+func Open() (*Control, error) {
+	f, err := os.OpenFile(ControlPath, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("asking the device mapper: %w", err)
+	}
+	return &Control{f}, nil
+}
+
+// Close ends the asking; what was made stays.
+func (c *Control) Close() error { return c.file.Close() }
+
+// A Verity is a device that verifies another's blocks by a hash tree.
+type Verity struct {
+	Name string
+	// Data and Hash are block devices, such as /dev/loop0.
+	Data, Hash string
+	// Size is how many bytes are verified; Block is the size of all blocks, and
+	// Start the tree's first.
+	Size, Block, Start int64
+	// Root is the tree's root hash in hex.
+	Root string
+	// Report has the kernel log what does not match, and hand it out.
+	Report bool
+}
+
+// table is what the kernel's target reads.
+func (v Verity) table() string {
+	options := ""
+	if v.Report {
+		options = " 1 ignore_corruption"
+	}
+	return fmt.Sprintf("1 %s %s %d %d %d %d sha256 %s -%s", v.Data, v.Hash, v.Block, v.Block, v.Size/v.Block, v.Start, v.Root, options)
+}
+
+// Verify makes a device and returns its path. It is there for as long as somebody
+// uses it and Release was not called, and until its last user closes it after that.
+func (c *Control) Verify(v Verity) (path string, err error) {
+	made, err := c.ask(unix.DM_DEV_CREATE, v.Name, 0, nil)
+	if err != nil {
+		return "", fmt.Errorf("making the verified device %s: %w", v.Name, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = c.Release(v.Name)
+		}
+	}()
+	if _, err := c.ask(unix.DM_TABLE_LOAD, v.Name, unix.DM_READONLY_FLAG, target(v)); err != nil {
+		return "", fmt.Errorf("making the verified device %s of %s and %s: %w", v.Name, v.Data, v.Hash, err)
+	}
+	if _, err := c.ask(unix.DM_DEV_SUSPEND, v.Name, 0, nil); err != nil { // without the flag, it resumes
+		return "", fmt.Errorf("starting the verified device %s: %w", v.Name, err)
+	}
+	return fmt.Sprintf("/dev/dm-%d", unix.Minor(header(made).Dev)), nil
+}
+
+// target is the one line of a table.
+func target(v Verity) []byte {
+	params := v.table()
+	spec := unix.DmTargetSpec{Length: uint64(v.Size / sector)}
+	copy(spec.Target_type[:], "verity")
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&spec)), unix.SizeofDmTargetSpec)
+	const align = 8
+	out := make([]byte, len(b)+(len(params)+align)/align*align) // with a zero at its end
+	copy(out[copy(out, b):], params)
+	return out
+}
+
+// Release removes a device now or when its last user closes it.
+func (c *Control) Release(name string) error {
+	if _, err := c.ask(unix.DM_DEV_REMOVE, name, unix.DM_DEFERRED_REMOVE, nil); err != nil {
+		return fmt.Errorf("letting go of the device %s: %w", name, err)
+	}
+	return nil
+}
+
+// Damaged reports whether a device has come across a block that is not what its
+// tree says.
+func (c *Control) Damaged(name string) (bool, error) {
+	reply, err := c.ask(unix.DM_TABLE_STATUS, name, 0, make([]byte, statusRoom))
+	if err != nil {
+		return false, fmt.Errorf("asking for the status of %s: %w", name, err)
+	}
+	h := header(reply)
+	at := int(h.Data_start) + unix.SizeofDmTargetSpec
+	if h.Target_count == 0 || at >= len(reply) {
+		return false, nil
+	}
+	return bytes.HasPrefix(reply[at:], []byte("C")), nil // else V
+}
+
+// Names returns the names of all devices that begin so.
+func (c *Control) Names(prefix string) (names []string, err error) {
+	reply, err := c.ask(unix.DM_LIST_DEVICES, "", 0, make([]byte, statusRoom))
+	if err != nil {
+		return nil, fmt.Errorf("asking for the mapped devices: %w", err)
+	}
+	// struct dm_name_list: u64 dev, u32 next, the name
+	const nextAt, nameAt = 8, 12
+	for at := int(header(reply).Data_start); at+nameAt < len(reply); {
+		entry := reply[at:]
+		name, _, _ := bytes.Cut(entry[nameAt:], []byte{0})
+		if strings.HasPrefix(string(name), prefix) && len(name) > 0 {
+			names = append(names, string(name))
+		}
+		next := int(binary.NativeEndian.Uint32(entry[nextAt:]))
+		if next == 0 {
+			break
+		}
+		at += next
+	}
+	return names, nil
+}
+
+func header(b []byte) *unix.DmIoctl { return (*unix.DmIoctl)(unsafe.Pointer(&b[0])) }
+
+// ask makes one request, with data behind its header, and returns the reply, which
+// takes no more room.
+func (c *Control) ask(request uintptr, name string, flags uint32, data []byte) ([]byte, error) {
+	if len(name) >= len(unix.DmIoctl{}.Name) {
+		return nil, unix.ENAMETOOLONG
+	}
+	// of 8-byte words, so that the header lies as it must
+	words := make([]uint64, (unix.SizeofDmIoctl+len(data)+7)/8)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), unix.SizeofDmIoctl+len(data))
+	h := header(b)
+	h.Version[0], h.Data_size, h.Data_start, h.Flags = version, uint32(len(b)), unix.SizeofDmIoctl, flags
+	copy(h.Name[:], name)
+	if request == unix.DM_TABLE_LOAD {
+		h.Target_count = 1
+	}
+	copy(b[unix.SizeofDmIoctl:], data)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, c.file.Fd(), request, uintptr(unsafe.Pointer(h))); errno != 0 {
+		return nil, errno
+	}
+	return b, nil
+}
