@@ -158,7 +158,7 @@ func (r *Reconciler) read(ctx context.Context, req Request, known *wanted.Wanted
 		return &wanted.Wanted{}, err
 	}
 	repo := r.Repo
-	repo.Quiet, repo.Known = req.Patient, known
+	repo.Quiet, repo.Known, repo.Approvers = req.Patient, known, doc.Approvers()
 	return r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })
 }
 

@@ -76,7 +76,8 @@ type bootDecl struct {
 type approveDecl struct {
 	site
 	manual bool
-	After  *string `key:"after" is:"span" required:"true" doc:"How long a revision has to have waited, staged, such as 12h or 3d; what waits in its place begins anew. gitboot approve is heeded at once."`
+	After  *string `key:"after" is:"span" doc:"How long a revision has to have waited, staged, such as 12h or 3d; what waits in its place begins anew. gitboot approve is heeded at once."`
+	Tag    *string `key:"tag" is:"git-tag" doc:"What the name of an annotated tag matches that approves of its commit, if a key that the machine trusts has signed it: such as approved/*, where * and ? match anything but a slash."`
 }
 
 // Word takes the one word that there is.

@@ -99,7 +99,7 @@ func approve(declared *approveDecl) (a Approve) {
 	if declared == nil {
 		return a
 	}
-	a.Manual = declared.manual
+	a.Manual, a.Tag = declared.manual, text(declared.Tag)
 	if declared.After != nil {
 		a.After, _ = span.Parse(*declared.After) // what is none was refused
 	}

@@ -65,6 +65,13 @@ func (b *buildDecl) Rules(d *problem.List) {
 	}
 }
 
+// Rules refuses a table that nothing could ever satisfy.
+func (a *approveDecl) Rules(d *problem.List) {
+	if a.After == nil && a.Tag == nil {
+		d.Add(a.where, "", "has neither after nor tag", `give at least one of them, such as { tag = "approved/*" }, or write "manual"`)
+	}
+}
+
 // Rules finds what is wrong with a window each of whose values is right by itself.
 func (w *windowDecl) Rules(d *problem.List) {
 	for is, value := range map[string]*string{"cron": w.Cron, "duration": w.Duration, "time-zone": w.TimeZone} {

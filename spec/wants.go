@@ -35,6 +35,8 @@ type Approve struct {
 	Manual bool
 	// After is how long it has waited, 0 if that does not do.
 	After time.Duration
+	// Tag is what the names of signed tags match that approve, "" if none does.
+	Tag string
 }
 
 // A Window is a time in which something may happen.

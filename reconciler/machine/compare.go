@@ -45,7 +45,7 @@ func (j holder) hold() {
 	j.plan.Terms = j.doc.Approval.Asks() && j.doc.Approval != j.next.Approval
 	j.plan.Wait(plan.Publication{
 		Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
-		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "",
+		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
 		Fetched: j.req.Fetch,
 	}.Holds())
 	if waits.Holds = j.plan.Holds; j.plan.Held() {
@@ -154,7 +154,7 @@ func (j *Job) foresee(ctx context.Context) {
 	if !j.next.Suspension.Stands(j.Now()) {
 		j.next.Suspension = nil
 	}
-	j.next.Approval = plan.Approval{Manual: j.Wants.Approve.Manual, After: j.Wants.Approve.After}
+	j.next.Approval = plan.Approval{Manual: j.Wants.Approve.Manual, After: j.Wants.Approve.After, Tag: j.Wants.Approve.Tag}
 	j.next.Mode, j.next.Timeout, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, nil
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)

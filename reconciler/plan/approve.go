@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,17 @@ type Approval struct {
 	Manual bool `json:"manual,omitempty"`
 	// After is how long it has to have waited, 0 if that does not do.
 	After time.Duration `json:"after,omitempty"`
+	// Tag is what the names of signed tags match that approve, "" if none does.
+	Tag string `json:"tag,omitempty"`
+}
+
+// A Consent is what the signed tags of one pattern say of a revision.
+type Consent struct {
+	// Tag is the one that approves, "" if none does; Who made it, and When.
+	Tag, Who string
+	When     time.Time
+	// Against is why others do not.
+	Against []string
 }
 
 // Key tells apart what is wanted of an image: it is that of the inputs which are known
@@ -40,6 +52,13 @@ func (p Publication) approvals() (holds []Hold) {
 			continue
 		}
 		hold := Hold{Why: "for approval", Since: p.Since}
+		if a.Tag != "" {
+			v := p.Tags[a.Tag]
+			if v.Tag != "" {
+				continue
+			}
+			hold.Why, hold.Note = "for approval by a signed tag "+a.Tag, strings.Join(v.Against, "; ")
+		}
 		if a.After > 0 {
 			hold.Until = p.Since.Add(a.After)
 			if p.Doubt == "" && !p.Now.Before(hold.Until) {

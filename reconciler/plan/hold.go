@@ -17,6 +17,8 @@ type Hold struct {
 	// Until is when it ends by itself, the zero time if it does not, or if nobody
 	// knows.
 	Until time.Time `json:"until,omitzero"`
+	// Note says why what might have ended it did not.
+	Note string `json:"note,omitempty"`
 }
 
 // String is the hold for people.
@@ -27,6 +29,9 @@ func (h Hold) String() string {
 	}
 	if !h.Until.IsZero() {
 		text += ", until " + clock(h.Until)
+	}
+	if h.Note != "" {
+		text += " (" + h.Note + ")"
 	}
 	return text
 }
@@ -55,6 +60,8 @@ type Publication struct {
 	Approvals []Approval
 	Since     time.Time
 	First     bool
+	// Tags are what tags say of it, by their patterns.
+	Tags map[string]Consent
 	// Fetched says that it is to be fetched and staged, and no more.
 	Fetched bool
 }

@@ -79,6 +79,8 @@ func TestWait(t *testing.T) {
 // what is published and what waits both have a say.
 func TestApprovals(t *testing.T) {
 	since := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	tag, either := plan.Approval{Tag: "ok/*"}, plan.Approval{Tag: "ok/*", After: 12 * time.Hour}
+	yes, no := map[string]plan.Consent{"ok/*": {Tag: "ok/1"}}, map[string]plan.Consent{"ok/*": {Against: []string{"it is not signed"}}}
 	manual, half := plan.Approval{Manual: true}, plan.Approval{After: 12 * time.Hour}
 	for what, c := range map[string]struct {
 		p     plan.Publication
@@ -96,11 +98,27 @@ func TestApprovals(t *testing.T) {
 		"without waiting":        {plan.Publication{Approvals: []plan.Approval{manual}, Anyway: true}, 1},
 		"only fetched":           {plan.Publication{Fetched: true, First: true, Anyway: true}, 1},
 		"time, but not a person": {plan.Publication{Approvals: []plan.Approval{manual, half}, Now: since.Add(24 * time.Hour)}, 1},
+		"by a tag":               {plan.Publication{Approvals: []plan.Approval{tag}, Tags: yes, Doubt: "the clock is not set"}, 0},
+		"by none":                {plan.Publication{Approvals: []plan.Approval{tag}, Tags: no}, 1},
+		"nobody has looked":      {plan.Publication{Approvals: []plan.Approval{tag}}, 1},
+		"by another's tag":       {plan.Publication{Approvals: []plan.Approval{{Tag: "else"}}, Tags: yes}, 1},
+		"by a tag, too soon":     {plan.Publication{Approvals: []plan.Approval{either}, Tags: yes, Now: since}, 0},
+		"by none, in time":       {plan.Publication{Approvals: []plan.Approval{either}, Tags: no, Now: since.Add(12 * time.Hour)}, 0},
+		"by neither":             {plan.Publication{Approvals: []plan.Approval{either}, Tags: no, Now: since}, 1},
+		"by one of two":          {plan.Publication{Approvals: []plan.Approval{tag, manual}, Tags: yes}, 1},
 	} {
 		c.p.Since = since
 		if holds := c.p.Holds(); len(holds) != c.waits {
 			t.Errorf("%s: %v", what, holds)
 		}
+	}
+}
+
+// Why tags do not approve is told beside what is waited for.
+func TestWhyNoTagApproves(t *testing.T) {
+	p := plan.Publication{Approvals: []plan.Approval{{Tag: "ok/*"}}, Tags: map[string]plan.Consent{"ok/*": {Against: []string{"tag ok/1: it is not signed", "tag ok/2: it is not annotated"}}}}
+	if got := plan.Words(p.Holds()); got != "for approval by a signed tag ok/* (tag ok/1: it is not signed; tag ok/2: it is not annotated)" {
+		t.Error(got)
 	}
 }
 

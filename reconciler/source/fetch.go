@@ -22,6 +22,7 @@ type candidate struct {
 	at     *clone.Clone
 	in     *clone.Intake // nil: it was in the clone
 	signed bool          // the tag, by a trusted key
+	tags   []ref.Chosen  // of the commit, as opts.ApproveTags means them
 }
 
 func (c candidate) discard() error {
@@ -108,6 +109,11 @@ func (s *Source) fetch(ctx context.Context, allowed *transport.Silence, whole bo
 	}
 	if s.opts.Beside != "" {
 		if found.beside, err = sess.named(s.opts.Beside); err != nil {
+			return found, err
+		}
+	}
+	if len(s.opts.ApproveTags) > 0 {
+		if found.tags, err = sess.tagged(found.Commit, s.opts.ApproveTags); err != nil {
 			return found, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -108,6 +109,31 @@ func (s *localSession) all() (ref.Refs, error) {
 	return refs, err
 }
 
+// tagged reads each tag that patterns mean. One that is not in git's form may be of
+// the commit, for all that is known.
+func (s *localSession) tagged(of plumbing.Hash, patterns []string) ([]ref.Chosen, error) {
+	refs, err := s.all()
+	if err != nil {
+		return nil, &UnreachableError{URL: s.url, Path: true, Err: err}
+	}
+	maps.DeleteFunc(refs.Names, func(name string, _ plumbing.Hash) bool { return !ref.IsTag(name, patterns) })
+	if len(refs.Names) == 0 {
+		return nil, nil
+	}
+	from, err := pack.Open(s.ctx, s.repo.Objects)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	refs.Peeled = map[string]plumbing.Hash{}
+	for name, object := range refs.Names {
+		if refs.Peeled[name], err = peeled(from, object); err != nil {
+			refs.Peeled[name] = of
+		}
+	}
+	return refs.Tagged(of, patterns), nil
+}
+
 // peeled is the commit that an annotated tag is of; of what is none, itself.
 func (s *localSession) peeled(object plumbing.Hash) (plumbing.Hash, error) {
 	from, err := pack.Open(s.ctx, s.repo.Objects)
@@ -115,6 +141,10 @@ func (s *localSession) peeled(object plumbing.Hash) (plumbing.Hash, error) {
 		return object, err
 	}
 	defer from.Close()
+	return peeled(from, object)
+}
+
+func peeled(from *pack.Store, object plumbing.Hash) (plumbing.Hash, error) {
 	raw, err := from.Read(object, plumbing.TagObject)
 	if err != nil {
 		return object, nil

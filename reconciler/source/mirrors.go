@@ -183,6 +183,7 @@ func (f Found) stay(ctx context.Context, applied string) (Found, error) {
 	silent := slices.ContainsFunc(f.Answers, func(a Answer) bool { return a.Standing == Failed && a.Tip == "" })
 	if behind && silent && f.Source.clone.Has(plumbing.NewHash(known)) {
 		var err error
+		f.Source.alone = true
 		f.Revision, err = f.Source.Revision(ctx, known)
 		return f, err
 	}

@@ -24,6 +24,8 @@ type session interface {
 	choose(want ref.Want) (ref.Chosen, error)
 	// named says what a ref names, nothing if there is none.
 	named(ref string) (plumbing.Hash, error)
+	// tagged lists the tags of a commit whose names match patterns.
+	tagged(of plumbing.Hash, patterns []string) ([]ref.Chosen, error)
 	// Shallow lists the commits whose parents the remote says it lacks.
 	Shallow() ([]plumbing.Hash, error)
 	// fetch brings what the clone lacks of what was chosen and its history, or
@@ -68,6 +70,10 @@ func (r serverRemote) open(ctx context.Context, allowed *transport.Silence) (ses
 func (s serverSession) choose(want ref.Want) (ref.Chosen, error) { return want.Choose(s.url, s.Refs()) }
 
 func (s serverSession) named(name string) (plumbing.Hash, error) { return s.Refs().Names[name], nil }
+
+func (s serverSession) tagged(of plumbing.Hash, patterns []string) ([]ref.Chosen, error) {
+	return s.Refs().Tagged(of, patterns), nil
+}
 
 func (s serverSession) fetch(ctx context.Context, what ref.Chosen, into *clone.Intake, whole bool) error {
 	return s.Fetch(ctx, what.Object, into, whole)

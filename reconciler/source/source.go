@@ -71,6 +71,10 @@ type Options struct {
 	// so has each commit since the last one that was taken.
 	TrustedKeys string
 	Every       bool
+	// ApproveKeys is a file of keys, whose tags approve of commits; "" = TrustedKeys.
+	// ApproveTags are patterns of the tags that Approvals will be asked for.
+	ApproveKeys string
+	ApproveTags []string
 	// Submodules reads what the repo's submodules hold, too, if they are at the
 	// repo's own host, or at one of SubmoduleHosts. They are cloned below Dir.
 	Submodules     bool
@@ -91,6 +95,8 @@ type Source struct {
 	longest time.Duration   // that one conversation may take
 	said    []plumbing.Hash // by the remote, of what it lacks the parents of
 	good    plumbing.Hash   // the commit that was verified last
+	tags    []ref.Chosen    // that it has, of those that opts.ApproveTags means
+	alone   bool            // no remote is there to be asked
 }
 
 // A Revision describes a commit.
@@ -170,7 +176,7 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
-	s.good = found.Commit
+	s.good, s.tags = found.Commit, found.tags
 	if !s.opts.Look {
 		if err := errors.Join(s.collect(ctx, found.Commit, modules), s.keep(ctx, found)); err != nil {
 			return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)

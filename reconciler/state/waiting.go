@@ -35,6 +35,15 @@ func (m *Machine) setTerms(t Terms) {
 	m.Order, m.Mode, m.Timeout, m.Approval = t.Order, t.Mode, t.Timeout, t.Approval
 }
 
+// Approvers are patterns of the tags that have to approve of what is published next:
+// as what is published now says, and as what waits does.
+func (m *Machine) Approvers() (patterns []string) {
+	if patterns = append(patterns, m.Approval.Tag); m.Waiting != nil {
+		patterns = append(patterns, m.Waiting.Approval.Tag)
+	}
+	return patterns
+}
+
 // Since is when it began that this waits, which is now unless it does so already.
 // Another revision that wants the same of the machine is no other; nor is one of
 // which an image cannot be looked up now.

@@ -40,8 +40,11 @@ type Repo struct {
 	// Known, if set, is what was read before: of the same revision nothing is read
 	// anew, whether it was good or is refused.
 	Known *Wanted
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Approvers are patterns of tags of which it is known already that they may have
+	// to approve of the revision.
+	Approvers []string
+	Log       *slog.Logger
+	Now       func() time.Time
 }
 
 // Wanted is what one revision wants. Nothing changes it.
@@ -54,6 +57,8 @@ type Wanted struct {
 	// Compared, or since; none if there is one.
 	Answers  []source.Answer
 	Compared time.Time
+	// Approvals are what tags say of the revision, by their patterns.
+	Approvals map[string]plan.Consent
 	// refused is why the revision is not followed, which does not change.
 	refused error
 }
@@ -70,18 +75,26 @@ func (w *Wanted) Same(other *Wanted) bool { return reflect.DeepEqual(w.Wants, ot
 // if one was fetched; it is never nil.
 func (r *Repo) Read(ctx context.Context, applied string) (*Wanted, error) {
 	w := &Wanted{}
-	if err := r.fetch(ctx, applied, w); err != nil {
-		return w, err
+	src, err := r.fetch(ctx, applied, w)
+	if err == nil {
+		err = r.understand(ctx, w)
 	}
+	if err == nil && src != nil {
+		err = r.hear(ctx, src, w)
+	}
+	return w, err
+}
+
+// understand resolves what a revision wants, unless that is known.
+func (r *Repo) understand(ctx context.Context, w *Wanted) (err error) {
 	if r.Known != nil && r.Known.Revision.Hash == w.Revision.Hash && !r.Worktree {
 		w.Wants, w.refused = r.Known.Wants, r.Known.refused
-		return w, w.refused
+		return w.refused
 	}
-	var err error
 	if w.Wants, err = r.resolve(ctx, w.Files); final(err) {
 		w.refused = err
 	}
-	return w, err
+	return err
 }
 
 // final reports whether an error is one that the same revision has each time.
@@ -89,28 +102,31 @@ func final(err error) bool {
 	return errors.As(err, new(spec.Problems)) || errors.As(err, new(*RepoNameError)) || errors.As(err, new(*MachineError)) || errors.As(err, new(*WrongMachineError))
 }
 
-// fetch finds the revision to apply and its files.
-func (r *Repo) fetch(ctx context.Context, applied string, w *Wanted) (err error) {
+// fetch finds the revision to apply and its files. The source is nil for a folder's
+// files as they lie there.
+func (r *Repo) fetch(ctx context.Context, applied string, w *Wanted) (src *source.Source, err error) {
 	if r.Worktree {
 		w.Revision = source.Revision{Hash: worktreeRevision, Time: r.Now().UTC()}
 		w.Files, err = source.Worktree(r.Source, r.Subdir)
-		return err
+		return nil, err
 	}
 	known, now := r.Known, r.Now()
 	compare := known == nil || now.Sub(known.Compared).Abs() >= compareEvery
-	found, err := source.First(ctx, r.Source, applied, compare)
+	from := r.Source
+	from.ApproveTags = r.approvers(known)
+	found, err := source.First(ctx, from, applied, compare)
 	w.Answers, w.Compared = found.Answers, now
 	if err == nil && !compare {
 		w.carry(known)
 	}
 	r.tellAnswers(w)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.Revision = found.Revision
 	r.tellUncommitted(ctx, found.Source, w.Revision.Hash, applied)
 	w.Files, err = found.Source.Files(w.Revision.Hash, r.Subdir)
-	return err
+	return found.Source, err
 }
 
 // carry keeps what is known of remotes that were not asked this time.

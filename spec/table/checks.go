@@ -162,6 +162,7 @@ var checks = map[string]Check{
 	"compression": oneOf("a compression", "zstd", "gzip"),
 	"engine":      oneOf("an engine", "buildah", "buildkit", "docker", "podman"),
 	"approve":     oneOf("a way to approve", "manual"),
+	"git-tag":     matching("a pattern of tags' names", `^[^/\x00-\x20\x7f~^:\\]`+visible+`*$`, `write for example "approved/*", without refs/tags/`).with(badTag).upTo(200),
 	"span":        matching("a length of time", `^(?:[0-9]+[wdhms])+$`, "write for example 90m, 12h, 3d or 1w").with(badSpan),
 	"duration":    matching("a duration", `^[0-9.]+(?:ms|s|m|h)(?:[0-9.]+(?:ms|s|m|h))*$`, "write for example 90s, 5m or 1h30m").with(badDuration),
 	"build-arg":   matching("an argument's name", `^[A-Za-z_][A-Za-z0-9_]*$`, "use letters, digits and _"),

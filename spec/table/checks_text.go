@@ -99,6 +99,17 @@ func badGlob(s string) string {
 	return ""
 }
 
+// badTag says why no tag can be called so (git-check-ref-format(1)).
+func badTag(s string) string {
+	switch {
+	case strings.HasPrefix(s, "refs/"), strings.HasPrefix(s, "-"):
+		return "is no tag's name"
+	case strings.ContainsAny(s, "~^:\\"), strings.Contains(s, ".."), strings.Contains(s, "@{"), strings.Contains(s, "//"), strings.HasSuffix(s, "/"), strings.HasSuffix(s, "."):
+		return "is what git allows no tag to be called"
+	}
+	return badGlob(s)
+}
+
 func badKernelArg(s string) string { return wrong(deployment.CheckArg(s)) }
 
 // wrong is what an error says, "" without one.

@@ -55,6 +55,7 @@ type Config struct {
 	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
 	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
 	Signed          string `toml:"signed" is:"signed"`
+	ApproveKeys     string `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
 	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
 	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// TokenServers are hosts that credentials may be sent to besides their registry.
