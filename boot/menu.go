@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,14 +23,15 @@ type Menu struct {
 	Stage Filesystem
 	// Mode is ModeMenu or ModeManaged.
 	Mode string
-	// Default is the id of the entry that boots by itself. It is for mode
-	// managed only, where it must name an entry if there is one.
+	// Default is the id of the entry that boots by itself, "" for the
+	// distribution's own. It is for mode managed only.
 	Default string
 	// Tries is how often Default may boot by itself, in mode managed, until it is
 	// known to be good; 0 if that is not counted.
 	Tries int
 	// Fallback is the id of the entry that boots by itself when these are used
-	// up, or when the boot loader cannot count; "" is the distribution's own.
+	// up, when the boot loader cannot count, or when Default cannot be loaded; ""
+	// is the distribution's own.
 	Fallback string
 	// Timeout is in seconds, for mode managed only. nil leaves the
 	// distribution's.
@@ -84,7 +86,7 @@ func (m *Menu) Check() error {
 	if m.Trial != nil && !strings.HasPrefix(m.Trial.ID, TrialID("")) {
 		return fmt.Errorf("menu id %q is none of TrialID's", m.Trial.ID)
 	}
-	if m.Mode == ModeManaged && len(seen) > 0 && !slices.Contains(m.entryIDs(), m.Default) {
+	if m.Mode == ModeManaged && m.Default != "" && !slices.Contains(m.entryIDs(), m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
 	}
 	return m.checkTries()
@@ -93,14 +95,14 @@ func (m *Menu) Check() error {
 // checkTries reports why boots of the default could not be counted.
 func (m *Menu) checkTries() error {
 	switch {
+	case m.Fallback != "" && (m.Fallback == m.Default || !slices.Contains(m.entryIDs(), m.Fallback)):
+		return fmt.Errorf("fallback %q is not another entry of the menu", m.Fallback)
 	case m.Tries < 0 || m.Tries > MaxTries:
 		return fmt.Errorf("tries are %d; want up to %d", m.Tries, MaxTries)
-	case m.Tries == 0:
-		return nil
-	case m.Mode != ModeManaged:
-		return fmt.Errorf("boots are counted in mode %s only", ModeManaged)
-	case m.Fallback == m.Default || m.Fallback != "" && !slices.Contains(m.entryIDs(), m.Fallback):
-		return fmt.Errorf("fallback %q is not another entry of the menu", m.Fallback)
+	case m.Tries > 0 && (m.Mode != ModeManaged || m.Default == ""):
+		return fmt.Errorf("boots are counted of a default in mode %s only", ModeManaged)
+	case m.Tries > 0 && m.Timeout != nil && *m.Timeout < 0:
+		return errors.New("no boots are counted where the menu waits for ever: somebody chooses each")
 	}
 	return nil
 }
@@ -126,18 +128,32 @@ func (m *Menu) entryIDs() (ids []string) {
 	return ids
 }
 
-// Choose decides what boots by itself, as DefaultOf does.
-func (m *Menu) Choose(chosen string) { m.Default = DefaultOf(m.entryIDs(), chosen) }
-
-// DefaultOf decides what boots by itself, of the entries that a menu has, in its
-// order: the one that somebody has chosen, as long as it is there, else the
-// first, which is the first image's newest. Without entries it is "".
-func DefaultOf(entries []string, chosen string) string {
-	switch {
-	case slices.Contains(entries, chosen):
-		return chosen
-	case len(entries) > 0:
-		return entries[0]
+// Entry returns an entry by its id, nil if the menu has none.
+func (m *Menu) Entry(id string) *Entry {
+	for _, e := range m.All() {
+		if e.ID == id {
+			return &e
+		}
 	}
-	return ""
+	return nil
+}
+
+// Choose has the first of these boot by itself that the menu has, else its first
+// entry. What cannot be then is taken back: what is counted, and the fallback.
+func (m *Menu) Choose(ids ...string) {
+	entries := m.entryIDs()
+	was := m.Default
+	m.Default = ""
+	for _, id := range append(ids, entries...) {
+		if slices.Contains(entries, id) {
+			m.Default = id
+			break
+		}
+	}
+	if m.Default != was {
+		m.Tries = 0
+	}
+	if m.Fallback == m.Default || !slices.Contains(entries, m.Fallback) {
+		m.Fallback = ""
+	}
 }

@@ -99,6 +99,11 @@ func (c Cmdline) Args() []string {
 		ParamStage + "=" + c.Stage.String(),
 		ParamDeployment + "=" + c.Deployment,
 	}
+	return append(append(args, c.Optional()...), "panic=30")
+}
+
+// Optional returns those parameters that an entry may have, or not.
+func (c Cmdline) Optional() (args []string) {
 	if c.Machine != "" {
 		args = append(args, ParamMachine+"="+c.Machine)
 	}
@@ -120,7 +125,7 @@ func (c Cmdline) Args() []string {
 	if c.Wait > 0 {
 		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
 	}
-	return append(args, "panic=30")
+	return args
 }
 
 // ParseCmdline reads the text of /proc/cmdline. Words are separated by white

@@ -98,6 +98,6 @@ func common(m boot.Menu, lacking []object) *boot.Menu {
 	if len(first.Images) < len(m.Images) {
 		return nil
 	}
-	first.Choose(m.Default)
+	first.Choose(m.Default, m.Fallback)
 	return &first
 }

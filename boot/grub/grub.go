@@ -154,5 +154,10 @@ func (g *GRUB) Unlink() error {
 	if err != nil {
 		return err
 	}
-	return g.beside().Remove(besideMenu)
+	for _, dir := range g.espDirs() {
+		if err := durable.Remove(filepath.Join(dir, blockFile)); err != nil {
+			return err
+		}
+	}
+	return g.beside().Remove(besideMenu, blockFile)
 }

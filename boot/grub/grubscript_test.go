@@ -75,9 +75,10 @@ func TestQuoting(t *testing.T) {
 // printed turns a menu into a script that prints what GRUB would execute in
 // each entry, by taking search, linux, initrd and menuentry for functions.
 func printed(menu string) string {
-	menu, entries, _ := strings.Cut(menu, screen)
+	menu, entries, _ := strings.Cut(menu, functions)
 	menu += regexp.MustCompile(`(?m)^(\s*)(gitboot_screen|insmod linux)$`).ReplaceAllString(entries, "")
-	menu = regexp.MustCompile(`(?m)^(\s*)(search|linux|initrd) `).ReplaceAllString(menu, "${1}show ")
+	menu = strings.ReplaceAll(menu, "gitboot_failed", "true")
+	menu = regexp.MustCompile(`(?m)^(\s*(?:if )?)(search|linux|initrd) `).ReplaceAllString(menu, "${1}show ")
 	menu = regexp.MustCompile(`(?m)^(\s*)(menuentry|submenu) (.*) \{$`).ReplaceAllString(menu, "${1}show $3")
 	menu = regexp.MustCompile(`(?m)^\s*\}$`).ReplaceAllString(menu, "")
 	return "function show {\n  for v in \"$@\"; do\n    echo \"<$v>\"\n  done\n}\n" + menu
@@ -144,7 +145,7 @@ func TestScreenInGRUB(t *testing.T) {
 		"set linux_gfx_mode=":     "[text]",
 		"set linux_gfx_mode=keep": "[keep]",
 	} {
-		script := "set gfxpayload=text\nset feature_all_video_module=n\n" + before + screen + "\ngitboot_screen\necho \"[$gfxpayload]\"\n"
+		script := "set gfxpayload=text\nset feature_all_video_module=n\n" + before + functions + "\ngitboot_screen\necho \"[$gfxpayload]\"\n"
 		if got := runGRUB(t, script, map[string]string{}); got != want {
 			t.Errorf("after %q GRUB shows %q, want %q", before, got, want)
 		}

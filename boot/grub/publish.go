@@ -6,12 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/boot/copies"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -48,13 +46,14 @@ func entryIDs(menu []byte) map[string]bool {
 	return ids
 }
 
-// render returns a menu's text as it belongs to a site.
-func (s site) render(m boot.Menu) ([]byte, error) {
-	if s.copies() {
-		m = copies.At(*s.beside, m)
+// render returns a menu's text. Where GRUB can write nothing down, nothing can be
+// asked of it for once.
+func (g *GRUB) render(ctx context.Context, s site, m boot.Menu) ([]byte, error) {
+	b, err := g.block(ctx, s)
+	if err != nil && m.Tries > 0 {
+		return nil, err
 	}
-	fs, file := s.menu()
-	return renderIn(path.Dir(path.Join(fs.Path, file)), m, s.note())
+	return s.render(m, b)
 }
 
 // Stale says why what GRUB shows is not this menu, "" if it is.
@@ -63,11 +62,11 @@ func (g *GRUB) Stale(ctx context.Context, m boot.Menu) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return g.stale(s, m)
+	return g.stale(ctx, s, m)
 }
 
-func (g *GRUB) stale(s site, m boot.Menu) (string, error) {
-	want, err := s.render(m)
+func (g *GRUB) stale(ctx context.Context, s site, m boot.Menu) (string, error) {
+	want, err := g.render(ctx, s, m)
 	if err != nil {
 		return "", err
 	}
@@ -115,18 +114,18 @@ func (g *GRUB) Publish(ctx context.Context, m boot.Menu) error {
 	if err != nil {
 		return err
 	}
-	if why, err := g.stale(s, m); err != nil || why == "" {
+	if why, err := g.stale(ctx, s, m); err != nil || why == "" {
 		return err
 	}
-	write := func(m boot.Menu) error { return g.write(s, m) }
+	write := func(m boot.Menu) error { return g.write(ctx, s, m) }
 	if s.copies() {
 		return g.beside().Publish(ctx, m, write)
 	}
 	return write(m)
 }
 
-func (g *GRUB) write(s site, m boot.Menu) error {
-	menu, err := s.render(m)
+func (g *GRUB) write(ctx context.Context, s site, m boot.Menu) error {
+	menu, err := g.render(ctx, s, m)
 	if err != nil {
 		return err
 	}

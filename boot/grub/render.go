@@ -9,68 +9,78 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/boot/copies"
 )
 
-// Render returns the text of gitboot.cfg, which begins with a note. It runs in the scope of the
-// distribution's grub.cfg, after all of it, so nothing but the choice of the
-// default may change a variable there; entries have what they need within. What
-// distributions put into theirs, and whether ours have it, is in the package's
-// doc.
-func Render(m boot.Menu, note ...string) ([]byte, error) {
-	return renderIn(path.Dir(path.Join(m.Stage.Path, MenuFile)), m, note)
+// Render returns the text of gitboot.cfg on a stage that GRUB can read.
+func Render(m boot.Menu) ([]byte, error) {
+	s := site{stage: m.Stage}
+	folder, _ := s.menu()
+	folder.Path = path.Dir(path.Join(folder.Path, MenuFile))
+	if writable(folder) != nil {
+		return s.render(m, nil)
+	}
+	return s.render(m, &envFile{folder: folder, onStage: true})
 }
 
-// renderIn is Render for a menu that lies in a folder of its file system.
-func renderIn(folder string, m boot.Menu, note []string) ([]byte, error) {
+// render returns the text of gitboot.cfg as it belongs to a site, whose script can
+// remember in a block, nil for none. It runs in the scope of the distribution's
+// grub.cfg, after all of it, so nothing but the choice of the default may change a
+// variable there that is not ours; entries have what they need within. What
+// distributions put into theirs, and whether ours have it, is in the package's
+// doc.
+func (s site) render(m boot.Menu, b *envFile) ([]byte, error) {
+	if s.copies() {
+		m = copies.At(*s.beside, m)
+	}
+	folder, file := s.menu()
+	folder.Path = path.Dir(path.Join(folder.Path, file))
+	return renderIn(folder, b, m, s.note())
+}
+
+// renderIn is Render for a menu that lies in a folder, and one whose script can
+// remember in a block, nil for none.
+func renderIn(folder boot.Filesystem, b *envFile, m boot.Menu, note []string) ([]byte, error) {
 	if err := errors.Join(known(m.Stage), m.Check()); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
 	}
-	w := &script{stage: m.Stage, folder: folder}
+	w := &script{stage: m.Stage, menuAt: folder}
+	switch {
+	case b != nil:
+		w.block = &remembered{b.folder}
+	case m.Tries > 0:
+		return nil, errors.New("write boot menu: boots are to be counted, and GRUB can write nothing down")
+	}
 	w.line("# Written by gitboot at each reconcile; changes are lost.")
-	for _, line := range note {
-		w.line("%s", line)
+	w.lines(note...)
+	w.choice(&m)
+	if len(m.All()) > 0 {
+		w.line("%s", functions)
 	}
-	if m.Mode == boot.ModeManaged {
-		w.choice(&m)
-	}
-	if m.Trial != nil {
-		w.once(m.Trial.ID)
-	}
-	if len(m.Images) > 0 || m.Trial != nil {
-		w.line("%s", screen)
+	if err := w.trial(&m); err != nil {
+		return nil, fmt.Errorf("write boot menu: entry %s: %w", m.Fallback, err)
 	}
 	for _, image := range m.Images {
-		if err := w.image(image); err != nil {
+		if err := w.image(&m, image); err != nil {
 			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
 		}
 	}
 	if m.Trial != nil {
 		w.line("")
-		if err := w.entry("try", *m.Trial); err != nil {
+		if err := w.entry(&m, "try", *m.Trial); err != nil {
 			return nil, fmt.Errorf("write boot menu: entry %s: %w", m.Trial.ID, err)
 		}
 	}
 	return w.buf.Bytes(), nil
 }
 
-// screen is a function of ours for all entries. Functions, unlike variables,
-// are known in submenus, where of the variables only exported ones are.
-const screen = `
-# The kernel gets a screen: under UEFI it has none unless GRUB has the drivers.
-function gitboot_screen {
-  if [ "${feature_all_video_module}" = y ]; then
-    insmod all_video
-  fi
-  if [ -n "${linux_gfx_mode}" ]; then
-    set gfxpayload="${linux_gfx_mode}"
-  fi
-}`
-
 type script struct {
-	buf    bytes.Buffer
-	stage  boot.Filesystem
-	folder string
+	buf   bytes.Buffer
+	stage boot.Filesystem
+	// menuAt is where the menu itself lies.
+	menuAt boot.Filesystem
+	// block is nil if GRUB can write nothing down.
+	block  *remembered
 	indent int
 }
 
@@ -82,39 +92,7 @@ func (w *script) line(format string, args ...any) {
 	w.buf.WriteByte('\n')
 }
 
-// choice sets what boots by itself, before the entries.
-func (w *script) choice(m *boot.Menu) {
-	if id := defaultPath(m); id != "" {
-		w.line("")
-		w.line("# grub.cfg sets boot_once when next_entry asked for an entry.")
-		w.line(`if [ "${boot_once}" != "true" ]; then`)
-		w.line("  set default=%s", quote(id))
-		w.line("fi")
-	}
-	if m.Timeout != nil {
-		w.line("set timeout_style=menu")
-		w.line("set timeout=%d", *m.Timeout)
-	}
-}
-
-// defaultPath returns how GRUB is told of the default: an older entry is
-// named through its submenu.
-func defaultPath(m *boot.Menu) string {
-	for _, image := range m.Images {
-		for i, e := range image.Entries {
-			switch {
-			case e.ID != m.Default:
-			case i == 0:
-				return e.ID
-			default:
-				return boot.OlderID(image.Name) + ">" + e.ID
-			}
-		}
-	}
-	return ""
-}
-
-func (w *script) image(image boot.MenuImage) error {
+func (w *script) image(m *boot.Menu, image boot.MenuImage) error {
 	for i, e := range image.Entries {
 		if i == 1 {
 			w.line("")
@@ -123,7 +101,7 @@ func (w *script) image(image boot.MenuImage) error {
 		} else {
 			w.line("")
 		}
-		if err := w.entry(image.Name, e); err != nil {
+		if err := w.entry(m, image.Name, e); err != nil {
 			return fmt.Errorf("entry %s: %w", e.ID, err)
 		}
 	}
@@ -134,35 +112,30 @@ func (w *script) image(image boot.MenuImage) error {
 	return nil
 }
 
-func (w *script) entry(image string, e boot.Entry) error {
+func (w *script) entry(m *boot.Menu, image string, e boot.Entry) error {
 	if err := e.Check(w.stage); err != nil {
-		return err
-	}
-	words, err := deployment.Words(w.path(e.Kernel), e.Args)
-	if err != nil {
 		return err
 	}
 	title := e.Title
 	if e.State == boot.Trying || e.State == boot.Bad {
 		title += " [" + e.State + "]"
 	}
-	linux := "linux " + quote(w.path(e.Kernel))
-	for _, word := range words {
-		linux += " " + quote(word)
+	before, otherwise := "", "gitboot_failed"
+	if e.ID == m.Default {
+		if m.Tries > 0 {
+			before = "gitboot_count"
+		}
+		if m.Fallback != "" {
+			otherwise = "gitboot_fallback"
+		}
 	}
 	w.line("menuentry %s --class gitboot --class %s --class gnu-linux --class os --unrestricted --id %s {", quote(title), quote(boot.IDPart(image)), e.ID)
-	w.line("  gitboot_screen")
-	w.line("  search --no-floppy --fs-uuid --set=root %s", w.stage.UUID)
-	files := []string{linux, "initrd " + quote(w.path(e.Initrd))}
-	if w.stage.Type == "btrfs" {
-		w.line("  insmod linux")
-		files = fromTop(files)
-	}
-	for _, line := range files {
-		w.line("  %s", line)
-	}
+	w.indent++
+	w.line("gitboot_screen")
+	err := w.kernel(e, before, otherwise)
+	w.indent--
 	w.line("}")
-	return nil
+	return err
 }
 
 // fromTop wraps lines in which paths are meant from a btrfs' top subvolume.
@@ -177,11 +150,6 @@ func fromTop(lines []string) []string {
 		`set btrfs_relative_path="${gitboot_relative}"`,
 		"unset gitboot_relative",
 	})
-}
-
-// blockPath is our environment block, on the device that custom.cfg has found.
-func (w *script) blockPath() string {
-	return `"(${gitboot_stage})"` + quote(path.Join(w.folder, blockFile))
 }
 
 // path returns a path below the stage from the top of its file system.

@@ -77,9 +77,11 @@ func TestGolden(t *testing.T) {
 	tried := testMenu(boot.ModeMenu)
 	tried.Images = tried.Images[1:]
 	tried.Trial = &boot.Entry{ID: boot.TrialID(strings.Repeat("5", 64)), Title: "try: ghcr.io/steve/gaming", Kernel: kernelA, Initrd: initrdA}
+	trying := testMenu(boot.ModeManaged)
+	trying.Default, trying.Fallback, trying.Tries = newest.Default, trying.Default, 3
 	beside := boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/grub/gitboot"}
 	apart := site{stage: ext4, beside: &beside}
-	besideMenu, err := apart.render(testMenu(boot.ModeManaged))
+	besideMenu, err := apart.render(testMenu(boot.ModeManaged), &envFile{folder: beside})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +93,7 @@ func TestGolden(t *testing.T) {
 		"tried.cfg":   render(t, tried),
 		"managed.cfg": render(t, managed),
 		"newest.cfg":  render(t, newest),
+		"trying.cfg":  render(t, trying),
 		"hostile.cfg": render(t, hostileMenu()),
 		"empty.cfg":   render(t, boot.Menu{Stage: ext4, Mode: boot.ModeManaged}),
 		"custom.cfg":  block(ext4),
@@ -116,6 +119,9 @@ func TestRefused(t *testing.T) {
 	for name, change := range map[string]func(*boot.Menu){
 		"mode":            func(m *boot.Menu) { m.Mode = "" },
 		"timeout":         func(m *boot.Menu) { n := -2; m.Timeout = &n },
+		"fallback":        func(m *boot.Menu) { m.Fallback = "gitboot-none" },
+		"tries":           func(m *boot.Menu) { m.Tries = 10 },
+		"no block":        func(m *boot.Menu) { m.Stage.Type, m.Tries = "btrfs", 3 },
 		"default":         func(m *boot.Menu) { m.Default = "gitboot-none" },
 		"uuid":            func(m *boot.Menu) { m.Stage.UUID = "x; reboot" },
 		"type":            func(m *boot.Menu) { m.Stage.Type = "zfs" },

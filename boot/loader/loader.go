@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // A Loader publishes the boot menu of one stage.
@@ -39,15 +40,23 @@ type Loader interface {
 	Unlink() error
 }
 
-// A Once is a boot loader that can be asked to boot an entry of the published menu
-// at the next boot, and at that alone. What boots by itself after that is what
-// did before.
-type Once interface {
-	// CheckOnce says why the boot loader could not take back what it is asked for,
-	// on a stage that lies there, and so might boot the entry for ever.
-	CheckOnce(ctx context.Context, stage boot.Filesystem) error
-	// Once returns the entry that is asked for, "" if none is, or if it was booted.
-	Once(ctx context.Context, stage boot.Filesystem) (id string, err error)
-	// SetOnce asks for an entry. "" takes that back.
-	SetOnce(ctx context.Context, stage boot.Filesystem, id string) error
+// A Counting is a boot loader that can be asked for an entry once, and that counts
+// the boots of one: it remembers something from one boot to the next.
+type Counting interface {
+	// Memory finds where the boot loader of a stage that lies there keeps what it
+	// remembers. The error says why it could not write that down, so that what is
+	// asked for once would boot for ever, and no boot would be counted.
+	Memory(ctx context.Context, stage boot.Filesystem) (Memory, error)
+}
+
+// A Memory is a boot loader's.
+type Memory interface {
+	// Read reads it. What is damaged is an error.
+	Read() (boot.Memory, error)
+	// Change changes it, the whole of it if it is damaged. When that returns, the
+	// boot loader finds what was written.
+	Change(do func(*boot.Memory)) error
+	// Location is where process 1 finds it, the zero Location if that is
+	// deployment.BlockFile of the stage.
+	Location() deployment.Location
 }

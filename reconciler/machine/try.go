@@ -21,10 +21,10 @@ import (
 func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, source string, wait bool) (t state.Trial, err error) {
 	fs, err := m.Book.Bootable(ctx)
 	if err == nil {
-		err = m.Book.CheckOnce(ctx, fs)
+		_, err = m.Book.Memory(ctx, fs)
 	}
 	if err != nil {
-		return t, err
+		return t, fmt.Errorf("try %s: %w", source, err)
 	}
 	lock, err := m.lock(ctx, wait)
 	if err != nil {
@@ -92,10 +92,20 @@ func (j tryer) ask(ctx context.Context, t state.Trial) error {
 	if err := fault.Point("try.published"); err != nil {
 		return err
 	}
-	if err := j.Book.SetOnce(ctx, j.location, boot.TrialID(t.Deployment)); err != nil {
+	if err := j.askOnce(ctx, j.location, boot.TrialID(t.Deployment)); err != nil {
 		return fmt.Errorf("ask the boot loader for %s: %w", t.Source, err)
 	}
 	return j.forget(ctx, before, j.doc)
+}
+
+// askOnce has the boot loader boot an entry of the menu at the next boot, and only
+// then; "" takes that back.
+func (m *Machine) askOnce(ctx context.Context, fs boot.Filesystem, id string) error {
+	memory, err := m.Book.Memory(ctx, fs)
+	if err != nil {
+		return err
+	}
+	return memory.Change(func(is *boot.Memory) { is.Once = id })
 }
 
 // Drop takes what is tried out of the menu and off the stage, and reports what that
@@ -110,7 +120,7 @@ func (m *Machine) Drop(ctx context.Context, wait bool) (t *state.Trial, err erro
 		if t, doc.Trial = doc.Trial, nil; t == nil {
 			return nil
 		}
-		return m.Book.SetOnce(ctx, fs, "")
+		return m.askOnce(ctx, fs, "")
 	}, func(doc *state.Machine) error { return m.forget(ctx, t, doc) })
 	return t, err
 }
@@ -133,12 +143,16 @@ func endTrial(ctx context.Context, j *Job) {
 	if j.doc.Trial == nil {
 		return
 	}
-	asked, err := j.Book.Once(ctx, j.location)
+	memory, err := j.Book.Memory(ctx, j.location)
+	var is boot.Memory
+	if err == nil {
+		is, err = memory.Read()
+	}
 	if err != nil {
 		j.Log.Warn("whether what is tried was booted is not known", "source", j.doc.Trial.Source, "error", err)
 		return
 	}
-	if j.doc.Trial.Over(asked, j.Book.Booted) {
+	if j.doc.Trial.Over(is.Once, j.Book.Booted) {
 		j.next.Trial = nil
 	}
 }

@@ -14,13 +14,17 @@ import (
 
 // entries returns an image's boot entries, newest first. A generation that GRUB
 // could not boot gets none: the others must not lose theirs by it.
-func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem) (out []boot.Entry) {
+func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted deployment.Location) (out []boot.Entry) {
 	img := doc.Images[name]
 	if img == nil {
 		return nil
 	}
 	for _, g := range slices.Backward(img.Generations) {
 		e, err := b.entry(name, doc.Machine, g, fs)
+		if e.State = doc.State(g.Deployment); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
+			e.Args = append(onTrial(e.ID, counted), e.Args...)
+			err = e.Check(fs)
+		}
 		if err != nil {
 			b.Log.Warn("generation gets no boot entry", "image", name, "generation", g.N, "error", err)
 			continue
@@ -28,6 +32,12 @@ func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem) (out
 		out = append(out, e)
 	}
 	return out
+}
+
+// onTrial is what process 1 is told besides of what is on trial: by which entry it
+// was booted, and where that is counted.
+func onTrial(entry string, counted deployment.Location) []string {
+	return (deployment.Cmdline{Trying: true, Entry: entry, Block: counted}).Optional()
 }
 
 // entry returns a generation's boot entry, or why there can be none.

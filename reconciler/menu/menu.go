@@ -18,6 +18,8 @@ import (
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -52,36 +54,112 @@ func (b *Book) loader() (loader.Loader, error) {
 }
 
 // Menu is the one for the generations in state: the wanted images in their
-// order, then those that are still there for another reason.
-func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine) boot.Menu {
+// order, then those that are still there for another reason. What is on trial says
+// to process 1 where that is counted, the zero Location on the stage.
+func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted deployment.Location) boot.Menu {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(doc.Mode, boot.ModeMenu), Timeout: doc.Timeout}
+	var all []boot.Candidate
 	for _, name := range doc.MenuOrder() {
-		if entries := b.entries(name, doc, fs); len(entries) > 0 {
+		entries := b.entries(name, doc, fs, counted)
+		if len(entries) > 0 {
 			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
 		}
+		for _, e := range entries {
+			all = append(all, boot.Candidate{Image: name, ID: e.ID, State: e.State})
+		}
 	}
-	m.Choose(doc.Default)
+	if m.Mode == boot.ModeManaged {
+		m.Default, m.Fallback = boot.Decide(all, doc.Default)
+	}
 	m.Trial = b.trial(doc, fs)
 	return m
 }
 
-// Publish makes the menu that follows from a document the one that is shown.
+// A publishing is the menu that follows from a document, and where the boot loader
+// counts its default, nil if it cannot, or has nothing to. Left is how many boots
+// that has left.
+type publishing struct {
+	loader.Loader
+	menu   boot.Menu
+	memory loader.Memory
+	left   int
+}
+
+// publishing finds out how a menu is published. Boots are counted of a default that
+// is on trial, unless somebody has to choose each.
+func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Machine) (p publishing, err error) {
+	if p.Loader, err = b.loader(); err != nil {
+		return p, err
+	}
+	var at deployment.Location
+	if doc.Mode == boot.ModeManaged {
+		if memory, err := memoryOf(ctx, p.Loader, fs); err == nil { // else Uncounted tells
+			p.memory, at = memory, memory.Location()
+		}
+	}
+	p.menu = b.Menu(fs, doc, at)
+	e := p.menu.Entry(p.menu.Default)
+	if e == nil || e.State != boot.Trying || doc.Timeout != nil && *doc.Timeout < 0 {
+		p.memory = nil
+	}
+	if p.memory != nil {
+		p.menu.Tries, p.left = doc.HowMany(), doc.Left(e.ID)
+	}
+	return p, nil
+}
+
+// stale says why the boot loader does not count what the menu has on trial, "" if
+// it does.
+func (p publishing) stale() string {
+	if p.memory == nil {
+		return ""
+	}
+	switch is, err := p.memory.Read(); {
+	case err != nil:
+		return "what the boot loader remembers is damaged"
+	case is.Trying != p.menu.Default:
+		return "the boot loader does not count boots of what is new yet"
+	}
+	return ""
+}
+
+// Publish makes the menu that follows from a document the one that is shown. What
+// is on trial is counted before the menu has it boot by itself.
 func (b *Book) Publish(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
-	l, err := b.loader()
+	p, err := b.publishing(ctx, fs, doc)
 	if err != nil {
 		return err
 	}
-	return l.Publish(ctx, b.Menu(fs, doc))
+	if p.stale() != "" {
+		err := p.memory.Change(func(is *boot.Memory) { is.Trying, is.Left, is.Good = p.menu.Default, p.left, "" })
+		if err != nil {
+			return fmt.Errorf("have the boot loader count boots of what is new: %w", err)
+		}
+	}
+	if err := fault.Point("boot.counted"); err != nil {
+		return err
+	}
+	return p.Loader.Publish(ctx, p.menu)
+}
+
+// Uncounted says why boots of what is new cannot be counted, nil if they are, or
+// need not be.
+func (b *Book) Uncounted(ctx context.Context, fs boot.Filesystem, mode string) error {
+	if mode != boot.ModeManaged {
+		return nil
+	}
+	_, err := b.Memory(ctx, fs)
+	return err
 }
 
 // Fits reports that the boot loader has too little room for the menu that
 // follows from a document.
 func (b *Book) Fits(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
-	l, err := b.loader()
+	p, err := b.publishing(ctx, fs, doc)
 	if err != nil {
 		return err
 	}
-	return l.Fits(ctx, b.Menu(fs, doc))
+	return p.Loader.Fits(ctx, p.menu)
 }
 
 // Bootable finds the boot loader and where it will find the stage, before
@@ -110,15 +188,15 @@ func (b *Book) Link(ctx context.Context, fs boot.Filesystem) error {
 // Observe says why the menu that is shown is not the one that follows from a
 // document, "" if it is, and whether the boot loader reads it.
 func (b *Book) Observe(ctx context.Context, fs boot.Filesystem, doc *state.Machine) (stale string, linked bool, err error) {
-	l, err := b.loader()
+	p, err := b.publishing(ctx, fs, doc)
 	if err != nil {
 		return "", false, err
 	}
-	if stale, err = l.Stale(ctx, b.Menu(fs, doc)); err != nil {
+	if stale, err = p.Stale(ctx, p.menu); err != nil {
 		return "", false, err
 	}
-	linked, err = l.Linked(ctx, fs)
-	return stale, linked, err
+	linked, err = p.Linked(ctx, fs)
+	return cmp.Or(stale, p.stale()), linked, err
 }
 
 // Locate finds the file system that GRUB and process 1 will look for. That of
@@ -147,7 +225,7 @@ func Default(doc *state.Machine, shown map[string]bool) string {
 	if doc.Mode != boot.ModeManaged {
 		return ""
 	}
-	var ids []string
+	var all []boot.Candidate
 	for _, name := range doc.MenuOrder() {
 		img := doc.Images[name]
 		if img == nil {
@@ -155,9 +233,10 @@ func Default(doc *state.Machine, shown map[string]bool) string {
 		}
 		for _, g := range slices.Backward(img.Generations) {
 			if id := boot.EntryID(name, g.Deployment); shown[id] {
-				ids = append(ids, id)
+				all = append(all, boot.Candidate{Image: name, ID: id, State: doc.State(g.Deployment)})
 			}
 		}
 	}
-	return boot.DefaultOf(ids, doc.Default)
+	boots, _ := boot.Decide(all, doc.Default)
+	return boots
 }

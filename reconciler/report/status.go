@@ -165,8 +165,10 @@ func trialStatus(ctx context.Context, book *menu.Book, t *state.Trial) *TrialSta
 	}
 	s := &TrialStatus{Trial: *t, Entry: boot.TrialID(t.Deployment), Booted: t.Deployment == book.Booted}
 	if fs, err := book.Locate(ctx); err == nil {
-		asked, err := book.Once(ctx, fs)
-		s.Asked = err == nil && asked == s.Entry
+		if memory, err := book.Memory(ctx, fs); err == nil {
+			is, err := memory.Read()
+			s.Asked = err == nil && is.Once == s.Entry
+		}
 	}
 	return s
 }

@@ -23,12 +23,13 @@ type Machine struct {
 	// Builds are those of a gitboot that kept them here. They stay until the
 	// workshop has a document of its own.
 	Builds json.RawMessage `json:"builds,omitempty"`
-	// Order is the wanted images as the menu shows them, and Mode and Timeout
-	// how the menu is treated: kept so that the menu can be written without
-	// the config repo.
+	// Order is the wanted images as the menu shows them, and Mode, Timeout and
+	// Tries, 0 for DefaultTries, how the menu is treated: kept so that the menu can
+	// be written without the config repo.
 	Order   []string `json:"order,omitempty"`
 	Mode    string   `json:"mode,omitempty"`
 	Timeout *int     `json:"timeout,omitempty"`
+	Tries   int      `json:"tries,omitempty"`
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`
@@ -48,6 +49,10 @@ type Machine struct {
 	// Tried is the tip of the branch testing/MACHINE that was staged last, or could
 	// not be.
 	Tried string `json:"testing,omitempty"`
+	// Verdicts are what is known of deployments, by their ids.
+	Verdicts map[string]*Verdict `json:"verdicts,omitempty"`
+	// Boot is the id of the machine's boot that was looked at last.
+	Boot string `json:"boot,omitempty"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the
@@ -155,6 +160,11 @@ func LoadMachine(dir string) (*Machine, error) {
 			return nil, fmt.Errorf("state %s: image %q is null; %s", path, name, machineRemedy)
 		}
 	}
+	for id, v := range m.Verdicts {
+		if v == nil {
+			return nil, fmt.Errorf("state %s: the verdict on %q is null; %s", path, id, machineRemedy)
+		}
+	}
 	if m.Images == nil {
 		m.Images = map[string]*Image{}
 	}
@@ -163,6 +173,7 @@ func LoadMachine(dir string) (*Machine, error) {
 
 // Save publishes the document unless the file says the same already.
 func (m *Machine) Save(dir string) error {
+	m.pruneVerdicts()
 	old, err := LoadMachine(dir)
 	if err == nil && old.Same(m) {
 		return nil

@@ -25,14 +25,15 @@ type Terms struct {
 	Order    []string      `json:"order,omitempty"`
 	Mode     string        `json:"mode,omitempty"`
 	Timeout  *int          `json:"timeout,omitempty"`
+	Tries    int           `json:"tries,omitempty"`
 	Approval plan.Approval `json:"approval,omitzero"`
 }
 
 // Terms are those of what is published.
-func (m *Machine) Terms() Terms { return Terms{m.Order, m.Mode, m.Timeout, m.Approval} }
+func (m *Machine) Terms() Terms { return Terms{m.Order, m.Mode, m.Timeout, m.Tries, m.Approval} }
 
 func (m *Machine) setTerms(t Terms) {
-	m.Order, m.Mode, m.Timeout, m.Approval = t.Order, t.Mode, t.Timeout, t.Approval
+	m.Order, m.Mode, m.Timeout, m.Tries, m.Approval = t.Order, t.Mode, t.Timeout, t.Tries, t.Approval
 }
 
 // Approvers are patterns of the tags that have to approve of what is published next:
@@ -116,6 +117,7 @@ func (m *Machine) Publish(now time.Time) (published []Found) {
 		g := *img.Ready
 		g.Created, img.Ready = now, nil
 		img.Add(g)
+		m.Try(name, g, now)
 		published = append(published, Found{name, g})
 	}
 	return published

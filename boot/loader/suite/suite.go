@@ -26,7 +26,7 @@ func menu() boot.Menu {
 	entry := func(image, id string) boot.Entry {
 		id = strings.Repeat(id, 64)
 		return boot.Entry{
-			ID: boot.EntryID(image, id), Title: image + " " + id[:4], Kernel: "objects/sha256/k", Initrd: "objects/sha256/i",
+			ID: boot.EntryID(image, id), Title: image + " " + id[:4], Kernel: "objects/sha256/k" + id[:1], Initrd: "objects/sha256/i" + id[:1],
 			Args: []string{"quiet", "gitboot.deployment=" + id},
 		}
 	}

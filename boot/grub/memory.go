@@ -1,0 +1,231 @@
+package grub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub/env"
+	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
+)
+
+// An environment block of our own holds what is asked for once, and what is
+// counted: the distribution's is out of reach where a deployment runs, and others
+// write to it. These are its variables. What they say is within the first sector,
+// unless images have names of more than a hundred letters: GRUB writes the block in
+// place, and a sector is whole or as it was.
+const (
+	blockFile = "gitboot.env"
+
+	onceName   = "gitboot_once"
+	tryingName = "gitboot_trying"
+	leftName   = "gitboot_left"
+	goodName   = "gitboot_good"
+)
+
+// espDir is the folder on the EFI system partition where the block lies if it can
+// lie nowhere else.
+const espDir = "EFI/gitboot"
+
+// Writes reports whether GRUB can change a file in place on a file system of the
+// kernel's name, as save_env does with its environment block. It knows where the
+// blocks of a file lie, and cannot where they are checksummed, compressed, or
+// made of several devices'.
+func Writes(fstype string) bool {
+	return slices.Contains([]string{"ext2", "ext3", "ext4", "xfs", "vfat"}, fstype)
+}
+
+// An envFile is our environment block: its file, the folder where GRUB finds it, and
+// whether that is the stage's own.
+type envFile struct {
+	path    string
+	folder  boot.Filesystem
+	onStage bool
+}
+
+// Memory finds our environment block.
+func (g *GRUB) Memory(ctx context.Context, stage boot.Filesystem) (loader.Memory, error) {
+	s, _, err := g.site(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	b, err := g.block(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// block finds where GRUB can write to a block of ours: beside the menu that it
+// reads, else beside custom.cfg, else on the EFI system partition.
+func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
+	at, file := s.menu()
+	at.Path = path.Dir(path.Join(at.Path, file))
+	unwritten := writable(at)
+	if unwritten == nil {
+		return &envFile{filepath.Join(filepath.Dir(g.menuPaths(s)[0]), blockFile), at, !s.copies()}, nil
+	}
+	if g.dir == "" {
+		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
+	}
+	for _, dir := range append([]string{g.beside().Dir}, g.espDirs()...) {
+		if b := blockIn(ctx, dir); b != nil {
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("%w, nor to %s, and there is no EFI system partition below /boot/efi, /efi or /boot; put /boot on a plain partition with ext4", unwritten, g.dir)
+}
+
+// blockIn is the block in a folder that may come, nil if GRUB could not write it.
+func blockIn(ctx context.Context, dir string) *envFile {
+	base := dir
+	for {
+		if _, err := os.Stat(base); err == nil {
+			break
+		}
+		base = filepath.Dir(base)
+	}
+	at, err := place.Of(ctx, base)
+	if err != nil || at.Check() != nil || writable(at) != nil {
+		return nil
+	}
+	rest, err := filepath.Rel(base, dir)
+	if err != nil {
+		return nil
+	}
+	at.Path = path.Join(at.Path, rest)
+	return &envFile{path: filepath.Join(dir, blockFile), folder: at}
+}
+
+// espDirs are the folders of ours on EFI system partitions that are mounted where
+// they usually are, seen from GRUB's own.
+func (g *GRUB) espDirs() (dirs []string) {
+	up := filepath.Dir(g.dir)
+	for _, point := range []string{filepath.Join(up, "efi"), filepath.Join(filepath.Dir(up), "efi"), up} {
+		if _, err := os.Stat(filepath.Join(point, "EFI")); err == nil {
+			dirs = append(dirs, filepath.Join(point, espDir))
+		}
+	}
+	return dirs
+}
+
+// writable says why GRUB could not write to a file there, in place and behind the
+// file system's back.
+func writable(at boot.Filesystem) error {
+	switch {
+	case at.Type != "" && !Writes(at.Type):
+		return fmt.Errorf("GRUB cannot write to %s, and so not note what it boots", at.Type)
+	case at.Device != "" && mapped(at.Device):
+		return fmt.Errorf("GRUB cannot write to %s, which is made of other devices, and so not note what it boots", at.Device)
+	}
+	return nil
+}
+
+// mapped reports whether a device is LVM's, RAID's or an encrypted one.
+func mapped(device string) bool {
+	real, err := filepath.EvalSymlinks(device)
+	if err != nil {
+		return false
+	}
+	for _, kind := range []string{"dm", "md"} {
+		if _, err := os.Stat(filepath.Join("/sys/class/block", filepath.Base(real), kind)); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Location is where process 1 finds the block.
+func (b *envFile) Location() deployment.Location {
+	if b.onStage {
+		return deployment.Location{}
+	}
+	return deployment.Location{Device: "UUID=" + b.folder.UUID, Path: path.Join(b.folder.Path, blockFile)}
+}
+
+// Read reads the block; there is nothing in one that is not there.
+func (b *envFile) Read() (boot.Memory, error) {
+	vars, err := b.read()
+	if err != nil {
+		return boot.Memory{}, err
+	}
+	return memory(vars), nil
+}
+
+func (b *envFile) read() (*env.Block, error) {
+	data, err := os.ReadFile(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return new(env.Block), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	vars, err := env.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w; remove the file", b.path, err)
+	}
+	return vars, nil
+}
+
+// memory is what a block says.
+func memory(vars *env.Block) (m boot.Memory) {
+	m.Once, _ = vars.Get(onceName)
+	m.Trying, _ = vars.Get(tryingName)
+	m.Good, _ = vars.Get(goodName)
+	left, _ := vars.Get(leftName)
+	if n, err := strconv.Atoi(left); err == nil && n >= 0 && n <= boot.MaxTries && left == strconv.Itoa(n) {
+		m.Left = n
+	}
+	return m
+}
+
+// Change replaces the block, if that says something else then.
+func (b *envFile) Change(do func(*boot.Memory)) error {
+	vars, err := b.read()
+	if err != nil {
+		vars = new(env.Block) // GRUB could not read it either
+	}
+	is := memory(vars)
+	was := is
+	if do(&is); err == nil && is == was {
+		return nil
+	}
+	data, err := written(vars, is)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", b.path, err)
+	}
+	if err := durable.MkdirAll(filepath.Dir(b.path), 0o700); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(b.path, data, 0o600); err != nil {
+		return err
+	}
+	_, err = durable.Settle(filepath.Dir(b.path))
+	return err
+}
+
+// written is the file of a block that says this.
+func written(vars *env.Block, m boot.Memory) ([]byte, error) {
+	left := ""
+	if m.Trying != "" {
+		left = strconv.Itoa(m.Left)
+	}
+	for _, v := range []struct{ name, value string }{{onceName, m.Once}, {tryingName, m.Trying}, {leftName, left}, {goodName, m.Good}} {
+		if v.value == "" {
+			vars.Unset(v.name)
+		} else if err := vars.Set(v.name, v.value); err != nil {
+			return nil, err
+		}
+	}
+	return vars.Marshal()
+}

@@ -1,0 +1,216 @@
+package suite
+
+import (
+	"testing"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/loader"
+)
+
+// A Counting is a boot loader that remembers something.
+type Counting interface {
+	loader.Loader
+	loader.Counting
+}
+
+// A Boot is how the machine is booted.
+type Boot struct {
+	// Chosen is that somebody presses a key, and takes what the menu has marked.
+	Chosen bool
+	// Lost is a kernel that is not there.
+	Lost string
+}
+
+// A Boots makes a boot, and returns the entry whose kernel was loaded, "" for one
+// that is not ours.
+type Boots func(t *testing.T, l Counting, how Boot) string
+
+// A remembering is a boot loader under test.
+type remembering struct {
+	*testing.T
+	l     Counting
+	menu  boot.Menu
+	boots Boots
+}
+
+// RunMemory tests a boot loader that has published nothing yet.
+func RunMemory(t *testing.T, open func(t *testing.T) Counting, boots Boots) {
+	for _, mode := range []string{boot.ModeMenu, boot.ModeManaged} {
+		t.Run("once in mode "+mode, func(t *testing.T) {
+			r := &remembering{t, open(t), menu(), boots}
+			r.menu.Mode = mode
+			r.once()
+		})
+	}
+	for name, test := range map[string]func(*remembering){
+		"counts": (*remembering).counts, "good": (*remembering).good, "nothing else": (*remembering).uncounted,
+		"lost kernels": (*remembering).lost, "an older one": (*remembering).older, "for ever": (*remembering).forEver,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &remembering{t, open(t), menu(), boots}
+			r.menu.Tries, r.menu.Fallback = 3, r.menu.Images[0].Entries[1].ID
+			test(r)
+		})
+	}
+}
+
+func (r *remembering) publish() {
+	r.Helper()
+	if err := r.l.Publish(r.Context(), r.menu); err != nil {
+		r.Fatal(err)
+	}
+	if err := r.l.Link(r.Context(), r.menu.Stage); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func (r *remembering) memory() loader.Memory {
+	r.Helper()
+	m, err := r.l.Memory(r.Context(), r.menu.Stage)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return m
+}
+
+func (r *remembering) change(do func(*boot.Memory)) {
+	r.Helper()
+	if err := r.memory().Change(do); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// try puts the default on trial.
+func (r *remembering) try(left int) {
+	r.Helper()
+	r.change(func(m *boot.Memory) { *m = boot.Memory{Trying: r.menu.Default, Left: left} })
+	r.publish()
+}
+
+// step makes a boot, and sees what came of it.
+func (r *remembering) step(what string, how Boot, booted string, after boot.Memory) {
+	r.Helper()
+	if id := r.boots(r.T, r.l, how); id != booted {
+		r.Errorf("%s: %q boots, want %q", what, id, booted)
+	}
+	if m, err := r.memory().Read(); err != nil || m != after {
+		r.Errorf("%s: it remembers %+v, %v; want %+v", what, m, err, after)
+	}
+}
+
+func (r *remembering) once() {
+	usual := ""
+	if r.menu.Mode == boot.ModeManaged {
+		usual = r.menu.Default
+	}
+	trial := r.menu.Images[1].Entries[0]
+	trial.ID, trial.Title, trial.Kernel = boot.TrialID("5"), "tried", "objects/sha256/k5"
+	ask := func(what, id, booted, after string) {
+		r.Helper()
+		r.change(func(m *boot.Memory) { m.Once = id })
+		r.publish() // a menu that is published again asks for nothing else
+		r.step(what, Boot{}, booted, boot.Memory{Once: after})
+	}
+	ask("nothing is tried", "", usual, "")
+	older, other := r.menu.Images[0].Entries[1].ID, r.menu.Images[1].Entries[0].ID
+	ask("an older one is asked for", older, older, "")
+	ask("another image is asked for", other, other, "")
+	r.menu.Trial = &trial
+	ask("a trial is there", "", usual, "")
+	ask("it is asked for", trial.ID, trial.ID, "")
+	r.step("at the next boot", Boot{}, usual, boot.Memory{})
+	ask("it was taken back", "", usual, "")
+	ask("another is asked for than the menu has", boot.TrialID("6"), usual, boot.TrialID("6"))
+	r.change(func(m *boot.Memory) { m.Once = trial.ID })
+	r.step("its kernel is lost", Boot{Lost: trial.Kernel}, usual, boot.Memory{})
+	r.menu.Trial = nil
+	ask("nothing is tried any more", trial.ID, usual, trial.ID)
+}
+
+// What is on trial boots so many times, then the other, and that stays.
+func (r *remembering) counts() {
+	d, other := r.menu.Default, r.menu.Fallback
+	r.publish()
+	r.step("nothing is counted yet", Boot{}, other, boot.Memory{})
+	r.try(3)
+	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 2})
+	r.publish() // a menu that is published again counts on
+	r.step("second", Boot{}, d, boot.Memory{Trying: d, Left: 1})
+	r.step("third", Boot{}, d, boot.Memory{Trying: d})
+	for range 2 {
+		r.step("after it", Boot{}, other, boot.Memory{Trying: d})
+	}
+	for _, left := range []int{1, 2, boot.MaxTries} {
+		r.try(left)
+		r.step("any number", Boot{}, d, boot.Memory{Trying: d, Left: left - 1})
+	}
+	r.menu.Fallback = ""
+	r.try(0)
+	r.step("there is no other", Boot{}, "", boot.Memory{Trying: d})
+	r.change(func(m *boot.Memory) { m.Trying, m.Left = other, 3 })
+	r.step("another is counted", Boot{}, "", boot.Memory{Trying: other, Left: 3})
+}
+
+// What was found good boots without being counted.
+func (r *remembering) good() {
+	d := r.menu.Default
+	for _, left := range []int{0, 3} {
+		r.try(left)
+		r.change(func(m *boot.Memory) { m.Good = d })
+		r.step("good", Boot{}, d, boot.Memory{Trying: d, Left: left, Good: d})
+	}
+	r.change(func(m *boot.Memory) { m.Good = r.menu.Fallback })
+	r.step("the other is", Boot{}, d, boot.Memory{Trying: d, Left: 2, Good: r.menu.Fallback})
+	r.menu.Tries = 0
+	r.publish()
+	r.step("nothing is on trial", Boot{}, d, boot.Memory{Trying: d, Left: 2, Good: r.menu.Fallback})
+}
+
+// What somebody chooses is not counted, nor what is asked for once.
+func (r *remembering) uncounted() {
+	d, other := r.menu.Default, r.menu.Fallback
+	r.try(2)
+	r.step("a key", Boot{Chosen: true}, d, boot.Memory{Trying: d, Left: 2})
+	r.change(func(m *boot.Memory) { m.Once = d })
+	r.step("once", Boot{}, d, boot.Memory{Trying: d, Left: 2})
+	r.change(func(m *boot.Memory) { m.Once = other })
+	r.step("once another", Boot{}, other, boot.Memory{Trying: d, Left: 2})
+	r.try(0)
+	r.step("a key when none is left", Boot{Chosen: true}, other, boot.Memory{Trying: d})
+}
+
+// What cannot be loaded gives way at once.
+func (r *remembering) lost() {
+	d, other := r.menu.Images[0].Entries[0], r.menu.Images[0].Entries[1]
+	r.try(2)
+	r.step("on trial", Boot{Lost: d.Kernel}, other.ID, boot.Memory{Trying: d.ID, Left: 1})
+	r.step("the initramfs", Boot{Lost: d.Initrd}, other.ID, boot.Memory{Trying: d.ID})
+	r.step("the other", Boot{Lost: other.Kernel}, "", boot.Memory{Trying: d.ID})
+	r.menu.Fallback = ""
+	r.try(1)
+	r.step("there is no other", Boot{Lost: d.Kernel}, "", boot.Memory{Trying: d.ID})
+	r.menu.Tries, r.menu.Fallback = 0, other.ID
+	r.publish()
+	r.step("not on trial", Boot{Lost: d.Kernel}, other.ID, boot.Memory{Trying: d.ID})
+}
+
+// An older generation, which is in a submenu, is counted like any other.
+func (r *remembering) older() {
+	d, other := r.menu.Images[0].Entries[1].ID, r.menu.Images[1].Entries[0].ID
+	r.menu.Default, r.menu.Fallback = d, other
+	r.try(2)
+	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 1})
+	r.step("its kernel is lost", Boot{Lost: r.menu.Images[0].Entries[1].Kernel}, other, boot.Memory{Trying: d})
+	r.step("after it", Boot{}, other, boot.Memory{Trying: d})
+}
+
+// Where a menu waits for ever, somebody chooses each boot: none could be counted.
+func (r *remembering) forEver() {
+	forever := -1
+	r.menu.Timeout = &forever
+	if err := r.l.Publish(r.Context(), r.menu); err == nil {
+		r.Error("it is published")
+	}
+	r.menu.Tries = 0
+	r.publish()
+}

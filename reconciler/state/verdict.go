@@ -1,0 +1,161 @@
+package state
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/plan"
+)
+
+// maxBad is how many bad deployments are remembered that are no longer on the
+// stage.
+const maxBad = 100
+
+// DefaultTries is how often what is new boots by itself where nothing else is
+// declared.
+const DefaultTries = 3
+
+// A Verdict is what is known of whether a deployment boots and works. The JSON
+// fields are stable.
+type Verdict struct {
+	Image string `json:"image"`
+	// State is boot.Good, boot.Trying or boot.Bad.
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// Reason says why it is bad, and By who said so, "" for the machine itself.
+	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
+	// Boot is the id of the boot that decided, "" if none did.
+	Boot string `json:"boot,omitempty"`
+	// Left is how many boots by itself one on trial had left when that was last
+	// known.
+	Left int `json:"left,omitempty"`
+	// Inputs are what it was made from, by which a bad one is known again.
+	Inputs *plan.Inputs `json:"inputs,omitempty"`
+}
+
+// State is what is known of a deployment: boot.Good, boot.Trying, boot.Bad, or ""
+// where nothing is, as of one that an older gitboot has staged.
+func (m *Machine) State(deployment string) string {
+	if v := m.Verdicts[deployment]; v != nil {
+		return v.State
+	}
+	return ""
+}
+
+// HowMany is how often what is new boots by itself.
+func (m *Machine) HowMany() int { return cmp.Or(m.Tries, DefaultTries) }
+
+// Try puts a generation on trial that is new here, in mode managed. What is known
+// of its deployment already stands: a reverted commit brings back what was good, or
+// bad.
+func (m *Machine) Try(image string, g Generation, now time.Time) {
+	if m.Mode == boot.ModeManaged && m.State(g.Deployment) == "" {
+		m.Judge(g.Deployment, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany()})
+	}
+}
+
+// Judge sets what is known of a deployment.
+func (m *Machine) Judge(deployment string, v Verdict) {
+	if m.Verdicts == nil {
+		m.Verdicts = map[string]*Verdict{}
+	}
+	if v.State == boot.Bad && v.Inputs == nil {
+		if g := m.generation(v.Image, deployment); g != nil {
+			inputs := g.Inputs
+			v.Inputs = &inputs
+		}
+	}
+	m.Verdicts[deployment] = &v
+}
+
+// Forgive forgets that what is made of inputs was bad, and puts it on trial once
+// more. It reports whether that was.
+func (m *Machine) Forgive(image string, inputs plan.Inputs, now time.Time) (was bool) {
+	for id, v := range m.Verdicts {
+		if v.Image != image || v.State != boot.Bad || v.Inputs == nil || len(plan.Differences(*v.Inputs, inputs)) > 0 {
+			continue
+		}
+		was = true
+		if delete(m.Verdicts, id); m.generation(image, id) != nil {
+			m.Judge(id, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany()})
+		}
+	}
+	return was
+}
+
+// BadInputs are what bad deployments of an image were made from.
+func (m *Machine) BadInputs(image string) map[string]plan.Inputs {
+	out := map[string]plan.Inputs{}
+	for id, v := range m.Verdicts {
+		if v.Image == image && v.State == boot.Bad && v.Inputs != nil {
+			out[id] = *v.Inputs
+		}
+	}
+	return out
+}
+
+func (m *Machine) generation(image, deployment string) *Generation {
+	img := m.Images[image]
+	if img == nil {
+		return nil
+	}
+	for i := range img.Generations {
+		if img.Generations[i].Deployment == deployment {
+			return &img.Generations[i]
+		}
+	}
+	return nil
+}
+
+// LastGood is the deployment that the image is thought to boot for certain: its
+// newest good one, or the newest of which nothing is known; "" without any.
+func (m *Machine) LastGood(image string) string {
+	img := m.Images[image]
+	if img == nil {
+		return ""
+	}
+	for _, state := range []string{boot.Good, ""} {
+		for _, g := range slices.Backward(img.Generations) {
+			if m.State(g.Deployment) == state {
+				return g.Deployment
+			}
+		}
+	}
+	return ""
+}
+
+// pruneVerdicts forgets what is no longer on the stage, but for what is bad.
+func (m *Machine) pruneVerdicts() {
+	there := map[string]bool{}
+	for _, id := range m.Deployments() {
+		there[id] = true
+	}
+	var gone []string
+	for _, id := range slices.Sorted(maps.Keys(m.Verdicts)) {
+		switch {
+		case there[id]:
+		case m.Verdicts[id].State == boot.Bad:
+			gone = append(gone, id)
+		default:
+			delete(m.Verdicts, id)
+		}
+	}
+	slices.SortStableFunc(gone, func(a, b string) int { return m.Verdicts[a].Since.Compare(m.Verdicts[b].Since) })
+	for _, id := range gone[:max(len(gone)-maxBad, 0)] {
+		delete(m.Verdicts, id)
+	}
+}
+
+// Left is how many boots by itself an entry has left.
+func (m *Machine) Left(entry string) int {
+	for id, v := range m.Verdicts {
+		if v.State == boot.Trying && boot.EntryID(v.Image, id) == entry {
+			return v.Left
+		}
+	}
+	return m.HowMany()
+}
