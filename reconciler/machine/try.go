@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -92,7 +93,7 @@ func (j tryer) ask(ctx context.Context, t state.Trial) error {
 	if err := fault.Point("try.published"); err != nil {
 		return err
 	}
-	if err := j.askOnce(ctx, j.location, boot.TrialID(t.Deployment)); err != nil {
+	if err := askOnce(ctx, &j.Book, j.location, boot.TrialID(t.Deployment)); err != nil {
 		return fmt.Errorf("ask the boot loader for %s: %w", t.Source, err)
 	}
 	return j.forget(ctx, before, j.doc)
@@ -100,8 +101,8 @@ func (j tryer) ask(ctx context.Context, t state.Trial) error {
 
 // askOnce has the boot loader boot an entry of the menu at the next boot, and only
 // then; "" takes that back.
-func (m *Machine) askOnce(ctx context.Context, fs boot.Filesystem, id string) error {
-	memory, err := m.Book.Memory(ctx, fs)
+func askOnce(ctx context.Context, book *menu.Book, fs boot.Filesystem, id string) error {
+	memory, err := book.Memory(ctx, fs)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (m *Machine) Drop(ctx context.Context, wait bool) (t *state.Trial, err erro
 		if t, doc.Trial = doc.Trial, nil; t == nil {
 			return nil
 		}
-		return m.askOnce(ctx, fs, "")
+		return askOnce(ctx, &m.Book, fs, "")
 	}, func(doc *state.Machine) error { return m.forget(ctx, t, doc) })
 	return t, err
 }

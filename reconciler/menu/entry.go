@@ -21,7 +21,7 @@ func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, coun
 	}
 	for _, g := range slices.Backward(img.Generations) {
 		e, err := b.entry(name, doc.Machine, g, fs)
-		if e.State = doc.State(g.Deployment); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
+		if e.State = doc.Verdicts.State(g.Deployment); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
 			e.Args = append(onTrial(e.ID, counted), e.Args...)
 			err = e.Check(fs)
 		}

@@ -103,7 +103,7 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 		p.memory = nil
 	}
 	if p.memory != nil {
-		p.menu.Tries, p.left = doc.HowMany(), doc.Left(e.ID)
+		p.menu.Tries, p.left = doc.HowMany(), doc.Verdicts.Left(e.ID)
 	}
 	return p, nil
 }
@@ -233,7 +233,7 @@ func Default(doc *state.Machine, shown map[string]bool) string {
 		}
 		for _, g := range slices.Backward(img.Generations) {
 			if id := boot.EntryID(name, g.Deployment); shown[id] {
-				all = append(all, boot.Candidate{Image: name, ID: id, State: doc.State(g.Deployment)})
+				all = append(all, boot.Candidate{Image: name, ID: id, State: doc.Verdicts.State(g.Deployment)})
 			}
 		}
 	}

@@ -50,7 +50,7 @@ type Machine struct {
 	// not be.
 	Tried string `json:"testing,omitempty"`
 	// Verdicts are what is known of deployments, by their ids.
-	Verdicts map[string]*Verdict `json:"verdicts,omitempty"`
+	Verdicts Verdicts `json:"verdicts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.
 	Boot string `json:"boot,omitempty"`
 }
@@ -173,7 +173,7 @@ func LoadMachine(dir string) (*Machine, error) {
 
 // Save publishes the document unless the file says the same already.
 func (m *Machine) Save(dir string) error {
-	m.pruneVerdicts()
+	m.Verdicts.prune(m.Deployments())
 	old, err := LoadMachine(dir)
 	if err == nil && old.Same(m) {
 		return nil

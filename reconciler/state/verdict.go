@@ -37,13 +37,37 @@ type Verdict struct {
 	Inputs *plan.Inputs `json:"inputs,omitempty"`
 }
 
+// Verdicts are what is known of deployments, by their ids.
+type Verdicts map[string]*Verdict
+
 // State is what is known of a deployment: boot.Good, boot.Trying, boot.Bad, or ""
 // where nothing is, as of one that an older gitboot has staged.
-func (m *Machine) State(deployment string) string {
-	if v := m.Verdicts[deployment]; v != nil {
-		return v.State
+func (v Verdicts) State(deployment string) string {
+	if v[deployment] != nil {
+		return v[deployment].State
 	}
 	return ""
+}
+
+// Left is how many boots by itself an entry on trial has left.
+func (v Verdicts) Left(entry string) int {
+	for id, verdict := range v {
+		if verdict.State == boot.Trying && boot.EntryID(verdict.Image, id) == entry {
+			return verdict.Left
+		}
+	}
+	return 0
+}
+
+// BadInputs are what bad deployments of an image were made from, by their ids.
+func (v Verdicts) BadInputs(image string) map[string]plan.Inputs {
+	out := map[string]plan.Inputs{}
+	for id, verdict := range v {
+		if verdict.Image == image && verdict.State == boot.Bad && verdict.Inputs != nil {
+			out[id] = *verdict.Inputs
+		}
+	}
+	return out
 }
 
 // HowMany is how often what is new boots by itself.
@@ -53,7 +77,7 @@ func (m *Machine) HowMany() int { return cmp.Or(m.Tries, DefaultTries) }
 // of its deployment already stands: a reverted commit brings back what was good, or
 // bad.
 func (m *Machine) Try(image string, g Generation, now time.Time) {
-	if m.Mode == boot.ModeManaged && m.State(g.Deployment) == "" {
+	if m.Mode == boot.ModeManaged && m.Verdicts.State(g.Deployment) == "" {
 		m.Judge(g.Deployment, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany()})
 	}
 }
@@ -61,10 +85,10 @@ func (m *Machine) Try(image string, g Generation, now time.Time) {
 // Judge sets what is known of a deployment.
 func (m *Machine) Judge(deployment string, v Verdict) {
 	if m.Verdicts == nil {
-		m.Verdicts = map[string]*Verdict{}
+		m.Verdicts = Verdicts{}
 	}
 	if v.State == boot.Bad && v.Inputs == nil {
-		if g := m.generation(v.Image, deployment); g != nil {
+		if g := m.Images[v.Image].generation(deployment); g != nil {
 			inputs := g.Inputs
 			v.Inputs = &inputs
 		}
@@ -80,32 +104,21 @@ func (m *Machine) Forgive(image string, inputs plan.Inputs, now time.Time) (was 
 			continue
 		}
 		was = true
-		if delete(m.Verdicts, id); m.generation(image, id) != nil {
+		if delete(m.Verdicts, id); m.Images[image].generation(id) != nil {
 			m.Judge(id, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany()})
 		}
 	}
 	return was
 }
 
-// BadInputs are what bad deployments of an image were made from.
-func (m *Machine) BadInputs(image string) map[string]plan.Inputs {
-	out := map[string]plan.Inputs{}
-	for id, v := range m.Verdicts {
-		if v.Image == image && v.State == boot.Bad && v.Inputs != nil {
-			out[id] = *v.Inputs
-		}
-	}
-	return out
-}
-
-func (m *Machine) generation(image, deployment string) *Generation {
-	img := m.Images[image]
-	if img == nil {
+// generation is that of a deployment, nil if it is none.
+func (i *Image) generation(deployment string) *Generation {
+	if i == nil {
 		return nil
 	}
-	for i := range img.Generations {
-		if img.Generations[i].Deployment == deployment {
-			return &img.Generations[i]
+	for n := range i.Generations {
+		if i.Generations[n].Deployment == deployment {
+			return &i.Generations[n]
 		}
 	}
 	return nil
@@ -120,7 +133,7 @@ func (m *Machine) LastGood(image string) string {
 	}
 	for _, state := range []string{boot.Good, ""} {
 		for _, g := range slices.Backward(img.Generations) {
-			if m.State(g.Deployment) == state {
+			if m.Verdicts.State(g.Deployment) == state {
 				return g.Deployment
 			}
 		}
@@ -128,34 +141,20 @@ func (m *Machine) LastGood(image string) string {
 	return ""
 }
 
-// pruneVerdicts forgets what is no longer on the stage, but for what is bad.
-func (m *Machine) pruneVerdicts() {
-	there := map[string]bool{}
-	for _, id := range m.Deployments() {
-		there[id] = true
-	}
+// prune forgets what is no longer on the stage, but for what is bad.
+func (v Verdicts) prune(there []string) {
 	var gone []string
-	for _, id := range slices.Sorted(maps.Keys(m.Verdicts)) {
+	for _, id := range slices.Sorted(maps.Keys(v)) {
 		switch {
-		case there[id]:
-		case m.Verdicts[id].State == boot.Bad:
+		case slices.Contains(there, id):
+		case v[id].State == boot.Bad:
 			gone = append(gone, id)
 		default:
-			delete(m.Verdicts, id)
+			delete(v, id)
 		}
 	}
-	slices.SortStableFunc(gone, func(a, b string) int { return m.Verdicts[a].Since.Compare(m.Verdicts[b].Since) })
+	slices.SortStableFunc(gone, func(a, b string) int { return v[a].Since.Compare(v[b].Since) })
 	for _, id := range gone[:max(len(gone)-maxBad, 0)] {
-		delete(m.Verdicts, id)
+		delete(v, id)
 	}
-}
-
-// Left is how many boots by itself an entry has left.
-func (m *Machine) Left(entry string) int {
-	for id, v := range m.Verdicts {
-		if v.State == boot.Trying && boot.EntryID(v.Image, id) == entry {
-			return v.Left
-		}
-	}
-	return m.HowMany()
 }

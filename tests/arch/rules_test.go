@@ -96,8 +96,8 @@ var rules = []rule{
 		ours: []string{"deployment", "hooks/check", "hooks/kind", "schedule", "secret", "spec/find", "spec/position", "spec/problem", "spec/render"}, banned: untouching},
 
 	{folder: "boot/copies", layer: leaves, why: "kernels where a boot loader reads them", ours: []string{"boot", "boot/loader", "deployment"}, third: []string{"golang.org/x/sys"}},
-	{folder: "boot/grub", layer: leaves, why: "one boot loader; its own folder has a place, too", ours: []string{"boot", "boot/copies", "boot/grub/env", "boot/place", "deployment"}},
-	{folder: "boot/loader", layer: leaves, why: "the contract of boot loaders", ours: []string{"boot"}},
+	{folder: "boot/grub", layer: leaves, why: "one boot loader; its own folder has a place, too", ours: []string{"boot", "boot/copies", "boot/grub/env", "boot/loader", "boot/place", "deployment"}},
+	{folder: "boot/loader", layer: leaves, why: "the contract of boot loaders", ours: []string{"boot", "deployment"}},
 	{folder: "boot/loader/suite", layer: leaves, why: "what every boot loader passes", ours: []string{"boot", "boot/loader"}},
 	{folder: "boot/place", layer: leaves, why: "what it finds is told in boot's words", ours: []string{"boot"}, third: []string{"golang.org/x/sys"}},
 	{folder: "build/engine", layer: leaves, why: "engines execute what a recipe has rendered, on images that image opens",
