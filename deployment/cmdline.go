@@ -39,9 +39,19 @@ const (
 // from, mounted read-only. It is not there after a copy to memory.
 const StageMount = "/run/initramfs/gitboot"
 
+// ConfirmFile confirms the running boot by being there, root's.
+const ConfirmFile = "/run/gitboot/confirm"
+
 // BlockFile is where the boot loader keeps what it counts, below the stage's
 // directory.
 const BlockFile = "boot/gitboot.env"
+
+// Variables of the boot loader's block: the entry whose boots are counted, and
+// the entry that was found good last.
+const (
+	BlockTrying = "gitboot_trying"
+	BlockGood   = "gitboot_good"
+)
 
 // A Location is where process 1 finds the stage, or a file.
 type Location struct {

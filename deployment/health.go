@@ -44,6 +44,8 @@ type Health struct {
 	Confirm string `json:"confirm,omitempty"`
 	// ConfirmWithin is how long that may take once all else is well.
 	ConfirmWithin int `json:"confirmWithin,omitempty"`
+	// NoWatchdog leaves a hardware watchdog alone.
+	NoWatchdog bool `json:"noWatchdog,omitempty"`
 	// ConfirmURL confirms by answering, "" if none does.
 	ConfirmURL string `json:"confirmURL,omitempty"`
 }

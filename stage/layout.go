@@ -11,7 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
-	"github.com/gitboot/gitboot/stage/internal/lock"
+	"github.com/gitboot/gitboot/stage/lock"
 )
 
 // A Layout is a stage's directory, and knows where everything lies in it,

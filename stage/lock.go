@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/internal/durable"
-	"github.com/gitboot/gitboot/stage/internal/lock"
+	"github.com/gitboot/gitboot/stage/lock"
 )
 
 // ErrLocked is that another process has the lock that was asked for. The error

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os/exec"
-	"syscall"
 	"time"
+
+	"github.com/gitboot/gitboot/initramfs/early/child"
 )
 
 const (
@@ -27,41 +27,12 @@ func (b *boot) runAtBoot() error {
 }
 
 func (b *boot) runScript(script string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), atBootLimit)
-	defer cancel()
-	out := &limited{left: atBootOutput}
-	cmd := exec.CommandContext(ctx, script)
-	cmd.Dir = "/"
-	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"HOME=/root",
-		"GITBOOT_IMAGE=" + b.manifest.Image,
-		"GITBOOT_DEPLOYMENT=" + b.cmd.Deployment,
-	}
-	cmd.Stdout, cmd.Stderr = out, out
-	// a group of its own, so that what a script left running ends with it
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: newRoot, Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if text := bytes.TrimSpace(out.buf.Bytes()); len(text) > 0 {
+	text, err := child.Program{
+		Argv: []string{script}, Root: newRoot, Limit: atBootLimit, Output: atBootOutput,
+		Env: []string{"GITBOOT_IMAGE=" + b.manifest.Image, "GITBOOT_DEPLOYMENT=" + b.cmd.Deployment},
+	}.Run(context.Background())
+	if len(text) > 0 {
 		b.log.info("%s: %s", script, bytes.ReplaceAll(text, []byte("\n"), []byte("\n"+script+": ")))
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("it took longer than %v", atBootLimit)
-	}
 	return err
-}
-
-// limited keeps the beginning of what is written.
-type limited struct {
-	buf  bytes.Buffer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	n := min(len(p), l.left)
-	l.buf.Write(p[:n])
-	l.left -= n
-	return len(p), nil
 }

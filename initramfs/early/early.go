@@ -26,8 +26,9 @@
 // /etc/init, /bin/init, /usr/lib/systemd/systemd, /bin/sh, the first there is.
 //
 // If anything fails, a shell is opened on the console, or what follows is left to
-// the kernel's panic=; with gitboot.trying=1, which no entry has yet, the machine
-// reboots.
+// the kernel's panic=. With gitboot.trying=1 the machine reboots instead, and a
+// watcher is left behind in the image (package watcher). Why a boot failed is noted
+// on the stage as soon as that is found (package ledger).
 package early
 
 import (
@@ -40,6 +41,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 )
 
@@ -62,6 +64,7 @@ type boot struct {
 	text     string // the kernel command line
 	cmd      deployment.Cmdline
 	modules  *modules
+	device   blockdev.Device // the stage's
 	manifest *deployment.Manifest
 	found    time.Duration // when the stage was mounted
 	entered  bool          // the new root is /

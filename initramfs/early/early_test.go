@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gitboot/gitboot/initramfs/early/probe"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -19,26 +18,6 @@ func TestParseUevent(t *testing.T) {
 	want := uevent{"ACTION": "add", "SUBSYSTEM": "block", "DEVNAME": "vda", "MODALIAS": "a=b"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
-	}
-}
-
-func TestSearchIs(t *testing.T) {
-	d := device{path: "/dev/vda1", fs: probe.Filesystem{Type: "vfat", UUID: "12AB-34CD", Label: "Stage"}}
-	for want, is := range map[string]bool{
-		"UUID=12ab-34cd": true, "UUID=12AB-34CE": false, "LABEL=Stage": true, "LABEL=stage": false,
-		"/dev/vda1": true, "/dev/vda": false, "PARTUUID=12AB-34CD": false, "UUID=": false,
-	} {
-		if s := (&search{want: want}); s.is("no-such-device", d) != is {
-			t.Errorf("%s: not %v", want, is)
-		}
-	}
-}
-
-func TestSkip(t *testing.T) {
-	for name, want := range map[string]bool{"loop0": true, "sr0": true, "sda": false, "srx": false, "ram1": true, "fd0": true, "nvme0n1": false} {
-		if skip(name) != want {
-			t.Errorf("%s: not %v", name, want)
-		}
 	}
 }
 
@@ -110,18 +89,6 @@ func TestFindInit(t *testing.T) {
 	}
 	if got, err := findInit("init=" + plain); err == nil || !strings.Contains(err.Error(), plain) {
 		t.Errorf("what can't be executed gives %q, %v", got, err)
-	}
-}
-
-func TestLimited(t *testing.T) {
-	l := &limited{left: 5}
-	for _, s := range []string{"abc", "def", "ghi"} {
-		if n, err := l.Write([]byte(s)); n != 3 || err != nil {
-			t.Errorf("write of %q: %d, %v", s, n, err)
-		}
-	}
-	if l.buf.String() != "abcde" {
-		t.Errorf("kept %q", l.buf.String())
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/ledger"
 )
 
 // retryDelay leaves a message on the screen before a reboot wipes it.
@@ -19,6 +22,7 @@ const retryDelay = 5 * time.Second
 // does what panic= says.
 func (b *boot) fail(err error) {
 	b.log.error("cannot boot deployment %s: %v", b.cmd.Deployment, err)
+	b.note(err)
 	if b.cmd.Trying {
 		b.log.error("this deployment is on trial: rebooting in %v, so that the boot loader falls back", retryDelay)
 		reboot(retryDelay)
@@ -29,6 +33,29 @@ func (b *boot) fail(err error) {
 		return
 	}
 	reboot(0)
+}
+
+// note leaves a record of a failure on the stage, if that was found.
+func (b *boot) note(failure error) {
+	if b.device.Path == "" {
+		return
+	}
+	l := ledger.Ledger{Cmdline: b.cmd, Device: b.device, Root: b.rootDir()}
+	record, err := l.Record(deployment.BootBad, failure.Error())
+	if record.ID != "" {
+		err = errors.Join(err, l.Alone(record))
+	}
+	if err != nil {
+		b.log.error("noting that: %v", err)
+	}
+}
+
+// rootDir is where /dev, /proc and /run are now, "" for /.
+func (b *boot) rootDir() string {
+	if _, err := os.Stat("/proc/self"); err == nil {
+		return ""
+	}
+	return newRoot
 }
 
 func reboot(after time.Duration) {

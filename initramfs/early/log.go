@@ -5,9 +5,14 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/gitboot/gitboot/initramfs/early/kmsg"
 )
 
-const rateLimit = "/proc/sys/kernel/printk_devkmsg"
+const (
+	rateLimit = "/proc/sys/kernel/printk_devkmsg"
+	program   = "gitboot-init"
+)
 
 // A log writes to the kernel's log, which keeps messages for the running
 // system and shows them on the consoles; before /dev/kmsg is there, to the
@@ -24,7 +29,7 @@ func (l *log) open() {
 	l.limit, _ = os.ReadFile(rateLimit)
 	// a kernel without this setting only loses lines
 	_ = os.WriteFile(rateLimit, []byte("on\n"), 0)
-	if f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0); err == nil {
+	if f, err := os.OpenFile(kmsg.File, os.O_WRONLY, 0); err == nil {
 		l.file = f
 	}
 }
@@ -36,23 +41,23 @@ func (l *log) restore() {
 	}
 }
 
-func (l *log) error(format string, a ...any)  { l.write(3, format, a...) }
-func (l *log) warn(format string, a ...any)   { l.write(4, format, a...) }
-func (l *log) notice(format string, a ...any) { l.write(5, format, a...) }
-func (l *log) info(format string, a ...any)   { l.write(6, format, a...) }
-func (l *log) debug(format string, a ...any)  { l.write(7, format, a...) }
+func (l *log) error(format string, a ...any)  { l.write(kmsg.Error, format, a...) }
+func (l *log) warn(format string, a ...any)   { l.write(kmsg.Warning, format, a...) }
+func (l *log) notice(format string, a ...any) { l.write(kmsg.Notice, format, a...) }
+func (l *log) info(format string, a ...any)   { l.write(kmsg.Info, format, a...) }
+func (l *log) debug(format string, a ...any)  { l.write(kmsg.Debug, format, a...) }
 
 // write logs each line of a message. Where to tell it if that fails is
 // nowhere.
 func (l *log) write(level int, format string, a ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for line := range strings.SplitSeq(fmt.Sprintf(format, a...), "\n") {
-		if l.file == nil {
-			fmt.Fprintf(os.Stderr, "gitboot-init: %s\n", line)
-			continue
-		}
-		// one write is one message, of about 1,000 bytes at most
-		fmt.Fprintf(l.file, "<%d>gitboot-init: %.900s\n", level, line)
+	message := fmt.Sprintf(format, a...)
+	if l.file != nil {
+		kmsg.Write(l.file, level, program, message)
+		return
+	}
+	for line := range strings.SplitSeq(message, "\n") {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", program, line)
 	}
 }

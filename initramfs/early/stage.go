@@ -1,7 +1,6 @@
 package early
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,20 +17,24 @@ const deviceDir = "/run/initramfs/gitboot-device"
 
 // mountStage finds the stage's file system and mounts the stage read-only.
 func (b *boot) mountStage() error {
-	d, err := b.findStage()
+	device, err := b.findStage()
 	if err != nil {
 		return err
 	}
-	b.log.info("found the stage's file system: %s on %s", d.fs.Type, d.path)
-	if err := b.modules.loadNamed(moduleFor(d.fs.Type, b.modules)); err != nil {
+	b.device = device
+	b.log.info("found the stage's file system: %s on %s", device.FS.Type, device.Path)
+	if err := b.modules.loadNamed(moduleFor(device.FS.Type, b.modules)); err != nil {
 		return err
 	}
-	if err := mountDevice(d); err != nil {
+	if err := os.MkdirAll(deviceDir, 0o755); err != nil {
+		return fmt.Errorf("making mount point %s: %w", deviceDir, err)
+	}
+	if err := device.Mount(deviceDir, unix.MS_RDONLY|unix.MS_NODEV|unix.MS_NOSUID); err != nil {
 		return err
 	}
 	dir := filepath.Join(deviceDir, b.cmd.Stage.Path)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("opening the stage: %s on %s has no folder %s", d.fs.Type, d.path, b.cmd.Stage.Path)
+		return fmt.Errorf("opening the stage: %s on %s has no folder %s", device.FS.Type, device.Path, b.cmd.Stage.Path)
 	}
 	if err := mount(dir, stageDir, "", unix.MS_BIND, ""); err != nil {
 		return err
@@ -48,30 +51,6 @@ func moduleFor(fstype string, m *modules) string {
 		return "ext4"
 	}
 	return fstype
-}
-
-// mountDevice mounts read-only. A journal is still replayed, unless the
-// device itself can't be written.
-func mountDevice(d device) error {
-	const flags = unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID
-	options, fallback := "", ""
-	kind := d.fs.Type
-	switch kind {
-	case "btrfs":
-		options, fallback = "subvolid=5", "subvolid=5,rescue=nologreplay"
-	case "ext2", "ext3", "ext4":
-		kind, fallback = "ext4", "noload"
-	case "xfs":
-		// a disk and its clone may both be there
-		options, fallback = "nouuid", "nouuid,norecovery"
-	case "f2fs":
-		fallback = "disable_roll_forward"
-	}
-	err := mount(d.path, deviceDir, kind, flags, options)
-	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
-		err = mount(d.path, deviceDir, kind, flags, fallback)
-	}
-	return err
 }
 
 // readManifest reads what is to be booted.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/watcher"
 )
 
 // moved are the mounts that the image's init finds in place.
@@ -45,14 +46,31 @@ func (b *boot) enter() error {
 	if err != nil {
 		return err
 	}
+	noted := b.watch()
 	<-b.freed
 	empty(old)
+	noted()
 	useConsole()
 	b.log.info("entering %s after %.2f s (stage found at %.2f s, %d layers)",
 		init, time.Since(b.start).Seconds(), b.found.Seconds(), len(b.manifest.Layers))
 	b.log.restore()
 	args := append([]string{init}, b.args...)
 	return fmt.Errorf("executing %s: %w", init, syscall.Exec(init, args, initEnv()))
+}
+
+// watch has a deployment on trial judged. The returned function waits until it
+// is noted that the boot began. Without a watcher nothing will mark the deployment
+// good: the boot loader's count falls back from it.
+func (b *boot) watch() (noted func()) {
+	if !b.cmd.Trying {
+		return func() {}
+	}
+	noted, err := watcher.Start(watcher.Task{Cmdline: b.cmd, Health: b.manifest.Judged(), Device: b.device})
+	if err != nil {
+		b.log.error("%v; this boot is not judged", err)
+		return func() {}
+	}
+	return noted
 }
 
 func switchRoot() error {

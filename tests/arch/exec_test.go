@@ -29,7 +29,8 @@ var execSites = map[string]string{
 	"reconciler/source/quarantine start":   "gitboot itself, confined: a pack on its input, its tip's name, no variables",
 	"secret/worktree runEditor":            "the editor of who runs gitboot secret edit, as that user, with all of that user's variables",
 	"hooks run.start":                      "the config repo's script, confined (hooks/confine), with the variables that package hooks documents",
-	"initramfs/early boot.runScript":       "the config repo's at-boot script, in the new root",
+	"initramfs/early/child Program.Run":    "the config repo's at-boot scripts and health checks, systemctl, sv, rc-service and getent, all the image's, in its root",
+	"initramfs/early/watcher Start":        "gitboot-init itself, under another name",
 	"initramfs/early console":              "a shell on the console, for who sits there",
 	"initramfs/early boot.enter":           "the image's init",
 }

@@ -1,0 +1,60 @@
+package child
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRun(t *testing.T) {
+	run := func(limit time.Duration, script string) (string, error) {
+		out, err := Program{Argv: []string{"/bin/sh", "-c", script}, Env: []string{"A=b"}, Limit: limit, Output: 20}.Run(t.Context())
+		return string(out), err
+	}
+	if out, err := run(time.Minute, `echo "$A $HOME"; pwd; cat`); err != nil || out != "b /root\n/" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, err := run(time.Minute, `echo oh dear >&2; exit 3`); err == nil || out != "oh dear" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if out, err := run(time.Minute, `while :; do echo 0123456789; done | head -c 100000`); err != nil || len(out) != 20 {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// What hangs ends, and all that it started.
+func TestRunEnds(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	p := Program{Argv: []string{"/bin/sh", "-c", "sleep 600 & echo $! >" + file + "; wait"}, Limit: 500 * time.Millisecond}
+	if _, err := p.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than 500ms") {
+		t.Errorf("%v", err)
+	}
+	pid, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/status"); err == nil && !strings.Contains(string(status), "State:\tZ") {
+		t.Errorf("what it started runs on:\n%s", status)
+	}
+	p.Limit = time.Minute
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := p.Run(ctx); err == nil || strings.Contains(err.Error(), "longer") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	l := &bounded{left: 5}
+	for _, s := range []string{"abc", "def", "ghi"} {
+		if n, err := l.Write([]byte(s)); n != 3 || err != nil {
+			t.Errorf("write of %q: %d, %v", s, n, err)
+		}
+	}
+	if l.buf.String() != "abcde" {
+		t.Errorf("kept %q", l.buf.String())
+	}
+}

@@ -1,0 +1,133 @@
+// Package ledger notes how a boot goes: in its record on the stage, and, once it
+// is good, in the boot loader's block.
+//
+// The stage's file system is mounted read-only but for the moment of writing.
+// Where the layers were copied to memory it is not mounted at all: then it is, for
+// that moment, where nobody else sees it.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/blockdev"
+	"github.com/gitboot/gitboot/initramfs/early/kmsg"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/stage/lock"
+)
+
+// A Ledger belongs to one boot.
+type Ledger struct {
+	Cmdline deployment.Cmdline
+	// Device is that of the stage.
+	Device blockdev.Device
+	// Root is where the image's /dev, /proc and /run are, "" once that is /.
+	Root string
+}
+
+// Record is what is to be noted now.
+func (l Ledger) Record(verdict, reason string) (deployment.Boot, error) {
+	id, err := os.ReadFile(l.Root + "/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return deployment.Boot{}, fmt.Errorf("reading the id of this boot: %w", err)
+	}
+	up := uptime()
+	b := deployment.Boot{
+		ID: strings.TrimSpace(string(id)), Machine: l.Cmdline.Machine, Deployment: l.Cmdline.Deployment,
+		Entry: l.Cmdline.Entry, Trying: l.Cmdline.Trying,
+		Started: time.Now().Add(-up).UTC().Truncate(time.Second), Verdict: verdict, Reason: reason,
+	}
+	if verdict != "" {
+		b.Seconds = up.Round(100 * time.Millisecond).Seconds()
+	}
+	if verdict == deployment.BootBad {
+		b.Log, err = kmsg.Tail(l.Root+kmsg.File, deployment.MaxBootLog, "gitboot-")
+	}
+	return b, err
+}
+
+// uptime is since the kernel started, sleep included.
+func uptime() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // since Linux 2.6.39
+	return time.Duration(t.Nano())
+}
+
+// Alone writes a record while nobody else can be writing to the stage.
+func (l Ledger) Alone(b deployment.Boot) error {
+	if !l.mounted() {
+		return l.apart(l.Device, l.onDevice(b))
+	}
+	dir := l.Root + deployment.StageMount
+	const flags = unix.MS_REMOUNT | unix.MS_NODEV | unix.MS_NOSUID
+	if err := unix.Mount("", dir, "", flags, ""); err != nil {
+		return fmt.Errorf("making the stage writable: %w", err)
+	}
+	err := write(dir, b)
+	return errors.Join(err, unix.Mount("", dir, "", flags|unix.MS_RDONLY, ""))
+}
+
+// Write writes a record beside whoever else writes to the stage.
+func (l Ledger) Write(ctx context.Context, b deployment.Boot) error {
+	if !l.mounted() {
+		return l.apart(l.Device, l.onDevice(b))
+	}
+	return shared(ctx, func(dir string) error { return write(dir, b) })
+}
+
+// MarkGood tells the boot loader that the entry needs no more to be counted, as
+// far as it counts that entry.
+func (l Ledger) MarkGood(ctx context.Context) error {
+	entry, at := l.Cmdline.Entry, l.Cmdline.Block
+	switch {
+	case entry == "":
+		return nil
+	case at != deployment.Location{}:
+		device, ok := blockdev.Find(at.Device).All()
+		if !ok {
+			return fmt.Errorf("marking the entry good: there is no %s", at.Device)
+		}
+		return l.apart(device, func(dir string) error { return markGood(filepath.Join(dir, at.Path), entry) })
+	case !l.mounted():
+		return l.apart(l.Device, func(dir string) error {
+			return markGood(filepath.Join(dir, l.Cmdline.Stage.Path, deployment.BlockFile), entry)
+		})
+	}
+	return shared(ctx, func(dir string) error { return markGood(filepath.Join(dir, deployment.BlockFile), entry) })
+}
+
+// mounted reports whether the stage is where the running system finds it.
+func (l Ledger) mounted() bool {
+	_, err := os.Stat(filepath.Join(l.Root+deployment.StageMount, "objects"))
+	return err == nil
+}
+
+func (l Ledger) onDevice(b deployment.Boot) func(dir string) error {
+	return func(dir string) error { return write(filepath.Join(dir, l.Cmdline.Stage.Path), b) }
+}
+
+// shared does something while the mounted stage is writable.
+func shared(ctx context.Context, do func(dir string) error) error {
+	const dir = deployment.StageMount
+	return lock.Place{Dir: dir, Gate: filepath.Join(dir, "objects")}.Make(ctx, func() error { return do(dir) })
+}
+
+func write(stage string, b deployment.Boot) error {
+	data, err := b.Encode()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(stage, filepath.FromSlash(b.Path()))
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return durable.WriteFile(path, data, 0o600)
+}
