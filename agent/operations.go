@@ -11,7 +11,6 @@ import (
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
-	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/operate"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -21,14 +20,15 @@ type wish struct {
 	// Name is a generation, IMAGE:NUMBER, an entry or a deployment; of what is
 	// approved, the revision.
 	Name string `json:"name"`
-	// Label is why it is pinned, Why why the machine is suspended, For how long.
+	// Label is why it is pinned, Why why the machine is suspended, or a revision
+	// approved, For how long.
 	Label string `json:"label"`
 	Why   string `json:"why"`
 	For   string `json:"for"`
 }
 
 // An operation does what a person wishes, and says what it has done.
-type operation func(ctx context.Context, m *machine.Machine, w wish) (done string, err error)
+type operation func(ctx context.Context, o operate.Operator, w wish) (done string, err error)
 
 // operations are what the socket offers, by name.
 func (a *Agent) operations() map[string]control.Operation {
@@ -50,7 +50,7 @@ func (a *Agent) operate(ctx context.Context, name string, do operation, request 
 		return nil, fmt.Errorf("read what to %s: %w", name, err)
 	}
 	m := a.now.get().Reconciler.Machine
-	done, err := do(ctx, &m, w)
+	done, err := do(ctx, operate.Operator{On: &m, By: control.Caller(ctx), Wait: true}, w)
 	if err != nil {
 		return nil, err
 	}
@@ -61,25 +61,25 @@ func (a *Agent) operate(ctx context.Context, name string, do operation, request 
 }
 
 // approve publishes what waits, if it is the revision that somebody has seen.
-func approve(ctx context.Context, m *machine.Machine, w wish) (string, error) {
-	a, err := operate.Approve(ctx, m, w.Name, false, true)
+func approve(ctx context.Context, o operate.Operator, w wish) (string, error) {
+	a, err := o.Approve(ctx, w.Name, w.Why)
 	return "approved revision " + plan.Short(a.Revision), err
 }
 
-func pin(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+func pin(ctx context.Context, o operate.Operator, w wish) (string, error) {
 	if err := operate.CheckText("label", w.Label); err != nil {
 		return "", err
 	}
-	found, err := operate.Pin(ctx, m, w.Name, w.Label, true)
+	found, err := o.Pin(ctx, w.Name, w.Label)
 	return fmt.Sprintf("pinned %s:%d", found.Image, found.N), err
 }
 
-func unpin(ctx context.Context, m *machine.Machine, w wish) (string, error) {
-	found, _, err := operate.Unpin(ctx, m, w.Name, true)
+func unpin(ctx context.Context, o operate.Operator, w wish) (string, error) {
+	found, _, err := o.Unpin(ctx, w.Name)
 	return fmt.Sprintf("unpinned %s:%d", found.Image, found.N), err
 }
 
-func suspend(ctx context.Context, m *machine.Machine, w wish) (string, error) {
+func suspend(ctx context.Context, o operate.Operator, w wish) (string, error) {
 	long, err := span.Parse(w.For)
 	if w.For == "" {
 		long, err = 0, nil
@@ -87,17 +87,17 @@ func suspend(ctx context.Context, m *machine.Machine, w wish) (string, error) {
 	if err := errors.Join(err, operate.CheckText("reason", w.Why)); err != nil {
 		return "", err
 	}
-	s, err := operate.Suspend(ctx, m, long, w.Why, control.Caller(ctx), true)
+	s, err := o.Suspend(ctx, long, w.Why)
 	return "suspended " + s.Words(), err
 }
 
-func resume(ctx context.Context, m *machine.Machine, _ wish) (string, error) {
-	_, err := operate.Resume(ctx, m, true)
+func resume(ctx context.Context, o operate.Operator, _ wish) (string, error) {
+	_, err := o.Resume(ctx)
 	return "resumed", err
 }
 
-func setDefault(ctx context.Context, m *machine.Machine, w wish) (string, error) {
-	found, err := m.SetDefault(ctx, w.Name, true)
+func setDefault(ctx context.Context, o operate.Operator, w wish) (string, error) {
+	found, err := o.On.SetDefault(ctx, w.Name, true)
 	if w.Name == "" {
 		return "the default is the first image's newest generation again", err
 	}

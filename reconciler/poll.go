@@ -214,14 +214,18 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 		if !errors.Is(err, machine.ErrSuperseded) {
 			p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		}
+		var testing *state.Failure
 		if err == nil {
-			p.testing(ctx, w, true)
+			testing = p.testing(ctx, w, true)
 		}
 		return func(ctx context.Context) {
 			p.stop, p.worked = nil, p.worked || result.Changed
 			p.sweep()
 			if ctx.Err() == nil {
 				p.teller.converged(why, w, result, err)
+				if err == nil {
+					p.teller.tested(testing)
+				}
 				p.reboot(ctx)
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))

@@ -48,6 +48,9 @@ func newTeller(to func(event.Event), machine string, now func() time.Time) *tell
 func (t *teller) remember(dir string) {
 	if m, err := state.LoadMachine(dir); err == nil {
 		t.looked = m.Revision
+		if f := m.TestingFailure; f != nil {
+			t.failing[subject{part: event.Testing}] = f.Message
+		}
 		for name, img := range m.Images {
 			if img.Failure != nil {
 				t.failing[subject{event.Machine, name}] = img.Failure.Message
@@ -138,6 +141,16 @@ func (t *teller) holds(r source.Revision, held, reason string) {
 	}
 	t.held = held + reason
 	t.tell(event.Event{Kind: event.Held, Part: event.Machine, Revision: r.Hash, Held: held, Reason: reason})
+}
+
+// tested tells whether the branch for one boot fails.
+func (t *teller) tested(failure *state.Failure) {
+	var r source.Revision
+	var err error
+	if failure != nil {
+		r.Hash, err = failure.Revision, errors.New(failure.Message)
+	}
+	t.fails(subject{part: event.Testing}, r, err)
 }
 
 // made tells what became of a job of the workshop.

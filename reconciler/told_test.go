@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/source"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 )
 
@@ -45,6 +46,34 @@ func TestFailuresAreToldOnce(t *testing.T) {
 	ended(all, broken, "failed desktop")
 	ended(func(image string) bool { return image != "desktop" }, nil, "recovered desktop")
 	ended(func(image string) bool { return image != "desktop" }, nil, "")
+}
+
+// That the branch for one boot fails is told once for each reason, also across a
+// restart, and that it does not any more.
+func TestTheBranchForOneBootIsTold(t *testing.T) {
+	teller, told := listening()
+	for i, c := range []struct{ why, want string }{{"", ""}, {"rebase it", "failed"}, {"rebase it", ""}, {"no route", "failed"}, {"", "recovered"}, {"", ""}} {
+		var failure *state.Failure
+		if c.why != "" {
+			failure = &state.Failure{Message: c.why, Revision: "r1"}
+		}
+		if teller.tested(failure); told() != c.want {
+			t.Errorf("%d: not %q", i, c.want)
+		}
+	}
+	dir := t.TempDir()
+	if err := (&state.Machine{Version: state.Version, TestingFailure: &state.Failure{Message: "rebase it"}}).Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	again, told := listening()
+	again.remember(dir)
+	if again.tested(&state.Failure{Message: "rebase it"}); told() != "" {
+		t.Error("it is told again after a restart")
+	}
+	e := event.Event{Kind: event.Failed, Part: event.Testing, Machine: "laptop", Error: "rebase it"}
+	if got := e.Message(); got != "the branch testing/laptop fails: rebase it" {
+		t.Error(got)
+	}
 }
 
 // That the config repo is refused is told once for each revision and reason.

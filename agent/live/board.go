@@ -158,7 +158,9 @@ func (b *Board) note(e event.Event) {
 	case event.Held:
 		b.held = held{e.Held, e.Reason}
 	case event.Failed:
-		b.fail(e)
+		if e.Part != event.Testing {
+			b.fail(e)
+		}
 	case event.Recovered:
 		delete(b.failed, key(e.Part, e.Image))
 	}

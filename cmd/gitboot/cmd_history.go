@@ -22,7 +22,8 @@ func newHistory(a *app) *cobra.Command {
 		Short: "Show the last runs: when, why, what they did and what failed",
 		Long: `history lists the last hundred runs that did something or failed, newest first.
 The workshop makes images, the machine converges its stage and boot menu. Runs
-that found nothing to do are not kept.`,
+that found nothing to do are not kept. What people decided is among them, with who it
+was and why: pins, approvals and suspensions.`,
 		Example: "  gitboot history\n  gitboot history --json | jq '.[0].steps'",
 		Args:    usage.NoArgs,
 	}
@@ -41,7 +42,7 @@ that found nothing to do are not kept.`,
 		}
 		var rows [][]any
 		for _, r := range runs {
-			rows = append(rows, []any{r.Began.Local().Format(minutes), r.Ended.Sub(r.Began).Round(time.Second), r.Part, r.Trigger, plan.Short(r.Revision), author(r), outcome(r)})
+			rows = append(rows, []any{r.Began.Local().Format(minutes), r.Ended.Sub(r.Began).Round(time.Second), r.Part, cmp.Or(r.By, r.Trigger), plan.Short(r.Revision), author(r), outcome(r)})
 		}
 		return screen.Table(c.OutOrStdout(), "BEGAN\tTOOK\tPART\tASKED BY\tREVISION\tOF\tWHAT", rows)
 	}
@@ -51,8 +52,11 @@ that found nothing to do are not kept.`,
 // author says whose commit the revision is.
 func author(r state.Run) string { return cmp.Or(r.Author, "-") }
 
-// outcome says in a line what a run did and what failed.
+// outcome says in a line what a run did and what failed, or what a person did.
 func outcome(r state.Run) string {
+	if r.Part == state.Person {
+		return r.Decision()
+	}
 	var words []string
 	counts := map[plan.Kind]int{}
 	for _, s := range r.Steps {
@@ -75,6 +79,9 @@ func outcome(r state.Run) string {
 	}
 	if failed := slices.Sorted(maps.Keys(r.Failed)); len(failed) > 0 {
 		words = append(words, "failed: "+strings.Join(failed, ", "))
+	}
+	if len(r.Approved) > 0 {
+		words = append(words, "approved by "+strings.Join(r.Approved, " and "))
 	}
 	if r.Error != "" {
 		first, _, _ := strings.Cut(r.Error, "\n")

@@ -111,6 +111,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	if t := s.Trial; t != nil {
 		fmt.Fprintf(w, "trying %s: %s\n", t.Title(), whenTried(t))
 	}
+	if f := s.Testing; f != nil {
+		fmt.Fprintf(w, "%s since %s: %s\n", screen.PaintFor(w).In(screen.Yellow, "the branch testing/"+s.Machine+" is left alone"), f.Since.Local().Format(minutes), f.Message)
+	}
 	if s.Clock != "" {
 		fmt.Fprintf(w, "%s: nothing is done by the clock\n", screen.PaintFor(w).In(screen.Red, s.Clock))
 	}

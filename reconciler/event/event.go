@@ -62,6 +62,9 @@ const (
 	Repo     = "repo"
 	Machine  = "machine"
 	Workshop = "workshop"
+	// Testing is the branch of this machine's that is staged for one boot. That it
+	// fails keeps nothing else from converging.
+	Testing = "testing"
 )
 
 // An Event is one thing that has happened. The JSON fields are stable.
@@ -72,7 +75,7 @@ type Event struct {
 	Kind Kind      `json:"kind"`
 	// Machine is this one's name in the config repo.
 	Machine string `json:"machine"`
-	// Part is repo, machine or workshop, Trigger what asked for its run.
+	// Part is repo, machine, workshop or testing, Trigger what asked for its run.
 	Part     string `json:"part,omitempty"`
 	Trigger  string `json:"trigger,omitempty"`
 	Revision string `json:"revision,omitempty"`
@@ -172,6 +175,9 @@ func (e Event) stepName() string {
 func (e Event) what() string {
 	if e.Image != "" {
 		return fmt.Sprintf("image %q", e.Image)
+	}
+	if e.Part == Testing {
+		return "the branch testing/" + e.Machine
 	}
 	return "the " + cmp.Or(e.Part, Machine)
 }

@@ -43,11 +43,15 @@ func (j holder) hold() {
 	waits := j.next.Waits(j.doc.Waiting, j.waiting(), j.now())
 	now := j.Now()
 	j.plan.Terms = j.doc.Approval.Asks() && j.doc.Approval != j.next.Approval
-	j.plan.Wait(plan.Publication{
+	p := plan.Publication{
 		Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
 		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
 		Fetched: j.req.Fetch,
-	}.Holds())
+	}
+	j.plan.Wait(p.Holds())
+	if j.plan.Publishes() && !j.plan.Held() {
+		j.approved = p.Approved()
+	}
 	if waits.Holds = j.plan.Holds; j.plan.Held() {
 		j.next.Wait(j.doc, waits)
 	}

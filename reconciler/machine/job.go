@@ -37,6 +37,8 @@ type Job struct {
 	initSum string
 	// steps are the actions that were begun, for the record.
 	steps []state.Step
+	// approved is what approved of what is published, of what had to.
+	approved []string
 	// location is where the stage is found at boot.
 	location boot.Filesystem
 }

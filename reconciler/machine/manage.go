@@ -13,15 +13,27 @@ import (
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
 
-// Note runs do under the stage's lock with the state, and saves that.
-func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) error) error {
-	return m.note(ctx, wait, do, func(*state.Machine) error { return nil })
+// Note runs do under the stage's lock with the state, and saves that; then what comes
+// after, under the same lock.
+func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
+	return m.note(ctx, wait, do, inTurn(after))
 }
 
 // Change runs do under the stage's lock with the state, then saves it and
-// writes the menu that follows from it.
-func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error) error {
-	return m.change(ctx, wait, do, func(*state.Machine) error { return nil })
+// writes the menu that follows from it; then what comes after, under the same lock.
+func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
+	return m.change(ctx, wait, do, inTurn(after))
+}
+
+func inTurn(all []func(*state.Machine) error) func(*state.Machine) error {
+	return func(doc *state.Machine) error {
+		for _, do := range all {
+			if err := do(doc); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // change is Change, which runs after when the menu is on the disk.

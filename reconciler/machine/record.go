@@ -30,7 +30,7 @@ func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
 	if !result.Changed && !staged && failure == nil {
 		return nil
 	}
-	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Subject: j.Revision.Subject, Author: j.Revision.Author, Began: began, Ended: j.Now().UTC(), Steps: j.steps}
+	run := state.Run{Part: "machine", Trigger: j.req.Trigger, Revision: j.Revision.Hash, Subject: j.Revision.Subject, Author: j.Revision.Author, Approved: j.approved, Began: began, Ended: j.Now().UTC(), Steps: j.steps}
 	failed := maps.Clone(result.Failed)
 	maps.DeleteFunc(failed, func(_ string, err error) bool { return notPending(err) == nil })
 	run.Fail(failed, failure)

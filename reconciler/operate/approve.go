@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -27,25 +26,29 @@ type Approved struct {
 
 // Approve publishes what is staged and waits, at once: whatever it waits for, and
 // whether or not the config repo or a registry can be reached. A revision, which
-// may be shortened, has to be the one that waits. With look it only says what it
-// would do.
-func Approve(ctx context.Context, m *machine.Machine, revision string, look, wait bool) (a Approved, err error) {
-	if look {
-		doc, err := state.LoadMachine(m.Stage.Dir())
-		if err != nil {
-			return a, err
-		}
-		return pending(doc, revision)
+// may be shortened, has to be the one that waits. The reason may be empty.
+func (o Operator) Approve(ctx context.Context, revision, why string) (a Approved, err error) {
+	if err := CheckText("reason", why); err != nil {
+		return a, err
 	}
-	err = m.Change(ctx, wait, func(doc *state.Machine) (err error) {
+	err = o.change(ctx, func(doc *state.Machine) (d decision, err error) {
 		if a, err = pending(doc, revision); err != nil {
-			return err
+			return d, err
 		}
-		doc.Publish(m.Now().UTC().Truncate(time.Second))
-		return nil
+		doc.Publish(o.now())
+		return decision{"approved revision " + plan.Short(a.Revision), why, a.Revision}, nil
 	})
 	a.Done = err == nil
 	return a, err
+}
+
+// Pending is what Approve would publish on the stage in dir.
+func Pending(dir, revision string) (Approved, error) {
+	doc, err := state.LoadMachine(dir)
+	if err != nil {
+		return Approved{}, err
+	}
+	return pending(doc, revision)
 }
 
 // pending is what waits, if it is of the revision, or of any without one.

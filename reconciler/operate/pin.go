@@ -1,16 +1,14 @@
 // Package operate is what people decide of a machine beside its config repo:
 // which generations stay, whether anything changes by itself, and what may be
-// published. Each function takes the stage's lock, and leaves what it has decided
-// in the machine's document, which runs heed.
+// published. Each takes the stage's lock, and leaves what was decided in the machine's
+// document, which runs heed, and who decided it in a record.
 package operate
 
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
 
@@ -32,34 +30,35 @@ func CheckText(what, s string) error {
 // Pin has a generation stay, whatever keep says and whether or not its image is
 // wanted, until it is unpinned. The label, which may be empty, is shown in the
 // menu. One that is pinned already gets the new label.
-func Pin(ctx context.Context, m *machine.Machine, name, label string, wait bool) (found state.Found, err error) {
+func (o Operator) Pin(ctx context.Context, name, label string) (found state.Found, err error) {
 	if err := CheckText("label", label); err != nil {
 		return found, err
 	}
-	err = m.Change(ctx, wait, func(doc *state.Machine) error {
+	err = o.change(ctx, func(doc *state.Machine) (d decision, err error) {
 		g, err := generation(doc, name, &found)
 		if err != nil {
-			return err
+			return d, err
 		}
-		pin := state.Pin{Label: label, Since: m.Now().UTC().Truncate(time.Second)}
+		pin := state.Pin{Label: label, Since: o.now()}
 		if g.Pin != nil {
 			pin.Since = g.Pin.Since
 		}
 		g.Pin = &pin
-		return nil
+		return decision{Did: fmt.Sprintf("pinned %s:%d", found.Image, found.N), Why: label}, nil
 	})
 	return found, err
 }
 
 // Unpin lets go of a generation, which the next run may then remove. It reports
 // whether that was pinned.
-func Unpin(ctx context.Context, m *machine.Machine, name string, wait bool) (found state.Found, was bool, err error) {
-	err = m.Change(ctx, wait, func(doc *state.Machine) error {
+func (o Operator) Unpin(ctx context.Context, name string) (found state.Found, was bool, err error) {
+	err = o.change(ctx, func(doc *state.Machine) (d decision, err error) {
 		g, err := generation(doc, name, &found)
-		if err == nil {
-			was, g.Pin = g.Pin != nil, nil
+		if err != nil || g.Pin == nil {
+			return d, err
 		}
-		return err
+		g.Pin, was = nil, true
+		return decision{Did: fmt.Sprintf("unpinned %s:%d", found.Image, found.N)}, nil
 	})
 	return found, was, err
 }

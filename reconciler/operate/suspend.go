@@ -2,10 +2,8 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -13,30 +11,34 @@ import (
 // Suspend has nothing change on the machine by itself, until it is resumed or,
 // unless that is 0, for so long. One that is suspended already is so anew, and
 // since when it was.
-func Suspend(ctx context.Context, m *machine.Machine, long time.Duration, why, by string, wait bool) (s plan.Suspension, err error) {
-	if err := errors.Join(CheckText("reason", why), CheckText("name of who suspends", by)); err != nil {
+func (o Operator) Suspend(ctx context.Context, long time.Duration, why string) (s plan.Suspension, err error) {
+	if err := CheckText("reason", why); err != nil {
 		return s, err
 	}
-	err = m.Note(ctx, wait, func(doc *state.Machine) error {
-		now := m.Now().UTC().Truncate(time.Second)
-		s = plan.Suspension{Since: now, Why: why, By: by}
+	err = o.note(ctx, func(doc *state.Machine) (decision, error) {
+		now := o.now()
+		s = plan.Suspension{Since: now, Why: why, By: o.By}
+		did := "suspended"
 		if long > 0 {
 			s.Until = now.Add(long)
+			did += " until " + s.Until.Local().Format("2006-01-02 15:04")
 		}
 		if doc.Suspension.Stands(now) {
 			s.Since = doc.Suspension.Since
 		}
 		doc.Suspension = &s
-		return nil
+		return decision{Did: did, Why: why}, nil
 	})
 	return s, err
 }
 
 // Resume ends a suspension, and reports whether there was one.
-func Resume(ctx context.Context, m *machine.Machine, wait bool) (was bool, err error) {
-	err = m.Note(ctx, wait, func(doc *state.Machine) error {
-		was, doc.Suspension = doc.Suspension.Stands(m.Now()), nil
-		return nil
+func (o Operator) Resume(ctx context.Context) (was bool, err error) {
+	err = o.note(ctx, func(doc *state.Machine) (d decision, err error) {
+		if was, doc.Suspension = doc.Suspension.Stands(o.On.Now()), nil; was {
+			d.Did = "resumed"
+		}
+		return d, nil
 	})
 	return was, err
 }

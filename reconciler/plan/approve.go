@@ -44,6 +44,27 @@ func (in Inputs) Key() string {
 // Asks reports whether anything has to approve.
 func (a Approval) Asks() bool { return a != Approval{} }
 
+// Approved says what has approved of it, of what had to.
+func (p Publication) Approved() (by []string) {
+	for _, a := range p.Approvals {
+		var one string
+		switch v := p.Tags[a.Tag]; {
+		case p.First || !a.Asks():
+			continue
+		case a.Tag != "" && v.Tag != "":
+			one = "tag " + v.Tag + " by " + v.Who
+		case a.After > 0 && p.Doubt == "" && !p.Now.Before(p.Since.Add(a.After)):
+			one = "time, as it waited since " + clock(p.Since)
+		default:
+			continue
+		}
+		if !slices.Contains(by, one) {
+			by = append(by, one)
+		}
+	}
+	return by
+}
+
 // approvals are the reasons to wait that somebody's approval ends. A machine that
 // boots nothing of ours yet has nothing to be careful about.
 func (p Publication) approvals() (holds []Hold) {

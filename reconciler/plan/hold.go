@@ -89,15 +89,15 @@ func (p Publication) windows() (holds []Hold) {
 	return holds
 }
 
-// publishes reports whether the plan changes what is on the menu.
-func (p Plan) publishes() bool {
+// Publishes reports whether the plan changes what is on the menu.
+func (p Plan) Publishes() bool {
 	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Menu != "" || p.Link || p.Terms
 }
 
 // Wait holds back what a plan would publish. What can be staged without that is
 // staged, and stays until it is published.
 func (p *Plan) Wait(holds []Hold) {
-	if p.Holds = nil; p.publishes() {
+	if p.Holds = nil; p.Publishes() {
 		p.Holds = holds
 	}
 	p.keepGarbage()

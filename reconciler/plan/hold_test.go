@@ -114,6 +114,19 @@ func TestApprovals(t *testing.T) {
 	}
 }
 
+// What has approved is known afterwards, each once.
+func TestApproved(t *testing.T) {
+	since := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	either := plan.Approval{Tag: "ok/*", After: time.Hour}
+	p := plan.Publication{Now: since.Add(2 * time.Hour), Since: since, Approvals: []plan.Approval{either, either, {After: time.Hour}, {Manual: true}}, Tags: map[string]plan.Consent{"ok/*": {Tag: "ok/1", Who: "Ada"}}}
+	if got := p.Approved(); !slices.Equal(got, []string{"tag ok/1 by Ada", "time, as it waited since " + since.Local().Format("2006-01-02 15:04")}) {
+		t.Errorf("%q", got)
+	}
+	if p.First = true; p.Approved() != nil {
+		t.Error("nothing had to approve of the first")
+	}
+}
+
 // Why tags do not approve is told beside what is waited for.
 func TestWhyNoTagApproves(t *testing.T) {
 	p := plan.Publication{Approvals: []plan.Approval{{Tag: "ok/*"}}, Tags: map[string]plan.Consent{"ok/*": {Against: []string{"tag ok/1: it is not signed", "tag ok/2: it is not annotated"}}}}

@@ -35,6 +35,8 @@ type Status struct {
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
 	// Trial is what is tried for one boot, absent if nothing is.
 	Trial *TrialStatus `json:"trial,omitempty"`
+	// Testing is why the branch testing/MACHINE is left alone, absent if it is not.
+	Testing *state.Failure `json:"testing,omitempty"`
 	// Waiting is a revision that is staged and not published yet, Clock why the
 	// machine's is not believed; absent otherwise.
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
@@ -194,6 +196,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Suspension, s.Waiting = doc.Suspension, Waits(doc)
+	s.Testing = public(doc.TestingFailure)
 	s.Trial = trialStatus(ctx, book, doc.Trial)
 	if book.Booted != "" {
 		s.Reboot = rebootOf(ctx, book, doc, shown)

@@ -49,6 +49,8 @@ type Machine struct {
 	// Tried is the tip of the branch testing/MACHINE that was staged last, or could
 	// not be.
 	Tried string `json:"testing,omitempty"`
+	// TestingFailure is why that tip, its revision, could not be staged.
+	TestingFailure *Failure `json:"testingFailure,omitempty"`
 	// Verdicts are what is known of deployments, by their ids.
 	Verdicts Verdicts `json:"verdicts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.

@@ -18,19 +18,30 @@ import (
 // RunsKept is how many runs are remembered.
 const RunsKept = 100
 
+// Person is the part of what a person decided.
+const Person = "person"
+
 // A Run is what one run that did something, or failed, did: a file of its own in
-// runs/, so that workshop and machine can each write theirs. The JSON fields are
+// runs/, so that workshop and machine can each write theirs; or what a person decided
+// beside the config repo. The JSON fields are
 // stable.
 type Run struct {
-	// Part is "workshop" or "machine", Trigger what asked for the run.
+	// Part is "workshop", "machine" or Person, Trigger what asked for the run.
 	Part    string `json:"part"`
 	Trigger string `json:"trigger"`
 	// Revision is that of the config repo, Subject and Author are its commit's.
-	Revision string    `json:"revision"`
-	Subject  string    `json:"subject,omitempty"`
-	Author   string    `json:"author,omitempty"`
-	Began    time.Time `json:"began"`
-	Ended    time.Time `json:"ended"`
+	Revision string `json:"revision"`
+	Subject  string `json:"subject,omitempty"`
+	Author   string `json:"author,omitempty"`
+	// Approved is what approved of the revision, if something had to.
+	Approved []string `json:"approved,omitempty"`
+	// By is the person who had it done, Did what that was, and Why the reason given:
+	// of what is no run.
+	By    string    `json:"by,omitempty"`
+	Did   string    `json:"did,omitempty"`
+	Why   string    `json:"why,omitempty"`
+	Began time.Time `json:"began"`
+	Ended time.Time `json:"ended"`
 	// Steps are the plan's actions, in the order in which they were begun.
 	Steps []Step `json:"steps"`
 	// Failed are the images that failed, and why; Error is why the run ended
@@ -56,6 +67,14 @@ func (r *Run) Fail(failed map[string]error, failure error) {
 	if failure != nil {
 		r.Error = told(failure)
 	}
+}
+
+// Decision says what a person did, and why.
+func (r Run) Decision() string {
+	if r.Why == "" {
+		return r.Did
+	}
+	return r.Did + ": " + r.Why
 }
 
 // Save keeps the record, and forgets the oldest beyond RunsKept.

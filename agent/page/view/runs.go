@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -93,6 +94,8 @@ type Past struct {
 	// What it did, in a few words, and Tone how it ended.
 	What, Tone string
 	Steps      []Step
+	// Approved is what approved of the revision.
+	Approved []string
 	// Failures are images and why, and the run's own.
 	Failures []Alert
 }
@@ -122,6 +125,12 @@ func past(r state.Run) Past {
 		actions[i] = s.Action
 	}
 	p.Steps, p.What = Steps(actions), outcome(actions)
+	if r.Part == state.Person {
+		p.What, p.Trigger, p.Took = plain.Line(r.Decision()), plain.Line(cmp.Or(r.By, "somebody")), ""
+	}
+	for _, by := range r.Approved {
+		p.Approved = append(p.Approved, plain.Line(by))
+	}
 	for _, name := range sorted(r.Failed) {
 		p.Failures = append(p.Failures, Alert{What: plain.Line("image " + name), Message: Lines(r.Failed[name])})
 	}

@@ -186,6 +186,9 @@ func notices(s report.Status) (out []string) {
 	if t := s.Trial; t != nil {
 		out = append(out, "trying "+t.Title()+": "+trying(t))
 	}
+	if f := s.Testing; f != nil {
+		out = append(out, "the branch testing/"+s.Machine+" is left alone: "+f.Message)
+	}
 	if s.Clock != "" {
 		out = append(out, s.Clock+": nothing is done by the clock")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/operate"
 )
 
 // A Site is what the commands are given of gitboot's other flags.
@@ -42,6 +43,12 @@ func (s Site) machine(c *cobra.Command) (*machine.Machine, error) {
 		return nil, err
 	}
 	return &r.Machine, nil
+}
+
+// operator is who runs this, for work by hand.
+func (s Site) operator(c *cobra.Command) (operate.Operator, error) {
+	m, err := s.machine(c)
+	return operate.Operator{On: m, By: who(), Wait: *s.Wait}, err
 }
 
 // askAgent has the agent do something for who may not do it by hand, and prints what

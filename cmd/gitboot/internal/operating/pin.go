@@ -31,11 +31,11 @@ Pinning again replaces the label. What cannot be booted any more goes all the sa
 		if asked, err := s.askAgent(c, "pin", map[string]string{"name": given[0], "label": label}); asked {
 			return err
 		}
-		m, err := s.machine(c)
+		o, err := s.operator(c)
 		if err != nil {
 			return err
 		}
-		found, err := operate.Pin(c.Context(), m, given[0], label, *s.Wait)
+		found, err := o.Pin(c.Context(), given[0], label)
 		if err != nil {
 			return err
 		}
@@ -56,11 +56,11 @@ func newUnpin(s Site) *cobra.Command {
 		if asked, err := s.askAgent(c, "unpin", map[string]string{"name": given[0]}); asked {
 			return err
 		}
-		m, err := s.machine(c)
+		o, err := s.operator(c)
 		if err != nil {
 			return err
 		}
-		found, was, err := operate.Unpin(c.Context(), m, given[0], *s.Wait)
+		found, was, err := o.Unpin(c.Context(), given[0])
 		if err != nil {
 			return err
 		}

@@ -42,11 +42,11 @@ reconcile --once exits with 21 meanwhile, unless it is given --anyway.`,
 		if asked, err := s.askAgent(c, "suspend", map[string]string{"for": long, "why": why}); asked {
 			return err
 		}
-		m, err := s.machine(c)
+		o, err := s.operator(c)
 		if err != nil {
 			return err
 		}
-		suspension, err := operate.Suspend(c.Context(), m, lasts, why, who(), *s.Wait)
+		suspension, err := o.Suspend(c.Context(), lasts, why)
 		if err != nil {
 			return err
 		}
@@ -95,11 +95,11 @@ func newResume(s Site) *cobra.Command {
 		if asked, err := s.askAgent(c, "resume", nil); asked {
 			return err
 		}
-		m, err := s.machine(c)
+		o, err := s.operator(c)
 		if err != nil {
 			return err
 		}
-		was, err := operate.Resume(c.Context(), m, *s.Wait)
+		was, err := o.Resume(c.Context())
 		if err != nil {
 			return err
 		}
