@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine/process"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/program"
 )
 
@@ -49,7 +50,7 @@ func bootstrap(ctx context.Context, p *recipe.Prepared, w io.Writer, opts Option
 	if err := errors.Join(os.Mkdir(dir, 0o755), writeFiles(p, dir, p.Beside)); err != nil {
 		return err
 	}
-	c := process.Command{Args: p.Bootstrap, Dir: dir, Out: w, Log: io.MultiWriter(opts.Log, process.Lines(opts.Progress.Line))}
+	c := process.Command{Args: p.Bootstrap, Dir: dir, Out: w, Log: io.MultiWriter(opts.Log, plain.Lines(opts.Progress.Line))}
 	if name, ok := p.Script(); ok {
 		c.Args = append([]string{"./" + path.Base(name)}, p.Bootstrap[1:]...)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/virtual"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/doctor"
 	"github.com/gitboot/gitboot/stage"
@@ -56,7 +57,7 @@ this machine, and writes boot menu entries for them.`,
 		c.PostRun = nudge(app)
 		root.AddCommand(c)
 	}
-	root.AddCommand(sealing.New(sealingSite(app)))
+	root.AddCommand(sealing.New(sealingSite(app)), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)

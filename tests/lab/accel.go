@@ -8,37 +8,23 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"time"
+
+	"github.com/gitboot/gitboot/qemu"
 )
 
 // An Accel is how QEMU runs the machine's processor.
-type Accel string
+type Accel = qemu.Accel
 
 // The ways that machines run.
 const (
-	TCG Accel = "tcg"
-	KVM Accel = "kvm"
+	TCG = qemu.TCG
+	KVM = qemu.KVM
 )
 
-func (a Accel) args() []string {
-	if a == KVM {
-		return []string{"-accel", "kvm", "-cpu", "host"}
-	}
-	// Without erms the kernel clears pages in a way that TCG runs faster. A
-	// processor with fsrm (QEMU 10's max) and no erms hangs the kernel at
-	// "Freeing SMP alternatives memory", so that goes as well.
-	return []string{"-accel", "tcg,thread=multi", "-cpu", "max,-erms,-fsrm"}
-}
-
-// Accelerator returns KVM if it really works: /dev/kvm may exist and guests
-// hang all the same, so a kernel is booted to see. The answer is kept in the
-// cache until this computer restarts.
+// Accelerator returns KVM if it really works. The answer is kept in the cache until
+// this computer restarts.
 func Accelerator(ctx context.Context) (Accel, error) {
-	if _, err := os.Stat("/dev/kvm"); err != nil {
-		return TCG, nil
-	}
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
@@ -47,51 +33,26 @@ func Accelerator(ctx context.Context) (Accel, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(cache, "accel-"+strings.TrimSpace(string(boot)))
+	kernel, err := Kernel(ctx)
+	if err != nil {
+		return "", err
+	}
 	unlock, err := lock(ctx, filepath.Join(cache, "accel.lock"))
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if known, err := os.ReadFile(path); err == nil {
-		return Accel(known), nil
-	}
-	accel := TCG
-	works, err := kvmWorks(ctx)
-	if err != nil {
-		return "", fmt.Errorf("try KVM: %w", err)
-	}
-	if works {
-		accel = KVM
-	}
-	return accel, os.WriteFile(path, []byte(accel), 0o644)
+	return qemu.Accelerator(ctx, kernel, filepath.Join(cache, "accel-"+strings.TrimSpace(string(boot)))), ctx.Err()
 }
 
-// kvmWorks boots the bookworm kernel, without a root file system, until it
-// asks for one.
-func kvmWorks(ctx context.Context) (bool, error) {
+// Kernel returns the path of the kernel of the root file system Bookworm.
+func Kernel(ctx context.Context) (string, error) {
 	rootfs, err := RootFS(ctx, Bookworm)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	dir, err := os.MkdirTemp("", "gitboot-kvm-")
-	if err != nil {
-		return false, err
-	}
-	defer os.RemoveAll(dir)
-	kernel := filepath.Join(dir, "vmlinuz")
-	if err := extractKernel(rootfs, kernel); err != nil {
-		return false, err
-	}
-	vm, err := StartVM(ctx, VMOptions{Kernel: kernel, Append: "console=ttyS0", Accel: KVM, MemoryMB: 512})
-	if err != nil {
-		return false, err
-	}
-	// With KVM a kernel needs about a second for this.
-	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	_, err = vm.WaitFor(limited, regexp.MustCompile(`Run /sbin/init|Cannot open root device|Unable to mount root`))
-	return err == nil, errors.Join(vm.Stop(), ctx.Err())
+	name := strings.TrimSuffix(filepath.Base(rootfs), ".tar") + ".vmlinuz"
+	return cached(ctx, name, func(temp string) error { return extractKernel(rootfs, temp) })
 }
 
 // extractKernel copies the first /boot/vmlinuz-* of a root file system's tar.

@@ -152,7 +152,7 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 		"-nodefaults", "-vga", "std", "-display", "none", "-no-user-config",
 		"-serial", "stdio", "-device", "virtio-rng-pci",
 	}
-	args = append(args, o.Accel.args()...)
+	args = append(args, o.Accel.Args()...)
 	if o.Firmware == UEFI {
 		firmware, err := uefiArgs(temp)
 		if err != nil {

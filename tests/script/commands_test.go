@@ -38,6 +38,7 @@ func commands() map[string]command {
 		"random":     only(cmdRandom),
 		"push":       only(cmdPush),
 		"pack":       only(cmdPack),
+		"small":      only(cmdSmall),
 		"registry":   only(cmdRegistry),
 		"snapshot":   only(cmdSnapshot),
 		"damage":     only(cmdDamage),
@@ -176,6 +177,16 @@ func cmdPack(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	return errors.Join(writeTar(f, ts.MkAbs(args[1])), f.Close())
+}
+
+// small FILE [SCRIPT] makes a tar of a root file system that boots, and runs the
+// script then; without one it has no init.
+func cmdSmall(ts *testscript.TestScript, args []string) error {
+	start := ""
+	if len(args) > 1 {
+		start = ts.ReadFile(args[1])
+	}
+	return lab.Small(context.Background(), ts.MkAbs(args[0]), start)
 }
 
 // registry fault KIND [N] | refuse STATUS | login USER PASSWORD | forget | ok | stop | log | held

@@ -25,6 +25,8 @@
 //	signer NAME                make a key pair for cosign: NAME/cosign.pub
 //	sign NAME FORM IMAGE       sign with it, in the form simple or bundle
 //	pack FILE DIR              make a tar of a root file system
+//	small FILE [SCRIPT]        make a tar of one that boots and runs the script
+//	                           then; without a script it has no init
 //	registry fault KIND [N]    break the next N answers, or all: cut, spoil,
 //	                           hold, silence or an HTTP status
 //	registry refuse STATUS     take nothing that is written

@@ -1,11 +1,7 @@
 package vm
 
 import (
-	"archive/tar"
 	"context"
-	"errors"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -67,81 +63,7 @@ func TestBusyboxInit(t *testing.T) {
 // runs start when it is up.
 func (s *site) busyboxTar(t *testing.T, path, start string) {
 	t.Helper()
-	rootfs, err := lab.RootFS(s.ctx, lab.Bookworm)
-	if err != nil {
+	if err := lab.Small(s.ctx, path, start); err != nil {
 		t.Fatal(err)
-	}
-	busybox, err := os.ReadFile("/bin/busybox")
-	if err != nil {
-		t.Fatalf("%v; install busybox-static", err)
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := tar.NewWriter(f)
-	for _, e := range []entry{
-		{tar.Header{Name: "bin/busybox", Mode: 0o755}, string(busybox)},
-		{tar.Header{Name: "bin/sh", Typeflag: tar.TypeSymlink, Linkname: "busybox"}, ""},
-		{tar.Header{Name: "sbin/init", Typeflag: tar.TypeSymlink, Linkname: "../bin/busybox"}, ""},
-		{tar.Header{Name: "lib", Typeflag: tar.TypeSymlink, Linkname: "usr/lib"}, ""},
-		{tar.Header{Name: "etc/inittab", Mode: 0o644}, "::sysinit:/etc/rc\n"},
-		{tar.Header{Name: "etc/rc", Mode: 0o755}, start},
-	} {
-		e.Size = int64(len(e.content))
-		if err := errors.Join(w.WriteHeader(&e.Header), writeString(w, e.content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := errors.Join(copyKernel(w, rootfs), w.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func writeString(w io.Writer, s string) error {
-	_, err := io.WriteString(w, s)
-	return err
-}
-
-// smallModules are what the small system's kernel needs on a virtual disk.
-var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|virtio)|fs/(ext4|jbd2|overlayfs|squashfs)|lib|crypto)/|/mbcache.ko`)
-
-// smallKernel says whether the small system has a file of Debian's.
-func smallKernel(name string) bool {
-	switch {
-	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
-		return true
-	case strings.HasPrefix(name, "usr/lib/modules/"):
-		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name)
-	}
-	return false
-}
-
-// copyKernel copies a root file system's kernel and few of its modules.
-func copyKernel(w *tar.Writer, rootfs string) error {
-	f, err := os.Open(rootfs)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for r := tar.NewReader(f); ; {
-		hdr, err := r.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		name := strings.TrimPrefix(hdr.Name, "./")
-		if !smallKernel(name) {
-			continue
-		}
-		if err := w.WriteHeader(hdr); err != nil {
-			return err
-		}
-		if _, err := io.Copy(w, r); err != nil {
-			return err
-		}
 	}
 }

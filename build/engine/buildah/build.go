@@ -15,9 +15,9 @@ import (
 
 	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/build/engine"
-	"github.com/gitboot/gitboot/build/engine/process"
 	"github.com/gitboot/gitboot/build/engine/steps"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/internal/plain"
 )
 
 // Build implements Engine.
@@ -50,7 +50,7 @@ func (b *Engine) Build(ctx context.Context, j engine.Job) (engine.Image, error) 
 	begun := time.Now().Add(-time.Second) // files' times may be a little behind
 	out := &printed{Reader: steps.NewReader(j.Progress, steps.Count(text)), program: b.Program}
 	c := b.command(append(args, j.Context)...)
-	c.Dir, c.Log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, process.Lines(out.line))
+	c.Dir, c.Log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, plain.Lines(out.line))
 	if err := c.Run(ctx); err != nil {
 		if ctx.Err() == nil {
 			err = errors.Join(err, out.complaint) // then nothing may be left to run

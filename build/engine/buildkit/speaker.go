@@ -63,7 +63,7 @@ func (s Speaker) Build(ctx context.Context, j engine.Job, r protocol.Request) (i
 		return "", err
 	}
 	var out bytes.Buffer
-	c.Out, c.Log = &out, io.MultiWriter(j.Log, process.Lines(steps.NewReader(j.Progress, r.Steps).Line))
+	c.Out, c.Log = &out, io.MultiWriter(j.Log, plain.Lines(steps.NewReader(j.Progress, r.Steps).Line))
 	err = c.Run(ctx)
 	return strings.TrimSpace(out.String()), err
 }

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +59,7 @@ func (c Command) Run(ctx context.Context) error {
 	if cmd.Stdout = c.Out; c.Out == nil {
 		cmd.Stdout = cmd.Stderr
 	}
-	err := onThread(cmd.Run)
+	err := program.OnThread(cmd.Run)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -71,14 +70,6 @@ func (c Command) Run(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w%s", err, tail)
-}
-
-// onThread keeps the thread that starts a program until that has ended: the
-// kernel kills the program with the thread.
-func onThread(do func() error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	return do()
 }
 
 // tailLines is how much of a program's output is in its error.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -40,7 +41,7 @@ func TestAskedToEnd(t *testing.T) {
 		why := errors.New("why")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var out bytes.Buffer
-		each := Lines(func(line string) {
+		each := plain.Lines(func(line string) {
 			if line == "begun" {
 				cancel(why)
 			}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/gitboot/gitboot/build/engine/process"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -26,7 +26,7 @@ no end of line`
 func readSteps(text string, piece int) (seen []progress.Build, used map[string]bool) {
 	task := progress.StartBuild(func(ev progress.Event) { seen = append(seen, *ev.Build) }, "x", "why")
 	r := NewReader(task, 3)
-	w := process.Lines(r.Line)
+	w := plain.Lines(r.Line)
 	for part := range slices.Chunk([]byte(text), piece) {
 		w.Write(part)
 	}

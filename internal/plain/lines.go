@@ -1,10 +1,8 @@
-package process
+package plain
 
 import (
 	"bytes"
 	"io"
-
-	"github.com/gitboot/gitboot/internal/plain"
 )
 
 // Lines returns a writer that gives each line to a function, fit to be shown and
@@ -27,7 +25,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		if !ended {
 			return len(p), nil
 		}
-		w.each(plain.Line(string(w.rest)))
+		w.each(Line(string(w.rest)))
 		w.rest, rest = w.rest[:0], after
 	}
 }

@@ -1,0 +1,106 @@
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/qemu"
+)
+
+// An Outcome is how a rehearsal went.
+type Outcome struct {
+	// Good is that the watcher found the deployment well; Reason says why it is
+	// not, Warnings what should have been well and was not.
+	Good     bool
+	Reason   string
+	Warnings []string
+	// Took is how long it was from starting the machine until then.
+	Took  time.Duration
+	Accel qemu.Accel
+	// Console are the last lines that the machine printed.
+	Console []string
+}
+
+const (
+	// look is how often the disk is looked at for a verdict.
+	look = time.Second
+	// slack is how long a kernel and the watcher's restart may take, besides what
+	// the watcher waits.
+	slack = 3 * time.Minute
+	// shown is how many lines of the console an outcome has.
+	shown = 40
+)
+
+// Limit is the longest that judging a deployment may take.
+func Limit(h deployment.Health) time.Duration {
+	return time.Duration(h.Settle+h.Deadline+h.ConfirmWithin)*time.Second + slack
+}
+
+// errLate ends a machine that nobody has judged in time.
+var errLate = errors.New("it was not judged in time")
+
+// Judge boots a deployment as one on trial until it is judged, and ends the
+// machine then. It fails only where that could not be found out.
+func Judge(ctx context.Context, d Deployment, o Options) (out Outcome, err error) {
+	err = with(ctx, d, true, o, func(m qemu.Options) error {
+		limit := Limit(d.Manifest.Judged())
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, errLate)
+		defer cancel()
+		console, began := qemu.NewConsole(o.Log), time.Now()
+		m.Console = o.console(console)
+		boot, err := untilJudged(ctx, m)
+		out = Outcome{
+			Good: boot.Verdict == deployment.BootGood, Reason: boot.Reason, Warnings: boot.Warnings,
+			Took: time.Since(began), Accel: m.Accel, Console: console.Last(shown),
+		}
+		switch {
+		case errors.Is(err, errLate):
+			out.Reason, err = fmt.Sprintf("it was not judged within %s: process 1 did not get as far, or is of a gitboot that leaves no watcher", limit), nil
+		case err == nil && boot.Verdict == "":
+			out.Reason = "the machine ended before it was judged"
+		}
+		return errors.Join(err, console.Err())
+	})
+	return out, err
+}
+
+// untilJudged runs a machine until it has ended or its disk holds a verdict.
+func untilJudged(ctx context.Context, m qemu.Options) (deployment.Boot, error) {
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- qemu.Run(running, m) }()
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-ended:
+			qemu.Recover(ctx, m.Disk)
+			return verdict(ctx, m.Disk), err
+		case <-ticker.C:
+			if boot := verdict(ctx, m.Disk); boot.Verdict != "" {
+				stop()
+				<-ended
+				return boot, nil
+			}
+		}
+	}
+}
+
+// verdict reads what the watcher, or process 1, has left on a disk. What is half
+// written is no verdict yet.
+func verdict(ctx context.Context, disk string) (judged deployment.Boot) {
+	files, err := qemu.ReadFolder(ctx, disk, stagePath+"/"+deployment.BootsDir)
+	if err != nil {
+		return judged
+	}
+	for _, text := range files {
+		if boot, err := deployment.ParseBoot([]byte(text)); err == nil && boot.Verdict != "" && !boot.Started.Before(judged.Started) {
+			judged = boot
+		}
+	}
+	return judged
+}

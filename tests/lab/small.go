@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// Small writes the smallest root file system that one could want, as a tar: one
+// program, busybox, which is its init as well, and Debian's kernel with the
+// modules that a virtual disk takes. Its init runs start, a script, when it is
+// up. With "" there is no init.
+func Small(ctx context.Context, path, start string) error {
+	rootfs, err := RootFS(ctx, Bookworm)
+	if err != nil {
+		return err
+	}
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		return fmt.Errorf("%w; install busybox-static", err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(f)
+	return errors.Join(writeSmall(w, string(busybox), start), copyKernel(w, rootfs), w.Close(), f.Close())
+}
+
+func writeSmall(w *tar.Writer, busybox, start string) error {
+	type entry struct {
+		tar.Header
+		content string
+	}
+	entries := []entry{
+		{tar.Header{Name: "bin/busybox", Mode: 0o755}, busybox},
+		{tar.Header{Name: "bin/sh", Typeflag: tar.TypeSymlink, Linkname: "busybox"}, ""},
+		{tar.Header{Name: "lib", Typeflag: tar.TypeSymlink, Linkname: "usr/lib"}, ""},
+		{tar.Header{Name: "etc/inittab", Mode: 0o644}, "::sysinit:/etc/rc\n"},
+		{tar.Header{Name: "etc/rc", Mode: 0o755}, start},
+	}
+	if start != "" {
+		entries = append(entries, entry{tar.Header{Name: "sbin/init", Typeflag: tar.TypeSymlink, Linkname: "../bin/busybox"}, ""})
+	}
+	for _, e := range entries {
+		e.Size = int64(len(e.content))
+		if err := w.WriteHeader(&e.Header); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, e.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// smallModules are what the small system's kernel needs on a virtual disk.
+var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|virtio)|fs/(ext4|jbd2|overlayfs|squashfs)|lib|crypto)/|/mbcache.ko`)
+
+// smallKernel says whether the small system has a file of Debian's.
+func smallKernel(name string) bool {
+	switch {
+	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
+		return true
+	case strings.HasPrefix(name, "usr/lib/modules/"):
+		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name)
+	}
+	return false
+}
+
+// copyKernel copies a root file system's kernel and few of its modules.
+func copyKernel(w *tar.Writer, rootfs string) error {
+	f, err := os.Open(rootfs)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for r := tar.NewReader(f); ; {
+		hdr, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(hdr.Name, "./")
+		if !smallKernel(name) {
+			continue
+		}
+		if err := w.WriteHeader(hdr); err != nil {
+			return err
+		}
+		if _, err := io.Copy(w, r); err != nil {
+			return err
+		}
+	}
+}
