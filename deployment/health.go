@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,6 +78,9 @@ func (m *Manifest) Judged() Health {
 	}
 	return *m.Health
 }
+
+// Equal reports whether both say the same; nil is equal to nil alone.
+func (h *Health) Equal(other *Health) bool { return reflect.DeepEqual(h, other) }
 
 // Validate reports the first thing that nobody could judge a boot by.
 func (h *Health) Validate() error {

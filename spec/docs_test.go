@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/health"
 	"github.com/gitboot/gitboot/spec/table"
 )
 
@@ -32,6 +33,8 @@ func documented() map[string]reflect.Type {
 		"settings": reflect.TypeFor[settings](),
 		"machine":  reflect.TypeFor[machineDecl](),
 		"boot":     reflect.TypeFor[bootDecl](),
+		"health":   reflect.TypeFor[health.HealthDecl](),
+		"checks":   reflect.TypeFor[health.ChecksDecl](),
 		"approve":  reflect.TypeFor[approveDecl](),
 		"window":   reflect.TypeFor[windowDecl](),
 		"image":    reflect.TypeFor[imageDecl](),

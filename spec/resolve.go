@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/spec/bounds"
+	"github.com/gitboot/gitboot/spec/health"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
 )
@@ -84,6 +85,7 @@ func (r *resolver) wants() *Wants {
 		}
 		image := r.image(name)
 		r.kernelArgs(image)
+		r.health(image)
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)
 	}
@@ -221,6 +223,7 @@ func (r *resolver) image(name string) Image {
 		TmpfsSize:  text(s.TmpfsSize),
 		CopyToRAM:  s.CopyToRAM != nil && *s.CopyToRAM,
 		Verity:     strings.TrimPrefix(text(s.Verity), "off"),
+		Health:     health.Of(s.Health),
 	}
 	if s.Keep != nil {
 		image.Keep = *s.Keep
@@ -248,6 +251,16 @@ func (r *resolver) settings(image *imageDecl) settings {
 		layers = append(layers, &layer.settings)
 	}
 	return table.Merge(layers...)
+}
+
+// health checks what only the merged table shows.
+func (r *resolver) health(image Image) {
+	if image.Health == nil {
+		return
+	}
+	if err := image.Health.Validate(); err != nil {
+		r.Add(r.decl.where.At("images"), image.Name, "its health on machine "+r.name+" cannot be: "+err.Error(), "change the table health here, in the machine's profiles, or in the image")
+	}
 }
 
 // kernelArgs checks what only the merged arguments show. The place is the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/spec/bounds"
 )
@@ -89,6 +90,49 @@ func TestMerge(t *testing.T) {
 	}
 	if r.Boot.Timeout == nil || *r.Boot.Timeout != 0 {
 		t.Errorf("timeout is %v", r.Boot.Timeout)
+	}
+}
+
+// What is said of health in several places is one table, key by key, and what it
+// cannot be altogether is refused for each machine.
+func TestHealth(t *testing.T) {
+	const declared = `[image.a]
+pull = "a"
+[image.a.health]
+settle = "0s"
+required.units = ["a.service"]
+[image.b]
+pull = "b"
+[profile.p.health]
+confirm = "outside"
+deadline = "90s"
+required = { hosts = ["gw.lan:22"], commands = ["test -e \"/a b\""] }
+[machine.m]
+images = ["a", "b"]
+profiles = ["p"]
+health = { watchdog = false, confirm_within = "1h30m", wanted = { units = ["cups"] } }
+[machine.plain]
+images = ["b"]
+`
+	w := mustResolve(t, declared, "m")
+	required := &deployment.Checks{Hosts: []string{"gw.lan:22"}, Units: []string{"a.service"}, Commands: [][]string{{"test", "-e", "/a b"}}}
+	want := &deployment.Health{After: "default", Settle: 0, Deadline: 90, Required: required, Wanted: &deployment.Checks{Units: []string{"cups"}},
+		Confirm: "outside", ConfirmWithin: 5400, NoWatchdog: true}
+	if diff := cmp.Diff(want, w.Images[0].Health); diff != "" {
+		t.Error(diff)
+	}
+	if h := w.Images[1].Health; h.Settle != 10 || h.Required.Units != nil {
+		t.Errorf("the other image has %+v", h)
+	}
+	if h := mustResolve(t, declared, "plain").Images[0].Health; h != nil {
+		t.Errorf("without a table there is %+v", h)
+	}
+	f, err := Load(t.Context(), repo(strings.Replace(declared, `confirm = "outside"`, `confirm = "outside"`+"\nsettle = \"90s\"", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = f.Check(t.Context(), f.Machines()); err == nil || !strings.Contains(err.Error(), `machine.m.images = "b": its health on machine m cannot be: settling takes 90 s`) {
+		t.Errorf("what cannot be: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package spec
 import (
 	"time"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/schedule"
 )
@@ -95,6 +96,8 @@ type Image struct {
 	// Verity is "report" or "enforce" where layers are verified while they are
 	// read, else "".
 	Verity string `json:",omitempty"`
+	// Health says when a boot counts as good, nil if nothing is declared.
+	Health *deployment.Health `json:",omitempty"`
 	// Hooks are those that match this image, in the order they apply in:
 	// templates rendered, files read, built-ins complete.
 	Hooks []kind.Hook

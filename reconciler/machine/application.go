@@ -203,6 +203,7 @@ func (a *application) deployments(ctx context.Context, list []plan.Action) error
 			AtBoot:        s.atBoot,
 			Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
 			Verity:        s.verity,
+			Health:        s.Inputs.Health,
 		})
 		return err
 	})

@@ -33,6 +33,7 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 		TmpfsSize:  want.TmpfsSize,
 		CopyToRAM:  want.CopyToRAM,
 		Verity:     want.Verity,
+		Health:     want.Health,
 	}
 	if want.Build != nil {
 		img.err = j.ready(img)

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // Inputs is everything that decides one deployment. Equal inputs mean that
@@ -32,6 +34,8 @@ type Inputs struct {
 	CopyToRAM  bool     `json:"copyToRAM,omitempty"`
 	// Verity is how layers are verified, empty if they are not.
 	Verity string `json:"verity,omitempty"`
+	// Health says when a boot counts as good, nil where nothing is declared.
+	Health *deployment.Health `json:"health,omitempty"`
 }
 
 // A Layer is one layer of a wanted image.
@@ -310,6 +314,7 @@ func differences(w Want, have []Generation) []string {
 	add(was.TmpfsSize != is.TmpfsSize, "tmpfs_size %s → %s", cmp.Or(was.TmpfsSize, "default"), cmp.Or(is.TmpfsSize, "default"))
 	add(was.CopyToRAM != is.CopyToRAM, "copy_to_ram %t → %t", was.CopyToRAM, is.CopyToRAM)
 	add(was.Verity != is.Verity, "verity %s → %s", cmp.Or(was.Verity, "off"), cmp.Or(is.Verity, "off"))
+	add(!was.Health.Equal(is.Health), "health changed")
 	add(was.Init != is.Init, "gitboot-init changed")
 	add(last.Damaged != "", "%s", last.Damaged)
 	return reasons

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
@@ -67,6 +68,7 @@ func TestEveryInputMakesADeployment(t *testing.T) {
 		"tmpfs":     func(i *plan.Inputs) { i.TmpfsSize = "1g" },
 		"verity":    func(i *plan.Inputs) { i.Verity = "report" },
 		"ram":       func(i *plan.Inputs) { i.CopyToRAM = true },
+		"health":    func(i *plan.Inputs) { h := deployment.DefaultHealth(); i.Health = &h },
 	} {
 		is := inputs("a")
 		change(&is)

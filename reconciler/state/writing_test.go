@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -81,6 +82,7 @@ func TestAllIsKept(t *testing.T) {
 			Failure: failure,
 			Generations: []state.Generation{{N: 3, Deployment: "dd", Revision: "r", Created: noon, Imported: true, Packages: &summary, Inputs: plan.Inputs{
 				ImageDigest: "sha256:d", Hooks: "h", FormerDisk: "f", Looked: 1, Init: "i", Kernel: "6.*", KernelArgs: []string{"quiet"}, TmpfsSize: "1g", CopyToRAM: true, Verity: "report",
+				Health: &deployment.Health{After: "default", Deadline: 60, Required: &deployment.Checks{Commands: [][]string{{"true"}}}},
 			}}},
 		}},
 	}

@@ -161,6 +161,32 @@ func badDuration(s string) string {
 	return ""
 }
 
+func badSeconds(s string) string {
+	if d, err := time.ParseDuration(s); err != nil || d > 24*time.Hour {
+		return "is not a length of time up to a day"
+	}
+	return ""
+}
+
+func badHost(s string) string {
+	_, err := deployment.ParseHost(s)
+	return wrong(err)
+}
+
+func badUnit(s string) string { return wrong(deployment.CheckUnit(s)) }
+
+func badCommand(s string) string {
+	if strings.Count(s, `"`)%2 != 0 {
+		return "has a double quote without its pair"
+	}
+	return wrong(deployment.CheckCommand(deployment.Fields(s)))
+}
+
+func badHTTP(s string) string {
+	_, err := deployment.ParseURL(s)
+	return wrong(err)
+}
+
 var url = regexp.MustCompile(`^https?://[^/\x00-\x20]+/[^\x00-\x20]+$`)
 
 // IsURL tells URLs from paths.
