@@ -46,9 +46,9 @@ test: ## every test; as root also the disks and the machines that boot
 	tests/deps.sh test
 	$(GO) run ./tests/noskip -count=1 -timeout $(TIMEOUT) $(PACKAGES)
 
-test-long: ## what make test leaves out of the machines, because it takes long
+test-long: ## what make test leaves out, because it takes long
 	tests/deps.sh test
-	$(GO) run ./tests/noskip -count=1 -timeout 60m -tags long -run '^TestLong' ./tests/vm
+	$(GO) run ./tests/noskip -count=1 -timeout 180m -tags long -run '^TestLong' ./tests/vm ./tests/cut
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...
@@ -58,7 +58,7 @@ lint: ## gofmt, go vet, staticcheck
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
-	$(GO) vet -tags long ./tests/vm
+	$(GO) vet -tags long ./tests/vm ./tests/cut
 	$(GO) tool staticcheck ./...
 
 # The database is a module, too: the module proxy has all that this needs. It is

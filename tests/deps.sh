@@ -38,6 +38,8 @@ table() {
 	test   xfsprogs              stages on xfs
 	test   btrfs-progs           stages on btrfs, where GRUB cannot write
 	test   f2fs-tools            f2fs with features that GRUB cannot read
+	test   qemu-system-common    records what is written to a disk: qemu-storage-daemon
+	test   fuse3                 shows its disk as a file
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   kmod                  depmod and modinfo, a second opinion on modules

@@ -61,14 +61,10 @@ func (c *customCfg) publish(data []byte) error {
 	if err := fault.Point("boot.custom.written"); err != nil {
 		return err
 	}
-	if err := f.Publish(c.path); err != nil {
+	if err := f.PublishSettled(c.path); err != nil {
 		return fmt.Errorf("write %s: %w", c.path, err)
 	}
-	if err := fault.Point("boot.custom.published"); err != nil {
-		return err
-	}
-	_, err = durable.Settle(filepath.Dir(c.path))
-	return err
+	return fault.Point("boot.custom.published")
 }
 
 func (c *customCfg) keepOwner(f *durable.File) error {

@@ -207,11 +207,7 @@ func (b *envFile) Change(do func(*boot.Memory)) error {
 	if err := durable.MkdirAll(filepath.Dir(b.path), 0o700); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(b.path, data, 0o600); err != nil {
-		return err
-	}
-	_, err = durable.Settle(filepath.Dir(b.path))
-	return err
+	return durable.WriteSettled(b.path, data, 0o600)
 }
 
 // written is the file of a block that says this.

@@ -136,7 +136,7 @@ func (g *GRUB) write(ctx context.Context, s site, m boot.Menu) error {
 		if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		if err := durable.WriteFile(path, menu, 0o600); err != nil {
+		if err := durable.WriteSettled(path, menu, 0o600); err != nil {
 			return err
 		}
 	}

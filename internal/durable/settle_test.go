@@ -114,3 +114,28 @@ func TestFreezeForAMoment(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a boot loader reads is replaced as any other file is, and nothing is left
+// beside it.
+func TestWriteSettled(t *testing.T) {
+	for _, dir := range []string{t.TempDir()} {
+		path := filepath.Join(dir, "gitboot-settled")
+		for _, text := range []string{"one", "two"} {
+			if err := WriteSettled(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(path); err != nil || string(got) != text {
+				t.Errorf("%q, %v", got, err)
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, TempPrefix+"*")); err != nil || len(left) > 0 {
+				t.Errorf("left: %v %v", left, err)
+			}
+		}
+		if err := os.Remove(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := WriteSettled(filepath.Join(t.TempDir(), "no/file"), nil, 0o600); err == nil {
+		t.Error("a file without a folder is written")
+	}
+}

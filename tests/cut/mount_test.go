@@ -1,0 +1,148 @@
+package cut
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A filesystem is a kind of file system: how it is made, put right at boot, and
+// mounted.
+type filesystem struct {
+	name    string
+	size    int64
+	mkfs    []string
+	fsck    []string
+	options string
+	// super is the superblock, for which the file system relies on the disk: there
+	// is no other if half of it is written.
+	super extent
+}
+
+// mounted mounts the image of a disk on a folder while do runs.
+func (f filesystem) mounted(ctx context.Context, image *os.File, dir string, do func() error) (err error) {
+	device, err := attach(image)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, device.Close()) }()
+	if err := unix.Mount(device.Name(), dir, f.name, unix.MS_NOATIME, f.options); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	defer func() { err = errors.Join(err, unmount(dir)) }()
+	return do()
+}
+
+// repair runs what the system runs at boot before it mounts. Its status 1 is that
+// something was repaired.
+func (f filesystem) repair(ctx context.Context, image string) error {
+	if f.fsck == nil {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, f.fsck[0], append(f.fsck[1:], image)...).CombinedOutput()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", f.fsck[0], err, out)
+	}
+	return nil
+}
+
+// attach gives a loop device, which is gone when it is closed and no longer mounted.
+func attach(image *os.File) (*os.File, error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	for {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, err
+		}
+		device, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		config := unix.LoopConfig{Fd: uint32(image.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
+		err = unix.IoctlLoopConfigure(int(device.Fd()), &config)
+		if err == nil {
+			return device, nil
+		}
+		device.Close()
+		if !errors.Is(err, unix.EBUSY) { // another test was faster
+			return nil, fmt.Errorf("attach %s: %w", device.Name(), err)
+		}
+	}
+}
+
+// busy is how long a file system may be: the kernel lets go of the files of a
+// program that has ended a moment later.
+const busy = 10 * time.Second
+
+// unmount unmounts, while no other goroutine is starting a program: until that is
+// executed, it has all files open that this process has.
+func unmount(dir string) error {
+	deadline := time.After(busy)
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		syscall.ForkLock.RLock()
+		err := unix.Unmount(dir, 0)
+		syscall.ForkLock.RUnlock()
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			return fmt.Errorf("unmount %s: %w", dir, err)
+		}
+	}
+}
+
+// A tree is the files below a folder: their sha256 by path. of is that of all.
+type tree struct {
+	files map[string]string
+	of    string
+}
+
+// walk reads all files of a mounted disk.
+func walk(dir string) (tree, error) {
+	t, all := tree{files: map[string]string{}}, sha256.New()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		name := path[len(dir):]
+		fmt.Fprintf(all, "%s %s\n", name, info.Mode())
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		s := sha256.Sum256(data)
+		t.files[name] = hex.EncodeToString(s[:])
+		fmt.Fprintf(all, "%x\n", s)
+		return nil
+	})
+	t.of = hex.EncodeToString(all.Sum(nil))
+	return t, err
+}

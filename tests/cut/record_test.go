@@ -1,0 +1,127 @@
+package cut
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+// A recording is a life on a file system: how its disk began, what was written
+// since, and what was published when.
+type recording struct {
+	*life
+	filesystem
+	image    string
+	epochs   []epoch
+	versions []version
+}
+
+// record has a life happen on a file system of a kind, in dir.
+func record(t *testing.T, f filesystem, l *life, dir string) *recording {
+	t.Helper()
+	r := &recording{life: l, filesystem: f, image: filepath.Join(dir, "image")}
+	r.format(t)
+	lived := filepath.Join(dir, "lived")
+	if _, err := lab.Run(t.Context(), "cp", "--sparse=always", r.image, lived); err != nil {
+		t.Fatal(err)
+	}
+	recorder, err := lab.Record(t.Context(), dir, lived)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := recorder.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := lab.Run(t.Context(), "mount", "-t", f.name, recorder.Device, l.dir); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if err := unmount(l.dir); err != nil {
+				t.Error(err)
+			}
+		}()
+		r.live(t, recorder.Log)
+	}()
+	if r.epochs, err = readLog(recorder.Log); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// format makes the file system, with what a distribution has of GRUB's.
+func (r *recording) format(t *testing.T) {
+	t.Helper()
+	f, err := os.Create(r.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(r.filesystem.size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(t.Context(), r.filesystem.mkfs[0], append(r.filesystem.mkfs[1:], r.image)...); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(r.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err = r.filesystem.mounted(t.Context(), f, r.dir, func() error {
+		if err := os.MkdirAll(r.dir+grubPath, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(r.dir+grubPath+"/grub.cfg", nil, 0o644); err != nil {
+			return err
+		}
+		return os.WriteFile(r.dir+customPath, []byte(theirs), 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// live has everything happen, and notes what is published.
+func (r *recording) live(t *testing.T, log string) {
+	t.Helper()
+	note := func(step string) {
+		v, err := r.published(step, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.versions = append(r.versions, v)
+	}
+	note("before")
+	for _, s := range steps {
+		s.do(t, r.life)
+		note(s.name)
+	}
+}
+
+// possible returns what may be published when so many of the log's entries are on
+// the disk: what was, and what comes next.
+func (r *recording) possible(entries int) []version {
+	for i := len(r.versions) - 1; i > 0; i-- {
+		if r.versions[i].since <= entries {
+			return r.versions[i:min(i+2, len(r.versions))]
+		}
+	}
+	return r.versions[:min(2, len(r.versions))]
+}
+
+// names are all files by which GRUB's view is decided.
+func (r *recording) names() []string {
+	names, had := []string{customPath, menuPath}, map[string]bool{}
+	for _, v := range r.versions {
+		for name := range v.named {
+			if !had[name] {
+				names = append(names, name)
+			}
+			had[name] = true
+		}
+	}
+	return names
+}
