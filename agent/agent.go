@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/fleetlock"
 	"github.com/gitboot/gitboot/agent/forge"
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/live"
@@ -49,8 +50,10 @@ type Setup struct {
 	Notify notify.Options
 	// Forge is told how this machine gets on with commits, without a kind none is.
 	Forge forge.Options
-	// Reboot says whether the machine is restarted by itself.
-	Reboot reboot.Policy
+	// Reboot says whether the machine is restarted by itself, and how; Leave who has
+	// to give leave, without a URL nobody.
+	Reboot reboot.Options
+	Leave  fleetlock.Options
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
 	// Page is where people look, without an address nowhere.
@@ -139,6 +142,9 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 		if d.at.Address != "" {
 			going.Go(func() { a.keep(running, d) })
 		}
+	}
+	if set.Leave.URL != "" {
+		going.Go(func() { a.arrive(running, set) })
 	}
 	defer func() {
 		stop(errChanged)

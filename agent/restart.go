@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -9,55 +10,129 @@ import (
 
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/reboot"
+	"github.com/gitboot/gitboot/internal/presence"
 	"github.com/gitboot/gitboot/internal/program"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
 )
 
-// restarting restarts the machine when that is needed, as its owner allows; nil
-// where people do it.
-func (a *Agent) restarting(ctx context.Context, set Setup) func(reconciler.Restart) {
-	if set.Reboot == "" || set.Reboot == reboot.Never {
-		return nil
-	}
-	said := ""
-	return func(r reconciler.Restart) {
-		v := reboot.Decide(a.situation(set, r))
-		if why := v.Why; !v.Now && why != said {
-			said = why
-			a.Log.Info("a reboot is needed; the machine is not restarted now", "needed", r.Why, "because", why)
-		}
-		if v.Now {
-			a.restart(ctx, set, r)
-		}
-	}
+// A restarter restarts the machine when that is needed, as its owner allows.
+type restarter struct {
+	*Agent
+	set Setup
+	// said is why it was not done the last time, so that it is said once.
+	said string
+	// asked is the deployment for which a restart was asked for already.
+	asked string
+	// since is when who is present began to hold it up.
+	since time.Time
 }
 
-func (a *Agent) situation(set Setup, r reconciler.Restart) reboot.Situation {
-	s := reboot.Situation{
-		Policy: set.Reboot, Now: a.Now(), Windows: r.Windows, Doubt: r.Doubt, Needed: r.Why, Tried: r.Next == r.Tried, Up: uptime(),
+// restarting is nil where people restart the machine.
+func (a *Agent) restarting(ctx context.Context, set Setup) func(reconciler.Restart) {
+	if !set.Reboot.ByItself() {
+		return nil
 	}
-	if r.Suspended {
+	r := &restarter{Agent: a, set: set}
+	return func(needed reconciler.Restart) { r.consider(ctx, needed) }
+}
+
+func (r *restarter) consider(ctx context.Context, needed reconciler.Restart) {
+	if needed.Next == r.asked {
+		return
+	}
+	v := reboot.Decide(r.situation(ctx, needed))
+	switch {
+	case !v.Disturbs:
+		r.since = time.Time{}
+	case r.since.IsZero():
+		r.since = r.Now()
+	}
+	if v.Now {
+		v.Why = r.restart(ctx, needed)
+	}
+	if v.Why != "" && v.Why != r.said {
+		r.Log.Info("a reboot is needed; the machine is not restarted now", "needed", needed.Why, "because", v.Why)
+	}
+	r.said = v.Why
+}
+
+func (r *restarter) situation(ctx context.Context, needed reconciler.Restart) reboot.Situation {
+	s := reboot.Situation{
+		Policy: r.set.Reboot.Policy, Now: r.Now(), Windows: needed.Windows, Doubt: needed.Doubt, Needed: needed.Why, Tried: needed.Next == needed.Tried,
+		Up: uptime(), Patience: r.set.Reboot.Patience,
+	}
+	if needed.Suspended {
 		s.Busy = append(s.Busy, "the suspension")
 	}
-	for _, run := range a.Board.Snapshot().Runs {
+	for _, run := range r.Board.Snapshot().Runs {
 		s.Busy = append(s.Busy, busy(run))
+	}
+	if !r.since.IsZero() {
+		s.Held = r.Now().Sub(r.since)
+	}
+	var err error
+	if s.Present, err = presence.Look(ctx); err != nil {
+		r.Log.Debug("who is present is not known", "error", err)
 	}
 	return s
 }
 
-func busy(r live.Run) string { return "what the " + r.Part + " does" }
+func busy(run live.Run) string { return "what the " + run.Part + " does" }
 
-// restart tells of it first: what is told is all that is seen of it from outside.
-func (a *Agent) restart(ctx context.Context, set Setup, r reconciler.Restart) {
-	err := set.Reconciler.NoteRestart(ctx, r.Next)
-	if err == nil {
-		a.Log.Info("restarting the machine", "needed", r.Why)
-		a.tell(event.Event{Time: a.Now().UTC(), Kind: event.Restarting, Machine: set.Reconciler.Machine.Name, Part: event.Machine, Reason: r.Why})
-		err = program.Reboot(ctx)
+// restart has the machine restarted, with leave, and returns why it has not. It
+// tells of it first: what is told is all that is seen of it from outside.
+func (r *restarter) restart(ctx context.Context, needed reconciler.Restart) string {
+	if r.set.Leave.URL != "" {
+		if err := r.set.Leave.Lock(ctx); err != nil {
+			return err.Error()
+		}
 	}
-	if err != nil {
-		a.Log.Error("the machine is not restarted", "error", err)
+	err := r.set.Reconciler.NoteRestart(ctx, needed.Next)
+	if err == nil {
+		minutes := r.set.Reboot.Minutes()
+		r.Log.Info("restarting the machine", "needed", needed.Why, "in", time.Duration(minutes)*time.Minute)
+		r.tell(event.Event{Time: r.Now().UTC(), Kind: event.Restarting, Machine: r.set.Reconciler.Machine.Name, Part: event.Machine, Reason: needed.Why})
+		err = program.RebootIn(ctx, minutes, "gitboot: "+needed.Why)
+	}
+	if err == nil {
+		r.asked = needed.Next
+		return ""
+	}
+	r.Log.Error("the machine is not restarted", "error", err)
+	if r.set.Leave.URL != "" {
+		err = errors.Join(err, r.set.Leave.Unlock(ctx))
+	}
+	return err.Error()
+}
+
+// look is how often is looked whether the machine has come up as it should.
+const look = time.Minute
+
+// arrive gives the leave to restart back, once the machine has come up as it
+// should. One that has not keeps it: the next machine would fare no better.
+func (a *Agent) arrive(ctx context.Context, set Setup) {
+	ticks := time.NewTicker(look)
+	defer ticks.Stop()
+	for said := ""; ; {
+		why, err := reconciler.Unproven(ctx, set.Reconciler)
+		if err == nil && why == "" {
+			if err = set.Leave.Unlock(ctx); err == nil {
+				return
+			}
+		}
+		if err != nil {
+			why = err.Error()
+		}
+		if ctx.Err() == nil && why != said {
+			a.Log.Warn("the leave to restart is not given back yet", "because", why)
+		}
+		said = why
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
 	}
 }
 

@@ -63,3 +63,13 @@ func (r *Reconciler) NoteRestart(ctx context.Context, next string) error {
 	}
 	return errors.Join(err, lock.Release())
 }
+
+// Unproven says why the machine cannot be said to have come up as it should, "" if
+// it has: what it runs is good, and so is what it was restarted for the last time.
+func Unproven(ctx context.Context, r *Reconciler) (string, error) {
+	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
+	if err != nil {
+		return "", err
+	}
+	return doc.Unproven(r.Machine.Book.Booted), nil
+}

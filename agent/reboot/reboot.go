@@ -26,6 +26,22 @@ const (
 // Policies are the names of all.
 func Policies() []string { return []string{string(Never), string(Window), string(Always)} }
 
+// Options are what a machine's owner allows.
+type Options struct {
+	Policy Policy
+	// Grace is how long before it who is logged in is told.
+	Grace time.Duration
+	// Patience is how long who is logged in, or a program that asks for it, may hold
+	// a restart up.
+	Patience time.Duration
+}
+
+// ByItself reports whether the machine may be restarted without anybody doing it.
+func (o Options) ByItself() bool { return o.Policy != "" && o.Policy != Never }
+
+// Minutes is the notice in full minutes, which is how shutdown(8) counts.
+func (o Options) Minutes() int { return int(o.Grace / time.Minute) }
+
 // Allowed reports whether a machine may be restarted at a time, as far as its
 // windows go. One that declares none may not: nobody has said when.
 func Allowed(windows schedule.Windows, now time.Time) bool {
@@ -46,8 +62,13 @@ type Situation struct {
 	Tried bool
 	// Up is how long ago the machine was started.
 	Up time.Duration
-	// Busy is what a restart would end: a run, a build, somebody who is logged in.
+	// Busy is what a restart would end: a run, a build.
 	Busy []string
+	// Present is whom it would disturb: who is logged in, programs that ask for the
+	// machine to stay up. They hold it up no longer than Patience, of which Held is
+	// over.
+	Present        []string
+	Held, Patience time.Duration
 }
 
 // A Verdict says whether to restart now, and why, or why not.
@@ -56,6 +77,8 @@ type Verdict struct {
 	Why string
 	// At is when it may be, the zero time if that does not depend on a clock.
 	At time.Time
+	// Disturbs says that nothing but who is present holds it up.
+	Disturbs bool
 }
 
 // atLeast is how long a machine runs before it is restarted by itself.
@@ -80,6 +103,8 @@ func Decide(s Situation) Verdict {
 		return Verdict{Why: fmt.Sprintf("the machine has been up for less than %d minutes", int(atLeast.Minutes())), At: s.Now.Add(atLeast - s.Up)}
 	case len(s.Busy) > 0:
 		return Verdict{Why: "it would end " + strings.Join(s.Busy, ", ")}
+	case len(s.Present) > 0 && s.Held < s.Patience:
+		return Verdict{Why: "it would disturb " + strings.Join(s.Present, ", "), At: s.Now.Add(s.Patience - s.Held), Disturbs: true}
 	}
 	return Verdict{Now: true, Why: s.Needed}
 }

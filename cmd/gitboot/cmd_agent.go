@@ -13,7 +13,6 @@ import (
 	"github.com/gitboot/gitboot/agent"
 	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/agent/live"
-	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
@@ -79,7 +78,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	if err != nil {
 		return agent.Setup{}, err
 	}
-	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: reboot.Policy(set.Reboot)}
+	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Leave: set.Leave(cfg.Machine)}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forge = set.Notifications(), set.Forge()

@@ -249,6 +249,7 @@ func (a *app) patient(c *cobra.Command) (doctor.Patient, error) {
 	set, err := a.settings()
 	if err == nil {
 		p.Config, err = set.Reconciler()
+		p.Restarts = set.Restarts().ByItself()
 		for _, f := range set.Named() {
 			p.Named = append(p.Named, doctor.NamedFile(f))
 		}

@@ -50,6 +50,8 @@ type Patient struct {
 	Program error
 	// Named are the files that the settings name.
 	Named []NamedFile
+	// Restarts says that the agent restarts the machine by itself.
+	Restarts bool
 	// Offline asks nobody on a network.
 	Offline bool
 	// Patience is how long one check may take.
@@ -93,6 +95,7 @@ func checks() []check {
 		{name: "boot-block", look: checkBootBlock},
 		{name: "secure-boot", look: checkSecureBoot},
 		{name: "service", look: checkService},
+		{name: "restart", look: checkRestart},
 		{name: "last-run", look: checkLastRun},
 	}
 }

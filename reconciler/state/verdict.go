@@ -70,6 +70,19 @@ func (v Verdicts) BadInputs(image string) map[string]plan.Inputs {
 	return out
 }
 
+// Unproven says why the machine cannot be said to have come up as it should while
+// it runs a deployment, "" if it has: what runs is not on trial any more, and what
+// the machine was restarted for the last time is not bad.
+func (m *Machine) Unproven(booted string) string {
+	if m.Verdicts.State(booted) == boot.Trying {
+		return "what runs is still on trial"
+	}
+	if m.Restarted != "" && m.Verdicts.State(m.Restarted) == boot.Bad {
+		return "what the machine was restarted for is bad: " + m.Verdicts[m.Restarted].Reason
+	}
+	return ""
+}
+
 // HowMany is how often what is new boots by itself.
 func (m *Machine) HowMany() int { return cmp.Or(m.Tries, DefaultTries) }
 

@@ -18,6 +18,8 @@ var execSites = map[string]string{
 	"internal/program Command":             "the one way: fixed PATH, no variable of the caller's; what follows says what each adds",
 	"boot/place blkidUUID":                 "blkid: a device's name, from the kernel",
 	"reconciler/doctor version":            "--version, of programs that are used here",
+	"internal/presence Look":               "who, without arguments",
+	"internal/presence manager.call":       "busctl: names of systemd's own, and of its sessions",
 	"reconciler/doctor checkService":       "systemctl: names of gitboot's own units",
 	"boot/grub grubReads":                  "grub-fstest: a device's name, from the kernel",
 	"image/internal/credentials askHelper": "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",

@@ -35,6 +35,19 @@ grep -A3 '"check": "service"' /test/doctor.json
 systemctl enable gitboot
 gitboot doctor --offline | grep 'ok    service: gitboot.service runs, and does so after a boot'
 
+# Whom a restart would disturb, as the login manager says.
+echo 'reboot = "always"' >> /etc/gitboot/agent.toml
+gitboot doctor --offline | grep 'ok    restart: the agent restarts this machine; nobody is present'
+useradd --create-home --shell /bin/sh ada
+systemd-run --unit=ada --property=PAMName=login --property=User=ada sleep 300
+systemd-inhibit --what=shutdown:sleep --who=backup --why='writes to tape' --mode=block sleep 300 &
+systemd-inhibit --what=shutdown --who=editor --why='asks first' --mode=delay sleep 300 &
+timeout 20 sh -c 'until gitboot doctor --offline | grep "that would disturb backup (writes to tape), the session of ada$"; do sleep 0.2; done'
+kill %1 %2
+systemctl stop ada
+timeout 20 sh -c 'until gitboot doctor --offline | grep "nobody is present"; do sleep 0.2; done'
+sed -i /reboot/d /etc/gitboot/agent.toml
+
 # An agent that hangs is started anew.
 mkdir -p /run/systemd/system/gitboot.service.d
 printf '[Service]\nWatchdogSec=1s\nTimeoutAbortSec=1s\nRestartSec=100ms\n' > /run/systemd/system/gitboot.service.d/short.conf

@@ -11,6 +11,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/agent/fleetlock"
 	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/image"
@@ -143,6 +144,10 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = c.Notify.wrong(is)
 	case "forge":
 		err = c.Forge.check(c.Repo)
+	case "fleetlock":
+		err = c.Fleetlock.check()
+	case "group":
+		err = fleetlock.CheckGroup(v.String())
 	case "page":
 		err = c.Page.Options().Check()
 	case "builder":

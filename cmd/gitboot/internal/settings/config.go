@@ -71,6 +71,11 @@ type Config struct {
 
 	// Reboot says whether the agent restarts the machine by itself.
 	Reboot string `toml:"reboot" is:"reboot"`
+	// RebootGrace is the notice that is given before, RebootPatience how long who is
+	// logged in may hold it up.
+	RebootGrace    duration        `toml:"reboot_grace"`
+	RebootPatience duration        `toml:"reboot_patience"`
+	Fleetlock      fleetlockConfig `toml:"fleetlock"`
 	// Socket is where commands reach the agent.
 	Socket string `toml:"socket" is:"path"`
 
