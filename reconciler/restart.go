@@ -44,7 +44,7 @@ func (p *poll) restartFor(needed report.Reboot, doc *state.Machine) Restart {
 	find, now := p.Machine.Find, p.Machine.Now()
 	find.CheckClock(doc.Newest())
 	return Restart{
-		Next: nextOf(needed), Tried: doc.Restarted, Why: needed.Line(), Windows: spec.Windows(p.latest.Wants.Reboots, now.Location()),
+		Next: nextOf(needed), Tried: doc.Restarted, Why: needed.Line(), Windows: spec.Windows(p.latest.Wants.Reboots, p.latest.Wants.Machine, now.Location()),
 		Doubt: find.Unset, Suspended: doc.Suspension.Stands(now),
 	}
 }

@@ -27,7 +27,7 @@ func Coming(r *Reconciler, w *wanted.Wanted) ([]plan.Coming, error) {
 		t.Holds = doc.Waiting.Holds
 	}
 	if w != nil && w.Wants != nil {
-		t.Reboots = spec.Windows(w.Wants.Reboots, now.Location())
+		t.Reboots = spec.Windows(w.Wants.Reboots, w.Wants.Machine, now.Location())
 		t.Recurring = recurring(w.Wants, doc, made)
 		t.Failed = resting(w.Wants, doc, made)
 	}

@@ -1,6 +1,7 @@
 package schedule_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,62 @@ func TestDoubt(t *testing.T) {
 	} {
 		if got := c.clock.Doubt(); got != c.want {
 			t.Errorf("%s: %q", what, got)
+		}
+	}
+}
+
+// A thousand machines with the same window open theirs at many times, each always at
+// its own, none early or late; all close as it was declared.
+func TestSpread(t *testing.T) {
+	for length, bound := range map[time.Duration]time.Duration{3 * time.Hour: 15 * time.Minute, 20 * time.Minute: 5 * time.Minute, time.Minute: 15 * time.Second} {
+		declared := time.Date(2026, 5, 1, 2, 0, 0, 0, time.UTC)
+		const slots = 5
+		var counts [slots]int
+		for n := range 1000 {
+			name := fmt.Sprint("machine-", n)
+			w := schedule.Windows{window(t, "0 2 * * *", length, "").Spread(name)}
+			opens := w.Next(declared.Add(-time.Hour))
+			late := opens.Sub(declared)
+			if late < 0 || late > bound || !opens.Equal(schedule.Windows{window(t, "0 2 * * *", length, "").Spread(name)}.Next(declared.Add(-1))) {
+				t.Fatalf("%s of %s: %s late", name, length, late)
+			}
+			counts[min(slots-1, int(late*slots/bound))]++
+			if _, open := w.Open(opens.Add(-1)); open {
+				t.Errorf("%s is open early", name)
+			}
+			if until, open := w.Open(opens); !open || !until.Equal(declared.Add(length)) {
+				t.Errorf("%s is open until %s", name, until)
+			}
+			if _, open := w.Open(declared.Add(length)); open {
+				t.Errorf("%s is open after its end", name)
+			}
+			if next := w.Next(opens); !next.Equal(opens.AddDate(0, 0, 1)) {
+				t.Errorf("%s opens again at %s", name, next)
+			}
+		}
+		for slot, n := range counts {
+			if n < 120 || n > 280 {
+				t.Errorf("of %s: %d of 1000 machines open in fifth %d", length, n, slot)
+			}
+		}
+	}
+}
+
+// What is open already stays open though machines are spread.
+func TestSpreadLeavesNoGap(t *testing.T) {
+	for what, all := range map[string][]schedule.Window{
+		"by itself":     {window(t, "0 0 * * *", 24*time.Hour, "")},
+		"overlapping":   {window(t, "0 * * * *", 2*time.Hour, "")},
+		"by each other": {window(t, "0 0 * * *", 12*time.Hour, ""), window(t, "0 12 * * *", 12*time.Hour, "")},
+	} {
+		var w schedule.Windows
+		for _, one := range all {
+			w = append(w, one.Spread("laptop"))
+		}
+		for at := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC); at.Day() < 4; at = at.Add(time.Minute) {
+			if until, open := w.Open(at); !open || !until.After(at) {
+				t.Fatalf("%s: not at %s", what, at)
+			}
 		}
 	}
 }

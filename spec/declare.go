@@ -88,7 +88,7 @@ func (a *approveDecl) Word(string) { a.manual = true }
 // windowDecl is a time in which something may happen.
 type windowDecl struct {
 	site
-	Cron     *string `key:"cron" is:"cron" required:"true" doc:"When the window opens, as cron."`
+	Cron     *string `key:"cron" is:"cron" required:"true" doc:"When the window opens, as cron; each machine a little later, by its name."`
 	Duration *string `key:"duration" is:"duration" required:"true" doc:"For how long it is open, such as 3h; a week at most."`
 	TimeZone *string `key:"time_zone" is:"time-zone" doc:"The time zone of cron, such as Europe/Berlin; the machine's own if absent."`
 }

@@ -48,11 +48,12 @@ type Window struct {
 	TimeZone string
 }
 
-// Windows are those that were declared, as they open in a machine's time zone.
-func Windows(declared []Window, local *time.Location) (out schedule.Windows) {
+// Windows are those that were declared, as they open for a machine of that name, in
+// its time zone.
+func Windows(declared []Window, machine string, local *time.Location) (out schedule.Windows) {
 	for _, w := range declared {
 		if one, err := schedule.ParseWindow(w.Cron, w.Length, w.TimeZone, local); err == nil { // what is none was refused
-			out = append(out, one)
+			out = append(out, one.Spread(machine))
 		}
 	}
 	return out

@@ -44,7 +44,7 @@ func (j holder) hold() {
 	now := j.Now()
 	j.plan.Terms = j.doc.Approval.Asks() && j.doc.Approval != j.next.Approval
 	p := plan.Publication{
-		Now: now, Windows: spec.Windows(j.Wants.Windows, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
+		Now: now, Windows: spec.Windows(j.Wants.Windows, j.Wants.Machine, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
 		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
 		Fetched: j.req.Fetch,
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -38,7 +39,7 @@ func TestWindows(t *testing.T) {
 	w := h.wants(t, "2", config+nightly)
 	result, err := h.Run(t.Context(), w, Request{Trigger: "test"}, nil)
 	must(t, err)
-	opens := time.Date(2026, 5, 2, 2, 0, 0, 0, time.UTC)
+	opens := spec.Windows(w.Wants.Windows, "laptop", time.UTC).Next(h.now)
 	if !result.Plan.Held() || result.Changed || len(result.Failed) > 0 || !result.Plan.Holds[0].Until.Equal(opens) {
 		t.Fatalf("%+v", result)
 	}
