@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -417,4 +418,37 @@ func TestSignatureFaults(t *testing.T) {
 	if err := Verify(ctx, w.at("router:1"), digest, policy, quick()); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+// What signs an image may be on a later page of what refers to it, and a list without
+// end has one.
+func TestSignatureOnALaterPage(t *testing.T) {
+	mine := newSigner(t)
+	w := newWire(t).withReferrers()
+	digest := w.push(t, "router:1", numbered(t, 1))
+	check(t, mine.Sign(t.Context(), lab.Bundle, w.at("router@"+digest)))
+	noise := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/spdx+json","size":1,"digest":"` + digest + `"}]}`
+	paged := func(last int, link string) error {
+		w.broken(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+			at, _ := strconv.Atoi(r.URL.Query().Get("page"))
+			if !strings.Contains(r.URL.Path, "/referrers/") || at == last {
+				next.ServeHTTP(rw, r)
+				return
+			}
+			rw.Header().Set("Content-Type", string(types.OCIImageIndex))
+			rw.Header().Set("Link", fmt.Sprintf(link, at+1))
+			_, _ = io.WriteString(rw, noise)
+		})
+		return Verify(t.Context(), w.at("router:1"), digest, policyOf(t, mine), quick())
+	}
+	own := "</v2/router/referrers/" + digest + `?page=%d>; rel="next"`
+	check(t, paged(3, own))
+	if n := w.count("GET", "/referrers/"); n != 4 {
+		t.Errorf("%d pages are read", n)
+	}
+	unsigned(t, paged(-1, own), "has no signature that counts")
+	if n := w.count("GET", "/referrers/"); n != 16 {
+		t.Errorf("of a list without end %d pages are read", n)
+	}
+	wantError[*UnsupportedError](t, paged(3, `<http://elsewhere.example/v2/router/referrers/x?page=%d>; rel="next"`), "another place")
 }

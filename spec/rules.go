@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
@@ -114,18 +115,13 @@ func (s *atBootDecl) Rules(d *problem.List) {
 		key  string
 		text *string
 	}{{"content", s.Content}, {"template", s.Template}} {
-		if body.text == nil || body.key == "template" && strings.Contains(firstLine(*body.text), "{{") {
+		if body.text == nil || body.key == "template" && strings.Contains(plain.First(*body.text), "{{") {
 			continue
 		}
 		if wrong := check.WrongScript([]byte(*body.text)); wrong != "" {
-			d.Add(s.where.At(body.key), firstLine(*body.text), wrong, interpreterHint)
+			d.Add(s.where.At(body.key), plain.First(*body.text), wrong, interpreterHint)
 		}
 	}
 }
 
 const interpreterHint = "begin it with #!/bin/sh, or like"
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}

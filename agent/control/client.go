@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/reconciler/event"
 )
 
@@ -27,7 +28,7 @@ type AbsentError struct {
 
 func (e *AbsentError) Error() string {
 	if errors.Is(e.Err, syscall.EACCES) {
-		return fmt.Sprintf("the agent's socket %s is for root and the group %s: run as root, or become a member", e.Path, group)
+		return fmt.Sprintf("the agent's socket %s is for root and the group %s: run as root, or become a member", e.Path, listen.Group)
 	}
 	return fmt.Sprintf("no agent is running: nothing listens on %s; start it with `systemctl start gitboot`, or `gitboot agent`", e.Path)
 }

@@ -12,9 +12,6 @@ import (
 // Path is where an agent listens unless it is told otherwise.
 const Path = "/run/gitboot/control.sock"
 
-// group is whose members may use the socket, besides root.
-const group = "gitboot"
-
 // ErrRunning says that an agent listens there already.
 var ErrRunning = errors.New("another agent is running")
 
@@ -25,5 +22,5 @@ func Listen(path string) (net.Listener, error) {
 		conn.Close()
 		return nil, fmt.Errorf("listen on %s: %w; `gitboot status` shows what it does", path, ErrRunning)
 	}
-	return listen.Options{Address: "unix://" + path, Group: group}.Open()
+	return listen.Options{Address: "unix://" + path, Group: listen.Group}.Open()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
@@ -35,7 +36,7 @@ type Status struct {
 func statuses(l live.Status, staged report.Status) (out []Status) {
 	for _, f := range l.Failures {
 		if f.Part == event.Repo && f.Revision != "" {
-			out = append(out, Status{f.Revision, Failure, "not followed: " + firstLine(f.Message)})
+			out = append(out, Status{f.Revision, Failure, "not followed: " + plain.First(f.Message)})
 		}
 	}
 	if l.Wanted.Hash == "" || len(out) > 0 && out[0].Revision == l.Wanted.Hash {
@@ -52,7 +53,7 @@ func wanted(l live.Status, staged report.Status) Status {
 	running := at(l)
 	switch {
 	case fails && (failed.Revision == s.Revision || running == ""):
-		s.State, s.Text = Failure, subject(failed)+firstLine(failed.Message)
+		s.State, s.Text = Failure, subject(failed)+plain.First(failed.Message)
 	case running != "":
 		s.Text = running
 	case l.Applied == s.Revision || staged.Revision == s.Revision:
@@ -60,7 +61,7 @@ func wanted(l live.Status, staged report.Status) Status {
 	case ready.Reason == "Converging" || ready.Reason == "Refused":
 		s.Text = "seen by this machine"
 	default: // it is suspended, or waits for something
-		s.Text = firstLine(ready.Message)
+		s.Text = plain.First(ready.Message)
 	}
 	return s
 }
@@ -129,9 +130,4 @@ func converged(s report.Status) string {
 // passedOver is what a revision is told that another one has overtaken.
 func passedOver(s Status, by string) Status {
 	return Status{s.Revision, Overtaken, "passed over: " + plan.Short(by) + " came first"}
-}
-
-func firstLine(s string) string {
-	first, _, _ := strings.Cut(s, "\n")
-	return first
 }

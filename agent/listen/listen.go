@@ -16,6 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Group is whose members may use the agent's sockets, besides root.
+const Group = "gitboot"
+
 const socketScheme = "unix://"
 
 // Options say where to listen.

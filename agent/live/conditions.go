@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -94,19 +95,14 @@ func (b *Board) stalled() Condition {
 func (b *Board) worst() (reason, message string) {
 	for _, part := range []string{event.Repo, event.Machine, event.Workshop} {
 		if f, ok := b.failed[key(part, "")]; ok {
-			return map[string]string{event.Repo: "Refused", event.Machine: "Failed", event.Workshop: "Failed"}[part], firstLine(f.Message)
+			return map[string]string{event.Repo: "Refused", event.Machine: "Failed", event.Workshop: "Failed"}[part], plain.First(f.Message)
 		}
 	}
 	name := slices.Min(slices.Collect(maps.Keys(b.failed)))
 	f := b.failed[name]
-	message = fmt.Sprintf("image %q: %s", f.Image, firstLine(f.Message))
+	message = fmt.Sprintf("image %q: %s", f.Image, plain.First(f.Message))
 	if more := len(b.failed) - 1; more > 0 {
 		message += fmt.Sprintf(", and %d more", more)
 	}
 	return "ImageFailed", message
-}
-
-func firstLine(s string) string {
-	first, _, _ := strings.Cut(s, "\n")
-	return first
 }

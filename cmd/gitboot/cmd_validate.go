@@ -35,7 +35,10 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a config repo and name every problem",
 		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
 or not, resolves every machine (with --machine, that one alone) and names all
-problems at once. Of secrets it shows who can read which; it opens none.`,
+problems at once. Of secrets it shows who can read which; it opens none.
+
+Submodules are not read, though a machine with submodules = true in agent.toml reads
+them at the commits that are pinned: to it, gitboot plan says what is wrong in them.`,
 		Example: "  gitboot validate\n  gitboot validate ~/fleet --json\n  gitboot validate --machine laptop",
 		Args:    usage.Args(cobra.MaximumNArgs(1)),
 	}
@@ -48,6 +51,9 @@ problems at once. Of secrets it shows who can read which; it opens none.`,
 		files, err := source.Folder(dir)
 		if err != nil {
 			return &usage.Error{Err: err}
+		}
+		if _, err := fs.Stat(files, ".gitmodules"); err == nil {
+			fmt.Fprintln(c.ErrOrStderr(), "note: submodules are not read here; on a machine that reads them, `gitboot plan` does")
 		}
 		v, err := validate(c.Context(), files, a.flags.Machine)
 		if problems := (spec.Problems)(nil); err != nil && !errors.As(err, &problems) {

@@ -106,19 +106,25 @@ func (e *endpoint) answered(err error) bool {
 
 // document fetches a manifest in full, not yet verified.
 func (e *endpoint) document(ctx context.Context, path, what string) ([]byte, error) {
+	data, _, err := e.answer(ctx, path, what)
+	return data, err
+}
+
+// answer is a document, and what came with it.
+func (e *endpoint) answer(ctx context.Context, path, what string) ([]byte, *http.Response, error) {
 	resp, err := e.do(ctx, request{method: http.MethodGet, path: path, header: manifestTypes(), what: what}, http.StatusOK)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, untrusted.MaxDocument+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s from %s: %w", what, e, untrusted.Clean(err))
+		return nil, nil, fmt.Errorf("read %s from %s: %w", what, e, untrusted.Clean(err))
 	}
 	if len(data) > untrusted.MaxDocument {
-		return nil, untrusted.TooBig(what)
+		return nil, nil, untrusted.TooBig(what)
 	}
-	return data, nil
+	return data, resp, nil
 }
 
 // Manifest returns verified bytes.

@@ -24,6 +24,9 @@ const (
 	// maxSignature is how large one may be, in bytes: with a certificate, a
 	// log's entry and a time stamp it has some 10 KB.
 	maxSignature = 1 << 20
+	// maxReferrerPages bounds the list of what refers to an image: registries give
+	// some dozens at once.
+	maxReferrerPages = 16
 )
 
 // Verify finds out whether the manifest or index with a digest is signed as a
@@ -117,26 +120,52 @@ func (s *search) referrers(ctx context.Context, digest v1.Hash) (bool, error) {
 
 // listReferrers asks for what refers to a digest, by the interface for that or,
 // where a registry has none, by the tag that stands in for it.
-func (s *search) listReferrers(ctx context.Context, digest v1.Hash) ([]v1.Descriptor, error) {
-	paths := []string{"referrers/" + digest.String(), "manifests/" + digest.Algorithm + "-" + digest.Hex}
-	for i, path := range paths {
-		data, err := s.document(ctx, path, "what refers to "+digest.String())
-		if lacks(err) || i == 0 && errors.As(err, new(*exchange.AuthError)) { // some refuse what they do not know
-			continue
+func (s *search) listReferrers(ctx context.Context, digest v1.Hash) (all []v1.Descriptor, err error) {
+	list := "referrers/" + digest.String()
+	path := list
+	for range maxReferrerPages {
+		found, next, err := s.pageOfReferrers(ctx, path, list)
+		if len(all) == 0 && (lacks(err) || errors.As(err, new(*exchange.AuthError)) || errors.Is(err, errNoList)) { // some refuse what they do not know
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		if untrusted.CheckDocument(data, path) != nil {
-			continue
+		if all = append(all, found...); next == "" {
+			return all, nil
 		}
-		index, err := v1.ParseIndexManifest(bytes.NewReader(data))
-		if err != nil || !index.MediaType.IsIndex() {
-			continue // an answer to another question
-		}
-		return index.Manifests, nil
+		path = next
 	}
-	return nil, nil
+	if len(all) > 0 {
+		s.judge.Refuse(errTooManySignatures)
+		return all, nil
+	}
+	all, _, err = s.pageOfReferrers(ctx, "manifests/"+digest.Algorithm+"-"+digest.Hex, list)
+	if lacks(err) || errors.Is(err, errNoList) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// errNoList says that an answer is one to another question.
+var errNoList = errors.New("it is no list of what refers to an image")
+
+// pageOfReferrers fetches a part of the list, and says where the next one is, "" if
+// there is none.
+func (s *search) pageOfReferrers(ctx context.Context, path, list string) (found []v1.Descriptor, next string, err error) {
+	data, resp, err := s.answer(ctx, path, "what refers to the image")
+	if err != nil {
+		return nil, "", err
+	}
+	if untrusted.CheckDocument(data, path) != nil {
+		return nil, "", errNoList
+	}
+	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
+	if err != nil || !index.MediaType.IsIndex() {
+		return nil, "", errNoList
+	}
+	next, err = s.nextPage(resp, list, "ask its operator why")
+	return index.Manifests, next, err
 }
 
 // lacks reports whether a registry does not have something, or does not know

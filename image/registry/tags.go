@@ -74,13 +74,13 @@ func (e *endpoint) pageOfTags(ctx context.Context, path string) (tags []string, 
 	if err := json.Unmarshal(data, &page); err != nil {
 		return nil, "", &untrusted.UnsupportedError{What: what, Reason: "it is not what registries answer", Remedy: "check the image's name, or name one tag"}
 	}
-	next, err = e.nextPage(resp)
+	next, err = e.nextPage(resp, "tags/list", "name one tag")
 	return page.Tags, next, err
 }
 
 // nextPage reads the header that leads on (RFC 8288), which must lead to the
 // same list of the same registry.
-func (e *endpoint) nextPage(resp *http.Response) (string, error) {
+func (e *endpoint) nextPage(resp *http.Response, list, remedy string) (string, error) {
 	link, _, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(resp.Header.Get("Link")), "<"), ">")
 	if !found {
 		return "", nil
@@ -89,9 +89,8 @@ func (e *endpoint) nextPage(resp *http.Response) (string, error) {
 	if err == nil {
 		u = resp.Request.URL.ResolveReference(u)
 	}
-	list := "/v2/" + e.repo.RepositoryStr() + "/tags/list"
-	if err != nil || u.Host != resp.Request.URL.Host || u.Path != list {
-		return "", &untrusted.UnsupportedError{What: "list of tags of " + e.String(), Reason: fmt.Sprintf("it goes on at %q, which is another place", untrusted.Printable(link, 100)), Remedy: "name one tag"}
+	if err != nil || u.Host != resp.Request.URL.Host || u.Path != "/v2/"+e.repo.RepositoryStr()+"/"+list {
+		return "", &untrusted.UnsupportedError{What: list + " of " + e.String(), Reason: fmt.Sprintf("it goes on at %q, which is another place", untrusted.Printable(link, 100)), Remedy: remedy}
 	}
-	return "tags/list?" + u.RawQuery, nil
+	return list + "?" + u.RawQuery, nil
 }

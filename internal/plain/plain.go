@@ -96,3 +96,9 @@ func columnsOf(r rune) int {
 	}
 	return 1
 }
+
+// First is a text's first line.
+func First(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

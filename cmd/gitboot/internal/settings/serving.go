@@ -6,9 +6,6 @@ import (
 	"github.com/gitboot/gitboot/agent/listen"
 )
 
-// group is whose members may use the agent's sockets.
-const group = "gitboot"
-
 // webhookConfig is agent.toml's section [webhook]: where forges and registries
 // say that there is something new. It is off without an address.
 type webhookConfig struct {
@@ -21,7 +18,7 @@ type webhookConfig struct {
 
 // Options say where hooks are listened for.
 func (c webhookConfig) Options() listen.Options {
-	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: group}
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: listen.Group}
 }
 
 func (c webhookConfig) check() error {
@@ -42,7 +39,7 @@ type metricsConfig struct {
 
 // Options say where figures are asked for.
 func (c metricsConfig) Options() listen.Options {
-	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: group}
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: listen.Group}
 }
 
 // pageConfig is agent.toml's section [page]: where people look at the agent in a
@@ -53,5 +50,5 @@ type pageConfig struct {
 
 // Options say where the page is.
 func (c pageConfig) Options() listen.Options {
-	return listen.Options{Address: c.Listen, Local: true, Group: group}
+	return listen.Options{Address: c.Listen, Local: true, Group: listen.Group}
 }
