@@ -33,15 +33,17 @@ func hashTree(t *testing.T, file string) string {
 	return root
 }
 
-// readInit reads a large file twice: for how it ends, and for how long it takes.
+// readInit reads two large files, of which one may be damaged, and says how long
+// the whole one took.
 const readInit = `#!/bin/busybox sh
 b=/bin/busybox
-say() { echo "T: $*" > /dev/console; }
+say() { echo "TEST: $*" > /dev/console; }
 say "mounted from $($b ls /sys/block | $b grep -c dm-) verified devices"
 read up0 idle < /proc/uptime
-$b cat /data > /sum 2> /why && say "read $($b sha256sum < /sum | $b cut -c1-16)" || say "cannot read: $($b cat /why)"
+say "whole $($b sha256sum < /whole | $b cut -c1-16)"
 read up1 idle < /proc/uptime
-say "took $up0 to $up1 s"
+say "from $up0 to $up1 s"
+$b cat /data > /sum 2> /why && say "read $($b sha256sum < /sum | $b cut -c1-16)" || say "cannot read: $($b cat /why)"
 say end
 $b poweroff -f
 `
@@ -57,50 +59,51 @@ func TestVerity(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; run tests/deps.sh test", err)
 	}
-	content := make([]byte, 24<<20)
-	if _, err := rand.NewChaCha8([32]byte{1}).Read(content); err != nil {
-		t.Fatal(err)
+	whole, content := make([]byte, 16<<20), make([]byte, 4<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	for _, b := range [][]byte{whole, content} {
+		if _, err := random.Read(b); err != nil {
+			t.Fatal(err)
+		}
 	}
-	whole := "T: read " + deployment.ID(content)[:16]
+	const probe = 3 << 20
 	inData := func(data []byte) {
-		if i := bytes.Index(data, content[5<<20:5<<20+64]); i >= 0 {
+		if i := bytes.Index(data, content[probe:probe+64]); i >= 0 {
 			data[i] ^= 1
 		}
 	}
 	inHead := func(data []byte) { // of the layer that has the file: its last block, with the id table
-		if bytes.Contains(data, content[5<<20:5<<20+64]) {
+		if bytes.Contains(data, content[probe:probe+64]) {
 			for i := len(data) - 4096; i < len(data); i++ {
 				data[i] ^= 0xff
 			}
 		}
 	}
+	same, changed := "TEST: whole "+deployment.ID(whole)[:16], "TEST: read "+deployment.ID(content)[:16]
 	for name, c := range map[string]struct {
-		verify    string
-		damage    func([]byte)
-		want, not []string
+		verify, args string
+		damage       func([]byte)
+		want, not    []string
 	}{
-		"off and whole":        {"", nil, []string{whole, "from 0 verified"}, nil},
-		"off and a byte":       {"", inData, []string{"T: read "}, []string{whole, "verity"}},
-		"report and whole":     {"report", nil, []string{whole, "from 4 verified"}, []string{"corrupted", "not verified"}},
-		"report and a byte":    {"report", inData, []string{"T: read ", "data block", "is corrupted"}, []string{whole}},
-		"enforce and whole":    {"enforce", nil, []string{whole, "from 4 verified"}, []string{"corrupted"}},
-		"enforce and a byte":   {"enforce", inData, []string{"T: cannot read: ", "Input/output error", "is corrupted"}, []string{"T: read"}},
-		"enforce and the head": {"enforce", inHead, []string{"cannot boot deployment", "mounting layer 2 of 4: a block of it was changed or is damaged"}, []string{"T: "}},
+		"off":     {"", "", inData, []string{same, "TEST: read ", "from 0 verified"}, []string{changed, "verity"}},
+		"report":  {"report", "", inData, []string{same, "TEST: read ", "from 4 verified", "data block", "is corrupted"}, []string{changed}},
+		"enforce": {"enforce", "", inData, []string{same, "from 4 verified", "TEST: cannot read: ", "Input/output error", "is corrupted"}, []string{"TEST: read"}},
+		"mount":   {"enforce", "gitboot.trying=1", inHead, []string{"cannot boot deployment", "mounting layer 2 of 4: a block of it was changed or is damaged", "falls back"}, []string{"TEST: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			s := testStage{kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img"), verify: c.verify, damage: c.damage}
 			lower, middle, upper, hook := filepath.Join(dir, "lower"), filepath.Join(dir, "middle"), filepath.Join(dir, "upper"), filepath.Join(dir, "hook")
 			squashDir(t, lower, kernel)
-			squash(t, middle, entry{name: "bin/busybox", mode: 0o755, data: string(busybox)}, entry{name: "sbin/init", mode: 0o755, data: readInit}, entry{name: "data", data: string(content)})
+			squash(t, middle, entry{name: "bin/busybox", mode: 0o755, data: string(busybox)}, entry{name: "sbin/init", mode: 0o755, data: readInit}, entry{name: "whole", data: string(whole)}, entry{name: "data", data: string(content)})
 			squash(t, upper, entry{name: "etc/layered", data: "upper"})
 			squash(t, hook, entry{name: "usr/at-boot.sh", mode: 0o755, data: "#!/bin/busybox sh\n"})
 			s.build(t, []string{lower, middle, upper, hook})
 			s.publish(t, dir, lower, middle, upper, hook)
-			log := s.boot(t, "UUID="+stageUUID, "")
+			log := s.boot(t, "UUID="+stageUUID, c.args)
 			want(t, log, c.want...)
 			not(t, log, c.not...)
-			for _, line := range regexp.MustCompile(`gitboot-init: entering .*|T: .*|.*verity.*`).FindAllString(log, -1) {
+			for _, line := range regexp.MustCompile(`gitboot-init: entering .*|TEST: .*|.*verity.*`).FindAllString(log, -1) {
 				t.Log(strings.TrimSpace(line))
 			}
 		})
