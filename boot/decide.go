@@ -4,13 +4,16 @@ package boot
 type Candidate struct {
 	// Image is the entry's, and ID its own.
 	Image, ID string
-	// State is Good, Trying, Bad, or "" where nothing is known.
+	// State is Good, Trying, Bad, Damaged, or "" where nothing is known.
 	State string
 }
 
+// unfit says that a candidate is not to boot by itself if another can.
+func (c Candidate) unfit() bool { return c.State == Bad || c.State == Damaged }
+
 // Decide says what boots by itself of a menu's candidates, in its order, newest
-// first: the one that somebody has chosen, unless it is bad, else the first image's
-// newest, unless that is bad, else what is likeliest to boot. Only what is newest
+// first: the one that somebody has chosen, unless it is bad or damaged, else the first
+// image's newest, unless that is, else what is likeliest to boot. Only what is newest
 // goes on trial: what is older and on trial was overtaken. Fallback is what boots if
 // that does not. Each is "" if there is no such entry.
 func Decide(all []Candidate, chosen string) (boots, fallback string) {
@@ -19,15 +22,13 @@ func Decide(all []Candidate, chosen string) (boots, fallback string) {
 	}
 	first := all[0]
 	for _, c := range all {
-		if c.ID == chosen && c.State != Bad {
+		if c.ID == chosen && !c.unfit() {
 			first = c
 		}
 	}
 	boots = first.ID
-	if first.State == Bad {
-		if boots = likeliest(all, first, Good, ""); boots == "" {
-			boots = likeliest(all, first, Trying)
-		}
+	if first.unfit() {
+		boots = instead(all, first)
 	}
 	for _, c := range all {
 		if c.ID == boots {
@@ -35,6 +36,20 @@ func Decide(all []Candidate, chosen string) (boots, fallback string) {
 		}
 	}
 	return boots, likeliest(all, first, Good, "")
+}
+
+// instead returns what boots in place of an unfit candidate. What is damaged may
+// boot all the same, what is bad was seen not to.
+func instead(all []Candidate, unfit Candidate) string {
+	for _, states := range [][]string{{Good, ""}, {Trying}} {
+		if id := likeliest(all, unfit, states...); id != "" {
+			return id
+		}
+	}
+	if unfit.State == Damaged {
+		return unfit.ID
+	}
+	return likeliest(all, unfit, Damaged)
 }
 
 // likeliest returns the newest candidate but one that is in the first of these

@@ -9,12 +9,13 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 )
 
-// What can be known of a deployment, though nothing finds it out yet. Trying and
-// bad are shown in its title.
+// What can be known of a deployment. All but good is shown in its title.
 const (
 	Good   = "good"
 	Trying = "trying"
 	Bad    = "bad"
+	// Damaged: the stage lacks something of it, or has it otherwise than it was.
+	Damaged = "damaged"
 )
 
 // An Entry boots one deployment.
@@ -64,7 +65,7 @@ func (e *Entry) Check(stage Filesystem) error {
 	switch {
 	case e.ID == "" || IDPart(e.ID) != strings.ReplaceAll(e.ID, "_", "_5f") || e.ID[0] >= '0' && e.ID[0] <= '9':
 		return fmt.Errorf("menu id %q is not one of EntryID's", e.ID)
-	case e.State != "" && e.State != Good && e.State != Trying && e.State != Bad:
+	case e.State != "" && e.State != Good && e.State != Trying && e.State != Bad && e.State != Damaged:
 		return fmt.Errorf("entry %s has state %q", e.ID, e.State)
 	}
 	for _, p := range []string{e.Kernel, e.Initrd} {

@@ -24,7 +24,7 @@ func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 		return "", fmt.Errorf("publish deployment: %w", err)
 	}
 	id = deployment.ID(data)
-	lacking, err := missing(s, m)
+	lacking, err := Lacking(s, m)
 	if err != nil {
 		return "", fmt.Errorf("publish deployment of %q: %w", m.Image, err)
 	}
@@ -44,7 +44,9 @@ func (s *Stage) Publish(m *deployment.Manifest) (id string, err error) {
 	return id, fault.Point("stage.deployment.published")
 }
 
-func missing(s *Stage, m *deployment.Manifest) ([]deployment.Object, error) {
+// Lacking returns the objects of a deployment that are not on the stage in their
+// full length, or known to be damaged.
+func Lacking(s *Stage, m *deployment.Manifest) ([]deployment.Object, error) {
 	var lacking []deployment.Object
 	for _, o := range m.Objects() {
 		ok, err := s.has(o)

@@ -7,6 +7,10 @@
 //	kernels/<key>.json       which kernel and initramfs were made for a key
 //	trees/<hex>.json         which hash tree was made of the layer that is this
 //	                         object; there are none before the first is wanted
+//	damaged/<hex>.json       what is wrong with an object that was found to be
+//	                         damaged, until another takes its place
+//	quarantine/<hex>-<n>     objects that were damaged and are replaced; a running
+//	                         deployment may still read them
 //	deployments/<id>.json    manifests; the id is the sha256 of the file
 //	boot/, repo/, state.json belong to other packages
 //	tmp/                     unfinished files; emptied by Clean
@@ -36,6 +40,14 @@
 // for one that names what it does not hold, a folder without an entry or the
 // target of a hard link: that is taken from the layers below, and the layer is
 // an object of its own above each that has other ones.
+//
+// # Damage
+//
+// An object that Verify finds damaged keeps its place: what needs it may be running,
+// or be all that there is to boot. Mark has everybody treat it as one that is not
+// there, so that it is fetched or made again. What comes takes its place in one
+// rename, and the damaged one lies in quarantine from before that; nothing that may
+// be read by a running system is ever unlinked.
 //
 // # What the boot loader sees
 //

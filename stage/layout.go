@@ -52,8 +52,11 @@ func (l Layout) Downloads() string { return l.path("downloads") }
 // Secrets holds what hooks have made once and keep, such as a machine's keys.
 func (l Layout) Secrets() string { return l.path("secrets") }
 
-// Trees holds the records of layers' hash trees; it is not there before the first.
-func (l Layout) Trees() string { return l.path("trees") }
+// marks holds a file for each object that is known to be damaged.
+func marks(l Layout) string { return l.path("damaged") }
+
+// quarantine holds damaged objects in whose place others have come.
+func quarantine(l Layout) string { return l.path("quarantine") }
 
 // Temp holds what is of no use after a run.
 func (l Layout) Temp() string { return l.path("tmp") }
@@ -77,7 +80,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "damaged", "quarantine", "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

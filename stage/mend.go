@@ -2,15 +2,18 @@ package stage
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/stage/internal/record"
 )
 
 // Mended says what became of something damaged.
@@ -71,4 +74,128 @@ func (d Damage) hash() string {
 
 func (d Damage) partOf(running string) bool {
 	return running != "" && slices.Contains(d.Deployments, running)
+}
+
+// Damaged reports whether an object is known to be damaged.
+func (l Layout) Damaged(o deployment.Object) bool {
+	_, err := os.Lstat(mark(l, o.SHA256))
+	return err == nil
+}
+
+func mark(l Layout, hash string) string { return filepath.Join(marks(l), hash+".json") }
+
+// Mark notes which objects are damaged, of all that Verify has found on the stage,
+// and that those are not any more which it has not. It returns how many it notes
+// anew. The caller holds the lock.
+func Mark(s *Stage, damage []Damage) (marked int, err error) {
+	found := map[string]bool{}
+	for _, d := range damage {
+		if hash := d.hash(); hash != "" && d.Path == (deployment.Object{SHA256: hash}).Path() {
+			found[hash] = true
+			if s.Damaged(deployment.Object{SHA256: hash}) {
+				continue
+			}
+			if err := errors.Join(durable.MkdirAll(marks(s.Layout), 0o700), record.Write(mark(s.Layout, hash), d)); err != nil {
+				return marked, fmt.Errorf("note that %s is damaged: %w", d.Path, err)
+			}
+			marked++
+		}
+	}
+	noted, err := record.Names(marks(s.Layout), deployment.IsHash)
+	if errors.Is(err, fs.ErrNotExist) {
+		return marked, nil
+	}
+	for _, hash := range noted {
+		if !found[hash] {
+			err = errors.Join(err, unmark(s.Layout, hash))
+		}
+	}
+	return marked, err
+}
+
+// unmark forgets that an object was damaged.
+func unmark(l Layout, hash string) error {
+	if _, err := os.Lstat(mark(l, hash)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return durable.Remove(mark(l, hash))
+}
+
+// setAside puts a damaged object into quarantine before another takes its place. It
+// keeps its place until then, but on a file system without links.
+func setAside(l Layout, o deployment.Object) error {
+	if !l.Damaged(o) {
+		return nil
+	}
+	info, err := os.Lstat(l.ObjectPath(o))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(quarantine(l), 0o700); err != nil {
+		return err
+	}
+	aside := filepath.Join(quarantine(l), fmt.Sprintf("%s-%d", o.SHA256, info.Sys().(*syscall.Stat_t).Ino))
+	err = os.Link(l.ObjectPath(o), aside)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil // a cut run came so far
+	case err != nil:
+		err = os.Rename(l.ObjectPath(o), aside)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(durable.SyncDir(quarantine(l)), fault.Point("stage.damaged.aside"))
+}
+
+// Quarantined returns how many objects are in quarantine, and their bytes.
+func Quarantined(l Layout) (c Collected, err error) {
+	return eachAside(l, func(string, string) error { return nil })
+}
+
+// Release removes what is in quarantine, but for what the running deployment may be
+// made of.
+func Release(s *Stage, running string) (c Collected, err error) {
+	uses := map[string]bool{}
+	if m, err := s.Deployment(running); err == nil {
+		for _, o := range m.Objects() {
+			uses[o.SHA256] = true
+		}
+	} else if running != "" {
+		return c, fmt.Errorf("the quarantine stays: what the running deployment needs is not known: %w", err)
+	}
+	return eachAside(s.Layout, func(hash, path string) error {
+		if uses[hash] {
+			return errStays
+		}
+		return os.Remove(path)
+	})
+}
+
+var errStays = errors.New("it stays")
+
+// eachAside does something with each object in quarantine, and counts them.
+func eachAside(l Layout, do func(hash, path string) error) (c Collected, err error) {
+	entries, err := os.ReadDir(quarantine(l))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	for _, e := range entries {
+		hash, _, _ := strings.Cut(e.Name(), "-")
+		info, ierr := e.Info()
+		if ierr != nil || !deployment.IsHash(hash) {
+			continue
+		}
+		switch derr := do(hash, filepath.Join(quarantine(l), e.Name())); {
+		case derr == nil:
+			c.Objects++
+			c.Bytes += info.Size()
+		case !errors.Is(derr, errStays):
+			err = errors.Join(err, derr)
+		}
+	}
+	return c, err
 }

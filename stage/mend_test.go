@@ -4,8 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -64,5 +67,102 @@ func TestRemoveDamaged(t *testing.T) {
 		if got := staged(t, s, LayerID{DiffID: whole.DiffID}); got != objects[1] {
 			t.Errorf("the other layer is %v", got)
 		}
+	}
+}
+
+// What is known to be damaged is treated as not there and keeps its place, until
+// another takes it in one rename; the damaged one is in quarantine from then on.
+func TestMark(t *testing.T) {
+	s := newStage(t)
+	m := manifest(t, s, "a layer", "another")
+	if _, err := s.Publish(m); err != nil {
+		t.Fatal(err)
+	}
+	o := m.Layers[0]
+	running, err := os.Open(s.ObjectPath(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer running.Close()
+	if err := os.WriteFile(s.ObjectPath(o), []byte("A layer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damage, err := s.Verify(t.Context(), nil)
+	if err != nil || len(damage) != 1 {
+		t.Fatal(damage, err)
+	}
+	for _, want := range []int{1, 0} {
+		if n, err := Mark(s, damage); err != nil || n != want {
+			t.Errorf("%d are noted anew (%v), want %d", n, err, want)
+		}
+	}
+	if lacking, err := Lacking(s, m); err != nil || len(lacking) != 1 || lacking[0] != o {
+		t.Errorf("lacking %v (%v)", lacking, err)
+	}
+	if data, err := os.ReadFile(s.ObjectPath(o)); err != nil || string(data) != "A layer" {
+		t.Errorf("the damaged object was touched: %q, %v", data, err)
+	}
+
+	if got := addFile(t, s, "a layer"); got != o || s.Damaged(o) {
+		t.Errorf("%+v took its place, damaged: %t", got, s.Damaged(o))
+	}
+	if damage, err := s.Verify(t.Context(), nil); err != nil || len(damage) > 0 {
+		t.Error(damage, err)
+	}
+	aside, err := Quarantined(s.Layout)
+	if err != nil || aside.Objects != 1 {
+		t.Errorf("in quarantine: %+v %v", aside, err)
+	}
+	info, err := running.Stat()
+	if err != nil || info.Sys().(*syscall.Stat_t).Nlink != 1 {
+		t.Errorf("what is running was unlinked (%v)", err)
+	}
+	ids, err := s.Deployments()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := Release(s, ids[0]); err != nil || c.Objects != 0 {
+		t.Errorf("%+v is released, of what is running (%v)", c, err)
+	}
+	if c, err := Release(s, ""); err != nil || c != aside {
+		t.Errorf("%+v is released (%v)", c, err)
+	}
+}
+
+// What can be read again is not damaged any more; a manifest is not an object.
+func TestMarkForgets(t *testing.T) {
+	s := newStage(t)
+	o := addFile(t, s, "x")
+	if n, err := Mark(s, []Damage{{Path: o.Path()}, {Path: "deployments/" + o.SHA256 + ".json"}, {Path: "objects/sha256/rubbish"}}); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	if _, err := Mark(s, nil); err != nil || s.Damaged(o) {
+		t.Error("it is damaged for ever", err)
+	}
+	if _, err := Release(s, strings.Repeat("0", 64)); err == nil {
+		t.Error("what runs is not known, and the quarantine is emptied")
+	}
+}
+
+// A disk that gives errors instead of content is what verifying is for.
+func TestVerifyUnreadable(t *testing.T) {
+	s := newStage(t)
+	s.Pace = 100 << 20
+	m := manifest(t, s, "a layer")
+	id, err := s.Publish(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.ObjectPath(m.Layers[0])
+	if err := errors.Join(os.Remove(path), os.Symlink("/proc/self/mem", path)); err != nil { // reading its beginning is EIO
+		t.Fatal(err)
+	}
+	damage, err := s.Verify(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := fmt.Sprint(damage)
+	if !strings.Contains(said, "cannot be read: ") || !strings.Contains(said, "input/output error") || !strings.Contains(said, id) {
+		t.Error(said)
 	}
 }

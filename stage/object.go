@@ -19,7 +19,8 @@ import (
 // blockSize is the size of the reads of whole files.
 const blockSize = 1 << 20
 
-// has reports whether the object is there with its full length.
+// has reports whether the object is there with its full length, and not known to
+// be damaged.
 func (s *Stage) has(o deployment.Object) (bool, error) {
 	if !deployment.IsHash(o.SHA256) {
 		return false, nil
@@ -31,7 +32,7 @@ func (s *Stage) has(o deployment.Object) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return info.Mode().IsRegular() && info.Size() == o.Size, nil
+	return info.Mode().IsRegular() && info.Size() == o.Size && !s.Damaged(o), nil
 }
 
 // AddFile stores what r gives, such as a kernel or an initramfs.
@@ -52,12 +53,18 @@ func (s *Stage) AddFile(ctx context.Context, r io.Reader) (deployment.Object, er
 }
 
 // publish gives a finished temporary file its name. An object that is there
-// with its full length stays as it is.
+// with its full length stays as it is, unless it is known to be damaged.
 func (s *Stage) publish(f *durable.File, o deployment.Object) error {
 	if there, err := s.has(o); err != nil || there {
 		return err
 	}
+	if err := setAside(s.Layout, o); err != nil {
+		return err
+	}
 	if err := f.Publish(s.ObjectPath(o)); err != nil {
+		return err
+	}
+	if err := unmark(s.Layout, o.SHA256); err != nil {
 		return err
 	}
 	return fault.Point("stage.object.published")

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/gentle"
 	"github.com/gitboot/gitboot/internal/owned"
 )
 
@@ -35,6 +36,8 @@ type Stage struct {
 	Reserve int64
 	// Entries bounds how many names a layer may have; 0 means tarfs's default.
 	Entries int
+	// Pace is how Verify reads, 0 as fast as it can.
+	Pace gentle.Pace
 
 	Layout
 

@@ -93,7 +93,7 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m
 	if err != nil {
 		return "", fmt.Errorf("import: %w", err)
 	}
-	lacking, err := missing(s, m)
+	lacking, err := Lacking(s, m)
 	if err != nil {
 		return "", fmt.Errorf("import %q: %w", m.Image, err)
 	}
@@ -114,6 +114,9 @@ func (s *Stage) Import(ctx context.Context, r io.Reader, check func(id string, m
 // discard removes objects that nothing needs yet, of which some may be there.
 func discard(l Layout, objects []deployment.Object) (err error) {
 	for _, o := range objects {
+		if l.Damaged(o) {
+			continue // it was there before, and may be running
+		}
 		if rerr := os.Remove(l.ObjectPath(o)); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 			err = errors.Join(err, rerr)
 		}

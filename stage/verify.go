@@ -81,12 +81,13 @@ func (v *verification) manifests() error {
 			v.users[o] = append(v.users[o], id)
 		}
 	}
-	return v.missing()
+	v.missing()
+	return nil
 }
 
 // missing finds the objects that manifests name and that are not there, or
 // not in their full length.
-func (v *verification) missing() error {
+func (v *verification) missing() {
 	for o, ids := range v.users {
 		info, err := os.Stat(v.stage.ObjectPath(o))
 		d := Damage{Path: o.Path(), Deployments: ids, Remedy: "reconcile: it is made again"}
@@ -94,7 +95,7 @@ func (v *verification) missing() error {
 		case errors.Is(err, fs.ErrNotExist):
 			d.What = "missing"
 		case err != nil:
-			return err
+			d.What = "cannot be looked at: " + err.Error()
 		case info.Size() != o.Size:
 			d.What = fmt.Sprintf("%d bytes long instead of %d", info.Size(), o.Size)
 		default:
@@ -102,7 +103,6 @@ func (v *verification) missing() error {
 		}
 		v.damage(d)
 	}
-	return nil
 }
 
 // objects hashes every file among the objects, as many at once as there are
@@ -117,17 +117,22 @@ func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
 		hurt[o.SHA256] = append(hurt[o.SHA256], ids...)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	if g.SetLimit(runtime.GOMAXPROCS(0)); v.stage.Pace > 0 {
+		g.SetLimit(1)
+	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), durable.TempPrefix) {
 			continue
 		}
-		g.Go(func() error { return v.object(ctx, e.Name(), hurt[e.Name()], sink) })
+		g.Go(func() error {
+			v.stage.Pace.Begin()
+			return v.object(ctx, e.Name(), hurt[e.Name()], sink)
+		})
 	}
 	return g.Wait()
 }
 
-func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) (err error) {
+func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) error {
 	d := Damage{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
 	path := filepath.Join(v.stage.objects(), name)
 	if !deployment.IsHash(name) {
@@ -135,22 +140,13 @@ func (v *verification) object(ctx context.Context, name string, hurt []string, s
 		v.damage(d)
 		return nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	task := progress.Start(sink, "verify "+name[:12], info.Size())
-	defer func() { task.End(err) }()
-	d.Remedy = "remove " + path + " and reconcile: it is made again"
-	got, err := copyHashed(ctx, task, f)
+	d.Remedy = "`gitboot stage verify --quarantine`, then reconcile: it is made again"
+	got, err := v.hash(ctx, path, "verify "+name[:12], sink)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, fs.ErrNotExist): // collected meanwhile
+		return nil
 	case err != nil:
 		d.What = "cannot be read: " + err.Error()
 		d.Remedy = "check the disk, then " + d.Remedy
@@ -161,4 +157,20 @@ func (v *verification) object(ctx context.Context, name string, hurt []string, s
 	}
 	v.damage(d)
 	return nil
+}
+
+// hash reads an object, from the disk itself where that is to be looked at.
+func (v *verification) hash(ctx context.Context, path, what string, sink progress.Sink) (got deployment.Object, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return got, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return got, err
+	}
+	task := progress.Start(sink, what, info.Size())
+	defer func() { task.End(err) }()
+	return copyHashed(ctx, task, v.stage.Pace.Reader(ctx, f))
 }

@@ -117,7 +117,7 @@ func (w *script) entry(m *boot.Menu, image string, e boot.Entry) error {
 		return err
 	}
 	title := e.Title
-	if e.State == boot.Trying || e.State == boot.Bad {
+	if e.State != "" && e.State != boot.Good {
 		title += " [" + e.State + "]"
 	}
 	before, otherwise := "", "gitboot_failed"

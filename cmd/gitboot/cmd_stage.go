@@ -82,7 +82,7 @@ func listDeployments(st *stage.Stage) ([]deploymentJSON, error) {
 func newStageGC(a *app) *cobra.Command {
 	var dry bool
 	c := &cobra.Command{Use: "gc", Short: "Remove objects that no deployment names, and old build cache", Args: usage.NoArgs,
-		Long:    "gc removes objects that no deployment names, and of the engines' build cache what\nis beyond cache_size (agent.toml).",
+		Long:    "gc removes objects that no deployment names, of the engines' build cache what is\nbeyond cache_size (agent.toml), and damaged objects that were replaced, but for\nthose that the running deployment may still read.",
 		Example: "  gitboot stage gc --dry-run"}
 	c.Flags().BoolVar(&dry, "dry-run", false, "only say which objects would be removed")
 	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
@@ -97,11 +97,14 @@ func newStageGC(a *app) *cobra.Command {
 			return err
 		}
 		if *asJSON {
-			return screen.JSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": collected.Cache, "dryRun": dry})
+			return screen.JSON(c.OutOrStdout(), map[string]any{"objects": collected.Objects, "bytes": collected.Bytes, "cacheBytes": collected.Cache, "quarantineBytes": collected.Quarantine.Bytes, "dryRun": dry})
 		}
 		text := fmt.Sprintf("%s: %s, %s", map[bool]string{false: "removed", true: "would remove"}[dry], screen.Count(collected.Objects, "object"), progress.Bytes(collected.Bytes))
 		if collected.Cache > 0 {
 			text += ", and " + progress.Bytes(collected.Cache) + " of the build cache"
+		}
+		if n := collected.Quarantine; n.Objects > 0 {
+			text += ", and of the quarantine " + screen.Count(n.Objects, "damaged object") + ", " + progress.Bytes(n.Bytes)
 		}
 		_, err = fmt.Fprintln(c.OutOrStdout(), text)
 		return err
@@ -216,31 +219,46 @@ func newStageRemove(a *app) *cobra.Command {
 }
 
 func newStageVerify(a *app) *cobra.Command {
-	var remove bool
+	var remove, quarantine bool
 	c := &cobra.Command{Use: "verify", Short: "Read every object again and compare it with its digest", Args: usage.NoArgs,
 		Long: `verify reads the whole stage and exits with 1 if anything is damaged.
 
 A damaged object keeps its place, because a deployment may be running from it.
---remove takes away what is damaged and not part of the running deployment; the
-next reconcile makes again what is wanted.`,
-		Example: "  gitboot stage verify\n  gitboot stage verify --remove; gitboot reconcile --once"}
+--quarantine has the next reconcile fetch or make others in place of damaged
+objects, those of the running deployment too; until then, the menu says which
+entries need them, and boots none of these by itself if there is another. What is
+replaced is kept aside until gitboot stage gc. --remove takes away at once what is
+damaged and not part of the running deployment.
+
+A running agent verifies the stage by itself, see verify in agent.toml.`,
+		Example: "  gitboot stage verify\n  gitboot stage verify --quarantine; gitboot reconcile --once"}
+	c.Flags().BoolVar(&quarantine, "quarantine", false, "have the next reconcile put others in the place of damaged objects")
 	c.Flags().BoolVar(&remove, "remove", false, "remove what is damaged, for the next reconcile to make again")
-	c.Flags().BoolVar(&a.wait, "wait", false, "with --remove: wait for another run to finish instead of failing")
+	c.Flags().BoolVar(&a.wait, "wait", false, "with --quarantine or --remove: wait for another run to finish instead of failing")
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if a.wait && !remove {
-			return usage.Errorf("--wait is for --remove; verify alone takes no lock")
+		mend := upkeep.Leave
+		switch {
+		case quarantine && remove:
+			return usage.Errorf("--quarantine and --remove: name one of them")
+		case quarantine:
+			mend = upkeep.Quarantine
+		case remove:
+			mend = upkeep.Remove
+		}
+		if a.wait && mend == upkeep.Leave {
+			return usage.Errorf("--wait is for --quarantine and --remove; verify alone takes no lock")
 		}
 		show := screen.New(c.ErrOrStderr())
 		cfg, err := a.localConfig(show)
 		if err != nil {
 			return errors.Join(err, show.Close())
 		}
-		found, err := upkeep.Verify(c.Context(), cfg, a.wait, remove)
+		found, err := upkeep.Verify(c.Context(), cfg, a.wait, mend)
 		if err = errors.Join(err, show.Close()); err != nil && len(found.Damage) == 0 {
 			return err
 		}
-		err = errors.Join(err, printDamage(c.OutOrStdout(), found.Damage, *asJSON), damageError(found.Damage, remove))
+		err = errors.Join(err, printDamage(c.OutOrStdout(), found.Damage, *asJSON), damageError(found.Damage, mend))
 		printMended(c.ErrOrStderr(), found.Mended)
 		return err
 	}
@@ -263,14 +281,14 @@ func printDamage(w io.Writer, damage []stage.Damage, asJSON bool) error {
 	return nil
 }
 
-func damageError(damage []stage.Damage, removed bool) error {
+func damageError(damage []stage.Damage, mend upkeep.Mending) error {
 	switch {
 	case len(damage) == 0:
 		return nil
-	case removed:
+	case mend != upkeep.Leave:
 		return errors.New("the stage was damaged; reconcile to make again what is wanted")
 	}
-	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --remove` takes away what the next reconcile makes again", screen.Count(len(damage), "place"))
+	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --quarantine` has the next reconcile put others in their place", screen.Count(len(damage), "place"))
 }
 
 func printMended(w io.Writer, mended []stage.Mended) {

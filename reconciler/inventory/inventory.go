@@ -88,6 +88,9 @@ func Damage(st *stage.Stage, g state.Generation) string {
 		if err != nil || info.Size() != obj.Size {
 			return fmt.Sprintf("generation %d lacks object %s", g.N, plan.Short(obj.SHA256))
 		}
+		if st.Damaged(obj) {
+			return fmt.Sprintf("generation %d has object %s, which is damaged", g.N, plan.Short(obj.SHA256))
+		}
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // entries returns an image's boot entries, newest first. A generation that GRUB
@@ -21,7 +22,7 @@ func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, coun
 	}
 	for _, g := range slices.Backward(img.Generations) {
 		e, err := b.entry(name, doc.Machine, g, fs)
-		if e.State = doc.Verdicts.State(g.Deployment); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
+		if e.State = b.stateOf(doc, g); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
 			e.Args = append(onTrial(e.ID, counted), e.Args...)
 			err = e.Check(fs)
 		}
@@ -32,6 +33,21 @@ func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, coun
 		out = append(out, e)
 	}
 	return out
+}
+
+// stateOf is what is known of a generation: of one that is not whole, that goes
+// before all but that it is bad.
+func (b *Book) stateOf(doc *state.Machine, g state.Generation) string {
+	known := doc.Verdicts.State(g.Deployment)
+	if known == boot.Bad {
+		return known
+	}
+	if m, err := b.Stage.Deployment(g.Deployment); err == nil {
+		if lacking, err := stage.Lacking(b.Stage, m); err != nil || len(lacking) > 0 {
+			return boot.Damaged
+		}
+	}
+	return known
 }
 
 // onTrial is what process 1 is told besides of what is on trial: by which entry it

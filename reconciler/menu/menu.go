@@ -221,7 +221,7 @@ func (b *Book) Shown() (map[string]bool, error) {
 
 // Default returns the id of the entry, of those that are shown, that boots by
 // itself, "" if that is the distribution's business.
-func Default(doc *state.Machine, shown map[string]bool) string {
+func (b *Book) Default(doc *state.Machine, shown map[string]bool) string {
 	if doc.Mode != boot.ModeManaged {
 		return ""
 	}
@@ -233,7 +233,7 @@ func Default(doc *state.Machine, shown map[string]bool) string {
 		}
 		for _, g := range slices.Backward(img.Generations) {
 			if id := boot.EntryID(name, g.Deployment); shown[id] {
-				all = append(all, boot.Candidate{Image: name, ID: id, State: doc.Verdicts.State(g.Deployment)})
+				all = append(all, boot.Candidate{Image: name, ID: id, State: b.stateOf(doc, g)})
 			}
 		}
 	}

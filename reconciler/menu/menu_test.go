@@ -224,10 +224,43 @@ func TestDefault(t *testing.T) {
 		"of an image that is there no more": {boot.EntryID("gone", "dd"), "managed", all, s.id("router", 0)},
 	} {
 		s.doc.Default, s.doc.Mode = c.chosen, c.mode
-		if got := Default(s.doc, c.shown); got != c.want {
+		if got := s.Default(s.doc, c.shown); got != c.want {
 			t.Errorf("%s: %q, want %q", what, got, c.want)
 		}
 	}
+}
+
+// What the stage has not as it was is said to be so in the menu, and does not boot by
+// itself as long as there is something else.
+func TestDamagedIsNotDefault(t *testing.T) {
+	s := newShelf(t)
+	kernel, err := s.Stage.AddFile(t.Context(), strings.NewReader("object"))
+	must(t, err)
+	layer, err := s.Stage.AddFile(t.Context(), strings.NewReader("a layer"))
+	must(t, err)
+	id, err := s.Stage.Publish(&deployment.Manifest{Version: deployment.Version, Image: "router", Kernel: kernel, Initramfs: kernel, KernelVersion: "6.1", Layers: []deployment.Object{layer}})
+	must(t, err)
+	s.doc.Image("router").Add(state.Generation{N: 2, Deployment: id, Created: noon})
+	older, newest := s.id("router", 0), s.id("router", 1)
+	boots := func(want string) {
+		t.Helper()
+		menu := s.Menu(where, s.doc, deployment.Location{})
+		if got := s.Default(s.doc, map[string]bool{newest: true, older: true}); menu.Default != want || got != want {
+			t.Errorf("%q boots, and %q is said to; want %q", menu.Default, got, want)
+		}
+		if state := menu.Entry(newest).State; (state == boot.Damaged) != (want == older) {
+			t.Errorf("the newest is %q", state)
+		}
+	}
+	boots(newest)
+	_, err = stage.Mark(s.Stage, []stage.Damage{{Path: layer.Path()}})
+	must(t, err)
+	boots(older)
+	_, err = stage.Mark(s.Stage, nil)
+	must(t, err)
+	boots(newest)
+	must(t, os.Remove(s.Stage.ObjectPath(layer)))
+	boots(older)
 }
 
 // A stage that is not there yet will be found where its parent is.

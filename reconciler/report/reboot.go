@@ -44,7 +44,7 @@ func RebootOf(ctx context.Context, book *menu.Book) (Reboot, error) {
 }
 
 func rebootOf(ctx context.Context, book *menu.Book, doc *state.Machine, shown map[string]bool) Reboot {
-	r := reboot(doc, book.Booted, menu.Default(doc, shown), shown)
+	r := reboot(doc, book.Booted, book.Default(doc, shown), shown)
 	if r.Needed {
 		r.Packages = packagesBetween(ctx, book.Stage, doc, r)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // Whether a reboot is needed follows from what runs, what is in the menu, and who
@@ -47,7 +48,7 @@ func TestReboot(t *testing.T) {
 		if c.chosen != "" {
 			doc.Default = boot.EntryID("desktop", c.chosen[len("desktop/"):])
 		}
-		got := reboot(doc, c.booted, menu.Default(doc, shown), shown)
+		got := reboot(doc, c.booted, (&menu.Book{Stage: new(stage.Stage)}).Default(doc, shown), shown)
 		if got.Reason != c.want || got.Needed != (c.want != "") || got.Needed != (got.Next != nil) {
 			t.Errorf("%s: %+v", what, got)
 		}

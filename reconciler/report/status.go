@@ -192,7 +192,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	}
 	s := Status{
 		Machine: doc.Machine, Revision: doc.Revision, Stage: book.Place, Booted: book.Booted,
-		Default: menu.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
+		Default: book.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Suspension, s.Waiting = doc.Suspension, Waits(doc)

@@ -19,14 +19,24 @@ type Collected struct {
 	stage.Collected
 	// Cache is how many bytes of the engines' stores were.
 	Cache int64
+	// Quarantine is what was kept of damaged objects.
+	Quarantine stage.Collected
 }
 
 // Collect removes objects that no deployment names, and of the engines' stores
-// what is beyond their bound. With dry it only counts the objects: what would go
-// of a store is not foreseen.
+// what is beyond their bound, and of what is in quarantine all that the running
+// deployment does not need. With dry it only counts the objects: what would go of a
+// store is not foreseen.
 func Collect(ctx context.Context, cfg reconciler.Config, wait, dry bool) (c Collected, err error) {
 	err = locked(ctx, cfg, wait, func(st *stage.Stage) error {
-		if c.Collected, err = st.Collect(ctx, dry); err != nil || dry {
+		if c.Collected, err = st.Collect(ctx, dry); err != nil {
+			return err
+		}
+		if dry {
+			c.Quarantine, err = stage.Quarantined(st.Layout)
+			return err
+		}
+		if c.Quarantine, err = stage.Release(st, cfg.Booted); err != nil {
 			return err
 		}
 		r, err := reconciler.Existing(cfg)
@@ -45,18 +55,36 @@ type Finding struct {
 	Mended []stage.Mended
 }
 
-// Verify reads all of a stage and compares it with its names. With remove it
-// takes away, under the lock, what is damaged and not part of the deployment
-// that runs. What was found before an error is there, too.
-func Verify(ctx context.Context, cfg reconciler.Config, wait, remove bool) (found Finding, err error) {
+// What becomes of damaged objects.
+type Mending int
+
+const (
+	// Leave only looks.
+	Leave Mending = iota
+	// Quarantine has the next reconcile put others in their place, in which they
+	// stay until then.
+	Quarantine
+	// Remove takes away what is not part of the deployment that runs.
+	Remove
+)
+
+// Verify reads all of a stage and compares it with its names. It takes the lock for
+// what is to become of damaged objects, if anything is. What was found before an
+// error is there, too.
+func Verify(ctx context.Context, cfg reconciler.Config, wait bool, mend Mending) (found Finding, err error) {
 	look := func(st *stage.Stage) error {
-		found.Damage, err = st.Verify(ctx, cfg.Progress)
-		if err == nil && remove {
+		if found.Damage, err = st.Verify(ctx, cfg.Progress); err != nil {
+			return err
+		}
+		switch mend {
+		case Quarantine:
+			_, err = stage.Mark(st, found.Damage)
+		case Remove:
 			found.Mended, err = st.RemoveDamaged(found.Damage, cfg.Booted)
 		}
 		return err
 	}
-	if remove {
+	if mend != Leave {
 		return found, locked(ctx, cfg, wait, look)
 	}
 	st, err := stage.Open(cfg.Stage)

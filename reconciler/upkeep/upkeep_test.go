@@ -57,8 +57,11 @@ func TestCollect(t *testing.T) {
 
 // What is damaged goes, if somebody wants that, but for what runs.
 func TestVerify(t *testing.T) {
-	for name, c := range map[string]struct{ remove, runs, stays bool }{
-		"look": {stays: true}, "remove": {remove: true}, "it runs": {remove: true, runs: true, stays: true},
+	for name, c := range map[string]struct {
+		mend        Mending
+		runs, stays bool
+	}{
+		"look": {stays: true}, "remove": {mend: Remove}, "it runs": {mend: Remove, runs: true, stays: true}, "quarantine": {mend: Quarantine, runs: true, stays: true},
 	} {
 		cfg, id, needed, _ := newStage(t)
 		if c.runs {
@@ -67,9 +70,12 @@ func TestVerify(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(cfg.Stage, needed.Path()), bytes.Repeat([]byte("x"), int(needed.Size)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		found, err := Verify(t.Context(), cfg, false, c.remove)
-		if err != nil || len(found.Damage) != 1 || (len(found.Mended) == 1) != c.remove {
+		found, err := Verify(t.Context(), cfg, false, c.mend)
+		if err != nil || len(found.Damage) != 1 || (len(found.Mended) == 1) != (c.mend == Remove) {
 			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+		if st, err := stage.Open(cfg.Stage); err != nil || st.Damaged(needed) != (c.mend == Quarantine) {
+			t.Errorf("%s: it is known to be damaged: %v (%v)", name, c.mend != Quarantine, err)
 		}
 		if there(cfg, needed) != c.stays {
 			t.Errorf("%s: it stays: %v", name, !c.stays)
@@ -89,11 +95,11 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, collectErr := Collect(t.Context(), cfg, false, false)
-	_, removeErr := Verify(t.Context(), cfg, false, true)
+	_, removeErr := Verify(t.Context(), cfg, false, Remove)
 	if !errors.Is(collectErr, stage.ErrLocked) || !errors.Is(removeErr, stage.ErrLocked) {
 		t.Errorf("%v; %v", collectErr, removeErr)
 	}
-	if _, err := Verify(t.Context(), cfg, false, false); err != nil {
+	if _, err := Verify(t.Context(), cfg, false, Leave); err != nil {
 		t.Error(err)
 	}
 	if err := lock.Release(); err != nil {
@@ -106,7 +112,7 @@ func TestNoStage(t *testing.T) {
 	if _, err := Collect(t.Context(), cfg, false, true); !errors.Is(err, stage.ErrNone) {
 		t.Error(err)
 	}
-	if _, err := Verify(t.Context(), cfg, false, false); !errors.Is(err, stage.ErrNone) {
+	if _, err := Verify(t.Context(), cfg, false, Leave); !errors.Is(err, stage.ErrNone) {
 		t.Error(err)
 	}
 	staged, err := Staged(cfg.Stage, &image.Image{Layers: []image.Layer{{DiffID: "sha256:1"}}})

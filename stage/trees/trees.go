@@ -44,7 +44,7 @@ func Missing(s *stage.Stage, layers []deployment.Object) (n int64) {
 
 // known returns the tree that is remembered, if it is there.
 func known(s *stage.Stage, layer deployment.Object) (deployment.Tree, bool) {
-	path := record.TreePath(s.Trees(), layer)
+	path := record.TreePath(record.Trees(s.Dir()), layer)
 	r, err := record.Read[record.Tree](path)
 	if err != nil || r.Layer != layer || !deployment.IsHash(r.Tree.Root) {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && s.Log != nil {
@@ -53,7 +53,7 @@ func known(s *stage.Stage, layer deployment.Object) (deployment.Tree, bool) {
 		return deployment.Tree{}, false
 	}
 	info, err := os.Stat(s.ObjectPath(r.Tree.Object))
-	return r.Tree, err == nil && info.Size() == r.Tree.Size
+	return r.Tree, err == nil && info.Size() == r.Tree.Size && !s.Damaged(r.Tree.Object)
 }
 
 // add makes a tree. The layer is hashed as a whole, too, in the same reading: the
@@ -88,10 +88,10 @@ func add(ctx context.Context, s *stage.Stage, layer deployment.Object) (t deploy
 }
 
 func remember(s *stage.Stage, layer deployment.Object, t deployment.Tree) error {
-	if err := durable.MkdirAll(s.Trees(), 0o700); err != nil {
+	if err := durable.MkdirAll(record.Trees(s.Dir()), 0o700); err != nil {
 		return err
 	}
-	if err := record.Write(record.TreePath(s.Trees(), layer), record.Tree{Layer: layer, Tree: t}); err != nil {
+	if err := record.Write(record.TreePath(record.Trees(s.Dir()), layer), record.Tree{Layer: layer, Tree: t}); err != nil {
 		return err
 	}
 	return fault.Point("stage.tree.recorded")

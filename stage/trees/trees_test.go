@@ -16,6 +16,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/internal/record"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -117,14 +118,14 @@ func TestLost(t *testing.T) {
 	s, layer := staged(t)
 	tree, err := Of(t.Context(), s, layer)
 	must(t, err)
-	record := filepath.Join(s.Trees(), layer.SHA256+".json")
+	noted := filepath.Join(record.Trees(s.Dir()), layer.SHA256+".json")
 	for what, lose := range map[string]func() error{
 		"the tree":        func() error { return os.Remove(s.ObjectPath(tree.Object)) },
 		"half of it":      func() error { return os.Truncate(s.ObjectPath(tree.Object), tree.Size/2) },
-		"the record":      func() error { return os.Remove(record) },
-		"what it says":    func() error { return os.WriteFile(record, []byte("{"), 0o600) },
-		"what it says of": func() error { return os.WriteFile(record, []byte(`{"layer":{},"tree":{}}`), 0o600) },
-		"all records":     func() error { return os.RemoveAll(s.Trees()) },
+		"the record":      func() error { return os.Remove(noted) },
+		"what it says":    func() error { return os.WriteFile(noted, []byte("{"), 0o600) },
+		"what it says of": func() error { return os.WriteFile(noted, []byte(`{"layer":{},"tree":{}}`), 0o600) },
+		"all records":     func() error { return os.RemoveAll(record.Trees(s.Dir())) },
 	} {
 		must(t, lose())
 		again, err := Of(t.Context(), s, layer)

@@ -35,6 +35,7 @@ var rules = []rule{
 	{folder: "internal/durable", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/fault", layer: shared, why: "what several leaves share"},
 	{folder: "internal/flock", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
+	{folder: "internal/gentle", layer: shared, why: "a disk is read in one way for its own sake", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/nearest", layer: shared, why: "what several leaves share"},
 	{folder: "internal/owned", layer: shared, why: "what several leaves share", third: []string{"golang.org/x/sys"}},
 	{folder: "internal/plain", layer: shared, why: "what several leaves share"},

@@ -14,6 +14,10 @@ type Tree struct {
 	Tree  deployment.Tree   `json:"tree"`
 }
 
+// Trees is where a stage keeps the records of hash trees. It is not there before the
+// first.
+func Trees(stage string) string { return filepath.Join(stage, "trees") }
+
 // TreePath returns where the record of an object's tree lies in the folder of
 // records.
 func TreePath(dir string, layer deployment.Object) string {
