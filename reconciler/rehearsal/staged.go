@@ -34,7 +34,7 @@ func next(book menu.Book, doc *state.Machine) (state.Found, error) {
 	if err != nil {
 		return state.Found{}, err
 	}
-	if id := menu.Default(doc, shown); id != "" {
+	if id := book.Default(doc, shown); id != "" {
 		return doc.Find(id)
 	}
 	for _, name := range doc.MenuOrder() {
