@@ -50,6 +50,8 @@ type Setup struct {
 	Notify notify.Options
 	// Forge is told how this machine gets on with commits, without a kind none is.
 	Forge forge.Options
+	// Verify is when the stage is verified, as cron, or integrity.Off.
+	Verify string
 	// Reboot says whether the machine is restarted by itself, and how; Leave who has
 	// to give leave, without a URL nobody.
 	Reboot reboot.Options
@@ -138,6 +140,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 	going.Go(func() {
 		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Restart: a.restarting(running, set), Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
 	})
+	going.Go(func() { a.verify(running, set) })
 	for _, d := range a.doors(set) {
 		if d.at.Address != "" {
 			going.Go(func() { a.keep(running, d) })

@@ -51,7 +51,7 @@ type settings struct {
 	Keep             *int               `key:"keep" is:"keep" default:"3" doc:"How many generations of an image stay on the stage."`
 	TmpfsSize        *string            `key:"tmpfs_size" is:"tmpfs-size" doc:"Size of the writable layer: 2G, 512M, or a share of the memory such as 50%, which is the kernel's default."`
 	CopyToRAM        *bool              `key:"copy_to_ram" default:"false" doc:"Copy the layers to memory at boot, so that the stage's device can be removed."`
-	Verity           *string            `key:"verity" is:"verity" default:"off" doc:"What is done about a block of a layer that is not what it was when it was staged, wherever it is read. off: nothing finds it. report: the kernel logs it, status says so. enforce: it cannot be read."`
+	Verity           *string            `key:"verity" is:"verity" default:"off" doc:"What is done about a block of a layer that is not what it was when it was staged, wherever it is read. off: nothing finds it. report: the kernel logs it. enforce: it cannot be read."`
 	Health           *health.HealthDecl `key:"health" doc:"In mode managed: when a boot of what is new counts as good."`
 }
 

@@ -52,6 +52,10 @@ func (l Layout) Downloads() string { return l.path("downloads") }
 // Secrets holds what hooks have made once and keep, such as a machine's keys.
 func (l Layout) Secrets() string { return l.path("secrets") }
 
+// VerifiedFile is the name of what is known of the last time that a stage was
+// verified by itself.
+const VerifiedFile = "verified.json"
+
 // marks holds a file for each object that is known to be damaged.
 func marks(l Layout) string { return l.path("damaged") }
 
@@ -80,7 +84,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "damaged", "quarantine", "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "damaged", "quarantine", VerifiedFile, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 )
 
 func newAgent(a *app) *cobra.Command {
@@ -78,7 +80,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	if err != nil {
 		return agent.Setup{}, err
 	}
-	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Leave: set.Leave(cfg.Machine)}
+	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Verify: cmp.Or(set.Verify, integrity.Weekly), Leave: set.Leave(cfg.Machine)}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forge = set.Notifications(), set.Forge()

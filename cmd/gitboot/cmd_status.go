@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // minutes is how times are shown to people.
@@ -122,6 +123,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	}
 	if s.Reboot.Needed {
 		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())
+	}
+	if v := s.Verified; v != nil {
+		fmt.Fprintf(w, "the stage was verified %s: %s\n", v.Ended.Local().Format(minutes), damageFound(v.Damage))
 	}
 	if s.Agent != nil {
 		printAgent(w, *s.Agent, time.Now())
@@ -230,4 +234,12 @@ func times(n int) string {
 		return "once"
 	}
 	return screen.Count(n, "time")
+}
+
+// damageFound says how much was damaged when the stage was verified.
+func damageFound(damage []stage.Damage) string {
+	if len(damage) == 0 {
+		return "nothing was damaged"
+	}
+	return fmt.Sprintf("it was damaged in %s, first %s (%s)", screen.Count(len(damage), "place"), damage[0].Path, damage[0].What)
 }

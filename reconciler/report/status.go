@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -41,7 +42,10 @@ type Status struct {
 	// machine's is not believed; absent otherwise.
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
 	Clock   string         `json:"clock,omitempty"`
-	Images  []ImageStatus  `json:"images"`
+	// Verified is when the agent has last verified the stage, and what it found;
+	// absent if it has not.
+	Verified *integrity.Look `json:"verified,omitempty"`
+	Images   []ImageStatus   `json:"images"`
 	// Builds are the images that are built here, by name.
 	Builds []BuildStatus `json:"builds"`
 	// Pushes are the images that this machine publishes, by name.
@@ -196,6 +200,9 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Suspension, s.Waiting = doc.Suspension, Waits(doc)
+	if last := integrity.Last(book.Stage.Dir()); !last.Ended.IsZero() {
+		s.Verified = &last
+	}
 	s.Testing = public(doc.TestingFailure)
 	s.Trial = trialStatus(ctx, book, doc.Trial)
 	if book.Booted != "" {

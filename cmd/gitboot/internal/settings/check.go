@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/internal/nearest"
 	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/internal/proxy"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -96,6 +97,10 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 	case "reboot":
 		if names := reboot.Policies(); !slices.Contains(names, v.String()) {
 			return "is no way to restart a machine" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
+		}
+	case "verify":
+		if v.String() != integrity.Off {
+			return spec.WrongText("cron", v.String())
 		}
 	case "count":
 		if v.Int() <= 0 {

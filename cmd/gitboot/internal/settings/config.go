@@ -69,6 +69,8 @@ type Config struct {
 	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll    duration `toml:"poll"`
 
+	// Verify is when the agent verifies the stage.
+	Verify string `toml:"verify" is:"verify"`
 	// Reboot says whether the agent restarts the machine by itself.
 	Reboot string `toml:"reboot" is:"reboot"`
 	// RebootGrace is the notice that is given before, RebootPatience how long who is
