@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/agent/trigger"
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
@@ -35,6 +36,7 @@ func (a *Agent) operations() map[string]control.Operation {
 	out := map[string]control.Operation{"page": a.openPage}
 	for name, do := range map[string]operation{
 		"approve": approve, "pin": pin, "unpin": unpin, "suspend": suspend, "resume": resume, "set-default": setDefault,
+		"mark-good": marks(boot.Good), "mark-bad": marks(boot.Bad), "rollback": rollback, "next": next,
 	} {
 		out[name] = func(ctx context.Context, request json.RawMessage) (any, error) {
 			return a.operate(ctx, name, do, request)
@@ -77,6 +79,27 @@ func pin(ctx context.Context, o operate.Operator, w wish) (string, error) {
 func unpin(ctx context.Context, o operate.Operator, w wish) (string, error) {
 	found, _, err := o.Unpin(ctx, w.Name)
 	return fmt.Sprintf("unpinned %s:%d", found.Image, found.N), err
+}
+
+// marks is an operation that says of a generation what it is.
+func marks(verdict string) operation {
+	return func(ctx context.Context, o operate.Operator, w wish) (string, error) {
+		found, err := o.Mark(ctx, w.Name, verdict, w.Why)
+		return fmt.Sprintf("%s:%d is %s", found.Image, found.N, verdict), err
+	}
+}
+
+func rollback(ctx context.Context, o operate.Operator, w wish) (string, error) {
+	found, err := o.Rollback(ctx, w.Name)
+	return fmt.Sprintf("rolled back: %s:%d boots next", found.Image, found.N), err
+}
+
+func next(ctx context.Context, o operate.Operator, w wish) (string, error) {
+	found, err := o.Next(ctx, w.Name)
+	if w.Name == "" {
+		return "the next boot is as ever", err
+	}
+	return fmt.Sprintf("%s:%d boots next, once", found.Image, found.N), err
 }
 
 func suspend(ctx context.Context, o operate.Operator, w wish) (string, error) {

@@ -144,9 +144,11 @@ func (p *poll) look(ctx context.Context, ask Ask) {
 	p.looking = true
 	known := p.last
 	p.beside(func() func(context.Context) {
+		judged := p.judge(ctx)
 		w, err := p.read(ctx, ask.request(), known)
 		p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
+			p.teller.judged(judged, &p.Machine.Book)
 			if p.looking = false; w.Revision.Hash != "" {
 				p.last = w
 			}

@@ -59,6 +59,8 @@ type Config struct {
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string
+	// BootID is the running kernel's id of this boot, "" if it is not known.
+	BootID string
 	// Notices is the folder of the running system in which other programs see
 	// whether a reboot is needed, "" for nowhere.
 	Notices string
@@ -187,6 +189,9 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	if cfg.Uptime == nil {
 		cfg.Uptime = uptime
 	}
+	if cfg.Location != nil {
+		cfg.BootID = ""
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -213,7 +218,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
-		Name: cfg.Machine, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init,
+		Name: cfg.Machine, BootID: cfg.BootID, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/verdict"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
@@ -31,10 +32,12 @@ type Request struct {
 	Anyway bool
 	// Fetch fetches and stages, and publishes nothing.
 	Fetch bool
+	// Retry puts what is known to be bad on trial once more.
+	Retry bool
 }
 
 func (q Request) machine(builds func(string) bool) machine.Request {
-	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient, Anyway: q.Anyway, Fetch: q.Fetch, Builds: builds}
+	return machine.Request{Trigger: q.Trigger, Update: q.Update, Wait: q.Wait, Patient: q.Patient, Anyway: q.Anyway, Fetch: q.Fetch, Retry: q.Retry, Builds: builds}
 }
 
 func (q Request) workshop() workshop.Request {
@@ -102,6 +105,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	if err := state.Suspended(r.Machine.Stage.Dir(), req.Anyway, r.Machine.Now()); err != nil {
 		return Result{}, err
 	}
+	r.judge(ctx)
 	w, err := r.read(ctx, req, nil)
 	if err != nil {
 		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
@@ -122,6 +126,16 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	}
 	result := merge(converged, job)
 	return result, errors.Join(made, err, published, job.End())
+}
+
+// judge notes how the machine was booted. That it cannot keeps nothing from
+// converging: the boot loader falls back by itself.
+func (r *Reconciler) judge(ctx context.Context) []verdict.Change {
+	changes, err := (machine.Bench{Machine: &r.Machine}).Judge(ctx, false)
+	if err != nil {
+		r.log.Warn("what is on trial is not judged", "error", err)
+	}
+	return changes
 }
 
 // make has the workshop build what there is to be built. The job it returns is

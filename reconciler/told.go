@@ -7,11 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/verdict"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/spec"
@@ -131,6 +134,24 @@ func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, 
 			Kind: event.Staged, Part: event.Machine, Trigger: why, Revision: w.Revision.Hash, Subject: w.Revision.Subject, Author: w.Revision.Author,
 			Image: s.Image, Generation: s.Generation, Packages: s.Packages, Reason: strings.Join(s.Reasons, "; "),
 		})
+	}
+}
+
+// judged tells what became known of what was on trial, and that the machine has
+// fallen back from what is bad.
+func (t *teller) judged(changes []verdict.Change, book *menu.Book) {
+	for _, c := range changes {
+		e := event.Event{Kind: event.Good, Part: event.Machine, Revision: c.Revision, Image: c.Image(), Generation: c.N}
+		if c.State != boot.Bad {
+			t.tell(e)
+			continue
+		}
+		e.Kind, e.Reason, e.Log = event.Bad, c.Reason, c.Log
+		t.tell(e)
+		if book.Booted != c.Deployment {
+			e.Kind, e.Log = event.FellBack, ""
+			t.tell(e)
+		}
 	}
 }
 

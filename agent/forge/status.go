@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -57,7 +58,9 @@ func wanted(l live.Status, staged report.Status) Status {
 	case running != "":
 		s.Text = running
 	case l.Applied == s.Revision || staged.Revision == s.Revision:
-		s.State, s.Text = Success, converged(staged)
+		if s.State, s.Text = Success, converged(staged); bad(staged) != "" {
+			s.State, s.Text = Failure, bad(staged)
+		}
 	case ready.Reason == "Converging" || ready.Reason == "Refused":
 		s.Text = "seen by this machine"
 	default: // it is suspended, or waits for something
@@ -105,6 +108,33 @@ func at(l live.Status) string {
 	return ""
 }
 
+// bad says which image's newest generation is known to be bad, and why; "" if none
+// is.
+func bad(s report.Status) string {
+	for _, img := range s.Images {
+		if g := img.Bad(); g != nil {
+			return fmt.Sprintf("bad: %s, generation %d: %s", img.Name, g.Generation, plain.First(g.Verdict.Reason))
+		}
+	}
+	return ""
+}
+
+// verdict is what is known of what runs.
+func verdict(s report.Status) string {
+	for _, img := range s.Images {
+		for _, g := range img.Generations {
+			switch {
+			case !g.Booted:
+			case g.State == boot.Good:
+				return "good: "
+			case g.State == boot.Trying:
+				return "booted, on trial: "
+			}
+		}
+	}
+	return "booted: "
+}
+
 // converged says what the machine has of a revision: whether it runs, or boots
 // next; of a system that gitboot has not booted, what is staged.
 func converged(s report.Status) string {
@@ -113,7 +143,7 @@ func converged(s report.Status) string {
 		return "staged: " + name(s.Reboot.Next) + "; boots next"
 	}
 	if s.Reboot.Running != nil {
-		return "booted: " + name(s.Reboot.Running)
+		return verdict(s) + name(s.Reboot.Running)
 	}
 	var all []string
 	for _, img := range s.Images {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/report"
 )
 
@@ -129,6 +130,8 @@ func collectStaged(set setter, s report.Status) {
 		set("gitboot_image_damaged_generations", damaged, img.Name)
 		set("gitboot_image_booted", booted, img.Name)
 		set("gitboot_image_outdated", outdated, img.Name)
+		set("gitboot_image_bad", truth(img.Bad() != nil), img.Name)
+		set("gitboot_image_trying", truth(len(img.Generations) > 0 && img.Generations[0].State == boot.Trying), img.Name)
 		if len(img.Generations) > 0 {
 			set("gitboot_image_staged_timestamp_seconds", seconds(img.Generations[0].Created), img.Name)
 		}

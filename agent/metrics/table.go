@@ -32,6 +32,8 @@ func Table() []Metric {
 		{"gitboot_image_staged_timestamp_seconds", gauge, "image", "When its newest generation was staged."},
 		{"gitboot_image_checked_timestamp_seconds", gauge, "image", "When its tag or archive was last looked up."},
 		{"gitboot_image_booted", gauge, "image", "1 if the system that runs is of this image, else 0."},
+		{"gitboot_image_bad", gauge, "image", "1 if its newest generation is known to be bad, else 0."},
+		{"gitboot_image_trying", gauge, "image", "1 if its newest generation is on trial, else 0."},
 		{"gitboot_image_outdated", gauge, "image", "1 if the system that runs is of this image and not of its newest generation, else 0."},
 		{"gitboot_build_timestamp_seconds", gauge, "image", "When an image was last built here with success."},
 		{"gitboot_stage_size_bytes", gauge, "", "How large the stage's file system is."},

@@ -128,7 +128,7 @@ func (w *script) boots(id string) {
 // GRUB can note down. It cannot calculate.
 func (w *script) counted(m *boot.Menu) {
 	w.lines(
-		"# What is on trial boots by itself as often as "+leftName+" says, and then the other.",
+		"# What is on trial boots by itself as often as "+leftName+" says.",
 		"unset gitboot_next",
 		`if [ "${`+goodName+`}" = `+quote(m.Default)+" ]; then",
 		"  set gitboot_next=good",

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,8 +16,10 @@ import (
 	"github.com/gitboot/gitboot/reconciler/upkeep"
 )
 
-func newBoot(a *app) *cobra.Command {
-	return usage.Group("boot", "Look at the boot menu and choose its default", newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootUnlink(a))
+// newBoot has the commands that others bring besides its own.
+func newBoot(a *app, others []*cobra.Command) *cobra.Command {
+	own := []*cobra.Command{newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootHistory(a), newBootUnlink(a)}
+	return usage.Group("boot", "Look at the boot menu, choose what boots, and say what is good", slices.Concat(own, others)...)
 }
 
 type entryJSON struct {
@@ -25,6 +29,8 @@ type entryJSON struct {
 	Deployment string `json:"deployment"`
 	Default    bool   `json:"default"`
 	Booted     bool   `json:"booted"`
+	// State is good, trying or bad, empty where that is not known.
+	State string `json:"state,omitempty"`
 	// Hidden says why the menu has no such entry, empty if it has.
 	Hidden string `json:"hidden,omitempty"`
 }
@@ -39,14 +45,14 @@ func newBootList(a *app) *cobra.Command {
 			return err
 		}
 		entries := []entryJSON{}
-		header := "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED"
+		header := "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED\tSTATE"
 		noted := header + "\tNOTE"
 		var rows [][]any
 		for _, img := range s.Images {
 			for _, g := range img.Generations {
-				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.Hidden}
+				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.State, g.Hidden}
 				entries = append(entries, e)
-				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), screen.Mark(e.Default), screen.Mark(e.Booted)}
+				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), screen.Mark(e.Default), screen.Mark(e.Booted), cmp.Or(e.State, "-")}
 				if e.Hidden != "" {
 					header, row = noted, append(row, e.Hidden)
 				}

@@ -51,6 +51,7 @@ cut short, by ctrl-C or by the power, is taken up by the next one.`,
 	f.BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing; with --now: until nothing is left to do")
 	f.BoolVar(&a.anyway, "anyway", false, "with --once: make the run though this machine is suspended, or entries may change only at another time")
 	f.BoolVar(&a.fetch, "download-only", false, "with --once: fetch and stage all that is new, and publish none of it; the next run does")
+	f.BoolVar(&a.retry, "retry", false, "with --once: try what is known to be bad once more")
 	f.StringVar(&a.acceptRewrite, "accept-rewrite", "", "go on with a config repo whose history was rewritten, if its tip is this `COMMIT`")
 	f.DurationVar(&a.poll, "poll", 0, "without --once: how often to look at the config repo (default 1m)")
 	return c

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
@@ -121,6 +122,12 @@ func printStatus(w io.Writer, s control.Status) error {
 	if s.Waiting != nil {
 		fmt.Fprintf(w, "%s waits %s\n", screen.PaintFor(w).In(screen.Yellow, "revision "+plan.Short(s.Waiting.Revision)), plan.Words(s.Waiting.Holds))
 	}
+	switch paint := screen.PaintFor(w); {
+	case s.Mode == boot.ModeManaged && s.Uncounted != "" && s.Stage != "":
+		fmt.Fprintf(w, "%s: %s\n", paint.In(screen.Yellow, "boots of what is new are not counted"), s.Uncounted)
+	case s.Mode == boot.ModeManaged && len(s.Images) > 0 && s.Default == "":
+		fmt.Fprintf(w, "%s: the distribution's own entry boots\n", paint.In(screen.Red, "everything here is bad"))
+	}
 	if s.Reboot.Needed {
 		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())
 	}
@@ -173,6 +180,15 @@ func note(img report.ImageStatus, g report.GenerationStatus) string {
 	if g.Booted {
 		notes = append(notes, "booted")
 	}
+	switch v := g.Verdict; {
+	case v == nil:
+	case g.State == boot.Trying:
+		notes = append(notes, fmt.Sprintf("on trial, %s left", screen.Count(v.Left, "boot")))
+	case v.Reason != "":
+		notes = append(notes, g.State+": "+v.Reason)
+	default:
+		notes = append(notes, g.State)
+	}
 	if g.Pin != nil {
 		notes = append(notes, strings.TrimSuffix("pinned: "+g.Pin.Label, ": "))
 	}
@@ -204,6 +220,11 @@ func failures(s report.Status) error {
 	for _, img := range s.Images {
 		if img.Failure != nil && !told[img.Name] {
 			errs = append(errs, fmt.Errorf("image %q has failed since %s: %s", img.Name, img.Failure.Since.Local().Format(minutes), img.Failure.Message+retry(img.Failure)))
+		}
+	}
+	for _, img := range s.Images {
+		if g := img.Bad(); g != nil {
+			errs = append(errs, fmt.Errorf("image %q: generation %d is bad since %s: %s", img.Name, g.Generation, g.Verdict.Since.Local().Format(minutes), g.Verdict.Reason))
 		}
 	}
 	for _, p := range s.Pushes {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -51,11 +52,15 @@ this machine, and writes boot menu entries for them.`,
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
-		newImage(app), newStage(app), newHook(app), newBoot(app), newVersion(), newDocs(),
+		newImage(app), newStage(app), newHook(app), newVersion(), newDocs(),
 	)
-	for _, c := range operating.Commands(operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Agent: memberOf(app), Wait: &app.wait, Generations: app.completeGenerations(false)}) {
+	site := operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Agent: memberOf(app), Wait: &app.wait, Generations: app.completeGenerations(false)}
+	ofBoot := operating.BootCommands(site)
+	root.AddCommand(newBoot(app, ofBoot))
+	others := operating.Commands(site)
+	root.AddCommand(others...)
+	for _, c := range slices.Concat(others, ofBoot) {
 		c.PostRun = nudge(app)
-		root.AddCommand(c)
 	}
 	root.AddCommand(sealing.New(sealingSite(app)), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
@@ -95,6 +100,7 @@ type app struct {
 	update        bool
 	anyway        bool
 	fetch         bool
+	retry         bool
 	poll          time.Duration
 }
 
@@ -121,7 +127,7 @@ func (a *app) settings() (settings.Settings, error) {
 
 // request is what a command asks of a run.
 func (a *app) request() reconciler.Request {
-	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait, Anyway: a.anyway, Fetch: a.fetch}
+	return reconciler.Request{Trigger: "command", Update: a.update, Wait: a.wait, Anyway: a.anyway, Fetch: a.fetch, Retry: a.retry}
 }
 
 // reconciler makes one for commands that change the stage, which it creates.

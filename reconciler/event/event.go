@@ -48,6 +48,12 @@ const (
 	// Booted: this system was booted, and runs an image's generation. Revision is
 	// the one that it was staged for.
 	Booted Kind = "booted"
+	// Good and Bad: an image's generation that was on trial has proved to boot and to
+	// work, or not to, for Reason; Log is the end of the kernel's log. FellBack: the
+	// machine has booted something else instead.
+	Good     Kind = "good"
+	Bad      Kind = "bad"
+	FellBack Kind = "fell-back"
 	// RebootNeeded: what boots next is another than what runs; Reason says why, and
 	// is empty when it is over.
 	RebootNeeded Kind = "reboot-needed"
@@ -92,6 +98,7 @@ type Event struct {
 	Packages string `json:"packages,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 	Held     string `json:"held,omitempty"`
+	Log      string `json:"log,omitempty"`
 
 	Steps []plan.Action `json:"steps,omitempty"`
 	Step  *plan.Action  `json:"step,omitempty"`
@@ -102,7 +109,7 @@ type Event struct {
 
 // Notable are the kinds of which there are events that people are told of.
 func Notable() []Kind {
-	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Held, Operated, Booted, RebootNeeded, Settings}
+	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Held, Operated, Booted, Good, Bad, FellBack, RebootNeeded, Settings}
 }
 
 // Told reports whether an event is one that people are told of, and not only of
@@ -149,6 +156,12 @@ func (e Event) Message() string {
 		return fmt.Sprintf("%s (by %s)", e.Reason, cmp.Or(e.Author, "somebody"))
 	case Booted:
 		return fmt.Sprintf("%s, generation %d, is running: this system was booted", e.Image, e.Generation)
+	case Good:
+		return fmt.Sprintf("%s, generation %d, is good: it boots and works", e.Image, e.Generation)
+	case Bad:
+		return fmt.Sprintf("%s, generation %d, is bad: %s", e.Image, e.Generation, e.Reason)
+	case FellBack:
+		return fmt.Sprintf("this machine has fallen back from %s, generation %d", e.Image, e.Generation)
 	case RebootNeeded:
 		if e.Reason == "" {
 			return "no reboot is needed any more"

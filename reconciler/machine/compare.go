@@ -3,12 +3,14 @@ package machine
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 )
 
@@ -25,6 +27,9 @@ func (j *Job) compare(ctx context.Context) error {
 		wants = append(wants, plan.Want{Image: want.Name, Inputs: img.inputs, Choice: img.origin.Choice(), Layers: img.layers, Building: j.builds(want.Name), Keep: want.Keep, Err: img.err})
 	}
 	j.plan = plan.Compare(j.Wants.Machine, j.Revision.Hash, wants, observed)
+	if j.uncounted != nil {
+		j.plan.Warn("boots of it are not counted, and so the machine does not fall back from it: " + j.uncounted.Error())
+	}
 	if (holder{j}).hold(); j.plan.Held() {
 		return nil
 	}
@@ -104,7 +109,7 @@ func (j *Job) fits(ctx context.Context) error {
 
 // observed reports what the stage and the boot loader hold.
 func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
-	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}, Ready: map[string]plan.Generation{}}
+	out := plan.Observed{Revision: j.doc.Revision, Generations: map[string][]plan.Generation{}, Ready: map[string]plan.Generation{}, Bad: judged{j}.bad()}
 	named := map[string]bool{j.Book.Booted: true}
 	for _, id := range j.next.Deployments() {
 		named[id] = true
@@ -115,7 +120,7 @@ func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
 		}
 		for i, g := range img.Generations {
 			pg := plan.Generation{N: g.N, Deployment: g.Deployment, Inputs: g.Inputs, Pinned: g.Pin != nil}
-			pg.Protected = plan.Protected(g.Imported, g.Deployment == j.Book.Booted, boot.EntryID(name, g.Deployment) == j.doc.Default, pg.Pinned)
+			pg.Protected = plan.Protected(g.Imported, g.Deployment == j.Book.Booted, judged{j}.boots(name, g.Deployment), pg.Pinned)
 			if i == len(img.Generations)-1 {
 				pg.Damaged = inventory.Damage(j.Stage, g)
 			}
@@ -134,6 +139,28 @@ func (j *Job) observed(ctx context.Context) (plan.Observed, error) {
 	stale, linked, err := j.Book.Observe(ctx, j.location, j.next)
 	out.MenuStale, out.Unlinked = stale, !linked
 	return out, err
+}
+
+// A judged is a job as its verdicts see it.
+type judged struct{ *Job }
+
+// boots reports whether the machine boots a deployment by itself: somebody has
+// chosen it, or it is what the machine falls back to.
+func (j judged) boots(image, deployment string) bool {
+	if boot.EntryID(image, deployment) == j.doc.Default {
+		return true
+	}
+	return j.next.Mode == boot.ModeManaged && j.uncounted == nil && j.next.LastGood(image) == deployment
+}
+
+// bad are the deployments that are known to be bad.
+func (j judged) bad() (out []plan.Bad) {
+	for _, id := range slices.Sorted(maps.Keys(j.next.Verdicts)) {
+		if v := j.next.Verdicts[id]; v.State == boot.Bad && v.Inputs != nil {
+			out = append(out, plan.Bad{Image: v.Image, Deployment: id, Inputs: *v.Inputs, Since: v.Since, Reason: v.Reason})
+		}
+	}
+	return out
 }
 
 // garbage counts the bytes that nothing reaches. What a failed image has got
@@ -159,7 +186,14 @@ func (j *Job) foresee(ctx context.Context) {
 		j.next.Suspension = nil
 	}
 	j.next.Approval = plan.Approval{Manual: j.Wants.Approve.Manual, After: j.Wants.Approve.After, Tag: j.Wants.Approve.Tag}
-	j.next.Mode, j.next.Timeout, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, nil
+	j.next.Mode, j.next.Timeout, j.next.Tries, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, j.Wants.Boot.Tries, nil
+	if j.next.Tries == state.DefaultTries {
+		j.next.Tries = 0 // as of a gitboot that did not count
+	}
+	if j.doc.Machine == "" {
+		j.next.Boot = j.BootID // which decides nothing of what comes
+	}
+	j.uncounted = j.Book.Uncounted(ctx, j.location, j.next.Mode)
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)
 	}
@@ -169,6 +203,9 @@ func (j *Job) foresee(ctx context.Context) {
 			noted.Origin = img.origin
 		}
 		noted.Fail(notPending(img.err), img.cause, whose(j.Name, name), j.now())
+		if j.req.Retry && img.err == nil {
+			j.next.Forgive(name, img.inputs, j.now())
+		}
 	}
 	j.next.DropUnwanted(j.wanted)
 }

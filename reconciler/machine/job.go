@@ -39,6 +39,8 @@ type Job struct {
 	steps []state.Step
 	// approved is what approved of what is published, of what had to.
 	approved []string
+	// uncounted says why boots cannot be counted, nil if they can.
+	uncounted error
 	// location is where the stage is found at boot.
 	location boot.Filesystem
 }

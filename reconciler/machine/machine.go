@@ -40,6 +40,9 @@ type Machine struct {
 	EngineDir string
 	// Init is the gitboot-init binary.
 	Init string
+	// BootID is that of the running kernel, "" if it is not known, or if the stage
+	// is one that another machine boots.
+	BootID string
 	// Keys open the secrets that hooks need.
 	Keys keyring.Keyring
 	// Turn is how long an image's layers may take before others overtake them, 0
@@ -65,6 +68,8 @@ type Request struct {
 	Anyway bool
 	// Fetch fetches and stages, and publishes nothing.
 	Fetch bool
+	// Retry puts what is known to be bad on trial once more.
+	Retry bool
 	// Builds reports, for a look ahead, whether an image is built first; nil if
 	// none is.
 	Builds func(image string) bool

@@ -48,7 +48,9 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 		noted.Fail(s.err, s.image.cause, whose(a.Name, s.Image), now)
 		if s.err == nil {
 			noted.Ready = nil
-			noted.Add(s.generation(a.Revision.Hash, now))
+			g := s.generation(a.Revision.Hash, now)
+			noted.Add(g)
+			a.try(s.Image, g)
 		}
 	}
 	for _, removal := range a.plan.Removals {
@@ -62,6 +64,13 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	// Until this run has come to its end, the last one's failure stands.
 	a.next.Failure = a.doc.Failure
 	return a.next.Save(a.Stage.Dir())
+}
+
+// try puts a new generation on trial, where boots are counted.
+func (a *application) try(image string, g state.Generation) {
+	if a.uncounted == nil {
+		a.next.Try(image, g, a.now())
+	}
 }
 
 // A keeper keeps what is staged, for the run that publishes it.

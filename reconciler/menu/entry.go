@@ -15,15 +15,15 @@ import (
 
 // entries returns an image's boot entries, newest first. A generation that GRUB
 // could not boot gets none: the others must not lose theirs by it.
-func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted deployment.Location) (out []boot.Entry) {
+func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted *deployment.Location) (out []boot.Entry) {
 	img := doc.Images[name]
 	if img == nil {
 		return nil
 	}
 	for _, g := range slices.Backward(img.Generations) {
 		e, err := b.entry(name, doc.Machine, g, fs)
-		if e.State = b.stateOf(doc, g); err == nil && e.State == boot.Trying && doc.Mode == boot.ModeManaged {
-			e.Args = append(onTrial(e.ID, counted), e.Args...)
+		if e.State = b.stateOf(doc, g); err == nil && e.State == boot.Trying && counted != nil {
+			e.Args = append(onTrial(e.ID, *counted), e.Args...)
 			err = e.Check(fs)
 		}
 		if err != nil {

@@ -55,8 +55,8 @@ func (b *Book) loader() (loader.Loader, error) {
 
 // Menu is the one for the generations in state: the wanted images in their
 // order, then those that are still there for another reason. What is on trial says
-// to process 1 where that is counted, the zero Location on the stage.
-func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted deployment.Location) boot.Menu {
+// to process 1 where that is counted, the zero Location on the stage; nil is nowhere.
+func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.Location) boot.Menu {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(doc.Mode, boot.ModeMenu), Timeout: doc.Timeout}
 	var all []boot.Candidate
 	for _, name := range doc.MenuOrder() {
@@ -91,10 +91,11 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 	if p.Loader, err = b.loader(); err != nil {
 		return p, err
 	}
-	var at deployment.Location
+	var at *deployment.Location
 	if doc.Mode == boot.ModeManaged {
 		if memory, err := memoryOf(ctx, p.Loader, fs); err == nil { // else Uncounted tells
-			p.memory, at = memory, memory.Location()
+			where := memory.Location()
+			p.memory, at = memory, &where
 		}
 	}
 	p.menu = b.Menu(fs, doc, at)
@@ -117,7 +118,7 @@ func (p publishing) stale() string {
 	switch is, err := p.memory.Read(); {
 	case err != nil:
 		return "what the boot loader remembers is damaged"
-	case is.Trying != p.menu.Default:
+	case is.Trying != p.menu.Default, is.UsedUp(p.menu.Default) && p.left > 0:
 		return "the boot loader does not count boots of what is new yet"
 	}
 	return ""
@@ -222,8 +223,15 @@ func (b *Book) Shown() (map[string]bool, error) {
 // Default returns the id of the entry, of those that are shown, that boots by
 // itself, "" if that is the distribution's business.
 func (b *Book) Default(doc *state.Machine, shown map[string]bool) string {
+	boots, _ := b.Choice(doc, shown)
+	return boots
+}
+
+// Choice returns that, and which boots if that does not, "" for the distribution's
+// own.
+func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallback string) {
 	if doc.Mode != boot.ModeManaged {
-		return ""
+		return "", ""
 	}
 	var all []boot.Candidate
 	for _, name := range doc.MenuOrder() {
@@ -237,6 +245,5 @@ func (b *Book) Default(doc *state.Machine, shown map[string]bool) string {
 			}
 		}
 	}
-	boots, _ := boot.Decide(all, doc.Default)
-	return boots
+	return boot.Decide(all, doc.Default)
 }

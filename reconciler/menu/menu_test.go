@@ -89,11 +89,11 @@ func TestMenu(t *testing.T) {
 		"router, generation 1 (" + at + ", revision aaaaaaaaaaaa)", "desktop, generation 2 (" + at + ", revision aaaaaaaaaaaa)",
 		"desktop, generation 1 (" + at + ", revision aaaaaaaaaaaa)", "old, generation 3 (" + at + ", imported)",
 	}, "\n")
-	m := s.Menu(where, s.doc, deployment.Location{})
+	m := s.Menu(where, s.doc, nil)
 	if got := strings.Join(listed(m), "\n"); got != want || m.Mode != "managed" {
 		t.Errorf("%s\n%s", m.Mode, got)
 	}
-	if m = s.Menu(where, &state.Machine{}, deployment.Location{}); m.Mode != boot.ModeMenu || len(m.Images) > 0 {
+	if m = s.Menu(where, &state.Machine{}, nil); m.Mode != boot.ModeMenu || len(m.Images) > 0 {
 		t.Errorf("of nothing it is %+v", m)
 	}
 }
@@ -150,7 +150,7 @@ func TestUnbootable(t *testing.T) {
 	if got := s.Unbootable("desktop", "laptop", *s.doc.Images["desktop"].Newest(), where); got != "its kernel arguments cannot be put into a boot menu" {
 		t.Errorf("%q", got)
 	}
-	if got := listed(s.Menu(where, s.doc, deployment.Location{})); len(got) != 3 || strings.Count(s.log.String(), "generation gets no boot entry") != 2 {
+	if got := listed(s.Menu(where, s.doc, nil)); len(got) != 3 || strings.Count(s.log.String(), "generation gets no boot entry") != 2 {
 		t.Errorf("%q\n%s", got, s.log)
 	}
 	if got := s.Hidden(t.Context(), "desktop", "laptop", *newest); !strings.HasPrefix(got, "not in the boot menu: ") {
@@ -244,7 +244,7 @@ func TestDamagedIsNotDefault(t *testing.T) {
 	older, newest := s.id("router", 0), s.id("router", 1)
 	boots := func(want string) {
 		t.Helper()
-		menu := s.Menu(where, s.doc, deployment.Location{})
+		menu := s.Menu(where, s.doc, &deployment.Location{})
 		if got := s.Default(s.doc, map[string]bool{newest: true, older: true}); menu.Default != want || got != want {
 			t.Errorf("%q boots, and %q is said to; want %q", menu.Default, got, want)
 		}

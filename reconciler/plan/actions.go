@@ -83,6 +83,9 @@ func (p Plan) Actions() []Action {
 	for _, push := range p.Pushes {
 		actions = append(actions, Action{Kind: PushImage, Image: push.Image, Ref: push.Ref, Reason: push.Reason})
 	}
+	for _, b := range p.Refused {
+		actions = append(actions, Action{Kind: SkipImage, Image: b.Image, Reason: b.String()})
+	}
 	for _, image := range slices.Sorted(maps.Keys(p.Failed)) {
 		actions = append(actions, Action{Kind: SkipImage, Image: image, Reason: p.Failed[image].Error()})
 	}
@@ -113,6 +116,6 @@ func Leading(list []Action, kind Kind) (leading, rest []Action) {
 // builds before it and publishes after it, what is skipped is no action, and what
 // is held back is for another run.
 func (p Plan) MachineActions() []Action {
-	p.Builds, p.Pushes, p.Failed = nil, nil, nil
+	p.Builds, p.Pushes, p.Failed, p.Refused = nil, nil, nil, nil
 	return before(p.Actions())
 }

@@ -86,6 +86,8 @@ type Observed struct {
 	Revision string
 	// Generations of each image, oldest first.
 	Generations map[string][]Generation
+	// Bad are the deployments that are known to be bad, on the stage or not.
+	Bad []Bad
 	// Ready are the deployments that are staged and wait to be published, by their
 	// images.
 	Ready map[string]Generation
@@ -168,6 +170,8 @@ type Plan struct {
 	Link   bool
 	// Garbage is what is collected besides that of Removals, in bytes.
 	Garbage int64
+	// Refused are what images want and is known to be bad.
+	Refused []Bad
 	// Failed maps an image to why nothing is planned for it.
 	Failed map[string]error
 	// Terms says that another way to approve of revisions is published with it.
@@ -189,6 +193,9 @@ func Compare(machine, revision string, wants []Want, observed Observed) Plan {
 			continue
 		}
 		reasons := differences(w, have)
+		if bad := observed.bad(w); bad != nil {
+			p.Refused, reasons = append(p.Refused, *bad), nil
+		}
 		if len(reasons) > 0 {
 			p.Stagings = append(p.Stagings, newStaging(w, have, reasons).from(w, observed.Ready))
 		}
@@ -217,8 +224,16 @@ func (p *Plan) SetPackages(image, summary string) {
 func (p *Plan) SetNotes(image string, notes, warnings []string) {
 	for i := range p.Stagings {
 		if p.Stagings[i].Image == image {
-			p.Stagings[i].Notes, p.Stagings[i].Warnings = notes, warnings
+			p.Stagings[i].Notes = notes
+			p.Stagings[i].Warnings = append(p.Stagings[i].Warnings, warnings...)
 		}
+	}
+}
+
+// Warn says something of all new generations that may be wrong.
+func (p *Plan) Warn(of string) {
+	for i := range p.Stagings {
+		p.Stagings[i].Warnings = append(p.Stagings[i].Warnings, of)
 	}
 }
 

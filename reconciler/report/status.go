@@ -28,6 +28,10 @@ type Status struct {
 	// mode "menu".
 	Mode    string `json:"mode"`
 	Default string `json:"default,omitempty"`
+	// Fallback is the entry that boots if that does not, empty for the distribution's
+	// own; Uncounted says why boots of what is new are not counted, empty if they are.
+	Fallback  string `json:"fallback,omitempty"`
+	Uncounted string `json:"uncounted,omitempty"`
 	// Reboot says whether and why this machine needs one.
 	Reboot Reboot `json:"reboot"`
 	// Failure is why the last run ended without having looked at all images.
@@ -120,6 +124,28 @@ type ImageStatus struct {
 	Failure     *state.Failure     `json:"failure,omitempty"`
 }
 
+// fallsBack says which entry boots if the default does not, and why boots of what is
+// new are not counted.
+func fallsBack(ctx context.Context, book *menu.Book, doc *state.Machine, shown map[string]bool) (fallback, uncounted string) {
+	fs, err := book.Locate(ctx)
+	if err == nil {
+		err = book.Uncounted(ctx, fs, doc.Mode)
+	}
+	if err != nil {
+		uncounted = err.Error()
+	}
+	_, fallback = book.Choice(doc, shown)
+	return fallback, uncounted
+}
+
+// Bad is its newest generation, if that is known to be bad; nil otherwise.
+func (i ImageStatus) Bad() *GenerationStatus {
+	if len(i.Generations) == 0 || i.Generations[0].State != boot.Bad {
+		return nil
+	}
+	return &i.Generations[0]
+}
+
 // GenerationStatus is one generation's part of an ImageStatus.
 type GenerationStatus struct {
 	Generation int       `json:"generation"`
@@ -130,6 +156,10 @@ type GenerationStatus struct {
 	Digest     string    `json:"digest"`
 	Booted     bool      `json:"booted"`
 	Damaged    string    `json:"damaged,omitempty"`
+	// State is good, trying or bad, absent where that is not known; Verdict is since
+	// when, why, and who said so.
+	State   string         `json:"state,omitempty"`
+	Verdict *state.Verdict `json:"verdict,omitempty"`
 	// Hidden says why the boot menu has no entry for it, empty if it has.
 	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
@@ -203,6 +233,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	if last := integrity.Last(book.Stage.Dir()); !last.Ended.IsZero() {
 		s.Verified = &last
 	}
+	s.Fallback, s.Uncounted = fallsBack(ctx, book, doc, shown)
 	s.Testing = public(doc.TestingFailure)
 	s.Trial = trialStatus(ctx, book, doc.Trial)
 	if book.Booted != "" {
@@ -210,13 +241,14 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	}
 	for _, name := range doc.MenuOrder() {
 		if img := doc.Images[name]; img != nil {
-			s.Images = append(s.Images, imageStatus(ctx, book, doc.Machine, name, img, shown))
+			s.Images = append(s.Images, imageStatus(ctx, book, doc, name, shown))
 		}
 	}
 	return s, nil
 }
 
-func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img *state.Image, shown map[string]bool) ImageStatus {
+func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name string, shown map[string]bool) ImageStatus {
+	img := doc.Images[name]
 	out := ImageStatus{Name: name, Digest: img.Origin.Digest, Within: img.Origin.Within, Tag: img.Origin.Tag, Signed: img.Origin.Signed != "",
 		Checked: img.Origin.Checked, Failure: public(img.Failure), Generations: []GenerationStatus{}}
 	for _, g := range slices.Backward(img.Generations) {
@@ -225,8 +257,13 @@ func imageStatus(ctx context.Context, book *menu.Book, machine, name string, img
 			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
 			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Pin: g.Pin,
 		}
+		if v := doc.Verdicts[g.Deployment]; v != nil {
+			public := *v
+			public.Inputs = nil
+			gs.State, gs.Verdict = v.State, &public
+		}
 		if !shown[gs.Entry] {
-			gs.Hidden = book.Hidden(ctx, name, machine, g)
+			gs.Hidden = book.Hidden(ctx, name, doc.Machine, g)
 		}
 		out.Generations = append(out.Generations, gs)
 	}

@@ -17,6 +17,9 @@ type Found struct {
 	Generation
 }
 
+// Name is how commands name the generation.
+func (f Found) Name() string { return fmt.Sprintf("%s:%d", f.Image, f.N) }
+
 // Find returns the generation that name means: IMAGE (its newest), IMAGE:N, a
 // boot entry's id, or a deployment's id or the beginning of one.
 func (m *Machine) Find(name string) (Found, error) {

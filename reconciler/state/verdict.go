@@ -59,17 +59,6 @@ func (v Verdicts) Left(entry string) int {
 	return 0
 }
 
-// BadInputs are what bad deployments of an image were made from, by their ids.
-func (v Verdicts) BadInputs(image string) map[string]plan.Inputs {
-	out := map[string]plan.Inputs{}
-	for id, verdict := range v {
-		if verdict.Image == image && verdict.State == boot.Bad && verdict.Inputs != nil {
-			out[id] = *verdict.Inputs
-		}
-	}
-	return out
-}
-
 // Unproven says why the machine cannot be said to have come up as it should while
 // it runs a deployment, "" if it has: what runs is not on trial any more, and what
 // the machine was restarted for the last time is not bad.

@@ -180,10 +180,11 @@ var rules = []rule{
 	{folder: "reconciler/state", layer: decisions, why: "the documents on disk, in which what was decided is kept",
 		ours: []string{"boot", "build/recipe", "image", "reconciler/plan", "rootfs/packages", "stage"}},
 
+	{folder: "reconciler/verdict", layer: decisions, why: "the same counts and records are judged alike", ours: []string{"boot", "deployment", "reconciler/state"}, banned: untouching},
 	{folder: "reconciler/inventory", layer: runs, why: "what is on the stage, for those who compare", ours: []string{"deployment", "reconciler/plan", "reconciler/state", "rootfs", "rootfs/packages", "stage"}},
 	{folder: "reconciler/integrity", layer: runs, why: "what is on the stage is read by the clock", ours: []string{"schedule", "stage"}},
 	{folder: "reconciler/machine", layer: runs, why: "converges the stage; it and the workshop meet in state alone",
-		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "reconciler/inventory", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/state", "reconciler/wanted", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/trees"},
+		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "reconciler/inventory", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/trees"},
 		third: []string{"golang.org/x/sync"}},
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
 		ours: []string{"boot", "boot/grub", "boot/loader", "boot/place", "deployment", "reconciler/state", "spec", "stage"}},
@@ -199,7 +200,7 @@ var rules = []rule{
 			"rootfs/packages", "spec", "stage"},
 		third: []string{"golang.org/x/sync", "golang.org/x/sys"}},
 	{folder: "reconciler", layer: runs, why: "it alone knows both workshop and machine",
-		ours:  []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "image", "reconciler/event", "reconciler/machine", "reconciler/menu", "reconciler/notice", "reconciler/origin", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/wanted", "reconciler/workshop", "schedule", "secret/keyring", "spec", "stage"},
+		ours:  []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "image", "reconciler/event", "reconciler/machine", "reconciler/menu", "reconciler/notice", "reconciler/origin", "reconciler/plan", "reconciler/report", "reconciler/source", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "reconciler/workshop", "schedule", "secret/keyring", "spec", "stage"},
 		third: []string{"golang.org/x/sys"}},
 
 	{folder: "reconciler/event", layer: decisions, why: "what is told, whoever is told it", ours: []string{"reconciler/plan"}, banned: untouching},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
@@ -86,6 +87,11 @@ func generation(image string, g report.GenerationStatus, newest, isDefault bool)
 		}
 	}
 	mark(g.Booted, "runs now", Good, "")
+	mark(g.State == boot.Good, "good", Good, "")
+	mark(g.State == boot.Trying, "on trial", Busy, "")
+	if g.State == boot.Bad {
+		mark(true, "bad", Bad, g.Verdict.Reason)
+	}
 	mark(isDefault, "default", Calm, "")
 	mark(newest, "newest", Calm, "")
 	if g.Pin != nil {

@@ -71,6 +71,15 @@ func (s Settings) StageDir() string {
 	return DefaultStage
 }
 
+// bootID is the kernel's id of this boot, "" where there is none.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
+
 func machineID() string {
 	id, err := os.ReadFile("/etc/machine-id")
 	if err != nil {

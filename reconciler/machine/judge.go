@@ -1,0 +1,112 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/verdict"
+)
+
+// maxBoots is how many records of boots are kept.
+const maxBoots = 100
+
+// A Bench judges what is on trial, by how the machine was booted: once for each
+// boot, and again when process 1 has decided of the one that goes on.
+type Bench struct{ *Machine }
+
+// Judge notes what has become known, and writes the menu that follows from it. It
+// takes no lock and writes nothing if nothing has, which costs no more than two
+// small files.
+func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
+	if b.BootID == "" {
+		return nil, nil
+	}
+	doc, err := state.LoadMachine(b.Stage.Dir())
+	if err != nil || doc.Machine != b.Name || doc.Boot == b.BootID && !b.decided(doc) {
+		return nil, err
+	}
+	seen, err := b.look(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find out how the machine was booted: %w", err)
+	}
+	changes := verdict.Judge(doc, seen)
+	if doc.Boot == b.BootID && len(changes) == 0 {
+		return nil, nil
+	}
+	do := b.Note
+	if len(changes) > 0 {
+		do = b.Change
+	}
+	err = do(ctx, wait, func(doc *state.Machine) error {
+		changes, doc.Boot = verdict.Judge(doc, seen), b.BootID
+		return b.keepRecords(seen)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("note how the machine was booted: %w", err)
+	}
+	for _, c := range changes {
+		if c.State == boot.Bad {
+			b.Log.Warn(c.String(), "deployment", c.Deployment)
+		} else {
+			b.Log.Info(c.String(), "deployment", c.Deployment)
+		}
+	}
+	return changes, nil
+}
+
+// decided reports whether process 1 has decided of a boot on trial, which the
+// document does not know yet.
+func (b Bench) decided(doc *state.Machine) bool {
+	if doc.Verdicts.State(b.Book.Booted) != boot.Trying {
+		return false
+	}
+	record, err := deployment.ReadBoot(b.Stage.Dir(), b.BootID)
+	return err == nil && record.Verdict != ""
+}
+
+func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {
+	seen = verdict.Seen{Booted: b.Book.Booted, Now: b.now()}
+	if seen.Boots, err = deployment.ReadBoots(b.Stage.Dir()); err != nil {
+		return seen, err
+	}
+	fs, err := b.Book.Locate(ctx)
+	if err != nil {
+		return seen, err
+	}
+	if memory, err := b.Book.Memory(ctx, fs); err == nil { // else nothing is counted
+		seen.Memory, err = memory.Read()
+		seen.Damaged = err != nil
+	}
+	return seen, nil
+}
+
+// keepRecords keeps a record of this boot, if process 1 has left none, and no more
+// records than there may be.
+func (b Bench) keepRecords(seen verdict.Seen) error {
+	if !slices.ContainsFunc(seen.Boots, func(boot deployment.Boot) bool { return boot.ID == b.BootID }) {
+		record := deployment.Boot{ID: b.BootID, Machine: b.Name, Deployment: b.Book.Booted, Started: b.Now().Add(-b.Find.Uptime()).UTC().Truncate(time.Second)}
+		data, err := record.Encode()
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(b.Stage.Dir(), filepath.FromSlash(record.Path()))
+		if err := errors.Join(durable.MkdirAll(filepath.Dir(path), 0o700), durable.WriteFile(path, data, 0o600)); err != nil {
+			return err
+		}
+	}
+	for _, old := range seen.Boots[min(maxBoots-1, len(seen.Boots)):] {
+		if err := os.Remove(filepath.Join(b.Stage.Dir(), filepath.FromSlash(old.Path()))); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

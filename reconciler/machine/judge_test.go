@@ -1,0 +1,282 @@
+package machine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/state"
+)
+
+// A firmware boots a house's machine: it does what GRUB and process 1 would.
+type firmware struct {
+	*house
+	boots int
+}
+
+func (f *firmware) remembers(t *testing.T) boot.Memory {
+	t.Helper()
+	m, err := f.Book.Memory(t.Context(), *f.Book.Location)
+	must(t, err)
+	is, err := m.Read()
+	must(t, err)
+	return is
+}
+
+func (f *firmware) changes(t *testing.T, do func(*boot.Memory)) {
+	t.Helper()
+	m, err := f.Book.Memory(t.Context(), *f.Book.Location)
+	must(t, err)
+	must(t, m.Change(do))
+}
+
+// boot boots a generation, "" for another system, of which process 1 says verdict,
+// "-" for nothing at all.
+func (f *firmware) boot(t *testing.T, name, verdict string) {
+	t.Helper()
+	f.boots++
+	f.now = f.now.Add(time.Minute)
+	f.BootID, f.Book.Booted = fmt.Sprintf("00000000-0000-4000-8000-%012d", f.boots), ""
+	f.Find.Uptime = func() time.Duration { return time.Second }
+	if name == "" {
+		return
+	}
+	found, err := f.doc(t).Find(name)
+	must(t, err)
+	f.Book.Booted = found.Deployment
+	if verdict == "-" {
+		return
+	}
+	record := deployment.Boot{ID: f.BootID, Machine: "laptop", Deployment: found.Deployment, Trying: true, Started: f.now, Verdict: verdict, Reason: "no network"}
+	data, err := record.Encode()
+	must(t, err)
+	path := filepath.Join(f.Stage.Dir(), record.Path())
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, data, 0o600))
+}
+
+// judge judges, and sees what became known.
+func (f *firmware) judge(t *testing.T, want ...string) {
+	t.Helper()
+	changes, err := Bench{f.Machine}.Judge(t.Context(), false)
+	must(t, err)
+	var got []string
+	for _, c := range changes {
+		got = append(got, c.String())
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("became known: %q, want %q", got, want)
+	}
+	again, err := Bench{f.Machine}.Judge(t.Context(), false)
+	if must(t, err); len(again) > 0 {
+		t.Errorf("again: %v", again)
+	}
+}
+
+// byItself sees which generation boots by itself, and which if that does not.
+func (f *firmware) byItself(t *testing.T, name, fallback string) {
+	t.Helper()
+	m := f.Book.Menu(*f.Book.Location, f.doc(t), nil)
+	id := func(name string) string {
+		if name == "" {
+			return ""
+		}
+		found, err := f.doc(t).Find(name)
+		must(t, err)
+		return boot.EntryID(found.Image, found.Deployment)
+	}
+	if m.Default != id(name) || m.Fallback != id(fallback) {
+		t.Errorf("%q boots, else %q; want %q, else %q", m.Default, m.Fallback, id(name), id(fallback))
+	}
+}
+
+// fails has what is newest used up, the machine boot another generation, and that
+// known.
+func (f *firmware) fails(t *testing.T, name, runs string) {
+	t.Helper()
+	entry, err := f.doc(t).Find(name)
+	must(t, err)
+	f.boot(t, name, "bad")
+	f.changes(t, func(m *boot.Memory) {
+		if m.Trying != boot.EntryID(entry.Image, entry.Deployment) || m.Left != 3 {
+			t.Errorf("before %s fails the boot loader remembers %+v", name, *m)
+		}
+		m.Left = 0
+	})
+	f.boot(t, runs, "-")
+	f.judge(t, fmt.Sprintf("%s, generation %d, is bad: no network", entry.Image, entry.N))
+}
+
+var plainOnly = strings.Replace(twoImages, `images = ["plain", "other"]`, `images = ["plain"]`, 1)
+
+// called is a config of another content.
+func called(name string) string { return strings.Replace(plainOnly, `"one"`, `"`+name+`"`, 1) }
+
+// What is new is on trial, good when it has proved so, and what was bad is neither
+// chosen nor staged again.
+func TestOnTrial(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", called("one"))
+	f.byItself(t, "plain:1", "")
+	entry := boot.EntryID("plain", f.doc(t).Images["plain"].Newest().Deployment)
+	if m := f.menu(t); !strings.Contains(m, "[trying]") || !strings.Contains(m, "'gitboot.trying=1'") || !strings.Contains(m, "'gitboot.entry="+entry+"'") {
+		t.Error(m)
+	}
+	if is := f.remembers(t); is.Trying != entry || is.Left != 3 {
+		t.Errorf("%+v", is)
+	}
+	f.boot(t, "plain:1", "")
+	f.judge(t)
+	f.boot(t, "plain:1", "good")
+	f.judge(t, "plain, generation 1, is good")
+	if m := f.menu(t); strings.Contains(m, "gitboot.trying") || strings.Contains(m, "gitboot_count") {
+		t.Error(m)
+	}
+
+	_, _, result := f.run(t, "2", called("two"))
+	if len(result.Plan.Removals) > 0 {
+		t.Errorf("what is good goes, with keep = 1: %v", result.Plan.Removals)
+	}
+	f.byItself(t, "plain:2", "plain:1")
+	f.fails(t, "plain:2", "plain:1")
+	f.byItself(t, "plain:1", "")
+	if m := f.menu(t); !strings.Contains(m, "[bad]") || strings.Contains(m, "gitboot.trying") {
+		t.Error(m)
+	}
+	if _, done, result := f.run(t, "2", called("two")); len(done) > 0 || len(result.Failed) > 0 || len(result.Plan.Refused) != 1 {
+		t.Errorf("what is bad: %v, %v, %v", done, result.Failed, result.Plan.Refused)
+	}
+
+	f.run(t, "3", called("one")) // as it was, which is known to be good
+	f.byItself(t, "plain:3", "")
+	if _, done, result := f.run(t, "4", called("two")); len(result.Plan.Stagings) > 0 || len(result.Plan.Refused) != 1 {
+		t.Errorf("what is bad comes again: %v", done)
+	}
+	f.byItself(t, "plain:3", "")
+	result, err := f.Run(t.Context(), f.wants(t, "4", called("two")), Request{Trigger: "test", Retry: true}, nil)
+	if err != nil || len(result.Plan.Stagings) != 1 {
+		t.Errorf("it is not tried again: %v, %v", result.Plan.Actions(), err)
+	}
+	f.byItself(t, "plain:4", "plain:3")
+	if is := f.remembers(t); is.Left != 3 {
+		t.Errorf("%+v", is)
+	}
+}
+
+// Tried once more is also what is on the stage still.
+func TestRetryWhereItLies(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", called("one"))
+	f.boot(t, "plain:1", "good")
+	f.judge(t, "plain, generation 1, is good")
+	f.run(t, "2", called("two"))
+	f.fails(t, "plain:2", "plain:1")
+	f.now = f.now.Add(time.Hour)
+	_, err := f.Run(t.Context(), f.wants(t, "2", called("two")), Request{Trigger: "test", Retry: true}, nil)
+	must(t, err)
+	f.byItself(t, "plain:2", "plain:1")
+	if is := f.remembers(t); is.Left != 3 {
+		t.Errorf("%+v", is)
+	}
+	f.boot(t, "plain:1", "-")
+	f.judge(t) // what was said of it before is over
+}
+
+// Ten bad commits in a row: what was good stays, and boots.
+func TestTenBad(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", called("one"))
+	f.boot(t, "plain:1", "good")
+	f.judge(t, "plain, generation 1, is good")
+	for n := 2; n <= 11; n++ {
+		f.run(t, "2", called(fmt.Sprintf("bad%d", n)))
+		f.byItself(t, fmt.Sprintf("plain:%d", n), "plain:1")
+		f.fails(t, fmt.Sprintf("plain:%d", n), "plain:1")
+		f.byItself(t, "plain:1", "")
+	}
+	if got := len(f.doc(t).Images["plain"].Generations); got > 2 {
+		t.Errorf("%d generations are on the stage, with keep = 1", got)
+	}
+	bad := 0
+	for _, v := range f.doc(t).Verdicts {
+		if v.State == boot.Bad {
+			bad++
+		}
+	}
+	if bad != 10 {
+		t.Errorf("%d are known to be bad", bad)
+	}
+	for n := 2; n <= 11; n++ {
+		if _, _, result := f.run(t, "3", called(fmt.Sprintf("bad%d", n))); len(result.Plan.Stagings) > 0 {
+			t.Errorf("bad%d is staged again", n)
+		}
+	}
+}
+
+// What one image does is nothing to another.
+func TestOneOfTwoIsBad(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", twoImages)
+	f.byItself(t, "plain:1", "")
+	f.boot(t, "other:1", "good") // by hand
+	f.judge(t, "other, generation 1, is good")
+	f.byItself(t, "plain:1", "other:1")
+	f.fails(t, "plain:1", "other:1")
+	f.byItself(t, "other:1", "")
+	f.run(t, "2", strings.Replace(twoImages, `"one"`, `"two"`, 1))
+	f.byItself(t, "plain:2", "other:1")
+	f.boot(t, "plain:2", "good")
+	f.judge(t, "plain, generation 2, is good")
+	f.byItself(t, "plain:2", "other:1")
+}
+
+// In mode menu nothing is on trial, nor where menus wait for ever.
+func TestNotOnTrial(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", strings.Replace(plainOnly, `mode = "managed"`, `mode = "menu"`, 1))
+	if m := f.menu(t); len(f.doc(t).Verdicts) > 0 || strings.Contains(m, "gitboot.trying") {
+		t.Errorf("%v\n%s", f.doc(t).Verdicts, m)
+	}
+	f.run(t, "2", strings.Replace(called("two"), `mode = "managed"`, `mode = "managed", timeout = -1`, 1))
+	if m := f.menu(t); strings.Contains(m, "gitboot_count") || !strings.Contains(m, "gitboot.trying") {
+		t.Error(m)
+	}
+	f.run(t, "3", strings.Replace(called("two"), `mode = "managed"`, `mode = "managed", tries = 7`, 1))
+	if is := f.remembers(t); is.Left != 3 { // as many as it was given when it came
+		t.Errorf("%+v", is)
+	}
+	f.run(t, "4", strings.Replace(called("three"), `mode = "managed"`, `mode = "managed", tries = 7`, 1))
+	if is := f.remembers(t); is.Left != 7 {
+		t.Errorf("%+v", is)
+	}
+}
+
+// Each boot has a record, and the newest hundred stay.
+func TestRecordsOfBoots(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.run(t, "1", called("one"))
+	for range maxBoots + 5 {
+		f.boot(t, "", "-")
+		f.judge(t)
+	}
+	boots, err := deployment.ReadBoots(f.Stage.Dir())
+	if err != nil || len(boots) != maxBoots || boots[0].ID != f.BootID {
+		t.Errorf("%d records, the newest of %s: %v", len(boots), boots[0].ID, err)
+	}
+	before, err := os.Stat(filepath.Join(f.Stage.Dir(), "state.json"))
+	must(t, err)
+	f.judge(t)
+	f.run(t, "1", called("one"))
+	if after, err := os.Stat(filepath.Join(f.Stage.Dir(), "state.json")); err != nil || !os.SameFile(before, after) {
+		t.Error("it is written again within one boot", err)
+	}
+	var doc state.Machine
+	if doc.Verdicts.State("none") != "" || doc.HowMany() != state.DefaultTries {
+		t.Error("nothing is known of nothing")
+	}
+}
