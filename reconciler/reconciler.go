@@ -189,7 +189,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 	if cfg.Uptime == nil {
 		cfg.Uptime = uptime
 	}
-	if cfg.Location != nil {
+	if cfg.Location != nil && cfg.Booted == "" { // another machine boots it
 		cfg.BootID = ""
 	}
 	if cfg.Log == nil {

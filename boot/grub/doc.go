@@ -25,6 +25,12 @@
 // was asked for once, with grub-reboot, still goes first. A timeout thus also
 // overrides the 30 seconds that Ubuntu waits after a failed boot of its own.
 //
+// A default that is on trial is counted: in an environment block of ours
+// (memory.go) the menu finds how many boots it has left, and its entry takes one
+// away before it loads the kernel, unless somebody has chosen it (choice.go). What
+// is used up, cannot be counted or cannot be loaded gives way to another entry, and
+// that to the distribution's.
+//
 // # What distributions put into their entries
 //
 // Those of Debian, Ubuntu, Fedora, Arch and openSUSE have more lines than ours.

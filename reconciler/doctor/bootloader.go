@@ -85,7 +85,8 @@ func checkMenu(ctx context.Context, v *visit) []Finding {
 }
 
 // checkBootBlock asks whether GRUB can note, between two boots, which entry is
-// next: grub-reboot and trying an entry once need it.
+// next, and how many boots what is on trial has left: grub-reboot, trying an entry
+// once, and falling back need it.
 func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	if v.Settings != nil {
 		return skip("the settings are not in order")
@@ -96,6 +97,9 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	g, err := grub.Open(v.Config.Boot, v.Config.Stage)
 	if err != nil {
 		return skip("GRUB's folder was not found")
+	}
+	if err := counts(ctx, v, g); err != nil {
+		return warn("boots of what is new cannot be counted: "+err.Error(), "leave the machine's boot mode at menu, or have /boot on a plain ext4 partition, or an EFI system partition below it")
 	}
 	const once = "entries cannot be booted once (grub-reboot); choose them in the menu, or put /boot on a plain ext4 partition"
 	at, err := place.Find(ctx, g.Dir())
@@ -117,6 +121,20 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 		return warn(fmt.Sprintf("read %s: %v", path, err), "run `grub-editenv "+path+" create`")
 	}
 	return ok("%s is on %s, where GRUB can write it", path, at.Type)
+}
+
+// counts says why GRUB could not count boots from the stage.
+func counts(ctx context.Context, v *visit, g *grub.GRUB) error {
+	if v.Config.Location != nil {
+		_, err := g.Memory(ctx, *v.Config.Location)
+		return err
+	}
+	at, err := place.Find(ctx, v.Config.Stage)
+	if err != nil {
+		return nil // which is told of the stage
+	}
+	_, err = g.Memory(ctx, at)
+	return err
 }
 
 // secureBoot is the firmware's variable (UEFI specification, 3.3): four bytes of

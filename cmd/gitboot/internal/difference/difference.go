@@ -18,8 +18,10 @@ import (
 // Print shows a plan.
 func Print(w io.Writer, p plan.Plan) error {
 	if p.Empty() && len(p.Failed) == 0 {
-		_, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", p.Machine, plan.Short(p.To))
-		return err
+		if _, err := fmt.Fprintf(w, "%s: nothing to change at revision %s\n", p.Machine, plan.Short(p.To)); err != nil || len(p.Refused) == 0 {
+			return err
+		}
+		return Actions(w, plan.Plan{Refused: p.Refused}.Actions())
 	}
 	paint := screen.PaintFor(w)
 	if _, err := fmt.Fprintln(w, paint.In(screen.Bold, fmt.Sprintf("%s: revision %s → %s", p.Machine, cmp.Or(plan.Short(p.From), "none"), plan.Short(p.To)))); err != nil {
