@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/verdict"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // A Request is what one run is asked for, and by whom.
@@ -173,7 +174,8 @@ func (r *Reconciler) read(ctx context.Context, req Request, known *wanted.Wanted
 	}
 	repo := r.Repo
 	repo.Quiet, repo.Known, repo.Approvers = req.Patient, known, doc.Approvers()
-	return r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })
+	w, err := r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })
+	return w, stage.Full(r.Machine.Stage, err) // the clone lies on the stage
 }
 
 // fetched reads, and once more under the lock if that is what it takes to write.

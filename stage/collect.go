@@ -19,6 +19,13 @@ type Collected struct {
 	Bytes   int64
 }
 
+// Freed is what Collect would remove if these deployments were gone.
+func Freed(ctx context.Context, s *Stage, gone map[string]bool) (Collected, error) {
+	c := collection{stage: s, dry: true, gone: gone}
+	err := c.run(ctx)
+	return c.Collected, err
+}
+
 // Collect removes the objects that no deployment names, and the records that
 // name them. With dry it only counts. It removes nothing if a manifest cannot
 // be read, for what that needs is not known.
@@ -34,11 +41,13 @@ func (s *Stage) Collect(ctx context.Context, dry bool) (Collected, error) {
 type collection struct {
 	stage *Stage
 	dry   bool
+	// gone are deployments that count as removed.
+	gone map[string]bool
 	Collected
 }
 
 func (c *collection) run(ctx context.Context) error {
-	live, err := reachable(c.stage)
+	live, err := reachable(c.stage, c.gone)
 	if err != nil {
 		return err
 	}
@@ -86,14 +95,18 @@ func (c *collection) object(e fs.DirEntry) error {
 	return nil
 }
 
-// reachable returns the hashes of all objects that deployments name.
-func reachable(s *Stage) (map[string]bool, error) {
+// reachable returns the hashes of all objects that deployments name which are not
+// gone.
+func reachable(s *Stage, gone map[string]bool) (map[string]bool, error) {
 	ids, err := s.Deployments()
 	if err != nil {
 		return nil, err
 	}
 	live := make(map[string]bool)
 	for _, id := range ids {
+		if gone[id] {
+			continue
+		}
 		m, err := s.Deployment(id)
 		if err != nil {
 			return nil, fmt.Errorf("%w; remove the deployment first", err)

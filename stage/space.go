@@ -17,12 +17,17 @@ type NoSpaceError struct {
 	// touching the reserve, and Collectable what collecting garbage would free;
 	// all in bytes. Need may be an estimate.
 	Need, Free, Collectable int64
+	// NoInodes says that no file can be made, whatever is free.
+	NoInodes bool
 }
 
 func (e *NoSpaceError) Error() string {
 	remedy := "nothing there is garbage: keep fewer generations, remove a deployment or enlarge the file system"
 	if e.Collectable > 0 {
 		remedy = fmt.Sprintf("`gitboot stage gc` would free %s", progress.Bytes(e.Collectable))
+	}
+	if e.NoInodes {
+		return fmt.Sprintf("the file system of the stage %s has no inodes left, so that no file can be made there: remove files, or make it anew with more of them; %s", e.Dir, remedy)
 	}
 	return fmt.Sprintf("the stage %s has too little space: %s needed, %s free, %s missing; %s",
 		e.Dir, progress.Bytes(e.Need), progress.Bytes(e.Free), progress.Bytes(max(e.Need-e.Free, 1)), remedy)
@@ -49,8 +54,12 @@ func noSpace(s *Stage, need, free int64) error {
 	if err != nil {
 		s.log().Debug("how much can be collected is not known", "error", err)
 	}
-	return &NoSpaceError{Dir: s.Dir(), Need: need, Free: free, Collectable: garbage.Bytes}
+	return &NoSpaceError{Dir: s.Dir(), Need: need, Free: free, Collectable: garbage.Bytes, NoInodes: durable.NoInodes(s.Dir())}
 }
+
+// Full turns the error of a full file system, met while something was written below
+// the stage, into a *NoSpaceError.
+func Full(s *Stage, err error) error { return s.full(err, 1) }
 
 // full turns the error of a full file system into a *NoSpaceError; need is
 // what the work at least wanted. Other errors are returned as they are.

@@ -78,8 +78,10 @@ type planJSON struct {
 	Actions []plan.Action `json:"actions"`
 	// Holds say why what follows on await-publishing waits.
 	Holds []plan.Hold `json:"holds,omitempty"`
+	// Space is what becomes of the room on the stage.
+	Space *plan.Space `json:"space,omitempty"`
 }
 
 func toJSON(p plan.Plan) planJSON {
-	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions(), Holds: p.Holds}
+	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions(), Holds: p.Holds, Space: p.Space}
 }

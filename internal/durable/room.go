@@ -25,6 +25,13 @@ func Room(path string, reserve int64) (int64, error) {
 	return max(free-reserve, 0), err
 }
 
+// NoInodes reports that no more files can be made on path's file system, whatever
+// room it has. Some, such as btrfs, have no such bound.
+func NoInodes(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Files > 0 && st.Ffree == 0
+}
+
 func space(path string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {

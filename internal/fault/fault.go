@@ -7,5 +7,6 @@
 //	GITBOOT_FAULT=<name>:term     SIGTERM it, and note that in <file>.term
 //	GITBOOT_FAULT=<name>:error    the point returns an error
 //	GITBOOT_FAULT=<name>:enospc   the point returns ENOSPC
+//	GITBOOT_FAULT=<name>:eio      the point returns EIO, and so EROFS with erofs
 //	GITBOOT_FAULT_LIST=<file>     append every point's name as it is passed
 package fault

@@ -21,6 +21,10 @@ var (
 	passes = map[string]int{}
 )
 
+// errnos are what a disk says that is full, fails, or became read-only because it
+// failed.
+var errnos = map[string]syscall.Errno{"enospc": syscall.ENOSPC, "eio": syscall.EIO, "erofs": syscall.EROFS}
+
 // Point obeys GITBOOT_FAULT if it names this point.
 func Point(name string) error {
 	mu.Lock()
@@ -38,6 +42,9 @@ func Point(name string) error {
 	if !ok {
 		return nil
 	}
+	if errno, ok := errnos[action]; ok {
+		return fmt.Errorf("fault %s: %w", name, errno)
+	}
 	switch action {
 	case "kill":
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGKILL); err != nil {
@@ -49,12 +56,10 @@ func Point(name string) error {
 			return err
 		}
 		return syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
-	case "enospc":
-		return fmt.Errorf("fault %s: %w", name, syscall.ENOSPC)
 	case "error":
 		return fmt.Errorf("fault %s: %w", name, errors.ErrUnsupported)
 	}
-	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, term, error or enospc", action)
+	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, term, error, enospc, eio or erofs", action)
 }
 
 func note(list, name string) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -124,7 +125,27 @@ func (j *Job) Stuck() bool {
 // Plan is what a run would do, with all that is known for people.
 func (j *Job) Plan(ctx context.Context) (plan.Plan, error) {
 	err := errors.Join(j.planPackages(ctx), j.planFormerDisk(ctx))
+	planSpace(ctx, j)
 	return j.plan, err
+}
+
+// planSpace says what the plan takes of the stage's room, and gives back. Where that
+// cannot be found out it fails nothing.
+func planSpace(ctx context.Context, j *Job) {
+	gone := map[string]bool{}
+	for _, r := range j.plan.Removals {
+		gone[r.Deployment] = true
+	}
+	freed, err := stage.Freed(ctx, j.Stage, gone)
+	free, ferr := durable.Room(j.Stage.Dir(), j.Stage.Reserve)
+	if err := errors.Join(err, ferr); err != nil {
+		j.Log.Debug("how much room there is on the stage is not known", "error", err)
+		return
+	}
+	if j.plan.Garbage == 0 && len(gone) == 0 { // what a failed image has got is kept
+		freed = stage.Collected{}
+	}
+	j.plan.Space = j.plan.NewSpace(free, freed.Bytes)
 }
 
 // observeImages finds out what each wanted image is now, several at once

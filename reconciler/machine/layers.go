@@ -14,13 +14,6 @@ import (
 	"github.com/gitboot/gitboot/stage/trees"
 )
 
-// Room kept free besides the layers, in bytes: for hooks and manifests, and
-// for the kernel and initramfs that new layers may bring.
-const (
-	smallRoom  = 4 << 20
-	kernelRoom = 48 << 20
-)
-
 // layersAtOnce bounds how many layers are squashed side by side: each squasher
 // uses every processor by itself, so more would only cost memory.
 const layersAtOnce = 2
@@ -28,13 +21,7 @@ const layersAtOnce = 2
 func (a *application) reserve(ctx context.Context, _ []plan.Action) error {
 	var need int64
 	return a.each(ctx, "reserve room", func(ctx context.Context, s *staging) error {
-		mine := smallRoom + s.Room()
-		if len(s.Layers) > 0 {
-			mine += kernelRoom
-		}
-		if s.Inputs.Verity != "" {
-			mine += s.Room() / 100 // a tree takes less than that of its layer
-		}
+		mine := s.Room()
 		if err := a.Stage.HasRoom(need + mine); err != nil && !a.freed(ctx, need+mine) {
 			return err
 		}

@@ -110,15 +110,6 @@ func Protected(imported, booted, chosen, pinned bool) bool {
 	return imported || booted || chosen || pinned
 }
 
-// Room is how much the layers of a new generation will take on the stage, in
-// bytes: an object is a little larger than a zstd layer, and about half of a tar.
-func (s Staging) Room() (n int64) {
-	for _, l := range s.Layers {
-		n += l.Bytes + l.Bytes/8 + l.Tar/2
-	}
-	return n
-}
-
 // A Build is the making of an image.
 type Build struct {
 	Image string
@@ -178,6 +169,8 @@ type Plan struct {
 	Terms bool
 	// Holds say why what is new is staged now, and not published.
 	Holds []Hold
+	// Space is for people, nil where it is not known.
+	Space *Space
 }
 
 // Compare returns what has to happen for observed to become what wants say.

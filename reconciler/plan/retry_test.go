@@ -94,8 +94,13 @@ func TestProtected(t *testing.T) {
 
 func TestRoom(t *testing.T) {
 	s := plan.Staging{Layers: []plan.Layer{{Bytes: 800}, {Tar: 1000}, {}}}
-	if got := s.Room(); got != 900+500 {
+	const around = 52 << 20 // a kernel with its initramfs, hooks, manifests
+	if got := s.Room(); got != 900+500+around {
 		t.Errorf("%d", got)
+	}
+	p := plan.Plan{Stagings: []plan.Staging{s, {}, {Ready: "it is there"}}}
+	if got, want := *p.NewSpace(100, 7), (plan.Space{Needed: 1400 + 56<<20, Free: 100, Freed: 7, Left: 107 - 1400 - 56<<20}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 

@@ -34,8 +34,22 @@ func Print(w io.Writer, p plan.Plan) error {
 	if p.Held() {
 		when = "to change when its time has come"
 	}
-	_, err := fmt.Fprintf(w, "%s: %s: %s\n", p.Machine, when, Sum(p))
+	_, err := fmt.Fprintf(w, "%s: %s: %s\n%s", p.Machine, when, Sum(p), space(p))
 	return err
+}
+
+// space says what becomes of the room on the stage, if a plan takes some and says
+// how much.
+func space(p plan.Plan) string {
+	if p.Space == nil || p.Space.Needed == 0 || len(p.Builds) > 0 {
+		return ""
+	}
+	left := progress.Bytes(p.Space.Left) + " left"
+	if p.Space.Left < 0 {
+		left = progress.Bytes(-p.Space.Left) + " missing"
+	}
+	return fmt.Sprintf("%s: room on the stage: %s free, up to %s needed, %s freed, %s\n",
+		p.Machine, progress.Bytes(p.Space.Free), progress.Bytes(p.Space.Needed), progress.Bytes(p.Space.Freed), left)
 }
 
 // Sum says in a few words what a plan changes.
