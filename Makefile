@@ -28,10 +28,11 @@ units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 .DEFAULT_GOAL := build
 .PHONY: build demo test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
 
-# gitboot-init has no version in it, so that it changes only when its code does:
+# gitboot-docs writes manual pages and is not installed. gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment.
 build: ## bin/gitboot, bin/gitboot-init and bin/gitboot-buildkit, static
 	$(BUILD) -o bin/gitboot ./cmd/gitboot
+	$(BUILD) -tags docs -o bin/gitboot-docs ./cmd/gitboot
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-buildkit ./cmd/gitboot-buildkit
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init ./cmd/gitboot-init
 
@@ -58,6 +59,7 @@ lint: ## gofmt, go vet, staticcheck
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w on:"; echo "$$files"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
+	$(GO) vet -tags docs ./cmd/gitboot
 	$(GO) vet -tags long ./tests/vm ./tests/cut
 	$(GO) tool staticcheck ./...
 
@@ -81,7 +83,7 @@ install: build ## programs, manual pages, completions and systemd units, into $(
 	$(BIN)/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
 	$(BIN)/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
 	install -d $(share)/man/man8 $(units)
-	$(BIN)/gitboot docs --man $(share)/man/man8
+	$(BIN)/gitboot-docs docs --man $(share)/man/man8
 	for f in packaging/systemd/*; do \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e '/@CONFINED@/{r packaging/confined.conf' -e 'd}' "$$f" > "$(units)/$${f##*/}" || exit 1; done
 	ln -sf gitboot.service $(units)/gitboot-poll.service

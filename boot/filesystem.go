@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
-	"sync"
 )
 
 // A Filesystem is where a directory lies, in terms that hold at boot.
@@ -24,12 +22,18 @@ type Filesystem struct {
 	Path string
 }
 
-var uuidForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9A-Za-z-]{4,64}$`) })
+// isUUID knows what file systems have for one.
+func isUUID(text string) bool {
+	other := func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-'
+	}
+	return len(text) >= 4 && len(text) <= 64 && !strings.ContainsFunc(text, other)
+}
 
 // Check refuses a place that no boot loader could be told of.
 func (f Filesystem) Check() error {
 	switch {
-	case !uuidForm().MatchString(f.UUID):
+	case !isUUID(f.UUID):
 		return fmt.Errorf("the stage's file system has UUID %q, by which a boot loader cannot find it", f.UUID)
 	case path.Clean(f.Path) != f.Path || !path.IsAbs(f.Path):
 		return fmt.Errorf("the stage's path %q is not clean and absolute", f.Path)

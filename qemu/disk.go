@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/plain"
@@ -174,11 +175,11 @@ func output(ctx context.Context, stdin, name string, args ...string) (string, er
 func withoutBanner(stderr string) string {
 	var said []string
 	for line := range strings.Lines(stderr) {
-		if line = plain.Line(line); line != "" && !banner.MatchString(line) {
+		if line = plain.Line(line); line != "" && !banner().MatchString(line) {
 			said = append(said, line)
 		}
 	}
 	return strings.Join(said[:min(len(said), 5)], "; ")
 }
 
-var banner = regexp.MustCompile(`^(debugfs|mke2fs) [0-9.]+ \(.*\)$`)
+var banner = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(debugfs|mke2fs) [0-9.]+ \(.*\)$`) })

@@ -103,11 +103,15 @@ func (r *Reconciler) inTurns(ctx context.Context) (*Reconciler, *origin.Lookups)
 }
 
 func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
-	if err := state.Suspended(r.Machine.Stage.Dir(), req.Anyway, r.Machine.Now()); err != nil {
+	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
+	if err == nil {
+		err = doc.Refuse(req.Anyway, r.Machine.Now())
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	r.judge(ctx)
-	w, err := r.read(ctx, req, nil)
+	w, err := r.readOn(ctx, doc, req, nil)
 	if err != nil {
 		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
@@ -172,6 +176,11 @@ func (r *Reconciler) read(ctx context.Context, req Request, known *wanted.Wanted
 	if err != nil {
 		return &wanted.Wanted{}, err
 	}
+	return r.readOn(ctx, doc, req, known)
+}
+
+// readOn reads what is wanted of a machine whose document was read.
+func (r *Reconciler) readOn(ctx context.Context, doc *state.Machine, req Request, known *wanted.Wanted) (*wanted.Wanted, error) {
 	repo := r.Repo
 	repo.Quiet, repo.Known, repo.Approvers = req.Patient, known, doc.Approvers()
 	w, err := r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })

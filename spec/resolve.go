@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -149,13 +150,13 @@ type ReferenceError struct{ Ref, Wrong, Hint string }
 
 func (e *ReferenceError) Error() string { return fmt.Sprintf("%.200q %s; %s", e.Ref, e.Wrong, e.Hint) }
 
-var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_-]+`) })
 
 // foreignName makes a name of the last word of a reference.
 func foreignName(ref string) string {
 	ref, _, _ = strings.Cut(ref, "@")
 	last := strings.TrimSuffix(path.Base(ref), ":"+tagOf(ref))
-	name := notInName.ReplaceAllString(last, "-")
+	name := notInName().ReplaceAllString(last, "-")
 	return name[:min(len(name), 64)]
 }
 

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/agent/outbound"
 	"github.com/gitboot/gitboot/internal/nearest"
@@ -54,7 +55,9 @@ func CheckKind(kind string) error {
 }
 
 // repoPath is what a repo's path on a forge may be; with GitLab, groups nest.
-var repoPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$`)
+var repoPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$`)
+})
 
 // Check says what else is wrong with the options.
 func (o Options) Check() error {
@@ -68,20 +71,20 @@ func (o Options) Check() error {
 	if err := outbound.Check(base, true); err != nil {
 		return fmt.Errorf("at url %w", err)
 	}
-	if !repoPath.MatchString(repo) {
+	if !repoPath().MatchString(repo) {
 		return errors.New("has no path of the config repo that follows from repo; write repo in [forge], as OWNER/NAME")
 	}
 	return nil
 }
 
 // scpLike is git's short form of an address over ssh.
-var scpLike = regexp.MustCompile(`^(?:[^@/]+@)?([^:/]+):([^/].*)$`)
+var scpLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:[^@/]+@)?([^:/]+):([^/].*)$`) })
 
 // place is where the forge is, and the config repo's path on it.
 func (o Options) place() (base, repo string) {
 	base, repo = strings.TrimRight(o.URL, "/"), o.Repo
 	host, path := "", ""
-	if m := scpLike.FindStringSubmatch(o.Source); m != nil {
+	if m := scpLike().FindStringSubmatch(o.Source); m != nil {
 		host, path = m[1], m[2]
 	} else if u, err := url.Parse(o.Source); err == nil && (u.Scheme == "https" || u.Scheme == "ssh") {
 		host, path = u.Host, u.Path

@@ -129,7 +129,7 @@ func kernelsOf(menu []byte) map[string]string {
 	out := map[string]string{}
 	id := ""
 	for line := range bytes.Lines(menu) {
-		if m := entryLine.FindSubmatch(line); m != nil {
+		if m := entryLine().FindSubmatch(line); m != nil {
 			id = string(m[1])
 		}
 		if m := kernelLine.FindSubmatch(line); m != nil {

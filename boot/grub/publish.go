@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -35,12 +36,12 @@ func (g *GRUB) Entries() (map[string]bool, error) {
 	return entryIDs(menu), err
 }
 
-var entryLine = regexp.MustCompile(`(?m)^\s*menuentry .* --id (\S+)`)
+var entryLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\s*menuentry .* --id (\S+)`) })
 
 // entryIDs finds the entries of a menu as Render wrote it.
 func entryIDs(menu []byte) map[string]bool {
 	ids := map[string]bool{}
-	for _, m := range entryLine.FindAllSubmatch(menu, -1) {
+	for _, m := range entryLine().FindAllSubmatch(menu, -1) {
 		ids[string(m[1])] = true
 	}
 	return ids

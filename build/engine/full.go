@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"regexp"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,12 +23,12 @@ func (e *FullError) Error() string {
 
 func (e *FullError) Unwrap() error { return e.Err }
 
-var noSpace = regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`)
+var noSpace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`) })
 
 // ExplainFull says what to do about an error of an engine in dir that a full disk
 // has caused.
 func ExplainFull(dir string, err error) error {
-	if err == nil || !noSpace.MatchString(err.Error()) {
+	if err == nil || !noSpace().MatchString(err.Error()) {
 		return err
 	}
 	full := &FullError{Dir: dir, Err: err}

@@ -1,3 +1,5 @@
+//go:build docs
+
 package main
 
 import (
@@ -9,6 +11,10 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 )
+
+// documenting is what a program built with the tag docs can do besides. What it
+// takes would be a twentieth of each start.
+func documenting() []*cobra.Command { return []*cobra.Command{newDocs()} }
 
 // newDocs generates docs/commands.md, which a test compares with it, and the
 // manual pages.
@@ -41,7 +47,7 @@ func manualPages(root *cobra.Command, dir string) error {
 
 func commandReference(root *cobra.Command) ([]byte, error) {
 	var b bytes.Buffer
-	b.WriteString("# Commands\n\nThis page is `gitboot docs`: generated, not written. Every command takes the options of\n" +
+	b.WriteString("# Commands\n\nThis page is generated, not written. Every command takes the options of\n" +
 		"`gitboot` itself, which override [agent.toml](agent.md), and exits with one of these.\n" +
 		"The fields that `--json` prints are in [JSON output](json.md).\n" +
 		"Whatever a repo, an image or a registry holds, gitboot prints text: control characters and\n" +

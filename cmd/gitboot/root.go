@@ -52,8 +52,9 @@ this machine, and writes boot menu entries for them.`,
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
-		newImage(app), newStage(app), newHook(app), newVersion(), newDocs(),
+		newImage(app), newStage(app), newHook(app), newVersion(),
 	)
+	root.AddCommand(documenting()...)
 	site := operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Agent: memberOf(app), Wait: &app.wait, Generations: app.completeGenerations(false)}
 	ofBoot := operating.BootCommands(site)
 	root.AddCommand(newBoot(app, ofBoot))

@@ -7,17 +7,18 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 )
 
-var long = regexp.MustCompile(`^(\d{1,9})(d|w)`)
+var long = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\d{1,9})(d|w)`) })
 
 // Parse reads a positive span such as 90m, 12h, 3d or 1w2d12h. A day has 24
 // hours.
 func Parse(s string) (time.Duration, error) {
 	var sum time.Duration
 	rest := s
-	for m := long.FindStringSubmatch(rest); m != nil; m = long.FindStringSubmatch(rest) {
+	for m := long().FindStringSubmatch(rest); m != nil; m = long().FindStringSubmatch(rest) {
 		n, err := strconv.Atoi(m[1])
 		unit := 24 * time.Hour
 		if m[2] == "w" {

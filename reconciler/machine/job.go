@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 
@@ -34,8 +35,8 @@ type Job struct {
 	made      *state.Workshop
 	images    map[string]*observedImage
 	plan      plan.Plan
-	// initSum is that of gitboot-init.
-	initSum string
+	// program is gitboot-init.
+	program state.Summed
 	// steps are the actions that were begun, for the record.
 	steps []state.Step
 	// approved is what approved of what is published, of what had to.
@@ -73,8 +74,18 @@ func (e *PendingError) Error() string {
 
 // Look finds out what a run would do, and does none of it. Of what failed the
 // job has at least the revision; it is never nil.
-func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
-	if j, err = m.open(ctx, w, req); err != nil {
+func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (*Job, error) {
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return newJob(m, w, req), err
+	}
+	return look(ctx, m, doc, w, req)
+}
+
+// look goes by a document that was read.
+func look(ctx context.Context, m *Machine, doc *state.Machine, w *wanted.Wanted, req Request) (*Job, error) {
+	j, err := m.open(ctx, doc, w, req)
+	if err != nil {
 		return j, err
 	}
 	if err := j.observeImages(ctx); err != nil {
@@ -83,16 +94,12 @@ func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *J
 	return j, j.compare(ctx)
 }
 
-// open reads what is known, and finds the boot loader and what the initramfs is
+// open reads what else is known, and finds the boot loader and what the initramfs is
 // made of.
-func (m *Machine) open(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
-	j = &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
-	j.Find.Update = req.Update
-	dir := m.Stage.Dir()
-	if j.doc, err = state.LoadMachine(dir); err != nil {
-		return j, err
-	}
-	if j.made, err = state.LoadWorkshop(dir); err != nil {
+func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted, req Request) (j *Job, err error) {
+	j = newJob(m, w, req)
+	j.doc, j.Find.Update = doc, req.Update
+	if j.made, err = doc.Workshop(m.Stage.Dir()); err != nil {
 		return j, err
 	}
 	j.Find.CheckClock(j.doc.Newest(), j.made.Newest())
@@ -102,10 +109,29 @@ func (m *Machine) open(ctx context.Context, w *wanted.Wanted, req Request) (j *J
 	if j.location, err = m.Book.Bootable(ctx); err != nil {
 		return j, err
 	}
-	if j.initSum, err = initramfs.Checksum(m.Init); err != nil {
+	if j.program, err = summed(m.Init, doc.Init); err != nil {
 		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
 	return j, nil
+}
+
+func newJob(m *Machine, w *wanted.Wanted, req Request) *Job {
+	return &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
+}
+
+// summed computes a file's checksum, unless it is the file that is known.
+func summed(name string, known state.Summed) (now state.Summed, err error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return now, err
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	now.Stamp = fmt.Sprint(st.Dev, st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano())
+	if now.Stamp == known.Stamp {
+		return known, nil
+	}
+	now.Sum, err = initramfs.Checksum(name)
+	return now, err
 }
 
 // Settled reports whether a run would write nothing at all.

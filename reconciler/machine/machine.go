@@ -93,10 +93,14 @@ type Result struct {
 // comes on stop ends waiting for images that take long. On a machine that is
 // suspended nothing is even looked at: that is a *plan.SuspendedError.
 func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
-	if err := state.Suspended(m.Stage.Dir(), req.Anyway, m.Now()); err != nil {
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err == nil {
+		err = doc.Refuse(req.Anyway, m.Now())
+	}
+	if err != nil {
 		return Result{Plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}, err
 	}
-	j, err := m.Look(ctx, w, req)
+	j, err := look(ctx, m, doc, w, req)
 	if err != nil || j.Settled() {
 		return j.result(nil), err
 	}
@@ -108,7 +112,7 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 	if j, err = j.refresh(ctx); err != nil {
 		return j.result(nil), err
 	}
-	if err := state.Suspended(m.Stage.Dir(), req.Anyway, m.Now()); err != nil { // while the lock was waited for
+	if err := j.doc.Refuse(req.Anyway, m.Now()); err != nil { // while the lock was waited for
 		return Result{}, err
 	}
 	began := m.Now().UTC() // of two runs within a second both are kept
@@ -133,7 +137,7 @@ func (j *Job) refresh(ctx context.Context) (*Job, error) {
 	if j.Stuck() {
 		m.Find.Lookups = nil // what goes on would keep the stage from becoming read-only again
 	}
-	return m.Look(ctx, j.Wanted, j.req)
+	return look(ctx, &m, doc, j.Wanted, j.req)
 }
 
 // result is what is left of the plan, of which some images have failed.

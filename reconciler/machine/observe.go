@@ -27,7 +27,7 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 	}
 	img.inputs = plan.Inputs{
 		Hooks:      hooks.Key(img.hooks),
-		Init:       j.initSum,
+		Init:       j.program.Sum,
 		Kernel:     want.Kernel,
 		KernelArgs: slices.Clone(want.KernelArgs),
 		TmpfsSize:  want.TmpfsSize,

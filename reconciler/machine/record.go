@@ -62,7 +62,7 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	}
 	a.next.DropUnwanted(a.wanted)
 	// Until this run has come to its end, the last one's failure stands.
-	a.next.Failure = a.doc.Failure
+	a.next.Failure, a.next.Init = a.doc.Failure, a.program
 	return a.next.Save(a.Stage.Dir())
 }
 
@@ -86,7 +86,7 @@ func (a keeper) note(context.Context, []plan.Action) error {
 			noted.Ready = &g
 		}
 	}
-	a.next.Failure = a.doc.Failure // until this run has come to its end
+	a.next.Failure, a.next.Init = a.doc.Failure, a.program // the failure until this run has come to its end
 	return a.next.Save(a.Stage.Dir())
 }
 

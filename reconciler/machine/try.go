@@ -34,7 +34,11 @@ func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, so
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	once := *m
 	once.Turn, once.Find.Update = 24*time.Hour, true // there is nothing that would not wait for it
-	j, err := once.open(ctx, w, Request{Trigger: "try", Update: true})
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return t, err
+	}
+	j, err := once.open(ctx, doc, w, Request{Trigger: "try", Update: true})
 	if err != nil {
 		return t, err
 	}

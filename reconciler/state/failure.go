@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gitboot/gitboot/internal/plain"
@@ -77,12 +78,12 @@ func (f *Failure) OfRun(err error, revision string, now time.Time) *Failure {
 }
 
 // ownEnd is the local end of a connection, whose port is another at each try.
-var ownEnd = regexp.MustCompile(`\S+->`)
+var ownEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\S+->`) })
 
 // SameMessage reports whether two errors say the same, though each try has a port
 // of its own.
 func SameMessage(a, b string) bool {
-	return a == b || ownEnd.ReplaceAllString(a, "") == ownEnd.ReplaceAllString(b, "")
+	return a == b || ownEnd().ReplaceAllString(a, "") == ownEnd().ReplaceAllString(b, "")
 }
 
 // told bounds what is kept of an error, and makes it fit to be shown.

@@ -55,6 +55,14 @@ type Machine struct {
 	Verdicts Verdicts `json:"verdicts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.
 	Boot string `json:"boot,omitempty"`
+	// Init is the file of gitboot-init when this was written last.
+	Init Summed `json:"init,omitzero"`
+}
+
+// Summed is a file's checksum, and by what it is seen that the file is another now.
+type Summed struct {
+	Stamp string `json:"stamp"`
+	Sum   string `json:"sum"`
 }
 
 // Suspended says, as a *plan.SuspendedError, that nothing may change now on the
@@ -66,6 +74,15 @@ func Suspended(dir string, anyway bool, now time.Time) error {
 	m, err := LoadMachine(dir)
 	if err != nil {
 		return err
+	}
+	return m.Refuse(anyway, now)
+}
+
+// Refuse says, as a *plan.SuspendedError, that nothing may change now, unless it is
+// to be done anyway.
+func (m *Machine) Refuse(anyway bool, now time.Time) error {
+	if anyway {
+		return nil
 	}
 	return m.Suspension.Refuse(now)
 }

@@ -102,6 +102,15 @@ const (
 // LoadWorkshop reads the document of the stage in dir. Without one it is what
 // an older gitboot kept with the machine's, or empty.
 func LoadWorkshop(dir string) (*Workshop, error) {
+	return loadWorkshop(dir, func() (*Machine, error) { return LoadMachine(dir) })
+}
+
+// Workshop is what LoadWorkshop reads, where the machine's document was read.
+func (m *Machine) Workshop(dir string) (*Workshop, error) {
+	return loadWorkshop(dir, func() (*Machine, error) { return m, nil })
+}
+
+func loadWorkshop(dir string, machine func() (*Machine, error)) (*Workshop, error) {
 	path := stage.Layout(dir).Workshop().StateFile()
 	w := &Workshop{}
 	there, err := read(path, workshopWords, workshopRemedy, w)
@@ -110,7 +119,12 @@ func LoadWorkshop(dir string) (*Workshop, error) {
 	}
 	if !there {
 		w.Version = Version
-		if path, err = w.inherit(dir); err != nil {
+		m, err := machine()
+		if err != nil {
+			return nil, err
+		}
+		path = stage.Layout(dir).StateFile()
+		if err := w.inherit(path, m); err != nil {
 			return nil, err
 		}
 	}
@@ -126,16 +140,14 @@ func LoadWorkshop(dir string) (*Workshop, error) {
 }
 
 // inherit takes over what an older gitboot kept in the machine's document.
-func (w *Workshop) inherit(dir string) (path string, err error) {
-	path = stage.Layout(dir).StateFile()
-	m, err := LoadMachine(dir)
-	if err != nil || m.Builds == nil {
-		return path, err
+func (w *Workshop) inherit(path string, m *Machine) error {
+	if m.Builds == nil {
+		return nil
 	}
 	if err := json.Unmarshal(m.Builds, &w.Builds); err != nil {
-		return path, fmt.Errorf("read the builds in %s: %w; %s", path, err, machineRemedy)
+		return fmt.Errorf("read the builds in %s: %w; %s", path, err, machineRemedy)
 	}
-	return path, nil
+	return nil
 }
 
 // hasWorkshop reports whether the workshop has its document. In doubt it has

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -187,7 +188,7 @@ func badHTTP(s string) string {
 	return wrong(err)
 }
 
-var url = regexp.MustCompile(`^https?://[^/\x00-\x20]+/[^\x00-\x20]+$`)
+var url = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^https?://[^/\x00-\x20]+/[^\x00-\x20]+$`) })
 
 // IsURL tells URLs from paths.
 func IsURL(s string) bool { return strings.Contains(s, "://") }
@@ -195,7 +196,7 @@ func IsURL(s string) bool { return strings.Contains(s, "://") }
 // BadArchive returns what is wrong with an archive's path or URL, or "".
 func BadArchive(s string) string {
 	switch {
-	case IsURL(s) && !url.MatchString(s):
+	case IsURL(s) && !url().MatchString(s):
 		return "is not an http or https URL"
 	case IsURL(s):
 		return ""

@@ -19,17 +19,27 @@ var update = flag.Bool("update", false, "write what the program prints into the 
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
 
-func TestScripts(t *testing.T) { runScripts(t, "testdata") }
+func TestScripts(t *testing.T) {
+	bin := t.TempDir()
+	program, err := lab.Build(t.Context(), bin, "docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(program, filepath.Join(bin, "gitboot-docs")); err != nil {
+		t.Fatal(err)
+	}
+	runScripts(t, "testdata", bin)
+}
 
 func TestRootScripts(t *testing.T) {
 	need.Root(t)
-	runScripts(t, "testdata/root")
+	runScripts(t, "testdata/root", t.TempDir())
 }
 
-func runScripts(t *testing.T, dir string) {
+// runScripts runs a folder's scripts with the programs, which it puts into bin.
+func runScripts(t *testing.T, dir, bin string) {
 	t.Helper()
 	need.Program(t, "tar2sqfs")
-	bin := t.TempDir()
 	if _, err := lab.Build(t.Context(), bin); err != nil {
 		t.Fatal(err)
 	}

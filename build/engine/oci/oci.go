@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Media types of the specification.
@@ -57,10 +58,10 @@ func Marshal(media string, v any) (data []byte, d Descriptor, err error) {
 	return data, Descriptor{media, Digest(data), int64(len(data))}, nil
 }
 
-var digest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var digest = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^sha256:[0-9a-f]{64}$`) })
 
 // IsDigest tells whether a text is the digest of a blob.
-func IsDigest(text string) bool { return digest.MatchString(text) }
+func IsDigest(text string) bool { return digest().MatchString(text) }
 
 // Digest is that of a document.
 func Digest(data []byte) string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
@@ -32,7 +33,7 @@ type shownVertex struct {
 }
 
 // stepName is "[stage 2/5] RUN …"; the stage is left out where there is one.
-var stepName = regexp.MustCompile(`^\[(?:\S+ +)?\d+/\d+\] (.*)$`)
+var stepName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\[(?:\S+ +)?\d+/\d+\] (.*)$`) })
 
 func (l *statusLog) show(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
@@ -44,7 +45,7 @@ func (l *statusLog) show(s *client.SolveStatus) {
 }
 
 func (l *statusLog) vertex(v *client.Vertex) {
-	m := stepName.FindStringSubmatch(v.Name)
+	m := stepName().FindStringSubmatch(v.Name)
 	if v.Started == nil || m == nil {
 		return
 	}

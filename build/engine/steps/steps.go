@@ -5,6 +5,7 @@ package steps
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/build/containerfile"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -30,20 +31,20 @@ func (r *Reader) Used() map[string]bool { return r.used }
 
 var (
 	// stepLine begins with the stage where there are several.
-	stepLine  = regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)$`)
-	cacheLine = regexp.MustCompile(`^--> Using cache ([0-9a-f]{64})$`)
+	stepLine  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:\[\d+/\d+\] )?STEP \d+/\d+: (.*)$`) })
+	cacheLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^--> Using cache ([0-9a-f]{64})$`) })
 )
 
 // Line takes the next line, without its end.
 func (r *Reader) Line(line string) {
-	if m := stepLine.FindStringSubmatch(line); m != nil {
+	if m := stepLine().FindStringSubmatch(line); m != nil {
 		if !strings.HasPrefix(m[1], "FROM ") {
 			r.step++
 			r.task.Step(r.step, r.steps, m[1])
 		}
 		return
 	}
-	if m := cacheLine.FindStringSubmatch(line); m != nil {
+	if m := cacheLine().FindStringSubmatch(line); m != nil {
 		r.used[m[1]] = true
 		r.task.Cached()
 		return

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -182,7 +183,7 @@ func decodeAuth(s string) (user, password string, err error) {
 	return user, strings.TrimRight(password, "\x00\n"), nil
 }
 
-var helperName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+var helperName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._-]+$`) })
 
 // helperVariables are what helpers find their own configuration and their
 // service by.
@@ -195,7 +196,7 @@ func helperVariables() []string {
 // on standard input, JSON on standard output.
 func askHelper(ctx context.Context, helper, server string) (authn.Authenticator, error) {
 	name := "docker-credential-" + helper
-	if !helperName.MatchString(helper) {
+	if !helperName().MatchString(helper) {
 		return nil, fmt.Errorf("credential helper %q: not a program's name", untrusted.Printable(helper, 60))
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -17,7 +18,9 @@ type cleanError struct {
 func (e *cleanError) Error() string { return e.text }
 func (e *cleanError) Unwrap() error { return e.err }
 
-var urlInText = regexp.MustCompile(`(https?://)(?:[^/\s"?#]*@)?([^\s"?#]*)(?:[?#][^\s"]*)?`)
+var urlInText = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(https?://)(?:[^/\s"?#]*@)?([^\s"?#]*)(?:[?#][^\s"]*)?`)
+})
 
 // Clean takes queries (signed URLs, token requests) and user names out of
 // every URL in an error's text, and all but its first line.
@@ -35,7 +38,7 @@ func Clean(err error) error {
 // CleanText is the first line of a text, without what URLs may hide.
 func CleanText(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
-	return Printable(urlInText.ReplaceAllString(line, "$1$2"), 400)
+	return Printable(urlInText().ReplaceAllString(line, "$1$2"), 400)
 }
 
 // Printable makes a stranger's words fit for a terminal and a log.
