@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -138,7 +137,7 @@ func (a *Agent) follow(ctx context.Context, changes <-chan struct{}) (next *Setu
 		going.Go(func() { deliver(running) })
 	}
 	going.Go(func() {
-		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Restart: a.restarting(running, set), Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: debug.FreeOSMemory})
+		set.Reconciler.Follow(running, a.asks, reconciler.Watch{Tell: a.tell, Next: a.Board.SetNext, Restart: a.restarting(running, set), Alive: a.Systemd.Alive, Every: a.Systemd.Watchdog(), Rest: rest})
 	})
 	going.Go(func() { a.verify(running, set) })
 	for _, d := range a.doors(set) {
