@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/agent/outbound"
 	"github.com/gitboot/gitboot/internal/proxy"
@@ -42,11 +43,11 @@ const (
 )
 
 // groupName is what the protocol takes for one.
-var groupName = regexp.MustCompile(`^[a-zA-Z0-9.-]+$`)
+var groupName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9.-]+$`) })
 
 // CheckGroup says what is wrong with the name of a group.
 func CheckGroup(name string) error {
-	if !groupName.MatchString(name) {
+	if !groupName().MatchString(name) {
 		return errors.New("is no name of a group: letters, digits, dots and hyphens")
 	}
 	return nil
