@@ -1,11 +1,13 @@
 package watcher
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,7 +161,7 @@ type scripted struct{ proc string }
 // ended: process 1 runs none of the scripts that it waits for when it starts. An
 // init that has none has ended its boot at once.
 func (s scripted) ended(context.Context) error {
-	if name, ok := childOfInit(s.proc, "rc", "rcS", "rc.sysinit", "openrc"); ok {
+	if name, ok := awaited(s.proc, "rc", "rcS", "rc.sysinit", "openrc"); ok {
 		return fmt.Errorf("init still runs %s", name)
 	}
 	return nil
@@ -179,35 +181,44 @@ func (scripted) stopping(context.Context) bool { return false }
 
 // childOfInit finds a child of process 1 by the name of its program or script.
 func childOfInit(proc string, names ...string) (string, bool) {
+	return find(proc, names, func(s stat) bool { return s.parent == "1" })
+}
+
+// awaited finds what process 1, or what it has forked for that, waits for. It is in
+// the session of a child of process 1 that is still there: what a script left
+// running in the background looks the same, and is not.
+func awaited(proc string, names ...string) (string, bool) {
+	return find(proc, names, func(s stat) bool { return statOf(proc, s.session).parent == "1" })
+}
+
+// find finds a process whose program or script has one of the names.
+func find(proc string, names []string, is func(stat) bool) (string, bool) {
 	entries, _ := os.ReadDir(proc)
 	for _, e := range entries {
-		if parent(proc, e.Name()) != "1" {
+		pid := e.Name()
+		if pid[0] < '1' || pid[0] > '9' || !is(statOf(proc, pid)) {
 			continue
 		}
-		argv, _ := os.ReadFile(filepath.Join(proc, e.Name(), "cmdline"))
+		argv, _ := os.ReadFile(filepath.Join(proc, pid, "cmdline"))
 		words := strings.Split(string(argv), "\x00")
 		for _, word := range words[:min(len(words), 3)] { // sh -e script
-			for _, name := range names {
-				if filepath.Base(word) == name {
-					return word, true
-				}
+			if slices.Contains(names, filepath.Base(word)) {
+				return word, true
 			}
 		}
 	}
 	return "", false
 }
 
-// parent is a process's parent, of the text "pid (comm) state ppid …"
-// (proc_pid_stat(5)).
-func parent(proc, pid string) string {
-	if pid[0] < '1' || pid[0] > '9' {
-		return ""
+// A stat is where a process belongs.
+type stat struct{ parent, session string }
+
+// statOf reads "pid (comm) state ppid pgrp session …" (proc_pid_stat(5)).
+func statOf(proc, pid string) stat {
+	text, _ := os.ReadFile(filepath.Join(proc, pid, "stat"))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	if len(fields) < 4 {
+		return stat{}
 	}
-	stat, _ := os.ReadFile(filepath.Join(proc, pid, "stat"))
-	text := string(stat)
-	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	if len(fields) < 2 {
-		return ""
-	}
-	return fields[1]
+	return stat{parent: fields[1], session: fields[3]}
 }
