@@ -75,12 +75,9 @@ func TestWatcher(t *testing.T) {
 	want(t, console, "T: boot 1\n", "T: watcher gitboot-watcher session 1 oom -1000", "T: stage ro\n", "T: stage ro again\n", "T: boot 2\n", "T: boot 3\n",
 		"T: stopped\n", "T: boot 5\n", "Attempted to kill init", "T: boot 6\n")
 
-	out := filepath.Join(t.TempDir(), "stage")
-	writeFile(t, filepath.Join(out, "x"), nil)
-	run(t, exec.Command("debugfs", "-R", "rdump /var/gitboot "+out, s.disk))
-	boots, err := deployment.ReadBoots(filepath.Join(out, "gitboot"))
-	if err != nil || len(boots) != 6 {
-		t.Fatalf("%d records, %v", len(boots), err)
+	boots := s.records(t)
+	if len(boots) != 6 {
+		t.Fatalf("there are %d records", len(boots))
 	}
 	for i, c := range []struct{ verdict, reason, log string }{
 		{deployment.BootGood, "", ""},
@@ -97,7 +94,7 @@ func TestWatcher(t *testing.T) {
 	if good := boots[5]; len(good.Warnings) != 1 || !strings.HasPrefix(good.Warnings[0], "unit nosuch: ") {
 		t.Errorf("what should have been well: %q", good.Warnings)
 	}
-	b, err := env.Parse([]byte(read(t, filepath.Join(out, "gitboot", deployment.BlockFile))))
+	b, err := env.Parse([]byte(read(t, filepath.Join(s.out, "gitboot", deployment.BlockFile))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +103,15 @@ func TestWatcher(t *testing.T) {
 	}
 }
 
+// A watchedMachine is a disk with a deployment on trial.
+type watchedMachine struct {
+	testStage
+	layer deployment.Object // of the image
+	out   string            // a copy of the stage
+}
+
 // watchedStage is a stage with one deployment of the smallest system.
-func watchedStage(t *testing.T) testStage {
+func watchedStage(t *testing.T) watchedMachine {
 	t.Helper()
 	dir := t.TempDir()
 	kernel := debianPackage(t, "linux-image-cloud-amd64")
@@ -127,13 +131,13 @@ func watchedStage(t *testing.T) testStage {
 		entries = append(entries, entry{name: "lib/modules/" + module + ".ko", data: read(t, names[0])})
 	}
 	squash(t, image, entries...)
-	s := testStage{kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img")}
+	s := watchedMachine{testStage: testStage{kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img")}}
 	s.build(t, []string{layer, image})
 	s.publishWatched(t, dir, image)
 	return s
 }
 
-func (s *testStage) publishWatched(t *testing.T, dir, image string) {
+func (s *watchedMachine) publishWatched(t *testing.T, dir, image string) {
 	t.Helper()
 	top := filepath.Join(dir, "disk")
 	stage := filepath.Join(top, "var/gitboot")
@@ -143,8 +147,9 @@ func (s *testStage) publishWatched(t *testing.T, dir, image string) {
 		writeFile(t, filepath.Join(stage, o.Path()), []byte(data))
 		return o
 	}
+	s.layer = object(image)
 	m := &deployment.Manifest{Version: deployment.Version, Image: "test", KernelVersion: "test",
-		Kernel: object(s.kernel), Initramfs: object(s.initramfs), Layers: []deployment.Object{object(image)},
+		Kernel: object(s.kernel), Initramfs: object(s.initramfs), Layers: []deployment.Object{s.layer},
 		Health: &deployment.Health{After: deployment.AfterDefault, Settle: 1, Deadline: 8, Confirm: deployment.ConfirmOutside, ConfirmWithin: 4,
 			Required: &deployment.Checks{Commands: [][]string{{"/bin/well"}}}, Wanted: &deployment.Checks{Units: []string{"nosuch"}}}}
 	data, err := m.Canonical()
@@ -170,18 +175,60 @@ func (s *testStage) publishWatched(t *testing.T, dir, image string) {
 	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-U", stageUUID, "-d", top, s.disk, "128M"))
 }
 
-// live runs the machine until it is switched off, and returns what its console
-// showed.
-func (s *testStage) live(t *testing.T) string {
+// What fails in process 1 is noted, too: a deployment that is not there, an image
+// without an init, a layer that was taken away.
+func TestFailuresAreNoted(t *testing.T) {
+	need.Long(t)
+	need.Programs(t, "qemu-system-x86_64", "mke2fs", "debugfs", "tar2sqfs", "tar", "apt-get", "apt-cache", "dpkg-deb")
+	s := watchedStage(t)
+	s.live(t, "-no-reboot", "gitboot.deployment="+strings.Repeat("0", 64))
+	s.live(t, "-no-reboot", "init=/no/such")
+	run(t, exec.Command("debugfs", "-w", "-R", "rm /var/gitboot/"+s.layer.Path(), s.disk))
+	s.live(t, "-no-reboot", "gitboot.ram=1")
+	boots := s.records(t)
+	for i, want := range []string{"reading deployment 0000", "finding the image's init: there is none of /no/such", "copying layers to memory: "} {
+		if len(boots) != 3 {
+			t.Fatalf("there are %d records: %+v", len(boots), boots)
+		}
+		b := boots[2-i]
+		if b.Verdict != deployment.BootBad || !b.Trying || !strings.Contains(b.Reason, want) || !strings.Contains(b.Log, "gitboot-init: cannot boot deployment") {
+			b.Log = b.Log[max(0, len(b.Log)-500):]
+			t.Errorf("boot %d is %+v, want %q", i+1, b, want)
+		}
+	}
+}
+
+// records are those on the machine's disk.
+func (s *watchedMachine) records(t *testing.T) []deployment.Boot {
+	t.Helper()
+	s.out = t.TempDir()
+	run(t, exec.Command("debugfs", "-R", "rdump /var/gitboot "+s.out, s.disk))
+	boots, err := deployment.ReadBoots(filepath.Join(s.out, "gitboot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return boots
+}
+
+// live runs the machine until it is switched off, or, with -no-reboot, restarts,
+// and returns what its console showed. Arguments with a dash are QEMU's.
+func (s *watchedMachine) live(t *testing.T, more ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmdline := fmt.Sprintf("console=ttyS0 panic=1 loglevel=6 gitboot.stage=UUID=%s:/var/gitboot gitboot.deployment=%s gitboot.machine=m gitboot.entry=%s gitboot.trying=1",
 		stageUUID, s.id, watchedEntry)
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "2",
+	args := []string{"-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "2",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", s.kernel, "-initrd", s.initramfs,
-		"-drive", "file="+s.disk+",if=virtio,format=raw", "-append", cmdline)
-	out, err := cmd.CombinedOutput()
+		"-drive", "file=" + s.disk + ",if=virtio,format=raw"}
+	for _, arg := range more {
+		if strings.HasPrefix(arg, "-") {
+			args = append(args, arg)
+		} else {
+			cmdline += " " + arg
+		}
+	}
+	out, err := exec.CommandContext(ctx, "qemu-system-x86_64", append(args, "-append", cmdline)...).CombinedOutput()
 	text := strings.ReplaceAll(string(out), "\r\n", "\n")
 	if err != nil {
 		t.Fatalf("running QEMU: %v: %s", err, text[max(0, len(text)-8000):])

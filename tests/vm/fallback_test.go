@@ -1,0 +1,190 @@
+package vm
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/boot/grub/env"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+const fallbackConfig = `[image.small]
+archive     = "ARCHIVE"
+kernel_args = ["console=ttyS0", "loglevel=6", "no_timer_check", "panic=1"]
+
+[machine.small]
+images = ["small"]
+hooks  = ["hostname"]
+boot   = { mode = "managed", tries = 3 }
+
+[machine.small.health]
+settle   = "1s"
+deadline = "8s"
+
+[machine.small.health.required]
+commands = ["busybox test -e /well"]
+`
+
+// goodStart is well, and switches the machine off once it is known to be good, or
+// was known to be.
+const goodStart = `#!/bin/sh
+exec >/dev/console 2>&1
+read -r options </proc/cmdline
+echo "lab: good began with $options"
+busybox touch /well
+(
+	case $options in
+	*gitboot.trying=1*) until busybox grep -qs '"verdict": "good"' /run/initramfs/gitboot/boots/*; do busybox sleep 0.3; done ;;
+	esac
+	echo "lab: good"
+	poweroff
+) &
+`
+
+// badStart fails in another way each time: it is not well; its kernel panics; it
+// hangs before its init has come to an end.
+const badStart = `#!/bin/sh
+exec >/dev/console 2>&1
+n=$(busybox ls /run/initramfs/gitboot/boots | busybox wc -l)
+echo "lab: bad began, record $n"
+case $n in
+3)
+	echo 1 >/proc/sys/kernel/sysrq
+	echo c >/proc/sysrq-trigger
+	;;
+4) while :; do busybox sleep 60; done ;;
+esac
+`
+
+// A deployment that fails three times gives way, by itself, to the one that was
+// found good before, and why is on the stage.
+func TestFallBack(t *testing.T) {
+	s := newEmptySite(t)
+	good, bad := filepath.Join(s.dir, "good.tar"), filepath.Join(s.dir, "bad.tar")
+	s.busyboxTar(t, good, goodStart)
+	s.busyboxTar(t, bad, badStart)
+	disk := s.disk(t, lab.DiskOptions{})
+	s.publishArchive(t, disk, good)
+	s.expect(t, disk, `lab: good began with .* gitboot.trying=1 `, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `lab: good`, `Power down`)
+
+	s.publishArchive(t, disk, bad)
+	s.expect(t, disk,
+		`lab: bad began, record 2`, `is bad: it was not well within 8 s: command busybox test -e /well: exit status 1`,
+		`lab: bad began, record 3`, `Kernel panic`,
+		`lab: bad began, record 4`, `is bad: it was not well within 8 s: the boot has not ended: init still runs /etc/rc`,
+		`lab: good began with `, `lab: good`, `Power down`)
+
+	mnt, err := disk.Mount(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	boots, err := deployment.ReadBoots(filepath.Join(mnt, "gitboot"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var verdicts []string
+	for _, b := range boots {
+		verdicts = append(verdicts, b.Verdict)
+	}
+	if got := strings.Join(verdicts, ","); !strings.HasSuffix(got, "bad,,bad,good") {
+		t.Errorf("the records say %q, the newest first", got)
+	}
+	data, err := os.ReadFile(filepath.Join(mnt, "gitboot", deployment.BlockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := env.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := block.Get("gitboot_left"); left != "0" {
+		t.Errorf("%s tries are left", left)
+	}
+}
+
+// publishArchive makes an archive the machine's image.
+func (s *site) publishArchive(t *testing.T, disk *lab.Disk, archive string) {
+	t.Helper()
+	if err := s.repo.Write("gitboot.toml", strings.Replace(fallbackConfig, "ARCHIVE", archive, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.repo.Commit(s.ctx, "Take "+filepath.Base(archive)); err != nil {
+		t.Fatal(err)
+	}
+	s.run(t, disk, "small", "reconcile", "--once")
+}
+
+// expect runs the machine until it is off, and wants these lines on its console,
+// in this order.
+func (s *site) expect(t *testing.T, disk *lab.Disk, lines ...string) {
+	t.Helper()
+	vm := s.start(t, lab.VMOptions{Disk: disk.Path})
+	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(1+len(lines)/4)*bootLimit) // several boots
+	defer cancel()
+	for _, line := range lines {
+		m, err := vm.WaitFor(ctx, regexp.MustCompile(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
+	}
+	if err := vm.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const systemdConfig = `[image.bookworm]
+pull        = "REGISTRY/lab:bookworm"
+insecure    = true
+kernel_args = ["console=ttyS0", "loglevel=6", "no_timer_check"]
+
+[machine.bookworm]
+images = ["bookworm"]
+boot   = { mode = "managed" }
+
+[machine.bookworm.health]
+settle   = "2s"
+required = { units = ["systemd-journald.service"], commands = ["systemctl is-active boot-complete.target"] }
+wanted   = { units = ["nosuch.service"] }
+`
+
+// Debian's systemd says itself when it has booted, and does not end the watcher.
+func TestGoodWithSystemd(t *testing.T) {
+	s := newEmptySite(t)
+	s.push(t, lab.Bookworm)
+	if err := s.repo.Write("gitboot.toml", strings.Replace(systemdConfig, "REGISTRY", s.registry.Addr, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.repo.Commit(s.ctx, "Begin"); err != nil {
+		t.Fatal(err)
+	}
+	disk := s.disk(t, lab.DiskOptions{})
+	s.run(t, disk, "bookworm", "reconcile", "--once")
+	vm := s.start(t, lab.VMOptions{Disk: disk.Path, MemoryMB: 1536})
+	ctx, cancel := context.WithTimeout(s.ctx, bootLimit)
+	defer cancel()
+	for _, line := range []string{`gitboot-watcher: unit nosuch.service: it is inactive`, `gitboot-watcher: deployment [0-9a-f]{64} is good`} {
+		m, err := vm.WaitFor(ctx, regexp.MustCompile(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
+	}
+	if err := vm.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	mnt, err := disk.Mount(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	boots, err := deployment.ReadBoots(filepath.Join(mnt, "gitboot"))
+	if err != nil || len(boots) != 1 || boots[0].Verdict != deployment.BootGood || len(boots[0].Warnings) != 1 {
+		t.Errorf("the records are %+v, %v", boots, err)
+	}
+}
