@@ -23,8 +23,8 @@ import (
 type Disk struct {
 	// UUID is the file system's.
 	UUID string
-	// Folders are made, and Files copied there; all paths on the disk are
-	// absolute.
+	// Folders are made, with mode 0700, and Files copied there; all paths on the
+	// disk are absolute.
 	Folders []string
 	Files   []File
 }
@@ -107,7 +107,7 @@ func room(file string, need int64) error {
 func (d Disk) fill(ctx context.Context, file string) (err error) {
 	var script strings.Builder
 	for _, folder := range d.folders() {
-		fmt.Fprintf(&script, "mkdir %s\n", quoted(folder))
+		fmt.Fprintf(&script, "mkdir %[1]s\nset_inode_field %[1]s mode 040700\n", quoted(folder))
 	}
 	for _, f := range d.Files {
 		source := f.Source

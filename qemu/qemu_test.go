@@ -135,6 +135,9 @@ func TestDisk(t *testing.T) {
 	if files, err := qemu.ReadFolder(t.Context(), path, "/top/empty folder"); err != nil || len(files) > 0 {
 		t.Errorf("%v, %v", files, err)
 	}
+	if out, err := exec.Command("debugfs", "-R", `stat "/top/deep/er"`, path).Output(); err != nil || !bytes.Contains(out, []byte("Mode:  0700")) {
+		t.Errorf("%v: the stage's locks are refused in folders that others may open\n%s", err, out)
+	}
 	if _, err := qemu.ReadFolder(t.Context(), path, "/nowhere"); err == nil {
 		t.Error("a folder that is not there is read")
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/rehearsal"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
@@ -211,7 +212,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 
 func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 	return workshop.Shop{
-		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), Engines: engines.Names(), Repo: cfg.Source.URL,
+		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
 		CacheSize: cfg.CacheSize, Reserve: cfg.Reserve, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }

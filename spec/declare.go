@@ -178,6 +178,7 @@ type buildDecl struct {
 	CosignRepo     *string           `key:"cosign_repository" is:"repository" doc:"As an image's, for from and for other images that steps name."`
 	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`
 	Compression    *string           `key:"push_compression" is:"compression" default:"zstd" doc:"How layers are compressed for push: zstd, or gzip for readers that know no zstd."`
+	Test           *string           `key:"test" is:"image-test" doc:"boot: what is built is booted in a virtual machine on the building machine, and counts as built if it comes up. Nothing is tested if absent."`
 	NoCache        *bool             `key:"no_cache" default:"false" doc:"Never use the layer cache."`
 	RootfsFixes    *bool             `key:"rootfs_fixes" default:"true" doc:"Put right what building inside a container leaves behind."`
 }

@@ -24,6 +24,7 @@ func (r *resolver) build(image *imageDecl) *Build {
 		Engine:         text(decl.Engine),
 		Schedule:       text(decl.Schedule),
 		Timeout:        duration(decl.Timeout),
+		Test:           text(decl.Test),
 		NoCache:        decl.NoCache != nil && *decl.NoCache,
 		RootfsFixes:    decl.RootfsFixes == nil || *decl.RootfsFixes,
 	}

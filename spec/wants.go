@@ -172,6 +172,8 @@ type Build struct {
 	Push    *Push
 	Timeout time.Duration // 0 = the agent's choice
 	NoCache bool
+	// Test is "boot" where what is built has to come up in a virtual machine.
+	Test string `json:",omitempty"`
 	// RootfsFixes puts right what building inside a container leaves behind.
 	RootfsFixes bool
 }

@@ -31,6 +31,8 @@ type Settings struct {
 	// Base identifies the base's content, "" for scratch.
 	Base   string
 	Engine string
+	// Test is what the image has to pass before it counts as built, if something.
+	Test string
 }
 
 // Key returns what the image is built from. Its parts are named as the config
@@ -47,6 +49,9 @@ func (p *Prepared) Key(s Settings) Key {
 	put(hashPart("from", []byte(s.Base)))
 	put(hashPart("engine", []byte(s.Engine)))
 	put(hashPart("secrets", []byte(strings.Join(slices.Sorted(maps.Keys(p.Secrets)), " "))))
+	if s.Test != "" { // what was built before it had to pass is built once more
+		put(hashPart("test", []byte(s.Test)))
+	}
 	if p.Platform != "" {
 		put(hashPart("platform", []byte(p.Platform)))
 	}

@@ -2,17 +2,13 @@ package machine
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"slices"
 	"sync"
 
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/kernel"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage"
@@ -68,37 +64,8 @@ func (a kernelMaker) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, e
 	return f, err
 }
 
-func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, kernel foundKernel) (stage.KernelRecord, error) {
-	record := stage.KernelRecord{Version: kernel.Version}
-	file, err := tree.OpenFile(kernel.Path)
-	if err != nil {
-		return record, fmt.Errorf("open kernel %s: %w", kernel.Path, err)
-	}
-	defer file.Close()
-	if record.Kernel, err = a.Stage.AddFile(ctx, file); err != nil {
-		return record, err
-	}
-	record.Initramfs, err = a.addInitramfs(ctx, tree, kernel)
-	return record, err
-}
-
-// addInitramfs streams the initramfs into an object while it is made.
-func (a kernelMaker) addInitramfs(ctx context.Context, tree *rootfs.Tree, kernel foundKernel) (deployment.Object, error) {
-	task := progress.Start(a.Progress, "initramfs for "+kernel.Version, 0)
-	r, w := io.Pipe()
-	built := make(chan error, 1)
-	go func() {
-		_, err := initramfs.Build(ctx, tree, kernel.Kernel, kernel.made, io.MultiWriter(w, task))
-		w.CloseWithError(err)
-		built <- err
-	}()
-	obj, err := a.Stage.AddFile(ctx, r)
-	r.CloseWithError(errors.New("the object was not stored"))
-	if buildErr := <-built; buildErr != nil {
-		err = buildErr
-	}
-	task.End(err)
-	return obj, err
+func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, found foundKernel) (stage.KernelRecord, error) {
+	return kernel.Add(ctx, a.Stage, tree, found.Kernel, found.made, a.Progress)
 }
 
 // A headStart makes an image's initramfs as soon as its layers can be read,

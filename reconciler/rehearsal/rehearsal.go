@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -60,9 +61,20 @@ type Options struct {
 
 // What a machine has if nothing else is said.
 const (
-	DefaultMemory = 1 << 30
+	DefaultMemory = 2 << 30
 	defaultCPUs   = 2
 )
+
+// KnownKVM is where is kept, until this computer restarts, whether KVM works.
+func KnownKVM() string {
+	if os.Geteuid() == 0 {
+		return "/run/gitboot-kvm"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "gitboot-kvm")
+	}
+	return ""
+}
 
 // Run boots a deployment until the machine ends, or ctx does.
 func Run(ctx context.Context, d Deployment, o Options) error {

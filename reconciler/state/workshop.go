@@ -59,9 +59,22 @@ type Build struct {
 	Made    Made     `json:"made,omitzero"`
 	Push    *Push    `json:"push,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`
+	// Test is how the last boot test went, of what was built or was to be; absent
+	// without any.
+	Test *Test `json:"test,omitempty"`
 	// Packages is which of them changed with the last build, if that was found
 	// out before it was staged.
 	Packages *BuiltPackages `json:"packages,omitempty"`
+}
+
+// A Test is a boot of an image in a virtual machine.
+type Test struct {
+	// Key hashes what decides how it goes.
+	Key     string    `json:"key"`
+	Time    time.Time `json:"time"`
+	Seconds float64   `json:"seconds"`
+	// Failure is why it did not come up, "" if it did.
+	Failure string `json:"failure,omitempty"`
 }
 
 // Made is the build that gave what an image is now. Those after it gave the

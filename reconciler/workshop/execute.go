@@ -66,6 +66,9 @@ func (j maker) run(ctx context.Context, e engine.Engine, b *build, key recipe.Ke
 	if img, err = j.unlessSame(ctx, e, b, key, img); err != nil {
 		return err
 	}
+	if err := j.rehearse(ctx, b, img, opts); err != nil {
+		return err
+	}
 	b.state.Engine = e.Name()
 	return errors.Join(j.recordBuild(b, key, img, opts.Epoch), fault.Point("build.recorded"))
 }

@@ -36,6 +36,9 @@ type Shop struct {
 	Engines []string
 	// Repo is the config repo's address, for the labels of what is published.
 	Repo string
+	// Init is the gitboot-init binary, for images that are booted before they count.
+	// KnownKVM is where is kept whether KVM works, "" for nowhere.
+	Init, KnownKVM string
 	// CacheSize bounds what an engine keeps besides what is needed, in bytes; 0
 	// means DefaultCacheSize. Reserve is how much of the file system stays free.
 	CacheSize, Reserve int64

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,7 +93,7 @@ func New(s Site) *cobra.Command {
 
 // options are the flags, checked.
 func (f flags) options() (o rehearsal.Options, limit time.Duration, err error) {
-	o = rehearsal.Options{Keep: f.keep, Temp: cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), CPUs: f.cpus, SSH: f.ssh, Window: f.window, Known: known()}
+	o = rehearsal.Options{Keep: f.keep, Temp: cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), CPUs: f.cpus, SSH: f.ssh, Window: f.window, Known: rehearsal.KnownKVM()}
 	if o.Memory, err = progress.ParseBytes(f.memory); err != nil || o.Memory < 64e6 {
 		return o, 0, usage.Errorf("--memory %q: write how much, such as 2GB; a machine takes 64MB at least", f.memory)
 	}
@@ -122,17 +121,6 @@ func (f flags) options() (o rehearsal.Options, limit time.Duration, err error) {
 		o.Network = qemu.Isolated
 	}
 	return o, limit, nil
-}
-
-// known is where it is remembered, until this computer restarts, whether KVM works.
-func known() string {
-	if os.Geteuid() == 0 {
-		return "/run/gitboot-kvm"
-	}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		return filepath.Join(dir, "gitboot-kvm")
-	}
-	return ""
 }
 
 func (s Site) run(c *cobra.Command, name string, f flags, o rehearsal.Options, limit time.Duration) (err error) {
