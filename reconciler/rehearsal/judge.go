@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -61,6 +62,11 @@ func Judge(ctx context.Context, d Deployment, o Options) (out Outcome, err error
 			out.Reason, err = fmt.Sprintf("it was not judged within %s: process 1 did not get as far, or is of a gitboot that leaves no watcher", limit), nil
 		case err == nil && boot.Verdict == "":
 			out.Reason = "the machine ended before it was judged"
+			for _, line := range out.Console {
+				if _, panic, found := strings.Cut(line, "Kernel panic - not syncing: "); found {
+					out.Reason = "the kernel panicked: " + panic
+				}
+			}
 		}
 		return errors.Join(err, console.Err())
 	})
