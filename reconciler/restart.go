@@ -71,5 +71,5 @@ func Unproven(ctx context.Context, r *Reconciler) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return doc.Unproven(r.Machine.Book.Booted), nil
+	return doc.Verdicts.Unproven(r.Machine.Book.Booted, doc.Restarted), nil
 }

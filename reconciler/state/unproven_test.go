@@ -21,8 +21,7 @@ func TestUnproven(t *testing.T) {
 		{"bad", "", "what the machine was restarted for is bad: no init"},
 		{"good", "unknown", ""}, // somebody has chosen another entry
 	} {
-		m := state.Machine{Restarted: c.restarted, Verdicts: verdicts}
-		if got := m.Unproven(c.booted); got != c.want {
+		if got := verdicts.Unproven(c.booted, c.restarted); got != c.want {
 			t.Errorf("restarted for %q, running %q: %q", c.restarted, c.booted, got)
 		}
 	}

@@ -59,15 +59,15 @@ func (v Verdicts) Left(entry string) int {
 	return 0
 }
 
-// Unproven says why the machine cannot be said to have come up as it should while
-// it runs a deployment, "" if it has: what runs is not on trial any more, and what
-// the machine was restarted for the last time is not bad.
-func (m *Machine) Unproven(booted string) string {
-	if m.Verdicts.State(booted) == boot.Trying {
+// Unproven says why a machine cannot be said to have come up as it should that runs
+// one deployment and was restarted for one the last time, "" if it has: what runs is
+// not on trial any more, and what it was restarted for is not bad.
+func (v Verdicts) Unproven(booted, restarted string) string {
+	if v.State(booted) == boot.Trying {
 		return "what runs is still on trial"
 	}
-	if m.Restarted != "" && m.Verdicts.State(m.Restarted) == boot.Bad {
-		return "what the machine was restarted for is bad: " + m.Verdicts[m.Restarted].Reason
+	if v.State(restarted) == boot.Bad {
+		return "what the machine was restarted for is bad: " + v[restarted].Reason
 	}
 	return ""
 }
