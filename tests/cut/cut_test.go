@@ -26,7 +26,7 @@ const uuid = "6a2d8f0e-5b1c-4d3e-9f70-8a9b0c1d2e3f"
 // filesystems are those that a stage may lie on, and this kernel has.
 var filesystems = []filesystem{
 	{name: "ext4", size: 112 << 20, mkfs: []string{"mkfs.ext4", "-q", "-F", "-U", uuid}, fsck: []string{"e2fsck", "-p"}, super: extent{2, 4}},
-	{name: "xfs", size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid"},
+	{name: "xfs", size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid", block: 8},
 	{name: "btrfs", size: 160 << 20, mkfs: []string{"mkfs.btrfs", "-q", "-f", "-U", uuid}, super: extent{128, 136}},
 }
 
@@ -102,7 +102,7 @@ func (c *checker) work(ctx context.Context, t *testing.T, dir string, n, budget 
 // epoch checks states of an epoch, up to a number, and returns how many there were.
 func (c *checker) epoch(ctx context.Context, t *testing.T, d *disk, i int, possible []version, most int, point string) (done int, err error) {
 	tries := 0
-	states(i, c.epochs[i], c.super, func(s state) bool {
+	states(i, c.epochs[i], c.filesystem, func(s state) bool {
 		if tries++; c.first(d.sum(s.change)) {
 			if err = d.become(s.change); err != nil {
 				return false

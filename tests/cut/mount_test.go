@@ -27,6 +27,10 @@ type filesystem struct {
 	// super is the superblock, for which the file system relies on the disk: there
 	// is no other if half of it is written.
 	super extent
+	// block is how many sectors the file system relies on being written together or
+	// not at all, 0 for one: XFS keeps a checksum of each block of a folder, and
+	// refuses a folder in which half of one is of another time.
+	block int64
 }
 
 // mounted mounts the image of a disk on a folder while do runs.

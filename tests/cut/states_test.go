@@ -16,14 +16,14 @@ type state struct {
 // would come out the same: nothing of it, all of it but one write, one write
 // alone, what came first up to some write, any subset, and the same with one write
 // torn. It goes on for as long as it is asked.
-func states(n int, e epoch, whole extent, yield func(state) bool) {
+func states(n int, e epoch, f filesystem, yield func(state) bool) {
 	if !yield(state{name: fmt.Sprintf("%d", n)}) || len(e.writes) == 0 {
 		return
 	}
 	random := rand.New(rand.NewPCG(uint64(n), 12))
 	for round := 0; ; round++ {
 		for _, kind := range kinds {
-			if !yield(state{name: fmt.Sprintf("%d %s.%d", n, kind.name, round), change: kind.of(tearing{e.writes, whole, random}, round)}) {
+			if !yield(state{name: fmt.Sprintf("%d %s.%d", n, kind.name, round), change: kind.of(tearing{e.writes, f, random}, round)}) {
 				return
 			}
 		}
@@ -79,11 +79,11 @@ var kinds = []struct {
 // An extent is sectors from one up to another.
 type extent struct{ from, to int64 }
 
-// A tearing makes changes of an epoch's writes. Those of the extent whole are
-// written together or not at all.
+// A tearing makes changes of an epoch's writes, of which none comes in parts that the
+// file system takes for one.
 type tearing struct {
 	writes []write
-	whole  extent
+	filesystem
 	random *rand.Rand
 }
 
@@ -119,7 +119,7 @@ func (t tearing) tear(c change, w write) {
 	var kept bool
 	for i := range w.sectors() {
 		s := w.sector + int64(i)
-		switch together := s > max(t.whole.from, w.sector) && s < t.whole.to; {
+		switch together := i > 0 && t.together(s); {
 		case together:
 		case how == 0:
 			kept = i < place
@@ -132,4 +132,9 @@ func (t tearing) tear(c change, w write) {
 			c[s] = w.data[i*sectorSize : (i+1)*sectorSize]
 		}
 	}
+}
+
+// together reports whether a sector is written with the one before it.
+func (f filesystem) together(sector int64) bool {
+	return sector > f.super.from && sector < f.super.to || f.block > 0 && sector%f.block != 0
 }
