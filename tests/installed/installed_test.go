@@ -48,6 +48,7 @@ func build(t *testing.T) (bin string) {
 		t.Fatal(err)
 	}
 	run(t, "cp", filepath.Join(bin, "gitboot-init"), filepath.Join(bin, "gitboot-buildkit"))
+	run(t, "go", "build", "-tags", "docs", "-o", filepath.Join(bin, "gitboot-docs"), "github.com/gitboot/gitboot/cmd/gitboot")
 	return bin
 }
 

@@ -71,7 +71,7 @@ func TestFallBack(t *testing.T) {
 	s.busyboxTar(t, bad, badStart)
 	disk := s.disk(t, lab.DiskOptions{})
 	s.publishArchive(t, disk, good)
-	s.expect(t, disk, `lab: good began with .* gitboot.trying=1 `, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `lab: good`, `Power down`)
+	s.expect(t, disk, `lab: good began with .* gitboot.trying=1 `, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `Power down`)
 
 	s.publishArchive(t, disk, bad)
 	s.expect(t, disk,
