@@ -1,0 +1,69 @@
+// Gitboot-rescue is what a machine's recovery entry runs: it brings the network up
+// and lets the admins in by ssh. Process 1 starts it, in the initramfs; package
+// rescue says what it needs there.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/rescue"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, os.Interrupt)
+	defer stop()
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "gitboot-rescue: usage: gitboot-rescue FOLDER; process 1 starts it when the recovery entry is booted")
+		os.Exit(2)
+	}
+	if err := run(ctx, os.Args[1], slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+		fmt.Fprintln(os.Stderr, "gitboot-rescue:", err)
+		os.Exit(1)
+	}
+}
+
+// run does what the files of a folder say.
+func run(ctx context.Context, dir string, log *slog.Logger) error {
+	text, err := rescue.Optional(filepath.Join(dir, rescue.NetworkFile))
+	if err != nil {
+		return err
+	}
+	var network rescue.Network
+	if text != nil {
+		if err := json.Unmarshal(text, &network); err != nil {
+			return fmt.Errorf("read how the network is reached: %w", err)
+		}
+	}
+	keys, err := rescue.Optional(filepath.Join(dir, rescue.KeysFile))
+	if err != nil {
+		return err
+	}
+	host, err := rescue.Optional(filepath.Join(dir, rescue.HostKeyFile))
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 {
+		log.Warn("nobody can log in by ssh: no keys are declared")
+		return network.Up(ctx, log)
+	}
+	l, err := net.Listen("tcp", ":22")
+	if err != nil {
+		return err
+	}
+	go func() {
+		if err := network.Up(ctx, log); err != nil {
+			log.Error("the network stays down", "error", err)
+		}
+	}()
+	server := rescue.Server{Keys: keys, HostKey: host, Shell: "/bin/sh", Log: log}
+	return server.Serve(ctx, l)
+}
