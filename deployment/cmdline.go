@@ -31,6 +31,8 @@ const (
 	ParamShell = "gitboot.shell"
 	// ParamRAM, set to 1, copies the layers to memory for this boot.
 	ParamRAM = "gitboot.ram"
+	// ParamRecovery, set to 1, enters no image: it lets the machine's admins in.
+	ParamRecovery = "gitboot.recovery"
 	// ParamMachine tells the agent which machine this is.
 	ParamMachine = "gitboot.machine"
 )
@@ -97,6 +99,8 @@ type Cmdline struct {
 	Trying bool
 	Shell  bool
 	RAM    bool
+	// Recovery is a recovery entry's.
+	Recovery bool
 	// Wait is in seconds; 0 means not given.
 	Wait int
 }
@@ -131,6 +135,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.RAM {
 		args = append(args, ParamRAM+"=1")
+	}
+	if c.Recovery {
+		args = append(args, ParamRecovery+"=1")
 	}
 	if c.Wait > 0 {
 		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
@@ -197,6 +204,8 @@ func (c *Cmdline) set(key, value string) (err error) {
 		c.Shell, err = parseSwitch(value)
 	case ParamRAM:
 		c.RAM, err = parseSwitch(value)
+	case ParamRecovery:
+		c.Recovery, err = parseSwitch(value)
 	case ParamWait:
 		c.Wait, err = parseSeconds(value)
 	}

@@ -52,6 +52,8 @@ func (a *archive) file(name string, perm int, data []byte) {
 	a.stream(name, perm, int64(len(data)), held(data))
 }
 
+func (a *archive) has(name string) bool { return a.entries[name].mode != 0 }
+
 // stream adds a file whose content is only fetched when it is written.
 func (a *archive) stream(name string, perm int, size int64, content func(io.Writer) error) {
 	a.dir(path.Dir(name))

@@ -94,6 +94,7 @@ type testStage struct {
 	// that was named.
 	verify string
 	damage func(data []byte)
+	options                     initramfs.Options
 }
 
 func makeStage(t *testing.T) testStage {
@@ -150,7 +151,8 @@ func (s *testStage) build(t *testing.T, layers []string) {
 	}
 	writeFile(t, s.kernel, kernel.Bytes())
 	var out bytes.Buffer
-	stats, err := initramfs.Build(t.Context(), tree, k, initramfs.Options{Init: buildInit(t), Verity: s.verify != ""}, &out)
+	s.options.Init, s.options.Verity = buildInit(t), s.verify != ""
+	stats, err := initramfs.Build(t.Context(), tree, k, s.options, &out)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Modules []string
 	// Verity carries what layers are verified with.
 	Verity bool
+	// Recovery makes it a recovery entry's, nil one for images.
+	Recovery *Recovery
 }
 
 // Stats tell what was built.
@@ -59,6 +61,9 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 	decide := []any{format, k, from, init, extra}
 	if o.Verity {
 		decide = append(decide, "verity")
+	}
+	if o.Recovery != nil {
+		decide = append(decide, o.Recovery.decides())
 	}
 	data, err := json.Marshal(decide)
 	if err != nil {

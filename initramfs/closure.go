@@ -98,7 +98,7 @@ func (c *closure) after(m *module) []string {
 
 // fit reports whether a driver, with what it needs, belongs into an
 // initramfs.
-func (c *closure) fit(m *module) (bool, error) {
+func (c *closure) fit(m *module, unwanted []string) (bool, error) {
 	seen := make(map[string]bool)
 	todo := []*module{m}
 	for len(todo) > 0 {
@@ -108,7 +108,7 @@ func (c *closure) fit(m *module) (bool, error) {
 			continue
 		}
 		seen[m.name] = true
-		if slices.ContainsFunc(unwanted[:], func(d string) bool { return strings.HasPrefix(m.path, d) }) {
+		if slices.ContainsFunc(unwanted, func(d string) bool { return strings.HasPrefix(m.path, d) }) {
 			return false, nil
 		}
 		if err := c.set.read(m); err != nil {

@@ -17,6 +17,9 @@ type feature struct {
 	// options of the kernel are built in or a module. They are looked at where
 	// the image says how its kernel was built.
 	options []string
+	// drivers are folders, below the modules' own, of whose modules those are taken
+	// that drive a device and need nothing unwanted.
+	drivers, unwanted []string
 	// paths of the image decide what add does: its share of the key.
 	paths []string
 	// add puts its files into the archive; nil has none.
@@ -30,6 +33,9 @@ func features(o Options) []feature {
 	list := []feature{base(), shell()}
 	if o.Verity {
 		list = append(list, verity())
+	}
+	if o.Recovery != nil {
+		list = append(list, recovery(o.Recovery))
 	}
 	return list
 }

@@ -89,18 +89,36 @@ func (s *moduleSet) choose(ctx context.Context, version string, all []feature, e
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range drivers {
-		fit, err := c.fit(m)
-		if err != nil {
+	if err := c.takeFit(drivers, unwanted[:]); err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		list := s.below(f.drivers...)
+		if err := s.readAll(ctx, list); err != nil {
 			return nil, err
 		}
-		if fit {
-			if err := c.take(m.name); err != nil {
-				return nil, err
-			}
+		list = slices.DeleteFunc(list, func(m *module) bool { return !m.drivesDevice() })
+		if err := c.takeFit(list, f.unwanted); err != nil {
+			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// takeFit takes those of the drivers that need nothing unwanted.
+func (c *closure) takeFit(drivers []*module, unwanted []string) error {
+	for _, m := range drivers {
+		fit, err := c.fit(m, unwanted)
+		if err != nil {
+			return err
+		}
+		if fit {
+			if err := c.take(m.name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // drivers returns the modules that bring disks.

@@ -83,6 +83,9 @@ func (b *boot) run() error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
+	if b.cmd.Recovery {
+		return b.recovery()
+	}
 	base := make(chan error, 1)
 	go func() { base <- b.modules.loadNamed("loop", "squashfs", "overlay") }()
 	if err := b.mountStage(); err != nil {

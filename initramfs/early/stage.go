@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 )
 
 // deviceDir is where the stage's whole file system is mounted until the
@@ -21,6 +22,11 @@ func (b *boot) mountStage() error {
 	if err != nil {
 		return err
 	}
+	return b.mountStageOf(device)
+}
+
+// mountStageOf mounts the stage that is on a device.
+func (b *boot) mountStageOf(device blockdev.Device) error {
 	b.device = device
 	b.log.info("found the stage's file system: %s on %s", device.FS.Type, device.Path)
 	if err := b.modules.loadNamed(moduleFor(device.FS.Type, b.modules)); err != nil {

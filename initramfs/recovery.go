@@ -1,0 +1,99 @@
+package initramfs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path"
+
+	"github.com/gitboot/gitboot/rootfs"
+)
+
+// RecoveryDir is where gitboot-rescue finds its files.
+const RecoveryDir = "etc/gitboot"
+
+// A Recovery is what the initramfs of a recovery entry carries besides: all that is
+// needed to let people in and have them repair the machine.
+type Recovery struct {
+	// Rescue and Gitboot are the paths of these programs on this machine.
+	Rescue, Gitboot string
+	// Shell is the path of a static busybox on this machine, for images that have
+	// none; "" for none.
+	Shell string
+	// Files are those of RecoveryDir, by name.
+	Files map[string][]byte
+}
+
+// decides is what tells two of them apart. The programs do not: a recovery entry
+// that works is not made anew for newer ones.
+func (r *Recovery) decides() map[string]string {
+	sums := map[string]string{}
+	for name, data := range r.Files {
+		sum := sha256.Sum256(data)
+		sums[name] = hex.EncodeToString(sum[:])
+	}
+	return sums
+}
+
+// network are the folders of wired interfaces' drivers. Wireless ones would need
+// firmware and a password.
+var network = []string{
+	"kernel/drivers/net/ethernet/", "kernel/drivers/net/usb/", "kernel/drivers/net/virtio_net", "kernel/drivers/net/vmxnet3/",
+	"kernel/drivers/net/hyperv/", "kernel/drivers/net/xen-netfront", "kernel/drivers/net/mdio/", "kernel/drivers/net/phy/",
+}
+
+// outOfPlace are what a driver of a wired interface does not need.
+var outOfPlace = []string{"kernel/drivers/infiniband/", "kernel/drivers/net/wireless/", "kernel/drivers/net/wwan/", "kernel/drivers/target/", "kernel/drivers/media/", "kernel/drivers/gpu/"}
+
+// recovery is a small system of its own, in memory.
+func recovery(r *Recovery) feature {
+	return feature{
+		name:    "the recovery entry",
+		wanted:  []string{"af_packet", "ipv6", "virtio_net"},
+		drivers: network, unwanted: outOfPlace,
+		options: []string{"CONFIG_NET", "CONFIG_INET", "CONFIG_PACKET", "CONFIG_UNIX98_PTYS"},
+		add:     r.add,
+	}
+}
+
+func (r *Recovery) add(_ *rootfs.Tree, a *archive) error {
+	for name, file := range map[string]string{"bin/gitboot-rescue": r.Rescue, "bin/gitboot": r.Gitboot} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("read the program %s: %w", path.Base(name), err)
+		}
+		a.file(name, 0o755, data)
+	}
+	if err := r.addShell(a); err != nil {
+		return err
+	}
+	for name, data := range r.Files {
+		a.file(path.Join(RecoveryDir, name), 0o600, data)
+	}
+	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\n"))
+	a.file("etc/group", 0o644, []byte("root:x:0:\n"))
+	a.dir("tmp")
+	return nil
+}
+
+// addShell carries this machine's busybox where the image has none.
+func (r *Recovery) addShell(a *archive) error {
+	if a.has(busyboxPath) {
+		return nil
+	}
+	if r.Shell == "" {
+		return fmt.Errorf("neither the image nor this machine has a static /bin/busybox, without which there is no shell; install busybox-static in either")
+	}
+	data, err := os.ReadFile(r.Shell)
+	if err != nil {
+		return fmt.Errorf("read the shell: %w", err)
+	}
+	if !isStatic(data) {
+		return fmt.Errorf("%s runs only with libraries; install busybox-static instead", r.Shell)
+	}
+	a.file(busyboxPath, 0o755, bytes.Clone(data))
+	a.symlink("bin/sh", "busybox")
+	return nil
+}
