@@ -30,11 +30,12 @@ units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 # gitboot-docs writes manual pages and is not installed. gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment.
-build: ## bin/gitboot, bin/gitboot-init and bin/gitboot-buildkit, static
+build: ## bin/gitboot, gitboot-init, gitboot-rescue and gitboot-buildkit, static
 	$(BUILD) -o bin/gitboot ./cmd/gitboot
 	$(BUILD) -tags docs -o bin/gitboot-docs ./cmd/gitboot
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-buildkit ./cmd/gitboot-buildkit
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init ./cmd/gitboot-init
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-rescue ./cmd/gitboot-rescue
 
 demo: ## a commit becomes a booted (virtual) machine, then another
 	tests/deps.sh demo
@@ -77,6 +78,7 @@ bench: ## figures against other tools' (docs/benchmarks.md)
 install: build ## programs, manual pages, completions and systemd units, into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN)/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
 	install -D -m 755 $(BIN)/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
+	install -D -m 755 $(BIN)/gitboot-rescue $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-rescue
 	install -D -m 755 $(BIN)/gitboot-buildkit $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-buildkit
 	install -d $(share)/bash-completion/completions $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
 	$(BIN)/gitboot completion bash > $(share)/bash-completion/completions/gitboot

@@ -43,6 +43,9 @@ func TrialID(deployment string) string {
 	return "gitboot.try-" + IDPart(deployment[:min(len(deployment), 16)])
 }
 
+// RecoveryID is the menu id of the recovery entry.
+const RecoveryID = "gitboot.recovery"
+
 // OlderID returns the menu id of the submenu with an image's older entries.
 func OlderID(image string) string { return "gitboot-" + IDPart(image) + "-older" }
 

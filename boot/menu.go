@@ -40,6 +40,9 @@ type Menu struct {
 	// Trial is an entry that boots when it is chosen, by hand or for one boot, and
 	// never by itself; nil without one. Its id is TrialID's.
 	Trial *Entry
+	// Recovery is an entry that needs nothing of the stage but its kernel and
+	// initramfs, nil without one. Its id is RecoveryID.
+	Recovery *Entry
 }
 
 // All returns all entries, in the menu's order.
@@ -49,6 +52,9 @@ func (m *Menu) All() (all []Entry) {
 	}
 	if m.Trial != nil {
 		all = append(all, *m.Trial)
+	}
+	if m.Recovery != nil {
+		all = append(all, *m.Recovery)
 	}
 	return all
 }
@@ -86,6 +92,9 @@ func (m *Menu) Check() error {
 	if m.Trial != nil && !strings.HasPrefix(m.Trial.ID, TrialID("")) {
 		return fmt.Errorf("menu id %q is none of TrialID's", m.Trial.ID)
 	}
+	if m.Recovery != nil && m.Recovery.ID != RecoveryID {
+		return fmt.Errorf("menu id %q is not the recovery entry's", m.Recovery.ID)
+	}
 	if m.Mode == ModeManaged && m.Default != "" && !slices.Contains(m.entryIDs(), m.Default) {
 		return fmt.Errorf("default %q is not an entry of the menu", m.Default)
 	}
@@ -118,12 +127,16 @@ func (image *MenuImage) ids() []string {
 	return ids
 }
 
-// entryIDs returns the ids of the entries in the menu's order.
+// entryIDs returns the ids of the entries that can boot by themselves, in the menu's
+// order.
 func (m *Menu) entryIDs() (ids []string) {
 	for _, image := range m.Images {
 		for _, e := range image.Entries {
 			ids = append(ids, e.ID)
 		}
+	}
+	if m.Recovery != nil {
+		ids = append(ids, m.Recovery.ID)
 	}
 	return ids
 }

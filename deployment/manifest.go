@@ -53,7 +53,8 @@ type Manifest struct {
 	KernelArgs []string `json:"kernelArgs,omitempty"`
 
 	// Layers are the squashfs objects of the image, lowest first. The
-	// overlay's lowerdir option wants them the other way round.
+	// overlay's lowerdir option wants them the other way round. A recovery entry's
+	// has none.
 	Layers []Object `json:"layers"`
 	// Hooks is the squashfs above the layers, nil without hooks.
 	Hooks *Object `json:"hooks,omitempty"`
@@ -69,6 +70,9 @@ type Manifest struct {
 
 	// Verity verifies the layers while they are read; nil does not.
 	Verity *Verity `json:"verity,omitempty"`
+
+	// Recovery enters no image: kernel and initramfs are all of it.
+	Recovery bool `json:"recovery,omitempty"`
 }
 
 // Root says how the root file system is put together.
@@ -150,8 +154,10 @@ func (m *Manifest) Validate() error {
 		return fmt.Errorf("manifest has version %d, this gitboot reads %d", m.Version, Version)
 	case CheckText(m.Image) != nil:
 		return fmt.Errorf("manifest names the image %.100q, which is no name", m.Image)
-	case len(m.Layers) == 0:
+	case len(m.Layers) == 0 && !m.Recovery:
 		return fmt.Errorf("manifest of %q has no layers", m.Image)
+	case m.Recovery && len(m.Squashed()) > 0:
+		return fmt.Errorf("manifest of %q is a recovery entry's and has layers", m.Image)
 	}
 	for _, o := range m.Objects() {
 		if !IsHash(o.SHA256) || o.Size <= 0 {

@@ -92,9 +92,9 @@ type testStage struct {
 	disk, kernel, initramfs, id string
 	// verify is how layers are verified, "" not at all; damage changes an object
 	// that was named.
-	verify string
-	damage func(data []byte)
-	options                     initramfs.Options
+	verify  string
+	damage  func(data []byte)
+	options initramfs.Options
 }
 
 func makeStage(t *testing.T) testStage {

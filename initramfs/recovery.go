@@ -1,10 +1,10 @@
 package initramfs
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"path"
 
@@ -60,11 +60,9 @@ func recovery(r *Recovery) feature {
 
 func (r *Recovery) add(_ *rootfs.Tree, a *archive) error {
 	for name, file := range map[string]string{"bin/gitboot-rescue": r.Rescue, "bin/gitboot": r.Gitboot} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return fmt.Errorf("read the program %s: %w", path.Base(name), err)
+		if err := addProgram(a, name, file); err != nil {
+			return err
 		}
-		a.file(name, 0o755, data)
 	}
 	if err := r.addShell(a); err != nil {
 		return err
@@ -86,14 +84,35 @@ func (r *Recovery) addShell(a *archive) error {
 	if r.Shell == "" {
 		return fmt.Errorf("neither the image nor this machine has a static /bin/busybox, without which there is no shell; install busybox-static in either")
 	}
-	data, err := os.ReadFile(r.Shell)
-	if err != nil {
-		return fmt.Errorf("read the shell: %w", err)
+	if err := addProgram(a, busyboxPath, r.Shell); err != nil {
+		return err
 	}
-	if !isStatic(data) {
-		return fmt.Errorf("%s runs only with libraries; install busybox-static instead", r.Shell)
-	}
-	a.file(busyboxPath, 0o755, bytes.Clone(data))
 	a.symlink("bin/sh", "busybox")
+	return nil
+}
+
+// addProgram carries a program of this machine, which is read when it is written.
+func addProgram(a *archive, name, file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("read the program %s: %w", path.Base(name), err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("read the program %s: %w", path.Base(name), err)
+	}
+	if !isStatic(f) {
+		return fmt.Errorf("%s is no program that runs without libraries; install a static one", file)
+	}
+	a.stream(name, 0o755, info.Size(), func(w io.Writer) error {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.CopyN(w, f, info.Size())
+		return err
+	})
 	return nil
 }

@@ -94,4 +94,3 @@ func program(t *testing.T, name string) string {
 	run(t, cmd)
 	return path
 }
-

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"errors"
+	"io"
 	"io/fs"
 
 	"github.com/gitboot/gitboot/rootfs"
@@ -35,15 +36,15 @@ func addShell(t *rootfs.Tree, a *archive) error {
 	if err != nil {
 		return err
 	}
-	if isStatic(data) {
+	if isStatic(bytes.NewReader(data)) {
 		a.file(busyboxPath, 0o755, data)
 		a.symlink("bin/sh", "busybox")
 	}
 	return nil
 }
 
-func isStatic(program []byte) bool {
-	f, err := elf.NewFile(bytes.NewReader(program))
+func isStatic(program io.ReaderAt) bool {
+	f, err := elf.NewFile(program)
 	if err != nil || f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
 		return false
 	}

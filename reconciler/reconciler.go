@@ -26,6 +26,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/recovery"
 	"github.com/gitboot/gitboot/reconciler/rehearsal"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -54,6 +55,8 @@ type Config struct {
 	// Stage is the stage's folder, Boot that of the boot loader's
 	// custom.cfg (empty: looked for), Init the gitboot-init binary.
 	Stage, Boot, Init string
+	// Programs go into the recovery entry.
+	Programs recovery.Programs
 	// Location, if set, is where GRUB and process 1 will find the stage: for
 	// a stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
@@ -219,7 +222,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
-		Name: cfg.Machine, BootID: cfg.BootID, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init,
+		Name: cfg.Machine, BootID: cfg.BootID, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,

@@ -11,19 +11,12 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/vishvananda/netlink"
+
+	"github.com/gitboot/gitboot/rescue/folder"
 )
 
-// A Network is a fixed address, for a machine that gets none by DHCP. The zero value
-// is DHCP on every interface.
-type Network struct {
-	// Interface has the address, by the kernel's own name; "" for the first one.
-	Interface string `json:"interface,omitempty"`
-	// Address is in CIDR form: 192.0.2.5/24.
-	Address string `json:"address,omitempty"`
-	Gateway string `json:"gateway,omitempty"`
-	// Nameservers are addresses.
-	Nameservers []string `json:"nameservers,omitempty"`
-}
+// A Network is how the network is reached.
+type Network folder.Network
 
 // pause is between two tries of what did not work.
 const pause = 5 * time.Second

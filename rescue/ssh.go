@@ -19,6 +19,8 @@ import (
 	"github.com/creack/pty"
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/gitboot/gitboot/hooks/check"
 )
 
 // A Server lets admins in, by key alone, as root.
@@ -80,12 +82,12 @@ func ParseKeys(text []byte) (keys []ssh.PublicKey, err error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		key, _, options, _, err := gossh.ParseAuthorizedKey(line)
-		switch {
-		case err != nil:
+		if wrong := check.WrongLoginKey(string(line)); wrong != "" {
+			return nil, fmt.Errorf("line %d of the keys that may log in %s", n+1, wrong)
+		}
+		key, _, _, _, err := gossh.ParseAuthorizedKey(line)
+		if err != nil {
 			return nil, fmt.Errorf("line %d of the keys that may log in: %w", n+1, err)
-		case len(options) > 0:
-			return nil, fmt.Errorf("line %d of the keys that may log in has options, which are not heeded; leave them out", n+1)
 		}
 		keys = append(keys, key)
 	}

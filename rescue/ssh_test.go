@@ -108,9 +108,9 @@ func TestParseKeys(t *testing.T) {
 	public := string(keygen(t, filepath.Join(t.TempDir(), "key")))
 	for text, want := range map[string]string{
 		"":                               "",
-		"# none\n\n" + public:           "",
+		"# none\n\n" + public:            "",
 		public + "ssh-ed25519 AAAA":      "line 2 of the keys that may log in",
-		`from="192.0.2.0/24" ` + public:  "has options, which are not heeded",
+		`from="192.0.2.0/24" ` + public:  "line 1 of the keys that may log in has options",
 		"-----BEGIN OPENSSH PRIVATE KEY": "line 1",
 	} {
 		_, err := rescue.ParseKeys([]byte(text))

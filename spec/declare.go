@@ -65,6 +65,7 @@ type machineSettings struct {
 	Approve     *approveDecl   `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
 	Windows     []windowDecl   `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
 	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
+	Recovery    *recoveryDecl  `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 
@@ -72,6 +73,15 @@ type bootDecl struct {
 	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default, counts the boots of what is new, and falls back if they fail."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
 	Tries   *int    `key:"tries" is:"tries" default:"3" doc:"In mode managed, how often what is new may boot by itself without proving good, before what was good boots again."`
+}
+
+// recoveryDecl asks for a recovery entry by being there.
+type recoveryDecl struct {
+	SSHKeys     []string `key:"ssh_keys" is:"login-key" doc:"Public keys of those who may log in there as root by ssh, one line of a .pub file an element, without options. Without any, there is only the console."`
+	Address     *string  `key:"address" is:"address" doc:"The address there with its prefix, such as 192.0.2.10/24; by DHCP if absent."`
+	Gateway     *string  `key:"gateway" is:"ip" doc:"The gateway, in the address's network."`
+	Nameservers []string `key:"nameservers" is:"ip" doc:"Addresses of DNS servers."`
+	Interface   *string  `key:"interface" is:"interface" doc:"The interface that has the address, by the kernel's own name, such as eth0; the first wired one if absent."`
 }
 
 // approveDecl may be written as a word, too.

@@ -33,6 +33,7 @@ func documented() map[string]reflect.Type {
 		"settings": reflect.TypeFor[settings](),
 		"machine":  reflect.TypeFor[machineDecl](),
 		"boot":     reflect.TypeFor[bootDecl](),
+		"recovery": reflect.TypeFor[recoveryDecl](),
 		"health":   reflect.TypeFor[health.HealthDecl](),
 		"checks":   reflect.TypeFor[health.ChecksDecl](),
 		"approve":  reflect.TypeFor[approveDecl](),

@@ -90,6 +90,7 @@ func (r *resolver) wants() *Wants {
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)
 	}
+	w.Recovery = r.recovery(w.Images)
 	builds := slices.Clone(r.merged.Builds)
 	slices.Sort(builds)
 	for _, name := range slices.Compact(builds) {

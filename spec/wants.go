@@ -1,6 +1,9 @@
 package spec
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -28,6 +31,54 @@ type Wants struct {
 	// restarted; none = at any time.
 	Windows []Window `json:",omitempty"`
 	Reboots []Window `json:",omitempty"`
+	// Recovery is what the recovery entry is made of, nil if there is to be none.
+	Recovery *Recovery `json:",omitempty"`
+}
+
+// Recovery is a boot entry that needs nothing but its kernel and initramfs.
+type Recovery struct {
+	// SSHKeys are lines of authorized_keys.
+	SSHKeys []string
+	// Address is with its prefix, "" by DHCP. The others are for it alone.
+	Address, Gateway, Interface string
+	Nameservers                 []string
+	// Console are the kernel arguments that say where consoles are.
+	Console []string
+}
+
+// recovery is the machine's, with the consoles of its first image.
+func (r *resolver) recovery(images []Image) *Recovery {
+	d := r.merged.Recovery
+	if d == nil {
+		return nil
+	}
+	w := &Recovery{
+		SSHKeys: slices.Clone(d.SSHKeys), Address: text(d.Address), Gateway: text(d.Gateway), Interface: text(d.Interface), Nameservers: slices.Clone(d.Nameservers),
+	}
+	wrong := func(key, value, what string) {
+		r.Add(r.decl.where, value, "recovery."+key+" of machine "+r.name+" "+what, "give recovery.address, here or in the machine's profiles, or leave it out")
+	}
+	address, err := netip.ParsePrefix(w.Address)
+	gateway, _ := netip.ParseAddr(w.Gateway)
+	switch {
+	case err == nil && w.Gateway != "" && !address.Contains(gateway):
+		r.Add(r.decl.where, w.Gateway, "recovery.gateway of machine "+r.name+" is not in the network of "+w.Address, "give one that is")
+	case err == nil:
+	case w.Gateway != "":
+		wrong("gateway", w.Gateway, "belongs to an address")
+	case w.Interface != "":
+		wrong("interface", w.Interface, "belongs to an address")
+	case len(w.Nameservers) > 0:
+		wrong("nameservers", strings.Join(w.Nameservers, " "), "belong to an address")
+	}
+	if len(images) > 0 {
+		for _, arg := range images[0].KernelArgs {
+			if strings.HasPrefix(arg, "console=") {
+				w.Console = append(w.Console, arg)
+			}
+		}
+	}
+	return w
 }
 
 // Approve says what has to approve of a revision. One of what is given does.

@@ -39,11 +39,15 @@ func At(at boot.Filesystem, m boot.Menu) boot.Menu {
 // with returns the menu of those entries that are to stay, changed as they are.
 // Images without any are left out.
 func with(m boot.Menu, change func(boot.Entry) (boot.Entry, bool)) boot.Menu {
-	images, trial := m.Images, m.Trial
-	m.Images, m.Trial = nil, nil
-	if trial != nil {
-		if e, stays := change(*trial); stays {
-			m.Trial = &e
+	images := m.Images
+	m.Images = nil
+	for _, one := range []**boot.Entry{&m.Trial, &m.Recovery} {
+		if *one == nil {
+			continue
+		}
+		e, stays := change(**one)
+		if *one = nil; stays {
+			*one = &e
 		}
 	}
 	for _, image := range images {

@@ -223,8 +223,10 @@ func (w *script) trial(m *boot.Menu) error {
 // menuPath returns how GRUB is told of an entry, "" of none: an older one is named
 // through its submenu.
 func menuPath(m *boot.Menu, id string) string {
-	if m.Trial != nil && m.Trial.ID == id {
-		return id
+	for _, one := range []*boot.Entry{m.Trial, m.Recovery} {
+		if one != nil && one.ID == id {
+			return id
+		}
 	}
 	for _, image := range m.Images {
 		for i, e := range image.Entries {

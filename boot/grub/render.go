@@ -65,10 +65,13 @@ func renderIn(folder boot.Filesystem, b *envFile, m boot.Menu, note []string) ([
 			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
 		}
 	}
-	if m.Trial != nil {
+	for i, e := range []*boot.Entry{m.Trial, m.Recovery} {
+		if e == nil {
+			continue
+		}
 		w.line("")
-		if err := w.entry(&m, "try", *m.Trial); err != nil {
-			return nil, fmt.Errorf("write boot menu: entry %s: %w", m.Trial.ID, err)
+		if err := w.entry(&m, [...]string{"try", "recovery"}[i], *e); err != nil {
+			return nil, fmt.Errorf("write boot menu: entry %s: %w", e.ID, err)
 		}
 	}
 	return w.buf.Bytes(), nil

@@ -77,6 +77,9 @@ func TestGolden(t *testing.T) {
 	tried := testMenu(boot.ModeMenu)
 	tried.Images = tried.Images[1:]
 	tried.Trial = &boot.Entry{ID: boot.TrialID(strings.Repeat("5", 64)), Title: "try: ghcr.io/steve/gaming", Kernel: kernelA, Initrd: initrdA}
+	recovery := testMenu(boot.ModeManaged)
+	recovery.Images, recovery.Default = recovery.Images[1:], boot.RecoveryID
+	recovery.Recovery = &boot.Entry{ID: boot.RecoveryID, Title: "Recovery", Kernel: kernelA, Initrd: initrdA, Args: []string{"gitboot.recovery=1"}}
 	trying := testMenu(boot.ModeManaged)
 	trying.Default, trying.Fallback, trying.Tries = newest.Default, trying.Default, 3
 	beside := boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/grub/gitboot"}
@@ -86,18 +89,19 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"apart.cfg":   string(besideMenu),
-		"beside.cfg":  apart.block(),
-		"onbtrfs.cfg": render(t, onBtrfs),
-		"menu.cfg":    render(t, testMenu(boot.ModeMenu)),
-		"tried.cfg":   render(t, tried),
-		"managed.cfg": render(t, managed),
-		"newest.cfg":  render(t, newest),
-		"trying.cfg":  render(t, trying),
-		"hostile.cfg": render(t, hostileMenu()),
-		"empty.cfg":   render(t, boot.Menu{Stage: ext4, Mode: boot.ModeManaged}),
-		"custom.cfg":  block(ext4),
-		"btrfs.cfg":   block(boot.Filesystem{UUID: "0b8e", Type: "btrfs", Path: "/@/it s"}),
+		"apart.cfg":    string(besideMenu),
+		"beside.cfg":   apart.block(),
+		"onbtrfs.cfg":  render(t, onBtrfs),
+		"menu.cfg":     render(t, testMenu(boot.ModeMenu)),
+		"tried.cfg":    render(t, tried),
+		"recovery.cfg": render(t, recovery),
+		"managed.cfg":  render(t, managed),
+		"newest.cfg":   render(t, newest),
+		"trying.cfg":   render(t, trying),
+		"hostile.cfg":  render(t, hostileMenu()),
+		"empty.cfg":    render(t, boot.Menu{Stage: ext4, Mode: boot.ModeManaged}),
+		"custom.cfg":   block(ext4),
+		"btrfs.cfg":    block(boot.Filesystem{UUID: "0b8e", Type: "btrfs", Path: "/@/it s"}),
 	} {
 		file := filepath.Join("testdata", name)
 		if *update {
@@ -130,6 +134,7 @@ func TestRefused(t *testing.T) {
 		"title utf-8":     func(m *boot.Menu) { m.Images[0].Entries[0].Title = "a\xff" },
 		"id number":       func(m *boot.Menu) { m.Images[0].Entries[0].ID = "1" },
 		"id path":         func(m *boot.Menu) { m.Images[0].Entries[0].ID = "a>b" },
+		"recovery":        func(m *boot.Menu) { m.Recovery = &m.Images[0].Entries[0] },
 		"trial":           func(m *boot.Menu) { m.Trial = &m.Images[0].Entries[0] },
 		"id twice":        func(m *boot.Menu) { m.Images[1].Entries[0].ID = m.Images[0].Entries[0].ID },
 		"state":           func(m *boot.Menu) { m.Images[0].Entries[0].State = "fine" },

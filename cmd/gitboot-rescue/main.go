@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/rescue"
+	"github.com/gitboot/gitboot/rescue/folder"
 )
 
 func main() {
@@ -33,7 +34,7 @@ func main() {
 
 // run does what the files of a folder say.
 func run(ctx context.Context, dir string, log *slog.Logger) error {
-	text, err := rescue.Optional(filepath.Join(dir, rescue.NetworkFile))
+	text, err := rescue.Optional(filepath.Join(dir, folder.NetworkFile))
 	if err != nil {
 		return err
 	}
@@ -43,11 +44,11 @@ func run(ctx context.Context, dir string, log *slog.Logger) error {
 			return fmt.Errorf("read how the network is reached: %w", err)
 		}
 	}
-	keys, err := rescue.Optional(filepath.Join(dir, rescue.KeysFile))
+	keys, err := rescue.Optional(filepath.Join(dir, folder.Keys))
 	if err != nil {
 		return err
 	}
-	host, err := rescue.Optional(filepath.Join(dir, rescue.HostKeyFile))
+	host, err := rescue.Optional(filepath.Join(dir, folder.HostKey))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/upkeep"
 )
 
@@ -33,31 +34,52 @@ type entryJSON struct {
 	State string `json:"state,omitempty"`
 	// Hidden says why the menu has no such entry, empty if it has.
 	Hidden string `json:"hidden,omitempty"`
+	// Recovery is the recovery entry, which is no generation: its image is what it was
+	// made of.
+	Recovery bool `json:"recovery,omitempty"`
+}
+
+// entriesOf are the entries that there are, or should be.
+func entriesOf(s report.Status) []entryJSON {
+	entries := []entryJSON{}
+	for _, img := range s.Images {
+		for _, g := range img.Generations {
+			entries = append(entries, entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.State, g.Hidden, false})
+		}
+	}
+	if r := s.Recovery; r != nil && r.Deployment != "" {
+		e := entryJSON{r.Entry, r.Image, 0, r.Deployment, r.Entry == s.Default, r.Deployment == s.Booted, "", "", true}
+		if r.Hidden {
+			e.Hidden = "not in the boot menu; the next reconcile writes it, or says why not"
+		}
+		entries = append(entries, e)
+	}
+	return entries
 }
 
 func newBootList(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: usage.NoArgs,
-		Long: "list shows the entry of each generation on the stage. One that the menu does not have\nis noted, with the reason."}
+		Long: "list shows the entry of each generation on the stage, and the recovery entry. One that\nthe menu does not have is noted, with the reason."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := a.staged(c)
 		if err != nil {
 			return err
 		}
-		entries := []entryJSON{}
+		entries := entriesOf(s)
 		header := "ENTRY\tIMAGE\tGENERATION\tDEPLOYMENT\tDEFAULT\tBOOTED\tSTATE"
 		noted := header + "\tNOTE"
 		var rows [][]any
-		for _, img := range s.Images {
-			for _, g := range img.Generations {
-				e := entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.State, g.Hidden}
-				entries = append(entries, e)
-				row := []any{e.Entry, e.Image, e.Generation, plan.Short(e.Deployment), screen.Mark(e.Default), screen.Mark(e.Booted), cmp.Or(e.State, "-")}
-				if e.Hidden != "" {
-					header, row = noted, append(row, e.Hidden)
-				}
-				rows = append(rows, row)
+		for _, e := range entries {
+			generation := any(e.Generation)
+			if e.Recovery {
+				generation = "recovery"
 			}
+			row := []any{e.Entry, e.Image, generation, plan.Short(e.Deployment), screen.Mark(e.Default), screen.Mark(e.Booted), cmp.Or(e.State, "-")}
+			if e.Hidden != "" {
+				header, row = noted, append(row, e.Hidden)
+			}
+			rows = append(rows, row)
 		}
 		if *asJSON {
 			return screen.JSON(c.OutOrStdout(), entries)

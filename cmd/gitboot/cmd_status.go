@@ -227,6 +227,9 @@ func failures(s report.Status) error {
 			errs = append(errs, fmt.Errorf("image %q: generation %d is bad since %s: %s", img.Name, g.Generation, g.Verdict.Since.Local().Format(minutes), g.Verdict.Reason))
 		}
 	}
+	if r := s.Recovery; r != nil && r.Failure != nil {
+		errs = append(errs, fmt.Errorf("the recovery entry could not be made since %s: %s", r.Failure.Since.Local().Format(minutes), r.Failure.Message+retry(r.Failure)))
+	}
 	for _, p := range s.Pushes {
 		if p.Failure != nil {
 			errs = append(errs, fmt.Errorf("image %q has not been pushed since %s: %s", p.Image, p.Failure.Since.Local().Format(minutes), p.Failure.Message+retry(p.Failure)))

@@ -30,6 +30,22 @@ func WrongKey(line string) string {
 	return wrongKeyData(words[0], words[1])
 }
 
+// WrongLoginKey returns what keeps a line from being a key by which somebody may
+// log in where nothing but keys counts, or "": it has no options, and is of a type
+// that each ssh server knows.
+func WrongLoginKey(line string) string {
+	wrong, words := WrongKey(line), strings.Fields(line)
+	switch {
+	case wrong != "":
+		return wrong
+	case !isKeyType(words[0]):
+		return "has options, which are not heeded here"
+	case !(&keyData{}).read(words[0]):
+		return "is of a type that is not known here"
+	}
+	return ""
+}
+
 // isKeyType tells a type from options and from other words.
 func isKeyType(word string) bool {
 	word = strings.TrimPrefix(word, "sk-")

@@ -80,8 +80,8 @@ func (i *Interface) check(ps *check.Problems, n int) {
 	switch {
 	case i.Name == "" && i.MAC == "":
 		ps.Add("", "has neither name nor mac", "give one of them", "interface", n)
-	case i.Name != "" && !isInterface(i.Name):
-		ps.Add(i.Name, "is no interface's name", "write up to 15 letters, digits, _, - and .", "interface", n, "name")
+	case i.Name != "" && WrongInterface(i.Name) != "":
+		ps.Add(i.Name, WrongInterface(i.Name), "write up to 15 letters, digits, _, - and .", "interface", n, "name")
 	case i.MAC != "" && isKernelName(i.Name):
 		ps.Add(i.Name, "is a name that the kernel gives", "leave out name or mac, or choose a name such as lan0", "interface", n, "name")
 	}
@@ -92,9 +92,7 @@ func (i *Interface) check(ps *check.Problems, n int) {
 		ps.Add("", "is no size of packets", "write a number from 576 to 65535", "interface", n, "mtu")
 	}
 	for k, address := range i.Addresses {
-		if prefix, err := netip.ParsePrefix(address); err != nil || !usable(prefix.Addr()) {
-			ps.Add(address, "is no address with its prefix", "write for example 192.0.2.10/24", "interface", n, "addresses", k)
-		}
+		ps.Add(address, WrongPrefix(address), "write for example 192.0.2.10/24", "interface", n, "addresses", k)
 	}
 	i.checkGateways(ps, n)
 	for k, server := range i.DNS {
@@ -129,11 +127,24 @@ func (i *Interface) has(v4 bool) bool {
 	})
 }
 
-func isInterface(name string) bool {
+// WrongPrefix returns what keeps s from being an interface's address with its
+// prefix, or "".
+func WrongPrefix(s string) string {
+	if prefix, err := netip.ParsePrefix(s); err != nil || !usable(prefix.Addr()) {
+		return "is no address with its prefix"
+	}
+	return ""
+}
+
+// WrongInterface returns what keeps name from being an interface's, or "".
+func WrongInterface(name string) string {
 	bad := func(c rune) bool {
 		return !strings.ContainsRune("_-.", c) && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	}
-	return name != "lo" && len(name) <= 15 && !strings.ContainsFunc(name, bad) && strings.Trim(name[:1], "-.") != ""
+	if name == "" || name == "lo" || len(name) > 15 || strings.ContainsFunc(name, bad) || strings.Trim(name[:1], "-.") == "" {
+		return "is no interface's name"
+	}
+	return ""
 }
 
 // isKernelName reports whether the kernel might give that name to another

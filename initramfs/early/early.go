@@ -84,7 +84,7 @@ func (b *boot) run() error {
 		return err
 	}
 	if b.cmd.Recovery {
-		return b.recovery()
+		return recovery{b}.run()
 	}
 	base := make(chan error, 1)
 	go func() { base <- b.modules.loadNamed("loop", "squashfs", "overlay") }()

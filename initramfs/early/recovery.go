@@ -23,10 +23,13 @@ const (
 	again = time.Second
 )
 
-// recovery enters no image: it loads what drives the devices, mounts the stage if
+// A recovery is a boot that enters no image.
+type recovery struct{ *boot }
+
+// run enters no image: it loads what drives the devices, mounts the stage if
 // there is one, lets the admins in over the network, and opens a shell on the
 // console, for as long as the machine runs.
-func (b *boot) recovery() error {
+func (b recovery) run() error {
 	for _, dir := range []string{"/tmp", "/dev/pts", "/root"} {
 		_ = os.MkdirAll(dir, 0o755) // seen where it is missed
 	}
@@ -45,7 +48,9 @@ func (b *boot) recovery() error {
 	go b.attend(events, found)
 	b.modules.coldplug()
 	if _, err := os.Stat("/bin/busybox"); err == nil {
-		_ = exec.Command("/bin/busybox", "--install", "-s", "/bin").Run() // without them, busybox is called by its name
+		install := exec.Command("/bin/busybox", "--install", "-s", "/bin")
+		install.Env = recoveryEnv()
+		_ = install.Run() // without them, busybox is called by its name
 	}
 	go b.keepRunning("/bin/gitboot-rescue", recoveryDir)
 	select {
@@ -66,7 +71,7 @@ func (b *boot) recovery() error {
 }
 
 // attend loads drivers for devices as they come, and finds the stage's.
-func (b *boot) attend(events <-chan uevent, found chan<- blockdev.Device) {
+func (b recovery) attend(events <-chan uevent, found chan<- blockdev.Device) {
 	s := blockdev.Find(b.cmd.Stage.Device)
 	tell := func(d blockdev.Device, ok bool) {
 		if ok && found != nil {
@@ -94,7 +99,7 @@ func (b *boot) attend(events <-chan uevent, found chan<- blockdev.Device) {
 }
 
 // mountFound mounts the stage read-only, where gitboot looks for it.
-func (b *boot) mountFound(d blockdev.Device) {
+func (b recovery) mountFound(d blockdev.Device) {
 	if err := b.mountStageOf(d); err != nil {
 		b.log.warn("the stage is not mounted: %v", err)
 		return
@@ -102,12 +107,15 @@ func (b *boot) mountFound(d blockdev.Device) {
 	b.log.info("the stage on %s is at %s", d.Path, stageDir)
 }
 
+// recoveryEnv is what programs of the initramfs get.
+func recoveryEnv() []string { return []string{"PATH=/bin:/sbin", "HOME=/root"} }
+
 // keepRunning runs a program with its output in the kernel's log, and starts it
 // anew when it ends.
-func (b *boot) keepRunning(argv ...string) {
+func (b recovery) keepRunning(argv ...string) {
 	for {
 		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Env = []string{"PATH=/bin:/sbin", "HOME=/root"}
+		cmd.Env = recoveryEnv()
 		cmd.Stdout = b.log
 		cmd.Stderr = b.log
 		err := cmd.Run()

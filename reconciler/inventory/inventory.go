@@ -77,20 +77,28 @@ func Compare(ctx context.Context, st *stage.Stage, layers []deployment.Object, a
 	return &s, nil
 }
 
-// Damage says what a generation lacks on the stage; empty if nothing.
-func Damage(st *stage.Stage, g state.Generation) string {
-	m, err := st.Deployment(g.Deployment)
+// Lack says what a deployment lacks on the stage: "lacks object …"; "" if nothing.
+func Lack(st *stage.Stage, id string) string {
+	m, err := st.Deployment(id)
 	if err != nil {
-		return fmt.Sprintf("generation %d has no readable manifest", g.N)
+		return "has no readable manifest"
 	}
 	for _, obj := range m.Objects() {
 		info, err := os.Stat(st.ObjectPath(obj))
 		if err != nil || info.Size() != obj.Size {
-			return fmt.Sprintf("generation %d lacks object %s", g.N, plan.Short(obj.SHA256))
+			return "lacks object " + plan.Short(obj.SHA256)
 		}
 		if st.Damaged(obj) {
-			return fmt.Sprintf("generation %d has object %s, which is damaged", g.N, plan.Short(obj.SHA256))
+			return "has object " + plan.Short(obj.SHA256) + ", which is damaged"
 		}
+	}
+	return ""
+}
+
+// Damage says what a generation lacks on the stage; empty if nothing.
+func Damage(st *stage.Stage, g state.Generation) string {
+	if lack := Lack(st, g.Deployment); lack != "" {
+		return fmt.Sprintf("generation %d %s", g.N, lack)
 	}
 	return ""
 }

@@ -44,6 +44,7 @@ func (a *application) way() []step {
 		{"trees", "", fetcher{a}.trees},                    // hash trees of what is to be verified
 		{"packages", "", a.packages},                       // which ones changed, for people
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests
+		{"recovery", plan.AddRecovery, recoverer{a}.make},  // the entry that needs none of these
 		{"settle", "", a.settle},                           // on disk so that GRUB can read it
 	}
 	publish := slices.Concat(stage, []step{

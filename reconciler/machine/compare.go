@@ -30,6 +30,7 @@ func (j *Job) compare(ctx context.Context) error {
 	if j.uncounted != nil {
 		j.plan.Warn("boots of it are not counted, and so the machine does not fall back from it: " + j.uncounted.Error())
 	}
+	compareRecovery(j)
 	if (holder{j}).hold(); j.plan.Held() {
 		return nil
 	}
@@ -182,6 +183,9 @@ func (j *Job) foresee(ctx context.Context) {
 	j.next.Machine, j.next.Failure, j.next.Waiting = j.Wants.Machine, nil, nil
 	j.next.Revision = j.Revision.Hash
 	endTrial(ctx, j)
+	if j.Wants.Recovery == nil {
+		j.next.Recovery = nil
+	}
 	if !j.next.Suspension.Stands(j.Now()) {
 		j.next.Suspension = nil
 	}

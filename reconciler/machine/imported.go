@@ -34,6 +34,9 @@ func checkImported(id string, m *deployment.Manifest, machine string, fs boot.Fi
 }
 
 func wrongImported(m *deployment.Manifest) string {
+	if m.Recovery {
+		return "deployment is a recovery entry's, which each machine makes itself"
+	}
 	if wrong := spec.WrongText("name", m.Image); wrong != "" {
 		return fmt.Sprintf("image's name %.100q %s", m.Image, wrong)
 	}

@@ -2,14 +2,19 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"sync"
 
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/kernel"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/recovery"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -137,4 +142,88 @@ func (h *headStart) end() {
 	if h.lacking > 0 {
 		h.giveUp()
 	}
+}
+
+// A recoverer sees to the recovery entry. That it cannot be made is told, and holds
+// up nothing else.
+type recoverer struct{ *application }
+
+// compareRecovery plans to make the recovery entry, if that has to be.
+func compareRecovery(j *Job) {
+	known := plan.Recovery{Wanted: recovery.Key(j.Wants.Recovery), Patient: j.req.Patient, Source: len(j.plan.Stagings) > 0}
+	for _, img := range j.Wants.Images {
+		known.Source = known.Source || j.doc.Images[img.Name].Newest() != nil
+	}
+	r := j.next.Recovery
+	if r == nil {
+		j.plan.Recover(known.Reason(j.Now()), "")
+		return
+	}
+	if known.Made = r.Key; r.Deployment != "" {
+		known.Damaged = inventory.Lack(j.Stage, r.Deployment)
+	}
+	if r.Failure != nil {
+		known.Failed = &r.Failure.Tries
+	}
+	if known.Whole() {
+		r.Failure = nil
+	}
+	j.plan.Recover(known.Reason(j.Now()), r.Deployment)
+}
+
+// make makes the entry of the first image that is whole.
+func (a recoverer) make(ctx context.Context, list []plan.Action) error {
+	if len(list) == 0 {
+		return nil
+	}
+	a.trace(list)
+	var made state.Recovery
+	from, glob, err := a.source()
+	if err == nil {
+		maker := recovery.Maker{Stage: a.Stage, Progress: a.Progress, Programs: a.Programs, Init: a.Init}
+		made, err = maker.Make(ctx, a.Wants.Recovery, from, glob)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		made.Made = a.now()
+		a.next.Recovery = &made
+	} else {
+		a.note(err)
+	}
+	stays := a.next.Recovery.Deployment
+	a.plan.Removals = slices.DeleteFunc(a.plan.Removals, func(r plan.Removal) bool { return r.Deployment == stays })
+	return nil
+}
+
+// note keeps why there is no entry, or only the one that was made before.
+func (a recoverer) note(err error) {
+	r := state.Recovery{}
+	if before := a.next.Recovery; before != nil {
+		r = *before
+	}
+	r.Failure = r.Failure.Tried(err, recovery.Key(a.Wants.Recovery), whose(a.Name, boot.RecoveryID), a.now())
+	a.next.Recovery, a.plan.Recovery = &r, ""
+	a.Log.Error("the recovery entry cannot be made; all else goes on", "error", err)
+}
+
+// source is the deployment to make it of, and which of its kernels.
+func (a recoverer) source() (from *deployment.Manifest, glob string, err error) {
+	for _, img := range a.Wants.Images {
+		id := ""
+		if g := a.doc.Images[img.Name].Newest(); g != nil && inventory.Damage(a.Stage, *g) == "" {
+			id, glob = g.Deployment, g.Inputs.Kernel
+		}
+		for _, s := range a.stagings {
+			if s.Image == img.Name && s.err == nil && s.id != "" {
+				id, glob = s.id, s.Inputs.Kernel
+			}
+		}
+		if id != "" {
+			from, err = a.Stage.Deployment(id)
+			return from, glob, err
+		}
+	}
+	return nil, "", errors.New("no image is whole on the stage, of which it could be made")
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/recovery"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/secret/keyring"
@@ -43,6 +44,8 @@ type Machine struct {
 	// BootID is that of the running kernel, "" if it is not known, or if the stage
 	// is one that another machine boots.
 	BootID string
+	// Programs go into the recovery entry.
+	Programs recovery.Programs
 	// Keys open the secrets that hooks need.
 	Keys keyring.Keyring
 	// Turn is how long an image's layers may take before others overtake them, 0

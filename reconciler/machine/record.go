@@ -134,6 +134,9 @@ func (a *application) linkMenu(ctx context.Context, list []plan.Action) error {
 // any more, because recordState left them out of the state.
 func (a *application) remove(_ context.Context, list []plan.Action) error {
 	keep := map[string]bool{a.Book.Booted: true}
+	if a.next.Recovery != nil {
+		keep[a.next.Recovery.Deployment] = true
+	}
 	for _, img := range a.next.Images {
 		for _, g := range img.Generations {
 			keep[g.Deployment] = true

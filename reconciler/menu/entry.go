@@ -100,6 +100,29 @@ func (b *Book) trial(doc *state.Machine, fs boot.Filesystem) *boot.Entry {
 	return nil
 }
 
+// recovery returns the recovery entry, nil if there is none, or if it could not be
+// booted.
+func (b *Book) recovery(doc *state.Machine, fs boot.Filesystem) *boot.Entry {
+	r := doc.Recovery
+	if r == nil || r.Deployment == "" {
+		return nil
+	}
+	m, err := b.Stage.Deployment(r.Deployment)
+	if err == nil {
+		cmdline := ownCmdline(doc.Machine, r.Deployment, fs)
+		cmdline.Recovery = true
+		e := &boot.Entry{ID: boot.RecoveryID, Title: r.Title(), Kernel: m.Kernel.Path(), Initrd: m.Initramfs.Path(), Args: append(cmdline.Args(), m.KernelArgs...)}
+		if lacking, err := stage.Lacking(b.Stage, m); err != nil || len(lacking) > 0 {
+			e.State = boot.Damaged
+		}
+		if err = e.Check(fs); err == nil {
+			return e
+		}
+	}
+	b.Log.Warn("the recovery entry is not in the boot menu", "error", err)
+	return nil
+}
+
 // ownCmdline is gitboot's part of a kernel command line.
 func ownCmdline(machine, id string, fs boot.Filesystem) deployment.Cmdline {
 	return deployment.Cmdline{

@@ -54,8 +54,9 @@ func (b *Book) loader() (loader.Loader, error) {
 }
 
 // Menu is the one for the generations in state: the wanted images in their
-// order, then those that are still there for another reason. What is on trial says
-// to process 1 where that is counted, the zero Location on the stage; nil is nowhere.
+// order, then those that are still there for another reason, and the recovery entry,
+// which boots by itself if all of these are bad. What is on trial says to process 1
+// where that is counted, the zero Location on the stage; nil is nowhere.
 func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.Location) boot.Menu {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(doc.Mode, boot.ModeMenu), Timeout: doc.Timeout}
 	var all []boot.Candidate
@@ -71,7 +72,19 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 	if m.Mode == boot.ModeManaged {
 		m.Default, m.Fallback = boot.Decide(all, doc.Default)
 	}
-	m.Trial = b.trial(doc, fs)
+	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
+	if m.Recovery != nil && m.Recovery.State == "" && m.Mode == boot.ModeManaged && m.Default == "" && len(all) > 0 {
+		m.Default = m.Recovery.ID
+	}
+	return m
+}
+
+// withoutRecovery is a menu as it is where there is no room for what can be done
+// without.
+func withoutRecovery(m boot.Menu) boot.Menu {
+	if m.Recovery = nil; m.Default == boot.RecoveryID {
+		m.Default = ""
+	}
 	return m
 }
 
@@ -99,6 +112,10 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 		}
 	}
 	p.menu = b.Menu(fs, doc, at)
+	if p.menu.Recovery != nil && errors.As(p.Loader.Fits(ctx, p.menu), new(*loader.NoRoomError)) {
+		b.Log.Warn("the recovery entry is not in the boot menu: where the boot loader reads it, there is no room for it")
+		p.menu = withoutRecovery(p.menu)
+	}
 	e := p.menu.Entry(p.menu.Default)
 	if e == nil || e.State != boot.Trying || doc.Timeout != nil && *doc.Timeout < 0 {
 		p.memory = nil
@@ -245,5 +262,9 @@ func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallbac
 			}
 		}
 	}
-	return boot.Decide(all, doc.Default)
+	boots, fallback = boot.Decide(all, doc.Default)
+	if boots == "" && len(all) > 0 && shown[boot.RecoveryID] {
+		boots = boot.RecoveryID
+	}
+	return boots, fallback
 }

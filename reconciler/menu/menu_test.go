@@ -277,3 +277,40 @@ func TestLocate(t *testing.T) {
 		t.Errorf("%+v, beside %+v", coming, there)
 	}
 }
+
+// The recovery entry is the last one, and boots by itself if all others are bad.
+func TestRecovery(t *testing.T) {
+	s := newShelf(t)
+	object, err := s.Stage.AddFile(t.Context(), strings.NewReader("all of it"))
+	must(t, err)
+	id, err := s.Stage.Publish(&deployment.Manifest{
+		Version: deployment.Version, Image: "desktop", Kernel: object, Initramfs: object, KernelVersion: "6.1", KernelArgs: []string{"console=ttyS0"}, Layers: []deployment.Object{}, Recovery: true,
+	})
+	must(t, err)
+	s.doc.Recovery = &state.Recovery{Deployment: id, Image: "desktop", Kernel: "6.1", Made: noon}
+	m := s.Menu(where, s.doc, &deployment.Location{})
+	if m.Recovery == nil || m.Default == boot.RecoveryID || m.All()[len(m.All())-1].ID != boot.RecoveryID {
+		t.Fatalf("%+v", m)
+	}
+	if args := strings.Join(m.Recovery.Args, " "); !strings.Contains(args, "gitboot.recovery=1") || !strings.HasSuffix(args, " console=ttyS0") {
+		t.Errorf("its arguments are %s", args)
+	}
+	s.doc.Verdicts = state.Verdicts{}
+	for _, img := range s.doc.Images {
+		for _, g := range img.Generations {
+			s.doc.Verdicts[g.Deployment] = &state.Verdict{State: boot.Bad}
+		}
+	}
+	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default != boot.RecoveryID || m.Check() != nil {
+		t.Errorf("of bad ones only, %q boots by itself: %v", m.Default, m.Check())
+	}
+	must(t, s.Publish(t.Context(), where, s.doc))
+	shown, err := s.Shown()
+	if must(t, err); s.Default(s.doc, shown) != boot.RecoveryID {
+		t.Errorf("%q is the default that is shown", s.Default(s.doc, shown))
+	}
+	must(t, os.Remove(s.Stage.ObjectPath(object)))
+	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default != "" || m.Recovery.State != boot.Damaged {
+		t.Errorf("a damaged one boots by itself: %q", m.Default)
+	}
+}

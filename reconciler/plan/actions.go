@@ -16,6 +16,7 @@ const (
 	AddLayer         Kind = "add-layer"
 	AddDeployment    Kind = "add-deployment"
 	AwaitPublishing  Kind = "await-publishing"
+	AddRecovery      Kind = "add-recovery"
 	RecordRevision   Kind = "record-revision"
 	WriteMenu        Kind = "write-menu"
 	LinkMenu         Kind = "link-menu"
@@ -65,6 +66,9 @@ func (p Plan) Actions() []Action {
 		actions = append(actions, Action{Kind: AwaitPublishing, Reason: h.String()})
 	}
 	actions = append(actions, p.deployments(func(s Staging) bool { return s.Ready != "" && p.Held() })...)
+	if p.Recovery != "" {
+		actions = append(actions, Action{Kind: AddRecovery, Reason: p.Recovery})
+	}
 	if p.From != p.To {
 		actions = append(actions, Action{Kind: RecordRevision, Subject: p.To, Reason: "was " + cmp.Or(Short(p.From), "none")})
 	}

@@ -91,7 +91,7 @@ func (p Publication) windows() (holds []Hold) {
 
 // Publishes reports whether the plan changes what is on the menu.
 func (p Plan) Publishes() bool {
-	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Menu != "" || p.Link || p.Terms
+	return len(p.Stagings) > 0 || len(p.Removals) > 0 || p.Recovery != "" || p.Menu != "" || p.Link || p.Terms
 }
 
 // Wait holds back what a plan would publish. What can be staged without that is

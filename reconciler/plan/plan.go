@@ -155,6 +155,8 @@ type Plan struct {
 	Builds   []Build
 	Stagings []Staging
 	Removals []Removal
+	// Recovery says why the recovery entry is made, "" if it is not.
+	Recovery string
 	// Pushes come last: nothing that boots here depends on them.
 	Pushes []Push
 	Menu   string
@@ -237,7 +239,7 @@ func (p Plan) Without(failed map[string]error) Plan {
 	p.Builds = slices.DeleteFunc(slices.Clone(p.Builds), func(b Build) bool { return failed[b.Image] != nil })
 	p.Stagings = slices.DeleteFunc(slices.Clone(p.Stagings), func(s Staging) bool { return failed[s.Image] != nil })
 	p.Removals = slices.DeleteFunc(slices.Clone(p.Removals), func(r Removal) bool { return failed[r.Image] != nil })
-	if p.Menu == entriesChange && len(p.Stagings) == 0 && len(p.Removals) == 0 {
+	if p.Menu == entriesChange && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Recovery == "" {
 		p.Menu = ""
 	}
 	p.Failed = failed
@@ -371,7 +373,7 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 // Empty reports whether applying the plan would change anything but the
 // record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Menu == "" && !p.Link && p.Garbage == 0
+	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Recovery == "" && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.

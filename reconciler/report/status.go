@@ -42,6 +42,8 @@ type Status struct {
 	Trial *TrialStatus `json:"trial,omitempty"`
 	// Testing is why the branch testing/MACHINE is left alone, absent if it is not.
 	Testing *state.Failure `json:"testing,omitempty"`
+	// Recovery is the recovery entry, absent if none is declared.
+	Recovery *RecoveryStatus `json:"recovery,omitempty"`
 	// Waiting is a revision that is staged and not published yet, Clock why the
 	// machine's is not believed; absent otherwise.
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
@@ -195,6 +197,32 @@ type TrialStatus struct {
 	Booted bool   `json:"booted"`
 }
 
+// RecoveryStatus is the recovery entry: Damaged says what it lacks, Hidden that the
+// menu does not have it.
+type RecoveryStatus struct {
+	Entry      string         `json:"entry"`
+	Deployment string         `json:"deployment"`
+	Image      string         `json:"image"`
+	Kernel     string         `json:"kernel"`
+	Made       time.Time      `json:"made,omitzero"`
+	Damaged    string         `json:"damaged,omitempty"`
+	Hidden     bool           `json:"hidden"`
+	Failure    *state.Failure `json:"failure,omitempty"`
+}
+
+func recoveryStatus(book *menu.Book, r *state.Recovery, shown map[string]bool) *RecoveryStatus {
+	if r == nil {
+		return nil
+	}
+	s := &RecoveryStatus{
+		Entry: boot.RecoveryID, Deployment: r.Deployment, Image: r.Image, Kernel: r.Kernel, Made: r.Made, Hidden: !shown[boot.RecoveryID], Failure: public(r.Failure),
+	}
+	if r.Deployment != "" {
+		s.Damaged = inventory.Lack(book.Stage, r.Deployment)
+	}
+	return s
+}
+
 func trialStatus(ctx context.Context, book *menu.Book, t *state.Trial) *TrialStatus {
 	if t == nil {
 		return nil
@@ -235,7 +263,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	}
 	s.Fallback, s.Uncounted = fallsBack(ctx, book, doc, shown)
 	s.Testing = public(doc.TestingFailure)
-	s.Trial = trialStatus(ctx, book, doc.Trial)
+	s.Trial, s.Recovery = trialStatus(ctx, book, doc.Trial), recoveryStatus(book, doc.Recovery, shown)
 	if book.Booted != "" {
 		s.Reboot = rebootOf(ctx, book, doc, shown)
 	}

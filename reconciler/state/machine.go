@@ -51,6 +51,8 @@ type Machine struct {
 	Tried string `json:"testing,omitempty"`
 	// TestingFailure is why that tip, its revision, could not be staged.
 	TestingFailure *Failure `json:"testingFailure,omitempty"`
+	// Recovery is the recovery entry, nil if none is declared.
+	Recovery *Recovery `json:"recovery,omitempty"`
 	// Verdicts are what is known of deployments, by their ids.
 	Verdicts Verdicts `json:"verdicts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.
@@ -254,6 +256,9 @@ func (m *Machine) Deployments() (ids []string) {
 	}
 	if m.Trial != nil {
 		ids = append(ids, m.Trial.Deployment)
+	}
+	if m.Recovery != nil {
+		ids = append(ids, m.Recovery.Deployment)
 	}
 	return ids
 }

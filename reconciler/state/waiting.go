@@ -72,7 +72,7 @@ func (m *Machine) Waits(now *Waiting, wants map[string]string, at time.Time) Wai
 // what is known of the images.
 func (m *Machine) Wait(was *Machine, w Waiting) {
 	m.setTerms(was.Terms())
-	m.Revision, m.Trial, m.Waiting = was.Revision, was.Trial, &w
+	m.Revision, m.Trial, m.Recovery, m.Waiting = was.Revision, was.Trial, was.Recovery, &w
 }
 
 // Unpublished is what publishing what waits does, as of now.

@@ -185,6 +185,9 @@ var checks = map[string]Check{
 	"key-type":    oneOf("a kind of key", "ed25519", "rsa", "ecdsa"),
 	"user":        matching("a user's name", `^[a-z_][a-z0-9_-]{0,31}$`, "use the login name"),
 	"public-key":  matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(check.WrongKey).hidden(),
+	"login-key":   matching("a public key", `^`+onLine+`+$`, "write one line as in a .pub file: type, key, comment").with(check.WrongLoginKey).hidden(),
+	"address":     matching("an address with its prefix", `^[0-9A-Fa-f:.]+/[0-9]{1,3}$`, "write for example 192.0.2.10/24").with(kind.WrongPrefix),
+	"interface":   matching("an interface's name", `^`+visible+`+$`, "write up to 15 letters, digits, _, - and .").with(kind.WrongInterface),
 	"recipient": matching("a public key", `^`+onLine+`+$`, "write an age recipient (age1…) or what is in an ssh .pub file of type ed25519 or rsa; `gitboot secret key` prints a machine's").
 		with(secret.WrongRecipient).hidden(),
 	"machine-glob": matching("a glob over machines' names", `^`+visible+`+$`, `write for example "*", "laptop" or "kiosk-*"`).with(badGlob).upTo(256),

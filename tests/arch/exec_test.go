@@ -36,6 +36,9 @@ var execSites = map[string]string{
 	"initramfs/early/child Program.Run":    "the config repo's at-boot scripts and health checks, systemctl, sv, rc-service and getent, all the image's, in its root",
 	"initramfs/early/watcher Start":        "gitboot-init itself, under another name",
 	"initramfs/early console":              "a shell on the console, for who sits there",
+	"initramfs/early recovery.run":         "the initramfs's busybox: nothing",
+	"initramfs/early recovery.keepRunning": "gitboot-rescue: nothing",
+	"rescue Server.session":                "a shell, of the recovery entry, for admins that have logged in: what they ask for",
 	"initramfs/early boot.enter":           "the image's init",
 }
 
@@ -45,6 +48,7 @@ var foreignExec = map[string]string{
 	"github.com/docker/docker-credential-helpers/client":          "not reached: package image/registry reads credentials itself",
 	"github.com/docker/cli/cli/config/credentials":                "not reached, likewise",
 	"github.com/containerd/containerd/v2/pkg/archive/compression": "igzip or unpigz, in gitboot-buildkit alone, which gets a fixed PATH",
+	"github.com/creack/pty":                                       "what it is handed, in gitboot-rescue alone",
 	"github.com/in-toto/in-toto-golang/in_toto":                   "not reached, in gitboot-buildkit alone: its types are used",
 	"github.com/moby/buildkit/util/gitutil":                       "not reached, in gitboot-buildkit alone: nothing is built from git",
 }

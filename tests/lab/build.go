@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Build builds gitboot and gitboot-init into dir, with build tags if given,
+// Build builds gitboot, gitboot-init and gitboot-rescue into dir, with build tags if given,
 // and returns the path of gitboot. It must run inside gitboot's own source
 // tree.
 func Build(ctx context.Context, dir string, tags ...string) (string, error) {
@@ -18,7 +18,7 @@ func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 	}
 	env := append(os.Environ(), "CGO_ENABLED=0")
 	args := []string{"-C", root, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-tags=" + strings.Join(tags, ","), "-o", dir + "/", "./cmd/gitboot", "./cmd/gitboot-init"}
+		"-tags=" + strings.Join(tags, ","), "-o", dir + "/", "./cmd/gitboot", "./cmd/gitboot-init", "./cmd/gitboot-rescue"}
 	_, err = runEnv(ctx, env, "go", args...)
 	return filepath.Join(dir, "gitboot"), err
 }

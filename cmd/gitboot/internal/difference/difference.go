@@ -63,6 +63,9 @@ func Sum(p plan.Plan) string {
 	part("", len(p.Builds), "build")
 	part("+", len(p.Stagings), "deployment")
 	part("-", len(p.Removals), "deployment")
+	if p.Recovery != "" {
+		parts = append(parts, "the recovery entry")
+	}
 	part("", len(p.Pushes), "push")
 	part("!", len(p.Failed), "failed image")
 	if len(parts) == 0 && (p.Menu != "" || p.Link) {
@@ -87,7 +90,7 @@ type change struct {
 func changeOf(k plan.Kind) change {
 	name := strings.ReplaceAll(string(k), "-", " ")
 	switch k {
-	case plan.BuildImage, plan.AddLayer, plan.AddDeployment, plan.PushImage:
+	case plan.BuildImage, plan.AddLayer, plan.AddDeployment, plan.AddRecovery, plan.PushImage:
 		return change{"+", screen.Green, name}
 	case plan.RemoveDeployment, plan.CollectGarbage:
 		return change{"-", screen.Red, name}

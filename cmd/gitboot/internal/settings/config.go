@@ -31,8 +31,9 @@ type Config struct {
 	RepoName    string `toml:"repo_name" is:"name"`
 	MinRevision string `toml:"min_revision" is:"commit"`
 	Stage       string `toml:"stage" is:"path"`
-	Boot        string `toml:"boot" is:"path"` // folder of custom.cfg
-	Init        string `toml:"init" is:"path"` // gitboot-init binary
+	Boot        string `toml:"boot" is:"path"`   // folder of custom.cfg
+	Init        string `toml:"init" is:"path"`   // gitboot-init binary
+	Rescue      string `toml:"rescue" is:"path"` // gitboot-rescue binary
 
 	BuildDir  string `toml:"build_dir" is:"path"`
 	Engine    string `toml:"engine" is:"engine"`

@@ -10,7 +10,7 @@ import (
 // Of each key that names a path it is known whether a file lies there, and
 // whether others may read it.
 func TestEveryNamedFileIsKnown(t *testing.T) {
-	programs := []string{"init", "buildkit.program"}
+	programs := []string{"init", "rescue", "buildkit.program"}
 	folders := []string{"stage", "boot", "build_dir"}
 	made := []string{"socket"} // by the agent itself
 	eachSetting("", reflect.ValueOf(Config{}), func(key string, tag reflect.StructTag, _ reflect.Value) {

@@ -3,10 +3,12 @@ package settings
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/recovery"
 )
 
 // findProgram looks for one of gitboot's other programs where an installation
@@ -45,4 +47,13 @@ func (c buildkitConfig) find() reconciler.Buildkit {
 		out.Program = path
 	}
 	return out
+}
+
+// recovery are the programs of a recovery entry. What is missing is told when one is
+// to be made.
+func (s Settings) recovery() (p recovery.Programs) {
+	p.Gitboot, _ = os.Executable()
+	p.Rescue, _ = findProgram("gitboot-rescue", s.Rescue, "rescue")
+	p.Shell, _ = exec.LookPath("busybox")
+	return p
 }

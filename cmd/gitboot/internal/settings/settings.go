@@ -122,6 +122,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	if cfg.Location, err = parseLocation(s.StageLocation); err != nil {
 		return cfg, usage.Errorf("--stage-location %q: %w", s.StageLocation, err)
 	}
+	cfg.Programs = s.recovery()
 	cfg.Init, err = findProgram("gitboot-init", s.Init, "init")
 	return cfg, err
 }

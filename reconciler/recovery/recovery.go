@@ -1,0 +1,97 @@
+// Package recovery makes a machine's recovery entry: a deployment that needs nothing
+// but its kernel and initramfs, once, of an image that is whole.
+package recovery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/kernel"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/rescue/folder"
+	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
+)
+
+// Programs are those of this machine that a recovery entry carries.
+type Programs struct {
+	// Rescue is gitboot-rescue, "" if that is not installed, Gitboot this program.
+	Rescue, Gitboot string
+	// Shell is a static busybox, "" for none.
+	Shell string
+}
+
+// A Maker makes recovery entries.
+type Maker struct {
+	Stage    *stage.Stage
+	Progress progress.Sink
+	Programs
+	// Init is gitboot-init.
+	Init string
+}
+
+// Key tells what is declared of a recovery entry, "" if none is.
+func Key(want *spec.Recovery) string {
+	if want == nil {
+		return ""
+	}
+	data, err := json.Marshal(want)
+	if err != nil {
+		panic(err) // strings alone
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Make makes a recovery entry's deployment of the kernel that a glob names among
+// the layers of one that is staged.
+func (m Maker) Make(ctx context.Context, want *spec.Recovery, from *deployment.Manifest, glob string) (r state.Recovery, err error) {
+	options := initramfs.Options{Init: m.Init, Recovery: &initramfs.Recovery{Rescue: m.Rescue, Gitboot: m.Gitboot, Shell: m.Shell}}
+	if m.Rescue == "" {
+		return r, errors.New("find gitboot-rescue beside gitboot or in ../lib/gitboot: not there; install it with `make install`, or name it with rescue in agent.toml")
+	}
+	if options.Recovery.Files, err = files(want); err != nil {
+		return r, err
+	}
+	tree, err := inventory.OpenTree(m.Stage, from.Layers)
+	if err != nil {
+		return r, err
+	}
+	defer tree.Close()
+	found, err := initramfs.FindKernel(tree, glob)
+	if err != nil {
+		return r, err
+	}
+	made, err := kernel.Add(ctx, m.Stage, tree, found, options, m.Progress)
+	if err != nil {
+		return r, err
+	}
+	r = state.Recovery{Image: from.Image, Kernel: made.Version, Key: Key(want)}
+	r.Deployment, err = m.Stage.Publish(&deployment.Manifest{
+		Version: deployment.Version, Image: from.Image, Kernel: made.Kernel, Initramfs: made.Initramfs, KernelVersion: made.Version,
+		KernelArgs: want.Console, Layers: []deployment.Object{}, Recovery: true,
+	})
+	return r, err
+}
+
+// files are what gitboot-rescue finds of what is declared.
+func files(want *spec.Recovery) (map[string][]byte, error) {
+	network, err := json.Marshal(folder.Network{Interface: want.Interface, Address: want.Address, Gateway: want.Gateway, Nameservers: want.Nameservers})
+	if err != nil {
+		return nil, fmt.Errorf("say how the network is reached: %w", err)
+	}
+	out := map[string][]byte{folder.NetworkFile: network}
+	if len(want.SSHKeys) > 0 {
+		out[folder.Keys] = []byte(strings.Join(want.SSHKeys, "\n") + "\n")
+	}
+	return out, nil
+}
