@@ -105,7 +105,7 @@ func keepFor(t *testing.T, m machine) (before func(t *testing.T)) {
 	}
 }
 
-var copiedFile = regexp.MustCompile(`(?m)^ *(?:linux|initrd) '/grub/gitboot/([^']*)'`)
+var copiedFile = regexp.MustCompile(`(?m)^ *(?:if )?(?:linux|initrd) '/grub/gitboot/([^']*)'`)
 
 // checkNamed verifies the copies that the menu names, and returns them.
 func (m machine) checkNamed(t *testing.T) map[string]bool {

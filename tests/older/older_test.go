@@ -267,7 +267,7 @@ func (m *machine) files(t *testing.T) (names []string) {
 	return names
 }
 
-var entry = regexp.MustCompile(`linux '/gitboot/([^']*)' .*'` + deployment.ParamDeployment + `=([0-9a-f]{64})'.*\n\s*initrd '/gitboot/([^']*)'`)
+var entry = regexp.MustCompile(`linux '/gitboot/([^']*)' .*'` + deployment.ParamDeployment + `=([0-9a-f]{64})'.*\n\s*(?:if )?initrd '/gitboot/([^']*)'`)
 
 // checkBootable goes the way of a boot as far as without a machine: what GRUB
 // loads is there, process 1's own reader takes the manifest, and each of its
