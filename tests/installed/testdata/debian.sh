@@ -38,13 +38,12 @@ gitboot doctor --offline | grep 'ok    service: gitboot.service runs, and does s
 # Whom a restart would disturb, as the login manager says.
 echo 'reboot = "always"' >> /etc/gitboot/agent.toml
 gitboot doctor --offline | grep 'ok    restart: the agent restarts this machine; nobody is present'
-useradd --create-home --shell /bin/sh ada
-systemd-run --unit=ada --property=PAMName=login --property=User=ada sleep 300
 systemd-inhibit --what=shutdown:sleep --who=backup --why='writes to tape' --mode=block sleep 300 &
+backup=$!
 systemd-inhibit --what=shutdown --who=editor --why='asks first' --mode=delay sleep 300 &
-timeout 20 sh -c 'until gitboot doctor --offline | grep "that would disturb backup (writes to tape), the session of ada$"; do sleep 0.2; done'
-kill %1 %2
-systemctl stop ada
+editor=$!
+timeout 20 sh -c 'until gitboot doctor --offline | grep "that would disturb backup (writes to tape)$"; do sleep 0.2; done'
+kill $backup $editor
 timeout 20 sh -c 'until gitboot doctor --offline | grep "nobody is present"; do sleep 0.2; done'
 sed -i /reboot/d /etc/gitboot/agent.toml
 
