@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -62,15 +63,25 @@ func Judge(ctx context.Context, d Deployment, o Options) (out Outcome, err error
 			out.Reason, err = fmt.Sprintf("it was not judged within %s: process 1 did not get as far, or is of a gitboot that leaves no watcher", limit), nil
 		case err == nil && boot.Verdict == "":
 			out.Reason = "the machine ended before it was judged"
-			for _, line := range out.Console {
-				if _, panic, found := strings.Cut(line, "Kernel panic - not syncing: "); found {
-					out.Reason = "the kernel panicked: " + panic
-				}
+			if why, panicked := panicIn(console.Last(math.MaxInt)); panicked {
+				out.Reason = "the kernel panicked: " + why
 			}
 		}
 		return errors.Join(err, console.Err())
 	})
 	return out, err
+}
+
+// panicIn returns what a kernel panicked of, if it did, from all lines that are
+// remembered: registers and a trace of the stack follow it, which may be more
+// than are shown.
+func panicIn(lines []string) (why string, panicked bool) {
+	for _, line := range lines {
+		if _, why, panicked = strings.Cut(line, "Kernel panic - not syncing: "); panicked {
+			break
+		}
+	}
+	return why, panicked
 }
 
 // untilJudged runs a machine until it has ended or its disk holds a verdict.

@@ -21,7 +21,7 @@ check "no policy-rc.d" absent /usr/sbin/policy-rc.d
 check "no container's mark" absent /.dockerenv
 check "no initrd of the image's own" is "$(ls /boot | grep initrd)" ""
 check "ssh host keys are private" is "$(mode /etc/ssh/ssh_host_ed25519_key)" 600
-check "nothing of the build is left" is "$(ls -d /gitboot* /run/gitboot* 2>/dev/null)" ""
+check "nothing of the build is left" is "$(ls -d /gitboot* /run/gitboot-* 2>/dev/null)" ""
 
 case $machine/$image in
 laptop/work)
