@@ -1,14 +1,17 @@
 // Noskip runs `go test` with the arguments that it is given, prints what that
 // would, and fails if any test was skipped: who runs all tests wants to know of
-// those that did not run. Only who is not root may skip what needs root.
+// those that did not run. Only who is not root may skip what needs root. At the end
+// it tells which tests took longest, because a run has to stay short.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,8 +35,11 @@ func run(args []string, out io.Writer, root bool) int {
 		fmt.Fprintln(out, "noskip:", err)
 		return 1
 	}
-	skipped := show(events, out)
+	skipped, took := show(events, out)
 	err = cmd.Wait()
+	for _, test := range longest(took) {
+		fmt.Fprintf(out, "took %5.1f s: %s\n", took[test], test)
+	}
 	for _, test := range skipped {
 		fmt.Fprintln(out, "skipped:", test)
 	}
@@ -50,11 +56,31 @@ func run(args []string, out io.Writer, root bool) int {
 // An event is one of `go doc test2json`.
 type event struct {
 	Action, Package, Test, Output string
+	// Elapsed is in seconds, of a test that has ended.
+	Elapsed float64
+}
+
+// told is how many of the longest tests are told, slow is how many seconds one of
+// them takes at least.
+const (
+	told = 25
+	slow = 5
+)
+
+// longest returns the tests that took longest, the longest first.
+func longest(took map[string]float64) []string {
+	tests := slices.Collect(maps.Keys(took))
+	slices.SortFunc(tests, func(a, b string) int {
+		return cmp.Or(cmp.Compare(took[b], took[a]), strings.Compare(a, b))
+	})
+	return tests[:min(len(tests), told)]
 }
 
 // show prints packages' results and what failing tests have printed, and returns
-// the tests that were skipped, with what they said of it.
-func show(events io.Reader, out io.Writer) (skipped []string) {
+// the tests that were skipped, with what they said of it, and how many seconds slow
+// tests took that are no part of others.
+func show(events io.Reader, out io.Writer) (skipped []string, took map[string]float64) {
+	took = map[string]float64{}
 	said := map[string][]string{} // by test that goes on
 	lines := bufio.NewReader(events)
 	for {
@@ -64,6 +90,9 @@ func show(events io.Reader, out io.Writer) (skipped []string) {
 			out.Write(line)
 		}
 		id := e.Package + " " + e.Test
+		if e.Test != "" && e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
+			took[id] = e.Elapsed
+		}
 		switch {
 		case e.Action == "build-output", e.Action == "output" && e.Test == "" && e.Output != "PASS\n":
 			io.WriteString(out, e.Output)
@@ -84,7 +113,7 @@ func show(events io.Reader, out io.Writer) (skipped []string) {
 			delete(said, id)
 		}
 		if err != nil {
-			return skipped
+			return skipped, took
 		}
 	}
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -50,5 +52,18 @@ func TestNoskip(t *testing.T) {
 				t.Errorf("told:\n%s", out.String())
 			}
 		})
+	}
+}
+
+func TestLongest(t *testing.T) {
+	events := `{"Action":"pass","Package":"x","Test":"TestShort","Elapsed":0.1}
+{"Action":"pass","Package":"x","Test":"TestLong/part","Elapsed":19}
+{"Action":"fail","Package":"x","Test":"TestLong","Elapsed":20}
+{"Action":"pass","Package":"y","Test":"TestLonger","Elapsed":31.5}
+{"Action":"pass","Package":"y","Elapsed":60}
+`
+	_, took := show(strings.NewReader(events), io.Discard)
+	if got, want := longest(took), []string{"y TestLonger", "x TestLong"}; !slices.Equal(got, want) {
+		t.Errorf("longest are %v, want %v", got, want)
 	}
 }
