@@ -11,6 +11,20 @@ type Memory struct {
 	Left   int
 	// Good is the id of the entry that was found good last, by what it started.
 	Good string
+	// Bad is the id of the entry that was on trial before, if it had all of its tries:
+	// a menu that still has it on trial does not count them anew.
+	Bad string
+}
+
+// Try has the boots of an entry counted, so many of them.
+func (m *Memory) Try(entry string, left int) {
+	switch {
+	case m.Trying != entry && m.UsedUp(m.Trying):
+		m.Bad = m.Trying
+	case m.Bad == entry:
+		m.Bad = ""
+	}
+	m.Trying, m.Left, m.Good = entry, left, ""
 }
 
 // UsedUp reports whether an entry has had all of its tries.

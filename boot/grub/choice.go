@@ -3,6 +3,7 @@ package grub
 import (
 	"path"
 	"strconv"
+	"strings"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
@@ -81,7 +82,7 @@ func (w *script) lines(lines ...string) {
 // or on another.
 func (w *script) load() {
 	w.lines("", "# What GRUB remembers from one boot to the next.")
-	for _, name := range []string{onceName, tryingName, leftName, goodName} {
+	for _, name := range blockNames {
 		w.line("unset %s", name)
 	}
 	if w.block.at.UUID == w.menuAt.UUID {
@@ -92,7 +93,7 @@ func (w *script) load() {
 	w.lines(
 		"export gitboot_block",
 		"if [ -f "+w.block.file()+" ]; then",
-		"  load_env -f "+w.block.file()+" "+onceName+" "+tryingName+" "+leftName+" "+goodName,
+		"  load_env -f "+w.block.file()+" "+strings.Join(blockNames[:], " "),
 		"fi",
 	)
 }
@@ -125,14 +126,21 @@ func (w *script) boots(id string) {
 }
 
 // counted makes the entry on trial the default as long as it has tries left, which
-// GRUB can note down. It cannot calculate.
+// GRUB can note down. It cannot calculate. A block that counts another's boots was
+// written for the menu that takes this one's place and is not there yet, so that this
+// one's are counted anew; but not if they were used up before.
 func (w *script) counted(m *boot.Menu) {
+	id := quote(m.Default)
 	w.lines(
 		"# What is on trial boots by itself as often as "+leftName+" says.",
 		"unset gitboot_next",
-		`if [ "${`+goodName+`}" = `+quote(m.Default)+" ]; then",
+		`if [ "${`+goodName+`}" = `+id+" ]; then",
 		"  set gitboot_next=good",
-		`elif [ "${`+tryingName+`}" = `+quote(m.Default)+" ]; then",
+		`elif [ "${`+badName+`}" != `+id+" ]; then",
+		`  if [ "${`+tryingName+`}" != `+id+" ]; then",
+		"    set "+tryingName+"="+id,
+		"    set "+leftName+"="+strconv.Itoa(m.Tries),
+		"  fi",
 	)
 	word := "if"
 	for n := 1; n <= boot.MaxTries; n++ {
@@ -142,7 +150,7 @@ func (w *script) counted(m *boot.Menu) {
 	w.lines(
 		"  fi",
 		`  if [ -n "${gitboot_next}" ]; then`,
-		"    if save_env -f "+w.block.file()+" "+leftName+"; then",
+		"    if save_env -f "+w.block.file()+" "+tryingName+" "+leftName+"; then",
 		"      set timeout_style=menu",
 		`      if [ -z "${timeout}" -o "${timeout}" = "-1" ]; then`,
 		"        set timeout="+strconv.Itoa(shownFor),

@@ -22,7 +22,7 @@ import (
 // An environment block of our own holds what is asked for once, and what is
 // counted: the distribution's is out of reach where a deployment runs, and others
 // write to it. These are its variables. What they say is within the first sector,
-// unless images have names of more than a hundred letters: GRUB writes the block in
+// unless images have names of more than seventy letters: GRUB writes the block in
 // place, and a sector is whole or as it was.
 const (
 	blockFile = "gitboot.env"
@@ -31,7 +31,11 @@ const (
 	tryingName = "gitboot_trying"
 	leftName   = "gitboot_left"
 	goodName   = "gitboot_good"
+	badName    = "gitboot_bad"
 )
+
+// blockNames are all of them.
+var blockNames = [...]string{onceName, tryingName, leftName, goodName, badName}
 
 // espDir is the folder on the EFI system partition where the block lies if it can
 // lie nowhere else.
@@ -182,6 +186,7 @@ func memory(vars *env.Block) (m boot.Memory) {
 	m.Once, _ = vars.Get(onceName)
 	m.Trying, _ = vars.Get(tryingName)
 	m.Good, _ = vars.Get(goodName)
+	m.Bad, _ = vars.Get(badName)
 	left, _ := vars.Get(leftName)
 	if n, err := strconv.Atoi(left); err == nil && n >= 0 && n <= boot.MaxTries && left == strconv.Itoa(n) {
 		m.Left = n
@@ -216,7 +221,7 @@ func written(vars *env.Block, m boot.Memory) ([]byte, error) {
 	if m.Trying != "" {
 		left = strconv.Itoa(m.Left)
 	}
-	for _, v := range []struct{ name, value string }{{onceName, m.Once}, {tryingName, m.Trying}, {leftName, left}, {goodName, m.Good}} {
+	for _, v := range []struct{ name, value string }{{onceName, m.Once}, {tryingName, m.Trying}, {leftName, left}, {goodName, m.Good}, {badName, m.Bad}} {
 		if v.value == "" {
 			vars.Unset(v.name)
 		} else if err := vars.Set(v.name, v.value); err != nil {

@@ -204,44 +204,55 @@ func tried(t *testing.T, left int) (g *GRUB, m boot.Menu, path string) {
 	return g, m, filepath.Join(g.stage, "boot", blockFile)
 }
 
-// Whatever has become of the block, the machine boots: what is on trial only if
-// that can be counted.
+// Whatever has become of the block, the machine boots: what is on trial only if that
+// can be counted, and no more often than it has tries; also if the block is damaged
+// again before each boot.
 func TestDamagedBlocks(t *testing.T) {
 	need.Programs(t, "grub-emu", "mke2fs", "debugfs")
+	replaced := func(old, with string) func(data []byte) []byte {
+		return func(data []byte) []byte { return bytes.Replace(data, []byte(old), []byte(with), 1) }
+	}
 	for name, c := range map[string]struct {
 		spoil func(data []byte) []byte
-		tried bool
+		tries int
 	}{
-		"whole":      {func(data []byte) []byte { return data }, true},
-		"torn":       {func(data []byte) []byte { return append(data[:512:512], bytes.Repeat([]byte("#"), 512)...) }, true},
-		"torn early": {func(data []byte) []byte { return append(bytes.Repeat([]byte{0}, 512), data[512:]...) }, false},
-		"cut":        {func(data []byte) []byte { return data[:600] }, true},
-		"cut early":  {func(data []byte) []byte { return data[:40] }, false},
-		"empty":      {func([]byte) []byte { return nil }, false},
-		"zeros":      {func([]byte) []byte { return make([]byte, 1024) }, false},
-		"garbage":    {func([]byte) []byte { return bytes.Repeat([]byte("\xff\\\n="), 256) }, false},
-		"no number":  {func(data []byte) []byte { return bytes.Replace(data, []byte("left=2"), []byte("left=x"), 1) }, false},
-		"no count":   {func(data []byte) []byte { return bytes.Replace(data, []byte("left=2"), []byte("lift=2"), 1) }, false},
-		"ten":        {func(data []byte) []byte { return bytes.Replace(data, []byte("left=2\n"), []byte("left=10"), 1) }, false},
-		"commands":   {func(data []byte) []byte { return bytes.Replace(data, []byte("left=2"), []byte("left=1;"), 1) }, false},
+		"whole":      {bytes.Clone, 2},
+		"torn":       {func(data []byte) []byte { return append(data[:512:512], bytes.Repeat([]byte("#"), 512)...) }, 2},
+		"torn early": {func(data []byte) []byte { return append(bytes.Repeat([]byte{0}, 512), data[512:]...) }, 0},
+		"cut":        {func(data []byte) []byte { return data[:600] }, 2},
+		"cut early":  {func(data []byte) []byte { return data[:40] }, 0},
+		"empty":      {func([]byte) []byte { return nil }, 0},
+		"zeros":      {func([]byte) []byte { return make([]byte, 1024) }, 0},
+		"garbage":    {func([]byte) []byte { return bytes.Repeat([]byte("\xff\\\n="), 256) }, 0},
+		"no number":  {replaced("left=2", "left=x"), 0},
+		"no count":   {replaced("left=2", "lift=2"), 0},
+		"ten":        {replaced("left=2\n", "left=10"), 0},
+		"commands":   {replaced("left=2", "left=1;"), 0},
+		"no trial":   {replaced("trying=", "crying="), 3},
+		"another's":  {replaced("trying=gitboot-", "trying=gitbood-"), 3},
+		"no name": {func(data []byte) []byte {
+			return append(append(data[:25:25], "gitboot_left=2\n"...), bytes.Repeat([]byte("#"), 984)...)
+		}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g, m, path := tried(t, 2)
-			data, err := os.ReadFile(path)
-			must(t, err)
-			must(t, os.WriteFile(path, c.spoil(data), 0o600))
-			want := m.Fallback
-			if c.tried {
-				want = m.Default
+			spoil := func() {
+				data, err := os.ReadFile(path)
+				must(t, err)
+				must(t, os.WriteFile(path, c.spoil(data), 0o600))
 			}
-			for range 2 {
-				if id := (emulation{}).boot(t, g); id != want {
-					t.Errorf("%q boots, want %q", id, want)
+			for n := range c.tries + 2 {
+				if n == 0 || c.tries < m.Tries { // what has tries anew is written by somebody, not torn
+					spoil()
 				}
-			}
-			if id := (emulation{}).boot(t, g); id != m.Fallback {
-				t.Errorf("%q boots at last, want %q", id, m.Fallback)
+				want := m.Fallback
+				if n < c.tries {
+					want = m.Default
+				}
+				if id := (emulation{}).boot(t, g); id != want {
+					t.Errorf("boot %d: %q boots, want %q", n+1, id, want)
+				}
 			}
 			memory, err := g.Memory(t.Context(), m.Stage)
 			must(t, err)

@@ -149,7 +149,7 @@ func (b *Book) Publish(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 		return err
 	}
 	if p.stale() != "" {
-		err := p.memory.Change(func(is *boot.Memory) { is.Trying, is.Left, is.Good = p.menu.Default, p.left, "" })
+		err := p.memory.Change(func(is *boot.Memory) { is.Try(p.menu.Default, p.left) })
 		if err != nil {
 			return fmt.Errorf("have the boot loader count boots of what is new: %w", err)
 		}

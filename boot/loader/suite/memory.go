@@ -43,7 +43,7 @@ func RunMemory(t *testing.T, open func(t *testing.T) Counting, boots Boots) {
 		})
 	}
 	for name, test := range map[string]func(*remembering){
-		"counts": (*remembering).counts, "good": (*remembering).good, "nothing else": (*remembering).uncounted,
+		"counts": (*remembering).counts, "anew": (*remembering).anew, "good": (*remembering).good, "nothing else": (*remembering).uncounted,
 		"lost kernels": (*remembering).lost, "an older one": (*remembering).older, "for ever": (*remembering).forEver,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,8 +147,28 @@ func (r *remembering) counts() {
 	r.menu.Fallback = ""
 	r.try(0)
 	r.step("there is no other", Boot{}, "", boot.Memory{Trying: d})
-	r.change(func(m *boot.Memory) { m.Trying, m.Left = other, 3 })
-	r.step("another is counted", Boot{}, "", boot.Memory{Trying: other, Left: 3})
+}
+
+// What is on trial while the block is its successor's already is counted anew, to
+// the end; unless it was used up before.
+func (r *remembering) anew() {
+	d, other := r.menu.Default, r.menu.Fallback
+	next := boot.Memory{Trying: boot.EntryID("desktop", "9999999999999999"), Left: 1}
+	r.publish()
+	r.change(func(m *boot.Memory) { *m = next })
+	for left := r.menu.Tries - 1; left >= 0; left-- {
+		r.step("another is counted", Boot{}, d, boot.Memory{Trying: d, Left: left})
+	}
+	r.step("after it", Boot{}, other, boot.Memory{Trying: d})
+	next.Bad = d
+	r.change(func(m *boot.Memory) { m.Try(next.Trying, next.Left) })
+	for range 2 {
+		r.step("it was used up before", Boot{}, other, next)
+	}
+	r.change(func(m *boot.Memory) { *m = boot.Memory{Trying: next.Trying, Good: d} })
+	r.step("it was good before", Boot{}, d, boot.Memory{Trying: next.Trying, Good: d})
+	r.change(func(m *boot.Memory) { *m = boot.Memory{Trying: next.Trying, Left: 1} })
+	r.step("a key", Boot{Chosen: true}, d, boot.Memory{Trying: d, Left: r.menu.Tries})
 }
 
 // What was found good boots without being counted.
