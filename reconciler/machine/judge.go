@@ -66,11 +66,26 @@ func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
 // decided reports whether process 1 has decided of a boot on trial, which the
 // document does not know yet.
 func (b Bench) decided(doc *state.Machine) bool {
+	if b.Book.Booted == "" {
+		return doc.Verdicts.Trying() && b.newer()
+	}
 	if doc.Verdicts.State(b.Book.Booted) != boot.Trying {
 		return false
 	}
 	record, err := deployment.ReadBoot(b.Stage.Dir(), b.BootID)
 	return err == nil && record.Verdict != ""
+}
+
+// newer reports whether there are records of boots since the document was written: a
+// stage may be booted while another system runs on, because its disk is carried from
+// one machine to the other, or is a virtual machine's.
+func (b Bench) newer() bool {
+	changed, err := os.Stat(filepath.Join(b.Stage.Dir(), deployment.BootsDir))
+	if err != nil {
+		return false
+	}
+	noted, err := os.Stat(b.Stage.StateFile())
+	return err == nil && changed.ModTime().After(noted.ModTime())
 }
 
 func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {

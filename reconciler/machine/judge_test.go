@@ -168,6 +168,20 @@ func TestOnTrial(t *testing.T) {
 	}
 }
 
+// A stage is booted, and this system, which is another, has run on meanwhile.
+func TestBootedMeanwhile(t *testing.T) {
+	f := &firmware{house: newHouse(t)}
+	f.boot(t, "", "")
+	f.run(t, "1", called("one"))
+	f.judge(t)
+	here := f.BootID
+	f.boot(t, "plain:1", "good")
+	f.BootID, f.Book.Booted = here, ""
+	f.judge(t, "plain, generation 1, is good")
+	f.run(t, "2", called("two"))
+	f.byItself(t, "plain:2", "plain:1")
+}
+
 // Tried once more is also what is on the stage still.
 func TestRetryWhereItLies(t *testing.T) {
 	f := &firmware{house: newHouse(t)}

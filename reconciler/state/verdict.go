@@ -49,6 +49,16 @@ func (v Verdicts) State(deployment string) string {
 	return ""
 }
 
+// Trying reports whether anything is on trial.
+func (v Verdicts) Trying() bool {
+	for _, verdict := range v {
+		if verdict.State == boot.Trying {
+			return true
+		}
+	}
+	return false
+}
+
 // Left is how many boots by itself an entry on trial has left.
 func (v Verdicts) Left(entry string) int {
 	for id, verdict := range v {

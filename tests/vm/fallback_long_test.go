@@ -76,11 +76,13 @@ func TestLongFallBack(t *testing.T) {
 	s.expect(t, disk, `lab: good began with .* gitboot.trying=1 `, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `Power down`)
 
 	s.publishArchive(t, disk, bad)
-	s.expect(t, disk,
+	at := s.expect(t, disk,
 		`lab: bad began, record 2`, `is bad: it was not well within 8 s: command busybox test -e /well: exit status 1`,
 		`lab: bad began, record 3`, `Kernel panic`,
 		`lab: bad began, record 4`, `is bad: it was not well within 8 s: the boot has not ended: init still runs /etc/rc`,
 		`lab: good began with `, `lab: good`, `Power down`)
+	t.Logf("from the first bad boot to the good one, with three that failed: %.1f s; from the last verdict: %.1f s",
+		(at[7] - at[0]).Seconds(), (at[7] - at[5]).Seconds())
 
 	mnt, err := disk.Mount(s.ctx)
 	if err != nil {
@@ -123,8 +125,8 @@ func (s *site) publishArchive(t *testing.T, disk *lab.Disk, archive string) {
 }
 
 // expect runs the machine until it is off, and wants these lines on its console,
-// in this order.
-func (s *site) expect(t *testing.T, disk *lab.Disk, lines ...string) {
+// in this order. It returns when each came.
+func (s *site) expect(t *testing.T, disk *lab.Disk, lines ...string) (at []time.Duration) {
 	t.Helper()
 	vm := s.start(t, lab.VMOptions{Disk: disk.Path})
 	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(1+len(lines)/4)*bootLimit) // several boots
@@ -135,8 +137,10 @@ func (s *site) expect(t *testing.T, disk *lab.Disk, lines ...string) {
 			t.Fatal(err)
 		}
 		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
+		at = append(at, m.At)
 	}
 	if err := vm.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
+	return at
 }
