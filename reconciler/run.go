@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -184,7 +185,7 @@ func (r *Reconciler) readOn(ctx context.Context, doc *state.Machine, req Request
 	repo := r.Repo
 	repo.Quiet, repo.Known, repo.Approvers = req.Patient, known, doc.Approvers()
 	w, err := r.fetched(ctx, req.Wait, func() (*wanted.Wanted, error) { return repo.Read(ctx, doc.Revision) })
-	return w, stage.Full(r.Machine.Stage, err) // the clone lies on the stage
+	return w, durable.Failing(r.Machine.Stage.Dir(), stage.Full(r.Machine.Stage, err)) // the clone lies on the stage
 }
 
 // fetched reads, and once more under the lock if that is what it takes to write.

@@ -3,9 +3,13 @@ package durable
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -113,5 +117,23 @@ func TestCopy(t *testing.T) {
 	}
 	if left := names(t, dir); len(left) != 2 {
 		t.Errorf("left: %q", left)
+	}
+}
+
+func TestFailing(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EIO, syscall.EROFS} {
+		err := Failing("/stage", &fs.PathError{Op: "open", Path: "/stage/lock", Err: errno})
+		if !errors.Is(err, errno) || !strings.Contains(err.Error(), "/stage") || !strings.Contains(err.Error(), "kernel's log") {
+			t.Errorf("%v: %v", errno, err)
+		}
+		if again := Failing("/stage", fmt.Errorf("run: %w", err)); strings.Count(again.Error(), "kernel's log") != 1 {
+			t.Errorf("said twice: %v", again)
+		}
+	}
+	if err := Failing("/stage", fs.ErrNotExist); err != fs.ErrNotExist {
+		t.Errorf("another error becomes %v", err)
+	}
+	if err := Failing("/stage", nil); err != nil {
+		t.Errorf("no error becomes %v", err)
 	}
 }

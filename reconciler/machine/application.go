@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/rootfs/packages"
@@ -61,7 +62,7 @@ func (a *application) failed() map[string]error {
 	out := maps.Clone(a.plan.Failed)
 	for _, s := range slices.Concat(a.published, a.stagings) {
 		if s.err != nil {
-			out[s.Image] = s.err
+			out[s.Image] = durable.Failing(a.Stage.Dir(), s.err)
 		}
 	}
 	return out

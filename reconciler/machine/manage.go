@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
@@ -16,13 +17,13 @@ import (
 // Note runs do under the stage's lock with the state, and saves that; then what comes
 // after, under the same lock.
 func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
-	return m.note(ctx, wait, do, inTurn(after))
+	return durable.Failing(m.Stage.Dir(), m.note(ctx, wait, do, inTurn(after)))
 }
 
 // Change runs do under the stage's lock with the state, then saves it and
 // writes the menu that follows from it; then what comes after, under the same lock.
 func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
-	return m.change(ctx, wait, do, inTurn(after))
+	return durable.Failing(m.Stage.Dir(), m.change(ctx, wait, do, inTurn(after)))
 }
 
 func inTurn(all []func(*state.Machine) error) func(*state.Machine) error {

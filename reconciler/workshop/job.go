@@ -78,7 +78,7 @@ func (j *Job) Failed() map[string]error {
 	failed := map[string]error{}
 	for _, b := range j.builds {
 		if b.err != nil && !errors.Is(b.err, ErrSuperseded) {
-			failed[b.want.Name] = b.err
+			failed[b.want.Name] = durable.Failing(j.Stage.Dir(), b.err)
 		}
 	}
 	return failed
@@ -133,6 +133,7 @@ func (j *Job) Make(ctx context.Context) error {
 		{"build", maker{j}.buildAll}, // parents first, two side by side
 		{"record", j.record},         // failures, and what was looked up
 	})
+	err = durable.Failing(j.Stage.Dir(), err)
 	if j.failure = err; err != nil && ctx.Err() == nil && !errors.Is(err, ErrSuperseded) {
 		j.doc.Failure = j.doc.Failure.OfRun(err, j.Revision.Hash, j.now())
 		err = errors.Join(err, j.doc.Save(j.Stage.Dir()))
@@ -146,7 +147,7 @@ func (j *Job) Publish(ctx context.Context) error {
 	if j.lock == nil || j.failure != nil {
 		return nil
 	}
-	j.failure = walk(ctx, []step{{"publish", publisher{j}.publish}})
+	j.failure = durable.Failing(j.Stage.Dir(), walk(ctx, []step{{"publish", publisher{j}.publish}}))
 	return j.failure
 }
 

@@ -1,6 +1,7 @@
 // Package crash cuts reconcile at every named fault point and looks at what is
 // left: the menu is the old or the new one, every file it names is there and
-// verifies, and the next run converges without a trace of the cut.
+// verifies, and the next run converges without a trace of the cut. So it is where
+// the disk becomes full or fails at such a point, and wherever else a run is killed.
 package crash
 
 import (
@@ -48,14 +49,18 @@ func (m machine) menu() string {
 
 func (m machine) run(t *testing.T, env []string, args ...string) (string, error) {
 	t.Helper()
-	args = append(args, "--repo", m.repo, "--machine", "laptop", "--stage", m.stage(), "--boot", m.grub())
-	if m.boot == "" {
-		args = append(args, "--stage-location", "UUID=0000-0000:/gitboot")
-	}
-	cmd := exec.CommandContext(t.Context(), m.gitboot, args...)
+	cmd := exec.CommandContext(t.Context(), m.gitboot, m.args(args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+func (m machine) args(command ...string) []string {
+	command = append(command, "--repo", m.repo, "--machine", "laptop", "--stage", m.stage(), "--boot", m.grub())
+	if m.boot == "" {
+		command = append(command, "--stage-location", "UUID=0000-0000:/gitboot")
+	}
+	return command
 }
 
 func (m machine) mustRun(t *testing.T, args ...string) string {
@@ -200,6 +205,9 @@ func TestCutAtEveryPoint(t *testing.T) {
 		})
 	}
 	for _, name := range names {
+		if strings.Contains(name, "#") {
+			continue // the same place, at another layer
+		}
 		t.Run("disk full at "+name, func(t *testing.T) {
 			m := before.copy(t)
 			out, err := m.run(t, []string{"GITBOOT_FAULT=" + name + ":enospc"}, "reconcile", "--once")
