@@ -37,7 +37,10 @@ func (a *Ask) and(other Ask) *Ask {
 func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 	once, lookups := r.inTurns(ctx)
 	defer lookups.End()
-	p := &poll{Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{}, teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now)}
+	p := &poll{
+		Reconciler: once, events: make(chan func(context.Context)), sweep: lookups.Sweep, outcome: map[string]error{},
+		teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now), journal: newJournal(once.log, r.Machine.Now),
+	}
 	p.teller.remember(r.Machine.Stage.Dir())
 	p.reboot(ctx)
 	p.watch = w

@@ -3,7 +3,6 @@ package reconciler
 import (
 	"context"
 	"errors"
-	"maps"
 
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
@@ -18,10 +17,11 @@ import (
 // beside it sends what is to be done next.
 type poll struct {
 	*Reconciler
-	teller *teller
-	events chan func(context.Context)
-	sweep  func()
-	watch  Watch
+	teller  *teller
+	journal *journal
+	events  chan func(context.Context)
+	sweep   func()
+	watch   Watch
 	// going counts what runs beside; looking says that the repo is being read, and
 	// next is the wish for it to be read once more, nil without one.
 	going   int
@@ -168,9 +168,10 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 	}
 	p.outcome[event.Repo] = err
 	if err != nil {
-		p.logFailure(ctx, err)
+		p.journal.failed(ctx, event.Repo, err)
 		return
 	}
+	p.journal.well(event.Repo)
 	if p.latest == nil || w.Revision.Hash != p.latest.Revision.Hash {
 		p.worked = true
 		p.overtake(w, ask)
@@ -231,7 +232,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 				p.reboot(ctx)
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
-			p.logRun(ctx, result, err)
+			p.journal.run(ctx, event.Machine, p.Machine.Name, result, err)
 			if errors.Is(err, machine.ErrSuperseded) {
 				p.again = p.again.and(ask) // which it has not had
 			}
@@ -304,43 +305,7 @@ func (p *poll) made(ctx context.Context, ask Ask, job *workshop.Job, err error) 
 		p.teller.made(ask.Trigger, job.Revision, job, err)
 	}
 	p.outcome[event.Workshop] = errors.Join(err, imageErrors(job.Failed()))
-	p.logMade(ctx, job, err)
-}
-
-func (p *poll) logFailure(ctx context.Context, err error) {
-	if errors.As(err, new(*plan.SuspendedError)) {
-		p.log.Debug("nothing is changed", "reason", err)
-		return
-	}
-	if ctx.Err() == nil {
-		p.log.Error("reconcile failed; the next try is at the next poll", "error", err)
-	}
-}
-
-func (p *poll) logRun(ctx context.Context, result machine.Result, err error) {
-	failed := maps.Clone(result.Failed)
-	maps.DeleteFunc(failed, func(_ string, err error) bool { return waiting(err) })
-	switch {
-	case errors.Is(err, machine.ErrSuperseded):
-		p.log.Info("starting over with the newer revision")
-	case err != nil || len(failed) > 0:
-		p.logFailure(ctx, errors.Join(err, imageErrors(failed)))
-	case result.Changed && result.Plan.Menu != "":
-		p.log.Info("converged; the next boot is the new one", "machine", p.Machine.Name, "revision", plan.Short(result.Plan.To), "deployments", len(result.Plan.Stagings))
-	}
-}
-
-func (p *poll) logMade(ctx context.Context, job *workshop.Job, err error) {
-	failed := job.Failed()
-	maps.DeleteFunc(failed, func(_ string, err error) bool { return waiting(err) })
-	switch {
-	case errors.Is(err, workshop.ErrSuperseded):
-		p.log.Info("starting over with the newer revision")
-	case err != nil || len(failed) > 0:
-		p.logFailure(ctx, errors.Join(err, imageErrors(failed)))
-	case len(job.Failed()) > 0:
-		p.log.Debug("waiting to try again what failed", "error", imageErrors(job.Failed()))
-	}
+	p.journal.made(ctx, event.Workshop, job, err)
 }
 
 // waiting reports whether an image's failure is an old one, or follows from

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,7 +126,7 @@ func printStatus(w io.Writer, s control.Status) error {
 	switch paint := screen.PaintFor(w); {
 	case s.Mode == boot.ModeManaged && s.Uncounted != "" && s.Stage != "":
 		fmt.Fprintf(w, "%s: %s\n", paint.In(screen.Yellow, "boots of what is new are not counted"), s.Uncounted)
-	case s.Mode == boot.ModeManaged && len(s.Images) > 0 && s.Default == "":
+	case s.Mode == boot.ModeManaged && s.Default == "" && slices.ContainsFunc(s.Images, report.ImageStatus.Staged):
 		fmt.Fprintf(w, "%s: the distribution's own entry boots\n", paint.In(screen.Red, "everything here is bad"))
 	}
 	if s.Reboot.Needed {
@@ -139,6 +140,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	}
 	var rows [][]any
 	for _, img := range s.Images {
+		if !img.Staged() {
+			rows = append(rows, []any{img.Name, "-", "-", "-", "-", "not staged yet"})
+		}
 		for _, g := range img.Generations {
 			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g)})
 		}

@@ -140,6 +140,9 @@ func fallsBack(ctx context.Context, book *menu.Book, doc *state.Machine, shown m
 	return fallback, uncounted
 }
 
+// Staged reports whether there is a generation of it.
+func (i ImageStatus) Staged() bool { return len(i.Generations) > 0 }
+
 // Bad is its newest generation, if that is known to be bad; nil otherwise.
 func (i ImageStatus) Bad() *GenerationStatus {
 	if len(i.Generations) == 0 || i.Generations[0].State != boot.Bad {
