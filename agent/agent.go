@@ -47,8 +47,8 @@ type Setup struct {
 	WebhookSecret string
 	// Notify says who is told of what happens.
 	Notify notify.Options
-	// Forge is told how this machine gets on with commits, without a kind none is.
-	Forge forge.Options
+	// Forges are told how this machine gets on with commits.
+	Forges []forge.Options
 	// Verify is when the stage is verified, as cron, or integrity.Off.
 	Verify string
 	// Reboot says whether the machine is restarted by itself, and how; Leave who has

@@ -17,9 +17,9 @@ import (
 // An audience are those outside that are told of what happens, each in its own
 // time. What waits for one of them stays while agent.toml is read again.
 type audience struct {
-	mu       sync.Mutex // guards what follows
-	boxes    map[string]*outbox.Outbox
-	reporter *forge.Reporter // nil if no forge is told
+	mu        sync.Mutex // guards what follows
+	boxes     map[string]*outbox.Outbox
+	reporters []*forge.Reporter
 }
 
 func (a *audience) tell(e event.Event) {
@@ -28,17 +28,17 @@ func (a *audience) tell(e event.Event) {
 	for _, box := range a.boxes {
 		box.Put(e)
 	}
-	if a.reporter != nil {
-		a.reporter.Notice(e)
+	for _, reporter := range a.reporters {
+		reporter.Notice(e)
 	}
 }
 
 // seat has these be told from now on, and nobody else, and returns what delivers
 // to them until ctx ends.
-func (a *audience) seat(targets []notify.Target, reporter *forge.Reporter, log *slog.Logger) (deliveries []func(ctx context.Context)) {
+func (a *audience) seat(targets []notify.Target, reporters []*forge.Reporter, log *slog.Logger) (deliveries []func(ctx context.Context)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.reporter = reporter
+	a.reporters = reporters
 	left := maps.Clone(a.boxes)
 	for _, t := range targets {
 		delete(left, t.Name)
@@ -62,13 +62,17 @@ func (a *Agent) seat(set Setup) (deliveries []func(ctx context.Context)) {
 	opts.Print = func(line string) {
 		a.Log.Info("the command that is told of events has printed something", "output", line)
 	}
-	if set.Forge.Kind == "" {
-		return a.audience.seat(opts.Targets(), nil, a.Log)
+	var reporters []*forge.Reporter
+	for _, o := range set.Forges {
+		reporters = append(reporters, forge.NewReporter(o, a.Log))
 	}
-	reporter := forge.NewReporter(set.Forge, a.Log)
 	look := func(ctx context.Context) (live.Status, report.Status, error) {
 		staged, err := set.Reconciler.Status(ctx)
 		return a.Board.Snapshot(), staged, err
 	}
-	return append(a.audience.seat(opts.Targets(), reporter, a.Log), func(ctx context.Context) { reporter.Run(ctx, look) })
+	deliveries = a.audience.seat(opts.Targets(), reporters, a.Log)
+	for _, reporter := range reporters {
+		deliveries = append(deliveries, func(ctx context.Context) { reporter.Run(ctx, look) })
+	}
+	return deliveries
 }

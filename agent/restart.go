@@ -60,7 +60,7 @@ func (r *restarter) consider(ctx context.Context, needed reconciler.Restart) {
 func (r *restarter) situation(ctx context.Context, needed reconciler.Restart) reboot.Situation {
 	s := reboot.Situation{
 		Policy: r.set.Reboot.Policy, Now: r.Now(), Windows: needed.Windows, Doubt: needed.Doubt, Needed: needed.Why, Tried: needed.Next == needed.Tried,
-		Up: uptime(), Patience: r.set.Reboot.Patience,
+		OnTrial: needed.OnTrial, Up: uptime(), Uptime: r.set.Reboot.Uptime, Patience: r.set.Reboot.Patience,
 	}
 	if needed.Suspended {
 		s.Busy = append(s.Busy, "the suspension")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/schedule"
@@ -19,6 +20,8 @@ type Restart struct {
 	// Windows are when it may be; Doubt says why the clock is not believed.
 	Windows schedule.Windows
 	Doubt   string
+	// OnTrial says that the boot that runs is not judged yet.
+	OnTrial bool
 	// Suspended says that nothing is to happen by itself.
 	Suspended bool
 }
@@ -45,7 +48,7 @@ func (p *poll) restartFor(needed report.Reboot, doc *state.Machine) Restart {
 	find.CheckClock(doc.Newest())
 	return Restart{
 		Next: nextOf(needed), Tried: doc.Restarted, Why: needed.Line(), Windows: spec.Windows(p.latest.Wants.Reboots, p.latest.Wants.Machine, now.Location()),
-		Doubt: find.Unset, Suspended: doc.Suspension.Stands(now),
+		OnTrial: machine.Bench{Machine: &p.Machine}.Awaits(doc), Doubt: find.Unset, Suspended: doc.Suspension.Stands(now),
 	}
 }
 

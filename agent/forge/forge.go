@@ -36,10 +36,12 @@ func kinds() []string { return []string{GitHub, GitLab, Forgejo, Gitea} }
 // Options say which forge is told; without a kind none is.
 type Options struct {
 	Kind string
-	// URL is the forge's, as people visit it, and Repo the config repo's path there;
-	// empty ones are those of Source, from which the config repo is fetched.
-	URL, Repo, Source string
-	TokenFile         string
+	// URL is the forge's, as people visit it, and Repo the config repo's path there.
+	// Empty ones are those of Sources, from which the config repo is fetched: of the
+	// first at URL, else of the first.
+	URL, Repo string
+	Sources   []string
+	TokenFile string
 	// Machine is this one's name.
 	Machine string
 	Proxy   proxy.Settings
@@ -83,22 +85,38 @@ var scpLike = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`
 // place is where the forge is, and the config repo's path on it.
 func (o Options) place() (base, repo string) {
 	base, repo = strings.TrimRight(o.URL, "/"), o.Repo
-	host, path := "", ""
-	if m := scpLike().FindStringSubmatch(o.Source); m != nil {
+	host, path := o.source(base)
+	if base == "" && host != "" {
+		base = "https://" + host
+	}
+	return base, cmp.Or(repo, path)
+}
+
+// source is what the one of the repo's addresses names that is at a forge, else the
+// first that names a host.
+func (o Options) source(base string) (host, path string) {
+	for _, s := range o.Sources {
+		switch h, p := located(s); {
+		case h != "" && base == "https://"+h:
+			return h, p
+		case host == "":
+			host, path = h, p
+		}
+	}
+	return host, path
+}
+
+// located is the host and the path that a repo's address names, of one that has both.
+func located(source string) (host, path string) {
+	if m := scpLike().FindStringSubmatch(source); m != nil {
 		host, path = m[1], m[2]
-	} else if u, err := url.Parse(o.Source); err == nil && (u.Scheme == "https" || u.Scheme == "ssh") {
+	} else if u, err := url.Parse(source); err == nil && (u.Scheme == "https" || u.Scheme == "ssh") {
 		host, path = u.Host, u.Path
 		if u.Scheme == "ssh" {
 			host = u.Hostname()
 		}
 	}
-	if base == "" && host != "" {
-		base = "https://" + host
-	}
-	if repo == "" {
-		repo = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
-	}
-	return base, repo
+	return host, strings.TrimSuffix(strings.Trim(path, "/"), ".git")
 }
 
 // description is the longest that a status may say: GitHub's limit, which is the

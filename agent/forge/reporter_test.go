@@ -121,7 +121,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("%s: %s", c.kind, diff)
 		}
 	}
-	if doc, err := (Options{Kind: GitHub, Source: "git@github.com:ada/fleet.git"}).document(Status{Revision: "abc"}); err != nil || doc.URL != "https://api.github.com/repos/ada/fleet/statuses/abc" {
+	if doc, err := (Options{Kind: GitHub, Sources: []string{"git@github.com:ada/fleet.git"}}).document(Status{Revision: "abc"}); err != nil || doc.URL != "https://api.github.com/repos/ada/fleet/statuses/abc" {
 		t.Errorf("%s %v", doc.URL, err)
 	}
 }
@@ -135,22 +135,29 @@ func TestPlace(t *testing.T) {
 		"git@git.lan:ada/fleet.git":            "https://git.lan ada/fleet",
 		"/srv/fleet":                           " ",
 	} {
-		if base, repo := (Options{Source: source}).place(); base+" "+repo != want {
+		if base, repo := (Options{Sources: []string{source}}).place(); base+" "+repo != want {
 			t.Errorf("%s: %s %s", source, base, repo)
 		}
 	}
-	if base, repo := (Options{Source: "git@git.lan:a/b", URL: "https://web.lan/git/", Repo: "c/d"}).place(); base != "https://web.lan/git" || repo != "c/d" {
+	if base, repo := (Options{Sources: []string{"git@git.lan:a/b"}, URL: "https://web.lan/git/", Repo: "c/d"}).place(); base != "https://web.lan/git" || repo != "c/d" {
 		t.Errorf("%s %s", base, repo)
+	}
+	// Of several remotes, the one on the forge says where the repo is there.
+	both := []string{"/srv/fleet", "https://git.lan/ada/fleet", "git@mirror.lan:fleets/ours.git"}
+	for url, want := range map[string]string{"": "https://git.lan ada/fleet", "https://mirror.lan/": "https://mirror.lan fleets/ours", "https://web.lan": "https://web.lan ada/fleet"} {
+		if base, repo := (Options{Sources: both, URL: url}).place(); base+" "+repo != want {
+			t.Errorf("%q: %s %s", url, base, repo)
+		}
 	}
 	for what, c := range map[string]struct {
 		o    Options
 		want string
 	}{
-		"all is there":   {Options{Source: "https://git.lan/ada/fleet", TokenFile: "/t"}, ""},
-		"no token":       {Options{Source: "https://git.lan/ada/fleet"}, "token_file"},
-		"no address":     {Options{Source: "/srv/fleet", TokenFile: "/t"}, "write url"},
-		"not encrypted":  {Options{Source: "/srv/fleet", URL: "http://git.lan", TokenFile: "/t"}, "is not encrypted"},
-		"no path":        {Options{Source: "https://git.lan/", TokenFile: "/t"}, "OWNER/NAME"},
+		"all is there":   {Options{Sources: []string{"https://git.lan/ada/fleet"}, TokenFile: "/t"}, ""},
+		"no token":       {Options{Sources: []string{"https://git.lan/ada/fleet"}}, "token_file"},
+		"no address":     {Options{Sources: []string{"/srv/fleet"}, TokenFile: "/t"}, "write url"},
+		"not encrypted":  {Options{Sources: []string{"/srv/fleet"}, URL: "http://git.lan", TokenFile: "/t"}, "is not encrypted"},
+		"no path":        {Options{Sources: []string{"https://git.lan/"}, TokenFile: "/t"}, "OWNER/NAME"},
 		"a path that is": {Options{URL: "https://git.lan", Repo: "ada/../../x", TokenFile: "/t"}, "OWNER/NAME"},
 	} {
 		if err := c.o.Check(); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

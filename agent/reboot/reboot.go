@@ -2,7 +2,8 @@
 // new. It restarts nothing: it says yes or no, why, and when to ask again.
 //
 // A machine is not restarted that has just started, so that none goes round in
-// circles; nor one on which something goes on that a restart would end.
+// circles, and who has to stop it has the time to; nor one on which something goes on
+// that a restart would end, be it that the boot which runs is still being judged.
 package reboot
 
 import (
@@ -34,7 +35,13 @@ type Options struct {
 	// Patience is how long who is logged in, or a program that asks for it, may hold
 	// a restart up.
 	Patience time.Duration
+	// Uptime is how long a machine runs before it is restarted.
+	Uptime time.Duration
 }
+
+// DefaultUptime is long enough for somebody to log in and to say that a machine is
+// left alone, and makes a loop of restarts one that can be watched.
+const DefaultUptime = 15 * time.Minute
 
 // ByItself reports whether the machine may be restarted without anybody doing it.
 func (o Options) ByItself() bool { return o.Policy != "" && o.Policy != Never }
@@ -60,8 +67,11 @@ type Situation struct {
 	Needed string
 	// Tried says that the machine was restarted for it before, and did not boot it.
 	Tried bool
-	// Up is how long ago the machine was started.
-	Up time.Duration
+	// OnTrial says that the boot that runs is not judged yet. What ends now would have
+	// cost a try, and would never be what the machine falls back to.
+	OnTrial bool
+	// Up is how long ago the machine was started, Uptime how long that has to be.
+	Up, Uptime time.Duration
 	// Busy is what a restart would end: a run, a build.
 	Busy []string
 	// Present is whom it would disturb: who is logged in, programs that ask for the
@@ -81,9 +91,6 @@ type Verdict struct {
 	Disturbs bool
 }
 
-// atLeast is how long a machine runs before it is restarted by itself.
-const atLeast = 15 * time.Minute
-
 // Decide decides.
 func Decide(s Situation) Verdict {
 	switch {
@@ -99,8 +106,10 @@ func Decide(s Situation) Verdict {
 		return Verdict{Why: "it has its windows, and the clock is not set"}
 	case s.Policy == Window && !Allowed(s.Windows, s.Now):
 		return Verdict{Why: "it waits for a window", At: s.Windows.Next(s.Now)}
-	case s.Up < atLeast:
-		return Verdict{Why: fmt.Sprintf("the machine has been up for less than %d minutes", int(atLeast.Minutes())), At: s.Now.Add(atLeast - s.Up)}
+	case s.OnTrial:
+		return Verdict{Why: "what runs is on trial, and its boot is not judged yet"}
+	case s.Up < s.Uptime:
+		return Verdict{Why: fmt.Sprintf("the machine has been up for less than %s", s.Uptime), At: s.Now.Add(s.Uptime - s.Up)}
 	case len(s.Busy) > 0:
 		return Verdict{Why: "it would end " + strings.Join(s.Busy, ", ")}
 	case len(s.Present) > 0 && s.Held < s.Patience:

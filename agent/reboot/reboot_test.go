@@ -33,7 +33,9 @@ func TestDecide(t *testing.T) {
 		"always, at noon":       {func(s *reboot.Situation) { s.Policy, s.Now = reboot.Always, noon }, true, "desktop 5 is new", time.Time{}},
 		"always, by no clock":   {func(s *reboot.Situation) { s.Policy, s.Doubt = reboot.Always, "it is 1970" }, true, "desktop 5 is new", time.Time{}},
 		"it was tried before":   {func(s *reboot.Situation) { s.Tried = true }, false, "it was restarted for that before, and booted something else; look why, and restart it yourself", time.Time{}},
-		"it has just started":   {func(s *reboot.Situation) { s.Up = 5 * time.Minute }, false, "the machine has been up for less than 15 minutes", open.Add(10 * time.Minute)},
+		"it has just started":   {func(s *reboot.Situation) { s.Up = 5 * time.Minute }, false, "the machine has been up for less than 15m0s", open.Add(10 * time.Minute)},
+		"it may at once":        {func(s *reboot.Situation) { s.Up, s.Uptime = 5*time.Second, 5*time.Second }, true, "desktop 5 is new", time.Time{}},
+		"what runs is on trial": {func(s *reboot.Situation) { s.OnTrial, s.Policy = true, reboot.Always }, false, "what runs is on trial, and its boot is not judged yet", time.Time{}},
 		"something goes on":     {func(s *reboot.Situation) { s.Busy, s.Policy = []string{"a build", "a run"}, reboot.Always }, false, "it would end a build, a run", time.Time{}},
 		"somebody is logged in": {func(s *reboot.Situation) { s.Present, s.Patience = []string{"the session of ada"}, time.Hour }, false, "it would disturb the session of ada", open.Add(time.Hour)},
 		"somebody stays": {func(s *reboot.Situation) {
@@ -44,7 +46,7 @@ func TestDecide(t *testing.T) {
 		}, true, "desktop 5 is new", time.Time{}},
 		"a build has no limit": {func(s *reboot.Situation) { s.Busy, s.Patience, s.Held = []string{"a build"}, time.Hour, 2*time.Hour }, false, "it would end a build", time.Time{}},
 	} {
-		s := reboot.Situation{Policy: reboot.Window, Now: open, Windows: windows, Needed: "desktop 5 is new", Up: time.Hour}
+		s := reboot.Situation{Policy: reboot.Window, Now: open, Windows: windows, Needed: "desktop 5 is new", Up: time.Hour, Uptime: reboot.DefaultUptime}
 		c.change(&s)
 		if got := reboot.Decide(s); got.Now != c.now || got.Why != c.why || !got.At.Equal(c.at) {
 			t.Errorf("%s: %+v", what, got)

@@ -83,9 +83,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Verify: cmp.Or(set.Verify, integrity.Weekly), Leave: set.Leave(cfg.Machine)}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
-	out.Notify, out.Forge = set.Notifications(), set.Forge()
-	out.Forge.Machine = cfg.Machine
-	out.Notify = set.Notifications()
+	out.Notify, out.Forges = set.Notifications(), set.Forges(cfg.Machine)
 	out.Page = set.Page.Options()
 	return out, nil
 }

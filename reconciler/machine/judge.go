@@ -69,11 +69,23 @@ func (b Bench) decided(doc *state.Machine) bool {
 	if b.Book.Booted == "" {
 		return doc.Verdicts.Trying() && b.newer()
 	}
+	record, known := b.trial(doc)
+	return known && record.Verdict != ""
+}
+
+// Awaits reports whether process 1 is still to decide of the boot that goes on.
+func (b Bench) Awaits(doc *state.Machine) bool {
+	record, known := b.trial(doc)
+	return known && record.Trying && record.Verdict == ""
+}
+
+// trial is the record of the boot that goes on, if that is one of a trial.
+func (b Bench) trial(doc *state.Machine) (record deployment.Boot, known bool) {
 	if doc.Verdicts.State(b.Book.Booted) != boot.Trying {
-		return false
+		return record, false
 	}
 	record, err := deployment.ReadBoot(b.Stage.Dir(), b.BootID)
-	return err == nil && record.Verdict != ""
+	return record, err == nil
 }
 
 // newer reports whether there are records of boots since the document was written: a

@@ -96,7 +96,7 @@ func First(ctx context.Context, o Options, applied string, compare bool) (f Foun
 	return f.stay(ctx, applied)
 }
 
-// openEach opens all remotes. A token is for the server of the first that is
+// openEach opens all remotes. TokenFile is for the server of the first that is
 // reached over https, and for no other.
 func openEach(ctx context.Context, o Options) ([]*Source, error) {
 	var all []*Source

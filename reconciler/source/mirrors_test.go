@@ -79,7 +79,8 @@ func TestFirstOfSeveral(t *testing.T) {
 	fails("none is there", merged, "failed failed")
 }
 
-// TestTokenIsForTheFirst follows two servers, of which the second asks for a token.
+// TestTokenIsForTheFirst follows two servers, of which the second asks for a token,
+// which it gets only if one is named for it.
 func TestTokenIsForTheFirst(t *testing.T) {
 	r := newRepo(t)
 	r.commit("a", "1")
@@ -95,5 +96,10 @@ func TestTokenIsForTheFirst(t *testing.T) {
 	f, err := First(t.Context(), o, "", true)
 	if err != nil || !strings.Contains(standings(f.Answers), "taken failed") || strings.Contains(seen, "Basic") {
 		t.Errorf("%v, %v; the second was told %s", standings(f.Answers), err, seen)
+	}
+	o.TokenFiles = map[string]string{Host(other.URL): other.TokenFile}
+	f, err = First(t.Context(), o, "", true)
+	if err != nil || !strings.Contains(standings(f.Answers), "taken same") || !strings.Contains(seen, "Basic") {
+		t.Errorf("with a token of its own: %v, %v; the second was told %s", standings(f.Answers), err, seen)
 	}
 }

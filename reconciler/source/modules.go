@@ -130,6 +130,7 @@ func (o Options) of(m submodule.Module, hash plumbing.Hash) (Options, error) {
 	if at.By == transport.ByHTTPS && at.Host == own.Host && at.Port == own.Port {
 		sub.TokenFile = o.TokenFile
 	}
+	sub.TokenFiles = o.TokenFiles
 	sub.Dir = filepath.Join(o.modulesDir(), fmt.Sprintf("%x", sha256.Sum256([]byte(url)))[:24])
 	return sub, nil
 }

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"net"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -43,7 +45,7 @@ func newRemote(o Options) (remote, error) {
 		return &localRemote{url: o.URL, dir: at.Path, safe: isSafe(at.Path, o.Safe)}, nil
 	}
 	server, err := transport.New(transport.Options{
-		URL: o.URL, TokenFile: o.TokenFile, CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, Proxy: o.Proxy, Sessions: o.Sessions,
+		URL: o.URL, TokenFile: cmp.Or(o.TokenFiles[Host(o.URL)], o.TokenFile), CAFile: o.CAFile, SSHKeyFile: o.SSHKeyFile, KnownHostsFile: o.KnownHostsFile, Proxy: o.Proxy, Sessions: o.Sessions,
 	}, at)
 	return serverRemote{server, o.URL}, err
 }
@@ -82,6 +84,19 @@ func (s serverSession) fetch(ctx context.Context, what ref.Chosen, into *clone.I
 // CheckAddress says what is wrong with the address of a config repo that is to
 // mean the same wherever it is read from.
 func CheckAddress(s string) error { return transport.CheckAddress(s) }
+
+// Host is the server of an address over https, with its port if it names one; "" of
+// another address.
+func Host(address string) string {
+	at, err := transport.ParseAddress(address)
+	switch {
+	case err != nil || at.By != transport.ByHTTPS:
+		return ""
+	case at.Port != "":
+		return net.JoinHostPort(at.Host, at.Port)
+	}
+	return at.Host
+}
 
 // CheckRef says what is wrong with what is to be followed.
 func CheckRef(s string) error {

@@ -44,6 +44,8 @@ type Options struct {
 	// TokenFile holds an access token for https; surrounding space is cut.
 	// The user name is the URL's (https://user@host/…), else "git".
 	TokenFile string
+	// TokenFiles are those of servers that TokenFile is not for, by Host.
+	TokenFiles map[string]string
 	// SSHKeyFile and KnownHostsFile are required for ssh.
 	SSHKeyFile, KnownHostsFile string
 	// CAFile holds PEM certificates trusted for https besides the system's.

@@ -41,7 +41,7 @@ func check(c Config, unknown []toml.Key, file, text string) (problems spec.Probl
 		if other := tag.Get("or"); set[other] {
 			message = "says what " + other + " says, too; set one of them"
 		} else {
-			message = wrongSetting(is, value, c)
+			message = wrongSetting(key, is, value, c)
 		}
 		if message != "" && set[key] {
 			problems = append(problems, spec.Problem{File: file, Line: lines[key], Key: key, Value: shown(is, value), Message: message})
@@ -52,13 +52,23 @@ func check(c Config, unknown []toml.Key, file, text string) (problems spec.Probl
 }
 
 // eachSetting visits the keys of agent.toml, with their tags: is says what a key
-// is, or which other key it is another word for.
+// is, or which other key it is another word for. Of a table whose keys its owner
+// chooses, the tags are those of each.
 func eachSetting(section string, v reflect.Value, visit func(key string, tag reflect.StructTag, value reflect.Value)) {
 	for f, value := range v.Fields() {
 		key := section + f.Tag.Get("toml")
-		if f.Type.Kind() == reflect.Struct {
+		switch f.Type.Kind() {
+		case reflect.Struct:
 			eachSetting(key+".", value, visit)
-		} else {
+		case reflect.Map:
+			for _, name := range value.MapKeys() {
+				if entry := key + "." + name.String(); f.Type.Elem().Kind() == reflect.Struct {
+					eachSetting(entry+".", value.MapIndex(name), visit)
+				} else {
+					visit(entry, f.Tag, value.MapIndex(name))
+				}
+			}
+		default:
 			visit(key, f.Tag, value)
 		}
 	}
@@ -76,7 +86,7 @@ func shown(is string, v reflect.Value) string {
 // What has to be signed.
 const signedTip, signedEvery = "tip", "every"
 
-func wrongSetting(is string, v reflect.Value, c Config) string {
+func wrongSetting(key, is string, v reflect.Value, c Config) string {
 	var err error
 	switch is {
 	case "path":
@@ -147,8 +157,12 @@ func wrongSetting(is string, v reflect.Value, c Config) string {
 		err = c.Metrics.Options().Check()
 	case "events", "command", "notify-url", "notify-kind":
 		err = c.Notify.wrong(is)
+	case "token":
+		if err = c.checkTokenHost(strings.TrimPrefix(key, tokenFiles)); err == nil {
+			return wrongSetting(key, "path", v, c)
+		}
 	case "forge":
-		err = c.Forge.check(c.Repo)
+		err = c.forge(key).check(c.remotes())
 	case "fleetlock":
 		err = c.Fleetlock.check()
 	case "group":

@@ -45,20 +45,24 @@ type Config struct {
 	Metrics  metricsConfig  `toml:"metrics"`
 	Notify   notifyConfig   `toml:"notify"`
 	Forge    forgeConfig    `toml:"forge"`
-	Page     pageConfig     `toml:"page"`
+	// Forges are others that are told, too, by names of the owner's.
+	Forges map[string]forgeConfig `toml:"forges"`
+	Page   pageConfig             `toml:"page"`
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
 
-	TokenFile       string `toml:"token_file" is:"path" holds:"secret"`
-	SSHKeyFile      string `toml:"ssh_key_file" is:"path" holds:"secret"`
-	KnownHostsFile  string `toml:"known_hosts_file" is:"path" holds:"public"`
-	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
-	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
-	Signed          string `toml:"signed" is:"signed"`
-	ApproveKeys     string `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
-	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
-	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
+	TokenFile string `toml:"token_file" is:"path" holds:"secret"`
+	// TokenFiles are those of hosts that TokenFile is not for.
+	TokenFiles      map[string]string `toml:"token_files" is:"token" holds:"secret"`
+	SSHKeyFile      string            `toml:"ssh_key_file" is:"path" holds:"secret"`
+	KnownHostsFile  string            `toml:"known_hosts_file" is:"path" holds:"public"`
+	CAFile          string            `toml:"ca_file" is:"path" holds:"public"`
+	TrustedKeys     string            `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
+	Signed          string            `toml:"signed" is:"signed"`
+	ApproveKeys     string            `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
+	CredentialsFile string            `toml:"credentials_file" is:"path" holds:"secret"`
+	IdentityFile    string            `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
 	// Proxy is for git and registries, instead of the environment's; ProxyFile
@@ -74,8 +78,9 @@ type Config struct {
 	Verify string `toml:"verify" is:"verify"`
 	// Reboot says whether the agent restarts the machine by itself.
 	Reboot string `toml:"reboot" is:"reboot"`
-	// RebootGrace is the notice that is given before, RebootPatience how long who is
-	// logged in may hold it up.
+	// RebootUptime is how long the machine runs before, RebootGrace the notice that is
+	// given, RebootPatience how long who is logged in may hold it up.
+	RebootUptime   duration        `toml:"reboot_uptime"`
 	RebootGrace    duration        `toml:"reboot_grace"`
 	RebootPatience duration        `toml:"reboot_patience"`
 	Fleetlock      fleetlockConfig `toml:"fleetlock"`

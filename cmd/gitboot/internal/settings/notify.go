@@ -3,7 +3,6 @@ package settings
 import (
 	"cmp"
 
-	"github.com/gitboot/gitboot/agent/forge"
 	"github.com/gitboot/gitboot/agent/notify"
 	"github.com/gitboot/gitboot/agent/outbound"
 	"github.com/gitboot/gitboot/internal/owned"
@@ -44,31 +43,4 @@ func (c notifyConfig) wrong(is string) error {
 		return notify.CheckKind(c.Kind)
 	}
 	return nil
-}
-
-// forgeConfig is agent.toml's section [forge]: which forge is told how this machine
-// gets on with commits. None is without a kind.
-type forgeConfig struct {
-	Kind      string `toml:"kind" is:"forge"`
-	URL       string `toml:"url"`
-	Repo      string `toml:"repo"`
-	TokenFile string `toml:"token_file" is:"path" holds:"secret"`
-}
-
-func (c forgeConfig) options(source string) forge.Options {
-	return forge.Options{Kind: c.Kind, URL: c.URL, Repo: c.Repo, Source: source, TokenFile: c.TokenFile}
-}
-
-func (c forgeConfig) check(source string) error {
-	if err := forge.CheckKind(c.Kind); err != nil {
-		return err
-	}
-	return c.options(source).Check()
-}
-
-// Forge says which forge is told.
-func (s Settings) Forge() forge.Options {
-	o := s.Config.Forge.options(s.Repo)
-	o.Proxy, o.CAFile = s.proxies(), s.CAFile
-	return o
 }

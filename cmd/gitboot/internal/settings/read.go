@@ -37,15 +37,18 @@ func read(path string, named bool) (Config, error) {
 }
 
 // keys are those of agent.toml, as docs/agent.md explains them: those of a
-// section after its name and a dot.
+// section after its name and a dot, NAME where that is the owner's choice.
 func keys() []string { return keysOf("", reflect.TypeFor[Config]()) }
 
 func keysOf(section string, t reflect.Type) (keys []string) {
 	for f := range t.Fields() {
 		key := section + f.Tag.Get("toml")
-		if f.Type.Kind() == reflect.Struct {
-			keys = append(keys, keysOf(key+".", f.Type)...)
-		} else {
+		switch t := f.Type; {
+		case t.Kind() == reflect.Struct:
+			keys = append(keys, keysOf(key+".", t)...)
+		case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Struct:
+			keys = append(keys, keysOf(key+".NAME.", t.Elem())...)
+		default:
 			keys = append(keys, key)
 		}
 	}

@@ -146,9 +146,16 @@ func TestAgentFilesOfOthersAreRefused(t *testing.T) {
 // valuesOf gives the values of keys.
 func valuesOf(v reflect.Value) (out []reflect.Value) {
 	for _, f := range v.Fields() {
-		if f.Kind() == reflect.Struct {
+		switch {
+		case f.Kind() == reflect.Struct:
 			out = append(out, valuesOf(f)...)
-		} else {
+		case f.Kind() == reflect.Map && f.Type().Elem().Kind() == reflect.Struct:
+			one := reflect.Zero(f.Type().Elem())
+			for _, name := range f.MapKeys() {
+				one = f.MapIndex(name)
+			}
+			out = append(out, valuesOf(one)...)
+		default:
 			out = append(out, f)
 		}
 	}
