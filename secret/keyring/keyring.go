@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -129,10 +130,16 @@ func private(file string) ([]byte, error) {
 	return data[:n], nil
 }
 
-// Create makes an identity where the machine has none, and returns the keys that
-// it has then.
+// Lasts reports whether one of the keys is there whatever boots. An ssh host key of the
+// system that runs may be another's in what boots next.
+func (k Keyring) Lasts(keys []Key) bool {
+	return slices.ContainsFunc(keys, func(key Key) bool { return key.File == k.File || filepath.Dir(key.File) == k.Kept })
+}
+
+// Create makes an identity where the machine has none that lasts, and returns the keys
+// that it has then.
 func (k Keyring) Create() ([]Key, error) {
-	if keys, err := k.Keys(); len(keys) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if keys, err := k.Keys(); k.Lasts(keys) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
 	_, data, err := secret.NewIdentity()

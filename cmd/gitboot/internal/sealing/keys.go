@@ -99,11 +99,11 @@ that of identity_file in agent.toml; if there is none, of the identity or the ss
 host keys that the stage keeps, else of /etc/ssh/ssh_host_ed25519_key.
 
 A system that boots statelessly has an ssh host key of its own only if a hook keeps
-it there. --create makes an identity that is kept on the stage, if the machine has
-no key at all.`,
+it there. --create makes an identity on the stage, which is the same whatever boots,
+unless that keeps one or agent.toml names one.`,
 		Example: "  gitboot secret key\n  gitboot secret key --create --machine laptop >> ~/fleet/machines/laptop.toml",
 	}
-	c.Flags().BoolVar(&create, "create", false, "make an identity if there is no key")
+	c.Flags().BoolVar(&create, "create", false, "make an identity if the stage keeps none")
 	c.Flags().BoolVar(s.Wait, "wait", false, "with --create: wait for another run to finish instead of failing")
 	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -112,7 +112,7 @@ no key at all.`,
 			return err
 		}
 		keys, err := keyringOf(cfg).Keys()
-		if create && (len(keys) == 0 || errors.Is(err, fs.ErrNotExist)) {
+		if create && (!keyringOf(cfg).Lasts(keys) || errors.Is(err, fs.ErrNotExist)) {
 			keys, err = s.newKey(c)
 		}
 		switch {
