@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -19,25 +18,38 @@ func rest() {
 	if err != nil {
 		return
 	}
-	maps, err := os.ReadFile("/proc/self/maps")
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
-	for line := range bytes.Lines(maps) {
-		if start, length, ok := unwritten(string(bytes.TrimSpace(line)), program); ok {
-			// Of a mapping of a file that was never written to, this takes away nothing
-			// that the file has not.
-			_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, start, length, syscall.MADV_DONTNEED)
-		}
+	for _, part := range unwritten(string(maps), program) {
+		// Of a mapping of a file that was never written to, this takes away nothing
+		// that the file has not.
+		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, part.start, part.length, syscall.MADV_DONTNEED)
 	}
 }
 
-// unwritten reads a line of /proc/PID/maps (proc_pid_maps(5)), and reports whether it
-// is about a part of a file that can only be read, or executed.
-func unwritten(line, file string) (start, length uintptr, ok bool) {
-	var end uintptr
-	var rights string
-	n, _ := fmt.Sscanf(line, "%x-%x %s", &start, &end, &rights)
-	named := strings.HasSuffix(line, " "+file)
-	return start, end - start, n == 3 && end > start && named && (rights == "r-xp" || rights == "r--p")
+// A part is one of a program in memory.
+type part struct{ start, length uintptr }
+
+// unwritten finds in the text of /proc/PID/smaps (proc_pid_smaps(5)) the parts of a file
+// that can only be read, or executed, and of which no page was written before that was
+// so, as those are into which a program is linked when it starts.
+func unwritten(smaps, file string) (parts []part) {
+	var now part
+	for line := range strings.Lines(smaps) {
+		line = strings.TrimSpace(line)
+		var start, end uintptr
+		var rights string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s", &start, &end, &rights); n == 3 {
+			now = part{}
+			if end > start && strings.HasSuffix(line, " "+file) && (rights == "r-xp" || rights == "r--p") {
+				now = part{start, end - start}
+			}
+		}
+		if written, ok := strings.CutPrefix(line, "Anonymous:"); ok && now.length > 0 && strings.Fields(written)[0] == "0" {
+			parts = append(parts, now)
+		}
+	}
+	return parts
 }

@@ -32,6 +32,9 @@ func TestRestingTakesLittleMemory(t *testing.T) {
 
 func TestUnwritten(t *testing.T) {
 	const file = "/usr/bin/gitboot"
+	mapping := func(line, anonymous string) string {
+		return line + "\nSize: 8 kB\nRss: 8 kB\nAnonymous:             " + anonymous + " kB\nVmFlags: rd mr mw me\n"
+	}
 	for line, want := range map[string]bool{
 		"00401000-00f5a000 r-xp 00001000 08:01 1234                               /usr/bin/gitboot":           true,
 		"00f5a000-01b5b000 r--p 00b5a000 08:01 1234                               /usr/bin/gitboot":           true,
@@ -43,11 +46,12 @@ func TestUnwritten(t *testing.T) {
 		"nonsense /usr/bin/gitboot": false,
 		"":                          false,
 	} {
-		if _, _, got := unwritten(line, file); got != want {
-			t.Errorf("%q: %t", line, got)
+		if got := unwritten(mapping(line, "0"), file); (len(got) == 1) != want {
+			t.Errorf("%q: %v", line, got)
 		}
 	}
-	if start, length, _ := unwritten("00401000-00403000 r-xp 0 08:01 1 "+file, file); start != 0x401000 || length != 0x2000 {
-		t.Errorf("%x and %x bytes", start, length)
+	text := mapping("00401000-00403000 r-xp 0 08:01 1 "+file, "0") + mapping("00403000-00404000 r--p 0 08:01 1 "+file, "4")
+	if got := unwritten(text, file); len(got) != 1 || got[0] != (part{0x401000, 0x2000}) {
+		t.Errorf("%x", got)
 	}
 }
