@@ -197,7 +197,6 @@ func (j *Job) foresee(ctx context.Context) {
 	if j.doc.Machine == "" {
 		j.next.Boot = j.BootID // which decides nothing of what comes
 	}
-	j.uncounted = j.Book.Uncounted(ctx, j.location, j.next.Mode)
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)
 	}

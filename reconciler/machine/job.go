@@ -109,6 +109,10 @@ func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted
 	if j.location, err = m.Book.Bootable(ctx); err != nil {
 		return j, err
 	}
+	j.uncounted = m.Book.Uncounted(ctx, j.location, w.Wants.Boot.Mode)
+	if err := boot.Manageable(w.Wants.Boot.Mode, doc.Machine != "", j.uncounted); err != nil {
+		return j, err
+	}
 	if j.program, err = summed(m.Init, doc.Init); err != nil {
 		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 // A firmware boots a house's machine: it does what GRUB and process 1 would.
@@ -292,5 +295,33 @@ func TestRecordsOfBoots(t *testing.T) {
 	var doc state.Machine
 	if doc.Verdicts.State("none") != "" || doc.HowMany() != state.DefaultTries {
 		t.Error("nothing is known of nothing")
+	}
+}
+
+// A new machine may not choose what boots by itself where boots cannot be counted; one
+// that runs so goes on, and is warned.
+func TestManagedWhereNothingIsCounted(t *testing.T) {
+	h := newHouse(t)
+	need.Filesystem(t, h.Book.Folder, 128<<20, "defaults", "mkfs.btrfs", "-q")
+	h.Book.Location.Type = "btrfs"
+	refused := func(look func(context.Context, *wanted.Wanted, Request) error) {
+		t.Helper()
+		err := look(t.Context(), h.wants(t, "1", plainOnly), Request{})
+		if err == nil || !strings.Contains(err.Error(), "GRUB cannot write to btrfs") || !strings.Contains(err.Error(), `declare boot.mode = "menu"`) {
+			t.Errorf("it is not refused: %v", err)
+		}
+	}
+	refused(func(ctx context.Context, w *wanted.Wanted, req Request) error {
+		_, err := h.Look(ctx, w, req)
+		return err
+	})
+	refused(func(ctx context.Context, w *wanted.Wanted, req Request) error {
+		_, err := h.Run(ctx, w, req, nil)
+		return err
+	})
+	h.run(t, "1", strings.Replace(plainOnly, `mode = "managed"`, `mode = "menu"`, 1))
+	_, _, result := h.run(t, "2", called("two"))
+	if len(result.Plan.Stagings) != 1 || !strings.Contains(strings.Join(result.Plan.Stagings[0].Warnings, "\n"), "are not counted") {
+		t.Errorf("nothing is said of it: %+v", result.Plan.Stagings)
 	}
 }
