@@ -61,7 +61,7 @@ func wanted(l live.Status, staged report.Status) Status {
 		if s.State, s.Text = Success, converged(staged); bad(staged) != "" {
 			s.State, s.Text = Failure, bad(staged)
 		}
-	case ready.Reason == "Converging" || ready.Reason == "Refused":
+	case ready.Reason == "Converging" || ready.Reason == "Refused" || ready.Reason == "Unreachable":
 		s.Text = "seen by this machine"
 	default: // it is suspended, or waits for something
 		s.Text = plain.First(ready.Message)

@@ -51,6 +51,7 @@ func TestConditions(t *testing.T) {
 		"and building":         {[]event.Event{looked("r1"), ended(event.Machine, "r1", ""), began(event.Workshop)}, "False/Making", "True/Making", "False/Progressing"},
 		"a newer one":          {[]event.Event{looked("r1"), ended(event.Machine, "r1", ""), looked("r2")}, "False/Converging", "False/Idle", "False/Progressing"},
 		"refused":              {[]event.Event{looked("r1"), ended(event.Machine, "r1", ""), {Kind: event.Refused, Part: event.Repo, Revision: "r2", Error: "bad"}}, "False/Refused", "False/Idle", "True/Refused"},
+		"unreachable":          {[]event.Event{looked("r1"), ended(event.Machine, "r1", ""), {Kind: event.Refused, Part: event.Repo, Error: "down"}}, "False/Unreachable", "False/Idle", "True/Unreachable"},
 		"and mended":           {[]event.Event{{Kind: event.Refused, Part: event.Repo, Revision: "r2", Error: "bad"}, looked("r3"), ended(event.Machine, "r3", "")}, "True/Converged", "False/Idle", "False/Progressing"},
 		"the repo comes back":  {[]event.Event{looked("r1"), ended(event.Machine, "r1", ""), {Kind: event.Refused, Part: event.Repo, Error: "down"}, {Kind: event.Recovered, Part: event.Repo}}, "True/Converged", "False/Idle", "False/Progressing"},
 		"an image fails":       {[]event.Event{looked("r1"), failed, ended(event.Machine, "r1", "")}, "False/ImageFailed", "False/Idle", "True/ImageFailed"},

@@ -95,7 +95,7 @@ func (b *Board) stalled() Condition {
 func (b *Board) worst() (reason, message string) {
 	for _, part := range []string{event.Repo, event.Machine, event.Workshop} {
 		if f, ok := b.failed[key(part, "")]; ok {
-			return map[string]string{event.Repo: "Refused", event.Machine: "Failed", event.Workshop: "Failed"}[part], plain.First(f.Message)
+			return reasonOf(part, f), plain.First(f.Message)
 		}
 	}
 	name := slices.Min(slices.Collect(maps.Keys(b.failed)))
@@ -105,4 +105,15 @@ func (b *Board) worst() (reason, message string) {
 		message += fmt.Sprintf(", and %d more", more)
 	}
 	return "ImageFailed", message
+}
+
+// reasonOf is why a part fails, in a word.
+func reasonOf(part string, f Failure) string {
+	switch {
+	case part != event.Repo:
+		return "Failed"
+	case f.Revision == "": // no revision was come to that could be refused
+		return "Unreachable"
+	}
+	return "Refused"
 }

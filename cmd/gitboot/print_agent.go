@@ -14,10 +14,15 @@ import (
 // printAgent shows what an agent does, why, and what comes next.
 func printAgent(w io.Writer, s live.Status, now time.Time) {
 	paint := screen.PaintFor(w)
+	told := ""
 	for _, c := range s.Conditions {
 		if c.Type != live.Ready && c.Status != live.True {
 			continue // what is not so is no news
 		}
+		if c.Type == live.Stalled && c.Message == told {
+			continue // it is why this is not ready, which stands above
+		}
+		told = c.Message
 		colour := screen.Green
 		if c.Type == live.Stalled || c.Type == live.Ready && c.Status != live.True {
 			colour = screen.Red
