@@ -6,11 +6,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
 
@@ -46,34 +46,37 @@ func (j *journal) failed(ctx context.Context, part string, err error) {
 	if ctx.Err() != nil {
 		return
 	}
-	now, c := j.now(), j.said[part]
-	if words := same(err.Error()); c.words != words {
-		c = complaint{words: words, since: now}
-	}
-	c.times++
-	switch {
-	case c.last.IsZero():
-		j.log.Error("reconcile failed; the next try is at the next poll", "error", err)
-	case now.Sub(c.last) >= complaintPause:
-		j.log.Error("reconcile fails as before; the next try is at the next poll", "error", err, "since", c.since.Format(time.RFC3339), "times", c.times)
-	default:
-		j.log.Debug("reconcile fails as before", "error", err, "times", c.times)
-		j.said[part] = c
-		return
-	}
-	c.last = now
-	j.said[part] = c
+	j.complain(slog.LevelError, part, "reconcile failed; the next try is at the next poll", err)
 }
 
-// same is a failure's words without what may be another in each: the port of a
-// connection, say.
-func same(words string) string {
-	return strings.Map(func(r rune) rune {
-		if '0' <= r && r <= '9' {
-			return -1
-		}
-		return r
-	}, words)
+// unnoted says that status will not know of a failure, if that is so.
+func (j *journal) unnoted(err error) {
+	const part = "status"
+	if err == nil {
+		delete(j.said, part)
+		return
+	}
+	j.complain(slog.LevelWarn, part, "why the run failed is not kept for status", err)
+}
+
+// complain says what goes wrong, unless it has said so before.
+func (j *journal) complain(level slog.Level, part, what string, err error) {
+	now, c := j.now(), j.said[part]
+	if !state.SameMessage(c.words, err.Error()) {
+		c = complaint{words: err.Error(), since: now}
+	}
+	c.times++
+	said := []any{"error", err}
+	if c.times > 1 {
+		said = append(said, "since", c.since.Format(time.RFC3339), "times", c.times)
+	}
+	if !c.last.IsZero() && now.Sub(c.last) < complaintPause {
+		level = slog.LevelDebug
+	} else {
+		c.last = now
+	}
+	j.said[part] = c
+	j.log.Log(context.Background(), level, what, said...)
 }
 
 // well says that what has failed in a part is over.

@@ -146,8 +146,9 @@ func (p *poll) look(ctx context.Context, ask Ask) {
 	p.beside(func() func(context.Context) {
 		judged := p.judge(ctx)
 		w, err := p.read(ctx, ask.request(), known)
-		p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+		unnoted := p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
+			p.journal.unnoted(unnoted)
 			p.teller.judged(judged, &p.Machine.Book)
 			if p.looking = false; w.Revision.Hash != "" {
 				p.last = w
@@ -214,14 +215,16 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 	p.stop, p.again = stop, nil
 	p.beside(func() func(context.Context) {
 		result, err := p.Machine.Run(ctx, w, req, stop)
+		var unnoted error
 		if !errors.Is(err, machine.ErrSuperseded) {
-			p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+			unnoted = p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		}
 		var testing *state.Failure
 		if err == nil {
 			testing = p.testing(ctx, w, true)
 		}
 		return func(ctx context.Context) {
+			p.journal.unnoted(unnoted)
 			p.stop, p.worked = nil, p.worked || result.Changed
 			p.sweep()
 			if ctx.Err() == nil {

@@ -114,7 +114,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	r.judge(ctx)
 	w, err := r.readOn(ctx, doc, req, nil)
 	if err != nil {
-		r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+		newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
 	}
 	job, made := r.make(ctx, w, req)
@@ -122,7 +122,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, errors.Join(err, made, job.End())
 	}
 	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
-	r.Machine.NoteFailure(ctx, w.Revision.Hash, err)
+	newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 	if err == nil && !req.Fetch {
 		r.testing(ctx, w, req.Wait)
 	}

@@ -29,6 +29,9 @@ func (e *NoSpaceError) Error() string {
 	if e.NoInodes {
 		return fmt.Sprintf("the file system of the stage %s has no inodes left, so that no file can be made there: remove files, or make it anew with more of them; %s", e.Dir, remedy)
 	}
+	if e.Free <= 0 && e.Need <= 1 { // something has found out, and how much it wanted is not known
+		return fmt.Sprintf("the stage %s has no space left; %s", e.Dir, remedy)
+	}
 	return fmt.Sprintf("the stage %s has too little space: %s needed, %s free, %s missing; %s",
 		e.Dir, progress.Bytes(e.Need), progress.Bytes(e.Free), progress.Bytes(max(e.Need-e.Free, 1)), remedy)
 }

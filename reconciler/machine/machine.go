@@ -170,22 +170,24 @@ func (m *Machine) now() time.Time { return m.Now().UTC().Truncate(time.Second) }
 
 // NoteFailure keeps why a run failed before it had looked at all images. What
 // stands already is not written anew, nor is what is nobody's failure: another
-// run's lock, a suspended machine, or an end that was asked for.
-func (m *Machine) NoteFailure(ctx context.Context, revision string, failure error) {
+// run's lock, a suspended machine, or an end that was asked for. An error says that
+// it could not be kept.
+func (m *Machine) NoteFailure(ctx context.Context, revision string, failure error) error {
 	if failure == nil || ctx.Err() != nil || errors.Is(failure, stage.ErrLocked) || errors.As(failure, new(*plan.SuspendedError)) {
-		return
+		return nil
 	}
 	doc, err := state.LoadMachine(m.Stage.Dir())
 	if err != nil || doc.Failure.OfRun(failure, revision, m.now()) == doc.Failure {
-		return
+		return nil
 	}
 	lock, err := m.Stage.Lock(ctx, false)
 	if err == nil {
 		err = errors.Join(m.saveFailure(failure, revision), lock.Release())
 	}
-	if err != nil && !errors.Is(err, stage.ErrLocked) {
-		m.Log.Warn("why the run failed is not kept for status", "error", err)
+	if errors.Is(err, stage.ErrLocked) {
+		return nil
 	}
+	return err
 }
 
 func (m *Machine) saveFailure(failure error, revision string) error {

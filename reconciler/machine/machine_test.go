@@ -343,19 +343,19 @@ func TestNoteFailure(t *testing.T) {
 	kept := func() *state.Failure { return h.doc(t).Failure }
 	ended, end := context.WithCancel(t.Context())
 	end()
-	h.NoteFailure(t.Context(), "r1", nil)
-	h.NoteFailure(ended, "r1", errors.New("interrupted"))
-	h.NoteFailure(t.Context(), "r1", stage.ErrLocked)
+	must(t, h.NoteFailure(t.Context(), "r1", nil))
+	must(t, h.NoteFailure(ended, "r1", errors.New("interrupted")))
+	must(t, h.NoteFailure(t.Context(), "r1", stage.ErrLocked))
 	if f := kept(); f != nil {
 		t.Fatalf("%+v", f)
 	}
-	h.NoteFailure(t.Context(), "r1", errors.New("no network"))
+	must(t, h.NoteFailure(t.Context(), "r1", errors.New("no network")))
 	first := kept()
 	if first == nil || first.Message != "no network" || first.Revision != "r1" {
 		t.Fatalf("%+v", first)
 	}
 	h.now = h.now.Add(time.Hour)
-	h.NoteFailure(t.Context(), "r1", errors.New("no network"))
+	must(t, h.NoteFailure(t.Context(), "r1", errors.New("no network")))
 	if again := kept(); !again.Since.Equal(first.Since) {
 		t.Errorf("%+v", again)
 	}

@@ -77,13 +77,14 @@ func (f *Failure) OfRun(err error, revision string, now time.Time) *Failure {
 	return next
 }
 
-// ownEnd is the local end of a connection, whose port is another at each try.
-var ownEnd = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\S+->`) })
+// ofOneTry is what is another at each try: the local end of a connection, with its
+// port, and the number in a temporary file's name.
+var ofOneTry = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\S+->|-\d{6,}`) })
 
 // SameMessage reports whether two errors say the same, though each try has a port
-// of its own.
+// and temporary files of its own.
 func SameMessage(a, b string) bool {
-	return a == b || ownEnd().ReplaceAllString(a, "") == ownEnd().ReplaceAllString(b, "")
+	return a == b || ofOneTry().ReplaceAllString(a, "") == ofOneTry().ReplaceAllString(b, "")
 }
 
 // told bounds what is kept of an error, and makes it fit to be shown.
