@@ -172,6 +172,18 @@ func tail(s string, most int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
+// LastWords is the last line of a kernel's log that gitboot's own programs have not
+// written, "" if there is none.
+func LastWords(log string) string {
+	for _, line := range slices.Backward(strings.Split(log, "\n")) {
+		_, text, _ := strings.Cut(line, "] ")
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(text, "gitboot-") {
+			return line
+		}
+	}
+	return ""
+}
+
 // IsBootID reports whether s has the form of the kernel's boot ids, that of a
 // UUID in lower case.
 func IsBootID(s string) bool {

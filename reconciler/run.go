@@ -70,6 +70,7 @@ func imageErrors(failed map[string]error) error {
 // and is what two runs, one after the other, have done.
 func (r Result) and(next Result) Result {
 	next.Changed = next.Changed || r.Changed
+	next.Plan.Drift = slices.Concat(r.Plan.Drift, next.Plan.Drift)
 	next.Plan.Stagings = slices.Concat(r.Plan.Stagings, next.Plan.Stagings)
 	next.Plan.Removals = slices.Concat(r.Plan.Removals, next.Plan.Removals)
 	next.Plan.Pushes = slices.Concat(r.Plan.Pushes, next.Plan.Pushes)

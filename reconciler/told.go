@@ -31,6 +31,8 @@ type teller struct {
 	looked, refused string
 	// held is why nothing changes though nothing fails.
 	held string
+	// drifted are what was told that is not as it was written, of a run that failed.
+	drifted map[string]bool
 	// booted and next are the deployments that were told to run, and to boot next.
 	booted, next string
 	// failing is why the repo, a part or an image fails, by part and name.
@@ -126,6 +128,7 @@ func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, 
 		return slices.ContainsFunc(w.Wants.Images, func(img spec.Image) bool { return img.Name == name })
 	}
 	t.ended(event.Machine, why, w.Revision, wants, result.Failed, err)
+	t.drift(w.Revision, result.Plan.Drift, err)
 	if err != nil || !result.Changed {
 		return
 	}
@@ -135,6 +138,19 @@ func (t *teller) converged(why string, w *wanted.Wanted, result machine.Result, 
 			Image: s.Image, Generation: s.Generation, Packages: s.Packages, Reason: strings.Join(s.Reasons, "; "),
 		})
 	}
+}
+
+// drift tells what is not as it was written; of what a run has failed to put right,
+// once.
+func (t *teller) drift(r source.Revision, news []plan.Drift, err error) {
+	told := map[string]bool{}
+	for _, d := range news {
+		if text := d.String(); !t.drifted[text] {
+			t.tell(event.Event{Kind: event.Drifted, Part: event.Machine, Revision: r.Hash, Image: d.Image, Generation: d.Generation, Reason: text})
+		}
+		told[d.String()] = err != nil
+	}
+	t.drifted = told
 }
 
 // judged tells what became known of what was on trial, and that the machine has

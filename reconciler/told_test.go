@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/reconciler/event"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -91,6 +92,28 @@ func TestRefusalsAreToldOnce(t *testing.T) {
 		teller.looks("test", &wanted.Wanted{Revision: source.Revision{Hash: c.revision}}, err)
 		if got := told(); got != c.want {
 			t.Errorf("%+v: told is %q", c, got)
+		}
+	}
+}
+
+// What is not as it was written is told once, also if the run that would put it right
+// fails again and again.
+func TestDriftIsToldOnce(t *testing.T) {
+	teller, told := listening()
+	menu, object := plan.Drift{Path: "boot/gitboot.cfg", How: "is missing"}, plan.Drift{Path: "objects/sha256/1", How: "is missing", Image: "desktop"}
+	full := errors.New("disk full")
+	for i, c := range []struct {
+		news []plan.Drift
+		err  error
+		want string
+	}{
+		{nil, nil, ""},
+		{[]plan.Drift{menu}, full, "drifted"}, {[]plan.Drift{menu, object}, full, "drifted desktop"}, {[]plan.Drift{menu, object}, nil, ""},
+		{nil, nil, ""}, {[]plan.Drift{menu}, nil, "drifted"}, {[]plan.Drift{menu}, nil, "drifted"},
+	} {
+		teller.drift(source.Revision{}, c.news, c.err)
+		if got := told(); got != c.want {
+			t.Errorf("%d: %q, want %q", i, got, c.want)
 		}
 	}
 }

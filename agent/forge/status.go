@@ -113,7 +113,11 @@ func at(l live.Status) string {
 func bad(s report.Status) string {
 	for _, img := range s.Images {
 		if g := img.Bad(); g != nil {
-			return fmt.Sprintf("bad: %s, generation %d: %s", img.Name, g.Generation, plain.First(g.Verdict.Reason))
+			text := fmt.Sprintf("bad: %s, generation %d: %s", img.Name, g.Generation, plain.First(g.Verdict.Reason))
+			if g.LastWords != "" {
+				text += "; the log ends with: " + g.LastWords
+			}
+			return text
 		}
 	}
 	return ""

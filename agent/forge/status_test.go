@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/agent/live"
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -48,6 +49,9 @@ func TestStatuses(t *testing.T) {
 	image := live.Failure{Part: event.Machine, Image: "desktop", Message: "no such tag\nmore", Revision: "r1"}
 	old := staged("r1")
 	old.Images[0].Failure = &state.Failure{Message: "no such tag"}
+	bad := staged("r1")
+	bad.Images[0].Generations[0].State, bad.Images[0].Generations[0].Verdict = boot.Bad, &state.Verdict{State: boot.Bad, Reason: "it was not well\nmore"}
+	bad.Images[0].Generations[0].LastWords = "[ 1.0] BUG"
 	for what, c := range map[string]struct {
 		live   live.Status
 		staged report.Status
@@ -61,6 +65,7 @@ func TestStatuses(t *testing.T) {
 		"an agent begins anew":      {following("r1", "Converging"), staged("r1"), []Status{{"r1", Success, "staged: desktop, generation 4"}}},
 		"it boots next":             {following("r1", "Converged"), booted(true), []Status{{"r1", Success, "staged: desktop, generation 4; boots next"}}},
 		"it was booted":             {following("r1", "Converged"), booted(false), []Status{{"r1", Success, "booted: desktop, generation 3"}}},
+		"it is bad":                 {following("r1", "Converged"), bad, []Status{{"r1", Failure, "bad: desktop, generation 4: it was not well; the log ends with: [ 1.0] BUG"}}},
 		"it wants nothing":          {following("r1", "Converged"), report.Status{Revision: "r1"}, []Status{{"r1", Success, "nothing is wanted of this machine"}}},
 		"it waits":                  {following("r1", "Suspended"), staged("r0"), []Status{{"r1", Pending, "it is Suspended"}}},
 		"it waits, but is there":    {following("r1", "Suspended"), staged("r1"), []Status{{"r1", Success, "staged: desktop, generation 4"}}},

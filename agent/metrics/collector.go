@@ -13,6 +13,7 @@ import (
 
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
 )
 
@@ -119,6 +120,16 @@ func collectStaged(set setter, s report.Status) {
 	set("gitboot_reboot_needed", truth(s.Reboot.Needed))
 	set("gitboot_suspended", truth(s.Suspension.Stands(time.Now())))
 	set("gitboot_waiting", truth(s.Waiting != nil))
+	set("gitboot_drift", float64(len(plan.Standing(s.Drift))))
+	var noticed time.Time
+	for _, d := range s.Drift {
+		if d.Noticed.After(noticed) {
+			noticed = d.Noticed
+		}
+	}
+	if !noticed.IsZero() {
+		set("gitboot_drift_noticed_timestamp_seconds", seconds(noticed))
+	}
 	for _, img := range s.Images {
 		var damaged, booted, outdated float64
 		for i, g := range img.Generations { // newest first

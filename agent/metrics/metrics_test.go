@@ -44,6 +44,7 @@ func busy() Options {
 		Report: func(context.Context) (report.Status, error) {
 			return report.Status{
 				Images: []report.ImageStatus{{Name: "desktop", Checked: at, Generations: []report.GenerationStatus{{Created: at, Damaged: "gone"}, {Booted: true}}}},
+				Drift:  []plan.Drift{{Path: "boot/gitboot.cfg", How: "is missing", Noticed: at}},
 				Builds: []report.BuildStatus{{Image: "desktop", Built: at}},
 			}, nil
 		},

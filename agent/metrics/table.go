@@ -27,6 +27,8 @@ func Table() []Metric {
 		{"gitboot_reboot_needed", gauge, "", "1 if what boots next is another than what runs, else 0."},
 		{"gitboot_suspended", gauge, "", "1 while nothing changes by itself because somebody has suspended it, else 0."},
 		{"gitboot_waiting", gauge, "", "1 while a revision is staged and waits to be published, else 0."},
+		{"gitboot_drift", gauge, "", "How much is known not to be as it was written, and not put right."},
+		{"gitboot_drift_noticed_timestamp_seconds", gauge, "", "When something was last found not to be as it was written. Absent if nothing was."},
 		{"gitboot_image_generations", gauge, "image", "How many generations of an image are staged."},
 		{"gitboot_image_damaged_generations", gauge, "image", "How many of them lack something or are not what they were."},
 		{"gitboot_image_staged_timestamp_seconds", gauge, "image", "When its newest generation was staged."},

@@ -105,6 +105,9 @@ func TestNtfy(t *testing.T) {
 		{failed, "high", "warning", "gitboot on laptöp", `image "desktop" fails: no such tag red`},
 		{event.Event{Kind: event.Recovered, Part: event.Repo, Machine: "a\r\nX-Evil: 1"}, "default", "white_check_mark", "gitboot on  X-Evil: 1", "does not fail any more"},
 		{event.Event{Kind: event.RebootNeeded, Machine: "m", Reason: "desktop:4", Packages: "1 upgraded (linux)"}, "default", "arrows_counterclockwise", "gitboot on m", "desktop:4; packages: 1 upgraded (linux)"},
+		{event.Event{Kind: event.Bad, Machine: "m", Image: "desktop", Generation: 4, Reason: "unit sshd: failed", Log: "[ 1.0] BUG\x1b[31m: soft lockup\n[ 2.0] gitboot-watcher: restarting\n"}, "high", "warning", "gitboot on m",
+			"desktop, generation 4, is bad: unit sshd: failed; the log ends with: [ 1.0] BUG: soft lockup"},
+		{event.Event{Kind: event.Drifted, Machine: "m", Reason: "boot/gitboot.cfg is missing"}, "default", "information_source", "gitboot on m", "something is not as it was written: boot/gitboot.cfg is missing"},
 	} {
 		must(t, o.Targets()[0].Tell(t.Context(), c.e))
 		title, err := new(mime.WordDecoder).DecodeHeader(sent.Header.Get("Title"))

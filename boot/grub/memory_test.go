@@ -90,7 +90,7 @@ func (e emulation) boot(t *testing.T, g *GRUB) string {
 	stage := filepath.Join(root, "gitboot")
 	must(t, os.MkdirAll(filepath.Join(stage, "objects/sha256"), 0o755))
 	must(t, os.CopyFS(filepath.Join(stage, "boot"), os.DirFS(filepath.Join(g.stage, "boot"))))
-	text, err := g.published()
+	text, err := readMenu(g.menuPath())
 	must(t, err)
 	kernels := kernelsOf(text)
 	for file := range kernels {

@@ -19,9 +19,7 @@ const MenuFile = "boot/gitboot.cfg"
 
 func (g *GRUB) menuPath() string { return filepath.Join(g.stage, MenuFile) }
 
-// published returns the menu, nil if there is none yet.
-func (g *GRUB) published() ([]byte, error) { return readMenu(g.menuPath()) }
-
+// readMenu returns a menu, nil if there is none yet.
 func readMenu(path string) ([]byte, error) {
 	menu, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +30,7 @@ func readMenu(path string) ([]byte, error) {
 
 // Entries returns the ids of the entries that the menu on the stage has.
 func (g *GRUB) Entries() (map[string]bool, error) {
-	menu, err := g.published()
+	menu, err := readMenu(g.menuPath())
 	return entryIDs(menu), err
 }
 

@@ -137,7 +137,7 @@ func (g *GRUB) findBeside(ctx context.Context) (*boot.Filesystem, error) {
 // checkBooted refuses to write a menu that GRUB would not find: the stage's own
 // is what was published, and says where.
 func (g *GRUB) checkBooted() error {
-	menu, err := g.published()
+	menu, err := readMenu(g.menuPath())
 	if err != nil {
 		return err
 	}

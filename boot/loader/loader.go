@@ -60,3 +60,20 @@ type Memory interface {
 	// deployment.BlockFile of the stage.
 	Location() deployment.Location
 }
+
+// A Tracing is a boot loader whose files on the disk can be told from those that were
+// written, which is how it is found out that something else has changed them.
+type Tracing interface {
+	// Trace returns what Publish and Link write of a menu, but for copies.
+	Trace(ctx context.Context, m boot.Menu) ([]Trace, error)
+}
+
+// A Trace is a file of a boot loader's, or a part of one that is others' else.
+type Trace struct {
+	// Name is its path, below the stage or absolute.
+	Name string
+	Part bool
+	// Want is a checksum of what it is to hold, and Have of what it holds, "" if it is
+	// not there.
+	Want, Have string
+}

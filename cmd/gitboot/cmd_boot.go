@@ -150,7 +150,7 @@ func newBootUnlink(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dir, err := upkeep.Unlink(cfg)
+			dir, err := upkeep.Unlink(c.Context(), cfg)
 			if err != nil {
 				return err
 			}

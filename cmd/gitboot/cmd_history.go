@@ -73,6 +73,9 @@ func outcome(r state.Run) string {
 		}
 	}
 	for _, s := range r.Steps {
+		if s.Kind == plan.NoticeDrift {
+			words = append(words, plan.ShortPath(s.Path)+" "+s.Reason)
+		}
 		if s.Kind == plan.AddDeployment && s.Packages != "" {
 			words = append(words, fmt.Sprintf("%s:%d: %s", s.Image, s.Generation, s.Packages))
 		}

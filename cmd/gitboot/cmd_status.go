@@ -132,6 +132,7 @@ func printStatus(w io.Writer, s control.Status) error {
 	if s.Reboot.Needed {
 		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())
 	}
+	printDrift(w, s.Drift)
 	if v := s.Verified; v != nil {
 		fmt.Fprintf(w, "the stage was verified %s: %s\n", v.Ended.Local().Format(minutes), damageFound(v.Damage))
 	}
@@ -148,6 +149,18 @@ func printStatus(w io.Writer, s control.Status) error {
 		}
 	}
 	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
+}
+
+// printDrift shows what is not as it was written, and what was put right last.
+func printDrift(w io.Writer, drift []plan.Drift) {
+	standing := plan.Standing(drift)
+	for _, d := range standing {
+		fmt.Fprintf(w, "%s, noticed %s\n", screen.PaintFor(w).In(screen.Red, d.String()), d.Noticed.Local().Format(minutes))
+	}
+	if n := len(drift) - len(standing); n > 0 {
+		last := slices.MaxFunc(drift, func(a, b plan.Drift) int { return a.Mended.Compare(b.Mended) })
+		fmt.Fprintf(w, "put right so far: %s that was not as it was written, last %s, noticed %s\n", screen.Count(n, "thing"), last, last.Noticed.Local().Format(minutes))
+	}
 }
 
 // whenTried says when a trial boots, or what becomes of it.

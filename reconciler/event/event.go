@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
@@ -40,6 +42,9 @@ const (
 	// cause. Recovered: it does not any more.
 	Failed    Kind = "failed"
 	Recovered Kind = "recovered"
+	// Drifted: something is not as it was written, whatever has changed it: Reason says
+	// what, and how it is.
+	Drifted Kind = "drifted"
 	// Held: nothing changes though nothing fails: Held says why in a word, Reason in
 	// a sentence; both are empty when it is over.
 	Held Kind = "held"
@@ -107,9 +112,12 @@ type Event struct {
 	Error  string            `json:"error,omitempty"`
 }
 
+// maxWords is how many columns are told of the end of a log.
+const maxWords = 200
+
 // Notable are the kinds of which there are events that people are told of.
 func Notable() []Kind {
-	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Held, Operated, Booted, Good, Bad, FellBack, RebootNeeded, Settings}
+	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Drifted, Held, Operated, Booted, Good, Bad, FellBack, RebootNeeded, Settings}
 }
 
 // Told reports whether an event is one that people are told of, and not only of
@@ -150,6 +158,8 @@ func (e Event) Message() string {
 		return fmt.Sprintf("%s fails%s", e.what(), because(e.Error))
 	case Recovered:
 		return e.what() + " does not fail any more"
+	case Drifted:
+		return "something is not as it was written: " + e.Reason
 	case Held:
 		return cmp.Or(e.Reason, "nothing holds this machine any more")
 	case Operated:
@@ -159,7 +169,7 @@ func (e Event) Message() string {
 	case Good:
 		return fmt.Sprintf("%s, generation %d, is good: it boots and works", e.Image, e.Generation)
 	case Bad:
-		return fmt.Sprintf("%s, generation %d, is bad: %s", e.Image, e.Generation, e.Reason)
+		return fmt.Sprintf("%s, generation %d, is bad: %s%s", e.Image, e.Generation, e.Reason, lastWords(e.Log))
 	case FellBack:
 		return fmt.Sprintf("this machine has fallen back from %s, generation %d", e.Image, e.Generation)
 	case RebootNeeded:
@@ -173,6 +183,14 @@ func (e Event) Message() string {
 		return "agent.toml changed and is " + cmp.Or(map[bool]string{true: "applied"}[e.Error == ""], "refused"+because(e.Error))
 	}
 	return string(e.Kind)
+}
+
+// lastWords are those of a log, if it has any.
+func lastWords(log string) string {
+	if last := plain.Line(deployment.LastWords(log)); last != "" {
+		return "; the log ends with: " + plain.Cut(last, maxWords)
+	}
+	return ""
 }
 
 func (e Event) stepName() string {

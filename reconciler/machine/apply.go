@@ -34,9 +34,10 @@ func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error
 // way is the steps of a run, in their order.
 func (a *application) way() []step {
 	fetch := []step{
-		{"clean", "", a.clean},              // what a cut run left half-done
-		{"reserve", "", a.reserve},          // is there room for it all?
-		{"layers", plan.AddLayer, a.layers}, // image layers → squashfs objects
+		{"drift", plan.NoticeDrift, keeper{a}.drift}, // what others have changed, before it is put right
+		{"clean", "", a.clean},                       // what a cut run left half-done
+		{"reserve", "", a.reserve},                   // is there room for it all?
+		{"layers", plan.AddLayer, a.layers},          // image layers → squashfs objects
 	}
 	stage := []step{
 		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
@@ -65,7 +66,7 @@ func (a *application) way() []step {
 	late := step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way
 		return a.rest(ctx, func(ctx context.Context) error { return walk(ctx, publish, nil) })
 	}}
-	clear := step{"clear", "", a.clearFailure} // that of the run before
+	clear := step{"clear", "", a.clear} // what is over
 	return slices.Concat(fetch, publish, []step{late}, after, []step{clear})
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -31,6 +32,9 @@ func (j *Job) compare(ctx context.Context) error {
 		j.plan.Warn("boots of it are not counted, and so the machine does not fall back from it: " + j.uncounted.Error())
 	}
 	compareRecovery(j)
+	if err := notice(ctx, j, observed); err != nil {
+		return err
+	}
 	if (holder{j}).hold(); j.plan.Held() {
 		return nil
 	}
@@ -38,6 +42,22 @@ func (j *Job) compare(ctx context.Context) error {
 		return nil
 	}
 	return j.fits(ctx)
+}
+
+// notice has the plan tell what is not as it was written, which is looked for where
+// something is not as it should be.
+func notice(ctx context.Context, j *Job, observed plan.Observed) error {
+	if !observed.Odd() && len(plan.Standing(j.doc.Drift)) == 0 {
+		return nil
+	}
+	seen, err := drift.Seen(ctx, &j.Book, j.location, j.doc, j.next)
+	if err != nil {
+		return err
+	}
+	known := plan.Mend(j.doc.Drift, seen, j.now())
+	j.plan.Notice(plan.News(known, seen))
+	j.next.Drift = plan.Remember(known, j.plan.Drift, j.now())
+	return nil
 }
 
 // A holder holds back what a run may not publish.

@@ -122,15 +122,15 @@ func TestDamage(t *testing.T) {
 		want   []int
 	}{
 		"a layer is gone": {func(h *house, t *testing.T) { must(t, os.Remove(h.object(h.manifest(t, "plain", 1).Layers[0]))) },
-			"generation 1 lacks object ", "add-layer add-deployment record-revision write-menu", []int{2}},
+			"generation 1 lacks object ", "notice-drift add-layer add-deployment record-revision write-menu", []int{2}},
 		"a layer is short": {func(h *house, t *testing.T) {
 			must(t, os.Truncate(h.object(h.manifest(t, "plain", 1).Layers[0]), 10))
-		}, "generation 1 lacks object ", "add-layer add-deployment record-revision write-menu", []int{2}},
+		}, "generation 1 lacks object ", "notice-drift add-layer add-deployment record-revision write-menu", []int{2}},
 		"the kernel is gone": {func(h *house, t *testing.T) { must(t, os.Remove(h.object(h.manifest(t, "plain", 1).Kernel))) },
-			"generation 1 lacks object ", "add-deployment record-revision write-menu", []int{2}},
+			"generation 1 lacks object ", "notice-drift add-deployment record-revision write-menu", []int{2}},
 		"the manifest is gone": {func(h *house, t *testing.T) {
 			must(t, h.Stage.RemoveDeployment(h.doc(t).Images["plain"].Newest().Deployment))
-		}, "generation 1 has no readable manifest", "add-deployment record-revision write-menu remove-deployment collect-garbage", []int{2}},
+		}, "generation 1 has no readable manifest", "notice-drift add-deployment record-revision write-menu remove-deployment collect-garbage", []int{2}},
 	} {
 		h := newHouse(t)
 		h.run(t, "1", oneImage)
@@ -141,6 +141,9 @@ func TestDamage(t *testing.T) {
 		}
 		if !strings.Contains(result.Plan.Stagings[0].Reasons[0], c.reason) {
 			t.Errorf("%s: %q", what, result.Plan.Stagings[0].Reasons)
+		}
+		if d := h.doc(t).Drift; len(d) != 1 || d[0].Image != "plain" || d[0].Mended.IsZero() || !strings.Contains(printed[0].Reason, d[0].How) {
+			t.Errorf("%s: told is %+v", what, d)
 		}
 		if diff := cmp.Diff(c.want, h.numbers(t, "plain")); diff != "" || len(done) == 0 {
 			t.Errorf("%s: %s", what, diff)

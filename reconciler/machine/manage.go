@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
 )
@@ -43,7 +44,8 @@ func (m *Machine) change(ctx context.Context, wait bool, do, after func(*state.M
 	if err != nil {
 		return err
 	}
-	return m.note(ctx, wait, do, func(doc *state.Machine) error {
+	overwrite := func(doc *state.Machine) error { return drift.Overwrite(ctx, &m.Book, fs, doc, m.now()) }
+	return m.note(ctx, wait, inTurn([]func(*state.Machine) error{do, overwrite}), func(doc *state.Machine) error {
 		if err := m.show(ctx, fs, doc); err != nil {
 			return err
 		}
@@ -54,7 +56,11 @@ func (m *Machine) change(ctx context.Context, wait bool, do, after func(*state.M
 // publish makes a document the machine's, and the menu that follows from it the
 // one that is shown.
 func (m *Machine) publish(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
-	if err := doc.Save(m.Stage.Dir()); err != nil {
+	err := drift.Overwrite(ctx, &m.Book, fs, doc, m.now())
+	if err == nil {
+		err = doc.Save(m.Stage.Dir())
+	}
+	if err != nil {
 		return err
 	}
 	return m.show(ctx, fs, doc)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -40,7 +41,7 @@ func (j *Job) keepRecord(began time.Time, result Result, failure error) error {
 // recordState notes the new generations and forgets the surplus ones. It
 // comes before the menu: a run cut in between leaves a menu that differs from
 // the state, which the next run sees and puts right.
-func (a *application) recordState(_ context.Context, list []plan.Action) error {
+func (a *application) recordState(ctx context.Context, list []plan.Action) error {
 	now, failed := a.now(), a.failed()
 	a.trace(list)
 	for _, s := range a.stagings {
@@ -63,6 +64,9 @@ func (a *application) recordState(_ context.Context, list []plan.Action) error {
 	a.next.DropUnwanted(a.wanted)
 	// Until this run has come to its end, the last one's failure stands.
 	a.next.Failure, a.next.Init = a.doc.Failure, a.program
+	if err := a.Book.Foresee(ctx, a.location, a.next); err != nil {
+		return err
+	}
 	return a.next.Save(a.Stage.Dir())
 }
 
@@ -75,6 +79,20 @@ func (a *application) try(image string, g state.Generation) {
 
 // A keeper keeps what is staged, for the run that publishes it.
 type keeper struct{ *application }
+
+// drift notes what others have changed, whatever becomes of the run.
+func (a keeper) drift(_ context.Context, list []plan.Action) error {
+	if len(list) == 0 {
+		return nil
+	}
+	a.trace(list)
+	for _, act := range list {
+		a.Log.Warn("something is not as it was written", "path", act.Path, "how", act.Reason)
+	}
+	noted := *a.doc
+	noted.Drift = a.next.Drift
+	return noted.Save(a.Stage.Dir())
+}
 
 // note keeps what is staged and not published, and no more: what is published
 // stays as it is.
@@ -115,8 +133,19 @@ func (s *staging) generation(revision string, now time.Time) state.Generation {
 	return state.Generation{N: s.Generation, Deployment: s.id, Revision: revision, Created: now, Inputs: s.Inputs, Packages: s.packages}
 }
 
-func (a *application) clearFailure(context.Context, []plan.Action) error {
-	a.next.Failure = nil
+// clear forgets what this run has come past: an earlier one's failure, what was
+// written before, and what was not as it was written.
+func (a *application) clear(ctx context.Context, _ []plan.Action) error {
+	if a.next.Failure = nil; !a.plan.Held() {
+		a.next.Written = a.next.Written.Settled()
+	}
+	if len(plan.Standing(a.next.Drift)) > 0 {
+		seen, err := drift.Seen(ctx, &a.Book, a.location, a.next, a.next)
+		if err != nil {
+			return err
+		}
+		a.next.Drift = plan.Mend(a.next.Drift, seen, a.now())
+	}
 	return a.next.Save(a.Stage.Dir())
 }
 

@@ -12,6 +12,7 @@ type Kind string
 
 // The kinds, in the order in which they happen.
 const (
+	NoticeDrift      Kind = "notice-drift"
 	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
 	AddDeployment    Kind = "add-deployment"
@@ -33,6 +34,8 @@ type Action struct {
 	Generation int    `json:"generation,omitempty"`
 	// Subject is a layer's diff id, a deployment's id or a revision.
 	Subject string `json:"subject,omitempty"`
+	// Path is what is not as it was written, below the stage or absolute.
+	Path string `json:"path,omitempty"`
 	// Ref is where an image is published.
 	Ref    string `json:"ref,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -48,7 +51,7 @@ type Action struct {
 
 // Actions returns the plan as an ordered list.
 func (p Plan) Actions() []Action {
-	actions := []Action{}
+	actions := append([]Action{}, p.notices()...)
 	for _, b := range p.Builds {
 		actions = append(actions, Action{Kind: BuildImage, Image: b.Image, Reason: strings.Join(b.Reasons, "; ")})
 	}
@@ -76,7 +79,7 @@ func (p Plan) Actions() []Action {
 		actions = append(actions, Action{Kind: WriteMenu, Reason: p.Menu})
 	}
 	if p.Link {
-		actions = append(actions, Action{Kind: LinkMenu, Reason: "the boot loader does not read the menu yet"})
+		actions = append(actions, Action{Kind: LinkMenu, Reason: p.whyLink()})
 	}
 	for _, r := range p.Removals {
 		actions = append(actions, Action{Kind: RemoveDeployment, Image: r.Image, Generation: r.Generation, Subject: r.Deployment, Reason: r.Reason})

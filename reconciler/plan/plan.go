@@ -150,6 +150,8 @@ type Removal struct {
 type Plan struct {
 	Machine  string
 	From, To string
+	// Drift is what is noticed not to be as it was written.
+	Drift []Drift
 	// Builds come first, parents before their children. What they give decides
 	// whether the stages of their images are needed.
 	Builds   []Build
@@ -373,7 +375,7 @@ func unwanted(observed Observed, wanted map[string]bool) []Removal {
 // Empty reports whether applying the plan would change anything but the
 // record of the revision.
 func (p Plan) Empty() bool {
-	return len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Recovery == "" && p.Menu == "" && !p.Link && p.Garbage == 0
+	return len(p.Drift) == 0 && len(p.Builds) == 0 && len(p.Pushes) == 0 && len(p.Stagings) == 0 && len(p.Removals) == 0 && p.Recovery == "" && p.Menu == "" && !p.Link && p.Garbage == 0
 }
 
 // Bytes returns how much has to be fetched, as far as it is known.

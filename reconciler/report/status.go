@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
@@ -48,6 +50,8 @@ type Status struct {
 	// machine's is not believed; absent otherwise.
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
 	Clock   string         `json:"clock,omitempty"`
+	// Drift is what was found not to be as it was written, the newest last.
+	Drift []plan.Drift `json:"drift,omitempty"`
 	// Verified is when the agent has last verified the stage, and what it found;
 	// absent if it has not.
 	Verified *integrity.Look `json:"verified,omitempty"`
@@ -165,6 +169,8 @@ type GenerationStatus struct {
 	// when, why, and who said so.
 	State   string         `json:"state,omitempty"`
 	Verdict *state.Verdict `json:"verdict,omitempty"`
+	// LastWords is the end of the kernel's log of a boot that proved bad.
+	LastWords string `json:"lastWords,omitempty"`
 	// Hidden says why the boot menu has no entry for it, empty if it has.
 	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
@@ -260,7 +266,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Default: book.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
-	s.Suspension, s.Waiting = doc.Suspension, Waits(doc)
+	s.Suspension, s.Waiting, s.Drift = doc.Suspension, Waits(doc), doc.Drift
 	if last := integrity.Last(book.Stage.Dir()); !last.Ended.IsZero() {
 		s.Verified = &last
 	}
@@ -292,6 +298,7 @@ func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name 
 			public := *v
 			public.Inputs = nil
 			gs.State, gs.Verdict = v.State, &public
+			gs.LastWords = lastWords(book, v)
 		}
 		if !shown[gs.Entry] {
 			gs.Hidden = book.Hidden(ctx, name, doc.Machine, g)
@@ -299,4 +306,16 @@ func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name 
 		out.Generations = append(out.Generations, gs)
 	}
 	return out
+}
+
+// lastWords is the end of the log of the boot that a verdict rests on, if that was bad.
+func lastWords(book *menu.Book, v *state.Verdict) string {
+	if v.State != boot.Bad || v.Boot == "" {
+		return ""
+	}
+	b, err := deployment.ReadBoot(book.Stage.Dir(), v.Boot)
+	if err != nil {
+		return "" // it is forgotten
+	}
+	return plain.Line(deployment.LastWords(b.Log))
 }

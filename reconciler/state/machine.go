@@ -57,6 +57,10 @@ type Machine struct {
 	Verdicts Verdicts `json:"verdicts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.
 	Boot string `json:"boot,omitempty"`
+	// Written is what was written last of the boot loader's files, nil if that is not
+	// known, and Drift what was not as it was written, the newest last.
+	Written *Written     `json:"written,omitempty"`
+	Drift   []plan.Drift `json:"drift,omitempty"`
 	// Init is the file of gitboot-init when this was written last.
 	Init Summed `json:"init,omitzero"`
 }

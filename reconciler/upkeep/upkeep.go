@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -131,11 +132,24 @@ func Staged(dir string, img *image.Image) ([]bool, error) {
 }
 
 // Unlink takes gitboot's menu out of the boot loader's, and returns the folder
-// in which that was. The stage stays as it is.
-func Unlink(cfg reconciler.Config) (dir string, err error) {
+// in which that was. What is on the stage stays as it is.
+func Unlink(ctx context.Context, cfg reconciler.Config) (dir string, err error) {
 	g, err := grub.Open(cfg.Boot, cfg.Stage)
 	if err != nil {
 		return "", err
 	}
-	return g.Dir(), g.Unlink()
+	if err := g.Unlink(); err != nil {
+		return g.Dir(), err
+	}
+	if _, err := stage.Open(cfg.Stage); err != nil { // whatever is wrong with it
+		return g.Dir(), nil
+	}
+	return g.Dir(), locked(ctx, cfg, true, func(st *stage.Stage) error {
+		doc, err := state.LoadMachine(st.Dir())
+		if err != nil {
+			return err
+		}
+		doc.Written = nil // so that nobody else is thought to have done it
+		return doc.Save(st.Dir())
+	})
 }

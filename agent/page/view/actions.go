@@ -76,6 +76,8 @@ func verb(k plan.Kind) (sign, verb string) {
 		return "−", "collect garbage"
 	case plan.SkipImage:
 		return "!", "leave as it is"
+	case plan.NoticeDrift:
+		return "!", "put right"
 	}
 	return "~", strings.ReplaceAll(string(k), "-", " ")
 }
@@ -87,6 +89,8 @@ func step(a plan.Action) Step {
 		what += ":" + number(a.Generation)
 	}
 	switch {
+	case a.Path != "":
+		what += " " + plan.ShortPath(a.Path)
 	case a.Ref != "":
 		what += " to " + a.Ref
 	case a.Kind == plan.RecordRevision:

@@ -94,7 +94,7 @@ func changeOf(k plan.Kind) change {
 		return change{"+", screen.Green, name}
 	case plan.RemoveDeployment, plan.CollectGarbage:
 		return change{"-", screen.Red, name}
-	case plan.SkipImage:
+	case plan.SkipImage, plan.NoticeDrift:
 		return change{"!", screen.Red, name}
 	}
 	return change{"~", screen.Yellow, name}
@@ -166,6 +166,9 @@ func describe(a plan.Action) string {
 	}
 	if a.Subject != "" {
 		words = append(words, plan.Short(a.Subject))
+	}
+	if a.Path != "" {
+		words = append(words, plan.ShortPath(a.Path))
 	}
 	if a.Ref != "" {
 		words = append(words, a.Ref)
