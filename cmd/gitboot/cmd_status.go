@@ -158,8 +158,13 @@ func printDrift(w io.Writer, drift []plan.Drift) {
 		fmt.Fprintf(w, "%s, noticed %s\n", screen.PaintFor(w).In(screen.Red, d.String()), d.Noticed.Local().Format(minutes))
 	}
 	if n := len(drift) - len(standing); n > 0 {
-		last := slices.MaxFunc(drift, func(a, b plan.Drift) int { return a.Mended.Compare(b.Mended) })
-		fmt.Fprintf(w, "put right so far: %s that was not as it was written, last %s, noticed %s\n", screen.Count(n, "thing"), last, last.Noticed.Local().Format(minutes))
+		last := drift[0]
+		for _, d := range drift {
+			if !d.Mended.Before(last.Mended) {
+				last = d
+			}
+		}
+		fmt.Fprintf(w, "put right %s what was not as it was written, last: %s, noticed %s\n", times(n), last, last.Noticed.Local().Format(minutes))
 	}
 }
 

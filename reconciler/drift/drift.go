@@ -36,12 +36,13 @@ func Overwrite(ctx context.Context, book *menu.Book, at boot.Filesystem, doc *st
 	if err != nil {
 		return err
 	}
-	news := plan.News(doc.Drift, seen)
-	for i := range news {
-		news[i].Mended = now
-	}
-	if len(news) > 0 {
+	if news := plan.News(doc.Drift, seen); len(news) > 0 {
 		doc.Drift = plan.Remember(doc.Drift, news, now)
+	}
+	for i, d := range doc.Drift {
+		if d.Mended.IsZero() && d.Thing.Shown() {
+			doc.Drift[i].Mended = now
+		}
 	}
 	return book.Foresee(ctx, at, doc)
 }

@@ -24,6 +24,9 @@ const (
 	TheHooks    Thing = "hooks" // the object of a deployment's hooks
 )
 
+// Shown reports whether it is one of the boot loader's.
+func (t Thing) Shown() bool { return t == TheMenu || t == TheLink || t == TheBlock }
+
 // A Drift is something that is not as it was written last, whatever has changed it.
 // The JSON fields are stable.
 type Drift struct {
