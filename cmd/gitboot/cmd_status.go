@@ -145,7 +145,7 @@ func printStatus(w io.Writer, s control.Status) error {
 			rows = append(rows, []any{img.Name, "-", "-", "-", "-", "not staged yet"})
 		}
 		for _, g := range img.Generations {
-			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g)})
+			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g, g.Entry == s.Default)})
 		}
 	}
 	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
@@ -193,8 +193,9 @@ func printPushes(w io.Writer, pushes []report.PushStatus) error {
 	return screen.Table(w, "PUBLISHED\tREFERENCE\tTAG\tDIGEST\tTIME", rows)
 }
 
-// note says what is special about a generation.
-func note(img report.ImageStatus, g report.GenerationStatus) string {
+// note says what is special about a generation. Only the one that boots by itself is
+// on trial: what was replaced before it had proved itself is not tried any more.
+func note(img report.ImageStatus, g report.GenerationStatus, chosen bool) string {
 	var notes []string
 	if img.Within != "" && img.Digest == g.Digest {
 		notes = append(notes, img.Within+" → "+img.Tag)
@@ -204,6 +205,8 @@ func note(img report.ImageStatus, g report.GenerationStatus) string {
 	}
 	switch v := g.Verdict; {
 	case v == nil:
+	case g.State == boot.Trying && !chosen:
+		notes = append(notes, "never proved")
 	case g.State == boot.Trying:
 		notes = append(notes, fmt.Sprintf("on trial, %s left", screen.Count(v.Left, "boot")))
 	case v.Reason != "":
