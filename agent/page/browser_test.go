@@ -44,9 +44,7 @@ func newBrowser(t *testing.T) *browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -54,8 +52,24 @@ func newBrowser(t *testing.T) *browser {
 	if err := chromedp.Listen(ctx, b.note); err != nil {
 		t.Fatal(err)
 	}
-	b.do(t, call(log.Enable, cdp.Empty{}), call(network.Enable, network.EnableParams{}), call(runtime.Enable, cdp.Empty{}))
+	// The browser starts with the first action, and lives for as long as its context;
+	// chromedp itself bounds how long that may take.
+	if _, err := chromedp.Run(b, call(log.Enable, cdp.Empty{})); err != nil {
+		t.Fatal(err)
+	}
+	b.do(t, call(network.Enable, network.EnableParams{}), call(runtime.Enable, cdp.Empty{}))
 	return b
+}
+
+// patience is many times what one action takes, however busy the computer is. It is
+// of each, so that what a test does besides takes nothing from it.
+const patience = 30 * time.Second
+
+// soon runs an action that is to come to its end before long.
+func soon[T any](b *browser, a chromedp.Action[T]) (T, error) {
+	ctx, stop := context.WithTimeout(b, patience)
+	defer stop()
+	return chromedp.Run(ctx, a)
 }
 
 // note keeps what the browser says.
@@ -82,8 +96,8 @@ func call[P, R any](command cdp.Command[P, R], params P) chromedp.Action[chromed
 
 func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if err := chromedp.Do(b, steps...); err != nil {
-		t.Fatal(err)
+	for _, step := range steps {
+		get(t, b, step)
 	}
 }
 
@@ -91,7 +105,9 @@ func (b *browser) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 // looks whether it says what was done.
 func (b *browser) sends(t *testing.T, a chromedp.Action[chromedp.Void]) {
 	t.Helper()
-	if _, err := chromedp.RunResponse(b, a); err != nil {
+	ctx, stop := context.WithTimeout(b, patience)
+	defer stop()
+	if _, err := chromedp.RunResponse(ctx, a); err != nil {
 		t.Fatal(err)
 	}
 	if text := get(t, b, chromedp.Text("body")); !strings.Contains(text, "done: ") {
@@ -102,7 +118,7 @@ func (b *browser) sends(t *testing.T, a chromedp.Action[chromedp.Void]) {
 // get runs an action and returns what it gives.
 func get[T any](t *testing.T, b *browser, a chromedp.Action[T]) T {
 	t.Helper()
-	out, err := chromedp.Run(b, a)
+	out, err := soon(b, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,12 +180,12 @@ func TestLooks(t *testing.T) {
 					at = w.url + "/open?key=" + w.Key("ada")
 				}
 				b.do(t, screen(width, scheme), chromedp.Navigate(at), follows())
-				wrong, picture := get(t, b, chromedp.Evaluate[[]string](checks)), get(t, b, chromedp.FullScreenshot(100))
+				wrong := get(t, b, chromedp.Evaluate[[]string](checks))
 				name := fmt.Sprintf("%d-%s-%v", width, scheme, map[bool]string{true: "busy", false: "rest"}[busy])
 				for _, what := range append(wrong, axed(t, b)...) {
 					t.Errorf("%s: %s", name, what)
 				}
-				keep(t, name, picture)
+				keep(t, b, name, chromedp.FullScreenshot(100))
 			}
 		}
 		for _, url := range b.asked {
@@ -193,7 +209,7 @@ func TestPicture(t *testing.T) {
 	if len(picture) > 200_000 {
 		t.Errorf("it has %d bytes", len(picture))
 	}
-	keep(t, "page", picture)
+	keep(t, b, "page", chromedp.CaptureScreenshot())
 }
 
 // axed is what axe-core finds, if there is one.
@@ -209,11 +225,14 @@ func axed(t *testing.T, b *browser) []string {
 	return get(t, b, chromedp.Evaluate[[]string](`axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.help + " " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 100)).join(" | ")))`, chromedp.EvalAwaitPromise))
 }
 
-func keep(t *testing.T, name string, picture []byte) {
+// keep keeps a picture of the page, if somebody wants to see it: a whole page takes
+// longer to draw and to pack than all else that is done with it.
+func keep(t *testing.T, b *browser, name string, take chromedp.Action[[]byte]) {
 	t.Helper()
 	if *shots == "" {
 		return
 	}
+	picture := get(t, b, take)
 	if err := os.WriteFile(filepath.Join(*shots, name+".png"), picture, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +282,7 @@ func TestWithoutScripts(t *testing.T) {
 	w.fail()
 	b.do(t, call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), screen(360, "light"),
 		chromedp.Navigate(w.url+"/open?key="+w.Key("ada")), chromedp.WaitVisible("noscript .link"))
-	keep(t, "360-light-noscript", get(t, b, chromedp.FullScreenshot(100)))
+	keep(t, b, "360-light-noscript", chromedp.FullScreenshot(100))
 	text := get(t, b, chromedp.Text("body"))
 	for _, want := range []string{"Stalled", "the registry answers 401", "Setting up firefox-esr", "packages: 24 upgraded, 1 added", "runs now", "Load it again"} {
 		if !strings.Contains(text, want) {
