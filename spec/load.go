@@ -35,6 +35,19 @@ type Fleet struct {
 	machines map[string]*machineDecl
 	hooks    map[string]*hookDecl
 	secrets  map[string]*secretDecl
+	readers  map[string]Reader
+}
+
+// A Reader says what is wrong with a file, for who will read it on the machine.
+type Reader func(text string) (wrong []string)
+
+// ReadBy has the files that hooks write at a path be judged by who will read them
+// there, but for those with secrets, which are not known before the machine opens them.
+func (f *Fleet) ReadBy(path string, reader Reader) {
+	if f.readers == nil {
+		f.readers = map[string]Reader{}
+	}
+	f.readers[path] = reader
 }
 
 // What is wrong with a config repo.

@@ -183,6 +183,11 @@ func (r *onImage) file(decl *fileDecl) kind.File {
 		f.Content, f.Inserts = r.content(decl.where, &decl.bodyDecl)
 	}
 	f.Mode = r.mode(decl, len(f.Inserts) > 0)
+	if reader := r.readers[f.Path]; reader != nil && len(f.Inserts) == 0 {
+		for _, wrong := range reader(string(f.Content)) {
+			r.Add(decl.where.At("path"), f.Path, "is written so that machine "+r.name+" cannot read it: "+wrong, "")
+		}
+	}
 	return f
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
@@ -35,7 +36,8 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a config repo and name every problem",
 		Long: `validate reads the config repo in DIR (default: here) as it lies there, committed
 or not, resolves every machine (with --machine, that one alone) and names all
-problems at once. Of secrets it shows who can read which; it opens none.
+problems at once, those of an agent.toml that a hook writes among them. Of secrets
+it shows who can read which; it opens none.
 
 Submodules are not read, though a machine with submodules = true in agent.toml reads
 them at the commits that are pinned: to it, gitboot plan says what is wrong in them.`,
@@ -81,6 +83,9 @@ func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) 
 		v.Problems, v.More = problemsOf(err)
 		return v, err
 	}
+	// Only here: the gitboot that reads it is that of the image, and may be a newer one
+	// than that which stages it.
+	fleet.ReadBy(settings.File, settings.Wrong)
 	v.Machines, v.Images, v.Hooks = fleet.Machines(), fleet.Images(), fleet.Hooks()
 	secrets, err := fleet.Secrets(ctx)
 	if err != nil {

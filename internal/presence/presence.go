@@ -93,7 +93,7 @@ func (m manager) sessions() (names []string, err error) {
 		if err := errors.Join(m.property(path, "Class", &class), m.property(path, "State", &state)); err != nil {
 			continue // it has ended meanwhile
 		}
-		if class == "user" && state != "closing" {
+		if strings.HasPrefix(class, "user") && state != "closing" { // user-light and others are newer systemd's
 			names = append(names, sessionOf(user))
 		}
 	}

@@ -16,15 +16,15 @@ import (
 	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/nearest"
-	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/internal/proxy"
 	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/source"
 	"github.com/gitboot/gitboot/spec"
 )
 
-// check names whatever is wrong with agent.toml, where it is, and what to do.
-func check(c Config, unknown []toml.Key, file, text string) (problems spec.Problems) {
+// check names whatever is wrong with agent.toml, where it is, and what to do. Whether
+// a path is safe from others is only known on the machine that it is of.
+func check(c Config, unknown []toml.Key, file, text string, safe func(path string) error) (problems spec.Problems) {
 	lines := spec.Lines(text)
 	for _, key := range unknown {
 		name := key.String()
@@ -41,7 +41,7 @@ func check(c Config, unknown []toml.Key, file, text string) (problems spec.Probl
 		if other := tag.Get("or"); set[other] {
 			message = "says what " + other + " says, too; set one of them"
 		} else {
-			message = wrongSetting(key, is, value, c)
+			message = wrongSetting(key, is, value, c, safe)
 		}
 		if message != "" && set[key] {
 			problems = append(problems, spec.Problem{File: file, Line: lines[key], Key: key, Value: shown(is, value), Message: message})
@@ -86,14 +86,14 @@ func shown(is string, v reflect.Value) string {
 // What has to be signed.
 const signedTip, signedEvery = "tip", "every"
 
-func wrongSetting(key, is string, v reflect.Value, c Config) string {
+func wrongSetting(key, is string, v reflect.Value, c Config, safe func(path string) error) string {
 	var err error
 	switch is {
 	case "path":
 		if !filepath.IsAbs(v.String()) {
 			return "is a relative path, which means another file wherever gitboot is started; write it from /"
 		}
-		err = owned.Check(v.String())
+		err = safe(v.String())
 	case "paths":
 		for i := range v.Len() {
 			if path := v.Index(i).String(); !filepath.IsAbs(path) {
@@ -156,10 +156,10 @@ func wrongSetting(key, is string, v reflect.Value, c Config) string {
 	case "metrics":
 		err = c.Metrics.Options().Check()
 	case "events", "command", "notify-url", "notify-kind":
-		err = c.Notify.wrong(is)
+		err = c.Notify.wrong(is, safe)
 	case "token":
 		if err = c.checkTokenHost(strings.TrimPrefix(key, tokenFiles)); err == nil {
-			return wrongSetting(key, "path", v, c)
+			return wrongSetting(key, "path", v, c, safe)
 		}
 	case "forge":
 		err = c.forge(key).check(c.remotes())

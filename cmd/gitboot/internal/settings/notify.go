@@ -5,7 +5,6 @@ import (
 
 	"github.com/gitboot/gitboot/agent/notify"
 	"github.com/gitboot/gitboot/agent/outbound"
-	"github.com/gitboot/gitboot/internal/owned"
 )
 
 // notifyConfig is agent.toml's section [notify]: who is told of what happens.
@@ -28,7 +27,7 @@ func (s Settings) Notifications() notify.Options {
 }
 
 // wrong says what is wrong with a value of the section.
-func (c notifyConfig) wrong(is string) error {
+func (c notifyConfig) wrong(is string, safe func(path string) error) error {
 	switch is {
 	case "events":
 		return notify.CheckEvents(c.Events)
@@ -36,7 +35,7 @@ func (c notifyConfig) wrong(is string) error {
 		if err := notify.CheckCommand(c.Command); err != nil {
 			return err
 		}
-		return owned.Check(c.Command[0])
+		return safe(c.Command[0])
 	case "notify-url":
 		return outbound.Check(c.URL, c.TokenFile != "")
 	case "notify-kind":

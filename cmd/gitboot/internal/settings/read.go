@@ -2,14 +2,17 @@ package settings
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"reflect"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // read reads path. The default file may be missing; a named one may not. All
@@ -26,14 +29,37 @@ func read(path string, named bool) (Config, error) {
 	case err != nil:
 		return c, usage.Errorf("read %s: %w", path, err)
 	}
-	meta, err := toml.Decode(string(data), &c)
-	if err != nil {
+	c, problems, err := decode(path, string(data), owned.Check)
+	switch {
+	case err != nil:
 		return c, usage.Errorf("read %s: %w", path, err)
-	}
-	if problems := check(c, meta.Undecoded(), path, string(data)); len(problems) > 0 {
+	case len(problems) > 0:
 		return c, &usage.Error{Err: errors.New(problems.Error())}
 	}
 	return c, nil
+}
+
+func decode(file, text string, safe func(path string) error) (c Config, problems spec.Problems, err error) {
+	meta, err := toml.Decode(text, &c)
+	if err == nil {
+		problems = check(c, meta.Undecoded(), file, text, safe)
+	}
+	return c, problems, err
+}
+
+// Wrong says what is wrong with an agent.toml that is to be another machine's, each
+// with its line.
+func Wrong(text string) (wrong []string) {
+	_, problems, err := decode("", text, func(string) error { return nil })
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, p := range problems {
+		line := p.Line
+		p.File, p.Line = "line", 0
+		wrong = append(wrong, strings.Replace(p.String(), "line:", fmt.Sprintf("line %d:", line), 1))
+	}
+	return wrong
 }
 
 // keys are those of agent.toml, as docs/agent.md explains them: those of a
