@@ -15,6 +15,9 @@ const (
 	ModeManaged = "managed"
 )
 
+// OnBadRevert is what is done about what is bad where commits are to be taken back.
+const OnBadRevert = "revert"
+
 // MaxTries is how many boots a boot loader can count: it has one digit.
 const MaxTries = 9
 

@@ -44,7 +44,9 @@ type poll struct {
 	// building says that the workshop works, and job at what, nil while it only
 	// looks.
 	building bool
-	job      *workshop.Job
+	// takingBack says that what takes back commits is pushed.
+	takingBack bool
+	job        *workshop.Job
 }
 
 // request is what a part is asked for.
@@ -236,6 +238,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
 			p.journal.run(ctx, event.Machine, p.Machine.Name, result, err)
+			p.takeBack(ctx)
 			if errors.Is(err, machine.ErrSuperseded) {
 				p.again = p.again.and(ask) // which it has not had
 			}

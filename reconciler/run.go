@@ -112,7 +112,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r.judge(ctx)
+	changes := r.judge(ctx)
 	w, err := r.readOn(ctx, doc, req, nil)
 	if err != nil {
 		newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
@@ -126,6 +126,9 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 	if err == nil && !req.Fetch {
 		r.testing(ctx, w, req.Wait)
+	}
+	if len(changes) > 0 || len(state.Pending(doc.Reverts)) > 0 {
+		takeBack(ctx, r, req.Patient)
 	}
 	var published error
 	if !req.Fetch {

@@ -53,6 +53,11 @@ func newTeller(to func(event.Event), machine string, now func() time.Time) *tell
 func (t *teller) remember(dir string) {
 	if m, err := state.LoadMachine(dir); err == nil {
 		t.looked = m.Revision
+		for _, r := range m.Reverts {
+			if r.Failure != nil {
+				t.failing[subject{part: event.Revert}] = r.Failure.Message
+			}
+		}
 		if f := m.TestingFailure; f != nil {
 			t.failing[subject{part: event.Testing}] = f.Message
 		}

@@ -77,6 +77,9 @@ func (r *resolver) wants() *Wants {
 		if b.Tries != nil {
 			w.Boot.Tries = *b.Tries
 		}
+		if w.Boot.OnBad = text(b.OnBad); w.Boot.OnBad != "" && w.Boot.Mode != "managed" {
+			r.Add(decl.where, w.Boot.OnBad, "boot.on_bad of machine "+machine+" is for what has proved bad, and in mode \""+w.Boot.Mode+"\" nothing is tried", `write mode = "managed" beside it, or leave it out`)
+		}
 	}
 	w.Approve = approve(r.merged.Approve)
 	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)

@@ -120,6 +120,9 @@ type Boot struct {
 	// Tries is how often, in mode "managed", what is new boots by itself before
 	// the machine falls back if it has not proved good.
 	Tries int
+	// OnBad is "revert" where commits that brought what is bad are taken back on a
+	// branch of their own, else "".
+	OnBad string `json:",omitempty"`
 }
 
 // An Image is one menu entry. Exactly one of Pull, Archive and Build is set.

@@ -158,7 +158,7 @@ func (b *Board) note(e event.Event) {
 	case event.Held:
 		b.held = held{e.Held, e.Reason}
 	case event.Failed:
-		if e.Part != event.Testing {
+		if e.Part != event.Testing && e.Part != event.Revert {
 			b.fail(e)
 		}
 	case event.Recovered:

@@ -43,7 +43,7 @@ type Options struct {
 // Usual are the kinds that somebody should know of: what does not go on by itself,
 // and what a person has to do.
 func Usual() []string {
-	return []string{string(event.Refused), string(event.Failed), string(event.Recovered), string(event.Drifted), string(event.Held), string(event.Bad), string(event.FellBack), string(event.RebootNeeded)}
+	return []string{string(event.Refused), string(event.Failed), string(event.Recovered), string(event.Drifted), string(event.Held), string(event.Bad), string(event.FellBack), string(event.Reverted), string(event.RebootNeeded)}
 }
 
 // A Target is somebody who is told. Its name is the same for as long as it is the

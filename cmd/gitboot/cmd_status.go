@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
+	"github.com/gitboot/gitboot/reconciler/revert"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -133,6 +134,11 @@ func printStatus(w io.Writer, s control.Status) error {
 		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())
 	}
 	printDrift(w, s.Drift)
+	for _, r := range s.Reverts {
+		if !r.Done() || s.Newest(r.Image) == r.Deployment {
+			fmt.Fprintln(w, revert.Words(r))
+		}
+	}
 	if v := s.Verified; v != nil {
 		fmt.Fprintf(w, "the stage was verified %s: %s\n", v.Ended.Local().Format(minutes), damageFound(v.Damage))
 	}

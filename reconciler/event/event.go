@@ -59,6 +59,9 @@ const (
 	Good     Kind = "good"
 	Bad      Kind = "bad"
 	FellBack Kind = "fell-back"
+	// Reverted: commits that have brought something bad are taken back on a branch of
+	// their own, or there is nothing to take back; Reason says which.
+	Reverted Kind = "reverted"
 	// RebootNeeded: what boots next is another than what runs; Reason says why, and
 	// is empty when it is over.
 	RebootNeeded Kind = "reboot-needed"
@@ -76,6 +79,8 @@ const (
 	// Testing is the branch of this machine's that is staged for one boot. That it
 	// fails keeps nothing else from converging.
 	Testing = "testing"
+	// Revert is the taking back of commits. That it fails changes nothing here.
+	Revert = "revert"
 )
 
 // An Event is one thing that has happened. The JSON fields are stable.
@@ -86,7 +91,7 @@ type Event struct {
 	Kind Kind      `json:"kind"`
 	// Machine is this one's name in the config repo.
 	Machine string `json:"machine"`
-	// Part is repo, machine, workshop or testing, Trigger what asked for its run.
+	// Part is repo, machine, workshop, testing or revert, Trigger what asked for its run.
 	Part     string `json:"part,omitempty"`
 	Trigger  string `json:"trigger,omitempty"`
 	Revision string `json:"revision,omitempty"`
@@ -117,7 +122,7 @@ const maxWords = 200
 
 // Notable are the kinds of which there are events that people are told of.
 func Notable() []Kind {
-	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Drifted, Held, Operated, Booted, Good, Bad, FellBack, RebootNeeded, Settings}
+	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Drifted, Held, Operated, Booted, Good, Bad, FellBack, Reverted, RebootNeeded, Settings}
 }
 
 // Told reports whether an event is one that people are told of, and not only of
@@ -172,6 +177,8 @@ func (e Event) Message() string {
 		return fmt.Sprintf("%s, generation %d, is bad: %s%s", e.Image, e.Generation, e.Reason, lastWords(e.Log))
 	case FellBack:
 		return fmt.Sprintf("this machine has fallen back from %s, generation %d", e.Image, e.Generation)
+	case Reverted:
+		return e.Reason
 	case RebootNeeded:
 		if e.Reason == "" {
 			return "no reboot is needed any more"
@@ -209,6 +216,9 @@ func (e Event) what() string {
 	}
 	if e.Part == Testing {
 		return "the branch testing/" + e.Machine
+	}
+	if e.Part == Revert {
+		return "taking back what was bad"
 	}
 	return "the " + cmp.Or(e.Part, Machine)
 }

@@ -217,6 +217,7 @@ func (j *Job) foresee(ctx context.Context) {
 	if j.doc.Machine == "" {
 		j.next.Boot = j.BootID // which decides nothing of what comes
 	}
+	j.next.OnBad = j.Wants.Boot.OnBad
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)
 	}

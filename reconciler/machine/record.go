@@ -74,6 +74,7 @@ func (a *application) recordState(ctx context.Context, list []plan.Action) error
 func (a *application) try(image string, g state.Generation) {
 	if a.uncounted == nil {
 		a.next.Try(image, g, a.now())
+		state.From(a.next, a.doc, image, g.Deployment)
 	}
 }
 

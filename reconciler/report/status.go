@@ -52,6 +52,9 @@ type Status struct {
 	Clock   string         `json:"clock,omitempty"`
 	// Drift is what was found not to be as it was written, the newest last.
 	Drift []plan.Drift `json:"drift,omitempty"`
+	// Reverts are what was taken back of commits that brought something bad, or is to
+	// be, the newest last.
+	Reverts []state.Revert `json:"reverts,omitempty"`
 	// Verified is when the agent has last verified the stage, and what it found;
 	// absent if it has not.
 	Verified *integrity.Look `json:"verified,omitempty"`
@@ -267,6 +270,10 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Suspension, s.Waiting, s.Drift = doc.Suspension, Waits(doc), doc.Drift
+	for _, r := range doc.Reverts {
+		r.Failure = public(r.Failure)
+		s.Reverts = append(s.Reverts, r)
+	}
 	if last := integrity.Last(book.Stage.Dir()); !last.Ended.IsZero() {
 		s.Verified = &last
 	}
@@ -296,7 +303,7 @@ func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name 
 		}
 		if v := doc.Verdicts[g.Deployment]; v != nil {
 			public := *v
-			public.Inputs = nil
+			public.Inputs, public.From = nil, ""
 			gs.State, gs.Verdict = v.State, &public
 			gs.LastWords = lastWords(book, v)
 		}
@@ -318,4 +325,14 @@ func lastWords(book *menu.Book, v *state.Verdict) string {
 		return "" // it is forgotten
 	}
 	return plain.Line(deployment.LastWords(b.Log))
+}
+
+// Newest is the deployment of an image's newest generation, "" if it has none.
+func (s Status) Newest(image string) string {
+	for _, img := range s.Images {
+		if img.Name == image && len(img.Generations) > 0 {
+			return img.Generations[0].Deployment
+		}
+	}
+	return ""
 }

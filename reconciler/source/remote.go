@@ -3,11 +3,15 @@ package source
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
+	"github.com/gitboot/gitboot/reconciler/source/gitdir"
+	"github.com/gitboot/gitboot/reconciler/source/proposal"
 	"github.com/gitboot/gitboot/reconciler/source/ref"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
@@ -18,6 +22,8 @@ type remote interface {
 	// server is silent for too long. Its errors are this package's typed ones
 	// where one fits.
 	open(ctx context.Context, allowed *transport.Silence) (session, error)
+	// push makes a new ref, in one operation.
+	push(ctx context.Context, allowed *transport.Silence, p transport.Push) error
 }
 
 // A session is one conversation with a remote.
@@ -102,4 +108,64 @@ func Host(address string) string {
 func CheckRef(s string) error {
 	_, err := ref.Parse(s)
 	return err
+}
+
+// ErrNothing says that there is nothing to propose.
+var ErrNothing = proposal.ErrNothing
+
+// A RefusedError says that a server takes no push.
+type RefusedError = transport.RefusedError
+
+// A Proposal takes commits back on a branch of its own.
+type Proposal struct {
+	proposal.Commit
+	// Branch is its name; what is followed is never named.
+	Branch string
+}
+
+// Propose makes the commit out of the clone, and a branch of it where the config repo
+// is. One that is there with this commit is left; it returns the commit's name.
+func Propose(ctx context.Context, o Options, p Proposal) (string, error) {
+	ref := "refs/heads/" + p.Branch
+	if followed := strings.TrimPrefix(o.Ref, "refs/heads/"); followed == p.Branch {
+		return "", fmt.Errorf("the branch %s is the one that is followed, to which nothing is pushed", p.Branch)
+	}
+	s, err := Open(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	raw, err := p.Encode(ctx, s.clone)
+	if err != nil {
+		return "", err
+	}
+	o.TokenFile, o.SSHKeyFile = cmp.Or(o.PushTokenFile, o.TokenFiles[Host(o.URL)], o.TokenFile), cmp.Or(o.PushSSHKeyFile, o.SSHKeyFile)
+	o.TokenFiles = nil
+	to, err := newRemote(o)
+	if err != nil {
+		return "", &OptionError{err}
+	}
+	return plumbing.ComputeHash(plumbing.CommitObject, raw).String(), s.converse(ctx, func(ctx context.Context, allowed *transport.Silence) error {
+		return to.push(ctx, allowed, transport.Push{Ref: ref, Commit: raw})
+	})
+}
+
+func (r serverRemote) push(ctx context.Context, allowed *transport.Silence, p transport.Push) error {
+	return r.Push(ctx, allowed, p)
+}
+
+// push writes into the folder, as its owner would.
+func (r *localRemote) push(ctx context.Context, _ *transport.Silence, p transport.Push) error {
+	at, err := gitdir.Find(r.dir)
+	if err != nil {
+		return &UnreachableError{URL: r.url, Path: true, Err: err}
+	}
+	s, err := r.read(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.repo.Create(at.Common, p.Ref, p.Commit); err != nil {
+		return fmt.Errorf("making the branch %s in %s: %w", p.Ref, r.dir, err)
+	}
+	return nil
 }

@@ -46,6 +46,8 @@ type Options struct {
 	TokenFile string
 	// TokenFiles are those of servers that TokenFile is not for, by Host.
 	TokenFiles map[string]string
+	// PushTokenFile and PushSSHKeyFile are what may push, "" if those may that read.
+	PushTokenFile, PushSSHKeyFile string
 	// SSHKeyFile and KnownHostsFile are required for ssh.
 	SSHKeyFile, KnownHostsFile string
 	// CAFile holds PEM certificates trusted for https besides the system's.

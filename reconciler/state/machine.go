@@ -55,6 +55,10 @@ type Machine struct {
 	Recovery *Recovery `json:"recovery,omitempty"`
 	// Verdicts are what is known of deployments, by their ids.
 	Verdicts Verdicts `json:"verdicts,omitempty"`
+	// OnBad is what is done about what is bad, "" for no more than to tell, and Reverts
+	// what was, or is to be, taken back.
+	OnBad   string   `json:"onBad,omitempty"`
+	Reverts []Revert `json:"reverts,omitempty"`
 	// Boot is the id of the machine's boot that was looked at last.
 	Boot string `json:"boot,omitempty"`
 	// Written is what was written last of the boot loader's files, nil if that is not

@@ -33,6 +33,9 @@ type Verdict struct {
 	// Left is how many boots by itself one on trial had left when that was last
 	// known.
 	Left int `json:"left,omitempty"`
+	// From is the revision that was applied before what brought it, "" if that is not
+	// known.
+	From string `json:"from,omitempty"`
 	// Inputs are what it was made from, by which a bad one is known again.
 	Inputs *plan.Inputs `json:"inputs,omitempty"`
 }
@@ -105,7 +108,11 @@ func (m *Machine) Judge(deployment string, v Verdict) {
 			v.Inputs = &inputs
 		}
 	}
+	if old := m.Verdicts[deployment]; old != nil && v.From == "" && v.State != boot.Good {
+		v.From = old.From
+	}
 	m.Verdicts[deployment] = &v
+	wantRevert(m, deployment, v)
 }
 
 // Forgive forgets that what is made of inputs was bad, and puts it on trial once
@@ -117,7 +124,7 @@ func (m *Machine) Forgive(image string, inputs plan.Inputs, now time.Time) (was 
 		}
 		was = true
 		if delete(m.Verdicts, id); m.Images[image].generation(id) != nil {
-			m.Judge(id, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany()})
+			m.Judge(id, Verdict{Image: image, State: boot.Trying, Since: now, Left: m.HowMany(), From: v.From})
 		}
 	}
 	return was

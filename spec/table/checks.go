@@ -148,6 +148,7 @@ var checks = map[string]Check{
 	"size":         matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
 	"verity":       oneOf("a way to verify layers", "off", "report", "enforce"),
 	"image-test":   oneOf("a test of images", "boot"),
+	"on-bad":       oneOf("what can be done about what is bad", "revert"),
 	"boot-mode":    oneOf("a boot mode", "menu", "managed"),
 	"machine-id":   matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
 	"mirror":       matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror).upTo(255),

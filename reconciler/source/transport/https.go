@@ -137,14 +137,15 @@ func (t *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	t.answer = &bounded{Reader: res.Body, Closer: res.Body}
 	t.answer.expect("answer", maxAnswer)
+	service := req.URL.Query().Get("service")
 	switch {
 	case res.StatusCode != http.StatusOK:
 		// the beginning of an error's words is enough
 		t.answer.Reader = io.LimitReader(res.Body, maxWords)
-	case req.URL.Query().Get("service") == transport.UploadPackServiceName:
+	case service == transport.UploadPackServiceName || service == transport.ReceivePackServiceName:
 		t.answer.expect("list of refs", maxRefs)
 		kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-		if kind != "application/x-git-upload-pack-advertisement" {
+		if kind != "application/x-"+service+"-advertisement" {
 			return nil, errors.Join(&NoGitServerError{Type: Printable(kind)}, res.Body.Close())
 		}
 	}

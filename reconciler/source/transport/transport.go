@@ -28,6 +28,8 @@ type Remote interface {
 	// server is silent for too long. Its errors are this package's typed ones
 	// where one fits.
 	Open(ctx context.Context, allowed *Silence) (*Session, error)
+	// Push makes a new ref, in one operation. If it may not, that is a *RefusedError.
+	Push(ctx context.Context, allowed *Silence, p Push) error
 }
 
 // An Into is what a pack goes into.

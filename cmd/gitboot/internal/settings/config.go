@@ -54,15 +54,19 @@ type Config struct {
 
 	TokenFile string `toml:"token_file" is:"path" holds:"secret"`
 	// TokenFiles are those of hosts that TokenFile is not for.
-	TokenFiles      map[string]string `toml:"token_files" is:"token" holds:"secret"`
-	SSHKeyFile      string            `toml:"ssh_key_file" is:"path" holds:"secret"`
-	KnownHostsFile  string            `toml:"known_hosts_file" is:"path" holds:"public"`
-	CAFile          string            `toml:"ca_file" is:"path" holds:"public"`
-	TrustedKeys     string            `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
-	Signed          string            `toml:"signed" is:"signed"`
-	ApproveKeys     string            `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
-	CredentialsFile string            `toml:"credentials_file" is:"path" holds:"secret"`
-	IdentityFile    string            `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
+	TokenFiles map[string]string `toml:"token_files" is:"token" holds:"secret"`
+	SSHKeyFile string            `toml:"ssh_key_file" is:"path" holds:"secret"`
+	// PushTokenFile and PushSSHKeyFile are what may push branches, where those above may
+	// not.
+	PushTokenFile   string `toml:"push_token_file" is:"path" holds:"secret"`
+	PushSSHKeyFile  string `toml:"push_ssh_key_file" is:"path" holds:"secret"`
+	KnownHostsFile  string `toml:"known_hosts_file" is:"path" holds:"public"`
+	CAFile          string `toml:"ca_file" is:"path" holds:"public"`
+	TrustedKeys     string `toml:"trusted_keys" is:"path" holds:"public"` // allowed_signers, keyring
+	Signed          string `toml:"signed" is:"signed"`
+	ApproveKeys     string `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
+	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
+	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
 	// Proxy is for git and registries, instead of the environment's; ProxyFile

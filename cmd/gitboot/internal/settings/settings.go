@@ -107,7 +107,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	}
 	cfg := s.local(cmdline)
 	cfg.Source = source.Options{
-		URL: s.Repo, Mirrors: s.Repos, Ref: s.Ref, TokenFile: s.TokenFile, TokenFiles: s.TokenFiles, SSHKeyFile: s.SSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
+		URL: s.Repo, Mirrors: s.Repos, Ref: s.Ref, TokenFile: s.TokenFile, TokenFiles: s.TokenFiles, SSHKeyFile: s.SSHKeyFile, PushTokenFile: s.PushTokenFile, PushSSHKeyFile: s.PushSSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		Submodules: s.Submodules, SubmoduleHosts: s.SubmoduleHosts, TrustedKeys: s.TrustedKeys, ApproveKeys: s.ApproveKeys, Every: s.Signed == signedEvery, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
 	cfg.Proxy = s.proxies()

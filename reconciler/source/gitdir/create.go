@@ -1,0 +1,98 @@
+package gitdir
+
+import (
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Create adds a commit, whose tree and parents the repo has, and a ref to it that is
+// not there yet; one that names the commit already is left. What is made belongs to
+// who owns the repo's objects, and lies below the repo whatever links are in it.
+func (r *Repo) Create(common, ref string, commit []byte) error {
+	hash := plumbing.ComputeHash(plumbing.CommitObject, commit)
+	switch have, err := r.Reference(plumbing.ReferenceName(ref)); {
+	case err == nil && have.Hash() == hash:
+		return nil
+	case err == nil:
+		return fmt.Errorf("the branch is there, at %s; remove it, or leave it", have.Hash())
+	case !errors.Is(err, plumbing.ErrReferenceNotFound):
+		return err
+	}
+	root, err := os.OpenRoot(common)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Stat("objects")
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fmt.Errorf("who owns %s is not known", common)
+	}
+	m := maker{root, int(owner.Uid), int(owner.Gid)}
+	name := hash.String()
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	_, err = fmt.Fprintf(z, "commit %d\x00%s", len(commit), commit)
+	if err := errors.Join(err, z.Close()); err != nil {
+		return err
+	}
+	if err := m.file(path.Join("objects", name[:2], name[2:]), packed.Bytes(), 0o444); err != nil {
+		return err
+	}
+	return m.file(ref, []byte(name+"\n"), 0o644)
+}
+
+// A maker makes files of a repo's owner.
+type maker struct {
+	root     *os.Root
+	uid, gid int
+}
+
+// file makes a file in one step, if it is not there.
+func (m maker) file(name string, data []byte, mode fs.FileMode) error {
+	if _, err := m.root.Lstat(name); err == nil {
+		return nil
+	}
+	if err := m.dir(path.Dir(name)); err != nil {
+		return err
+	}
+	temp := name + ".lock" // which git heeds
+	f, err := m.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chown(m.uid, m.gid), f.Sync(), f.Close())
+	if err == nil {
+		err = m.root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, m.root.Remove(temp))
+	}
+	return nil
+}
+
+// dir makes a folder and those above it.
+func (m maker) dir(name string) error {
+	if _, err := m.root.Stat(name); err == nil || name == "." {
+		return nil
+	}
+	if err := m.dir(path.Dir(name)); err != nil {
+		return err
+	}
+	if err := m.root.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return m.root.Lchown(name, m.uid, m.gid)
+}
