@@ -99,7 +99,6 @@ var mistakes = map[string]struct{ text, want string }{
 	"health: https":       {"[profile.a.health]\nconfirm = \"outside\"\nconfirm_url = \"https://a\"\n", `gitboot.toml:3: profile.a.health.confirm_url = "https://a": does not begin with http://`},
 	"health: days":        {"[profile.a.health]\ndeadline = \"25h\"\n", `gitboot.toml:2: profile.a.health.deadline = "25h": is not a length of time up to a day`},
 	"on_bad: unknown":     {"[defaults.machine.boot]\non_bad = \"undo\"\n", `gitboot.toml:2: defaults.machine.boot.on_bad = "undo": is not what can be done about what is bad; write one of revert`},
-	"on_bad: mode":        {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n[machine.m.boot]\non_bad = \"revert\"\n", `gitboot.toml:3: machine.m = "revert": boot.on_bad of machine m is for what has proved bad, and in mode "menu" nothing is tried; write mode = "managed" beside it, or leave it out`},
 	"no tries":            {"[defaults.machine.boot]\ntries = 0\n", `gitboot.toml:2: defaults.machine.boot.tries = "0": is not a number of tries; write a number from 1 to 9`},
 	"hostile name":        {"[image.\"../a\"]\npull = \"a\"\n", `gitboot.toml:1: image.../a = "../a": is not a name`},
 	"image cycle":         {"[image.a.build]\nfrom = \"image:b\"\n[image.b.build]\nfrom = \"image:a\"\n", `gitboot.toml:2: image.a.build.from = "a → b → a": goes round in a circle`},

@@ -415,3 +415,18 @@ reboot_windows = [{ cron = "@daily", duration = "1h" }]
 		t.Error("a quarter of an hour after noon in Kolkata none is open")
 	}
 }
+
+// What is done about what is bad is for a machine that tries what is new.
+func TestOnBadWithoutTrial(t *testing.T) {
+	const want = `boot.on_bad of machine m is for what has proved bad, and in mode "menu" nothing is tried; write mode = "managed" beside it, or leave it out`
+	for _, mode := range []string{"menu", "managed"} {
+		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nboot = { mode = \""+mode+"\", on_bad = \"revert\" }\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.Check(t.Context(), []string{"m"})
+		if (err == nil) != (mode == "managed") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
