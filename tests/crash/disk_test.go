@@ -73,7 +73,7 @@ func TestFailingDisk(t *testing.T) {
 					t.Errorf("the run ends with %v, and the menu is\n%s", err, menu)
 				}
 				d.checkBootable(t)
-				d.checkConverged(t, newMenu)
+				d.checkNext(t, newMenu)
 			})
 		}
 	}
