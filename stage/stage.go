@@ -124,7 +124,8 @@ func (s *Stage) log() *slog.Logger {
 	return s.Log
 }
 
-// Clean removes what a cut run left unfinished. The caller holds the lock and
+// Clean removes what a cut run left unfinished, and has room for what is to come in
+// the folder that the boot loader reads. The caller holds the lock and
 // has nothing under way.
 func (s *Stage) Clean() error {
 	root, err := os.OpenRoot(s.Dir()) // nothing outside of the stage is removed, whatever links there are
@@ -138,6 +139,9 @@ func (s *Stage) Clean() error {
 	}
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
+	}
+	if err := durable.Roomy(s.objects()); err != nil { // where it has no room, what boots has it still
+		s.log().Debug("the folder of objects will grow while the boot loader may read it", "error", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -137,5 +138,38 @@ func TestWriteSettled(t *testing.T) {
 	}
 	if err := WriteSettled(filepath.Join(t.TempDir(), "no/file"), nil, 0o600); err == nil {
 		t.Error("a file without a folder is written")
+	}
+}
+
+// A roomy folder does not grow, and has nothing in it; a cut leaves temporary names.
+func TestRoomy(t *testing.T) {
+	point := mounted(t, "ext4", 64<<20)
+	size := func() int64 {
+		info, err := os.Stat(point)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if err := os.Remove(filepath.Join(point, "lost+found")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Roomy(point); err != nil {
+		t.Fatal(err)
+	}
+	made := size()
+	for n := range 100 {
+		if err := os.WriteFile(filepath.Join(point, fmt.Sprintf("%064x", n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Roomy(point); err != nil || size() != made {
+		t.Errorf("%v; it grows from %d to %d bytes", err, made, size())
+	}
+	if left, err := os.ReadDir(point); err != nil || len(left) != 100 {
+		t.Errorf("%d names are there, %v", len(left), err)
+	}
+	if err := Roomy(t.TempDir()); err != nil {
+		t.Error(err)
 	}
 }

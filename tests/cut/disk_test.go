@@ -46,8 +46,8 @@ type disk struct {
 	sums []sum // of base's sectors
 	all  sum
 	work []byte
-	// file is work's.
-	file *os.File
+	// file is work's, and device shows it as a disk.
+	file, device *os.File
 	// dirty is set when work is not base.
 	dirty bool
 }
@@ -90,12 +90,18 @@ func newDisk(dir, image string) (*disk, error) {
 	}); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	if d.device, err = attach(d.file); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	return d, nil
 }
 
 func (d *disk) sector(s int64) []byte { return d.base[s*sectorSize : (s+1)*sectorSize] }
 
 func (d *disk) close() (err error) {
+	if d.device != nil {
+		err = d.device.Close()
+	}
 	for _, m := range [][]byte{d.work, d.base} {
 		if m != nil {
 			err = errors.Join(err, unix.Munmap(m))

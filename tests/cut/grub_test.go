@@ -136,7 +136,7 @@ func (g *grubReader) run(ctx context.Context, image string) (*seen, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "strace", "-f", "-y", "-s0", "-e", "trace=read,lseek,pread64", "-o", trace,
+	cmd := exec.CommandContext(ctx, "strace", "-f", "--seccomp-bpf", "-y", "-s0", "-e", "trace=read,lseek,pread64", "-o", trace,
 		g.program, "-d", dir, "-r", "host", "-m", devices)
 	cmd.Env = []string{"TERM=dumb", "PATH=/usr/bin:/bin"}
 	out, err := cmd.CombinedOutput()

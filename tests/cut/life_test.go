@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -50,6 +53,8 @@ type life struct {
 	repo         *lab.Repo
 	registry     *lab.Registry
 	images       map[string]string
+	// ends is the mode of the boot menu in the end.
+	ends string
 }
 
 // A step is a part of a life.
@@ -60,19 +65,27 @@ type step struct {
 
 // steps are a whole life. What comes last is what each state has to converge to.
 var steps = []step{
-	{"first run", func(t *testing.T, l *life) { l.reconcile(t, "one", "one") }},
+	{"first run", func(t *testing.T, l *life) { l.reconcileIn(t, "menu", "one", "one") }},
 	{"hook changed", func(t *testing.T, l *life) { l.reconcile(t, "one", "two") }},
 	{"layer added", func(t *testing.T, l *life) { l.reconcile(t, "two", "two") }},
+	{"found good", func(t *testing.T, l *life) { l.run(t, "boot", "mark-good", "desktop:3") }},
 	{"kernel changed", func(t *testing.T, l *life) { l.reconcile(t, "three", "two") }},
 	{"default chosen", func(t *testing.T, l *life) { l.run(t, "boot", "set-default", "desktop:2") }},
 	{"exported and removed", func(t *testing.T, l *life) {
-		l.run(t, "stage", "export", "desktop:3", "-o", filepath.Join(t.TempDir(), "export"))
-		l.run(t, "stage", "remove", "desktop:3")
+		if err := os.RemoveAll(l.export()); err != nil { // another file system's
+			t.Fatal(err)
+		}
+		l.run(t, "stage", "export", "desktop:4", "-o", l.export())
+		l.run(t, "stage", "remove", "desktop:4")
 	}},
 	{"garbage collected", func(t *testing.T, l *life) { l.run(t, "stage", "gc") }},
+	{"imported", func(t *testing.T, l *life) { l.run(t, "stage", "import", l.export()) }},
+	{"found bad", func(t *testing.T, l *life) { l.run(t, "boot", "mark-bad", "desktop:4") }},
+	{"downgraded", func(t *testing.T, l *life) { l.forget(t, "verdicts", "boot") }},
+	{"hook changed by an older one", func(t *testing.T, l *life) { l.reconcile(t, "two", "older") }},
 	{"default taken back", func(t *testing.T, l *life) { l.run(t, "boot", "set-default", "--newest") }},
 	{"reverted", func(t *testing.T, l *life) { l.reconcile(t, "one", "two") }},
-	{"all changed", func(t *testing.T, l *life) { l.reconcile(t, "two", "three") }},
+	{"all changed", func(t *testing.T, l *life) { l.reconcileIn(t, l.ends, "two", "three") }},
 }
 
 func (l *life) command(ctx context.Context, dir string, args ...string) (string, error) {
@@ -91,8 +104,39 @@ func (l *life) run(t *testing.T, args ...string) {
 	}
 }
 
+// export is where what was exported lies, which is on another disk.
+func (l *life) export() string { return l.dir + ".export" }
+
+// forget leaves out of the state what a gitboot does not know that is older.
+func (l *life) forget(t *testing.T, keys ...string) {
+	t.Helper()
+	path := filepath.Join(l.dir, stagePath, "state.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		delete(doc, key)
+	}
+	if data, err = json.MarshalIndent(doc, "", "  "); err == nil {
+		err = durable.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // reconcile commits that the machine has an image and a host name, and reconciles.
 func (l *life) reconcile(t *testing.T, image, hostname string) {
+	l.reconcileIn(t, "managed", image, hostname)
+}
+
+// reconcileIn is that with the boot menu in a mode.
+func (l *life) reconcileIn(t *testing.T, mode, image, hostname string) {
 	t.Helper()
 	config := `[image.desktop]
 pull = "` + l.images[image] + `"
@@ -102,7 +146,7 @@ keep = 3
 [machine.laptop]
 images = ["desktop"]
 hooks = ["hostname"]
-boot = { mode = "managed" }
+boot = { mode = "` + mode + `" }
 
 [hook.hostname.hostname]
 name = "` + hostname + `"
@@ -139,9 +183,12 @@ func (l *life) published(step string, log string) (v version, err error) {
 	for _, m := range namedFiles.FindAllStringSubmatch(string(menu), -1) {
 		v.named[m[1]] = m[2]
 	}
-	v.first, v.defaults = firstEntry(menu), nil
-	for _, m := range defaultSet.FindAllStringSubmatch(string(menu), -1) {
-		v.defaults = append(v.defaults, m[1])
+	v.first = firstEntry(menu)
+	if set := defaultSet.FindAllStringSubmatch(string(menu), -1); len(set) > 0 {
+		v.defaults = nil
+		for _, m := range set {
+			v.defaults = append(v.defaults, m[1])
+		}
 	}
 	return v, nil
 }
@@ -172,6 +219,10 @@ func newLife(t *testing.T) *life {
 	if l.gitboot, err = lab.Build(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
+	// What is not executed here may be small: most of a state is made of it.
+	if err = os.WriteFile(filepath.Join(dir, "gitboot-init"), noise(96<<10), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if l.registry, err = lab.NewRegistry(filepath.Join(dir, "registry")); err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +241,13 @@ func newLife(t *testing.T) *life {
 		}
 	}
 	return l
+}
+
+// noise is so many bytes that cannot be compressed, always the same.
+func noise(n int) []byte {
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	return data
 }
 
 // layer makes a layer with a file, and a kernel if it is to have one.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,15 +32,23 @@ type filesystem struct {
 	// not at all, 0 for one: XFS keeps a checksum of each block of a folder, and
 	// refuses a folder in which half of one is of another time.
 	block int64
+	// uncounted is that GRUB cannot write there, and a new machine not have mode
+	// managed.
+	uncounted bool
 }
 
 // mounted mounts the image of a disk on a folder while do runs.
-func (f filesystem) mounted(ctx context.Context, image *os.File, dir string, do func() error) (err error) {
+func (f filesystem) mounted(image *os.File, dir string, do func() error) (err error) {
 	device, err := attach(image)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, device.Close()) }()
+	return f.mountedFrom(device, dir, do)
+}
+
+// mountedFrom is mounted of a device's.
+func (f filesystem) mountedFrom(device *os.File, dir string, do func() error) (err error) {
 	if err := unix.Mount(device.Name(), dir, f.name, unix.MS_NOATIME, f.options); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
@@ -59,6 +68,14 @@ func (f filesystem) repair(ctx context.Context, image string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", f.fsck[0], err, out)
+	}
+	return nil
+}
+
+// reread has a device's content read anew: its image was written to.
+func reread(device *os.File) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, device.Fd(), unix.BLKFLSBUF, 0); errno != 0 {
+		return fmt.Errorf("read %s anew: %w", device.Name(), errno)
 	}
 	return nil
 }
@@ -122,8 +139,26 @@ type tree struct {
 	of    string
 }
 
+// hashes are the sha256 of contents, of each once: that of what is on all disks
+// takes longer than to tell it apart.
+type hashes struct {
+	mu    sync.Mutex
+	known map[sum]string
+}
+
+func (h *hashes) of(data []byte) string {
+	key := sumOf(data)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known[key] == "" {
+		s := sha256.Sum256(data)
+		h.known[key] = hex.EncodeToString(s[:])
+	}
+	return h.known[key]
+}
+
 // walk reads all files of a mounted disk.
-func walk(dir string) (tree, error) {
+func (h *hashes) walk(dir string) (tree, error) {
 	t, all := tree{files: map[string]string{}}, sha256.New()
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -142,9 +177,8 @@ func walk(dir string) (tree, error) {
 		if err != nil {
 			return err
 		}
-		s := sha256.Sum256(data)
-		t.files[name] = hex.EncodeToString(s[:])
-		fmt.Fprintf(all, "%x\n", s)
+		t.files[name] = h.of(data)
+		fmt.Fprintln(all, t.files[name])
 		return nil
 	})
 	t.of = hex.EncodeToString(all.Sum(nil))

@@ -22,7 +22,21 @@ type recording struct {
 func record(t *testing.T, f filesystem, l *life, dir string) *recording {
 	t.Helper()
 	r := &recording{life: l, filesystem: f, image: filepath.Join(dir, "image")}
+	if l.ends = "managed"; f.uncounted {
+		l.ends = "menu"
+	}
 	r.format(t)
+	recorded(t, r, dir, func(log string) error {
+		r.live(t, log)
+		return nil
+	})
+	return r
+}
+
+// recorded mounts the disk of a recording, and keeps what is written to it while do
+// runs.
+func recorded(t *testing.T, r *recording, dir string, do func(log string) error) {
+	t.Helper()
 	lived := filepath.Join(dir, "lived")
 	if _, err := lab.Run(t.Context(), "cp", "--sparse=always", r.image, lived); err != nil {
 		t.Fatal(err)
@@ -36,21 +50,22 @@ func record(t *testing.T, f filesystem, l *life, dir string) *recording {
 			t.Error(err)
 		}
 	}()
-	if _, err := lab.Run(t.Context(), "mount", "-t", f.name, recorder.Device, l.dir); err != nil {
+	if _, err := lab.Run(t.Context(), "mount", "-t", r.filesystem.name, recorder.Device, r.life.dir); err != nil {
 		t.Fatal(err)
 	}
 	func() {
 		defer func() {
-			if err := unmount(l.dir); err != nil {
+			if err := unmount(r.life.dir); err != nil {
 				t.Error(err)
 			}
 		}()
-		r.live(t, recorder.Log)
+		if err := do(recorder.Log); err != nil {
+			t.Fatal(err)
+		}
 	}()
 	if r.epochs, err = readLog(recorder.Log); err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // format makes the file system, with what a distribution has of GRUB's.
@@ -67,10 +82,13 @@ func (r *recording) format(t *testing.T) {
 	if _, err := lab.Run(t.Context(), r.filesystem.mkfs[0], append(r.filesystem.mkfs[1:], r.image)...); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := lab.Run(t.Context(), "fallocate", "--dig-holes", r.image); err != nil { // XFS writes zeros to its whole log
+		t.Fatal(err)
+	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err = r.filesystem.mounted(t.Context(), f, r.dir, func() error {
+	err = r.filesystem.mounted(f, r.dir, func() error {
 		if err := os.MkdirAll(r.dir+grubPath, 0o755); err != nil {
 			return err
 		}
