@@ -38,6 +38,11 @@ func (a *Agent) restarting(ctx context.Context, set Setup) func(reconciler.Resta
 }
 
 func (r *restarter) consider(ctx context.Context, needed reconciler.Restart) {
+	if needed.Why == "" {
+		r.Board.SetRestart("")
+		r.said, r.since = "", time.Time{}
+		return
+	}
 	if needed.Next == r.asked {
 		return
 	}
@@ -51,10 +56,17 @@ func (r *restarter) consider(ctx context.Context, needed reconciler.Restart) {
 	if v.Now {
 		v.Why = r.restart(ctx, needed)
 	}
-	if v.Why != "" && v.Why != r.said {
-		r.Log.Info("a reboot is needed; the machine is not restarted now", "needed", needed.Why, "because", v.Why)
+	r.say(needed, v.Why)
+}
+
+// say tells why a restart that is needed is not made now, "" if it is.
+func (r *restarter) say(needed reconciler.Restart, because string) {
+	if because == "" {
+		r.Board.SetRestart("asked for, with a notice of " + r.notice().String())
+	} else if r.Board.SetRestart("not yet, because " + because); because != r.said {
+		r.Log.Info("a reboot is needed; the machine is not restarted now", "needed", needed.Why, "because", because)
 	}
-	r.said = v.Why
+	r.said = because
 }
 
 func (r *restarter) situation(ctx context.Context, needed reconciler.Restart) reboot.Situation {
@@ -90,10 +102,9 @@ func (r *restarter) restart(ctx context.Context, needed reconciler.Restart) stri
 	}
 	err := r.set.Reconciler.NoteRestart(ctx, needed.Next)
 	if err == nil {
-		minutes := r.set.Reboot.Minutes()
-		r.Log.Info("restarting the machine", "needed", needed.Why, "in", time.Duration(minutes)*time.Minute)
+		r.Log.Info("restarting the machine", "needed", needed.Why, "in", r.notice())
 		r.tell(event.Event{Time: r.Now().UTC(), Kind: event.Restarting, Machine: r.set.Reconciler.Machine.Name, Part: event.Machine, Reason: needed.Why})
-		err = program.RebootIn(ctx, minutes, "gitboot: "+needed.Why)
+		err = program.RebootIn(ctx, r.set.Reboot.Minutes(), "gitboot: "+needed.Why)
 	}
 	if err == nil {
 		r.asked = needed.Next
@@ -104,6 +115,11 @@ func (r *restarter) restart(ctx context.Context, needed reconciler.Restart) stri
 		err = errors.Join(err, r.set.Leave.Unlock(ctx))
 	}
 	return err.Error()
+}
+
+// notice is how long before it people are told.
+func (r *restarter) notice() time.Duration {
+	return time.Duration(r.set.Reboot.Minutes()) * time.Minute
 }
 
 // look is how often is looked whether the machine has come up as it should.

@@ -15,7 +15,7 @@ import (
 // is for others to decide.
 type Restart struct {
 	// Next is the deployment that it would boot, Tried the one that the machine was
-	// restarted for before, and Why what it brings, in a line.
+	// restarted for before, and Why what it brings, in a line, "" if none is needed.
 	Next, Tried, Why string
 	// Windows are when it may be; Doubt says why the clock is not believed.
 	Windows schedule.Windows
@@ -26,13 +26,15 @@ type Restart struct {
 	Suspended bool
 }
 
-// restart tells of a restart that is needed.
+// restart tells of a restart that is needed, and that none is.
 func (p *poll) restart(ctx context.Context) {
 	if p.watch.Restart == nil || p.latest == nil || ctx.Err() != nil {
 		return
 	}
 	needed, err := report.RebootOf(ctx, &p.Machine.Book)
-	if err == nil && needed.Needed {
+	if err == nil && !needed.Needed {
+		p.watch.Restart(Restart{})
+	} else if err == nil {
 		var doc *state.Machine
 		if doc, err = state.LoadMachine(p.Machine.Stage.Dir()); err == nil {
 			p.watch.Restart(p.restartFor(needed, doc))

@@ -120,6 +120,16 @@ func (b *Board) SetNext(next []plan.Coming) {
 	}
 }
 
+// SetRestart says how far a restart is that the agent is to make, "" if none is needed.
+func (b *Board) SetRestart(how string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.status.Restart != how {
+		b.status.Restart = how
+		b.touch()
+	}
+}
+
 // Tell takes an event.
 func (b *Board) Tell(e event.Event) {
 	b.mu.Lock()

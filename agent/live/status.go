@@ -30,6 +30,9 @@ type Status struct {
 	Runs []Run `json:"runs"`
 	// Failures are what fails now: the repo, a part, an image.
 	Failures []Failure `json:"failures"`
+	// Restart says how far a restart is that is needed and that the agent is to make:
+	// what it waits for, or that it comes.
+	Restart string `json:"restart,omitempty"`
 	// Next are what is going to be done by itself, soonest first.
 	Next []plan.Coming `json:"next"`
 	// LastEvent is the id of the newest event.

@@ -38,6 +38,9 @@ func printAgent(w io.Writer, s live.Status, now time.Time) {
 	for _, remote := range s.Remotes {
 		fmt.Fprintf(w, "%s %s\n", paint.In(screen.Yellow, "of its remotes,"), remote)
 	}
+	if s.Restart != "" {
+		fmt.Fprintf(w, "the restart to it: %s\n", s.Restart)
+	}
 	for _, r := range s.Runs {
 		for _, t := range r.Tasks {
 			fmt.Fprintf(w, "  %s: %s\n", r.Part, describe(t, now))
