@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"syscall"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -102,6 +103,9 @@ func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) 
 		return err
 	}
 	if err := f.remove(f.halves()); err != nil {
+		return err
+	}
+	if err := durable.Roomy(f.Dir); err != nil && !errors.Is(err, syscall.ENOSPC) { // else it grows when there is room
 		return err
 	}
 	w, err := f.work(m)
