@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/rootfs"
 )
 
@@ -158,4 +159,37 @@ var kernelPrefixes = [...]string{"vmlinuz", "kernel-", "Image", "vmlinux-"}
 
 func nameRank(k Kernel) int {
 	return slices.IndexFunc(kernelPrefixes[:], func(p string) bool { return strings.HasPrefix(path.Base(k.Path), p) })
+}
+
+// A NoInitError says that process 1 would find nothing to become.
+type NoInitError struct{ Paths []string }
+
+func (e *NoInitError) Error() string {
+	text := "finding the image's init: there is no program at " + strings.Join(e.Paths, ", ")
+	if len(e.Paths) == 1 {
+		return text + ", which the kernel argument init= names; give another, or leave it out"
+	}
+	return text + "; install one in the image (Debian: systemd-sysv or sysvinit-core, Fedora: systemd, Arch: systemd-sysvcompat, Alpine: openrc)," +
+		" or name a program of it with the kernel argument init="
+}
+
+// FindInit returns the program that process 1 becomes in a root file system: it looks
+// where process 1 does, with the same kernel arguments.
+func FindInit(t *rootfs.Tree, kernelArgs []string) (string, error) {
+	words, err := deployment.Words("", kernelArgs)
+	if err != nil {
+		return "", err
+	}
+	paths := deployment.Inits(words)
+	for _, name := range paths {
+		n, err := t.Lookup(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case n.Mode().IsRegular() && n.Mode()&0o111 != 0:
+			return name, nil
+		}
+	}
+	return "", &NoInitError{paths}
 }

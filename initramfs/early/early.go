@@ -22,8 +22,9 @@
 //	                           remount it. It isn't there if the layers were
 //	                           copied to memory.
 //
-// Arguments of /init are passed on to the image's init: init=, /sbin/init,
-// /etc/init, /bin/init, /usr/lib/systemd/systemd, /bin/sh, the first there is.
+// Arguments of /init are passed on to the image's init: init=, else /sbin/init,
+// /etc/init, /bin/init or /usr/lib/systemd/systemd, the first there is. A shell is
+// none: an image without an init has failed.
 //
 // If anything fails, a shell is opened on the console, or what follows is left to
 // the kernel's panic=. With gitboot.trying=1 the machine reboots instead, and a

@@ -86,18 +86,9 @@ func switchRoot() error {
 	return os.Chdir("/")
 }
 
-// findInit chooses the image's init, as the kernel would without an
-// initramfs.
+// findInit chooses the image's init.
 func findInit(cmdline string) (string, error) {
-	tried := []string{"/sbin/init", "/etc/init", "/bin/init", "/usr/lib/systemd/systemd", "/lib/systemd/systemd", "/bin/sh"}
-	for _, word := range deployment.Fields(cmdline) {
-		if word == "--" {
-			break
-		}
-		if init, ok := strings.CutPrefix(word, "init="); ok {
-			tried = []string{init}
-		}
-	}
+	tried := deployment.Inits(deployment.Fields(cmdline))
 	for _, name := range tried {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return name, nil

@@ -42,6 +42,7 @@ func (a *application) way() []step {
 	stage := []step{
 		{"kernels", "", a.kernels},                         // kernel → object; modules and init → initramfs
 		{"hooks", "", a.hooks},                             // this machine's files → one layer above
+		{"init", "", entrance{a}.look},                     // is there one to enter?
 		{"trees", "", fetcher{a}.trees},                    // hash trees of what is to be verified
 		{"packages", "", a.packages},                       // which ones changed, for people
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests

@@ -154,6 +154,7 @@ func (j *Job) Stuck() bool {
 
 // Plan is what a run would do, with all that is known for people.
 func (j *Job) Plan(ctx context.Context) (plan.Plan, error) {
+	planInit(j)
 	err := errors.Join(j.planPackages(ctx), j.planFormerDisk(ctx))
 	planSpace(ctx, j)
 	return j.plan, err

@@ -73,6 +73,46 @@ func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, found fo
 	return kernel.Add(ctx, a.Stage, tree, found.Kernel, found.made, a.Progress)
 }
 
+// An entrance is where process 1 enters an image: its init.
+type entrance struct{ *application }
+
+// look refuses what process 1 would find no init in, with the hooks above it: one of
+// them may bring it, or take it away.
+func (a entrance) look(ctx context.Context, _ []plan.Action) error {
+	return a.each(ctx, "init", func(_ context.Context, s *staging) error {
+		layers := s.layers
+		if s.hooks != nil {
+			layers = append(slices.Clone(layers), *s.hooks)
+		}
+		return entered(a.Job, layers, s.Inputs.KernelArgs)
+	})
+}
+
+// entered reports that there is no init in layers.
+func entered(j *Job, layers []deployment.Object, kernelArgs []string) error {
+	tree, err := inventory.OpenTree(j.Stage, layers)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	_, err = initramfs.FindInit(tree, kernelArgs)
+	return err
+}
+
+// planInit warns of images without an init, as far as their layers are on the stage.
+func planInit(j *Job) {
+	for i := range j.plan.Stagings {
+		s := &j.plan.Stagings[i]
+		layers, err := j.stagedLayers(j.images[s.Image])
+		if err != nil || len(layers) == 0 {
+			continue // it fails of that, or nobody knows
+		}
+		if err := entered(j, layers, s.Inputs.KernelArgs); errors.As(err, new(*initramfs.NoInitError)) {
+			s.Warnings = append(s.Warnings, err.Error()+"; it fails unless a hook brings one")
+		}
+	}
+}
+
 // A headStart makes an image's initramfs as soon as its layers can be read,
 // while they are still hashed and synced: on two processors that is a tenth of
 // a cold pull. It is no more than that: where it fails, the kernels' own step

@@ -73,6 +73,7 @@ func (j tryer) stage(ctx context.Context, want spec.Image, source string) (t sta
 		{"layers", plan.AddLayer, a.layers},
 		{"kernels", "", a.kernels},
 		{"hooks", "", a.hooks},
+		{"init", "", entrance{a}.look},
 		{"trees", "", fetcher{a}.trees},
 		{"deployments", plan.AddDeployment, a.deployments},
 		{"settle", "", a.settle},

@@ -63,6 +63,9 @@ func (i Image) stage(ctx context.Context, st *stage.Stage, sink progress.Sink) (
 	if err != nil {
 		return nil, err
 	}
+	if _, err := initramfs.FindInit(tree, i.KernelArgs); err != nil {
+		return nil, err
+	}
 	made, err := kernel.Add(ctx, st, tree, found, initramfs.Options{Init: i.Init}, sink)
 	if err != nil {
 		return nil, err

@@ -100,6 +100,7 @@ func pushImage(t *testing.T, dir string) (addr string) {
 	writeTar(t, lower, map[string]string{
 		"boot/vmlinuz-" + release: strings.Repeat("kernel ", 1000),
 		"boot/config-" + release:  kernelConfig,
+		"sbin/init":               "an init",
 		"lib/modules/" + release + "/modules.builtin": "kernel/drivers/block/loop.ko\nkernel/fs/squashfs/squashfs.ko\n" +
 			"kernel/fs/overlayfs/overlay.ko\nkernel/fs/ext4/ext4.ko\n",
 	})
@@ -119,7 +120,7 @@ func writeTar(t *testing.T, path string, files map[string]string) {
 	defer f.Close()
 	w := tar.NewWriter(f)
 	for name, data := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data))}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(data))}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write([]byte(data)); err != nil {
