@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/machine"
@@ -41,6 +42,10 @@ type poll struct {
 	// not run; again is the wish for it to run once more, nil without one.
 	stop  chan struct{}
 	again *Ask
+	// unplug ends the boot tests that go on, nil while none do, and booting are the
+	// deployments that they are of.
+	unplug  context.CancelFunc
+	booting []string
 	// building says that the workshop works, and job at what, nil while it only
 	// looks.
 	building bool
@@ -244,6 +249,42 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			}
 			if p.again != nil {
 				p.converge(ctx, *p.again)
+				return
+			}
+			p.bootTests(ctx, w, result)
+		}
+	})
+}
+
+// bootTests boots what a run has staged, where that is to come up in a virtual machine
+// first, and has the machine make a run that takes what is known then. What is booted and
+// wanted no more is given up.
+func (p *poll) bootTests(ctx context.Context, w *wanted.Wanted, staged machine.Result) {
+	test, due := newBootTest(p.Reconciler, w, staged, Request{Trigger: bootTestTrigger, Patient: true})
+	ready := test.ready()
+	if p.unplug != nil {
+		if !due || slices.ContainsFunc(ready, func(id string) bool { return !slices.Contains(p.booting, id) }) {
+			p.unplug()
+		}
+		return
+	}
+	if !due || ctx.Err() != nil {
+		return
+	}
+	test.step = p.teller.step(event.Machine, bootTestTrigger, w.Revision)
+	testing, unplug := context.WithCancel(ctx)
+	p.unplug, p.booting = unplug, ready
+	p.beside(func() func(context.Context) {
+		known, err := test.all(testing, staged.Plan.Untested)
+		given := testing.Err() != nil
+		unplug()
+		return func(ctx context.Context) {
+			p.unplug, p.worked = nil, p.worked || known
+			if err != nil && !given {
+				p.log.Error("a boot test failed to be made", "error", err)
+			}
+			if known || given {
+				p.converge(ctx, Ask{Trigger: bootTestTrigger})
 			}
 		}
 	})

@@ -122,7 +122,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	if err := ctx.Err(); err != nil { // the look may have ended before it noticed
 		return Result{}, errors.Join(err, made, job.End())
 	}
-	converged, err := r.Machine.Run(ctx, w, req.machine(nil), nil)
+	converged, err := converge(ctx, r, w, req)
 	newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 	if err == nil && !req.Fetch {
 		r.testing(ctx, w, req.Wait)

@@ -66,6 +66,7 @@ type machineSettings struct {
 	Windows     []windowDecl   `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
 	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
 	Recovery    *recoveryDecl  `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
+	BootTest    *bootTestDecl  `key:"boot_test" is:"boot-test" doc:"on, or a table of what that machine has: what is new boots in a virtual machine before its menu entries are published, and has none if it does not come up. off, or absent: it does not."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 
@@ -84,6 +85,17 @@ type recoveryDecl struct {
 	Nameservers []string `key:"nameservers" is:"ip" doc:"Addresses of DNS servers."`
 	Interface   *string  `key:"interface" is:"interface" doc:"The interface that has the address, by the kernel's own name, such as eth0; the first wired one if absent."`
 }
+
+// bootTestDecl may be written as a word, too.
+type bootTestDecl struct {
+	site
+	off     bool
+	Network *string `key:"network" is:"test-network" default:"none" doc:"none: it has no network card. isolated: it has one, and an address, and reaches nothing. outside: it reaches what the machine does that stages it."`
+	Memory  *string `key:"memory" is:"memory" default:"2GB" doc:"How much memory it has."`
+}
+
+// Word takes one of the two words that there are.
+func (b *bootTestDecl) Word(word string) { b.off = word == "off" }
 
 // approveDecl may be written as a word, too.
 type approveDecl struct {

@@ -34,6 +34,7 @@ func documented() map[string]reflect.Type {
 		"machine":  reflect.TypeFor[machineDecl](),
 		"boot":     reflect.TypeFor[bootDecl](),
 		"recovery": reflect.TypeFor[recoveryDecl](),
+		"boottest": reflect.TypeFor[bootTestDecl](),
 		"health":   reflect.TypeFor[health.HealthDecl](),
 		"checks":   reflect.TypeFor[health.ChecksDecl](),
 		"approve":  reflect.TypeFor[approveDecl](),

@@ -9,6 +9,8 @@ import (
 // Each case is one mistake in a repo that is right otherwise, and what must be
 // said of it: file:line: key = "value": message; hint, or its beginning.
 var mistakes = map[string]struct{ text, want string }{
+	"boot test of what":   {"[profile.p]\nboot_test = \"yes\"\n", `gitboot.toml:2: profile.p.boot_test = "yes": is not a boot test; write one of on, off`},
+	"little memory":       {"[profile.p]\nboot_test = { memory = \"1MB\" }\n", `gitboot.toml:2: profile.p.boot_test.memory = "1MB": is less than 64MB; write for example 2GB, in thousands; a machine takes 64MB at least`},
 	"no root file":        {"-- other.toml --\n", `gitboot.toml: cannot be read: file does not exist; gitboot init writes one`},
 	"invalid TOML":        {"x = \n", `gitboot.toml:1: x: is not valid TOML`},
 	"unknown key":         {"[image.a]\npull = \"a\"\nplatfrom = \"x\"\n", `gitboot.toml:3: image.a.platfrom: is not a known key (did you mean "platform"?)`},

@@ -93,7 +93,7 @@ func (r *resolver) wants() *Wants {
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)
 	}
-	w.Recovery = r.recovery(w.Images)
+	w.Recovery, w.BootTest = r.recovery(w.Images), bootTest(r.merged.BootTest)
 	builds := slices.Clone(r.merged.Builds)
 	slices.Sort(builds)
 	for _, name := range slices.Compact(builds) {

@@ -136,6 +136,42 @@ images = ["b"]
 	}
 }
 
+// A machine says which virtual machine it means, or none, whatever its profile says.
+func TestBootTest(t *testing.T) {
+	const declared = `[image.a]
+pull = "a"
+[profile.p]
+boot_test = "on"
+[machine.plain]
+images = ["a"]
+[machine.on]
+images = ["a"]
+profiles = ["p"]
+[machine.off]
+images = ["a"]
+profiles = ["p"]
+boot_test = "off"
+[machine.own]
+images = ["a"]
+profiles = ["p"]
+boot_test = { network = "outside", memory = "4GB" }
+`
+	for machine, want := range map[string]*BootTest{
+		"plain": nil, "off": nil, "on": {Network: "none"}, "own": {Network: "outside", Memory: 4e9},
+	} {
+		if diff := cmp.Diff(want, mustResolve(t, declared, machine).BootTest); diff != "" {
+			t.Errorf("%s: %s", machine, diff)
+		}
+	}
+	f, err := Load(t.Context(), repo(declared))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.BootTests(t.Context(), f.Machines()); !slices.Equal(got, []string{"on", "own"}) {
+		t.Errorf("machines that test: %q", got)
+	}
+}
+
 func TestMergeVars(t *testing.T) {
 	f, err := Load(t.Context(), repo(merging))
 	if err != nil {

@@ -1,14 +1,18 @@
 package spec
 
 import (
+	"cmp"
+	"context"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/schedule"
+	"github.com/gitboot/gitboot/spec/bounds"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -33,6 +37,42 @@ type Wants struct {
 	Reboots []Window `json:",omitempty"`
 	// Recovery is what the recovery entry is made of, nil if there is to be none.
 	Recovery *Recovery `json:",omitempty"`
+	// BootTest says in what virtual machine new deployments boot before they are
+	// published, nil if they do not.
+	BootTest *BootTest `json:",omitempty"`
+}
+
+// A BootTest is a virtual machine.
+type BootTest struct {
+	// Network is "none", "isolated" or "outside".
+	Network string
+	// Memory is in bytes, 0 for the usual.
+	Memory int64 `json:",omitempty"`
+}
+
+// Key tells one from another.
+func (b BootTest) Key() string { return b.Network + " " + strconv.FormatInt(b.Memory, 10) }
+
+func bootTest(d *bootTestDecl) *BootTest {
+	if d == nil || d.off {
+		return nil
+	}
+	return &BootTest{Network: cmp.Or(text(d.Network), "none"), Memory: size(d.Memory)}
+}
+
+// BootTests are the machines of these that boot what is new in a virtual machine
+// first.
+func (f *Fleet) BootTests(ctx context.Context, machines []string) (names []string) {
+	for _, name := range machines {
+		decl := f.machines[name]
+		if decl == nil {
+			continue
+		}
+		if r := f.resolver(&bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}, name, decl); bootTest(r.merged.BootTest) != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Recovery is a boot entry that needs nothing but its kernel and initramfs.

@@ -56,6 +56,9 @@ func (l Layout) Secrets() string { return l.path("secrets") }
 // verified by itself.
 const VerifiedFile = "verified.json"
 
+// BootTestsDir is the name of the folder with the logs of boot tests.
+const BootTestsDir = "boottests"
+
 // marks holds a file for each object that is known to be damaged.
 func marks(l Layout) string { return l.path("damaged") }
 
@@ -84,7 +87,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "damaged", "quarantine", VerifiedFile, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "damaged", "quarantine", VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

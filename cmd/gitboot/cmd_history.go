@@ -66,7 +66,7 @@ func outcome(r state.Run) string {
 		kind plan.Kind
 		what string
 	}{
-		{plan.BuildImage, "build"}, {plan.AddLayer, "layer"}, {plan.AddDeployment, "deployment"}, {plan.RemoveDeployment, "removal"}, {plan.PushImage, "push"},
+		{plan.BuildImage, "build"}, {plan.AddLayer, "layer"}, {plan.AddDeployment, "deployment"}, {plan.TestDeployment, "boot test"}, {plan.RemoveDeployment, "removal"}, {plan.PushImage, "push"},
 	} {
 		if n := counts[k.kind]; n > 0 {
 			words = append(words, screen.Count(n, k.what))

@@ -25,9 +25,11 @@ type validation struct {
 	Images   []string `json:"images"`
 	Hooks    []string `json:"hooks"`
 	// Secrets are who can read which.
-	Secrets  []sealing.Readers `json:"secrets"`
-	Problems spec.Problems     `json:"problems"`
-	More     int               `json:"more"`
+	Secrets []sealing.Readers `json:"secrets"`
+	// BootTests are the machines that boot what is new in a virtual machine first.
+	BootTests []string      `json:"bootTests"`
+	Problems  spec.Problems `json:"problems"`
+	More      int           `json:"more"`
 }
 
 func newValidate(a *app) *cobra.Command {
@@ -64,6 +66,9 @@ them at the commits that are pinned: to it, gitboot plan says what is wrong in t
 		if *asJSON {
 			return errors.Join(screen.JSON(c.OutOrStdout(), v), err)
 		}
+		if len(v.BootTests) > 0 {
+			fmt.Fprintf(c.ErrOrStderr(), "note: with boot_test, %s QEMU, mke2fs and debugfs (Debian: qemu-system-x86, e2fsprogs); `gitboot doctor` there looks for them\n", needs(v.BootTests))
+		}
 		if err != nil {
 			return err
 		}
@@ -76,8 +81,16 @@ them at the commits that are pinned: to it, gitboot plan says what is wrong in t
 	return c
 }
 
+// needs says that machines do.
+func needs(machines []string) string {
+	if len(machines) == 1 {
+		return "machine " + machines[0] + " needs"
+	}
+	return screen.Count(len(machines), "machine") + " need"
+}
+
 func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) {
-	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Secrets: []sealing.Readers{}}
+	v := validation{Machines: []string{}, Images: []string{}, Hooks: []string{}, Secrets: []sealing.Readers{}, BootTests: []string{}}
 	fleet, err := spec.Load(ctx, fsys)
 	if err != nil {
 		v.Problems, v.More = problemsOf(err)
@@ -96,6 +109,7 @@ func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) 
 	if only != "" {
 		machines = []string{only}
 	}
+	v.BootTests = append(v.BootTests, fleet.BootTests(ctx, machines)...)
 	err = fleet.Check(ctx, machines)
 	v.Valid = err == nil
 	v.Problems, v.More = problemsOf(err)

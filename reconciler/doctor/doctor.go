@@ -94,6 +94,7 @@ func checks() []check {
 		{name: "menu", look: checkMenu},
 		{name: "boot-block", look: checkBootBlock},
 		{name: "secure-boot", look: checkSecureBoot},
+		{name: "boot-test", look: checkBootTest},
 		{name: "service", look: checkService},
 		{name: "restart", look: checkRestart},
 		{name: "last-run", look: checkLastRun},

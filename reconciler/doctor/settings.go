@@ -6,8 +6,11 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/internal/program"
+	"github.com/gitboot/gitboot/qemu"
 )
 
 func checkRights(context.Context, *visit) []Finding {
@@ -80,6 +83,25 @@ func checkPrograms(ctx context.Context, v *visit) []Finding {
 		return fail(v.Program.Error(), "install gitboot anew")
 	}
 	return ok("%s, gitboot-init", strings.Join(there, ", "))
+}
+
+// checkBootTest asks whether what is new can be booted in a virtual machine, where
+// that is declared.
+func checkBootTest(ctx context.Context, v *visit) []Finding {
+	w, err := v.wants()
+	if err != nil || w.Wants == nil {
+		return skip("what is declared is not known")
+	}
+	if w.Wants.BootTest == nil {
+		return ok("none is declared")
+	}
+	if err := qemu.Installed(); err != nil {
+		return fail(err.Error(), "install what is missing, or declare boot_test = \"off\": nothing new is published until then")
+	}
+	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {
+		return warn("there is no /dev/kvm: boot tests are emulated in software, which takes about ten times as long", "enable virtualisation in the firmware, or have another machine build with test = \"boot\"")
+	}
+	return ok("QEMU is there, and /dev/kvm")
 }
 
 // version is the first number of what a program says of itself.

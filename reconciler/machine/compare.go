@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/qemu"
 	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -72,8 +73,9 @@ func (j holder) hold() {
 	p := plan.Publication{
 		Now: now, Windows: spec.Windows(j.Wants.Windows, j.Wants.Machine, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
 		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
-		Fetched: j.req.Fetch,
+		Fetched: j.req.Fetch, Untested: j.untested(),
 	}
+	j.plan.Untested = p.Untested
 	j.plan.Wait(p.Holds())
 	if j.plan.Publishes() && !j.plan.Held() {
 		j.approved = p.Approved()
@@ -82,6 +84,30 @@ func (j holder) hold() {
 		j.next.Wait(j.doc, waits)
 	}
 	j.keepReady()
+}
+
+// untested are the boot tests that come before publishing what is staged.
+func (j holder) untested() (out []plan.Untested) {
+	terms := j.Wants.BootTest
+	if terms == nil || len(j.plan.Stagings) == 0 {
+		return nil
+	}
+	lacks := ""
+	if err := qemu.Installed(); err != nil {
+		lacks = err.Error()
+	}
+	for _, s := range j.plan.Stagings {
+		u, ready := plan.Untested{Image: s.Image, Lacks: lacks}, j.doc.Images[s.Image].Waiting(s.Ready)
+		switch {
+		case ready == nil:
+		case j.doc.Verdicts.Tested(ready, terms.Key()):
+			continue
+		case ready.Untested != nil:
+			u.Failure, u.Next = ready.Untested.Message, ready.Untested.Next
+		}
+		out = append(out, u)
+	}
+	return out
 }
 
 // waiting are keys of what is to be published of each image. What cannot be looked

@@ -51,6 +51,9 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 	if img.err == nil {
 		img.err = menu.Check(j.Wants.Machine, want, j.location)
 	}
+	if untested := j.doc.Verdicts.FailedTest(want.Name, img.inputs); img.err == nil && untested != nil && !j.req.Retry {
+		img.err = known.Failure.Stands(untested)
+	}
 	if img.err == nil && j.needsLayers(staged, img.inputs) {
 		img.err = j.observeLayers(ctx, img)
 	}

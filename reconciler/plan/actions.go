@@ -16,6 +16,7 @@ const (
 	BuildImage       Kind = "build-image"
 	AddLayer         Kind = "add-layer"
 	AddDeployment    Kind = "add-deployment"
+	TestDeployment   Kind = "test-deployment"
 	AwaitPublishing  Kind = "await-publishing"
 	AddRecovery      Kind = "add-recovery"
 	RecordRevision   Kind = "record-revision"

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,23 @@ type Bad struct {
 // String says it for people.
 func (b *Bad) String() string {
 	return fmt.Sprintf("what is wanted is known to be bad since %s: %s; change it, or try it once more with `gitboot reconcile --once --retry`", clock(b.Since), b.Reason)
+}
+
+// An UntestedError says that what is wanted did not come up in a virtual machine, and
+// so is in no menu.
+type UntestedError struct {
+	Since  time.Time
+	Reason string
+	// Console are the last lines that it printed.
+	Console []string
+}
+
+func (e *UntestedError) Error() string {
+	text := "boot test: " + e.Reason + "; it has no menu entry since " + clock(e.Since) + ": change it, or test it once more with `gitboot reconcile --once --retry`"
+	if len(e.Console) > 0 {
+		text += "; its last lines:\n    " + strings.Join(e.Console, "\n    ")
+	}
+	return text
 }
 
 // bad is what is known of what is wanted, nil if it is not known to be bad.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,8 @@ type Publication struct {
 	First     bool
 	// Tags are what tags say of it, by their patterns.
 	Tags map[string]Consent
+	// Untested are the boot tests that are to be made first.
+	Untested []Untested
 	// Fetched says that it is to be fetched and staged, and no more.
 	Fetched bool
 }
@@ -71,7 +74,31 @@ func (p Publication) Holds() (holds []Hold) {
 	if p.Fetched {
 		holds = append(holds, Hold{Why: "for a run that publishes it"})
 	}
-	return append(append(holds, p.approvals()...), p.windows()...)
+	return slices.Concat(holds, p.tests(), p.approvals(), p.windows())
+}
+
+// An Untested is an image whose new deployment has to come up in a virtual machine
+// before it is published.
+type Untested struct {
+	Image string
+	// Lacks says what this machine lacks for that, "" if nothing.
+	Lacks string
+	// Failure is why it could not be found out, "" if that was not tried, and Next
+	// when it is tried again.
+	Failure string
+	Next    time.Time
+}
+
+// tests are the reasons that boot tests end.
+func (p Publication) tests() (holds []Hold) {
+	for _, u := range p.Untested {
+		hold := Hold{Why: "for the boot test of " + u.Image, Note: cmp.Or(u.Lacks, u.Failure)}
+		if hold.Note != "" && !u.Next.IsZero() {
+			hold.Note += "; it is tried again at " + clock(u.Next)
+		}
+		holds = append(holds, hold)
+	}
+	return holds
 }
 
 // windows are the reasons that have to do with the time of day.

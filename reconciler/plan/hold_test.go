@@ -33,6 +33,11 @@ func TestHolds(t *testing.T) {
 		"none is open":                       {plan.Publication{Now: noon, Windows: night}, "for a window in which entries may change, until " + noon.Add(11*time.Hour).Local().Format("2006-01-02 15:04")},
 		"none is open, but who would wait":   {plan.Publication{Now: noon, Windows: night, Anyway: true}, ""},
 		"one would be open, but by no clock": {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning, Doubt: "it is 1970"}, "until the clock is set, since entries change only in windows"},
+		"a boot test":                        {plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}}}, "for the boot test of a"},
+		"two, of which one cannot be made": {
+			plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}, {Image: "b", Failure: "no room", Next: noon}}},
+			"for the boot test of a; for the boot test of b (no room; it is tried again at " + noon.Local().Format("2006-01-02 15:04") + ")",
+		},
 	} {
 		if got := plan.Words(c.p.Holds()); got != c.want {
 			t.Errorf("%s: %q", what, got)

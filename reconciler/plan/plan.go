@@ -173,6 +173,8 @@ type Plan struct {
 	Terms bool
 	// Holds say why what is new is staged now, and not published.
 	Holds []Hold
+	// Untested are the images whose boot tests come before publishing.
+	Untested []Untested
 	// Space is for people, nil where it is not known.
 	Space *Space
 }

@@ -46,30 +46,42 @@ var errLate = errors.New("it was not judged in time")
 
 // Judge boots a deployment as one on trial until it is judged, and ends the
 // machine then. It fails only where that could not be found out.
-func Judge(ctx context.Context, d Deployment, o Options) (out Outcome, err error) {
-	err = with(ctx, d, true, o, func(m qemu.Options) error {
-		limit := Limit(d.Manifest.Judged())
-		ctx, cancel := context.WithTimeoutCause(ctx, limit, errLate)
-		defer cancel()
-		console, began := qemu.NewConsole(o.Log), time.Now()
-		m.Console = o.console(console)
-		boot, err := untilJudged(ctx, m)
-		out = Outcome{
-			Good: boot.Verdict == deployment.BootGood, Reason: boot.Reason, Warnings: boot.Warnings,
-			Took: time.Since(began), Accel: m.Accel, Console: console.Last(shown),
+func Judge(ctx context.Context, d Deployment, o Options) (Outcome, error) {
+	p, err := Prepare(ctx, d, true, o)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out, err := p.Judge(ctx)
+	return out, errors.Join(err, p.Close())
+}
+
+// Judge runs the machine until it is judged. Who confirms boots from outside is not
+// waited for.
+func (p *Prepared) Judge(ctx context.Context) (out Outcome, err error) {
+	m, err := p.machine(ctx)
+	if err != nil {
+		return out, err
+	}
+	limit := Limit(p.deployment.Manifest.Judged())
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errLate)
+	defer cancel()
+	console, began := qemu.NewConsole(p.options.Log), time.Now()
+	m.Console = p.options.console(console)
+	boot, err := untilJudged(ctx, m)
+	out = Outcome{
+		Good: boot.Verdict == deployment.BootGood, Reason: boot.Reason, Warnings: boot.Warnings,
+		Took: time.Since(began), Accel: m.Accel, Console: console.Last(shown),
+	}
+	switch {
+	case errors.Is(err, errLate):
+		out.Reason, err = fmt.Sprintf("it was not judged within %s: process 1 did not get as far, or is of a gitboot that leaves no watcher", limit), nil
+	case err == nil && boot.Verdict == "":
+		out.Reason = "the machine ended before it was judged"
+		if why, panicked := panicIn(console.Last(math.MaxInt)); panicked {
+			out.Reason = "the kernel panicked: " + why
 		}
-		switch {
-		case errors.Is(err, errLate):
-			out.Reason, err = fmt.Sprintf("it was not judged within %s: process 1 did not get as far, or is of a gitboot that leaves no watcher", limit), nil
-		case err == nil && boot.Verdict == "":
-			out.Reason = "the machine ended before it was judged"
-			if why, panicked := panicIn(console.Last(math.MaxInt)); panicked {
-				out.Reason = "the kernel panicked: " + why
-			}
-		}
-		return errors.Join(err, console.Err())
-	})
-	return out, err
+	}
+	return out, errors.Join(err, console.Err())
 }
 
 // panicIn returns what a kernel panicked of, if it did, from all lines that are

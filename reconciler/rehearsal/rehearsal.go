@@ -12,7 +12,6 @@
 package rehearsal
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,53 +73,6 @@ func KnownKVM() string {
 		return filepath.Join(dir, "gitboot-kvm")
 	}
 	return ""
-}
-
-// Run boots a deployment until the machine ends, or ctx does.
-func Run(ctx context.Context, d Deployment, o Options) error {
-	return with(ctx, d, false, o, func(m qemu.Options) error {
-		console := qemu.NewConsole(o.Log)
-		m.Console = o.console(console)
-		return errors.Join(qemu.Run(ctx, m), console.Err())
-	})
-}
-
-// console is where a machine's serial port leads.
-func (o Options) console(kept *qemu.Console) io.Writer {
-	if o.Screen == nil {
-		return kept
-	}
-	return io.MultiWriter(kept, o.Screen)
-}
-
-// with makes the disk, and runs do with all that a machine is started with.
-func with(ctx context.Context, d Deployment, trying bool, o Options, do func(qemu.Options) error) (err error) {
-	if err := qemu.Installed(); err != nil {
-		return err
-	}
-	id, err := identify(d.Manifest)
-	if err != nil {
-		return err
-	}
-	disk, discard, err := d.disk(ctx, id, o)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, discard()) }()
-	kernel := d.Object(d.Manifest.Kernel)
-	accel := qemu.Accelerator(ctx, kernel, o.Known)
-	args, err := arguments(d, id, trying, accel, o.Window)
-	if err == nil && o.Ready != nil {
-		err = o.Ready()
-	}
-	if err != nil {
-		return err
-	}
-	return do(qemu.Options{
-		Kernel: kernel, Initrd: d.Object(d.Manifest.Initramfs), Args: args, Disk: disk,
-		Memory: cmp.Or(o.Memory, DefaultMemory), CPUs: cmp.Or(o.CPUs, defaultCPUs), Accel: accel,
-		Network: o.Network, SSH: o.SSH, Window: o.Window, Input: o.Input,
-	})
 }
 
 func identify(m *deployment.Manifest) (string, error) {

@@ -57,6 +57,14 @@ func (f *Failure) Rests(key string, now time.Time) error {
 	return &RestingError{*f}
 }
 
+// Stands is an error, or that what failed stands if it says the same.
+func (f *Failure) Stands(err error) error {
+	if f != nil && SameMessage(f.Message, err.Error()) {
+		return &RestingError{*f}
+	}
+	return err
+}
+
 // A RestingError is a failure that stands, of what is not tried again yet. It reads
 // as what failed.
 type RestingError struct{ Failure Failure }

@@ -146,6 +146,10 @@ type Generation struct {
 	Packages *packages.Summary `json:"packages,omitempty"`
 	// Imported generations came as a file, not from the config repo.
 	Imported bool `json:"imported,omitempty"`
+	// Test is how its boot test went before it was published, nil without one;
+	// Untested is why that could not be made.
+	Test     *Test    `json:"bootTest,omitempty"`
+	Untested *Failure `json:"untested,omitempty"`
 	// Pin keeps the generation until it is taken away, nil without one.
 	Pin *Pin `json:"pin,omitempty"`
 }
@@ -301,7 +305,11 @@ func (m *Machine) DropUnwanted(wanted func(name string) bool) {
 // Fail records why an image did not converge, when it is tried again, and keeps the
 // time of the first run that said the same.
 func (i *Image) Fail(err error, key, whose string, now time.Time) {
-	if !errors.As(err, new(*RestingError)) { // what rests stands
+	switch {
+	case errors.As(err, new(*RestingError)): // what rests stands
+	case errors.As(err, new(*plan.UntestedError)): // it is not tried again by itself
+		i.Failure = i.Failure.After(err, now)
+	default:
 		i.Failure = i.Failure.Tried(err, key, whose, now)
 	}
 }

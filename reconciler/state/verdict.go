@@ -30,6 +30,9 @@ type Verdict struct {
 	By     string `json:"by,omitempty"`
 	// Boot is the id of the boot that decided, "" if none did.
 	Boot string `json:"boot,omitempty"`
+	// Test is the boot test that decided, nil if none did: the machine itself has
+	// never booted it.
+	Test *Test `json:"bootTest,omitempty"`
 	// Left is how many boots by itself one on trial had left when that was last
 	// known.
 	Left int `json:"left,omitempty"`

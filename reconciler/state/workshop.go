@@ -67,16 +67,6 @@ type Build struct {
 	Packages *BuiltPackages `json:"packages,omitempty"`
 }
 
-// A Test is a boot of an image in a virtual machine.
-type Test struct {
-	// Key hashes what decides how it goes.
-	Key     string    `json:"key"`
-	Time    time.Time `json:"time"`
-	Seconds float64   `json:"seconds"`
-	// Failure is why it did not come up, "" if it did.
-	Failure string `json:"failure,omitempty"`
-}
-
 // Made is the build that gave what an image is now. Those after it gave the
 // same, so that what is published stays the same too.
 type Made struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/internal/version"
 	"github.com/gitboot/gitboot/schedule"
@@ -40,6 +41,17 @@ func badRef(s string) string {
 	}
 	if _, err := version.Parse(tag); err != nil {
 		return "has neither a tag nor a constraint on versions such as ~12, ^1.4, 1.* or >=2,<4"
+	}
+	return ""
+}
+
+// badMemory finds what no kernel would start in, or no computer has.
+func badMemory(s string) string {
+	switch n, err := progress.ParseBytes(s); {
+	case err != nil || n < 64e6:
+		return "is less than 64MB"
+	case n > 64e12:
+		return "is more than 64TB"
 	}
 	return ""
 }

@@ -60,6 +60,8 @@ func verb(k plan.Kind) (sign, verb string) {
 		return "+", "fetch"
 	case plan.AddDeployment:
 		return "+", "stage"
+	case plan.TestDeployment:
+		return "~", "boot in a virtual machine"
 	case plan.AddRecovery:
 		return "+", "make the recovery entry"
 	case plan.PushImage:

@@ -149,7 +149,7 @@ func outcome(actions []plan.Action) string {
 	for _, k := range []struct {
 		kind plan.Kind
 		what string
-	}{{plan.BuildImage, "build"}, {plan.AddLayer, "layer"}, {plan.AddDeployment, "deployment"}, {plan.RemoveDeployment, "removal"}, {plan.PushImage, "push"}} {
+	}{{plan.BuildImage, "build"}, {plan.AddLayer, "layer"}, {plan.AddDeployment, "deployment"}, {plan.TestDeployment, "boot test"}, {plan.RemoveDeployment, "removal"}, {plan.PushImage, "push"}} {
 		n := 0
 		for _, a := range actions {
 			if a.Kind == k.kind {
