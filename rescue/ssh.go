@@ -103,6 +103,35 @@ func known(keys []ssh.PublicKey, key ssh.PublicKey) bool {
 	return false
 }
 
+// HostKey reads the host key: the entry's own, else the one on the stage, which comes
+// when that is mounted; nil if it does not come in time.
+func HostKey(ctx context.Context, log *slog.Logger, own, staged string, within time.Duration) ([]byte, error) {
+	key, err := Optional(own)
+	if err != nil || key != nil {
+		return key, err
+	}
+	late := time.After(within)
+	look := time.NewTicker(within / 50)
+	defer look.Stop()
+	for {
+		if key, err := Optional(staged); err == nil && key != nil {
+			if _, err := gossh.ParsePrivateKey(key); err == nil {
+				return key, nil
+			}
+			log.Warn("the host key on the stage is damaged; one is made for this boot", "file", staged)
+			return nil, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-late:
+			log.Warn("the stage, with the host key, is not there; one is made for this boot")
+			return nil, nil
+		case <-look.C:
+		}
+	}
+}
+
 func (s *Server) hostKey() (gossh.Signer, error) {
 	if s.HostKey != nil {
 		return gossh.ParsePrivateKey(s.HostKey)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,9 @@ func main() {
 	}
 }
 
+// stageWait is how long the stage, with the host key, is waited for.
+const stageWait = 15 * time.Second
+
 // run does what the files of a folder say.
 func run(ctx context.Context, dir string, log *slog.Logger) error {
 	text, err := rescue.Optional(filepath.Join(dir, folder.NetworkFile))
@@ -48,10 +52,6 @@ func run(ctx context.Context, dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	host, err := rescue.Optional(filepath.Join(dir, folder.HostKey))
-	if err != nil {
-		return err
-	}
 	if len(keys) == 0 {
 		log.Warn("nobody can log in by ssh: no keys are declared")
 		return network.Up(ctx, log)
@@ -65,6 +65,10 @@ func run(ctx context.Context, dir string, log *slog.Logger) error {
 			log.Error("the network stays down", "error", err)
 		}
 	}()
+	host, err := rescue.HostKey(ctx, log, filepath.Join(dir, folder.HostKey), folder.StageHostKey, stageWait)
+	if err != nil {
+		return err
+	}
 	server := rescue.Server{Keys: keys, HostKey: host, Shell: "/bin/sh", Log: log}
 	return server.Serve(ctx, l)
 }

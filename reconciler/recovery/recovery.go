@@ -4,15 +4,24 @@ package recovery
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/kernel"
@@ -62,6 +71,11 @@ func (m Maker) Make(ctx context.Context, want *spec.Recovery, from *deployment.M
 	if options.Recovery.Files, err = files(want); err != nil {
 		return r, err
 	}
+	if len(want.SSHKeys) > 0 {
+		if err := keepHostKey(m.Stage.Secrets()); err != nil {
+			return r, err
+		}
+	}
 	tree, err := inventory.OpenTree(m.Stage, from.Layers)
 	if err != nil {
 		return r, err
@@ -81,6 +95,27 @@ func (m Maker) Make(ctx context.Context, want *spec.Recovery, from *deployment.M
 		KernelArgs: want.Console, Layers: []deployment.Object{}, Recovery: true,
 	})
 	return r, err
+}
+
+// keepHostKey makes the host key that ssh knows the entry by, unless there is one: the
+// hook ssh-host-keys keeps the machine's own there.
+func keepHostKey(secrets string) error {
+	path := filepath.Join(secrets, folder.KeptHostKey)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(secrets, 0o700); err != nil {
+		return err
+	}
+	return durable.WriteFile(path, pem.EncodeToMemory(block), 0o600)
 }
 
 // files are what gitboot-rescue finds of what is declared.

@@ -9,9 +9,18 @@ const (
 	// NetworkFile is a Network; without it every interface asks for an address by
 	// DHCP.
 	NetworkFile = "network.json"
-	// HostKey is a private key, in PEM or OpenSSH's form; without it one is made for
-	// this boot, and shown on the console.
+	// HostKey is a private key, in PEM or OpenSSH's form; without it the one that is
+	// kept on the stage is taken.
 	HostKey = "host_key"
+)
+
+// KeptHostKey is the name of the host key that a stage keeps among its secrets, the
+// one that the hook ssh-host-keys gives the machine, too: whoever has reached the one
+// knows the other. StageHostKey is where it is once the stage is mounted; if it is not,
+// a key is made for this boot.
+const (
+	KeptHostKey  = "ssh_host_ed25519_key"
+	StageHostKey = "/run/initramfs/gitboot/secrets/" + KeptHostKey
 )
 
 // A Network is a fixed address, for a machine that gets none by DHCP. The zero value

@@ -197,7 +197,7 @@ var rules = []rule{
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
 		ours: []string{"boot", "boot/grub", "boot/loader", "boot/place", "deployment", "reconciler/state", "spec", "stage"}},
 	{folder: "reconciler/origin", layer: runs, why: "what spec declares, asked of registries", ours: []string{"image", "image/cosign", "reconciler/plan", "reconciler/state", "schedule", "spec"}},
-	{folder: "reconciler/recovery", layer: runs, why: "what is declared of it becomes files of its initramfs", ours: []string{"deployment", "initramfs", "reconciler/inventory", "reconciler/kernel", "reconciler/state", "rescue/folder", "spec", "stage"}},
+	{folder: "reconciler/recovery", layer: runs, why: "what is declared of it becomes files of its initramfs", ours: []string{"deployment", "initramfs", "reconciler/inventory", "reconciler/kernel", "reconciler/state", "rescue/folder", "spec", "stage"}, third: []string{"golang.org/x/crypto/ssh"}},
 	{folder: "reconciler/rehearsal", layer: runs, why: "what is staged, in a virtual machine", ours: []string{"boot", "deployment", "initramfs", "qemu", "reconciler/inventory", "reconciler/kernel", "reconciler/menu", "reconciler/state", "stage"}},
 	{folder: "reconciler/report", layer: runs, why: "what documents and stage say, for people",
 		ours: []string{"boot", "deployment", "reconciler/integrity", "reconciler/inventory", "reconciler/menu", "reconciler/plan", "reconciler/state", "rootfs/packages", "stage"}},
