@@ -151,12 +151,11 @@ func (t bootTest) boot(ctx context.Context, of state.Found, log io.Writer) (test
 	if err != nil {
 		return nil, err
 	}
-	task := progress.StartBuild(t.Machine.Progress, of.Name(), "boot test")
+	task := progress.Start(t.Machine.Progress, "boot test of "+of.Name(), 0)
 	defer func() { task.End(err) }()
-	task.Step(0, 0, "boot it in a virtual machine")
 	d := rehearsal.Deployment{Manifest: manifest, Machine: t.Machine.Name, Object: t.Machine.Stage.ObjectPath}
 	out, err := rehearsal.Judge(ctx, d, rehearsal.Options{
-		Temp: tempDir(), Memory: t.terms.Memory, Network: network(t.terms), Log: log, Screen: plain.Lines(task.Line), Known: rehearsal.KnownKVM(), Progress: t.Machine.Progress,
+		Temp: tempDir(), Memory: t.terms.Memory, Network: network(t.terms), Log: log, Known: rehearsal.KnownKVM(), Progress: t.Machine.Progress,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("boot test: %w", err)

@@ -168,5 +168,33 @@ func TestSourced(t *testing.T) {
 	}
 }
 
+// What only firmware and our own menu are in has no other system.
+func TestAlone(t *testing.T) {
+	g, _ := open(t, "")
+	const entry = "menuentry 'Debian' {\n\tlinux\t/boot/vmlinuz root=/dev/vda1\n}\n"
+	for _, c := range []struct {
+		cfg          string
+		alone, known bool
+	}{
+		{"", true, false},
+		{"source ${config_directory}/custom.cfg\nmenuentry 'UEFI Firmware Settings' {\n\tfwsetup\n}\n", true, true},
+		{entry + "source ${config_directory}/custom.cfg\n", false, true},
+		{"insmod blscfg\nblscfg\n", false, true},
+		{"menuentry 'Windows' {\n\tchainloader /EFI/x.efi\n}\n", false, true},
+	} {
+		if c.cfg != "" {
+			if err := os.WriteFile(filepath.Join(g.Dir(), "grub.cfg"), []byte(c.cfg), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if alone, known := g.Alone(); alone != c.alone || known != c.known {
+			t.Errorf("with %q: %t, known %t", c.cfg, alone, known)
+		}
+	}
+	if _, known := Booted(t.TempDir()).Alone(); known {
+		t.Error("it is seen from a deployment that runs")
+	}
+}
+
 // block returns our part of custom.cfg for a stage that GRUB reads.
 func block(stage boot.Filesystem) string { return site{stage: stage}.block() }

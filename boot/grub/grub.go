@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -89,6 +91,22 @@ func (g *GRUB) Sourced() (bool, error) {
 		return false, nil
 	}
 	return bytes.Contains(data, []byte("/custom.cfg")), err
+}
+
+// others are what boots something: the commands of entries, and the one that makes
+// entries of files.
+var others = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^\s*(linux|linux16|linuxefi|blscfg|chainloader|multiboot2?)\b`)
+})
+
+// Alone reports whether grub.cfg has no entry that boots another system. From a
+// deployment that runs it cannot be seen.
+func (g *GRUB) Alone() (alone, known bool) {
+	if g.dir == "" {
+		return false, false
+	}
+	data, err := os.ReadFile(filepath.Join(g.dir, "grub.cfg"))
+	return !others().Match(data), err == nil
 }
 
 // Linked reports whether custom.cfg sources the menu of this stage.

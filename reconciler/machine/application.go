@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -41,7 +42,9 @@ type staging struct {
 	// packages is how they differ from the generation before, nil if that is
 	// not known or nothing can differ.
 	packages *packages.Summary
-	err      error
+	// test is how its boot test went, nil if it has had none.
+	test *state.Test
+	err  error
 }
 
 func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *application {
@@ -49,7 +52,8 @@ func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *applicat
 	for _, s := range j.plan.Stagings {
 		one := &staging{Staging: s, image: j.images[s.Image], id: s.Ready}
 		if s.Ready != "" {
-			one.packages = j.doc.Images[s.Image].Waiting(s.Ready).Packages
+			ready := j.doc.Images[s.Image].Waiting(s.Ready)
+			one.packages, one.test = ready.Packages, ready.Test
 		}
 		a.stagings = append(a.stagings, one)
 	}

@@ -55,6 +55,9 @@ func TestBootTest(t *testing.T) {
 	if f := h.doc(t).Images["plain"].Failure; f == nil || f.Attempts != 0 {
 		t.Errorf("kept: %+v", f)
 	}
+	if g := h.doc(t).Images["other"].Newest(); g == nil || g.Test == nil {
+		t.Errorf("how its test went is lost: %+v", g)
+	}
 	if len(h.numbers(t, "other")) != 1 || len(h.numbers(t, "plain")) != 0 || strings.Contains(h.menu(t), "gitboot-plain") || h.doc(t).Waiting != nil {
 		t.Errorf("generations %v and %v", h.numbers(t, "other"), h.numbers(t, "plain"))
 	}

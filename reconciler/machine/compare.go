@@ -244,6 +244,7 @@ func (j *Job) foresee(ctx context.Context) {
 		j.next.Boot = j.BootID // which decides nothing of what comes
 	}
 	j.next.OnBad = j.Wants.Boot.OnBad
+	j.next.Alone = j.Book.Alone(j.doc.Alone)
 	for _, img := range j.Wants.Images {
 		j.next.Order = append(j.next.Order, img.Name)
 	}

@@ -55,7 +55,8 @@ func (b *Book) loader() (loader.Loader, error) {
 
 // Menu is the one for the generations in state: the wanted images in their
 // order, then those that are still there for another reason, and the recovery entry,
-// which boots by itself if all of these are bad. What is on trial says to process 1
+// which boots by itself if nothing else is left: neither one of these, nor another
+// system. What is on trial says to process 1
 // where that is counted, the zero Location on the stage; nil is nowhere.
 func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.Location) boot.Menu {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(doc.Mode, boot.ModeMenu), Timeout: doc.Timeout}
@@ -73,10 +74,38 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 		m.Default, m.Fallback = boot.Decide(all, doc.Default)
 	}
 	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
-	if m.Recovery != nil && m.Recovery.State == "" && m.Mode == boot.ModeManaged && m.Default == "" && len(all) > 0 {
-		m.Default = m.Recovery.ID
+	if m.Recovery != nil && m.Recovery.State == "" && m.Mode == boot.ModeManaged && len(all) > 0 {
+		m.Default, m.Fallback = lastly(doc, m.Default, m.Fallback)
 	}
 	return m
+}
+
+// lastly has the recovery entry boot where nothing else would: another system is
+// likelier to be of use.
+func lastly(doc *state.Machine, boots, fallback string) (string, string) {
+	switch {
+	case !doc.Alone:
+	case boots == "":
+		return boot.RecoveryID, ""
+	case fallback == "":
+		return boots, boot.RecoveryID
+	}
+	return boots, fallback
+}
+
+// Alone reports whether the boot loader has no entry of another system; was is what was
+// known, which stands where it cannot be seen.
+func (b *Book) Alone(was bool) bool {
+	l, err := b.loader()
+	if err != nil {
+		return was
+	}
+	if shared, ok := l.(loader.Shared); ok {
+		if alone, known := shared.Alone(); known {
+			return alone
+		}
+	}
+	return was
 }
 
 // withoutRecovery is a menu as it is where there is no room for what can be done
@@ -84,6 +113,9 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 func withoutRecovery(m boot.Menu) boot.Menu {
 	if m.Recovery = nil; m.Default == boot.RecoveryID {
 		m.Default = ""
+	}
+	if m.Fallback == boot.RecoveryID {
+		m.Fallback = ""
 	}
 	return m
 }
@@ -263,8 +295,8 @@ func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallbac
 		}
 	}
 	boots, fallback = boot.Decide(all, doc.Default)
-	if boots == "" && len(all) > 0 && shown[boot.RecoveryID] {
-		boots = boot.RecoveryID
+	if len(all) > 0 && shown[boot.RecoveryID] {
+		return lastly(doc, boots, fallback)
 	}
 	return boots, fallback
 }

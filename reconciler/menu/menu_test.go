@@ -278,7 +278,8 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// The recovery entry is the last one, and boots by itself if all others are bad.
+// The recovery entry is the last one, and boots by itself if nothing else is left: all
+// others are bad or used up, and there is no other system.
 func TestRecovery(t *testing.T) {
 	s := newShelf(t)
 	object, err := s.Stage.AddFile(t.Context(), strings.NewReader("all of it"))
@@ -295,6 +296,16 @@ func TestRecovery(t *testing.T) {
 	if args := strings.Join(m.Recovery.Args, " "); !strings.Contains(args, "gitboot.recovery=1") || !strings.HasSuffix(args, " console=ttyS0") {
 		t.Errorf("its arguments are %s", args)
 	}
+	if m.Fallback == boot.RecoveryID {
+		t.Error("it boots in place of another system")
+	}
+	s.doc.Alone = true
+	newest := func(state string) {
+		for _, img := range s.doc.Images {
+			img.Generations = img.Generations[len(img.Generations)-1:]
+			s.doc.Verdicts[img.Newest().Deployment].State = state
+		}
+	}
 	s.doc.Verdicts = state.Verdicts{}
 	for _, img := range s.doc.Images {
 		for _, g := range img.Generations {
@@ -304,6 +315,16 @@ func TestRecovery(t *testing.T) {
 	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default != boot.RecoveryID || m.Check() != nil {
 		t.Errorf("of bad ones only, %q boots by itself: %v", m.Default, m.Check())
 	}
+	s.doc.Alone = false
+	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default != "" {
+		t.Errorf("of bad ones and another system, %q boots by itself", m.Default)
+	}
+	s.doc.Alone = true
+	newest(boot.Trying)
+	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default == boot.RecoveryID || m.Fallback != boot.RecoveryID || m.Check() != nil {
+		t.Errorf("when %q is used up, %q boots: %v", m.Default, m.Fallback, m.Check())
+	}
+	newest(boot.Bad)
 	must(t, s.Publish(t.Context(), where, s.doc))
 	shown, err := s.Shown()
 	if must(t, err); s.Default(s.doc, shown) != boot.RecoveryID {

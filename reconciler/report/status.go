@@ -174,6 +174,8 @@ type GenerationStatus struct {
 	Verdict *state.Verdict `json:"verdict,omitempty"`
 	// LastWords is the end of the kernel's log of a boot that proved bad.
 	LastWords string `json:"lastWords,omitempty"`
+	// BootTest is how it came up in a virtual machine, absent if it was not to.
+	BootTest *state.Test `json:"bootTest,omitempty"`
 	// Hidden says why the boot menu has no entry for it, empty if it has.
 	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
@@ -299,7 +301,7 @@ func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name 
 		gs := GenerationStatus{
 			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
 			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
-			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Pin: g.Pin,
+			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Pin: g.Pin, BootTest: g.Test,
 		}
 		if v := doc.Verdicts[g.Deployment]; v != nil {
 			public := *v

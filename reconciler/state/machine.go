@@ -33,6 +33,9 @@ type Machine struct {
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`
+	// Alone says that the boot loader has no entry of another system, as far as that
+	// was ever seen: then the recovery entry boots when nothing else is left.
+	Alone bool `json:"alone,omitempty"`
 	// Failure is why the last run ended without having looked at all images,
 	// and which revision it was for, if one was fetched.
 	Failure *Failure `json:"failure,omitempty"`

@@ -115,7 +115,7 @@ func (m *Machine) Publish(now time.Time) (published []Found) {
 			continue
 		}
 		g := *img.Ready
-		g.Created, img.Ready = now, nil
+		g.Created, g.Untested, img.Ready = now, nil, nil
 		img.Add(g)
 		m.Try(name, g, now)
 		published = append(published, Found{name, g})

@@ -44,7 +44,7 @@ func RunMemory(t *testing.T, open func(t *testing.T) Counting, boots Boots) {
 	}
 	for name, test := range map[string]func(*remembering){
 		"counts": (*remembering).counts, "anew": (*remembering).anew, "good": (*remembering).good, "nothing else": (*remembering).uncounted,
-		"lost kernels": (*remembering).lost, "an older one": (*remembering).older, "for ever": (*remembering).forEver,
+		"lost kernels": (*remembering).lost, "an older one": (*remembering).older, "for ever": (*remembering).forEver, "lastly": (*remembering).lastly,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &remembering{t, open(t), menu(), boots}
@@ -222,6 +222,20 @@ func (r *remembering) older() {
 	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 1})
 	r.step("its kernel is lost", Boot{Lost: r.menu.Images[0].Entries[1].Kernel}, other, boot.Memory{Trying: d})
 	r.step("after it", Boot{}, other, boot.Memory{Trying: d})
+}
+
+// The recovery entry boots when what is on trial is used up, or lost, and it is all that
+// is left.
+func (r *remembering) lastly() {
+	d := r.menu.Images[0].Entries[0]
+	recovery := d
+	recovery.ID, recovery.Title, recovery.Kernel = boot.RecoveryID, "Recovery", "objects/sha256/k6"
+	r.menu.Recovery, r.menu.Fallback = &recovery, boot.RecoveryID
+	r.try(1)
+	r.step("the last try", Boot{}, d.ID, boot.Memory{Trying: d.ID})
+	r.step("used up", Boot{}, boot.RecoveryID, boot.Memory{Trying: d.ID})
+	r.try(1)
+	r.step("lost", Boot{Lost: d.Kernel}, boot.RecoveryID, boot.Memory{Trying: d.ID})
 }
 
 // Where a menu waits for ever, somebody chooses each boot: none could be counted.
