@@ -167,7 +167,7 @@ boot_test = { network = "outside", memory = "4GB" }
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := f.BootTests(t.Context(), f.Machines()); !slices.Equal(got, []string{"on", "own"}) {
+	if got := f.BootTests(f.Machines()); !slices.Equal(got, []string{"on", "own"}) {
 		t.Errorf("machines that test: %q", got)
 	}
 }

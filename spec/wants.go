@@ -2,7 +2,6 @@ package spec
 
 import (
 	"cmp"
-	"context"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/schedule"
-	"github.com/gitboot/gitboot/spec/bounds"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -62,13 +60,23 @@ func bootTest(d *bootTestDecl) *BootTest {
 
 // BootTests are the machines of these that boot what is new in a virtual machine
 // first.
-func (f *Fleet) BootTests(ctx context.Context, machines []string) (names []string) {
+func (f *Fleet) BootTests(machines []string) (names []string) {
 	for _, name := range machines {
 		decl := f.machines[name]
 		if decl == nil {
 			continue
 		}
-		if r := f.resolver(&bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}, name, decl); bootTest(r.merged.BootTest) != nil {
+		layers := []*machineSettings{f.defaults.Machine}
+		for _, p := range f.profilesOf(decl.Profiles) {
+			layers = append(layers, &p.machineSettings)
+		}
+		var last *bootTestDecl
+		for _, layer := range append(layers, &decl.machineSettings) {
+			if layer != nil && layer.BootTest != nil {
+				last = layer.BootTest
+			}
+		}
+		if bootTest(last) != nil {
 			names = append(names, name)
 		}
 	}

@@ -187,11 +187,11 @@ func TestAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if alone, known := g.Alone(); alone != c.alone || known != c.known {
+		if alone, known := Alone(g); alone != c.alone || known != c.known {
 			t.Errorf("with %q: %t, known %t", c.cfg, alone, known)
 		}
 	}
-	if _, known := Booted(t.TempDir()).Alone(); known {
+	if _, known := Alone(Booted(t.TempDir())); known {
 		t.Error("it is seen from a deployment that runs")
 	}
 }

@@ -99,9 +99,9 @@ var others = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^\s*(linux|linux16|linuxefi|blscfg|chainloader|multiboot2?)\b`)
 })
 
-// Alone reports whether grub.cfg has no entry that boots another system. From a
-// deployment that runs it cannot be seen.
-func (g *GRUB) Alone() (alone, known bool) {
+// Alone reports whether a GRUB's grub.cfg has no entry that boots another system. From
+// a deployment that runs it cannot be seen.
+func Alone(g *GRUB) (alone, known bool) {
 	if g.dir == "" {
 		return false, false
 	}

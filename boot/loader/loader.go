@@ -49,13 +49,6 @@ type Counting interface {
 	Memory(ctx context.Context, stage boot.Filesystem) (Memory, error)
 }
 
-// A Shared is a boot loader that has entries besides ours, or could have.
-type Shared interface {
-	// Alone reports whether it has none that boots another system, as far as that is
-	// known from here.
-	Alone() (alone, known bool)
-}
-
 // A Memory is a boot loader's.
 type Memory interface {
 	// Read reads it. What is damaged is an error.

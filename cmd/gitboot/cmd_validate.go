@@ -109,7 +109,7 @@ func validate(ctx context.Context, fsys fs.FS, only string) (validation, error) 
 	if only != "" {
 		machines = []string{only}
 	}
-	v.BootTests = append(v.BootTests, fleet.BootTests(ctx, machines)...)
+	v.BootTests = append(v.BootTests, fleet.BootTests(machines)...)
 	err = fleet.Check(ctx, machines)
 	v.Valid = err == nil
 	v.Problems, v.More = problemsOf(err)

@@ -100,8 +100,8 @@ func (b *Book) Alone(was bool) bool {
 	if err != nil {
 		return was
 	}
-	if shared, ok := l.(loader.Shared); ok {
-		if alone, known := shared.Alone(); known {
+	if g, ok := l.(*grub.GRUB); ok {
+		if alone, known := grub.Alone(g); known {
 			return alone
 		}
 	}
