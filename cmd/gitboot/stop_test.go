@@ -291,7 +291,8 @@ func (p process) comes(ctx context.Context, t *testing.T, there <-chan struct{})
 	case <-p.done:
 		t.Fatalf("it ended before it came there: %s", p.out)
 	case <-ctx.Done():
-		t.Fatal("it never came there")
+		<-p.done // it ends with ctx
+		t.Fatalf("it never came there: %s", p.out)
 	}
 }
 

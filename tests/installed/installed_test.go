@@ -40,15 +40,16 @@ func run(t *testing.T, name string, args ...string) string {
 	return out.String()
 }
 
-// build makes the programs. What only builders need is stood for by a smaller one.
+// build makes the programs.
 func build(t *testing.T) (bin string) {
 	t.Helper()
 	bin = t.TempDir()
 	if _, err := lab.Build(t.Context(), bin); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "cp", filepath.Join(bin, "gitboot-init"), filepath.Join(bin, "gitboot-buildkit"))
-	run(t, "go", "build", "-tags", "docs", "-o", filepath.Join(bin, "gitboot-docs"), "github.com/gitboot/gitboot/cmd/gitboot")
+	if err := lab.Complete(t.Context(), bin); err != nil {
+		t.Fatal(err)
+	}
 	return bin
 }
 

@@ -23,6 +23,32 @@ func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 	return filepath.Join(dir, "gitboot"), err
 }
 
+// Install puts into root what make install does, below /usr, made of the programs
+// that Build has put into bin. What only builders need is stood for by a smaller
+// program.
+func Install(ctx context.Context, bin, root string) error {
+	if err := Complete(ctx, bin); err != nil {
+		return err
+	}
+	source, err := SourceDir(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = Run(ctx, "make", "-s", "-C", source, "-o", "build", "install", "BIN="+bin, "DESTDIR="+root, "PREFIX=/usr")
+	return err
+}
+
+// Complete adds to what Build has put into a folder what an installation or a
+// package is made of besides.
+func Complete(ctx context.Context, bin string) error {
+	_, err := Run(ctx, "cp", filepath.Join(bin, "gitboot-init"), filepath.Join(bin, "gitboot-buildkit"))
+	if err != nil {
+		return err
+	}
+	_, err = Run(ctx, "go", "build", "-tags", "docs", "-buildvcs=false", "-o", filepath.Join(bin, "gitboot-docs"), "github.com/gitboot/gitboot/cmd/gitboot")
+	return err
+}
+
 // SourceDir returns the top of gitboot's source tree, which holds the examples.
 func SourceDir(ctx context.Context) (string, error) {
 	out, err := Run(ctx, "go", "env", "GOMOD")

@@ -44,8 +44,8 @@ func (k Kind) recipe() (recipe, error) {
 		common[0] = "linux-image-amd64"
 	}
 	switch k {
-	case Bookworm, BookwormGeneric: // dbus is how the login manager is asked
-		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "dbus", "squashfs-tools-ng")}, nil
+	case Bookworm, BookwormGeneric: // dbus is how the login manager is asked, libpam-systemd what tells it of sessions
+		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "dbus", "libpam-systemd", "squashfs-tools-ng")}, nil
 	case BookwormSysV:
 		return recipe{suite: "bookworm", packages: append(common, "sysvinit-core")}, nil
 	case BookwormServices:

@@ -47,6 +47,9 @@ type VMOptions struct {
 	// Snapshot leaves the image file as it is: what the machine writes is
 	// lost when it stops.
 	Snapshot bool
+	// MAC is that of a network card, none without it. Behind it is a network of the
+	// machine's own, with DHCP, where this computer's loopback is 10.0.2.2.
+	MAC string
 	// Kernel, Initrd and Append boot a kernel without firmware or GRUB.
 	Kernel, Initrd, Append string
 	// Accel is what Accelerator returned; software emulation if empty.
@@ -153,6 +156,9 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 		"-serial", "stdio", "-device", "virtio-rng-pci",
 	}
 	args = append(args, o.Accel.Args()...)
+	if o.MAC != "" {
+		args = append(args, "-nic", "user,model=virtio-net-pci,mac="+o.MAC)
+	}
 	if o.Firmware == UEFI {
 		firmware, err := uefiArgs(temp)
 		if err != nil {
