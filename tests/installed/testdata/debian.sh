@@ -45,6 +45,16 @@ editor=$!
 timeout 20 sh -c 'until gitboot doctor --offline | grep "that would disturb backup (writes to tape)$"; do sleep 0.2; done'
 kill $backup $editor
 timeout 20 sh -c 'until gitboot doctor --offline | grep "nobody is present"; do sleep 0.2; done'
+useradd --create-home ada
+session() { systemd-run --quiet --unit="$1" --property=PAMName=login --property=User=ada "${@:2}" sleep 300; }
+session job --setenv=XDG_SESSION_CLASS=background # as cron's are
+timeout 20 sh -c 'until loginctl list-sessions --no-legend | grep ada; do sleep 0.2; done'
+gitboot doctor --offline | grep 'nobody is present'
+session login --pty &
+timeout 20 sh -c 'until gitboot doctor --offline | grep "that would disturb the session of ada$"; do sleep 0.2; done'
+systemctl stop login.service
+timeout 20 sh -c 'until gitboot doctor --offline | grep "nobody is present"; do sleep 0.2; done'
+systemctl stop job.service
 sed -i /reboot/d /etc/gitboot/agent.toml
 
 # An agent that hangs is started anew.
