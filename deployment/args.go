@@ -132,7 +132,7 @@ func checkOurs(word string) error {
 
 func setByGitboot(key string) bool {
 	switch key {
-	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamBlock:
+	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamFallback, ParamBlock:
 		return true
 	}
 	return false

@@ -54,6 +54,10 @@ type Boot struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	// Warnings are what should have been well and was not.
 	Warnings []string `json:"warnings,omitempty"`
+	// Damaged are the objects that it found not to be what they were, by their hashes,
+	// and Marked those of them that the agent has noted.
+	Damaged []string `json:"damaged,omitempty"`
+	Marked  []string `json:"marked,omitempty"`
 	// Log is the end of the kernel's log, whole lines, of what is bad.
 	Log string `json:"log,omitempty"`
 }
@@ -139,6 +143,7 @@ func (b *Boot) bound() {
 	b.Reason = head(b.Reason, maxReason)
 	b.Log = tail(b.Log, MaxBootLog)
 	b.Warnings = slices.Clone(b.Warnings[:min(len(b.Warnings), maxWarnings)])
+	b.Damaged, b.Marked = hashes(b.Damaged), hashes(b.Marked)
 	for i := range b.Warnings {
 		b.Warnings[i] = head(b.Warnings[i], maxShort)
 	}
@@ -148,6 +153,32 @@ func (b *Boot) bound() {
 	if !(b.Seconds >= 0 && b.Seconds < 1e9) {
 		b.Seconds = 0
 	}
+}
+
+// maxDamaged is how many damaged objects a record names.
+const maxDamaged = 64
+
+// hashes are those that are some.
+func hashes(all []string) (out []string) {
+	for _, h := range all {
+		if IsHash(h) && len(out) < maxDamaged {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Knows reports whether an object is one of those that it found damaged.
+func (b Boot) Knows(hash string) bool { return slices.Contains(b.Damaged, hash) }
+
+// Unmarked are the damaged objects that nobody has noted yet.
+func (b Boot) Unmarked() (out []string) {
+	for _, h := range b.Damaged {
+		if !slices.Contains(b.Marked, h) {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 // head returns the first bytes of s, whole characters.

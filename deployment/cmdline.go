@@ -22,6 +22,9 @@ const (
 	ParamTrying = "gitboot.trying"
 	// ParamEntry is the id of the menu's entry that was booted.
 	ParamEntry = "gitboot.entry"
+	// ParamFallback is the id of the entry that is to boot once if what was booted is
+	// found damaged before it can be entered.
+	ParamFallback = "gitboot.fallback"
 	// ParamBlock says where the boot loader keeps what it counts, if that is not
 	// the file BlockFile of the stage: <device>:<path>, see Location.
 	ParamBlock = "gitboot.block"
@@ -48,9 +51,10 @@ const ConfirmFile = "/run/gitboot/confirm"
 // directory.
 const BlockFile = "boot/gitboot.env"
 
-// Variables of the boot loader's block: the entry whose boots are counted, and
-// the entry that was found good last.
+// Variables of the boot loader's block: the entry that boots next, once, the entry
+// whose boots are counted, and the entry that was found good last.
 const (
+	BlockOnce   = "gitboot_once"
 	BlockTrying = "gitboot_trying"
 	BlockGood   = "gitboot_good"
 )
@@ -94,6 +98,9 @@ type Cmdline struct {
 	Machine string
 	// Entry is the menu's entry, "" if it is not told.
 	Entry string
+	// Fallback is the entry that boots once in its place if it is found damaged, "" if
+	// none is to.
+	Fallback string
 	// Block is where the boot loader counts, zero for the stage's BlockFile.
 	Block  Location
 	Trying bool
@@ -123,6 +130,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.Entry != "" {
 		args = append(args, ParamEntry+"="+c.Entry)
+	}
+	if c.Fallback != "" {
+		args = append(args, ParamFallback+"="+c.Fallback)
 	}
 	if c.Block != (Location{}) {
 		args = append(args, ParamBlock+"="+c.Block.String())
@@ -196,6 +206,8 @@ func (c *Cmdline) set(key, value string) (err error) {
 		c.Machine = value
 	case ParamEntry:
 		c.Entry, err = parseEntry(value)
+	case ParamFallback:
+		c.Fallback, err = parseEntry(value)
 	case ParamBlock:
 		c.Block, err = ParseLocation(value)
 	case ParamTrying:

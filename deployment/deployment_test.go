@@ -134,7 +134,7 @@ func cmdline() Cmdline {
 	return Cmdline{
 		Stage: Location{Device: "UUID=0a1b-2c3d", Path: "/srv/gitboot"}, Deployment: strings.Repeat("d", 64),
 		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90,
-		Entry: "gitboot-desktop-dddddddddddddddd", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
+		Entry: "gitboot-desktop-dddddddddddddddd", Fallback: "gitboot-desktop-cccccccccccccccc", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
 	}
 }
 

@@ -184,17 +184,29 @@ func TestFailuresAreNoted(t *testing.T) {
 	s.live(t, "-no-reboot", "gitboot.deployment="+strings.Repeat("0", 64))
 	s.live(t, "-no-reboot", "init=/no/such")
 	run(t, exec.Command("debugfs", "-w", "-R", "rm /var/gitboot/"+s.layer.Path(), s.disk))
-	s.live(t, "-no-reboot", "gitboot.ram=1")
+	fell := s.live(t, "-no-reboot", "gitboot.trying=0", "gitboot.fallback=gitboot-test-0") // a good one
+	want(t, fell, "rebooting in 5s, once into the entry gitboot-test-0")
+	not(t, fell, "emergency shell")
 	boots := s.records(t)
-	for i, want := range []string{"reading deployment 0000", "finding the image's init: there is none of /no/such", "copying layers to memory: "} {
+	for i, want := range []string{"reading deployment 0000", "finding the image's init: there is none of /no/such", "mounting layer 1 of 1: "} {
 		if len(boots) != 3 {
 			t.Fatalf("there are %d records: %+v", len(boots), boots)
 		}
 		b := boots[2-i]
-		if b.Verdict != deployment.BootBad || !b.Trying || !strings.Contains(b.Reason, want) || !strings.Contains(b.Log, "gitboot-init: cannot boot deployment") {
+		if b.Verdict != deployment.BootBad || b.Trying != (i < 2) || !strings.Contains(b.Reason, want) || !strings.Contains(b.Log, "gitboot-init: cannot boot deployment") {
 			b.Log = b.Log[max(0, len(b.Log)-500):]
 			t.Errorf("boot %d is %+v, want %q", i+1, b, want)
 		}
+	}
+	if b := boots[0]; len(b.Unmarked()) != 1 || b.Damaged[0] != s.layer.SHA256 {
+		t.Errorf("found damaged is %q", b.Damaged)
+	}
+	block, err := env.Parse([]byte(read(t, filepath.Join(s.out, "gitboot", deployment.BlockFile))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if once, _ := block.Get(deployment.BlockOnce); once != "gitboot-test-0" {
+		t.Errorf("the boot loader is asked for %q", once)
 	}
 }
 

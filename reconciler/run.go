@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -144,6 +145,13 @@ func (r *Reconciler) judge(ctx context.Context) []verdict.Change {
 	changes, err := (machine.Bench{Machine: &r.Machine}).Judge(ctx, false)
 	if err != nil {
 		r.log.Warn("what is on trial is not judged", "error", err)
+	}
+	found, err := integrity.Ask(ctx, r.Machine.Stage, r.Machine.Book.Booted, r.Machine.BootID)
+	if err != nil {
+		r.log.Warn("the kernel is not asked whether what runs was found damaged", "error", err)
+	}
+	for _, hash := range found {
+		r.log.Error("what runs was found damaged when it was read", "object", plan.Short(hash))
 	}
 	return changes
 }

@@ -113,6 +113,20 @@ func Mark(s *Stage, damage []Damage) (marked int, err error) {
 	return marked, err
 }
 
+// MarkFound notes an object as damaged that was found so while it was used, and
+// reports whether that is new. One that is not there is none. The caller holds the lock.
+func MarkFound(s *Stage, hash, what string) (bool, error) {
+	o := deployment.Object{SHA256: hash}
+	if _, err := os.Lstat(s.ObjectPath(o)); !deployment.IsHash(hash) || err != nil || s.Damaged(o) {
+		return false, nil
+	}
+	d := Damage{Path: o.Path(), What: what, Deployments: []string{}, Remedy: "reconcile: it is made again"}
+	if err := errors.Join(durable.MkdirAll(marks(s.Layout), 0o700), record.Write(mark(s.Layout, hash), d)); err != nil {
+		return false, fmt.Errorf("note that %s is damaged: %w", d.Path, err)
+	}
+	return true, nil
+}
+
 // unmark forgets that an object was damaged.
 func unmark(l Layout, hash string) error {
 	if _, err := os.Lstat(mark(l, hash)); errors.Is(err, fs.ErrNotExist) {

@@ -27,6 +27,15 @@ func (b *boot) fail(err error) {
 		b.log.error("this deployment is on trial: rebooting in %v, so that the boot loader falls back", retryDelay)
 		reboot(retryDelay)
 	}
+	if damaged := (*damageError)(nil); errors.As(err, &damaged) && b.cmd.Fallback != "" {
+		l := ledger.Ledger{Cmdline: b.cmd, Device: b.device, Root: b.rootDir()}
+		if err := l.FallBack(); err != nil {
+			b.log.error("%v", err)
+		} else {
+			b.log.error("rebooting in %v, once into the entry %s", retryDelay, b.cmd.Fallback)
+			reboot(retryDelay)
+		}
+	}
 	b.log.error("opening an emergency shell on the console; leaving it reboots")
 	if err := b.shell(); err != nil {
 		b.log.error("opening the shell: %v", err)
@@ -35,6 +44,15 @@ func (b *boot) fail(err error) {
 	reboot(0)
 }
 
+// A damageError says that an object is not there, or not what it was.
+type damageError struct {
+	object string // its hash
+	err    error
+}
+
+func (e *damageError) Error() string { return e.err.Error() }
+func (e *damageError) Unwrap() error { return e.err }
+
 // note leaves a record of a failure on the stage, if that was found.
 func (b *boot) note(failure error) {
 	if b.device.Path == "" {
@@ -42,6 +60,9 @@ func (b *boot) note(failure error) {
 	}
 	l := ledger.Ledger{Cmdline: b.cmd, Device: b.device, Root: b.rootDir()}
 	record, err := l.Record(deployment.BootBad, failure.Error())
+	if damaged := (*damageError)(nil); errors.As(failure, &damaged) {
+		record.Damaged = []string{damaged.object}
+	}
 	if record.ID != "" {
 		err = errors.Join(err, l.Alone(record))
 	}

@@ -76,7 +76,7 @@ func (b *boot) mountLayer(from string, i int, o deployment.Object) error {
 func (b *boot) mountVerified(loop *os.File, from string, i int, t deployment.Tree, size int64, dir string) error {
 	file := filepath.Join(from, t.Path())
 	if info, err := os.Stat(file); err != nil || info.Size() != t.Size {
-		return fmt.Errorf("its hash tree %s is not there with its %d bytes; see `gitboot stage verify`", file, t.Size)
+		return &damageError{t.SHA256, fmt.Errorf("its hash tree %s is not there with its %d bytes; see `gitboot stage verify`", file, t.Size)}
 	}
 	tree, err := attach(file)
 	if err != nil {
@@ -108,13 +108,14 @@ func (b *boot) mountVerified(loop *os.File, from string, i int, t deployment.Tre
 
 // damaged says what mounting a layer has come across; err is what became of that.
 func (b *boot) damaged(i int, err error) error {
+	object := b.manifest.Squashed()[i].SHA256
 	const what = "a block of it was changed or is damaged; boot another entry, and see `gitboot stage verify`"
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s (%w)", what, err)
+		return &damageError{object, fmt.Errorf("%s (%w)", what, err)}
 	case b.reports():
 		b.log.error("layer %d: %s", i+1, what)
 		return nil
 	}
-	return errors.New(what)
+	return &damageError{object, errors.New(what)}
 }

@@ -53,22 +53,23 @@ func (b *boot) mountRoot() error {
 // checkObject compares a layer with the manifest: its size, and where that
 // takes no time to speak of, as with hooks' layers, what is in it.
 func checkObject(file string, o deployment.Object) error {
+	damaged := func(err error) error { return &damageError{o.SHA256, err} }
 	info, err := os.Stat(file)
 	if err != nil {
-		return err
+		return damaged(err)
 	}
 	if info.Size() != o.Size {
-		return fmt.Errorf("%s has %d bytes, the manifest says %d", file, info.Size(), o.Size)
+		return damaged(fmt.Errorf("%s has %d bytes, the manifest says %d", file, info.Size(), o.Size))
 	}
 	if o.Size > maxHashed {
 		return nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return damaged(err)
 	}
 	if got := deployment.ID(data); got != o.SHA256 {
-		return fmt.Errorf("%s was changed or is damaged: its sha256 is %s; boot another entry, and see `gitboot stage verify`", file, got)
+		return damaged(fmt.Errorf("%s was changed or is damaged: its sha256 is %s; boot another entry, and see `gitboot stage verify`", file, got))
 	}
 	return nil
 }

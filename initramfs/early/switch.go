@@ -65,7 +65,14 @@ func (b *boot) watch() (noted func()) {
 	if !b.cmd.Trying {
 		return func() {}
 	}
-	noted, err := watcher.Start(watcher.Task{Cmdline: b.cmd, Health: b.manifest.Judged(), Device: b.device})
+	task := watcher.Task{Cmdline: b.cmd, Health: b.manifest.Judged(), Device: b.device}
+	if v := b.manifest.Verity; v != nil {
+		task.Enforce = v.Mode == deployment.VerityEnforce
+		for _, o := range b.manifest.Squashed() {
+			task.Layers = append(task.Layers, o.SHA256)
+		}
+	}
+	noted, err := watcher.Start(task)
 	if err != nil {
 		b.log.error("%v; this boot is not judged", err)
 		return func() {}

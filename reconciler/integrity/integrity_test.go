@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -59,5 +60,34 @@ func TestVerify(t *testing.T) {
 	}
 	if !st.Damaged(o) {
 		t.Error("it is not marked")
+	}
+}
+
+// What a boot has come across is noted once: what has taken its place since is another.
+func TestHeed(t *testing.T) {
+	st, err := stage.Create(filepath.Join(t.TempDir(), "stage"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := st.AddFile(t.Context(), strings.NewReader("layer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := deployment.Boot{ID: "00000000-0000-4000-8000-000000000001", Deployment: strings.Repeat("d", 64), Damaged: []string{o.SHA256, strings.Repeat("0", 64)}}
+	if err := os.Mkdir(filepath.Join(st.Dir(), deployment.BootsDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Heed(st, []deployment.Boot{b}); err != nil || !st.Damaged(o) {
+		t.Fatalf("damaged: %t, %v", st.Damaged(o), err)
+	}
+	b, err = deployment.ReadBoot(st.Dir(), b.ID)
+	if err != nil || len(b.Unmarked()) > 0 {
+		t.Fatalf("%+v, %v", b, err)
+	}
+	if _, err := stage.Mark(st, nil); err != nil { // it was read whole
+		t.Fatal(err)
+	}
+	if err := Heed(st, []deployment.Boot{b}); err != nil || st.Damaged(o) {
+		t.Errorf("again: %t, %v", st.Damaged(o), err)
 	}
 }

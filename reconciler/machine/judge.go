@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/verdict"
 )
@@ -154,6 +155,9 @@ func (b Bench) keepRecords(seen verdict.Seen) error {
 		if err := errors.Join(durable.MkdirAll(filepath.Dir(path), 0o700), durable.WriteFile(path, data, 0o600)); err != nil {
 			return err
 		}
+	}
+	if err := integrity.Heed(b.Stage, seen.Boots[:min(maxBoots, len(seen.Boots))]); err != nil {
+		return err
 	}
 	for _, old := range seen.Boots[min(maxBoots-1, len(seen.Boots)):] {
 		if err := os.Remove(filepath.Join(b.Stage.Dir(), filepath.FromSlash(old.Path()))); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -50,6 +50,22 @@ func (b *Book) stateOf(doc *state.Machine, g state.Generation) string {
 	return known
 }
 
+// fallsBack has process 1 know what boots in place of the default, if that is found
+// damaged; what is on trial falls back as ever. It is told where there is room.
+func fallsBack(m *boot.Menu, counted deployment.Location) {
+	for _, image := range m.Images {
+		for i, e := range image.Entries {
+			if e.ID != m.Default || m.Fallback == "" || e.State == boot.Trying {
+				continue
+			}
+			e.Args = append((deployment.Cmdline{Fallback: m.Fallback, Block: counted}).Optional(), e.Args...)
+			if e.Check(m.Stage) == nil {
+				image.Entries[i] = e
+			}
+		}
+	}
+}
+
 // onTrial is what process 1 is told besides of what is on trial: by which entry it
 // was booted, and where that is counted.
 func onTrial(entry string, counted deployment.Location) []string {

@@ -73,6 +73,9 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 	if m.Mode == boot.ModeManaged {
 		m.Default, m.Fallback = boot.Decide(all, doc.Default)
 	}
+	if counted != nil {
+		fallsBack(&m, *counted)
+	}
 	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
 	if m.Recovery != nil && m.Recovery.State == "" && m.Mode == boot.ModeManaged && len(all) > 0 {
 		m.Default, m.Fallback = lastly(doc, m.Default, m.Fallback)

@@ -335,3 +335,30 @@ func TestRecovery(t *testing.T) {
 		t.Errorf("a damaged one boots by itself: %q", m.Default)
 	}
 }
+
+// What boots by itself, and is not on trial, tells process 1 what boots in its place.
+func TestTheDefaultNamesItsFallback(t *testing.T) {
+	s := newShelf(t)
+	s.doc.Order = []string{"desktop"}
+	args := func(counted *deployment.Location, id string) string {
+		m := s.Menu(where, s.doc, counted)
+		return strings.Join(m.Entry(id).Args, " ")
+	}
+	newest, before := s.id("desktop", 1), s.id("desktop", 0)
+	if got := args(&deployment.Location{}, newest); !strings.Contains(got, "gitboot.fallback="+before+" ") {
+		t.Errorf("the default has %q", got)
+	}
+	for what, got := range map[string]string{"another": args(&deployment.Location{}, before), "where nothing can be asked for": args(nil, newest)} {
+		if strings.Contains(got, "gitboot.fallback") {
+			t.Errorf("%s has %q", what, got)
+		}
+	}
+	s.doc.Verdicts = state.Verdicts{s.doc.Images["desktop"].Generations[1].Deployment: {Image: "desktop", State: boot.Trying, Left: 2}}
+	if got := args(&deployment.Location{}, newest); strings.Contains(got, "gitboot.fallback") || !strings.Contains(got, "gitboot.trying=1") {
+		t.Errorf("on trial it has %q", got)
+	}
+	s.doc.Mode = "menu"
+	if got := args(&deployment.Location{}, newest); strings.Contains(got, "gitboot.fallback") {
+		t.Errorf("in mode menu it has %q", got)
+	}
+}

@@ -14,16 +14,37 @@ import (
 // markTries is how often a block is written that others replace meanwhile.
 const markTries = 3
 
+// read is the block in a file, an empty one if a boot loader could read none either.
+func read(file string) *env.Block {
+	if data, err := os.ReadFile(file); err == nil {
+		if b, err := env.Parse(data); err == nil {
+			return b
+		}
+	}
+	return new(env.Block)
+}
+
+// askOnce has the block in a file ask for an entry at the next boot, and at that alone.
+func askOnce(file, entry string) error {
+	vars := read(file)
+	if err := vars.Set(deployment.BlockOnce, entry); err != nil {
+		return err
+	}
+	data, err := vars.Marshal()
+	if err == nil {
+		err = writeInPlace(file, data)
+	}
+	if err != nil {
+		return fmt.Errorf("asking the boot loader for another entry: %w", err)
+	}
+	return nil
+}
+
 // markGood has the block in a file say that an entry is good. Of one that counts
 // another entry, that is nobody's business.
 func markGood(file, entry string) error {
 	for range markTries {
-		vars := new(env.Block)
-		if data, err := os.ReadFile(file); err == nil {
-			if b, err := env.Parse(data); err == nil { // a boot loader could read no other either
-				vars = b
-			}
-		}
+		vars := read(file)
 		if trying, _ := vars.Get(deployment.BlockTrying); trying != "" && trying != entry {
 			return nil
 		}

@@ -66,13 +66,42 @@ func (l Ledger) Alone(b deployment.Boot) error {
 	if !l.mounted() {
 		return l.apart(l.Device, l.onDevice(b))
 	}
+	return l.alone(func(dir string) error { return write(dir, b) })
+}
+
+// alone does something while the mounted stage is writable, and nobody else writes.
+func (l Ledger) alone(do func(dir string) error) error {
 	dir := l.Root + deployment.StageMount
 	const flags = unix.MS_REMOUNT | unix.MS_NODEV | unix.MS_NOSUID
 	if err := unix.Mount("", dir, "", flags, ""); err != nil {
 		return fmt.Errorf("making the stage writable: %w", err)
 	}
-	err := write(dir, b)
-	return errors.Join(err, unix.Mount("", dir, "", flags|unix.MS_RDONLY, ""))
+	return errors.Join(do(dir), unix.Mount("", dir, "", flags|unix.MS_RDONLY, ""))
+}
+
+// FallBack has the boot loader boot another entry next, once, while nobody else can be
+// writing.
+func (l Ledger) FallBack() error {
+	return l.block(l.alone, func(file string) error { return askOnce(file, l.Cmdline.Fallback) })
+}
+
+// block does something with the boot loader's block, which may lie on the mounted stage,
+// where that is made writable by shared.
+func (l Ledger) block(shared func(func(dir string) error) error, do func(file string) error) error {
+	at := l.Cmdline.Block
+	switch {
+	case at != deployment.Location{}:
+		device, ok := blockdev.Find(at.Device).All()
+		if !ok {
+			return fmt.Errorf("writing the boot loader's block: there is no %s", at.Device)
+		}
+		return l.apart(device, func(dir string) error { return do(filepath.Join(dir, at.Path)) })
+	case !l.mounted():
+		return l.apart(l.Device, func(dir string) error {
+			return do(filepath.Join(dir, l.Cmdline.Stage.Path, deployment.BlockFile))
+		})
+	}
+	return shared(func(dir string) error { return do(filepath.Join(dir, deployment.BlockFile)) })
 }
 
 // Write writes a record beside whoever else writes to the stage.
@@ -86,22 +115,12 @@ func (l Ledger) Write(ctx context.Context, b deployment.Boot) error {
 // MarkGood tells the boot loader that the entry needs no more to be counted, as
 // far as it counts that entry.
 func (l Ledger) MarkGood(ctx context.Context) error {
-	entry, at := l.Cmdline.Entry, l.Cmdline.Block
-	switch {
-	case entry == "":
+	entry := l.Cmdline.Entry
+	if entry == "" {
 		return nil
-	case at != deployment.Location{}:
-		device, ok := blockdev.Find(at.Device).All()
-		if !ok {
-			return fmt.Errorf("marking the entry good: there is no %s", at.Device)
-		}
-		return l.apart(device, func(dir string) error { return markGood(filepath.Join(dir, at.Path), entry) })
-	case !l.mounted():
-		return l.apart(l.Device, func(dir string) error {
-			return markGood(filepath.Join(dir, l.Cmdline.Stage.Path, deployment.BlockFile), entry)
-		})
 	}
-	return shared(ctx, func(dir string) error { return markGood(filepath.Join(dir, deployment.BlockFile), entry) })
+	writable := func(do func(dir string) error) error { return shared(ctx, do) }
+	return l.block(writable, func(file string) error { return markGood(file, entry) })
 }
 
 // mounted reports whether the stage is where the running system finds it.

@@ -27,10 +27,12 @@ var errDecided = errors.New("somebody else has judged this boot")
 
 // A watcher judges one boot.
 type watcher struct {
-	health deployment.Health
-	ledger ledger.Ledger
-	log    *kmsg.Logger
-	began  time.Time
+	health  deployment.Health
+	ledger  ledger.Ledger
+	log     *kmsg.Logger
+	layers  []string // as Task.Layers
+	enforce bool
+	began   time.Time
 	// init is what process 1 is now, decided is errDecided once it is.
 	init    func() initSystem
 	decided func() error
@@ -62,7 +64,7 @@ func (w *watcher) within(ctx context.Context, seconds int, not string, do func(c
 
 // untilWell waits until all is well, and stays so for as long as it has to.
 func (w *watcher) untilWell(ctx context.Context) error {
-	ended, required := w.ended(), checksOf(w.health.Required, w.init)
+	ended, required := w.ended(), append(w.whole(), checksOf(w.health.Required, w.init)...)
 	for {
 		if err := w.until(ctx, ended); err != nil {
 			return err

@@ -28,7 +28,7 @@ const (
 )
 
 func newWatcher(t Task, log *kmsg.Logger) *watcher {
-	w := &watcher{health: t.Health, ledger: ledger.Ledger{Cmdline: t.Cmdline, Device: t.Device}, log: log, began: time.Now()}
+	w := &watcher{health: t.Health, ledger: ledger.Ledger{Cmdline: t.Cmdline, Device: t.Device}, log: log, layers: t.Layers, enforce: t.Enforce, began: time.Now()}
 	w.init = func() initSystem { return initOf("/proc", "/run") }
 	w.decided = func() error { return nil }
 	return w
@@ -100,7 +100,7 @@ func (w *watcher) noteGood(ctx context.Context, warnings []string) error {
 	if err != nil {
 		return err
 	}
-	b.Warnings = warnings
+	b.Warnings, b.Damaged = warnings, w.damaged()
 	return errors.Join(w.ledger.MarkGood(ctx), w.ledger.Write(ctx, b))
 }
 
@@ -110,6 +110,7 @@ func (w *watcher) bad(why error) {
 	w.log.Say(kmsg.Error, "deployment %s is bad: %v", w.ledger.Cmdline.Deployment, why)
 	unlessHung(noteLimit, func() {
 		b, err := w.ledger.Record(deployment.BootBad, why.Error())
+		b.Damaged = w.damaged()
 		if b.ID != "" {
 			ctx, cancel := context.WithTimeout(context.Background(), noteLimit)
 			defer cancel()

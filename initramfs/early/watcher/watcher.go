@@ -64,6 +64,10 @@ type Task struct {
 	Health  deployment.Health
 	// Device is that of the stage.
 	Device blockdev.Device
+	// Layers are the hashes of the layers that are verified while they are read, lowest
+	// first, none if none are; Enforce says that what is damaged cannot be read.
+	Layers  []string
+	Enforce bool
 }
 
 // readyLimit is how long process 1 waits for the record of the boot: a disk that

@@ -1,0 +1,41 @@
+package watcher
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/dm"
+)
+
+// whole is the check that nothing that cannot be read any more was found damaged.
+func (w *watcher) whole() []check {
+	if !w.enforce || len(w.layers) == 0 {
+		return nil
+	}
+	return []check{{"layers", func(context.Context) error {
+		if found := w.damaged(); len(found) > 0 {
+			return fmt.Errorf("object %.12s was found damaged when it was read; see `gitboot stage verify`", found[0])
+		}
+		return nil
+	}}}
+}
+
+// damaged are the layers that the kernel has found not to be what they were.
+func (w *watcher) damaged() (found []string) {
+	if len(w.layers) == 0 {
+		return nil
+	}
+	control, err := dm.Open()
+	if err != nil {
+		return nil // what cannot be asked is not known to be damaged
+	}
+	defer control.Close()
+	for i, hash := range w.layers {
+		if damaged, _ := control.Damaged(deployment.VerityDevice + strconv.Itoa(i)); damaged {
+			found = append(found, hash)
+		}
+	}
+	return found
+}
