@@ -187,12 +187,30 @@ func leavesUnchanged(t *testing.T, m *machine) {
 	m.checkBootable(t)
 }
 
+// initHook brings the init that images of this fixture lack, without which nothing
+// new is staged.
+const initHook = `
+[hook.init]
+images = ["desktop"]
+[[hook.init.file]]
+path    = "/sbin/init"
+mode    = "0755"
+content = "#!/bin/sh\n"
+
+[hook.own.hostname]`
+
 // A changed setting of one image is one new generation, of what is there.
 func changes(t *testing.T, m *machine) {
 	before := m.status(t)
 	repo := &lab.Repo{Dir: m.path("repo")}
-	if err := repo.Replace("gitboot.toml", "[image.desktop]\n", "[image.desktop]\ntmpfs_size = \"50%\"\n"); err != nil {
-		t.Fatal(err)
+	for old, new := range map[string]string{
+		"[image.desktop]\n":           "[image.desktop]\ntmpfs_size = \"50%\"\n",
+		`hooks       = ["own", "id"]`: `hooks       = ["own", "id", "init"]`,
+		"[hook.own.hostname]":         initHook,
+	} {
+		if err := repo.Replace("gitboot.toml", old, new); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := repo.Commit(t.Context(), "Give the desktop room"); err != nil {
 		t.Fatal(err)
