@@ -8,10 +8,8 @@ package dm
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"os"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -122,29 +120,6 @@ func (c *Control) Damaged(name string) (bool, error) {
 		return false, nil
 	}
 	return bytes.HasPrefix(reply[at:], []byte("C")), nil // else V
-}
-
-// Names returns the names of all devices that begin so.
-func (c *Control) Names(prefix string) (names []string, err error) {
-	reply, err := c.ask(unix.DM_LIST_DEVICES, "", 0, make([]byte, statusRoom))
-	if err != nil {
-		return nil, fmt.Errorf("asking for the mapped devices: %w", err)
-	}
-	// struct dm_name_list: u64 dev, u32 next, the name
-	const nextAt, nameAt = 8, 12
-	for at := int(header(reply).Data_start); at+nameAt < len(reply); {
-		entry := reply[at:]
-		name, _, _ := bytes.Cut(entry[nameAt:], []byte{0})
-		if strings.HasPrefix(string(name), prefix) && len(name) > 0 {
-			names = append(names, string(name))
-		}
-		next := int(binary.NativeEndian.Uint32(entry[nextAt:]))
-		if next == 0 {
-			break
-		}
-		at += next
-	}
-	return names, nil
 }
 
 func header(b []byte) *unix.DmIoctl { return (*unix.DmIoctl)(unsafe.Pointer(&b[0])) }
