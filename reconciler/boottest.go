@@ -1,12 +1,10 @@
 package reconciler
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -113,7 +111,7 @@ func (t bootTest) all(ctx context.Context, waited []plan.Untested) (known bool, 
 
 // one boots a generation, and notes how that went.
 func (t bootTest) one(ctx context.Context, of state.Found) (tested bool, err error) {
-	log, discard, err := rehearsal.NewLog(tempDir())
+	log, discard, err := rehearsal.NewLog(rehearsal.TempDir())
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +153,7 @@ func (t bootTest) boot(ctx context.Context, of state.Found, log io.Writer) (test
 	defer func() { task.End(err) }()
 	d := rehearsal.Deployment{Manifest: manifest, Machine: t.Machine.Name, Object: t.Machine.Stage.ObjectPath}
 	out, err := rehearsal.Judge(ctx, d, rehearsal.Options{
-		Temp: tempDir(), Memory: t.terms.Memory, Network: network(t.terms), Log: log, Known: rehearsal.KnownKVM(), Progress: t.Machine.Progress,
+		Temp: rehearsal.TempDir(), Memory: t.terms.Memory, Network: network(t.terms), Log: log, Known: rehearsal.KnownKVM(), Progress: t.Machine.Progress,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("boot test: %w", err)
@@ -163,16 +161,10 @@ func (t bootTest) boot(ctx context.Context, of state.Found, log io.Writer) (test
 	t.log.Info("boot test", "image", of.Image, "generation", of.N, "good", out.Good, "took", out.Took.Round(time.Second/10), "accelerator", out.Accel)
 	test = &state.Test{Key: t.terms.Key(), Time: t.Machine.Now().UTC().Truncate(time.Second), Seconds: out.Took.Round(time.Second / 10).Seconds(), Accelerator: string(out.Accel)}
 	if !out.Good {
-		test.Failure, test.Console = plain.Line(out.Reason), out.Console[max(0, len(out.Console)-shownLines):]
+		test.Failure, test.Console = plain.Line(out.Reason), out.Last()
 	}
 	return test, nil
 }
-
-// shownLines is how many lines of a console are told with what did not come up.
-const shownLines = 15
-
-// tempDir is where a throwaway disk lies.
-func tempDir() string { return cmp.Or(os.Getenv("TMPDIR"), "/var/tmp") }
 
 func network(b spec.BootTest) qemu.Network {
 	switch b.Network {

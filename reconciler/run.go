@@ -113,10 +113,11 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	journal := newJournal(r.log, r.Machine.Now)
 	changes := r.judge(ctx)
 	w, err := r.readOn(ctx, doc, req, nil)
 	if err != nil {
-		newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
+		journal.unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
 	}
 	job, made := r.make(ctx, w, req)
@@ -124,7 +125,7 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, errors.Join(err, made, job.End())
 	}
 	converged, err := converge(ctx, r, w, req)
-	newJournal(r.log, r.Machine.Now).unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
+	journal.unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 	if err == nil && !req.Fetch {
 		r.testing(ctx, w, req.Wait)
 	}

@@ -27,6 +27,8 @@ type Outcome struct {
 }
 
 const (
+	// told is how many of its last lines are told of a machine that did not come up.
+	told = 15
 	// look is how often the disk is looked at for a verdict.
 	look = time.Second
 	// slack is how long a kernel and the watcher's restart may take, besides what
@@ -35,6 +37,10 @@ const (
 	// shown is how many lines of the console an outcome has.
 	shown = 40
 )
+
+// Last are the last lines of the console, as many as are told of a machine that did not
+// come up.
+func (o Outcome) Last() []string { return o.Console[max(0, len(o.Console)-told):] }
 
 // Limit is the longest that judging a deployment may take.
 func Limit(h deployment.Health) time.Duration {

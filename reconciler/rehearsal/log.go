@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,10 +58,7 @@ func KeepLog(dir, image string, generation int, began time.Time, log *os.File) e
 
 // logs are the names of those on a stage, oldest first.
 func logs(dir string) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(dir, stage.BootTestsDir, "*-*-*.log"))
-	for i := range found {
-		found[i] = filepath.Base(found[i])
-	}
+	found, err := fs.Glob(os.DirFS(filepath.Join(dir, stage.BootTestsDir)), "*-*-*.log")
 	slices.Sort(found)
 	return found, err
 }

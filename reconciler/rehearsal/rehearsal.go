@@ -12,6 +12,7 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,10 @@ type Deployment struct {
 	// Object returns where an object lies.
 	Object func(deployment.Object) string
 }
+
+// TempDir is the folder in which throwaway disks lie: they are large, and /tmp may be
+// memory.
+func TempDir() string { return cmp.Or(os.Getenv("TMPDIR"), "/var/tmp") }
 
 // Options say how it is booted. What is 0 is chosen here.
 type Options struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,14 @@ const followEvery = 200 * time.Millisecond
 // logDir holds the logs of an image's builds.
 func (s *Shop) logDir(name string) string { return filepath.Join(s.Stage.Builds(), name) }
 
+// logsIn are the names of the logs in a folder, oldest first. What the folder is called
+// is no pattern.
+func logsIn(dir string) ([]string, error) {
+	logs, err := fs.Glob(os.DirFS(dir), "*.log")
+	slices.Sort(logs)
+	return logs, err
+}
+
 // openLog begins a log, and removes the oldest beyond those that are kept. It
 // is locked as long as the build runs.
 func (s *Shop) openLog(name string) (io.WriteCloser, error) {
@@ -34,13 +43,12 @@ func (s *Shop) openLog(name string) (io.WriteCloser, error) {
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	old, err := logsIn(dir)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(old)
-	for _, path := range old[:max(0, len(old)-logsKept+1)] {
-		if err := os.Remove(path); err != nil {
+	for _, log := range old[:max(0, len(old)-logsKept+1)] {
+		if err := os.Remove(filepath.Join(dir, log)); err != nil {
 			return nil, err
 		}
 	}
@@ -56,7 +64,7 @@ func (s *Shop) openLog(name string) (io.WriteCloser, error) {
 
 // noLog says that an image was not built here.
 func (s *Shop) noLog(name string) error {
-	logs, err := filepath.Glob(filepath.Join(s.logDir("*"), "*.log"))
+	logs, err := fs.Glob(os.DirFS(s.Stage.Builds()), "*/*.log")
 	if err != nil {
 		return err
 	}
@@ -115,12 +123,12 @@ func (s *Shop) lastLog(name string) (*os.File, error) {
 	if spec.WrongText("name", name) != "" {
 		return nil, &state.NameError{None: "there can be no image", Name: name}
 	}
-	logs, err := filepath.Glob(filepath.Join(s.logDir(name), "*.log"))
+	logs, err := logsIn(s.logDir(name))
 	if err != nil {
 		return nil, err
 	}
 	if len(logs) == 0 {
 		return nil, s.noLog(name)
 	}
-	return os.Open(slices.Max(logs))
+	return os.Open(filepath.Join(s.logDir(name), slices.Max(logs)))
 }

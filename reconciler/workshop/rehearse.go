@@ -18,9 +18,6 @@ import (
 	"github.com/gitboot/gitboot/stage"
 )
 
-// toldLines is how much of a console is in the error of an image that fails.
-const toldLines = 15
-
 // rehearse boots what was built, where that is declared, before it counts as
 // built: an image that does not come up is nobody's, neither this machine's nor its
 // children's nor a registry's. What became of the same content before is known.
@@ -86,7 +83,7 @@ func (j maker) rehearsalKey(b *build, img engine.Image) (string, error) {
 // told is why an image has not passed, with the last that it printed.
 func told(out rehearsal.Outcome) string {
 	text := "boot test: " + plain.Line(out.Reason)
-	if lines := out.Console[max(0, len(out.Console)-toldLines):]; len(lines) > 0 {
+	if lines := out.Last(); len(lines) > 0 {
 		text += "; its last lines:\n    " + strings.Join(lines, "\n    ")
 	}
 	return text

@@ -2,7 +2,6 @@
 package virtual
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +92,7 @@ func New(s Site) *cobra.Command {
 
 // options are the flags, checked.
 func (f flags) options() (o rehearsal.Options, limit time.Duration, err error) {
-	o = rehearsal.Options{Keep: f.keep, Temp: cmp.Or(os.Getenv("TMPDIR"), "/var/tmp"), CPUs: f.cpus, SSH: f.ssh, Window: f.window, Known: rehearsal.KnownKVM()}
+	o = rehearsal.Options{Keep: f.keep, Temp: rehearsal.TempDir(), CPUs: f.cpus, SSH: f.ssh, Window: f.window, Known: rehearsal.KnownKVM()}
 	if o.Memory, err = progress.ParseBytes(f.memory); err != nil || o.Memory < 64e6 {
 		return o, 0, usage.Errorf("--memory %q: write how much, such as 2GB; a machine takes 64MB at least", f.memory)
 	}
