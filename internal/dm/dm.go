@@ -8,8 +8,10 @@ package dm
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -120,6 +122,24 @@ func (c *Control) Damaged(name string) (bool, error) {
 		return false, nil
 	}
 	return bytes.HasPrefix(reply[at:], []byte("C")), nil // else V
+}
+
+// FoundDamaged returns those of the objects below devices that have come across such a
+// block; the devices are called name0, name1 and so on, in the objects' order. What
+// could not be asked is an error, beside what is known.
+func FoundDamaged(name string, objects []string) (found []string, err error) {
+	control, err := Open()
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	for i, object := range objects {
+		damaged, derr := control.Damaged(name + strconv.Itoa(i))
+		if err = errors.Join(err, derr); damaged {
+			found = append(found, object)
+		}
+	}
+	return found, err
 }
 
 func header(b []byte) *unix.DmIoctl { return (*unix.DmIoctl)(unsafe.Pointer(&b[0])) }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/dm"
@@ -49,18 +48,11 @@ func Asked(st *stage.Stage, booted string) (found []string, err error) {
 	if err != nil || m.Verity == nil {
 		return nil, nil // what cannot be read is told elsewhere
 	}
-	control, err := dm.Open()
-	if err != nil {
-		return nil, err
+	var layers []string
+	for _, o := range m.Squashed() {
+		layers = append(layers, o.SHA256)
 	}
-	defer control.Close()
-	for i, o := range m.Squashed() {
-		damaged, derr := control.Damaged(deployment.VerityDevice + strconv.Itoa(i))
-		if err = errors.Join(err, derr); damaged {
-			found = append(found, o.SHA256)
-		}
-	}
-	return found, err
+	return dm.FoundDamaged(deployment.VerityDevice, layers)
 }
 
 // Ask has what the kernel has found be damaged for the next reconcile, and returns what

@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/dm"
@@ -27,15 +26,6 @@ func (w *watcher) damaged() (found []string) {
 	if len(w.layers) == 0 {
 		return nil
 	}
-	control, err := dm.Open()
-	if err != nil {
-		return nil // what cannot be asked is not known to be damaged
-	}
-	defer control.Close()
-	for i, hash := range w.layers {
-		if damaged, _ := control.Damaged(deployment.VerityDevice + strconv.Itoa(i)); damaged {
-			found = append(found, hash)
-		}
-	}
+	found, _ = dm.FoundDamaged(deployment.VerityDevice, w.layers) // what cannot be asked is not known to be damaged
 	return found
 }
