@@ -25,6 +25,9 @@ const (
 // errDecided is that nothing is left to be judged.
 var errDecided = errors.New("somebody else has judged this boot")
 
+// errUnended is of a check that time ran out for.
+var errUnended = errors.New("it had not ended by then")
+
 // A watcher judges one boot.
 type watcher struct {
 	health  deployment.Health
@@ -53,7 +56,7 @@ func (w *watcher) judge(ctx context.Context) error {
 
 // within does something in time, or says what had not come until then.
 func (w *watcher) within(ctx context.Context, seconds int, not string, do func(context.Context) error) error {
-	timed, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second)
+	timed, cancel := context.WithTimeoutCause(ctx, time.Duration(seconds)*time.Second, errUnended)
 	defer cancel()
 	err := do(timed)
 	if err != nil && timed.Err() != nil && ctx.Err() == nil && !errors.Is(err, errDecided) {
@@ -99,12 +102,17 @@ func (w *watcher) ended() []check {
 	}}}
 }
 
-// until waits until each of the checks was well once.
+// until waits until each of the checks was well once. What it says is what the last
+// look found that was not cut off.
 func (w *watcher) until(ctx context.Context, left []check) error {
+	var why string
 	for wait := firstPause; ; wait = min(wait*3/2, longestPause) {
-		var why string
-		if left, why = failing(ctx, left); len(left) == 0 {
+		var found string
+		if left, found = failing(ctx, left); len(left) == 0 {
 			return nil
+		}
+		if ctx.Err() == nil || why == "" {
+			why = found
 		}
 		if err := w.pause(ctx, wait); err != nil {
 			if errors.Is(err, errDecided) {
