@@ -2,6 +2,7 @@ package spec
 
 import (
 	"github.com/gitboot/gitboot/secret"
+	"github.com/gitboot/gitboot/spec/disk"
 	"github.com/gitboot/gitboot/spec/health"
 	"github.com/gitboot/gitboot/spec/position"
 )
@@ -67,6 +68,7 @@ type machineSettings struct {
 	Reboots     []windowDecl   `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
 	Recovery    *recoveryDecl  `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
 	BootTest    *bootTestDecl  `key:"boot_test" is:"boot-test" doc:"on, or a table of what that machine has: what is new boots in a virtual machine before its menu entries are published, and has none if it does not come up. off, or absent: it does not."`
+	Disk        *disk.DiskDecl `key:"disk" doc:"How the machine's disk is divided, for gitboot disk image. A disk that is there already is never changed by it."`
 	Vars        map[string]any `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gitboot/gitboot/hooks/kind"
+	"github.com/gitboot/gitboot/spec/disk"
 	"github.com/gitboot/gitboot/spec/health"
 	"github.com/gitboot/gitboot/spec/table"
 )
@@ -28,28 +29,30 @@ var (
 // documented are the structs that have a table in the reference.
 func documented() map[string]reflect.Type {
 	types := map[string]reflect.Type{
-		"document": reflect.TypeFor[document](),
-		"defaults": reflect.TypeFor[defaultsDecl](),
-		"settings": reflect.TypeFor[settings](),
-		"machine":  reflect.TypeFor[machineDecl](),
-		"boot":     reflect.TypeFor[bootDecl](),
-		"recovery": reflect.TypeFor[recoveryDecl](),
-		"boottest": reflect.TypeFor[bootTestDecl](),
-		"health":   reflect.TypeFor[health.HealthDecl](),
-		"checks":   reflect.TypeFor[health.ChecksDecl](),
-		"approve":  reflect.TypeFor[approveDecl](),
-		"window":   reflect.TypeFor[windowDecl](),
-		"image":    reflect.TypeFor[imageDecl](),
-		"build":    reflect.TypeFor[buildDecl](),
-		"copy":     reflect.TypeFor[copyDecl](),
-		"secret":   reflect.TypeFor[secretDecl](),
-		"secrets":  reflect.TypeFor[secretDefaults](),
-		"hook":     reflect.TypeFor[hookDecl](),
-		"file":     reflect.TypeFor[fileDecl](),
-		"link":     reflect.TypeFor[linkDecl](),
-		"dir":      reflect.TypeFor[dirDecl](),
-		"script":   reflect.TypeFor[scriptDecl](),
-		"atBoot":   reflect.TypeFor[atBootDecl](),
+		"document":  reflect.TypeFor[document](),
+		"defaults":  reflect.TypeFor[defaultsDecl](),
+		"settings":  reflect.TypeFor[settings](),
+		"machine":   reflect.TypeFor[machineDecl](),
+		"boot":      reflect.TypeFor[bootDecl](),
+		"recovery":  reflect.TypeFor[recoveryDecl](),
+		"boottest":  reflect.TypeFor[bootTestDecl](),
+		"disk":      reflect.TypeFor[disk.DiskDecl](),
+		"partition": reflect.TypeFor[disk.PartitionDecl](),
+		"health":    reflect.TypeFor[health.HealthDecl](),
+		"checks":    reflect.TypeFor[health.ChecksDecl](),
+		"approve":   reflect.TypeFor[approveDecl](),
+		"window":    reflect.TypeFor[windowDecl](),
+		"image":     reflect.TypeFor[imageDecl](),
+		"build":     reflect.TypeFor[buildDecl](),
+		"copy":      reflect.TypeFor[copyDecl](),
+		"secret":    reflect.TypeFor[secretDecl](),
+		"secrets":   reflect.TypeFor[secretDefaults](),
+		"hook":      reflect.TypeFor[hookDecl](),
+		"file":      reflect.TypeFor[fileDecl](),
+		"link":      reflect.TypeFor[linkDecl](),
+		"dir":       reflect.TypeFor[dirDecl](),
+		"script":    reflect.TypeFor[scriptDecl](),
+		"atBoot":    reflect.TypeFor[atBootDecl](),
 	}
 	for _, f := range table.FieldsOf(reflect.TypeFor[kind.Builtin]()) {
 		addTables(types, f.Key, f.Type.Elem())

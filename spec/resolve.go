@@ -94,6 +94,7 @@ func (r *resolver) wants() *Wants {
 		w.Images = append(w.Images, image)
 	}
 	w.Recovery, w.BootTest = r.recovery(w.Images), bootTest(r.merged.BootTest)
+	w.Disk = r.disk()
 	builds := slices.Clone(r.merged.Builds)
 	slices.Sort(builds)
 	for _, name := range slices.Compact(builds) {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/schedule"
+	"github.com/gitboot/gitboot/spec/disk"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -38,6 +40,8 @@ type Wants struct {
 	// BootTest says in what virtual machine new deployments boot before they are
 	// published, nil if they do not.
 	BootTest *BootTest `json:",omitempty"`
+	// Disk is how the machine's disk is divided, nil if nothing is said of it.
+	Disk *layout.Disk `json:",omitempty"`
 }
 
 // A BootTest is a virtual machine.
@@ -127,6 +131,20 @@ func (r *resolver) recovery(images []Image) *Recovery {
 		}
 	}
 	return w
+}
+
+// disk is the machine's, checked as a whole.
+func (r *resolver) disk() *layout.Disk {
+	if r.merged.Disk == nil {
+		return nil
+	}
+	var declared []*disk.DiskDecl
+	for _, layer := range append([]*machineSettings{r.defaults.Machine}, r.layers...) {
+		if layer != nil {
+			declared = append(declared, layer.Disk)
+		}
+	}
+	return disk.Of(&r.List, r.merged.Disk, declared...)
 }
 
 // Approve says what has to approve of a revision. One of what is given does.

@@ -9,6 +9,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/difference"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -80,8 +81,27 @@ type planJSON struct {
 	Holds []plan.Hold `json:"holds,omitempty"`
 	// Space is what becomes of the room on the stage.
 	Space *plan.Space `json:"space,omitempty"`
+	// Disk is how the machine's disk is declared to be divided.
+	Disk []partitionJSON `json:"disk,omitempty"`
 }
 
 func toJSON(p plan.Plan) planJSON {
-	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions(), Holds: p.Holds, Space: p.Space}
+	return planJSON{Machine: p.Machine, From: p.From, To: p.To, Bytes: p.Bytes(), Actions: p.Actions(), Holds: p.Holds, Space: p.Space, Disk: partitionsJSON(p.Disk)}
+}
+
+// partitionJSON is one that is declared.
+type partitionJSON struct {
+	Role string `json:"role"`
+	// Words are all that is declared of it, for people.
+	Words string `json:"words"`
+}
+
+func partitionsJSON(d *layout.Disk) (all []partitionJSON) {
+	if d == nil {
+		return nil
+	}
+	for _, p := range d.Partitions {
+		all = append(all, partitionJSON{p.Role, p.Words()})
+	}
+	return all
 }

@@ -75,7 +75,7 @@ func (j holder) hold() {
 		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
 		Fetched: j.req.Fetch, Untested: j.untested(),
 	}
-	j.plan.Untested = p.Untested
+	j.plan.Untested, j.plan.Disk = p.Untested, j.Wants.Disk
 	j.plan.Wait(p.Holds())
 	if j.plan.Publishes() && !j.plan.Held() {
 		j.approved = p.Approved()

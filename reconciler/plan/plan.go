@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/disk/layout"
 )
 
 // Inputs is everything that decides one deployment. Equal inputs mean that
@@ -172,11 +173,12 @@ type Plan struct {
 	// Terms says that another way to approve of revisions is published with it.
 	Terms bool
 	// Holds say why what is new is staged now, and not published.
-	Holds []Hold
-	// Untested are the images whose boot tests come before publishing.
-	Untested []Untested
+	Holds    []Hold
+	Untested []Untested // the images whose boot tests come before publishing
 	// Space is for people, nil where it is not known.
 	Space *Space
+	// Disk is how the machine's is declared to be divided, for people: no run changes it.
+	Disk *layout.Disk
 }
 
 // Compare returns what has to happen for observed to become what wants say.

@@ -34,7 +34,7 @@ func Print(w io.Writer, p plan.Plan) error {
 	if p.Held() {
 		when = "to change when its time has come"
 	}
-	_, err := fmt.Fprintf(w, "%s: %s: %s\n%s", p.Machine, when, Sum(p), space(p))
+	_, err := fmt.Fprintf(w, "%s: %s: %s\n%s%s", p.Machine, when, Sum(p), space(p), disk(p))
 	return err
 }
 
@@ -50,6 +50,18 @@ func space(p plan.Plan) string {
 	}
 	return fmt.Sprintf("%s: room on the stage: %s free, up to %s needed, %s freed, %s\n",
 		p.Machine, progress.Bytes(p.Space.Free), progress.Bytes(p.Space.Needed), progress.Bytes(p.Space.Freed), left)
+}
+
+// disk says how the machine's disk is declared to be divided.
+func disk(p plan.Plan) string {
+	if p.Disk == nil {
+		return ""
+	}
+	var parts []string
+	for _, part := range p.Disk.Partitions {
+		parts = append(parts, part.Words())
+	}
+	return p.Machine + ": a disk made of it: " + strings.Join(parts, ", ") + "\n"
 }
 
 // Sum says in a few words what a plan changes.
