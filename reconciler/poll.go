@@ -47,11 +47,12 @@ type poll struct {
 	unplug  context.CancelFunc
 	booting []string
 	// building says that the workshop works, and job at what, nil while it only
-	// looks.
+	// looks; more is the wish for it to look once more, nil without one.
 	building bool
+	job      *workshop.Job
+	more     *Ask
 	// takingBack says that what takes back commits is pushed.
 	takingBack bool
-	job        *workshop.Job
 }
 
 // request is what a part is asked for.
@@ -182,7 +183,7 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 	p.journal.well(event.Repo)
 	if p.latest == nil || w.Revision.Hash != p.latest.Revision.Hash {
 		p.worked = true
-		p.overtake(w, ask)
+		p.overtake(w)
 	}
 	p.latest = w
 	p.converge(ctx, ask)
@@ -190,15 +191,11 @@ func (p *poll) seen(ctx context.Context, ask Ask, w *wanted.Wanted, err error) {
 }
 
 // overtake tells what runs that a newer revision is there.
-func (p *poll) overtake(newer *wanted.Wanted, ask Ask) {
+func (p *poll) overtake(newer *wanted.Wanted) {
 	if p.job != nil {
 		p.job.Supersede(newer)
 	}
-	if p.stop == nil {
-		return
-	}
-	p.again = p.again.and(ask) // what runs notes the older one
-	if !newer.Same(p.latest) {
+	if p.stop != nil && !newer.Same(p.latest) {
 		close(p.stop)
 		p.stop = make(chan struct{})
 	}
@@ -209,10 +206,10 @@ const ready = "workshop"
 
 // converge has the machine make a run, now or after the one that goes on.
 func (p *poll) converge(ctx context.Context, ask Ask) {
+	if p.stop != nil {
+		p.again = p.again.and(ask)
+	}
 	if p.stop != nil || ctx.Err() != nil {
-		if ask.Trigger == ready {
-			p.again = p.again.and(ask)
-		}
 		return
 	}
 	w, stop, why := p.latest, make(chan struct{}), ask.Trigger
@@ -298,12 +295,15 @@ func (p *poll) reboot(ctx context.Context) {
 	}
 }
 
-// build has the workshop make what is to be made, unless it does already.
+// build has the workshop make what is to be made, now or after what it makes.
 func (p *poll) build(ctx context.Context, ask Ask) {
+	if p.building {
+		p.more = p.more.and(ask)
+	}
 	if p.building || ctx.Err() != nil {
 		return
 	}
-	p.building = true
+	p.building, p.more = true, nil
 	w, req := p.latest, ask.request().workshop()
 	req.Ready = func() { // the machine takes each image as soon as it is ready
 		p.events <- func(ctx context.Context) { p.converge(ctx, Ask{Trigger: ready}) }
@@ -336,16 +336,17 @@ func (p *poll) make(ctx context.Context, ask Ask, job *workshop.Job) {
 		}
 		return func(ctx context.Context) {
 			p.job, p.worked = nil, true
-			p.made(ctx, ask, job, err)
 			p.converge(ctx, Ask{Trigger: ready})
 			if !job.Same(p.latest) {
-				p.build(ctx, ask)
+				p.more = p.more.and(ask)
 			}
+			p.made(ctx, ask, job, err)
 		}
 	})
 }
 
-// made notes that the workshop has nothing to do for now.
+// made notes what the workshop has made of a look, and has it look once more if
+// somebody has asked for that meanwhile.
 func (p *poll) made(ctx context.Context, ask Ask, job *workshop.Job, err error) {
 	p.building = false
 	if ctx.Err() == nil {
@@ -353,6 +354,9 @@ func (p *poll) made(ctx context.Context, ask Ask, job *workshop.Job, err error) 
 	}
 	p.outcome[event.Workshop] = errors.Join(err, imageErrors(job.Failed()))
 	p.journal.made(ctx, event.Workshop, job, err)
+	if p.more != nil {
+		p.build(ctx, *p.more)
+	}
 }
 
 // waiting reports whether an image's failure is an old one, or follows from

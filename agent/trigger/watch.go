@@ -49,14 +49,17 @@ func watch(ctx context.Context, repo string, log *slog.Logger, ask func()) {
 		case <-ctx.Done():
 			return
 		case <-again.C:
-			v.arm()
+			if v.arm() {
+				ask()
+			}
 		case err := <-w.Errors:
 			log.Debug("watching the config repo", "repo", repo, "error", err)
 			ask() // events may be lost
 		case e := <-w.Events:
 			if v.concerns(e) && calm(ctx, w) {
+				v.disarm()
 				v.arm()
-				ask()
+				ask() // for what changed in between, too
 			}
 		}
 	}
@@ -90,12 +93,17 @@ type view struct {
 	watcher *fsnotify.Watcher
 }
 
-// arm watches the folders that there are now. A folder that was replaced has
-// another one's watch, so all are given up first.
-func (v *view) arm() {
+// disarm gives up all watches: a folder that was replaced has another one's.
+func (v *view) disarm() {
 	for _, path := range v.watcher.WatchList() {
 		_ = v.watcher.Remove(path) // it may be gone
 	}
+}
+
+// arm watches the folders that there are now, and reports whether one was not
+// watched before.
+func (v *view) arm() (added bool) {
+	watched := v.watcher.WatchList()
 	folders := []string{filepath.Dir(v.repo), v.repo}
 	if dir, err := gitdir.Find(v.repo); err == nil {
 		v.dir = dir
@@ -104,8 +112,14 @@ func (v *view) arm() {
 	}
 	slices.Sort(folders)
 	for _, folder := range slices.Compact(folders) {
-		_ = v.watcher.Add(folder) // what is not there is looked for again
+		if slices.Contains(watched, folder) {
+			continue
+		}
+		if err := v.watcher.Add(folder); err == nil { // what is not there is looked for again
+			added = true
+		}
 	}
+	return added
 }
 
 // refFolders lists the folders in which branches and tags lie.
