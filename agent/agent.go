@@ -54,7 +54,9 @@ type Setup struct {
 	// Reboot says whether the machine is restarted by itself, and how; Leave who has
 	// to give leave, without a URL nobody.
 	Reboot reboot.Options
-	Leave  fleetlock.Options
+	// Kexec is the command that restarts the machine by kexec.
+	Kexec []string
+	Leave fleetlock.Options
 	// Metrics is where figures are asked for, without an address nowhere.
 	Metrics listen.Options
 	// Page is where people look, without an address nowhere.

@@ -11,7 +11,6 @@ import (
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/internal/presence"
-	"github.com/gitboot/gitboot/internal/program"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
 )
@@ -104,7 +103,7 @@ func (r *restarter) restart(ctx context.Context, needed reconciler.Restart) stri
 	if err == nil {
 		r.Log.Info("restarting the machine", "needed", needed.Why, "in", r.notice())
 		r.tell(event.Event{Time: r.Now().UTC(), Kind: event.Restarting, Machine: r.set.Reconciler.Machine.Name, Part: event.Machine, Reason: needed.Why})
-		err = program.RebootIn(ctx, r.set.Reboot.Minutes(), "gitboot: "+needed.Why)
+		err = r.down(ctx, needed.Why)
 	}
 	if err == nil {
 		r.asked = needed.Next

@@ -82,6 +82,18 @@ func Words(kernel string, args []string) ([]string, error) {
 	return words, nil
 }
 
+// Line is the command line of a kernel that is started with these, as a boot loader
+// writes it.
+func Line(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		if quoted[i] = word; strings.Contains(word, " ") {
+			quoted[i] = `"` + word + `"`
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
 // wordLength is what an argument takes on the command line at most.
 func wordLength(word string) int { return len(word) + len(`"" `) }
 
@@ -132,7 +144,7 @@ func checkOurs(word string) error {
 
 func setByGitboot(key string) bool {
 	switch key {
-	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamFallback, ParamBlock:
+	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamFallback, ParamBlock, ParamRecovery, ParamVia:
 		return true
 	}
 	return false

@@ -45,6 +45,8 @@ type Boot struct {
 	Entry string `json:"entry,omitempty"`
 	// Trying is that the deployment was on trial.
 	Trying bool `json:"trying,omitempty"`
+	// Via is what started the kernel, "" for a boot loader, else ViaKexec.
+	Via string `json:"via,omitempty"`
 	// Started is when the kernel did, by the machine's clock.
 	Started time.Time `json:"started"`
 	Verdict string    `json:"verdict,omitempty"`
@@ -140,6 +142,9 @@ func ReadBoots(stage string) ([]Boot, error) {
 // bound cuts what is too long.
 func (b *Boot) bound() {
 	b.Machine, b.Entry = head(b.Machine, maxShort), head(b.Entry, maxShort)
+	if b.Via != ViaKexec {
+		b.Via = ""
+	}
 	b.Reason = head(b.Reason, maxReason)
 	b.Log = tail(b.Log, MaxBootLog)
 	b.Warnings = slices.Clone(b.Warnings[:min(len(b.Warnings), maxWarnings)])

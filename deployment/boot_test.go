@@ -15,7 +15,7 @@ const bootID = "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
 
 func bootRecord() Boot {
 	return Boot{
-		ID: bootID, Machine: "laptop", Deployment: strings.Repeat("d", 64), Entry: "gitboot-desktop-0123", Trying: true,
+		ID: bootID, Machine: "laptop", Deployment: strings.Repeat("d", 64), Entry: "gitboot-desktop-0123", Trying: true, Via: ViaKexec,
 		Started: time.Date(2026, 3, 1, 2, 3, 4, 0, time.UTC), Verdict: BootBad, Reason: "unit sshd.service: failed", Seconds: 612.5,
 		Warnings: []string{"unit cups: inactive"}, Log: "[    1.0] a <b>\n[    2.0] ünïcode\n",
 	}

@@ -38,7 +38,12 @@ const (
 	ParamRecovery = "gitboot.recovery"
 	// ParamMachine tells the agent which machine this is.
 	ParamMachine = "gitboot.machine"
+	// ParamVia says what started the kernel, if that was no boot loader: ViaKexec.
+	ParamVia = "gitboot.via"
 )
+
+// ViaKexec is that of a kernel which the one before it has started (kexec(8)).
+const ViaKexec = "kexec"
 
 // StageMount is where the running system finds the stage that it was booted
 // from, mounted read-only. It is not there after a copy to memory.
@@ -108,6 +113,8 @@ type Cmdline struct {
 	RAM    bool
 	// Recovery is a recovery entry's.
 	Recovery bool
+	// Via is what started the kernel, "" for a boot loader.
+	Via string
 	// Wait is in seconds; 0 means not given.
 	Wait int
 }
@@ -151,6 +158,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.Wait > 0 {
 		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
+	}
+	if c.Via != "" {
+		args = append(args, ParamVia+"="+c.Via)
 	}
 	return args
 }
@@ -220,8 +230,17 @@ func (c *Cmdline) set(key, value string) (err error) {
 		c.Recovery, err = parseSwitch(value)
 	case ParamWait:
 		c.Wait, err = parseSeconds(value)
+	case ParamVia:
+		c.Via, err = parseVia(value)
 	}
 	return err
+}
+
+func parseVia(s string) (string, error) {
+	if s != ViaKexec {
+		return "", errors.New("is not " + ViaKexec)
+	}
+	return s, nil
 }
 
 func parseSwitch(s string) (bool, error) {

@@ -133,7 +133,7 @@ func TestObjectsAreListedOnce(t *testing.T) {
 func cmdline() Cmdline {
 	return Cmdline{
 		Stage: Location{Device: "UUID=0a1b-2c3d", Path: "/srv/gitboot"}, Deployment: strings.Repeat("d", 64),
-		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90,
+		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90, Via: ViaKexec,
 		Entry: "gitboot-desktop-dddddddddddddddd", Fallback: "gitboot-desktop-cccccccccccccccc", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
 	}
 }
@@ -167,12 +167,12 @@ func TestCmdlineRefuses(t *testing.T) {
 // A machine boots whatever an optional parameter says.
 func TestCmdlineIgnores(t *testing.T) {
 	want := cmdline()
-	want.Wait, want.Shell, want.RAM, want.Trying, want.Entry, want.Block = 0, false, false, false, "", Location{}
+	want.Wait, want.Shell, want.RAM, want.Trying, want.Entry, want.Block, want.Via = 0, false, false, false, "", Location{}, ""
 	good := strings.Join(want.Args(), " ")
 	for _, bad := range []string{
 		"gitboot.wait=3m", "gitboot.wait=-1", "gitboot.wait=", "gitboot.wait", "gitboot.wait=86401",
 		"gitboot.wait=99999999999999999999", "gitboot.wait=7 gitboot.wait=x", `"gitboot.wait=3 m"`,
-		"gitboot.shell=yes", "gitboot.ram=", "gitboot.trying=2", `"gitboot.entry=a b"`, "gitboot.entry=a;b", "gitboot.block=/dev/sda1",
+		"gitboot.shell=yes", "gitboot.ram=", "gitboot.trying=2", `"gitboot.entry=a b"`, "gitboot.entry=a;b", "gitboot.block=/dev/sda1", "gitboot.via=grub",
 	} {
 		got, ignored, err := ParseCmdline(good + " " + bad + " quiet")
 		if err != nil || got != want || len(ignored) != 1 {
@@ -185,6 +185,14 @@ func TestFields(t *testing.T) {
 	got := Fields("a  b=\"c d\" \"e f\"=g\th\n\"\"")
 	if want := []string{"a", "b=c d", "e f=g", "h", ""}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What a boot loader is given as words, a kernel takes apart again.
+func TestLine(t *testing.T) {
+	words := []string{"gitboot.via=kexec", "a=b c", "quiet", "x=1"}
+	if got := Fields(Line(words)); !reflect.DeepEqual(got, words) {
+		t.Errorf("%q", got)
 	}
 }
 

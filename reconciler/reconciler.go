@@ -65,6 +65,8 @@ type Config struct {
 	Booted string
 	// BootID is the running kernel's id of this boot, "" if it is not known.
 	BootID string
+	// Via is what has started that kernel, as deployment.Boot has it.
+	Via string
 	// Notices is the folder of the running system in which other programs see
 	// whether a reboot is needed, "" for nowhere.
 	Notices string
@@ -222,7 +224,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
-		Name: cfg.Machine, BootID: cfg.BootID, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
+		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,

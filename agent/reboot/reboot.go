@@ -27,9 +27,22 @@ const (
 // Policies are the names of all.
 func Policies() []string { return []string{string(Never), string(Window), string(Always)} }
 
+// A Method is how a machine is restarted.
+type Method string
+
+// The methods. An empty one is Ordinary.
+const (
+	Ordinary Method = "reboot" // by firmware and boot loader
+	Kexec    Method = "kexec"  // the running kernel starts the next, if it can
+)
+
+// Methods are the names of all.
+func Methods() []string { return []string{string(Ordinary), string(Kexec)} }
+
 // Options are what a machine's owner allows.
 type Options struct {
 	Policy Policy
+	Method Method
 	// Grace is how long before it who is logged in is told.
 	Grace time.Duration
 	// Patience is how long who is logged in, or a program that asks for it, may hold

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gitboot/gitboot/agent"
 	"github.com/gitboot/gitboot/agent/control"
@@ -80,12 +81,28 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	if err != nil {
 		return agent.Setup{}, err
 	}
-	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Verify: cmp.Or(set.Verify, integrity.Weekly), Leave: set.Leave(cfg.Machine)}
+	out := agent.Setup{Reconciler: r, Poll: set.Every(a.poll), Update: a.update, Reboot: set.Restarts(), Kexec: again(c, "boot", "kexec"), Verify: cmp.Or(set.Verify, integrity.Weekly), Leave: set.Leave(cfg.Machine)}
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forges = set.Notifications(), set.Forges(cfg.Machine)
 	out.Page = set.Page.Options()
 	return out, nil
+}
+
+// again is this program's command line for another command, with the same flags.
+func again(c *cobra.Command, command ...string) []string {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	argv := append([]string{self}, command...)
+	shared := c.InheritedFlags()
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if shared.Lookup(f.Name) != nil {
+			argv = append(argv, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return argv
 }
 
 func both(one, other progress.Sink) progress.Sink {

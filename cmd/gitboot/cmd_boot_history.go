@@ -16,8 +16,9 @@ import (
 func newBootHistory(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "history", Short: "Show how the machine was booted, and what became of it", Args: usage.NoArgs,
 		Long: `history lists the last hundred boots, newest first: what was booted, whether it was on
-trial, whether it proved good or bad, how long that took, and why. Of a bad one --json
-also has the end of the kernel's log.`,
+trial, what started the kernel (the boot loader, or the kernel before it, by kexec),
+whether it proved good or bad, how long that took, and why. Of a bad one --json also has
+the end of the kernel's log.`,
 		Example: "  gitboot boot history\n  gitboot boot history --json | jq -r '.[] | select(.verdict == \"bad\") | .log'",
 	}
 	asJSON := jsonFlag(c)
@@ -39,9 +40,9 @@ also has the end of the kernel's log.`,
 		}
 		var rows [][]any
 		for _, b := range boots {
-			rows = append(rows, []any{b.Started.Local().Format(minutes), bootedName(doc, b), screen.Mark(b.Trying), cmp.Or(b.Verdict, "-"), took(b), bootNote(b)})
+			rows = append(rows, []any{b.Started.Local().Format(minutes), bootedName(doc, b), screen.Mark(b.Trying), bootedVia(b), cmp.Or(b.Verdict, "-"), took(b), bootNote(b)})
 		}
-		return screen.Table(c.OutOrStdout(), "STARTED\tWHAT\tTRYING\tVERDICT\tTOOK\tNOTE", rows)
+		return screen.Table(c.OutOrStdout(), "STARTED\tWHAT\tTRYING\tVIA\tVERDICT\tTOOK\tNOTE", rows)
 	}
 	return c
 }
@@ -55,6 +56,14 @@ func bootedName(doc *state.Machine, b deployment.Boot) string {
 		return found.Name()
 	}
 	return b.Deployment[:min(len(b.Deployment), 12)]
+}
+
+// bootedVia is what started the kernel.
+func bootedVia(b deployment.Boot) string {
+	if b.Deployment == "" {
+		return "-" // which another system does not say
+	}
+	return cmp.Or(b.Via, "boot loader")
 }
 
 // took is how long it took until it was decided.

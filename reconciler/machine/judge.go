@@ -146,7 +146,7 @@ func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {
 // records than there may be.
 func (b Bench) keepRecords(seen verdict.Seen) error {
 	if !slices.ContainsFunc(seen.Boots, func(boot deployment.Boot) bool { return boot.ID == b.BootID }) {
-		record := deployment.Boot{ID: b.BootID, Machine: b.Name, Deployment: b.Book.Booted, Started: b.Now().Add(-b.Find.Uptime()).UTC().Truncate(time.Second)}
+		record := deployment.Boot{ID: b.BootID, Machine: b.Name, Deployment: b.Book.Booted, Via: b.Via, Started: b.Now().Add(-b.Find.Uptime()).UTC().Truncate(time.Second)}
 		data, err := record.Encode()
 		if err != nil {
 			return err

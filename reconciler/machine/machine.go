@@ -45,6 +45,8 @@ type Machine struct {
 	// BootID is that of the running kernel, "" if it is not known, or if the stage
 	// is one that another machine boots.
 	BootID string
+	// Via is what has started that kernel, as deployment.Boot has it.
+	Via string
 	// Programs go into the recovery entry.
 	Programs recovery.Programs
 	// Keys open the secrets that hooks need.

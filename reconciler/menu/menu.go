@@ -245,6 +245,10 @@ func (b *Book) Observe(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 	if err != nil {
 		return "", false, err
 	}
+	return p.observe(ctx, fs)
+}
+
+func (p publishing) observe(ctx context.Context, fs boot.Filesystem) (stale string, linked bool, err error) {
 	if stale, err = p.Stale(ctx, p.menu); err != nil {
 		return "", false, err
 	}

@@ -87,15 +87,35 @@ func (r *remembering) try(left int) {
 	r.publish()
 }
 
-// step makes a boot, and sees what came of it.
+// unwritten is a boot for which there is no memory yet: no boot loader makes one.
+const unwritten = "nothing is counted yet"
+
+// step makes a boot, and sees what came of it, and that it is what Next said.
 func (r *remembering) step(what string, how Boot, booted string, after boot.Memory) {
 	r.Helper()
+	known := how == (Boot{}) && what != unwritten
+	if is, err := r.memory().Read(); err == nil && known {
+		if id, then := r.menu.Next(is); id != booted || then != after {
+			r.Errorf("%s: %q is next, and it will remember %+v; want %q and %+v", what, id, then, booted, after)
+		}
+	}
 	if id := r.boots(r.T, r.l, how); id != booted {
 		r.Errorf("%s: %q boots, want %q", what, id, booted)
 	}
 	if m, err := r.memory().Read(); err != nil || m != after {
 		r.Errorf("%s: it remembers %+v, %v; want %+v", what, m, err, after)
 	}
+}
+
+// instead makes a boot in the boot loader's place.
+func (r *remembering) instead(what, booted string) {
+	r.Helper()
+	r.change(func(m *boot.Memory) {
+		id, then := r.menu.Next(*m)
+		if *m = then; id != booted {
+			r.Errorf("%s: %q is next, want %q", what, id, booted)
+		}
+	})
 }
 
 func (r *remembering) once() {
@@ -131,12 +151,12 @@ func (r *remembering) once() {
 func (r *remembering) counts() {
 	d, other := r.menu.Default, r.menu.Fallback
 	r.publish()
-	r.step("nothing is counted yet", Boot{}, other, boot.Memory{})
+	r.step(unwritten, Boot{}, other, boot.Memory{})
 	r.try(3)
 	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 2})
 	r.publish() // a menu that is published again counts on
 	r.step("second", Boot{}, d, boot.Memory{Trying: d, Left: 1})
-	r.step("third", Boot{}, d, boot.Memory{Trying: d})
+	r.instead("third", d)
 	for range 2 {
 		r.step("after it", Boot{}, other, boot.Memory{Trying: d})
 	}
@@ -247,4 +267,7 @@ func (r *remembering) forEver() {
 	}
 	r.menu.Tries = 0
 	r.publish()
+	if id, _ := r.menu.Next(boot.Memory{Once: r.menu.Default}); id != "" {
+		r.Errorf("%s is next", id)
+	}
 }

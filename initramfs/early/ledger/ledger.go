@@ -42,7 +42,7 @@ func (l Ledger) Record(verdict, reason string) (deployment.Boot, error) {
 	up := uptime()
 	b := deployment.Boot{
 		ID: strings.TrimSpace(string(id)), Machine: l.Cmdline.Machine, Deployment: l.Cmdline.Deployment,
-		Entry: l.Cmdline.Entry, Trying: l.Cmdline.Trying,
+		Entry: l.Cmdline.Entry, Trying: l.Cmdline.Trying, Via: l.Cmdline.Via,
 		Started: time.Now().Add(-up).UTC().Truncate(time.Second), Verdict: verdict, Reason: reason,
 	}
 	if verdict != "" {

@@ -108,6 +108,10 @@ func wrongSetting(key, is string, v reflect.Value, c Config, safe func(path stri
 		if names := reboot.Policies(); !slices.Contains(names, v.String()) {
 			return "is no way to restart a machine" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
 		}
+	case "reboot-method":
+		if names := reboot.Methods(); !slices.Contains(names, v.String()) {
+			return "is no method of restarting a machine" + nearest.Hint(v.String(), names) + "; write one of " + strings.Join(names, ", ")
+		}
 	case "verify":
 		if v.String() != integrity.Off {
 			return spec.WrongText("cron", v.String())

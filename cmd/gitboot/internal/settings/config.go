@@ -82,6 +82,8 @@ type Config struct {
 	Verify string `toml:"verify" is:"verify"`
 	// Reboot says whether the agent restarts the machine by itself.
 	Reboot string `toml:"reboot" is:"reboot"`
+	// RebootMethod says how.
+	RebootMethod string `toml:"reboot_method" is:"reboot-method"`
 	// RebootUptime is how long the machine runs before, RebootGrace the notice that is
 	// given, RebootPatience how long who is logged in may hold it up.
 	RebootUptime   duration        `toml:"reboot_uptime"`

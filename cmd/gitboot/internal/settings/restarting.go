@@ -29,7 +29,7 @@ const (
 // Restarts say whether the machine is restarted by itself, and how.
 func (s Settings) Restarts() reboot.Options {
 	return reboot.Options{
-		Policy: reboot.Policy(s.Reboot), Uptime: cmp.Or(time.Duration(s.RebootUptime), reboot.DefaultUptime), Grace: cmp.Or(time.Duration(s.RebootGrace), defaultGrace), Patience: cmp.Or(time.Duration(s.RebootPatience), defaultPatience),
+		Policy: reboot.Policy(s.Reboot), Method: reboot.Method(s.RebootMethod), Uptime: cmp.Or(time.Duration(s.RebootUptime), reboot.DefaultUptime), Grace: cmp.Or(time.Duration(s.RebootGrace), defaultGrace), Patience: cmp.Or(time.Duration(s.RebootPatience), defaultPatience),
 	}
 }
 

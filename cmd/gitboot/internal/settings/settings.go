@@ -92,7 +92,7 @@ func (s Settings) Local() (reconciler.Config, error) {
 
 func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 	return reconciler.Config{
-		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Notices: notice.Run,
+		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Via: cmdline.Via, Notices: notice.Run,
 		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
 		IdentityFile: s.IdentityFile,
 	}

@@ -1,0 +1,62 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gitboot/gitboot/agent/reboot"
+	"github.com/gitboot/gitboot/internal/program"
+)
+
+// overtakes is how long before an ordinary restart that was announced the machine goes
+// down by kexec: time to load a kernel. If anything fails, the ordinary one comes.
+const overtakes = 30 * time.Second
+
+// down has the machine restarted, with the notice that is due.
+func (r *restarter) down(ctx context.Context, why string) error {
+	minutes, kexec := r.set.Reboot.Minutes(), r.set.Reboot.Method == reboot.Kexec
+	if kexec && minutes <= 0 && r.kexec(ctx) {
+		return nil
+	}
+	err := program.RebootIn(ctx, minutes, "gitboot: "+why)
+	if err == nil && kexec && minutes > 0 {
+		go r.overtake(ctx)
+	}
+	return err
+}
+
+// overtake restarts the machine by kexec just before it would be restarted, unless that
+// is taken back.
+func (r *restarter) overtake(ctx context.Context) {
+	at, known := program.RebootAt()
+	if !known {
+		r.ordinary(errors.New("the init of this system does not say when it is"))
+		return
+	}
+	timer := time.NewTimer(time.Until(at) - overtakes)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	if still, known := program.RebootAt(); known && still.Equal(at) {
+		r.kexec(ctx)
+	}
+}
+
+// kexec restarts the machine by kexec, or says why that cannot be, once for each restart.
+// Another process does it: the agent, and what it starts, may load no kernel.
+func (r *restarter) kexec(ctx context.Context) bool {
+	err := program.ByInit(ctx, r.set.Kexec...)
+	if err != nil {
+		r.ordinary(err)
+	}
+	return err == nil
+}
+
+// ordinary says why the machine is restarted by firmware and boot loader.
+func (r *restarter) ordinary(because error) {
+	r.Log.Warn("the machine is restarted by firmware and boot loader, not by kexec", "because", because)
+}
