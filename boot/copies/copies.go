@@ -3,7 +3,8 @@
 //
 // Copies bear the names of their objects, so that equal ones are there once, and
 // that what is nobody's any more is told by its name alone. A file of another
-// name is not touched.
+// name is not touched. They bear their objects' times, too: of another time, a copy
+// is read to see whether something else has written it.
 package copies
 
 import (
@@ -17,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/owned"
@@ -73,13 +75,32 @@ func (f Folder) Stale(m boot.Menu) (string, error) {
 	case err != nil:
 		return "", err
 	case len(w.lacking) > 0 && w.lacking[0].damaged:
-		return fmt.Sprintf("the copy of object %.12s has another size", w.lacking[0].name()), nil
+		return fmt.Sprintf("the copy of object %.12s holds something else", w.lacking[0].name()), nil
 	case len(w.lacking) > 0:
 		return fmt.Sprintf("object %.12s is not copied", w.lacking[0].name()), nil
 	case len(w.surplus) > 0:
 		return "there are copies that no entry names", nil
 	}
 	return "", nil
+}
+
+// changed stands for what a copy holds that is not its object.
+const changed = "changed"
+
+// Trace returns the copies that a menu needs.
+func (f Folder) Trace(m boot.Menu) (out []loader.Trace, err error) {
+	objects, err := f.objects(m)
+	for _, o := range objects {
+		t := loader.Trace{Name: f.path(o.name()), Copy: true, Want: o.name(), Have: o.name()}
+		switch {
+		case o.missing:
+			t.Have = ""
+		case o.damaged:
+			t.Have = changed
+		}
+		out = append(out, t)
+	}
+	return out, err
 }
 
 // Fits reports, as a *loader.NoRoomError, that Publish would have too little room.
@@ -116,6 +137,9 @@ func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) 
 		if err := f.replace(*w.first, write); err != nil {
 			return err
 		}
+	}
+	for _, o := range w.older {
+		_ = os.Chtimes(f.path(o.name()), o.modified, o.modified) // or it is read once more
 	}
 	for _, o := range w.lacking {
 		if err := f.copy(ctx, o); err != nil {
@@ -157,6 +181,9 @@ func (f Folder) copy(ctx context.Context, o object) error {
 	defer out.Discard()
 	if sum != o.name() {
 		return errors.New("the stage's own has other content than its name says; `gitboot stage verify` finds all such")
+	}
+	if err := os.Chtimes(out.Name(), o.modified, o.modified); err != nil {
+		return err
 	}
 	if err := fault.Point("boot.copy.written"); err != nil {
 		return err

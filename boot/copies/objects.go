@@ -1,13 +1,17 @@
 package copies
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
@@ -19,8 +23,11 @@ import (
 type object struct {
 	path string
 	size int64
-	// missing and damaged are of the copy.
-	missing, damaged bool
+	// modified is of the object, whose time its copy has.
+	modified time.Time
+	// missing and damaged are of the copy. One of another time was written by
+	// something else, or by a gitboot that gave it none: it was read.
+	missing, damaged, otherTime bool
 }
 
 func (o object) name() string { return path.Base(o.path) }
@@ -46,17 +53,51 @@ func (f Folder) objects(m boot.Menu) (out []object, err error) {
 			return nil, err
 		}
 		o.size = info.Size()
-		switch have, err := os.Stat(f.path(o.name())); {
-		case errors.Is(err, fs.ErrNotExist):
-			o.missing = true
-		case err != nil:
+		o.modified = info.ModTime()
+		if err := f.look(&o); err != nil {
 			return nil, err
-		default:
-			o.damaged = have.Size() != o.size
 		}
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// keeps reports whether have is what a file system keeps of a time: some keep seconds
+// alone, and vfat even ones.
+func keeps(have, of time.Time) bool {
+	return have.Equal(of) || have.Nanosecond() == 0 && of.Sub(have).Abs() < 2*time.Second
+}
+
+// look finds out what is there of an object's copy.
+func (f Folder) look(o *object) error {
+	have, err := os.Stat(f.path(o.name()))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		o.missing = true
+		return nil
+	case err != nil:
+		return err
+	case have.Size() != o.size:
+		o.damaged = true
+		return nil
+	}
+	if o.otherTime = !keeps(have.ModTime(), o.modified); o.otherTime {
+		sum, err := sumOf(f.path(o.name()))
+		o.damaged = sum != o.name()
+		return err
+	}
+	return nil
+}
+
+func sumOf(file string) (string, error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	sum := sha256.New()
+	_, err = io.Copy(sum, in)
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
 func named(m boot.Menu) (paths []string) {

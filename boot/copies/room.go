@@ -43,8 +43,9 @@ func (f Folder) there() string {
 
 // A work is what is to be done to the copies for a menu.
 type work struct {
-	lacking []object
-	surplus []string
+	// older are copies that are well, and of another time than their objects.
+	lacking, older []object
+	surplus        []string
 	// first is what has to be written before, so that there is room; short says
 	// that there is too little in any case.
 	first *boot.Menu
@@ -58,9 +59,12 @@ func (f Folder) work(m boot.Menu) (w work, err error) {
 	}
 	var need int64
 	for _, o := range objects {
-		if o.missing || o.damaged {
+		switch {
+		case o.missing, o.damaged:
 			w.lacking = append(w.lacking, o)
 			need += o.size
+		case o.otherTime:
+			w.older = append(w.older, o)
 		}
 	}
 	if w.surplus, err = f.surplus(m); err != nil || need == 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/gitboot/gitboot/boot/loader"
 )
 
-// Trace returns the menu's files, and our part of custom.cfg, as they are and as they
-// are to be.
+// Trace returns the menu's files, copies of what it names, and our part of custom.cfg,
+// as they are and as they are to be.
 func (g *GRUB) Trace(ctx context.Context, m boot.Menu) (out []loader.Trace, err error) {
 	s, _, err := g.site(ctx, m.Stage)
 	if err != nil {
@@ -34,6 +34,13 @@ func (g *GRUB) Trace(ctx context.Context, m boot.Menu) (out []loader.Trace, err 
 	}
 	if g.dir == "" {
 		return out, nil
+	}
+	if s.copies() {
+		copied, err := g.beside().Trace(m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, copied...)
 	}
 	c, err := g.read()
 	if err != nil {

@@ -64,7 +64,7 @@ type Memory interface {
 // A Tracing is a boot loader whose files on the disk can be told from those that were
 // written, which is how it is found out that something else has changed them.
 type Tracing interface {
-	// Trace returns what Publish and Link write of a menu, but for copies.
+	// Trace returns what Publish and Link write of a menu.
 	Trace(ctx context.Context, m boot.Menu) ([]Trace, error)
 }
 
@@ -73,6 +73,8 @@ type Trace struct {
 	// Name is its path, below the stage or absolute.
 	Name string
 	Part bool
+	// Copy says that it is a copy of one of the stage's objects.
+	Copy bool
 	// Want is a checksum of what it is to hold, and Have of what it holds, "" if it is
 	// not there.
 	Want, Have string

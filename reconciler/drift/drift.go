@@ -56,8 +56,11 @@ func shown(ctx context.Context, book *menu.Book, at boot.Filesystem, written *st
 	files, block := trace.Foreign(written)
 	for _, f := range files {
 		d := plan.Drift{Thing: plan.TheMenu, Path: f.Name, How: plan.Changed(f.Have != "")}
-		if f.Part {
+		switch {
+		case f.Part:
 			d.Thing = plan.TheLink
+		case f.Copy:
+			d.Thing = plan.ACopy
 		}
 		out = append(out, d)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -360,5 +361,23 @@ func TestTheDefaultNamesItsFallback(t *testing.T) {
 	s.doc.Mode = "menu"
 	if got := args(&deployment.Location{}, newest); strings.Contains(got, "gitboot.fallback") {
 		t.Errorf("in mode menu it has %q", got)
+	}
+}
+
+// Of copies that are no more nothing is remembered, where the others are seen: there
+// would be two more with each kernel.
+func TestFormerCopiesAreForgotten(t *testing.T) {
+	now, former, menu := "/boot/grub/gitboot/"+strings.Repeat("a", 64), "/boot/grub/gitboot/"+strings.Repeat("b", 64), "/boot/grub/gitboot/gitboot.cfg"
+	for _, c := range []struct {
+		files []loader.Trace
+		want  int
+	}{
+		{[]loader.Trace{{Name: menu}, {Name: now, Copy: true}}, 1},
+		{[]loader.Trace{{Name: menu}}, 3}, // of what is out of reach all is remembered
+	} {
+		sums := map[string]string{now: "a", former: "b", menu: "c"}
+		if (Trace{Files: c.files}).forget(sums); len(sums) != c.want || sums[menu] == "" {
+			t.Errorf("%v: %v are remembered", c.files, sums)
+		}
 	}
 }

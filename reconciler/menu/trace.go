@@ -3,6 +3,7 @@ package menu
 import (
 	"context"
 	"maps"
+	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/loader"
@@ -60,6 +61,7 @@ func (b *Book) Foresee(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 	if doc.Written != nil { // of a boot loader that is not in reach now, too
 		maps.Copy(w.Sums, doc.Written.Sums)
 	}
+	t.forget(w.Sums)
 	for _, f := range append(t.Files, t.Block) {
 		if f.Name == "" {
 			continue
@@ -73,6 +75,19 @@ func (b *Book) Foresee(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 	}
 	doc.Written = &w
 	return nil
+}
+
+// forget leaves copies out that are no more, by the folders of those that are.
+func (t Trace) forget(sums map[string]string) {
+	folders := map[string]bool{}
+	for _, f := range t.Files {
+		if f.Copy {
+			folders[filepath.Dir(f.Name)] = true
+		}
+	}
+	maps.DeleteFunc(sums, func(name, _ string) bool {
+		return deployment.IsHash(filepath.Base(name)) && folders[filepath.Dir(name)]
+	})
 }
 
 // Foreign returns what others have changed since it was written for a document.

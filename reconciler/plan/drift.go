@@ -19,13 +19,14 @@ const (
 	TheMenu     Thing = "menu"
 	TheLink     Thing = "link"  // the boot loader's own menu, which sources ours
 	TheBlock    Thing = "block" // in which the boot loader counts
+	ACopy       Thing = "copy"  // of a kernel or an initramfs, for the boot loader
 	TheManifest Thing = "manifest"
 	AnObject    Thing = "object"
 	TheHooks    Thing = "hooks" // the object of a deployment's hooks
 )
 
 // Shown reports whether it is one of the boot loader's.
-func (t Thing) Shown() bool { return t == TheMenu || t == TheLink || t == TheBlock }
+func (t Thing) Shown() bool { return t == TheMenu || t == TheLink || t == TheBlock || t == ACopy }
 
 // A Drift is something that is not as it was written last, whatever has changed it.
 // The JSON fields are stable.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/loader"
@@ -191,6 +192,22 @@ func followsMenu(t *testing.T, m *Machine) {
 	m.publish(t, three, one)
 }
 
+// amiss reports whether the trace of a kernel's copy tells that it is not what it
+// should be.
+func (m *Machine) amiss(t *testing.T, menu boot.Menu, kernel string) bool {
+	t.Helper()
+	tracing, ok := m.Loader.(loader.Tracing)
+	if !ok {
+		t.Fatal("this boot loader cannot tell what it has written")
+	}
+	all, err := tracing.Trace(t.Context(), menu)
+	i := slices.IndexFunc(all, func(one loader.Trace) bool { return one.Copy && filepath.Base(one.Name) == filepath.Base(kernel) })
+	if err != nil || i < 0 {
+		t.Fatalf("no trace of the copy: %v", err)
+	}
+	return all[i].Have != all[i].Want
+}
+
 // mends sees that a copy which is not whole is told, and mended.
 func mends(t *testing.T, m *Machine) {
 	kernel := m.object(t, 'k', 1e6)
@@ -198,6 +215,7 @@ func mends(t *testing.T, m *Machine) {
 	for name, spoil := range map[string]func(path string) error{
 		"missing": os.Remove,
 		"short":   func(path string) error { return os.Truncate(path, 1000) },
+		"changed": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 1e6), 0o600) },
 		"surplus": func(path string) error {
 			return os.Rename(path, filepath.Join(filepath.Dir(path), sumOf([]byte("another"))))
 		},
@@ -210,7 +228,21 @@ func mends(t *testing.T, m *Machine) {
 			}
 		})
 		m.stale(t, menu)
+		if !m.amiss(t, menu, kernel) {
+			t.Errorf("%s: the copy's trace does not tell", name)
+		}
 		m.publish(t, kernel)
+	}
+	// A copy of another time, such as one of an older gitboot, is as good as it is.
+	m.files(t, func(path string, data []byte) {
+		if sumOf(data) == filepath.Base(kernel) {
+			if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if m.shows(t, menu, kernel); m.amiss(t, menu, kernel) {
+		t.Error("what is as it was written is told to be otherwise")
 	}
 	count := 0
 	m.files(t, func(string, []byte) { count++ })
