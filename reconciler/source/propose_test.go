@@ -70,7 +70,7 @@ func TestPropose(t *testing.T) {
 			}
 			other := p
 			other.When = other.When.Add(time.Hour)
-			if _, err := Propose(t.Context(), o, other); err == nil || !strings.Contains(err.Error(), "the branch is there, at "+hash) {
+			if _, err := Propose(t.Context(), o, other); err == nil || !strings.Contains(err.Error(), "the branch is there, at "+hash) || strings.Contains(err.Error(), "credential") {
 				t.Errorf("over another: %v", err)
 			}
 			if _, err := Propose(t.Context(), o, takeBack(bad, good)); !errors.Is(err, ErrNothing) {

@@ -164,7 +164,7 @@ func (r *localRemote) push(ctx context.Context, _ *transport.Silence, p transpor
 		return err
 	}
 	defer s.Close()
-	if err := s.repo.Create(at.Common, p.Ref, p.Commit); err != nil {
+	if err := s.repo.Create(at.Common, plumbing.ReferenceName(p.Ref), p.Commit); err != nil {
 		return fmt.Errorf("making the branch %s in %s: %w", p.Ref, r.dir, err)
 	}
 	return nil

@@ -68,7 +68,7 @@ var rules = []rule{
 		third: []string{"github.com/ProtonMail/go-crypto", "github.com/hiddeco/sshsig", "golang.org/x/crypto"}, banned: []string{"net", "net/http", "os/exec"}},
 	{folder: "reconciler/source/approval", layer: leaves, why: "what tags say of a commit, whoever brought them", ours: []string{"reconciler/source/commit", "reconciler/source/ref", "reconciler/source/trust"},
 		third: []string{"github.com/go-git/go-git/v5/plumbing"}, banned: []string{"net", "net/http", "os/exec"}},
-	{folder: "reconciler/source/gitdir", layer: codecs, why: "a repo in a folder, whoever owns it", third: []string{"github.com/go-git"},
+	{folder: "reconciler/source/gitdir", layer: codecs, why: "a repo in a folder, whoever owns it", ours: []string{"reconciler/source/ref"}, third: []string{"github.com/go-git"},
 		banned: []string{"net", "net/http", "os/exec"}},
 	{folder: "reconciler/source/pack", layer: codecs, why: "git's packs", ours: []string{"reconciler/source/pack/delta"},
 		third: []string{"github.com/go-git/go-git/v5", "github.com/klauspost/compress"}, banned: []string{"net", "net/http", "os/exec"}},

@@ -81,6 +81,7 @@ var steps = []step{
 	{"garbage collected", func(t *testing.T, l *life) { l.run(t, "stage", "gc") }},
 	{"imported", func(t *testing.T, l *life) { l.run(t, "stage", "import", l.export()) }},
 	{"found bad", func(t *testing.T, l *life) { l.run(t, "boot", "mark-bad", "desktop:4") }},
+	{"built", func(t *testing.T, l *life) { l.build(t, "two") }},
 	{"downgraded", func(t *testing.T, l *life) { l.forget(t, "verdicts", "boot") }},
 	{"hook changed by an older one", func(t *testing.T, l *life) { l.reconcile(t, "two", "older") }},
 	{"default taken back", func(t *testing.T, l *life) { l.run(t, "boot", "set-default", "--newest") }},
@@ -138,11 +139,33 @@ func (l *life) reconcile(t *testing.T, image, hostname string) {
 // reconcileIn is that with the boot menu in a mode.
 func (l *life) reconcileIn(t *testing.T, mode, image, hostname string) {
 	t.Helper()
-	config := `[image.desktop]
-pull = "` + l.images[image] + `"
+	l.follow(t, image+" "+hostname, `[image.desktop]
+pull = "`+l.images[image]+`"
 insecure = true
 keep = 3
+`, mode, hostname)
+}
 
+// build is that with an image that is built on one, and has a host name of its own.
+func (l *life) build(t *testing.T, on string) {
+	t.Helper()
+	if err := l.repo.Write("made", "made\n"); err != nil {
+		t.Fatal(err)
+	}
+	l.follow(t, "built on "+on, `[image.desktop]
+keep = 3
+[image.desktop.build]
+from = "`+l.images[on]+`"
+insecure = true
+rootfs_fixes = false
+copy = [{ from = "made", to = "/etc/made" }]
+`, "managed", "built")
+}
+
+// follow commits what a machine is to be, and reconciles.
+func (l *life) follow(t *testing.T, what, image, mode, hostname string) {
+	t.Helper()
+	config := image + `
 [machine.laptop]
 images = ["desktop"]
 hooks = ["hostname"]
@@ -154,7 +177,7 @@ name = "` + hostname + `"
 	if err := l.repo.Write("gitboot.toml", config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.repo.Commit(t.Context(), image+" "+hostname); err != nil {
+	if _, err := l.repo.Commit(t.Context(), what); err != nil {
 		t.Fatal(err)
 	}
 	l.run(t, "reconcile", "--once")

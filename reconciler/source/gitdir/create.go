@@ -11,18 +11,20 @@ import (
 	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
-// Create adds a commit, whose tree and parents the repo has, and a ref to it that is
-// not there yet; one that names the commit already is left. What is made belongs to
+// Create adds a commit, whose tree and parents the repo has, and a branch of it that
+// is not there yet; one that names the commit already is left. What is made belongs to
 // who owns the repo's objects, and lies below the repo whatever links are in it.
-func (r *Repo) Create(common, ref string, commit []byte) error {
+func (r *Repo) Create(common string, branch plumbing.ReferenceName, commit []byte) error {
 	hash := plumbing.ComputeHash(plumbing.CommitObject, commit)
-	switch have, err := r.Reference(plumbing.ReferenceName(ref)); {
+	switch have, err := r.Reference(branch); {
 	case err == nil && have.Hash() == hash:
 		return nil
 	case err == nil:
-		return fmt.Errorf("the branch is there, at %s; remove it, or leave it", have.Hash())
+		return &ref.TakenError{At: have.Hash()}
 	case !errors.Is(err, plumbing.ErrReferenceNotFound):
 		return err
 	}
@@ -50,7 +52,7 @@ func (r *Repo) Create(common, ref string, commit []byte) error {
 	if err := m.file(path.Join("objects", name[:2], name[2:]), packed.Bytes(), 0o444); err != nil {
 		return err
 	}
-	return m.file(ref, []byte(name+"\n"), 0o644)
+	return m.file(branch.String(), []byte(name+"\n"), 0o644)
 }
 
 // A maker makes files of a repo's owner.

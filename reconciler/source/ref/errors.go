@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/gitboot/gitboot/internal/plain"
 )
 
@@ -20,6 +22,13 @@ type AmbiguousError struct{ URL, Name string }
 
 func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("reading %s: %q is a branch and a tag; say which is meant with ref = %q or %q", e.URL, e.Name, branches+e.Name, tags+e.Name)
+}
+
+// A TakenError says that what is to be made is there already, and names another commit.
+type TakenError struct{ At plumbing.Hash }
+
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("the branch is there, at %s; remove it, or leave it", e.At)
 }
 
 // A NoneError says that the repo has nothing that is followed.

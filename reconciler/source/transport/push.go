@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/gitboot/gitboot/reconciler/source/ref"
 )
 
 // A Push is a commit, whose tree and parents the server has, and the new ref that it
@@ -33,7 +35,7 @@ func (p Push) request(refs *packp.AdvRefs) (*packp.ReferenceUpdateRequest, error
 		return nil, nil
 	}
 	if other, there := refs.References[p.Ref]; there {
-		return nil, fmt.Errorf("the branch is there, at %s; remove it, or leave it", other)
+		return nil, &ref.TakenError{At: other}
 	}
 	store := memory.NewStorage()
 	o := store.NewEncodedObject()
@@ -157,6 +159,9 @@ func (r *sshRemote) Push(ctx context.Context, allowed *Silence, p Push) error {
 		_ = in.Close()
 		_ = run.Wait()
 		timer.Stop()
+		if taken := (*ref.TakenError)(nil); errors.As(err, &taken) {
+			return err
+		}
 		if said := Printable(string(words.said)); said != "" {
 			err = fmt.Errorf("%w; the server says: %s", err, said)
 		}
