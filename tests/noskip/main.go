@@ -1,7 +1,8 @@
 // Noskip runs `go test` with the arguments that it is given, prints what that
 // would, and fails if any test was skipped: who runs all tests wants to know of
 // those that did not run. Only who is not root may skip what needs root. At the end
-// it tells which tests took longest, because a run has to stay short.
+// it tells which tests took longest, because a run has to stay short, and once more
+// which failed, as much was printed since.
 package main
 
 import (
@@ -35,18 +36,21 @@ func run(args []string, out io.Writer, root bool) int {
 		fmt.Fprintln(out, "noskip:", err)
 		return 1
 	}
-	skipped, took := show(events, out)
+	r := show(events, out)
 	err = cmd.Wait()
-	for _, test := range longest(took) {
-		fmt.Fprintf(out, "took %5.1f s: %s\n", took[test], test)
+	for _, test := range longest(r.took) {
+		fmt.Fprintf(out, "took %5.1f s: %s\n", r.took[test], test)
 	}
-	for _, test := range skipped {
+	for _, test := range r.skipped {
 		fmt.Fprintln(out, "skipped:", test)
+	}
+	for _, test := range r.failed {
+		fmt.Fprintln(out, "failed:", test)
 	}
 	switch {
 	case err != nil:
 		return 1
-	case len(skipped) > 0 && root:
+	case len(r.skipped) > 0 && root:
 		fmt.Fprintln(out, "FAIL: a test that is skipped as root hides that it does not work; let it run, or fail and say what lacks")
 		return 1
 	}
@@ -76,11 +80,17 @@ func longest(took map[string]float64) []string {
 	return tests[:min(len(tests), told)]
 }
 
-// show prints packages' results and what failing tests have printed, and returns
-// the tests that were skipped, with what they said of it, and how many seconds slow
-// tests took that are no part of others.
-func show(events io.Reader, out io.Writer) (skipped []string, took map[string]float64) {
-	took = map[string]float64{}
+// results are what is told at the end: the tests that were skipped, with what they
+// said of it, those that failed, with the end of what they said, and how many seconds
+// slow tests took that are no part of others.
+type results struct {
+	skipped, failed []string
+	took            map[string]float64
+}
+
+// show prints packages' results and what failing tests have printed.
+func show(events io.Reader, out io.Writer) results {
+	r := results{took: map[string]float64{}}
 	said := map[string][]string{} // by test that goes on
 	lines := bufio.NewReader(events)
 	for {
@@ -91,7 +101,7 @@ func show(events io.Reader, out io.Writer) (skipped []string, took map[string]fl
 		}
 		id := e.Package + " " + e.Test
 		if e.Test != "" && e.Elapsed >= slow && !strings.Contains(e.Test, "/") {
-			took[id] = e.Elapsed
+			r.took[id] = e.Elapsed
 		}
 		switch {
 		case e.Action == "build-output", e.Action == "output" && e.Test == "" && e.Output != "PASS\n":
@@ -99,23 +109,34 @@ func show(events io.Reader, out io.Writer) (skipped []string, took map[string]fl
 		case e.Action == "output":
 			said[id] = append(said[id], e.Output)
 		case e.Action == "skip" && e.Test != "":
-			skipped = append(skipped, id+": "+reason(said[id]))
+			r.skipped = append(r.skipped, id+": "+reason(said[id]))
 			delete(said, id)
 		case e.Action == "fail" && e.Test == "":
 			for _, id := range started(said, e.Package) { // what a panic or a timeout has cut
-				io.WriteString(out, strings.Join(said[id], ""))
+				r.fails(id, said[id], out)
 				delete(said, id)
 			}
 		case e.Action == "fail":
-			io.WriteString(out, strings.Join(slices.DeleteFunc(said[id], framing), ""))
+			r.fails(id, said[id], out)
 			delete(said, id)
 		case e.Action == "pass":
 			delete(said, id)
 		}
 		if err != nil {
-			return skipped, took
+			return r
 		}
 	}
+}
+
+// ending is how many lines of what a test that failed has said are told once more.
+const ending = 15
+
+// fails prints all that a test has said, and keeps its end.
+func (r *results) fails(id string, said []string, out io.Writer) {
+	said = slices.DeleteFunc(said, framing)
+	io.WriteString(out, strings.Join(said, ""))
+	end := said[max(len(said)-ending, 0):]
+	r.failed = append(r.failed, id+"\n\t"+strings.ReplaceAll(strings.TrimSpace(strings.Join(end, "")), "\n", "\n\t"))
 }
 
 func started(said map[string][]string, pkg string) (ids []string) {

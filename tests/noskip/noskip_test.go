@@ -27,8 +27,8 @@ func TestNoskip(t *testing.T) {
 		"pass":     {passes, true, 0, []string{"ok  \tx"}},
 		"skip":     {passes + skips, true, 1, []string{"ok  \tx", "skipped: x TestSkips/part: x_test.go:4: has no moon", "FAIL"}},
 		"not root": {passes + skips, false, 0, []string{"skipped: x TestSkips/part"}},
-		"fail":     {passes + fails, true, 1, []string{"--- FAIL: TestFails", "is broken", "FAIL\tx"}},
-		"panic":    {panics, true, 1, []string{"so far", "panic: at once", "FAIL\tx"}},
+		"fail":     {passes + fails, true, 1, []string{"--- FAIL: TestFails", "is broken", "FAIL\tx", "failed: x TestFails\n\tx_test.go:4: is broken\n\t--- FAIL"}},
+		"panic":    {panics, true, 1, []string{"so far", "panic: at once", "FAIL\tx", "failed: x TestPanics\n"}},
 		"no go":    {"nonsense", true, 1, []string{"expected declaration", "FAIL\tx"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,8 +62,8 @@ func TestLongest(t *testing.T) {
 {"Action":"pass","Package":"y","Test":"TestLonger","Elapsed":31.5}
 {"Action":"pass","Package":"y","Elapsed":60}
 `
-	_, took := show(strings.NewReader(events), io.Discard)
-	if got, want := longest(took), []string{"y TestLonger", "x TestLong"}; !slices.Equal(got, want) {
+	r := show(strings.NewReader(events), io.Discard)
+	if got, want := longest(r.took), []string{"y TestLonger", "x TestLong"}; !slices.Equal(got, want) {
 		t.Errorf("longest are %v, want %v", got, want)
 	}
 }
