@@ -42,7 +42,8 @@ func TestCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Release()
-	if left := files(t, s, "tmp"); len(left) != 1 {
+	// The squasher, whose input ends early, may still have removed what it wrote.
+	if left := files(t, s, "tmp"); len(left) > 1 {
 		t.Errorf("left in tmp: %v", left)
 	}
 	if err := s.Clean(); err != nil {
