@@ -12,8 +12,8 @@ import (
 	"testing/fstest"
 
 	"github.com/gitboot/gitboot/hooks/kind"
-	"github.com/gitboot/gitboot/spec/disk"
 	"github.com/gitboot/gitboot/spec/health"
+	"github.com/gitboot/gitboot/spec/partition"
 	"github.com/gitboot/gitboot/spec/table"
 )
 
@@ -36,8 +36,8 @@ func documented() map[string]reflect.Type {
 		"boot":      reflect.TypeFor[bootDecl](),
 		"recovery":  reflect.TypeFor[recoveryDecl](),
 		"boottest":  reflect.TypeFor[bootTestDecl](),
-		"disk":      reflect.TypeFor[disk.DiskDecl](),
-		"partition": reflect.TypeFor[disk.PartitionDecl](),
+		"disk":      reflect.TypeFor[partition.DiskDecl](),
+		"partition": reflect.TypeFor[partition.PartitionDecl](),
 		"health":    reflect.TypeFor[health.HealthDecl](),
 		"checks":    reflect.TypeFor[health.ChecksDecl](),
 		"approve":   reflect.TypeFor[approveDecl](),

@@ -12,7 +12,7 @@ import (
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/schedule"
-	"github.com/gitboot/gitboot/spec/disk"
+	"github.com/gitboot/gitboot/spec/partition"
 )
 
 // Wants is all that one machine wants: what Resolve makes of a fleet. It
@@ -138,13 +138,13 @@ func (r *resolver) disk() *layout.Disk {
 	if r.merged.Disk == nil {
 		return nil
 	}
-	var declared []*disk.DiskDecl
+	var declared []*partition.DiskDecl
 	for _, layer := range append([]*machineSettings{r.defaults.Machine}, r.layers...) {
 		if layer != nil {
 			declared = append(declared, layer.Disk)
 		}
 	}
-	return disk.Of(&r.List, r.merged.Disk, declared...)
+	return partition.Of(&r.List, r.merged.Disk, declared...)
 }
 
 // Approve says what has to approve of a revision. One of what is given does.

@@ -42,6 +42,8 @@ table() {
 	test   fuse3                 shows its disk as a file
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
+	test   gdisk                 sgdisk, a second opinion on partition tables
+	test   qemu-utils            qemu-img writes disks as qcow2
 	test   kmod                  depmod and modinfo, a second opinion on modules
 	test   cryptsetup-bin        veritysetup, a second opinion on hash trees
 	test   cpio                  a second opinion on the initramfs

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/agent/systemd"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/browse"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/checkup"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/disks"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
@@ -63,7 +64,7 @@ this machine, and writes boot menu entries for them.`,
 	for _, c := range slices.Concat(others, ofBoot) {
 		c.PostRun = nudge(app)
 	}
-	root.AddCommand(sealing.New(sealingSite(app)), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
+	root.AddCommand(disks.New(diskSite(app)), sealing.New(sealingSite(app)), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)
@@ -144,16 +145,23 @@ func (a *app) reconciler(c *cobra.Command, show *screen.Display) (*reconciler.Re
 // where there is no stage, they make none.
 // Without another config repo they look at that of the current folder.
 func (a *app) looking(c *cobra.Command, show *screen.Display, do func(*reconciler.Reconciler) error) error {
-	if set, err := a.settings(); err == nil && set.Repo == "" {
-		if repo, path, ok := settings.Here(); ok {
-			a.flags.Repo, a.flags.Path = repo, cmp.Or(a.flags.Path, path)
-		}
-	}
+	here(a)
 	cfg, err := a.repoConfig(c, show)
 	if err != nil {
 		return err
 	}
 	return preview(cfg, do)
+}
+
+// here takes the config repo of the current folder where no other is named.
+func here(a *app) {
+	set, err := a.settings()
+	if err != nil || set.Repo != "" {
+		return
+	}
+	if repo, path, ok := settings.Here(); ok {
+		a.flags.Repo, a.flags.Path = repo, cmp.Or(a.flags.Path, path)
+	}
 }
 
 // worktreeFlag is for commands that look, and change nothing.

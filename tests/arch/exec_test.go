@@ -27,6 +27,7 @@ var execSites = map[string]string{
 	"build/engine/process Command.Run":     "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
 	"qemu Run":                             "QEMU, in its sandbox: a deployment's kernel, initramfs and kernel arguments, a disk; with --window what a desktop's session is found by",
 	"qemu output":                          "mke2fs, debugfs and e2fsck: a disk; paths, each one quoted word",
+	"disk/tool Run":                        "mke2fs, debugfs, mkfs.vfat, mtools, grub-mkimage and qemu-img: a disk that is made, paths of files, each one quoted word, what is declared of partitions",
 	"stage/squash startSquash":             "tar2sqfs: a layer's rewritten tar on its input",
 	"cmd/gitboot/internal/browse open":     "xdg-open: a file of the user's own runtime folder; what a desktop's session is found by",
 	"hooks/confine startWarden":            "sh and mount: nothing",

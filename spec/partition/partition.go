@@ -1,5 +1,5 @@
-// Package disk is what a config repo says of a machine's disk.
-package disk
+// Package partition is what a config repo says of a machine's disk.
+package partition
 
 import (
 	"strconv"

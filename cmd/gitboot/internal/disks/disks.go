@@ -1,0 +1,25 @@
+// Package disks are the commands about disks that are made: out of the config repo,
+// and onto a device.
+package disks
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/reconciler"
+)
+
+// A Site is what the commands are given of gitboot's other flags.
+type Site struct {
+	// Config is what a reconciler has to be told of a machine of the config repo, with
+	// the stage that was named, "" for none.
+	Config func(c *cobra.Command, show *screen.Display, machine string) (reconciler.Config, error)
+	// Machines completes names of machines.
+	Machines cobra.CompletionFunc
+}
+
+// New returns the commands.
+func New(s Site) *cobra.Command {
+	return usage.Group("disk", "Make disks that boot", newImage(s))
+}

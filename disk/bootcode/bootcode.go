@@ -1,0 +1,130 @@
+// Package bootcode puts GRUB onto a disk that is made: what a BIOS and what UEFI start,
+// and the folder in which it finds the rest. It does what grub-install does, which
+// needs a disk that is a device, and mounted.
+package bootcode
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/gitboot/gitboot/disk/tool"
+)
+
+// lib is where distributions put GRUB, a folder for each platform.
+const lib = "/usr/lib/grub"
+
+// The platforms of PCs.
+const (
+	BIOS = "i386-pc"
+	UEFI = "x86_64-efi"
+)
+
+// Programs are those that this takes.
+func Programs() []string { return []string{"grub-mkimage"} }
+
+// A MissingError says that GRUB is not here for a platform.
+type MissingError struct{ Platform string }
+
+func (e *MissingError) Error() string {
+	from := map[string]string{BIOS: "grub-pc-bin", UEFI: "grub-efi-amd64-bin"}[e.Platform]
+	return fmt.Sprintf("there is no GRUB for %s here (%s); install it: on Debian and Ubuntu the package %s", e.Platform, filepath.Join(lib, e.Platform), from)
+}
+
+// Installed reports, as a *MissingError, that GRUB is not here for a platform.
+func Installed(platforms ...string) error {
+	for _, p := range platforms {
+		if _, err := os.Stat(filepath.Join(lib, p, "normal.mod")); err != nil {
+			return &MissingError{p}
+		}
+	}
+	return nil
+}
+
+// Modules are the files that GRUB loads while it runs, by their names.
+func Modules(platform string) (map[string]string, error) {
+	all, err := os.ReadDir(filepath.Join(lib, platform))
+	if err != nil {
+		return nil, &MissingError{platform}
+	}
+	modules := map[string]string{}
+	for _, e := range all {
+		if ext := filepath.Ext(e.Name()); ext == ".mod" || ext == ".lst" {
+			modules[e.Name()] = filepath.Join(lib, platform, e.Name())
+		}
+	}
+	return modules, nil
+}
+
+// A Core is the part of GRUB that a firmware starts.
+type Core struct {
+	// UUID is that of the file system which has its folder, Prefix the folder there.
+	UUID, Prefix string
+	Time         time.Time
+}
+
+// extra are what a core needs on a platform besides.
+var extra = map[string][]string{BIOS: {"biosdisk"}, UEFI: nil}
+
+// Make writes a core image to a folder, and returns its path.
+func (c Core) Make(ctx context.Context, dir, platform string) (string, error) {
+	if err := Installed(platform); err != nil {
+		return "", err
+	}
+	early := filepath.Join(dir, platform+".cfg")
+	text := fmt.Sprintf("search.fs_uuid %s root\nset prefix=($root)%s\n", c.UUID, c.Prefix)
+	if err := os.WriteFile(early, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	image := filepath.Join(dir, platform+".img")
+	args := []string{"-d", filepath.Join(lib, platform), "-O", platform, "-o", image, "-p", c.Prefix, "-c", early, "part_gpt", "ext2", "search_fs_uuid"}
+	_, _, err := tool.Run(ctx, c.Time, "", "grub-mkimage", slices.Concat(args, extra[platform])...)
+	return image, err
+}
+
+// What GRUB's boot image has where (include/grub/i386/pc/boot.h), and its core image in
+// the list of blocks at the end of its first sector (include/grub/offsets.h, struct
+// grub_pc_bios_boot_blocklist).
+const (
+	sector       = 512
+	kernelSector = 0x5c
+	driveCheck   = 0x66
+	bootCodeEnd  = 0x1b8
+	blockList    = sector - 12
+)
+
+// Embed writes what a BIOS starts: the boot image into the first sector, before the
+// partition table, and the core image into the BIOS boot partition, each with the
+// place of what it loads next, as grub-bios-setup does.
+func Embed(disk io.WriterAt, core string, start, length int64) error {
+	image, err := os.ReadFile(core)
+	if err != nil {
+		return err
+	}
+	if int64(len(image)) > length {
+		return fmt.Errorf("GRUB's core image has %d bytes, and its partition %d; give the partition bios a size that is larger", len(image), length)
+	}
+	boot, err := os.ReadFile(filepath.Join(lib, BIOS, "boot.img"))
+	if err != nil {
+		return &MissingError{BIOS}
+	}
+	if len(boot) != sector || len(image) <= sector {
+		return errors.New("GRUB's images have an unknown form")
+	}
+	first := start / sector
+	binary.LittleEndian.PutUint64(boot[kernelSector:], uint64(first))
+	copy(boot[driveCheck:], "\x90\x90") // nop: a hard disk needs no floppy check
+	binary.LittleEndian.PutUint64(image[blockList:], uint64(first+1))
+	binary.LittleEndian.PutUint16(image[blockList+8:], uint16((len(image)+sector-1)/sector-1))
+	if _, err := disk.WriteAt(boot[:bootCodeEnd], 0); err != nil {
+		return err
+	}
+	_, err = disk.WriteAt(image, start)
+	return err
+}

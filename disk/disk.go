@@ -1,0 +1,204 @@
+// Package disk makes a disk that boots, as a file: a partition table, the file systems
+// in it, and GRUB. It needs neither root nor a loop device, and the same description
+// gives the same bytes.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/disk/bootcode"
+	"github.com/gitboot/gitboot/disk/ext4"
+	"github.com/gitboot/gitboot/disk/fat"
+	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/disk/layout"
+	"github.com/gitboot/gitboot/disk/tool"
+)
+
+// A Disk is what is made.
+type Disk struct {
+	// UUID is the partition table's.
+	UUID       string
+	Size       int64
+	Partitions []layout.Placed
+	// Time is that of all files on it.
+	Time time.Time
+	// Stage is what lies on the partition for it, GRUB what lies in GRUB's folder
+	// besides its modules.
+	Stage, GRUB Tree
+}
+
+// A Tree is files and folders; their paths are absolute on the stage's file system, and
+// below GRUB's folder.
+type Tree struct {
+	Folders []ext4.Folder
+	Files   []ext4.File
+}
+
+// efi is what UEFI starts of a disk that it has not seen before (UEFI specification
+// 2.10, section 3.5.1.1).
+const efi = "/EFI/BOOT/BOOTX64.EFI"
+
+// Installed reports which programs, or parts of GRUB, are not here that partitions
+// take.
+func Installed(partitions []layout.Partition) error {
+	names, platforms := slices.Concat(ext4.Programs(), bootcode.Programs()), []string(nil)
+	for _, p := range partitions {
+		switch p.Role {
+		case layout.ESP:
+			names, platforms = append(names, fat.Programs()...), append(platforms, bootcode.UEFI)
+		case layout.BIOS:
+			platforms = append(platforms, bootcode.BIOS)
+		}
+	}
+	return errors.Join(tool.Installed(names...), bootcode.Installed(platforms...))
+}
+
+// GRUBFolder says where GRUB's folder is: the role of its partition, and its path there.
+func GRUBFolder(partitions []layout.Partition) (role, path string) {
+	for _, p := range partitions {
+		if p.Role == layout.Boot {
+			return layout.Boot, "/grub"
+		}
+	}
+	return layout.Stage, "/boot/grub"
+}
+
+// Room is how many bytes the partition of the stage takes at least.
+func (d Disk) Room() int64 {
+	n := ext4.Filesystem{Folders: d.Stage.Folders, Files: d.Stage.Files}.Room()
+	return n + n/50 + 128<<20 // what a file system takes itself, its journal, and GRUB
+}
+
+// Bytes is how much is copied.
+func (d Disk) Bytes() (n int64) {
+	for _, f := range d.Stage.Files {
+		n += f.Size + int64(len(f.Text))
+	}
+	return n
+}
+
+// Make writes the disk to a file that is empty. In temp lies what is needed
+// meanwhile. Each piece that was copied is told.
+func (d Disk) Make(ctx context.Context, image *os.File, temp string, copied func(int64)) error {
+	if err := image.Truncate(d.Size); err != nil {
+		return err
+	}
+	table := gpt.Table{UUID: d.UUID}
+	for _, p := range d.Partitions {
+		table.Partitions = append(table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length})
+	}
+	if err := table.Write(image, d.Size); err != nil {
+		return err
+	}
+	m := maker{Disk: d, image: image, temp: temp, copied: copied}
+	if err := m.withGRUB(); err != nil {
+		return err
+	}
+	for i, p := range d.Partitions {
+		if err := m.partition(ctx, p); err != nil {
+			return fmt.Errorf("make partition %d (%s): %w", i+1, p.Role, err)
+		}
+	}
+	return nil
+}
+
+// A maker makes one disk.
+type maker struct {
+	Disk
+	image  *os.File
+	temp   string
+	copied func(int64)
+	// boot is what lies on a partition of its own.
+	boot Tree
+}
+
+// has reports whether there is a partition of a role.
+func (m *maker) has(role string) bool { return layout.Find(m.Partitions, role) != nil }
+
+func (m *maker) folder() (*layout.Placed, string) {
+	var all []layout.Partition
+	for _, p := range m.Partitions {
+		all = append(all, p.Partition)
+	}
+	role, folder := GRUBFolder(all)
+	return layout.Find(m.Partitions, role), folder
+}
+
+// withGRUB puts GRUB's folder onto its partition.
+func (m *maker) withGRUB() error {
+	at, folder := m.folder()
+	tree := &m.Stage
+	if at.Role == layout.Boot {
+		tree = &m.boot
+	}
+	tree.Folders = append(slices.Clone(tree.Folders), ext4.Folder{Path: folder, Mode: 0o755})
+	if parent := path.Dir(folder); parent != "/" {
+		tree.Folders = append(tree.Folders, ext4.Folder{Path: parent, Mode: 0o755})
+	}
+	files := slices.Clone(m.GRUB.Files)
+	for role, platform := range map[string]string{layout.BIOS: bootcode.BIOS, layout.ESP: bootcode.UEFI} {
+		if !m.has(role) {
+			continue
+		}
+		modules, err := bootcode.Modules(platform)
+		if err != nil {
+			return err
+		}
+		tree.Folders = append(tree.Folders, ext4.Folder{Path: path.Join(folder, platform), Mode: 0o755})
+		for _, name := range slices.Sorted(maps.Keys(modules)) {
+			info, err := os.Stat(modules[name])
+			if err != nil {
+				return err
+			}
+			files = append(files, ext4.File{Path: path.Join(platform, name), Source: modules[name], Size: info.Size(), Mode: 0o644})
+		}
+	}
+	slices.SortFunc(files, func(a, b ext4.File) int { return strings.Compare(a.Path, b.Path) })
+	tree.Files = slices.Clone(tree.Files)
+	for _, f := range files {
+		f.Path = path.Join(folder, f.Path)
+		tree.Files = append(tree.Files, f)
+	}
+	return nil
+}
+
+func (m *maker) partition(ctx context.Context, p layout.Placed) error {
+	switch p.Role {
+	case layout.BIOS:
+		core, err := m.core(ctx, bootcode.BIOS)
+		if err != nil {
+			return err
+		}
+		return bootcode.Embed(m.image, core, p.Start, p.Length)
+	case layout.ESP:
+		core, err := m.core(ctx, bootcode.UEFI)
+		if err != nil {
+			return err
+		}
+		esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{efi: core}}
+		return esp.Make(ctx, m.image, p.Start, p.Length)
+	case layout.Swap:
+		return writeSwap(m.image, p.Start, p.Length, p.FSID, p.Label)
+	}
+	fs := ext4.Filesystem{UUID: p.FSID, Label: p.Label, Seed: p.UUID, Time: m.Time}
+	switch p.Role {
+	case layout.Stage:
+		fs.Folders, fs.Files = m.Stage.Folders, m.Stage.Files
+	case layout.Boot:
+		fs.Folders, fs.Files = m.boot.Folders, m.boot.Files
+	}
+	return fs.Make(ctx, m.image, p.Start, p.Length, m.copied)
+}
+
+func (m *maker) core(ctx context.Context, platform string) (string, error) {
+	at, folder := m.folder()
+	return bootcode.Core{UUID: at.FSID, Prefix: folder, Time: m.Time}.Make(ctx, m.temp, platform)
+}

@@ -1,0 +1,83 @@
+// Package fat makes an EFI system partition's file system, FAT32, in a part of a file
+// that is all zeros, without mounting it: by mkfs.vfat and mtools.
+package fat
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/disk/tool"
+)
+
+// Programs are those that this takes.
+func Programs() []string { return []string{"mkfs.vfat", "mmd", "mcopy"} }
+
+// A Filesystem is what is made. Files are by their paths in it, and where they are
+// copied from.
+type Filesystem struct {
+	ID, Label string // 8 hex digits; 11 characters
+	Time      time.Time
+	Files     map[string]string
+}
+
+const sector = 512
+
+// cluster is how many sectors one has: so many that there are more of them than
+// FAT16 can have, by which FAT32 is known (Microsoft's FAT specification, page 14).
+func cluster(length int64) string {
+	if length < 300<<20 {
+		return "1"
+	}
+	return "8"
+}
+
+// Make makes it in length bytes of a file from an offset.
+func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64) error {
+	file := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), image.Fd())
+	run := func(name string, args ...string) error {
+		_, _, err := tool.Run(ctx, s.Time, "", name, args...)
+		return err
+	}
+	err := run("mkfs.vfat", "--invariant", "-F", "32", "-s", cluster(length), "-i", s.ID, "-n", strings.ToUpper(s.Label), "--offset="+strconv.FormatInt(offset/sector, 10), file, strconv.FormatInt(length/1024, 10))
+	if err != nil {
+		return err
+	}
+	at := file + "@@" + strconv.FormatInt(offset, 10)
+	for _, dir := range s.folders() {
+		if err := run("mmd", "-i", at, "::"+dir); err != nil {
+			return err
+		}
+	}
+	for _, to := range s.paths() {
+		if err := run("mcopy", "-i", at, s.Files[to], "::"+to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Filesystem) paths() []string {
+	paths := make([]string, 0, len(s.Files))
+	for p := range s.Files {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// folders are those of the files, parents first.
+func (s Filesystem) folders() (all []string) {
+	for p := range s.Files {
+		for dir := path.Dir(p); dir != "/" && dir != "."; dir = path.Dir(dir) {
+			all = append(all, dir)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,90 @@
+// Package tool runs the programs of distributions that make file systems and boot
+// loaders, so that they write the same each time: at a time that is given, and by no
+// configuration of this computer's.
+package tool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/internal/program"
+)
+
+// packages are those of Debian and Ubuntu that the programs are in.
+func packages() map[string]string {
+	return map[string]string{
+		"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "resize2fs": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
+		"grub-mkimage": "grub-common", "qemu-img": "qemu-utils",
+	}
+}
+
+// A MissingError says that programs are not here.
+type MissingError struct{ Programs []string }
+
+func (e *MissingError) Error() string {
+	var from []string
+	for _, p := range e.Programs {
+		from = append(from, packages()[p])
+	}
+	slices.Sort(from)
+	return fmt.Sprintf("there is no %s here; install it: on Debian and Ubuntu the packages %s", strings.Join(e.Programs, ", no "), strings.Join(slices.Compact(from), " "))
+}
+
+// Installed reports, as a *MissingError, which programs are not here.
+func Installed(names ...string) error {
+	var missing []string
+	for _, name := range names {
+		if _, err := program.Find(name); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return &MissingError{missing}
+	}
+	return nil
+}
+
+// grace is how long a program that was told to end may take.
+const grace = 5 * time.Second
+
+// Run runs a program that believes it to be a certain time, and returns what it
+// prints. One that says something on standard error though it ended well is left to
+// who reads that.
+func Run(ctx context.Context, at time.Time, stdin, name string, args ...string) (stdout, stderr string, err error) {
+	cmd := program.Command(ctx, name, args...)
+	epoch := strconv.FormatInt(at.Unix(), 10)
+	cmd.Env = append(cmd.Env, "TZ=UTC", "SOURCE_DATE_EPOCH="+epoch, "E2FSPROGS_FAKE_TIME="+epoch, "MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1")
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.WaitDelay = grace
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	err = cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return "", "", context.Cause(ctx)
+	case errors.Is(err, exec.ErrNotFound):
+		return "", "", &MissingError{[]string{name}}
+	case err != nil:
+		return "", "", fmt.Errorf("%s: %w: %s", name, err, said(complaint.String()))
+	}
+	return out.String(), complaint.String(), nil
+}
+
+// said is the beginning of what a program complains of, in one line.
+func said(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = plain.Line(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[:min(len(lines), 5)], "; ")
+}

@@ -1,0 +1,218 @@
+// Package diskimage makes the disk of a machine out of the config repo alone: a stage
+// is made as a reconcile makes one, of which the disk is the copy. Where the stage lies
+// on the disk is known before, by the UUID that its file system will have.
+//
+// What a reconcile would find again by itself stays behind: the clone of the config
+// repo, records of runs, what engines keep. So does what is of this computer: the times
+// and inodes of its files. What is left follows from the revision, and bears its time.
+package diskimage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub/env"
+	"github.com/gitboot/gitboot/disk"
+	"github.com/gitboot/gitboot/disk/bootcode"
+	"github.com/gitboot/gitboot/disk/ext4"
+	"github.com/gitboot/gitboot/disk/layout"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/wanted"
+)
+
+// stagePath is where the stage lies on its file system.
+const stagePath = "/gitboot"
+
+// An Order is what is to be made.
+type Order struct {
+	// Config is the reconciler's. Its Stage is a folder that stays, so that the next
+	// disk takes less, or "" for one that does not.
+	Config reconciler.Config
+	// Size is the disk's, 0 for what is enough.
+	Size int64
+	// Temp is a folder for what is needed meanwhile.
+	Temp string
+}
+
+// A Plan is a disk, all of which is staged.
+type Plan struct {
+	disk.Disk
+	Machine, Revision string
+	// Deployments are what was staged last, by image.
+	Deployments map[string]string
+	temp        string
+}
+
+// Prepare stages all that the disk is to hold. What it makes in Temp must last until
+// the disk is made.
+func Prepare(ctx context.Context, o Order) (*Plan, error) {
+	p := &preparation{Order: o, now: time.Now}
+	p.Config.Now = func() time.Time { return p.now() }
+	p.Config.Booted, p.Config.BootID, p.Config.Notices, p.Config.MachineID = "", "", "", "" // another machine boots it
+	if p.Config.Stage == "" {
+		p.Config.Stage = filepath.Join(o.Temp, "stage")
+	}
+	if err := p.read(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.stage(ctx); err != nil {
+		return nil, err
+	}
+	return p.plan()
+}
+
+// A preparation is on the way to a plan.
+type preparation struct {
+	Order
+	now        func() time.Time
+	wanted     *wanted.Wanted
+	partitions []layout.Partition
+	seed       string
+	folder     string // GRUB's, here
+}
+
+// read finds out what is wanted, and of what time.
+func (p *preparation) read(ctx context.Context) (err error) {
+	r, err := reconciler.New(p.Config)
+	if err != nil {
+		return err
+	}
+	if p.wanted, err = r.Wanted(ctx); err != nil {
+		return err
+	}
+	p.partitions = layout.Default()
+	if d := p.wanted.Wants.Disk; d != nil {
+		p.partitions = d.Partitions
+	}
+	p.seed = p.wanted.Wants.Machine + "/" + p.wanted.Wants.MachineID
+	at := p.wanted.Revision.Time
+	p.now = func() time.Time { return at }
+	if need := layout.Need(p.partitions); p.Size != 0 && p.Size < need {
+		return &layout.TooSmallError{Size: p.Size, Need: need}
+	}
+	return disk.Installed(p.partitions)
+}
+
+// stage makes what is wanted, and GRUB's folder, as if both lay on the disk.
+func (p *preparation) stage(ctx context.Context) error {
+	placed, err := layout.Place(p.partitions, layout.Need(p.partitions), p.seed)
+	if err != nil {
+		return err
+	}
+	at := layout.Find(placed, layout.Stage)
+	p.Config.Location = &boot.Filesystem{UUID: at.FSID, Type: at.Filesystem, Path: stagePath}
+	if err := p.own(at.FSID); err != nil {
+		return err
+	}
+	if p.folder, err = p.grub(); err != nil {
+		return err
+	}
+	p.Config.Boot = p.folder
+	r, err := reconciler.New(p.Config)
+	if err != nil {
+		return err
+	}
+	result, err := r.Run(ctx, reconciler.Request{Trigger: "disk", Update: true, Anyway: true})
+	if err := errors.Join(err, result.Err()); err != nil {
+		return err
+	}
+	if result.Plan.Held() {
+		return fmt.Errorf("what machine %s boots is staged, but may not be published now; approve of it in %s, or make the disk without --stage", p.Config.Machine, p.Config.Stage)
+	}
+	return nil
+}
+
+// own refuses a stage that another disk's machine boots: its menu would lead nowhere.
+func (p *preparation) own(uuid string) error {
+	menu, err := os.ReadFile(filepath.Join(p.Config.Stage, "boot", "gitboot.cfg"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(menu, []byte(uuid)) {
+		return fmt.Errorf("the stage %s is booted from where it lies, and not one for disks of machine %s; name another folder with --stage, or leave it out", p.Config.Stage, p.Config.Machine)
+	}
+	return nil
+}
+
+// grub makes GRUB's folder, to which the reconcile adds custom.cfg.
+func (p *preparation) grub() (string, error) {
+	dir := filepath.Join(p.Temp, "grub")
+	var args []string
+	if images := p.wanted.Wants.Images; len(images) > 0 {
+		args = images[0].KernelArgs
+	}
+	block, err := new(env.Block).Marshal()
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(os.Mkdir(dir, 0o700),
+		os.WriteFile(filepath.Join(dir, "grub.cfg"), []byte(bootcode.Config(bootcode.SerialConsole(args))), 0o644),
+		os.WriteFile(filepath.Join(dir, "grubenv"), block, 0o644))
+}
+
+// least is how large a disk is of which nothing is said, and spare how much of the
+// stage is free then, besides as much again as it holds.
+const (
+	least = 8_000_000_000
+	spare = 1_000_000_000
+)
+
+// plan puts together what was staged, and how large all is.
+func (p *preparation) plan() (*Plan, error) {
+	doc, err := state.LoadMachine(p.Config.Stage)
+	if err != nil {
+		return nil, err
+	}
+	document, err := portable(doc, p.Temp)
+	if err != nil {
+		return nil, err
+	}
+	stage, err := stageTree(p.Config.Stage, document)
+	if err != nil {
+		return nil, err
+	}
+	out := &Plan{Machine: p.wanted.Wants.Machine, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, temp: p.Temp}
+	for name, img := range doc.Images {
+		if newest := img.Newest(); newest != nil {
+			out.Deployments[name] = newest.Deployment
+		}
+	}
+	out.Disk = disk.Disk{UUID: layout.DiskUUID(p.seed), Size: p.Size, Time: p.wanted.Revision.Time, Stage: stage}
+	room := out.Room()
+	if p.Size == 0 {
+		const unit = 1_000_000_000
+		out.Size = max(least, (layout.With(p.partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
+	}
+	if out.Partitions, err = layout.Place(p.partitions, out.Size, p.seed); err != nil {
+		return nil, err
+	}
+	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
+		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; make the disk larger with --size, or give the partition more", progress.Bytes(room), progress.Bytes(has))
+	}
+	for _, name := range []string{"custom.cfg", "grub.cfg", "grubenv"} {
+		text, err := os.ReadFile(filepath.Join(p.folder, name))
+		if err != nil {
+			return nil, err
+		}
+		out.GRUB.Files = append(out.GRUB.Files, ext4.File{Path: name, Text: text, Mode: 0o644})
+	}
+	return out, nil
+}
+
+// Make writes the disk to a file that is empty.
+func (p *Plan) Make(ctx context.Context, image *os.File, sink progress.Sink) (err error) {
+	task := progress.Start(sink, "writing the disk of "+p.Machine, p.Bytes())
+	defer func() { task.End(err) }()
+	return p.Disk.Make(ctx, image, p.temp, func(n int64) { task.Add(n) })
+}
