@@ -93,7 +93,7 @@ func (d Disk) Make(ctx context.Context, image *os.File, temp string, copied func
 	}
 	table := gpt.Table{UUID: d.UUID}
 	for _, p := range d.Partitions {
-		table.Partitions = append(table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length})
+		table.Partitions = append(table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
 	}
 	if err := table.Write(image, d.Size); err != nil {
 		return err

@@ -39,7 +39,13 @@ type Table struct {
 type Partition struct {
 	Type, UUID, Name string
 	Start, Length    int64
+	// Grow says that the file system is to be as large as the partition
+	// (Discoverable Partitions Specification, partition attribute flags).
+	Grow bool
 }
+
+// growBit is that in an entry.
+const growBit = 1 << 59
 
 // Write writes a table to both ends of a disk of so many bytes. What is in the first
 // sector before the table stays.
@@ -105,6 +111,9 @@ func (p Partition) put(entry []byte) error {
 	copy(entry[16:], id[:])
 	binary.LittleEndian.PutUint64(entry[32:], uint64(p.Start/Sector))
 	binary.LittleEndian.PutUint64(entry[40:], uint64((p.Start+p.Length)/Sector-1))
+	if p.Grow {
+		binary.LittleEndian.PutUint64(entry[48:], growBit)
+	}
 	for i, c := range name {
 		binary.LittleEndian.PutUint16(entry[56+2*i:], c)
 	}
@@ -187,7 +196,7 @@ func partition(entry []byte) (p Partition, used bool) {
 	}
 	le := binary.LittleEndian
 	first, last := le.Uint64(entry[32:]), le.Uint64(entry[40:])
-	p = Partition{Type: formatUUID(entry[:16]), UUID: formatUUID(entry[16:32])}
+	p = Partition{Type: formatUUID(entry[:16]), UUID: formatUUID(entry[16:32]), Grow: le.Uint64(entry[48:])&growBit != 0}
 	const most = 1 << 53 // bytes stay within what they are counted in
 	if first > most || last > most || last < first {
 		return p, true

@@ -15,7 +15,7 @@ const mib = 1 << 20
 
 var sample = Table{UUID: "01234567-89ab-8def-8123-456789abcdef", Partitions: []Partition{
 	{Type: "21686148-6449-6e6f-744e-656564454649", UUID: "11234567-89ab-8def-8123-456789abcdef", Name: "bios", Start: mib, Length: mib},
-	{Type: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", UUID: "21234567-89ab-8def-8123-456789abcdef", Name: "esp", Start: 2 * mib, Length: 8 * mib},
+	{Type: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", UUID: "21234567-89ab-8def-8123-456789abcdef", Name: "esp", Start: 2 * mib, Length: 8 * mib, Grow: true},
 }}
 
 // What is written has no fault for sgdisk, and is what sfdisk and Read see.
