@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/browse"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/checkup"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/disks"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/joining"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/operating"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
@@ -52,7 +53,7 @@ this machine, and writes boot menu entries for them.`,
 	root.SetFlagErrorFunc(usage.OfCobra)
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
-		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), newSpec(),
+		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), joining.New(joining.Site{Flags: &app.flags, Config: app.configPath, Run: within(app)}), newSpec(),
 		newImage(app), newStage(app), newHook(app), newVersion(),
 	)
 	root.AddCommand(documenting()...)
@@ -118,6 +119,18 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: text, or fields where the journal reads)")
+}
+
+// within runs other commands, with agent.toml alone, in one that has written it.
+func within(a *app) func(*cobra.Command, io.Writer, ...string) error {
+	return func(c *cobra.Command, out io.Writer, args ...string) error {
+		root := newRoot()
+		root.SetArgs(append([]string{"--config", a.configPath(), "--log-level", a.logLevel, "--log-format", a.logFormat}, args...))
+		root.SetIn(c.InOrStdin())
+		root.SetOut(out)
+		root.SetErr(c.ErrOrStderr())
+		return root.ExecuteContext(c.Context())
+	}
 }
 
 func (a *app) configPath() string { return cmp.Or(a.config, settings.File) }

@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -48,7 +47,7 @@ func writeFile(t *testing.T, path, content string) {
 	}
 }
 
-// An sshServer answers each connection with an OpenSSH server of its own.
+// An sshServer is a real one, and what a client has to know of it.
 type sshServer struct {
 	addr, user string
 	hostKey    ssh.PublicKey
@@ -57,45 +56,21 @@ type sshServer struct {
 func newSSHServer(t *testing.T, authorized ssh.PublicKey, more ...string) *sshServer {
 	t.Helper()
 	need.Long(t)
-	sshd := need.Program(t, "sshd")
-	if os.Getuid() == 0 {
-		// sshd run by root insists on it; Debian makes it with the service
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	need.Program(t, "sshd")
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
 	keyFile, hostKey := newKey(t, "host")
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "authorized"), string(ssh.MarshalAuthorizedKey(authorized)))
-	config := filepath.Join(dir, "sshd_config")
-	writeFile(t, config, fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n%s\n", keyFile, dir, strings.Join(more, "\n")))
-	l := listen(t)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveSSH(sshd, config, conn)
-		}
-	}()
-	return &sshServer{addr: l.Addr().String(), user: me.Username, hostKey: hostKey}
-}
-
-func serveSSH(sshd, config string, conn net.Conn) {
-	defer conn.Close()
-	f, err := conn.(*net.TCPConn).File()
+	allowed := filepath.Join(dir, "authorized")
+	writeFile(t, allowed, string(ssh.MarshalAuthorizedKey(authorized)))
+	server, err := lab.StartSSHServer(dir, keyFile, allowed, more...)
 	if err != nil {
-		return
+		t.Fatal(err)
 	}
-	defer f.Close()
-	cmd := exec.Command(sshd, "-i", "-e", "-f", config)
-	cmd.Stdin, cmd.Stdout = f, f
-	cmd.Run()
+	t.Cleanup(func() { server.Close() })
+	return &sshServer{addr: server.Addr, user: me.Username, hostKey: hostKey}
 }
 
 func listen(t *testing.T) net.Listener {

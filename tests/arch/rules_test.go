@@ -251,7 +251,7 @@ var rules = []rule{
 
 	{folder: "secret/worktree", layer: runs, why: "for people, who change a repo and do not follow it", ours: []string{"reconciler/source", "secret", "spec"}, third: []string{"golang.org/x/sys"}},
 	{folder: "cmd/gitboot", layer: commands, why: "flags, printing, exit codes",
-		ours:  []string{"agent", "agent/control", "agent/live", "agent/systemd", "boot", "cmd/gitboot/internal/browse", "cmd/gitboot/internal/checkup", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/disks", "cmd/gitboot/internal/operating", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/sealing", "cmd/gitboot/internal/settings", "cmd/gitboot/internal/usage", "cmd/gitboot/internal/virtual", "deployment", "disk/layout", "hooks/kind", "image", "reconciler", "reconciler/doctor", "reconciler/event", "reconciler/integrity", "reconciler/plan", "reconciler/rehearsal", "reconciler/report", "reconciler/revert", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage"},
+		ours:  []string{"agent", "agent/control", "agent/live", "agent/systemd", "boot", "cmd/gitboot/internal/browse", "cmd/gitboot/internal/checkup", "cmd/gitboot/internal/difference", "cmd/gitboot/internal/disks", "cmd/gitboot/internal/joining", "cmd/gitboot/internal/operating", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/sealing", "cmd/gitboot/internal/settings", "cmd/gitboot/internal/usage", "cmd/gitboot/internal/virtual", "deployment", "disk/layout", "hooks/kind", "image", "reconciler", "reconciler/doctor", "reconciler/event", "reconciler/integrity", "reconciler/plan", "reconciler/rehearsal", "reconciler/report", "reconciler/revert", "reconciler/source", "reconciler/state", "reconciler/upkeep", "reconciler/wanted", "reconciler/workshop", "rootfs/packages", "spec", "stage"},
 		third: []string{"github.com/go-git/go-git/v5/plumbing", "github.com/spf13"}},
 	{folder: "cmd/gitboot/internal/browse", layer: commands, why: "the command that opens the agent's page", ours: []string{"agent", "agent/control", "cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage"}, third: []string{"github.com/spf13/cobra"}},
 	{folder: "cmd/gitboot/internal/checkup", layer: commands, why: "what was found, for people", ours: []string{"cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage", "reconciler/doctor"},
@@ -270,6 +270,9 @@ var rules = []rule{
 	{folder: "cmd/gitboot/internal/usage", layer: commands, why: "what somebody typed wrong", third: []string{"github.com/spf13/cobra"}, banned: untouching},
 	{folder: "cmd/gitboot/internal/virtual", layer: commands, why: "the command that boots a virtual machine", ours: []string{"cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage", "qemu", "reconciler", "reconciler/plan", "reconciler/rehearsal", "reconciler/state"},
 		third: []string{"github.com/spf13/cobra", "golang.org/x/term"}},
+	{folder: "cmd/gitboot/internal/joining", layer: commands, why: "the command that asks what only a person can know, once",
+		ours:  []string{"cmd/gitboot/internal/settings", "cmd/gitboot/internal/usage", "reconciler/source/ref", "reconciler/source/transport", "reconciler/wanted"},
+		third: []string{"github.com/BurntSushi/toml", "github.com/spf13/cobra", "golang.org/x/crypto/ssh", "golang.org/x/sys/unix", "golang.org/x/term"}},
 	{folder: "cmd/gitboot/internal/sealing", layer: commands, why: "flags and printing about secrets",
 		ours:  []string{"cmd/gitboot/internal/screen", "cmd/gitboot/internal/usage", "reconciler", "secret", "secret/keyring", "secret/worktree", "spec", "stage"},
 		third: []string{"github.com/spf13/cobra", "golang.org/x/term"}},

@@ -52,6 +52,7 @@ func commands() map[string]command {
 		"sign":       only(cmdSign),
 		"buildkitd":  only(cmdBuildkitd),
 		"dockerd":    only(cmdDockerd),
+		"sshd":       only(cmdSSHD),
 		"traces":     only(cmdTraces),
 		"remembers":  cmdRemembers,
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -59,4 +60,32 @@ func runDaemon(ts *testscript.TestScript, section string, start func(dir, socket
 	}
 	_, err = fmt.Fprintf(settings, "%saddress = %q\n", text, "unix://"+socket)
 	return err
+}
+
+// cmdSSHD starts an OpenSSH server that ends with the script. $SSHD is its address,
+// $HOSTKEY the fingerprint of its key; who is in the file authorized may log in.
+func cmdSSHD(ts *testscript.TestScript, args []string) error {
+	if len(args) > 0 {
+		return errors.New("usage: sshd")
+	}
+	dir := ts.MkAbs("sshd")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	key := filepath.Join(dir, "host_key")
+	if _, err := lab.Run(context.Background(), "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key); err != nil {
+		return err
+	}
+	out, err := lab.Run(context.Background(), "ssh-keygen", "-l", "-f", key)
+	if err != nil {
+		return err
+	}
+	server, err := lab.StartSSHServer(dir, key, ts.MkAbs("authorized"))
+	if err != nil {
+		return err
+	}
+	ts.Defer(func() { ts.Check(server.Close()) })
+	ts.Setenv("SSHD", server.Addr)
+	ts.Setenv("HOSTKEY", strings.Fields(out)[1])
+	return nil
 }

@@ -35,6 +35,7 @@
 //	registry ok                break nothing more
 //	registry log               print the requests since the last fault or ok
 //	registry held              wait until an answer is being held
+//	sshd                       an OpenSSH server: $SSHD, $HOSTKEY, the file authorized
 //	registry stop              end the registry
 //	snapshot FILE DIR          list a folder's inodes, sizes and times
 //	documented COMMAND         compare the JSON in stdout with docs/json.md
