@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +63,9 @@ type Boot struct {
 	Marked  []string `json:"marked,omitempty"`
 	// Log is the end of the kernel's log, whole lines, of what is bad.
 	Log string `json:"log,omitempty"`
+	// Crash is the end of what the kernel kept of its log when it ended, whole lines,
+	// where there is such a memory (pstore).
+	Crash string `json:"crash,omitempty"`
 }
 
 // Path returns the record's path below the stage, with forward slashes.
@@ -139,6 +143,10 @@ func ReadBoots(stage string) ([]Boot, error) {
 	return boots, nil
 }
 
+// Last is the end of the kernel's log, "" if it is not known: what the kernel kept of
+// it, else what was noted before it ended.
+func (b Boot) Last() string { return cmp.Or(b.Crash, b.Log) }
+
 // bound cuts what is too long.
 func (b *Boot) bound() {
 	b.Machine, b.Entry = head(b.Machine, maxShort), head(b.Entry, maxShort)
@@ -146,7 +154,7 @@ func (b *Boot) bound() {
 		b.Via = ""
 	}
 	b.Reason = head(b.Reason, maxReason)
-	b.Log = tail(b.Log, MaxBootLog)
+	b.Log, b.Crash = tail(b.Log, MaxBootLog), tail(b.Crash, MaxBootLog)
 	b.Warnings = slices.Clone(b.Warnings[:min(len(b.Warnings), maxWarnings)])
 	b.Damaged, b.Marked = hashes(b.Damaged), hashes(b.Marked)
 	for i := range b.Warnings {

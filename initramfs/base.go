@@ -7,13 +7,14 @@ func base() feature {
 	return feature{
 		name:     "a boot from layers",
 		required: []string{"loop", "overlay", "squashfs"},
-		// File systems that can hold a stage, their code pages, and what no
-		// alias of a disk would bring.
+		// File systems that can hold a stage, their code pages, what no alias of a
+		// disk would bring, and what keeps the log of a kernel that ends.
 		wanted: []string{
 			"ext4", "xfs", "btrfs", "vfat", "f2fs",
 			"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8",
 			"crc32c_generic", "crc32c_intel", "crc32_generic", "libcrc32c",
 			"sd_mod", "uas", "usb_storage", "mmc_block",
+			"efi_pstore", "ramoops",
 		},
 		options: []string{
 			"CONFIG_BLK_DEV_INITRD", "CONFIG_SQUASHFS", "CONFIG_SQUASHFS_ZSTD", "CONFIG_SQUASHFS_XATTR",

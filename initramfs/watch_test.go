@@ -61,7 +61,11 @@ case $n in
 	while watcher >/dev/null; do $b sleep 0.2; done
 	exit 0
 	;;
-6) $b poweroff -f ;;
+6)
+	$b mount -t pstore pstore /sys/fs/pstore
+	say "pstore holds $($b ls /sys/fs/pstore | $b wc -l)"
+	$b poweroff -f
+	;;
 esac
 `
 
@@ -73,7 +77,8 @@ func TestWatcher(t *testing.T) {
 	console := s.live(t)
 	t.Log(strings.Join(regexp.MustCompile(`(T: .*|gitboot-\w+: .*)`).FindAllString(console, -1), "\n"))
 	want(t, console, "T: boot 1\n", "T: watcher gitboot-watcher session 1 oom -1000", "T: stage ro\n", "T: stage ro again\n", "T: boot 2\n", "T: boot 3\n",
-		"T: stopped\n", "T: boot 5\n", "Attempted to kill init", "T: boot 6\n")
+		"T: stopped\n", "T: boot 5\n", "Attempted to kill init",
+		"gitboot-init: noted how the kernel of boot ", "Kernel panic - not syncing: Attempted to kill init", "T: boot 6\n", "T: pstore holds 0\n")
 
 	boots := s.records(t)
 	if len(boots) != 6 {
@@ -89,6 +94,12 @@ func TestWatcher(t *testing.T) {
 		if b.Verdict != c.verdict || b.Reason != c.reason || !strings.Contains(b.Log, c.log) || b.Deployment != s.id || b.Entry != watchedEntry || !b.Trying || b.Machine != "m" {
 			b.Log = b.Log[max(0, len(b.Log)-500):]
 			t.Errorf("boot %d: %+v", i+1, b)
+		}
+	}
+	for i, b := range boots {
+		panicked := strings.Contains(b.Crash, "] Kernel panic - not syncing: Attempted to kill init!")
+		if panicked != (i == 1) || b.Crash != "" != panicked {
+			t.Errorf("boot %d: its kernel left %q", 6-i, b.Crash)
 		}
 	}
 	if good := boots[5]; len(good.Warnings) != 1 || !strings.HasPrefix(good.Warnings[0], "unit nosuch: ") {
@@ -228,7 +239,8 @@ func (s *watchedMachine) live(t *testing.T, more ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	cmdline := fmt.Sprintf("console=ttyS0 panic=1 loglevel=6 gitboot.stage=UUID=%s:/var/gitboot gitboot.deployment=%s gitboot.machine=m gitboot.entry=%s gitboot.trying=1",
+	const kept = "memmap=0x100000$0x10000000 ramoops.mem_address=0x10000000 ramoops.mem_size=0x100000 ramoops.record_size=0x8000" // across restarts
+	cmdline := fmt.Sprintf(kept+" console=ttyS0 panic=1 loglevel=6 gitboot.stage=UUID=%s:/var/gitboot gitboot.deployment=%s gitboot.machine=m gitboot.entry=%s gitboot.trying=1",
 		stageUUID, s.id, watchedEntry)
 	args := []string{"-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "2",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-kernel", s.kernel, "-initrd", s.initramfs,

@@ -17,8 +17,8 @@ func newBootHistory(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "history", Short: "Show how the machine was booted, and what became of it", Args: usage.NoArgs,
 		Long: `history lists the last hundred boots, newest first: what was booted, whether it was on
 trial, what started the kernel (the boot loader, or the kernel before it, by kexec),
-whether it proved good or bad, how long that took, and why. Of a bad one --json also has
-the end of the kernel's log.`,
+whether it proved good or bad, how long that took, and why. What the kernel said last is
+in --json, and told by boot log --kernel.`,
 		Example: "  gitboot boot history\n  gitboot boot history --json | jq -r '.[] | select(.verdict == \"bad\") | .log'",
 	}
 	asJSON := jsonFlag(c)
@@ -49,6 +49,9 @@ the end of the kernel's log.`,
 
 // bootedName is what was booted, as commands name it as long as it is on the stage.
 func bootedName(doc *state.Machine, b deployment.Boot) string {
+	if b.Deployment == "" && b.Crash != "" {
+		return "not known"
+	}
 	if b.Deployment == "" {
 		return "another system"
 	}
@@ -75,5 +78,5 @@ func took(b deployment.Boot) string {
 }
 
 func bootNote(b deployment.Boot) string {
-	return strings.Join(append([]string{cmp.Or(b.Reason, "-")}, b.Warnings...), "; ")
+	return strings.Join(append([]string{cmp.Or(b.Reason, deployment.Ending(b.Crash), "-")}, b.Warnings...), "; ")
 }

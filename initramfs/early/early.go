@@ -88,7 +88,11 @@ func (b *boot) run() error {
 		return recovery{b}.run()
 	}
 	base := make(chan error, 1)
-	go func() { base <- b.modules.loadNamed("loop", "squashfs", "overlay") }()
+	go func() {
+		err := b.modules.loadNamed("loop", "squashfs", "overlay")
+		b.loadPstore()
+		base <- err
+	}()
 	if err := b.mountStage(); err != nil {
 		return err
 	}
@@ -108,6 +112,7 @@ func (b *boot) run() error {
 	if err := b.mountRoot(); err != nil {
 		return err
 	}
+	b.keepCrash()
 	if err := moveMounts(); err != nil {
 		return err
 	}
@@ -153,7 +158,7 @@ func (b *boot) prepare() error {
 	if err != nil {
 		return err
 	}
-	b.modules = newModules(index, b.log)
+	b.modules = newModules(index, b.log, b.text)
 	return nil
 }
 

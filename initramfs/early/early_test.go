@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -32,7 +33,7 @@ func newTestModules(t *testing.T) *modules {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { null.Close() })
-	return newModules(x, &log{file: null})
+	return newModules(x, &log{file: null}, "")
 }
 
 func TestSlowDriversWait(t *testing.T) {
@@ -124,5 +125,15 @@ func TestAttach(t *testing.T) {
 	}
 	if text, err := os.ReadFile("/sys/class/block/" + filepath.Base(loop.Name()) + "/ro"); err == nil && strings.TrimSpace(string(text)) != "1" {
 		t.Error("the loop device can be written")
+	}
+}
+
+// What the command line has for a module is given to it, as modprobe does.
+func TestParameters(t *testing.T) {
+	words := deployment.Fields(`quiet nvme-core.io_timeout=5 nvme_core.x="a b" nvme.y=1 nvme_core -- nvme_core.z=1`)
+	for module, want := range map[string]string{"nvme_core": `io_timeout=5 "x=a b"`, "nvme": "y=1", "core": "", "quiet": ""} {
+		if got := parameters(module, words); got != want {
+			t.Errorf("%s: %q, want %q", module, got, want)
+		}
 	}
 }

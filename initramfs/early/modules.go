@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/modindex"
 )
 
@@ -21,6 +22,8 @@ type modules struct {
 	index *modindex.Index
 	log   *log
 	state []moduleState
+	// words are those of the kernel's command line: it has parameters of modules, too.
+	words []string
 
 	gate    sync.RWMutex // held for reading while a module is loaded
 	stopped bool
@@ -39,8 +42,8 @@ type moduleState struct {
 	after atomic.Bool // the modules that follow have been asked for
 }
 
-func newModules(x *modindex.Index, l *log) *modules {
-	return &modules{index: x, log: l, state: make([]moduleState, len(x.Modules))}
+func newModules(x *modindex.Index, l *log, cmdline string) *modules {
+	return &modules{index: x, log: l, state: make([]moduleState, len(x.Modules)), words: deployment.Fields(cmdline)}
 }
 
 // loadNamed loads modules that the boot can't do without.
@@ -147,10 +150,21 @@ func (m *modules) insert(n int) error {
 		m.gate.RLock()
 		defer m.gate.RUnlock()
 		if s.err = errStopped; !m.stopped {
-			s.err = insert(filepath.Join(m.index.Dir, m.index.Modules[n].Path))
+			s.err = m.place(m.index.Modules[n].Path)
 		}
 	})
 	return s.err
+}
+
+// place puts a module into the kernel, whatever was typed for it.
+func (m *modules) place(path string) error {
+	file, params := filepath.Join(m.index.Dir, path), parameters(modindex.Name(path), m.words)
+	err := insert(file, params)
+	if params != "" && errors.Is(err, unix.EINVAL) {
+		m.log.error("%v with %q; it is loaded without", err, params)
+		err = insert(file, "")
+	}
+	return err
 }
 
 var errStopped = errors.New("the stage is found, the image's own system will load it")
@@ -164,13 +178,29 @@ func (m *modules) stop() {
 	m.stopped = true
 }
 
-func insert(file string) error {
+// parameters are those that the kernel's command line has for a module, as modprobe(8)
+// takes them from there: NAME.PARAMETER=VALUE, where - and _ are alike.
+func parameters(module string, words []string) string {
+	var out []string
+	for _, word := range words {
+		if word == "--" {
+			break
+		}
+		name, parameter, ok := strings.Cut(word, ".")
+		if ok && strings.ReplaceAll(name, "-", "_") == module {
+			out = append(out, parameter)
+		}
+	}
+	return deployment.Line(out)
+}
+
+func insert(file, params string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return fmt.Errorf("loading module: %w", err)
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.FinitModule(int(f.Fd()), params, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("loading module %s: %w", file, err)
 	}
 	return nil

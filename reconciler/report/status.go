@@ -326,7 +326,7 @@ func lastWords(book *menu.Book, v *state.Verdict) string {
 	if err != nil {
 		return "" // it is forgotten
 	}
-	return plain.Line(deployment.LastWords(b.Log))
+	return plain.Line(deployment.LastWords(b.Last()))
 }
 
 // Newest is the deployment of an image's newest generation, "" if it has none.

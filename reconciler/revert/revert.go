@@ -93,7 +93,7 @@ func (j Job) log(r state.Revert) string {
 	if err != nil {
 		return ""
 	}
-	return b.Log
+	return b.Last()
 }
 
 // Note puts what has become known into a document.

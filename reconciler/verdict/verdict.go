@@ -28,7 +28,7 @@ type Seen struct {
 type Change struct {
 	state.Found
 	state.Verdict
-	// Log is the end of the kernel's log of the boot that decided.
+	// Log is the end of the kernel's log of the boot that decided, or that ended last.
 	Log string
 }
 
@@ -79,11 +79,19 @@ func judge(v state.Verdict, id string, seen Seen) (next state.Verdict, log strin
 	}
 	next = state.Verdict{Image: v.Image, State: boot.Bad, Since: seen.Now, Reason: "it never got so far that it could say why: the kernel ended, or hung"}
 	if bad != nil {
-		next.Reason, next.Boot, log = bad.Reason, bad.ID, bad.Log
+		next.Reason, next.Boot, log = bad.Reason, bad.ID, bad.Last()
 	} else if began := seen.last(id, v.Since, ""); began != nil {
-		next.Reason, next.Boot = "its last boot ended, or hung, before it was known to be good", began.ID
+		next.Reason, next.Boot, log = ended(began), began.ID, began.Last()
 	}
 	return next, log
+}
+
+// ended is why a boot of which nobody has decided is over.
+func ended(b *deployment.Boot) string {
+	if how := deployment.Ending(b.Crash); how != "" {
+		return "its kernel ended: " + how
+	}
+	return "its last boot ended, or hung, before it was known to be good"
 }
 
 // last is the newest record of a deployment since a time with a verdict, nil if

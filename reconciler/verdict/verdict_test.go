@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,12 @@ func document() *state.Machine {
 	return doc
 }
 
+// crashed is a boot whose kernel could say how it ended.
+func crashed(b deployment.Boot) deployment.Boot {
+	b.Reason, b.Crash = "", "[    1.0] fine\n[    2.0] Kernel panic - not syncing: VFS\n[    2.1] CPU: 0\n"
+	return b
+}
+
 func TestJudge(t *testing.T) {
 	entry := boot.EntryID("desktop", tried)
 	record := func(verdict string, after time.Duration) deployment.Boot {
@@ -45,6 +52,7 @@ func TestJudge(t *testing.T) {
 		"process 1 has just said so":     {Seen{Memory: counted(0), Booted: tried, Boots: []deployment.Boot{record("bad", time.Hour)}}, boot.Bad, "no network", 0},
 		"nothing was heard of it":        {Seen{Memory: counted(0), Booted: other}, boot.Bad, "it never got so far that it could say why: the kernel ended, or hung", 0},
 		"it began":                       {Seen{Memory: counted(0), Booted: "", Boots: []deployment.Boot{record("", time.Hour)}}, boot.Bad, "its last boot ended, or hung, before it was known to be good", 0},
+		"its kernel has said why":        {Seen{Memory: counted(0), Booted: other, Boots: []deployment.Boot{crashed(record("", time.Hour))}}, boot.Bad, "its kernel ended: Kernel panic - not syncing: VFS", 0},
 		"an older trial failed":          {Seen{Memory: counted(2), Booted: tried, Boots: []deployment.Boot{record("bad", -time.Hour)}}, boot.Trying, "", 2},
 		"an older trial was good":        {Seen{Memory: counted(2), Booted: tried, Boots: []deployment.Boot{record("good", -time.Hour)}}, boot.Trying, "", 2},
 		"process 1 says it is good":      {Seen{Memory: counted(1), Booted: tried, Boots: []deployment.Boot{record("good", time.Hour)}}, boot.Good, "", 0},
@@ -69,6 +77,9 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: told are %+v", what, changes)
 		}
 		if c.reason == "no network" && changes[0].Log != "eth0: gone" {
+			t.Errorf("%s: the log is %q", what, changes[0].Log)
+		}
+		if strings.HasPrefix(c.reason, "its kernel ended") && !strings.Contains(changes[0].Log, "CPU: 0") {
 			t.Errorf("%s: the log is %q", what, changes[0].Log)
 		}
 		if c.state == boot.Bad && v.Inputs == nil {

@@ -35,13 +35,13 @@ type Ledger struct {
 
 // Record is what is to be noted now.
 func (l Ledger) Record(verdict, reason string) (deployment.Boot, error) {
-	id, err := os.ReadFile(l.Root + "/proc/sys/kernel/random/boot_id")
+	id, err := word(l.Root + randomDir + "/boot_id")
 	if err != nil {
 		return deployment.Boot{}, fmt.Errorf("reading the id of this boot: %w", err)
 	}
 	up := uptime()
 	b := deployment.Boot{
-		ID: strings.TrimSpace(string(id)), Machine: l.Cmdline.Machine, Deployment: l.Cmdline.Deployment,
+		ID: id, Machine: l.Cmdline.Machine, Deployment: l.Cmdline.Deployment,
 		Entry: l.Cmdline.Entry, Trying: l.Cmdline.Trying, Via: l.Cmdline.Via,
 		Started: time.Now().Add(-up).UTC().Truncate(time.Second), Verdict: verdict, Reason: reason,
 	}
@@ -77,6 +77,48 @@ func (l Ledger) alone(do func(dir string) error) error {
 		return fmt.Errorf("making the stage writable: %w", err)
 	}
 	return errors.Join(do(dir), unix.Mount("", dir, "", flags|unix.MS_RDONLY, ""))
+}
+
+// Crashed notes what another boot's kernel kept of its log when it ended, while nobody
+// else can be writing. It returns that boot's id.
+func (l Ledger) Crashed(c deployment.Crash) (id string, err error) {
+	note := func(stage string) (err error) {
+		id, err = crashed(stage, c, l.Root+randomDir)
+		return err
+	}
+	if !l.mounted() {
+		return id, l.apart(l.Device, func(dir string) error { return note(filepath.Join(dir, l.Cmdline.Stage.Path)) })
+	}
+	return id, l.alone(note)
+}
+
+// crashed adds it to the record of that boot. Of one that has none, as nobody had come
+// to write one, it makes it.
+func crashed(stage string, c deployment.Crash, random string) (string, error) {
+	boots, err := deployment.ReadBoots(stage)
+	if err != nil {
+		return "", err
+	}
+	running, err := word(filepath.Join(random, "boot_id"))
+	if err != nil {
+		return "", err
+	}
+	b, known := c.Of(boots, running)
+	if !known {
+		if b.ID, err = word(filepath.Join(random, "uuid")); err != nil {
+			return "", err
+		}
+	}
+	b.Crash = c.Text
+	return b.ID, write(stage, b)
+}
+
+// randomDir is where the kernel has the id of this boot, and others that nobody has.
+const randomDir = "/proc/sys/kernel/random"
+
+func word(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	return strings.TrimSpace(string(data)), err
 }
 
 // FallBack has the boot loader boot another entry next, once, while nobody else can be

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -151,5 +152,35 @@ func TestWriteApart(t *testing.T) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(mnt, &st); err != nil || st.Flags&unix.ST_RDONLY == 0 {
 		t.Errorf("it is writable afterwards, %v", err)
+	}
+}
+
+// What a kernel left goes to its boot's record; where there is none, it has one.
+func TestCrashed(t *testing.T) {
+	stage, random := t.TempDir(), t.TempDir()
+	id := func(c string) string { return strings.Repeat(c, 8) + "-0000-4000-8000-000000000000" }
+	for name, text := range map[string]string{"boot_id": id("3"), "uuid": id("9")} {
+		if err := os.WriteFile(filepath.Join(random, name), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	for n, c := range []string{"1", "2", "3"} {
+		if err := write(stage, deployment.Boot{ID: id(c), Deployment: strings.Repeat("d", 64), Trying: true, Started: now.Add(time.Duration(n-3) * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		at   time.Time
+		want string
+	}{{now.Add(-2 * time.Hour), id("2")}, {now.Add(-90 * time.Minute), id("9")}} {
+		got, err := crashed(stage, deployment.Crash{At: c.at, Text: "[    1.0] Kernel panic - not syncing: x\n"}, random)
+		if err != nil || got != c.want {
+			t.Fatalf("it is noted of %s, %v; want %s", got, err, c.want)
+		}
+		b, err := deployment.ReadBoot(stage, got)
+		if err != nil || deployment.Ending(b.Crash) != "Kernel panic - not syncing: x" || (b.Deployment != "") != (got == id("2")) || b.Verdict != "" {
+			t.Errorf("%+v, %v", b, err)
+		}
 	}
 }
