@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/internal/program"
 )
 
@@ -15,7 +14,7 @@ const overtakes = 30 * time.Second
 
 // down has the machine restarted, with the notice that is due.
 func (r *restarter) down(ctx context.Context, why string) error {
-	minutes, kexec := r.set.Reboot.Minutes(), r.set.Reboot.Method == reboot.Kexec
+	minutes, kexec := r.set.Reboot.Minutes(), r.set.Reboot.ByKexec()
 	if kexec && minutes <= 0 && r.kexec(ctx) {
 		return nil
 	}

@@ -59,6 +59,9 @@ const DefaultUptime = 15 * time.Minute
 // ByItself reports whether the machine may be restarted without anybody doing it.
 func (o Options) ByItself() bool { return o.Policy != "" && o.Policy != Never }
 
+// ByKexec reports whether it is by kexec, where that can be.
+func (o Options) ByKexec() bool { return o.Method == Kexec }
+
 // Minutes is the notice in full minutes, which is how shutdown(8) counts.
 func (o Options) Minutes() int { return int(o.Grace / time.Minute) }
 

@@ -277,7 +277,8 @@ func (a *app) patient(c *cobra.Command) (doctor.Patient, error) {
 	set, err := a.settings()
 	if err == nil {
 		p.Config, err = set.Reconciler()
-		p.Restarts = set.Restarts().ByItself()
+		how := set.Restarts()
+		p.Restarts, p.Kexec = how.ByItself(), how.ByKexec()
 		for _, f := range set.Named() {
 			p.Named = append(p.Named, doctor.NamedFile(f))
 		}

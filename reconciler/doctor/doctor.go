@@ -52,6 +52,8 @@ type Patient struct {
 	Named []NamedFile
 	// Restarts says that the agent restarts the machine by itself.
 	Restarts bool
+	// Kexec says that it does so by kexec.
+	Kexec bool
 	// Offline asks nobody on a network.
 	Offline bool
 	// Patience is how long one check may take.
