@@ -60,6 +60,15 @@ func noSpace(s *Stage, need, free int64) error {
 	return &NoSpaceError{Dir: s.Dir(), Need: need, Free: free, Collectable: garbage.Bytes, NoInodes: durable.NoInodes(s.Dir())}
 }
 
+// Failed adds what to do to an error of a disk that is full or fails, met while
+// something was done with the stage. Errors of other files are told as theirs.
+func Failed(s *Stage, err error) error {
+	if file, met := durable.Met(err); met && durable.Below(s.Dir(), file) {
+		err = s.full(err, 1)
+	}
+	return durable.Failing(s.Dir(), err)
+}
+
 // Full turns the error of a full file system, met while something was written below
 // the stage, into a *NoSpaceError.
 func Full(s *Stage, err error) error { return s.full(err, 1) }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -143,7 +144,11 @@ func newStageExport(a *app) *cobra.Command {
 }
 
 // toFile leaves no file behind unless it is whole.
-func toFile(path string, write func(io.Writer) error) error {
+func toFile(path string, write func(io.Writer) error) (err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	defer func() { err = notWritten(filepath.Dir(path), err) }()
 	f, err := durable.Create(filepath.Dir(path), 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &usage.Error{Err: err}
@@ -156,6 +161,16 @@ func toFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	return f.Publish(path)
+}
+
+// notWritten adds what to do to an error of a disk that is full or fails on which a
+// file is written.
+func notWritten(dir string, err error) error {
+	file, met := durable.Met(err)
+	if full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT); full && met && durable.Below(dir, file) {
+		return fmt.Errorf("%w; make room in %s, or name a file elsewhere", err, dir)
+	}
+	return durable.Failing(dir, err)
 }
 
 func newStageImport(a *app) *cobra.Command {
@@ -190,7 +205,13 @@ func newStageImport(a *app) *cobra.Command {
 // openInput opens a file, or standard input, of which not even the opening may
 // end.
 func openInput(c *cobra.Command, name string) (io.ReadCloser, error) {
-	open := func() (io.ReadCloser, error) { return os.Open(name) }
+	open := func() (io.ReadCloser, error) {
+		file, err := filepath.Abs(name) // so that errors tell where that is
+		if err != nil {
+			return nil, err
+		}
+		return os.Open(file)
+	}
 	if name == "-" {
 		open = func() (io.ReadCloser, error) { return io.NopCloser(c.InOrStdin()), nil }
 	} else if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {

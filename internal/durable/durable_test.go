@@ -130,6 +130,10 @@ func TestFailing(t *testing.T) {
 			t.Errorf("said twice: %v", again)
 		}
 	}
+	stick := Failing("/stage", &fs.PathError{Op: "write", Path: "/media/stick/file", Err: syscall.EIO})
+	if !strings.Contains(stick.Error(), "the disk of /media/stick fails") {
+		t.Errorf("another disk: %v", stick)
+	}
 	if err := Failing("/stage", fs.ErrNotExist); err != fs.ErrNotExist {
 		t.Errorf("another error becomes %v", err)
 	}

@@ -3,24 +3,49 @@ package durable
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
 // Failing adds what to do to an error of a disk that fails, met while something was
 // read or written below dir: the kernel has reported it, or has made the file system
-// read-only to keep what is there. Other errors are returned as they are.
+// read-only to keep what is there. An error of a file that is elsewhere is told of
+// its folder. Other errors are returned as they are.
 func Failing(dir string, err error) error {
 	var known *failingError
+	at := dir
+	if file, met := Met(err); met && filepath.IsAbs(file) && !Below(dir, file) {
+		at = filepath.Dir(file)
+	}
 	switch {
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, syscall.EIO):
-		return &failingError{err, "the disk of " + dir + " fails"}
+		return &failingError{err, "the disk of " + at + " fails"}
 	case errors.Is(err, syscall.EROFS):
-		return &failingError{err, "the file system of " + dir + " cannot be written: it is mounted read-only, or became so because its disk fails"}
+		return &failingError{err, "the file system of " + at + " cannot be written: it is mounted read-only, or became so because its disk fails"}
 	}
 	return err
 }
+
+// Met returns the file with which an error was met, if it was with one.
+func Met(err error) (file string, met bool) {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Path, true
+	case errors.As(err, &link):
+		return link.New, true
+	}
+	return "", false
+}
+
+// Below reports whether a file is a folder or lies somewhere in it.
+func Below(dir, file string) bool { return file == dir || strings.HasPrefix(file, dir+"/") }
 
 // A failingError is an error of a disk that fails.
 type failingError struct {

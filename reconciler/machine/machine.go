@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/build/engine"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -99,7 +98,7 @@ type Result struct {
 // comes on stop ends waiting for images that take long. On a machine that is
 // suspended nothing is even looked at: that is a *plan.SuspendedError.
 func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
-	defer func() { err = durable.Failing(m.Stage.Dir(), err) }()
+	defer func() { err = stage.Failed(m.Stage, err) }()
 	doc, err := state.LoadMachine(m.Stage.Dir())
 	if err == nil {
 		err = doc.Refuse(req.Anyway, m.Now())

@@ -9,22 +9,22 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // Note runs do under the stage's lock with the state, and saves that; then what comes
 // after, under the same lock.
 func (m *Machine) Note(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
-	return durable.Failing(m.Stage.Dir(), m.note(ctx, wait, do, inTurn(after)))
+	return m.note(ctx, wait, do, inTurn(after))
 }
 
 // Change runs do under the stage's lock with the state, then saves it and
 // writes the menu that follows from it; then what comes after, under the same lock.
 func (m *Machine) Change(ctx context.Context, wait bool, do func(*state.Machine) error, after ...func(*state.Machine) error) error {
-	return durable.Failing(m.Stage.Dir(), m.change(ctx, wait, do, inTurn(after)))
+	return m.change(ctx, wait, do, inTurn(after))
 }
 
 func inTurn(all []func(*state.Machine) error) func(*state.Machine) error {
@@ -76,6 +76,7 @@ func (m *Machine) show(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 }
 
 func (m *Machine) note(ctx context.Context, wait bool, do, saved func(*state.Machine) error) (err error) {
+	defer func() { err = stage.Failed(m.Stage, err) }()
 	lock, err := m.lock(ctx, wait)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (m *Machine) Export(ctx context.Context, name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return m.Stage.Export(ctx, found.Deployment, w, m.Progress)
+	return stage.Failed(m.Stage, m.Stage.Export(ctx, found.Deployment, w, m.Progress))
 }
 
 // Import puts an exported deployment on the stage and into the menu, as a new

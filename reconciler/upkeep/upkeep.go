@@ -92,7 +92,7 @@ func Verify(ctx context.Context, cfg reconciler.Config, wait bool, mend Mending)
 	if err != nil {
 		return found, err
 	}
-	return found, look(st)
+	return found, stage.Failed(st, look(st))
 }
 
 // locked works on a stage that there is, as its only writer.
@@ -101,6 +101,7 @@ func locked(ctx context.Context, cfg reconciler.Config, wait bool, do func(*stag
 	if err != nil {
 		return err
 	}
+	defer func() { err = stage.Failed(st, err) }()
 	lock, err := st.Lock(ctx, wait)
 	if err != nil {
 		return err

@@ -57,26 +57,59 @@ func TestFailingDisk(t *testing.T) {
 		if strings.Contains(name, "#") {
 			continue // the same place, at another layer
 		}
-		for kind, f := range failures {
-			t.Run(kind+" at "+name, func(t *testing.T) {
-				d := d.copy(t)
-				device := d.mount(t)
-				out, err := d.stopped(t, name, func() error { return f.fail(t.Context(), d.dir, device) })
-				if err != nil && !(strings.Contains(out, f.says) && strings.Contains(out, remedy)) {
-					t.Errorf("the run does not say %q and %q: %v\n%s", f.says, remedy, err, out)
-				}
-				d.unmount(t)
-				d.check(t)
-				d.mount(t)
-				defer d.unmount(t)
-				if menu := d.readMenu(t); menu != newMenu && (err == nil || menu != oldMenu) {
-					t.Errorf("the run ends with %v, and the menu is\n%s", err, menu)
-				}
-				d.checkBootable(t)
-				d.checkNext(t, newMenu)
-			})
+		for kind := range failures {
+			t.Run(kind+" at "+name, func(t *testing.T) { d.checkFailing(t, kind, name, oldMenu, newMenu) })
 		}
 	}
+}
+
+// So does one on which an image is built: what an engine has left of it is in nobody's
+// way.
+func TestBuildsOnAFailingDisk(t *testing.T) {
+	lab.RequireMachines(t)
+	need.Programs(t, "mkfs.ext4", "e2fsck", "xfs_io", "buildah")
+	w := newWorkplace(t)
+	smallRoot(t, filepath.Join(w.repo.Dir, "root.tar"))
+	image := published{w.registry.Addr + "/desktop:nightly"}
+	commitBuilt(t, t.Context(), w.repo, image, "one")
+	d := newSmallDisk(t, w)
+	d.mount(t)
+	makeGRUBFolder(t, d.machine)
+	d.mustRun(t, "reconcile", "--once")
+	oldMenu := d.readMenu(t)
+	d.unmount(t)
+	commitBuilt(t, t.Context(), w.repo, image, "two")
+
+	whole := d.copy(t)
+	whole.mount(t)
+	whole.mustRun(t, "reconcile", "--once")
+	newMenu := whole.readMenu(t)
+	whole.unmount(t)
+	for point, kind := range map[string]string{"workshop.build": "erofs", "build.executed": "eio", "workshop.record": "erofs"} {
+		t.Run(kind+" at "+point, func(t *testing.T) { d.checkFailing(t, kind, point, oldMenu, newMenu) })
+	}
+}
+
+// checkFailing makes a run on a copy of the disk, which fails at a point, and the next
+// one when it is well again.
+func (d smallDisk) checkFailing(t *testing.T, kind, point, oldMenu, newMenu string) {
+	t.Helper()
+	f := failures[kind]
+	d = d.copy(t)
+	device := d.mount(t)
+	out, err := d.stopped(t, point, func() error { return f.fail(t.Context(), d.dir, device) })
+	if err != nil && !(strings.Contains(out, f.says) && strings.Contains(out, remedy)) {
+		t.Errorf("the run does not say %q and %q: %v\n%s", f.says, remedy, err, out)
+	}
+	d.unmount(t)
+	d.check(t)
+	d.mount(t)
+	defer d.unmount(t)
+	if menu := d.readMenu(t); menu != newMenu && (err == nil || menu != oldMenu) {
+		t.Errorf("the run ends with %v, and the menu is\n%s", err, menu)
+	}
+	d.checkBootable(t)
+	d.checkNext(t, newMenu)
 }
 
 // stopped makes a run and has something happen while it stands at a point.

@@ -5,10 +5,12 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/gitboot/gitboot/internal/durable"
 )
@@ -62,9 +64,11 @@ func Drop[T any](dir string, keep func(*T) (left, changed bool)) error {
 		if r, err := Read[T](path); err == nil {
 			left, changed := keep(&r)
 			if left && changed {
-				if err := Write(path, r); err != nil {
+				err := Write(path, r)
+				if full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT); err != nil && !full {
 					return err
 				}
+				left = err == nil // what makes room must not need any
 			}
 			if left {
 				continue
