@@ -1,12 +1,17 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/qemu"
+	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/rehearsal"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
@@ -28,15 +33,47 @@ type Trial struct {
 // Try stages something for one boot, the next, and has the boot loader boot it
 // then.
 func (r *Reconciler) Try(ctx context.Context, t Trial) (state.Trial, error) {
-	find := r.revision
-	if isReference(t.Name) {
-		find = r.foreign
-	}
-	w, want, err := find(ctx, t)
+	w, want, err := t.find(ctx, r)
 	if err != nil {
 		return state.Trial{}, err
 	}
 	return r.Machine.Try(ctx, w, want, t.Name, t.Wait)
+}
+
+// Rehearse boots in a virtual machine, until it is judged, what Try would have the
+// machine boot. It has what the machine's boot tests have, unless the options say
+// otherwise, and holds no lock while it runs.
+func Rehearse(ctx context.Context, r *Reconciler, t Trial, o rehearsal.Options) (tried state.Trial, out rehearsal.Outcome, err error) {
+	if err := qemu.Installed(); err != nil { // before anything is fetched
+		return tried, out, err
+	}
+	w, want, err := t.find(ctx, r)
+	if err != nil {
+		return tried, out, err
+	}
+	if terms := w.Wants.BootTest; terms != nil {
+		o.Memory, o.Network = cmp.Or(o.Memory, terms.Memory), cmp.Or(o.Network, network(*terms))
+	}
+	var p *rehearsal.Prepared
+	tried, err = machine.Bench{Machine: &r.Machine}.Rehearse(ctx, w, want, t.Name, t.Wait, func(m *deployment.Manifest) (err error) {
+		p, err = rehearsal.Prepare(ctx, rehearsal.Deployment{Manifest: m, Machine: r.Machine.Name, Object: r.Machine.Stage.ObjectPath}, true, o)
+		return err
+	})
+	if p == nil {
+		return tried, out, err
+	}
+	if err == nil {
+		out, err = p.Judge(ctx)
+	}
+	return tried, out, errors.Join(err, p.Close())
+}
+
+// find reads what is to be tried.
+func (t Trial) find(ctx context.Context, r *Reconciler) (*wanted.Wanted, spec.Image, error) {
+	if isReference(t.Name) {
+		return r.foreign(ctx, t)
+	}
+	return r.revision(ctx, t)
 }
 
 // foreign is somebody else's image, as this machine would boot it.

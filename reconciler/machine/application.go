@@ -196,20 +196,25 @@ func (a *application) deployments(ctx context.Context, list []plan.Action) error
 		}
 	}
 	return a.each(ctx, "publish deployment", func(_ context.Context, s *staging) (err error) {
-		s.id, err = a.Stage.Publish(&deployment.Manifest{
-			Version:       deployment.Version,
-			Image:         s.Image,
-			Kernel:        s.boot.Kernel,
-			Initramfs:     s.boot.Initramfs,
-			KernelVersion: s.boot.Version,
-			KernelArgs:    s.Inputs.KernelArgs,
-			Layers:        s.layers,
-			Hooks:         s.hooks,
-			AtBoot:        s.atBoot,
-			Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
-			Verity:        s.verity,
-			Health:        s.Inputs.Health,
-		})
+		s.id, err = a.Stage.Publish(s.manifest())
 		return err
 	})
+}
+
+// manifest is that of the deployment which the image becomes.
+func (s *staging) manifest() *deployment.Manifest {
+	return &deployment.Manifest{
+		Version:       deployment.Version,
+		Image:         s.Image,
+		Kernel:        s.boot.Kernel,
+		Initramfs:     s.boot.Initramfs,
+		KernelVersion: s.boot.Version,
+		KernelArgs:    s.Inputs.KernelArgs,
+		Layers:        s.layers,
+		Hooks:         s.hooks,
+		AtBoot:        s.atBoot,
+		Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
+		Verity:        s.verity,
+		Health:        s.Inputs.Health,
+	}
 }

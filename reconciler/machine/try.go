@@ -4,22 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // Try stages an image as w's revision has it, and asks the boot loader to boot it
 // at the next boot, and only then. It is no generation, never the default, and in
 // place of what was tried before. The source is what it is called by.
 func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, source string, wait bool) (t state.Trial, err error) {
+	defer func() { err = stage.Failed(m.Stage, err) }()
 	fs, err := m.Book.Bootable(ctx)
 	if err == nil {
 		_, err = m.Book.Memory(ctx, fs)
@@ -32,42 +38,105 @@ func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, so
 		return t, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	once := *m
-	once.Turn, once.Find.Update = 24*time.Hour, true // there is nothing that would not wait for it
-	doc, err := state.LoadMachine(m.Stage.Dir())
-	if err != nil {
-		return t, err
-	}
-	j, err := once.open(ctx, doc, w, Request{Trigger: "try", Update: true})
+	j, err := newTryer(ctx, m, w, Request{})
 	if err != nil {
 		return t, err
 	}
 	began := m.Now().UTC()
-	t, err = tryer{j}.stage(ctx, want, source)
+	t, err = j.try(ctx, want, source)
 	return t, errors.Join(err, j.keepRecord(began, Result{Changed: err == nil}, err))
+}
+
+// Rehearse stages an image as Try does, for as long as prepare takes what it needs of
+// that, and takes it off the stage again. Neither the machine's state nor its menu
+// hears of it.
+func (b Bench) Rehearse(ctx context.Context, w *wanted.Wanted, want spec.Image, source string, wait bool, prepare func(*deployment.Manifest) error) (t state.Trial, err error) {
+	defer func() { err = stage.Failed(b.Stage, err) }()
+	lock, err := b.lock(ctx, wait)
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	j, err := newTryer(ctx, b.Machine, w, Request{Retry: true})
+	if err != nil {
+		return t, err
+	}
+	giveBack, err := j.borrow()
+	if err != nil {
+		return t, err
+	}
+	defer func() { err = errors.Join(err, giveBack()) }()
+	s, err := j.stage(ctx, want, source, func(a *application) []step {
+		return []step{{"machine", plan.AddDeployment, func(ctx context.Context, _ []plan.Action) error {
+			return a.each(ctx, "prepare a virtual machine", func(_ context.Context, s *staging) (err error) {
+				m := s.manifest()
+				data, err := m.Canonical()
+				if err != nil {
+					return err
+				}
+				s.id = deployment.ID(data)
+				return prepare(m)
+			})
+		}}}
+	})
+	if err != nil {
+		return t, err
+	}
+	return j.trial(s, source), nil
 }
 
 // A tryer stages what is tried.
 type tryer struct{ *Job }
 
-// stage puts an image's deployment on the stage, into the menu, and before the
-// boot loader. Until the last step the next boot is what it was.
-func (j tryer) stage(ctx context.Context, want spec.Image, source string) (t state.Trial, err error) {
+// newTryer looks at the machine, whose lock the caller holds. There is nothing that
+// would not wait for what is tried.
+func newTryer(ctx context.Context, m *Machine, w *wanted.Wanted, req Request) (tryer, error) {
+	once := *m
+	once.Turn, once.Find.Update = 24*time.Hour, true
+	doc, err := state.LoadMachine(m.Stage.Dir())
+	if err != nil {
+		return tryer{}, err
+	}
+	req.Trigger, req.Update = "try", true
+	j, err := once.open(ctx, doc, w, req)
+	return tryer{j}, err
+}
+
+// try puts an image's deployment on the stage, into the menu, and before the boot
+// loader. Until the last step the next boot is what it was.
+func (j tryer) try(ctx context.Context, want spec.Image, source string) (t state.Trial, err error) {
+	s, err := j.stage(ctx, want, source, func(a *application) []step {
+		return []step{{"deployments", plan.AddDeployment, a.deployments}, {"settle", "", a.settle}}
+	})
+	if err != nil {
+		return t, err
+	}
+	t = j.trial(s, source)
+	return t, j.ask(ctx, t)
+}
+
+func (j tryer) trial(s *staging, source string) state.Trial {
+	return state.Trial{Image: s.Image, Deployment: s.id, Source: source, Revision: j.Revision.Hash, Digest: s.image.inputs.ImageDigest, Since: j.now()}
+}
+
+// stage puts on the stage all that an image's deployment is made of. What comes of it
+// is done last.
+func (j tryer) stage(ctx context.Context, want spec.Image, source string, last func(*application) []step) (s *staging, err error) {
 	img := j.observeImage(ctx, want)
 	if img.err != nil {
-		return t, fmt.Errorf("try %s: %w", source, img.err)
+		return nil, fmt.Errorf("try %s: %w", source, img.err)
 	}
 	if img.opened == nil && img.made == nil {
 		if err := j.observeLayers(ctx, img); err != nil {
-			return t, fmt.Errorf("try %s: %w", source, err)
+			return nil, fmt.Errorf("try %s: %w", source, err)
 		}
 	}
 	j.images[want.Name] = img
 	j.plan = plan.Plan{Machine: j.Name, Stagings: []plan.Staging{plan.Trying(want.Name, img.inputs, img.layers)}, Failed: map[string]error{}}
 	a := newApplication(ctx, j.Job, nil)
 	defer a.turns.end()
-	s := a.stagings[0]
-	err = walk(ctx, []step{
+	s = a.stagings[0]
+	err = walk(ctx, slices.Concat([]step{
 		{"clean", "", a.clean},
 		{"reserve", "", a.reserve},
 		{"layers", plan.AddLayer, a.layers},
@@ -75,14 +144,42 @@ func (j tryer) stage(ctx context.Context, want spec.Image, source string) (t sta
 		{"hooks", "", a.hooks},
 		{"init", "", entrance{a}.look},
 		{"trees", "", fetcher{a}.trees},
-		{"deployments", plan.AddDeployment, a.deployments},
-		{"settle", "", a.settle},
-	}, j.plan.MachineActions())
+	}, last(a)), j.plan.MachineActions())
 	if err = errors.Join(err, s.err); err != nil {
-		return t, fmt.Errorf("try %s: %w", source, err)
+		return nil, fmt.Errorf("try %s: %w", source, err)
 	}
-	t = state.Trial{Image: want.Name, Deployment: s.id, Source: source, Revision: j.Revision.Hash, Digest: img.inputs.ImageDigest, Since: j.now()}
-	return t, j.ask(ctx, t)
+	return s, nil
+}
+
+// borrow has what is staged from now on taken away again, however staging it ends.
+func (j tryer) borrow() (clear func() error, err error) {
+	downloads := j.Stage.Downloads()
+	before, err := names(downloads)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		after, err := names(downloads)
+		for _, name := range after {
+			if !slices.Contains(before, name) {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(downloads, name)))
+			}
+		}
+		_, cerr := j.Stage.Collect(context.Background(), false) // whatever has ended
+		return errors.Join(err, j.Stage.Clean(), cerr)
+	}, nil
+}
+
+// names are those of what is in a folder, which need not be there.
+func names(dir string) (all []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all, err
 }
 
 // ask publishes a trial, and asks the boot loader for it.

@@ -13,8 +13,6 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
-	"github.com/gitboot/gitboot/internal/plain"
-	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/qemu"
 	"github.com/gitboot/gitboot/reconciler"
@@ -33,9 +31,10 @@ type Site struct {
 
 // flags are the command's own.
 type flags struct {
-	window, network, untilGood, json bool
-	keep, log, memory, timeout       string
-	cpus, ssh                        int
+	Hardware
+	window, untilGood, json bool
+	keep, timeout           string
+	ssh                     int
 }
 
 const long = `vm boots what is staged, as the boot menu would, on a disk that holds nothing else and
@@ -67,13 +66,10 @@ func New(s Site) *cobra.Command {
 		Args: usage.Args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.Generations,
 	}
 	c.Flags().BoolVar(&f.window, "window", false, "show the machine's screen in a window")
-	c.Flags().BoolVar(&f.network, "network", false, "let the machine reach what this one reaches")
+	f.Bind(c.Flags(), "")
 	c.Flags().BoolVar(&f.untilGood, "until-good", false, "end when the machine is judged by its health")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields; with --until-good")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
-	c.Flags().StringVar(&f.log, "log", "", "write what the machine prints on its console to `FILE`")
-	c.Flags().StringVar(&f.memory, "memory", "2GB", "the machine's memory")
-	c.Flags().IntVar(&f.cpus, "cpus", 2, "how many processors it has")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
 	c.Flags().StringVar(&f.timeout, "timeout", "", "pull the plug after `TIME`, such as 10m")
 	c.RunE = func(c *cobra.Command, names []string) error {
@@ -92,13 +88,11 @@ func New(s Site) *cobra.Command {
 
 // options are the flags, checked.
 func (f flags) options() (o rehearsal.Options, limit time.Duration, err error) {
-	o = rehearsal.Options{Keep: f.keep, Temp: rehearsal.TempDir(), CPUs: f.cpus, SSH: f.ssh, Window: f.window, Known: rehearsal.KnownKVM()}
-	if o.Memory, err = progress.ParseBytes(f.memory); err != nil || o.Memory < 64e6 {
-		return o, 0, usage.Errorf("--memory %q: write how much, such as 2GB; a machine takes 64MB at least", f.memory)
+	if o, err = f.Options(); err != nil {
+		return o, 0, err
 	}
+	o.Keep, o.SSH, o.Window = f.keep, f.ssh, f.window
 	switch {
-	case f.cpus < 1 || f.cpus > 255:
-		return o, 0, usage.Errorf("--cpus %d: a machine has 1 to 255", f.cpus)
 	case f.ssh < 0 || f.ssh > 65535:
 		return o, 0, usage.Errorf("--ssh %d is no port", f.ssh)
 	case f.json && !f.untilGood:
@@ -113,10 +107,7 @@ func (f flags) options() (o rehearsal.Options, limit time.Duration, err error) {
 			return o, 0, usage.Errorf("--timeout %q: write a time, such as 10m", f.timeout)
 		}
 	}
-	switch {
-	case f.network:
-		o.Network = qemu.Outside
-	case f.ssh != 0:
+	if o.Network == qemu.Alone && f.ssh != 0 {
 		o.Network = qemu.Isolated
 	}
 	return o, limit, nil
@@ -133,14 +124,11 @@ func (s Site) run(c *cobra.Command, name string, f flags, o rehearsal.Options, l
 	if err != nil {
 		return err
 	}
-	if f.log != "" {
-		log, err := os.OpenFile(f.log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-		if err != nil {
-			return &usage.Error{Err: err}
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
-		o.Log = log
+	closeLog, err := f.OpenLog(&o)
+	if err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	ctx := c.Context()
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -157,71 +145,43 @@ func (s Site) run(c *cobra.Command, name string, f flags, o rehearsal.Options, l
 // boot runs the machine for people.
 func boot(ctx context.Context, c *cobra.Command, d rehearsal.Deployment, found state.Found, o rehearsal.Options) error {
 	in, out := terminal(c.InOrStdin()), screen.Terminal(c.OutOrStdout())
-	what := fmt.Sprintf("%s:%d (%s)", found.Image, found.N, plan.Short(found.Deployment))
 	if in == nil || out == nil || o.Window {
 		if !o.Window {
-			o.Screen = lines(c.OutOrStdout())
+			o.Screen = Lines(c.OutOrStdout())
 		}
 		return rehearsal.Run(ctx, d, o)
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "%s boots; Ctrl-] three times within a second pulls the plug\n", what)
+	fmt.Fprintf(c.ErrOrStderr(), "%s boots; Ctrl-] three times within a second pulls the plug\n", title(found))
 	return attended(ctx, in, out, func(ctx context.Context, typed io.Reader) error {
 		o.Screen, o.Input = out, typed
 		return rehearsal.Run(ctx, d, o)
 	})
 }
 
-// lines prints what a machine does, as text.
-func lines(to io.Writer) io.Writer {
-	return plain.Lines(func(line string) { fmt.Fprintln(to, line) })
-}
-
-// outcomeJSON is how a machine was judged.
+// outcomeJSON is how a generation was judged.
 type outcomeJSON struct {
 	Image      string `json:"image"`
 	Generation int    `json:"generation"`
 	Deployment string `json:"deployment"`
-	Good       bool   `json:"good"`
-	// Reason says why it is not, Warnings what should have been well.
-	Reason   string   `json:"reason,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
-	// Seconds is how long it took, Accelerator kvm or tcg.
-	Seconds     float64 `json:"seconds"`
-	Accelerator string  `json:"accelerator"`
-	// Console are the last lines of what is not good.
-	Console []string `json:"console,omitempty"`
+	Verdict
 }
 
 // judge runs the machine until it is judged.
 func judge(ctx context.Context, c *cobra.Command, d rehearsal.Deployment, found state.Found, f flags, o rehearsal.Options) error {
 	if !f.json {
-		o.Screen = lines(c.ErrOrStderr())
+		o.Screen = Lines(c.ErrOrStderr())
 	}
 	out, err := rehearsal.Judge(ctx, d, o)
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("%s:%d (%s)", found.Image, found.N, plan.Short(found.Deployment))
-	failure := fmt.Errorf("%s is not good: %s", what, out.Reason)
+	var asJSON any
 	if f.json {
-		j := outcomeJSON{
-			Image: found.Image, Generation: found.N, Deployment: found.Deployment, Good: out.Good, Reason: out.Reason, Warnings: out.Warnings,
-			Seconds: out.Took.Round(time.Millisecond).Seconds(), Accelerator: string(out.Accel),
-		}
-		if !out.Good {
-			j.Console = out.Console
-		}
-		if err := screen.JSON(c.OutOrStdout(), j); err != nil || out.Good {
-			return err
-		}
-		return failure
+		asJSON = outcomeJSON{Image: found.Image, Generation: found.N, Deployment: found.Deployment, Verdict: NewVerdict(out)}
 	}
-	if !out.Good {
-		return failure
-	}
-	for _, w := range out.Warnings {
-		fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
-	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "%s is good, after %.0f s (%s)\n", what, out.Took.Seconds(), out.Accel)
-	return err
+	return Tell(c, title(found), out, asJSON)
+}
+
+func title(found state.Found) string {
+	return fmt.Sprintf("%s:%d (%s)", found.Image, found.N, plan.Short(found.Deployment))
 }
