@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/qemu"
@@ -137,10 +139,20 @@ func (t bootTest) one(ctx context.Context, of state.Found) (tested bool, err err
 	if why != nil {
 		run.Fail(map[string]error{of.Image: why}, nil)
 	}
-	dir, bench := t.Machine.Stage.Dir(), machine.Bench{Machine: &t.Machine}
-	return test != nil, bench.Rehearsed(ctx, of, t.terms.Key(), test, failure, func(*state.Machine) error {
-		return errors.Join(run.Save(dir), rehearsal.KeepLog(dir, of.Image, of.N, began, log))
+	err = machine.Bench{Machine: &t.Machine}.Rehearsed(ctx, of, t.terms.Key(), test, failure, func(*state.Machine) error {
+		t.keep(of, run, log)
+		return nil
 	})
+	return test != nil && err == nil, err
+}
+
+// keep keeps what is to be read of a boot test. What it has shown counts without that,
+// such as on a full disk.
+func (t bootTest) keep(of state.Found, run state.Run, log *os.File) {
+	dir := t.Machine.Stage.Dir()
+	if err := errors.Join(run.Save(dir), rehearsal.KeepLog(dir, of.Image, of.N, run.Began, log)); err != nil {
+		t.log.Warn("what is to be read of a boot test is not kept", "image", of.Image, "generation", of.N, "error", durable.Failing(dir, err))
+	}
 }
 
 // boot boots a generation until it is judged. The error is why that could not be.

@@ -103,7 +103,7 @@ func (b Bench) newer() bool {
 
 // Rehearsed notes how the boot test of a generation went that is ready, or why it could
 // not be made, if it still is; what did not come up is taken off the stage, and known to
-// be bad. What is to be kept with it is done under the same lock.
+// be bad. What is to be kept with it is done last, under the same lock.
 func (b Bench) Rehearsed(ctx context.Context, of state.Found, key string, test *state.Test, failure error, keep func(*state.Machine) error) error {
 	gone := false
 	return b.Note(ctx, true, func(doc *state.Machine) error {
@@ -118,12 +118,12 @@ func (b Bench) Rehearsed(ctx context.Context, of state.Found, key string, test *
 		doc.Judge(of.Deployment, state.Verdict{Image: of.Image, State: boot.Bad, Since: b.now(), Reason: test.Failure, Test: test, Inputs: &ready.Inputs})
 		img.Ready, gone = nil, true
 		return nil
-	}, keep, func(doc *state.Machine) error {
+	}, func(doc *state.Machine) error {
 		if !gone || of.Deployment == b.Book.Booted || slices.Contains(doc.Deployments(), of.Deployment) {
 			return nil
 		}
 		return b.Stage.RemoveDeployment(of.Deployment)
-	})
+	}, keep)
 }
 
 func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {

@@ -48,12 +48,16 @@ func KeepLog(dir, image string, generation int, began time.Time, log *os.File) e
 			return err
 		}
 	}
-	to, err := os.OpenFile(filepath.Join(folder, began.UTC().Format("20060102T150405Z")+"-"+image+"-"+strconv.Itoa(generation)+".log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	name := began.UTC().Format("20060102T150405Z") + "-" + image + "-" + strconv.Itoa(generation) + ".log"
+	to, err := os.OpenFile(filepath.Join(folder, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(to, io.NewSectionReader(log, 0, 2<<30))
-	return errors.Join(err, to.Close())
+	if err = errors.Join(err, to.Close()); err != nil {
+		err = errors.Join(err, os.Remove(to.Name())) // half a log says what was not so
+	}
+	return err
 }
 
 // logs are the names of those on a stage, oldest first.
