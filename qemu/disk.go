@@ -102,6 +102,19 @@ func room(file string, need int64) error {
 	return nil
 }
 
+// lowest is how much room stays where the disk of a machine lies that goes on.
+const lowest = 16 << 20
+
+// Starved reports that there is no room left for what a machine writes to its disk.
+// QEMU stops a machine that meets that, and says nothing.
+func Starved(disk string) error {
+	free, err := durable.FreeSpace(disk)
+	if err == nil && free < lowest {
+		err = fmt.Errorf("only %s are free where the virtual machine's disk lies, of which it needs more; make room, or name another folder in TMPDIR", progress.Bytes(free))
+	}
+	return err
+}
+
 // fill puts the files onto the disk. debugfs reads each where it lies: nothing is
 // linked or mounted.
 func (d Disk) fill(ctx context.Context, file string) (err error) {

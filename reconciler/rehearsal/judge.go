@@ -116,11 +116,15 @@ func untilJudged(ctx context.Context, m qemu.Options) (deployment.Boot, error) {
 			qemu.Recover(ctx, m.Disk)
 			return verdict(ctx, m.Disk), err
 		case <-ticker.C:
-			if boot := verdict(ctx, m.Disk); boot.Verdict != "" {
-				stop()
-				<-ended
-				return boot, nil
+			boot, err := verdict(ctx, m.Disk), qemu.Starved(m.Disk)
+			if boot.Verdict == "" && err == nil {
+				continue
 			}
+			stop()
+			if <-ended; boot.Verdict != "" {
+				err = nil
+			}
+			return boot, err
 		}
 	}
 }
