@@ -119,7 +119,7 @@ func (s *site) newBootable(ctx context.Context) (*bootable, error) {
 		return nil, err
 	}
 	marked := s.path("marked.tar")
-	if err := appendMarker(s.rootfs, marked); err != nil {
+	if err := appendMarker(s.rootfs, marked, markerInit); err != nil {
 		return nil, err
 	}
 	ref, _, err := s.registry.Push(ctx, "marked:1", nil, lab.Layer{Path: marked})
@@ -197,8 +197,8 @@ func (w *world) deployment() (*deployment.Manifest, string, error) {
 	return &m, strings.TrimSuffix(filepath.Base(found[0]), ".json"), err
 }
 
-// appendMarker copies a root file system's tar and adds the marker's init.
-func appendMarker(from, to string) error {
+// appendMarker copies a root file system's tar and adds an init.
+func appendMarker(from, to, init string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func appendMarker(from, to string) error {
 		}
 	}
 	// Debian's /sbin is a link.
-	err = writeFile(w, "./usr"+markerPath, 0o755, []byte(markerInit))
+	err = writeFile(w, "./usr"+markerPath, 0o755, []byte(init))
 	return errors.Join(err, w.Close(), out.Close())
 }
 
