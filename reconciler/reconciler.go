@@ -217,7 +217,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 
 func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 	return workshop.Shop{
-		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
+		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
 		CacheSize: cfg.CacheSize, Reserve: cfg.Reserve, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }

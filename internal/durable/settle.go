@@ -18,6 +18,23 @@ const (
 // journal is written to its place.
 const checkpointExt4 = 0x4004662b
 
+// SyncAll brings on the disk all that was written on dir's file system. A folder that is
+// not there has nothing on it.
+func SyncAll(dir string) error {
+	f, err := os.Open(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return &os.PathError{Op: "sync", Path: dir, Err: err}
+	}
+	return nil
+}
+
 // Settle makes a boot loader see what was written on dir's file system. GRUB
 // replays no journal: after a sync alone, a file's directory entry may still be
 // in the journal only. ext4 empties its journal on request (Linux 5.14 and

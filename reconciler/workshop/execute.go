@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -113,7 +114,7 @@ func (j maker) base(ctx context.Context, e engine.Engine, b *build, opts engine.
 		return img, err
 	}
 	b.state.BaseID, b.state.BaseDigest, b.state.BaseBlobs = img.ID, b.baseDigest(), b.blobs
-	return img, j.save(b) // a build that fails need not import it again
+	return img, j.keep(b) // a build that fails need not import it again
 }
 
 func (j maker) importBase(ctx context.Context, e engine.Engine, b *build, opts engine.Options) (engine.Image, error) {
@@ -167,6 +168,15 @@ func (j maker) recordBuild(b *build, key recipe.Key, img engine.Image, epoch tim
 	s.Layers, s.Sizes = nil, nil
 	for _, l := range img.Layers {
 		s.Layers, s.Sizes = append(s.Layers, l.DiffID), append(s.Sizes, l.Size)
+	}
+	return j.keep(b)
+}
+
+// keep notes what an engine has stored, when that is on the disk: no engine sees to it,
+// and what is noted is taken for good from then on.
+func (j maker) keep(b *build) error {
+	if err := durable.SyncAll(j.EngineDir); err != nil {
+		return fmt.Errorf("bring what was built on the disk: %w", err)
 	}
 	return j.save(b)
 }

@@ -32,6 +32,8 @@ type Shop struct {
 	// Engine opens an engine by its name, "" for the machine's own choice. It
 	// need not be there yet: its Check says so.
 	Engine func(name string) (engine.Engine, error)
+	// EngineDir is where engines keep images.
+	EngineDir string
 	// Engines are the names of all.
 	Engines []string
 	// Repo is the config repo's address, for the labels of what is published.
