@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/disk/fat"
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/layout"
+	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
 
@@ -85,9 +86,8 @@ func (d Disk) Bytes() (n int64) {
 	return n
 }
 
-// Make writes the disk to a file that is empty. In temp lies what is needed
-// meanwhile. Each piece that was copied is told.
-func (d Disk) Make(ctx context.Context, image *os.File, temp string, copied func(int64)) error {
+// Make writes the disk to a file that is empty. Each piece that was copied is told.
+func (d Disk) Make(ctx context.Context, image *os.File, copied func(int64)) error {
 	if err := image.Truncate(d.Size); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (d Disk) Make(ctx context.Context, image *os.File, temp string, copied func
 	if err := table.Write(image, d.Size); err != nil {
 		return err
 	}
-	m := maker{Disk: d, image: image, temp: temp, copied: copied}
+	m := maker{Disk: d, image: image, copied: copied}
 	if err := m.withGRUB(); err != nil {
 		return err
 	}
@@ -114,7 +114,6 @@ func (d Disk) Make(ctx context.Context, image *os.File, temp string, copied func
 type maker struct {
 	Disk
 	image  *os.File
-	temp   string
 	copied func(int64)
 	// boot is what lies on a partition of its own.
 	boot Tree
@@ -173,18 +172,12 @@ func (m *maker) withGRUB() error {
 func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	switch p.Role {
 	case layout.BIOS:
-		core, err := m.core(ctx, bootcode.BIOS)
-		if err != nil {
-			return err
-		}
-		return bootcode.Embed(m.image, core, p.Start, p.Length)
+		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.image, core, p.Start, p.Length) })
 	case layout.ESP:
-		core, err := m.core(ctx, bootcode.UEFI)
-		if err != nil {
-			return err
-		}
-		esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{efi: core}}
-		return esp.Make(ctx, m.image, p.Start, p.Length)
+		return m.core(ctx, bootcode.UEFI, func(core *os.File) error {
+			esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{efi: scratch.Path(core)}}
+			return esp.Make(ctx, m.image, p.Start, p.Length)
+		})
 	case layout.Swap:
 		return writeSwap(m.image, p.Start, p.Length, p.FSID, p.Label)
 	}
@@ -198,7 +191,12 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	return fs.Make(ctx, m.image, p.Start, p.Length, m.copied)
 }
 
-func (m *maker) core(ctx context.Context, platform string) (string, error) {
+// core has what a firmware starts put where it is to be.
+func (m *maker) core(ctx context.Context, platform string, put func(*os.File) error) error {
 	at, folder := m.folder()
-	return bootcode.Core{UUID: at.FSID, Prefix: folder, Time: m.Time}.Make(ctx, m.temp, platform)
+	core, err := bootcode.Core{UUID: at.FSID, Prefix: folder, Time: m.Time}.Make(ctx, platform)
+	if err != nil {
+		return err
+	}
+	return errors.Join(put(core), core.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
 
@@ -72,20 +73,27 @@ type Core struct {
 // extra are what a core needs on a platform besides.
 var extra = map[string][]string{BIOS: {"biosdisk"}, UEFI: nil}
 
-// Make writes a core image to a folder, and returns its path.
-func (c Core) Make(ctx context.Context, dir, platform string) (string, error) {
+// Make makes a core image, in a file that is gone when it is closed.
+func (c Core) Make(ctx context.Context, platform string) (image *os.File, err error) {
 	if err := Installed(platform); err != nil {
-		return "", err
+		return nil, err
 	}
-	early := filepath.Join(dir, platform+".cfg")
-	text := fmt.Sprintf("search.fs_uuid %s root\nset prefix=($root)%s\n", c.UUID, c.Prefix)
-	if err := os.WriteFile(early, []byte(text), 0o600); err != nil {
-		return "", err
+	early, err := scratch.New(0)
+	if err != nil {
+		return nil, err
 	}
-	image := filepath.Join(dir, platform+".img")
-	args := []string{"-d", filepath.Join(lib, platform), "-O", platform, "-o", image, "-p", c.Prefix, "-c", early, "part_gpt", "ext2", "search_fs_uuid"}
-	_, _, err := tool.Run(ctx, c.Time, "", "grub-mkimage", slices.Concat(args, extra[platform])...)
-	return image, err
+	defer func() { err = errors.Join(err, early.Close()) }()
+	if _, err := fmt.Fprintf(early, "search.fs_uuid %s root\nset prefix=($root)%s\n", c.UUID, c.Prefix); err != nil {
+		return nil, err
+	}
+	if image, err = scratch.New(0); err != nil {
+		return nil, err
+	}
+	args := []string{"-d", filepath.Join(lib, platform), "-O", platform, "-o", scratch.Path(image), "-p", c.Prefix, "-c", scratch.Path(early), "part_gpt", "ext2", "search_fs_uuid"}
+	if _, _, err := tool.Run(ctx, c.Time, "", "grub-mkimage", slices.Concat(args, extra[platform])...); err != nil {
+		return nil, errors.Join(err, image.Close())
+	}
+	return image, nil
 }
 
 // What GRUB's boot image has where (include/grub/i386/pc/boot.h), and its core image in
@@ -102,8 +110,8 @@ const (
 // Embed writes what a BIOS starts: the boot image into the first sector, before the
 // partition table, and the core image into the BIOS boot partition, each with the
 // place of what it loads next, as grub-bios-setup does.
-func Embed(disk io.WriterAt, core string, start, length int64) error {
-	image, err := os.ReadFile(core)
+func Embed(disk io.WriterAt, core io.Reader, start, length int64) error {
+	image, err := io.ReadAll(core)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ package ext4
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
 
@@ -75,23 +76,28 @@ func (s Filesystem) Room() (n int64) {
 
 // Make makes it in length bytes of a file from an offset. Each piece that was copied is
 // told.
-func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64, copied func(int64)) error {
+func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64, copied func(int64)) (err error) {
+	empty, err := scratch.New(length)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, empty.Close()) }()
 	args := []string{
 		"-q", "-F", "-b", strconv.Itoa(blockSize), "-I", "256", "-m", "0", "-O", features, "-U", s.UUID, "-L", s.Label,
-		"-E", fmt.Sprintf("offset=%d,hash_seed=%s,lazy_itable_init=1,nodiscard", offset, s.Seed), opened(image), strconv.FormatInt(length/1024, 10) + "k",
+		"-E", "hash_seed=" + s.Seed + ",lazy_itable_init=1,lazy_journal_init=1,nodiscard", scratch.Path(empty), strconv.FormatInt(length/1024, 10) + "k",
 	}
 	if _, _, err := tool.Run(ctx, s.Time, "", "mke2fs", args...); err != nil {
 		return err
 	}
-	l := layer{Filesystem: s, image: image, offset: offset}
+	l := layer{Filesystem: s, empty: empty, image: image, offset: offset}
 	if err := l.layOut(ctx); err != nil {
+		return err
+	}
+	if err := scratch.Copy(image, offset, empty); err != nil {
 		return err
 	}
 	return l.fill(ctx, copied)
 }
-
-// opened leads children of this program to a file, whatever its name has in it.
-func opened(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
 
 // folders are all that there are to be, parents first; those that were not named
 // are for root alone.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 	"github.com/gitboot/gitboot/internal/ctxio"
 )
@@ -22,16 +23,14 @@ import (
 // A layer is files that are being put into a file system that was made.
 type layer struct {
 	Filesystem
-	image   *os.File
-	offset  int64
-	extents map[string][]extent
+	// empty is it without what files hold, image where it comes to be.
+	empty, image *os.File
+	offset       int64
+	extents      map[string][]extent
 }
 
 // An extent is blocks of a file that lie side by side.
 type extent struct{ logical, physical, length int64 }
-
-// journal is the inode of the journal, as debugfs takes one in place of a path.
-const journal = "<8>"
 
 // layOut makes folders and files, and finds out where their blocks are. Those of
 // fallocate hold nothing yet, and are then said to.
@@ -49,7 +48,6 @@ func (l *layer) layOut(ctx context.Context) error {
 			fmt.Fprintf(&script, "fallocate %[1]s 0 %[2]d\nset_inode_field %[1]s size %[3]d\nex %[1]s\n", quoted(f.Path), n-1, f.size())
 		}
 	}
-	fmt.Fprintf(&script, "ex %s\n", journal)
 	out, err := l.debugfs(ctx, script.String())
 	if err != nil {
 		return err
@@ -87,7 +85,7 @@ func (l *layer) debugfs(ctx context.Context, script string) (string, error) {
 	if script == "" {
 		return "", nil
 	}
-	out, complaints, err := tool.Run(ctx, l.Time, script, "debugfs", "-w", "-f", "/dev/stdin", opened(l.image)+"?offset="+strconv.FormatInt(l.offset, 10))
+	out, complaints, err := tool.Run(ctx, l.Time, script, "debugfs", "-w", "-f", "/dev/stdin", scratch.Path(l.empty))
 	if err != nil {
 		return "", err
 	}
@@ -140,7 +138,7 @@ func (l *layer) fill(ctx context.Context, copied func(int64)) error {
 			return fmt.Errorf("put %s onto the disk: %w", f.Path, err)
 		}
 	}
-	return l.hollow()
+	return nil
 }
 
 func (l *layer) file(ctx context.Context, f File, copied func(int64)) error {
@@ -185,7 +183,10 @@ func (l *layer) copy(ctx context.Context, from io.ReaderAt, e extent, n int64) e
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	done, err := io.CopyBuffer(writerOnly{io.NewOffsetWriter(l.image, to)}, ctxio.Reader(ctx, io.NewSectionReader(from, at, n)), make([]byte, 1<<20))
+	if n == 0 {
+		return nil
+	}
+	done, err := io.CopyBuffer(writerOnly{io.NewOffsetWriter(l.image, to)}, ctxio.Reader(ctx, io.NewSectionReader(from, at, n)), make([]byte, min(n, 1<<20)))
 	if err == nil && done < n {
 		err = io.ErrUnexpectedEOF
 	}
@@ -194,17 +195,3 @@ func (l *layer) copy(ctx context.Context, from io.ReaderAt, e extent, n int64) e
 
 // writerOnly hides that a writer could read for itself.
 type writerOnly struct{ io.Writer }
-
-// hollow gives back the blocks of the journal, which mke2fs has written zeros to, but
-// for its first.
-func (l *layer) hollow() error {
-	for i, e := range l.extents[journal] {
-		if i == 0 {
-			e.physical, e.length = e.physical+1, e.length-1
-		}
-		if err := unix.Fallocate(int(l.image.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, l.offset+e.physical*blockSize, e.length*blockSize); err != nil {
-			return nil // zeros they are all the same
-		}
-	}
-	return nil
-}

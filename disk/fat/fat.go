@@ -4,14 +4,14 @@ package fat
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
 
@@ -26,8 +26,6 @@ type Filesystem struct {
 	Files     map[string]string
 }
 
-const sector = 512
-
 // cluster is how many sectors one has: so many that there are more of them than
 // FAT16 can have, by which FAT32 is known (Microsoft's FAT specification, page 14).
 func cluster(length int64) string {
@@ -38,24 +36,34 @@ func cluster(length int64) string {
 }
 
 // Make makes it in length bytes of a file from an offset.
-func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64) error {
-	file := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), image.Fd())
+func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64) (err error) {
+	empty, err := scratch.New(length)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, empty.Close()) }()
+	if err := s.fill(ctx, scratch.Path(empty), cluster(length)); err != nil {
+		return err
+	}
+	return scratch.Copy(image, offset, empty)
+}
+
+func (s Filesystem) fill(ctx context.Context, file, cluster string) error {
 	run := func(name string, args ...string) error {
 		_, _, err := tool.Run(ctx, s.Time, "", name, args...)
 		return err
 	}
-	err := run("mkfs.vfat", "--invariant", "-F", "32", "-s", cluster(length), "-i", s.ID, "-n", strings.ToUpper(s.Label), "--offset="+strconv.FormatInt(offset/sector, 10), file, strconv.FormatInt(length/1024, 10))
+	err := run("mkfs.vfat", "--invariant", "-F", "32", "-s", cluster, "-i", s.ID, "-n", strings.ToUpper(s.Label), file)
 	if err != nil {
 		return err
 	}
-	at := file + "@@" + strconv.FormatInt(offset, 10)
 	for _, dir := range s.folders() {
-		if err := run("mmd", "-i", at, "::"+dir); err != nil {
+		if err := run("mmd", "-i", file, "::"+dir); err != nil {
 			return err
 		}
 	}
 	for _, to := range s.paths() {
-		if err := run("mcopy", "-i", at, s.Files[to], "::"+to); err != nil {
+		if err := run("mcopy", "-i", file, s.Files[to], "::"+to); err != nil {
 			return err
 		}
 	}

@@ -139,7 +139,7 @@ func (p *preparation) own(uuid string) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Contains(menu, []byte(uuid)) {
+	if bytes.Contains(menu, []byte("gitboot.stage=")) && !bytes.Contains(menu, []byte(uuid)) {
 		return fmt.Errorf("the stage %s is booted from where it lies, and not one for disks of machine %s; name another folder with --stage, or leave it out", p.Config.Stage, p.Config.Machine)
 	}
 	return nil
@@ -166,6 +166,9 @@ func (p *preparation) grub() (string, error) {
 const (
 	least = 8_000_000_000
 	spare = 1_000_000_000
+	// whole is what its size is made of: what is no multiple of a sector is another
+	// size for some.
+	whole = 1 << 20
 )
 
 // plan puts together what was staged, and how large all is.
@@ -194,6 +197,7 @@ func (p *preparation) plan() (*Plan, error) {
 		const unit = 1_000_000_000
 		out.Size = max(least, (layout.With(p.partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
 	}
+	out.Size = out.Size / whole * whole
 	if out.Partitions, err = layout.Place(p.partitions, out.Size, p.seed); err != nil {
 		return nil, err
 	}
@@ -214,5 +218,5 @@ func (p *preparation) plan() (*Plan, error) {
 func (p *Plan) Make(ctx context.Context, image *os.File, sink progress.Sink) (err error) {
 	task := progress.Start(sink, "writing the disk of "+p.Machine, p.Bytes())
 	defer func() { task.End(err) }()
-	return p.Disk.Make(ctx, image, p.temp, func(n int64) { task.Add(n) })
+	return p.Disk.Make(ctx, image, func(n int64) { task.Add(n) })
 }

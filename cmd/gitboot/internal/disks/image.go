@@ -3,7 +3,9 @@ package disks
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,8 +111,13 @@ type madeJSON struct {
 	// Size is the disk's, in bytes.
 	Size       int64           `json:"size"`
 	Partitions []partitionJSON `json:"partitions"`
-	// Deployments are those that boot, by image.
-	Deployments map[string]string `json:"deployments"`
+	// Deployments are those that boot, sorted by image.
+	Deployments []deploymentJSON `json:"deployments"`
+}
+
+type deploymentJSON struct {
+	Image      string `json:"image"`
+	Deployment string `json:"deployment"`
 }
 
 type partitionJSON struct {
@@ -126,9 +133,12 @@ type partitionJSON struct {
 }
 
 func printMade(c *cobra.Command, made *diskimage.Plan, f imageFlags, took time.Duration) error {
-	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: []partitionJSON{}, Deployments: made.Deployments}
+	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: []partitionJSON{}, Deployments: []deploymentJSON{}}
 	for _, p := range made.Partitions {
 		out.Partitions = append(out.Partitions, partitionJSON{p.Role, p.Label, p.Filesystem, p.Start, p.Length, p.UUID, p.FSID})
+	}
+	for _, image := range slices.Sorted(maps.Keys(made.Deployments)) {
+		out.Deployments = append(out.Deployments, deploymentJSON{image, made.Deployments[image]})
 	}
 	if f.json {
 		return screen.JSON(c.OutOrStdout(), out)
