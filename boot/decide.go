@@ -38,6 +38,22 @@ func Decide(all []Candidate, chosen string) (boots, fallback string) {
 	return boots, likeliest(all, first, Good, "")
 }
 
+// Last says what boots in place of a default where nothing else is thought to: what is
+// on trial itself, else what is damaged, as either may boot all the same. It is "" if
+// there is none, or only what was seen not to boot.
+func Last(all []Candidate, boots string) string {
+	for _, c := range all {
+		if c.ID == boots {
+			for _, state := range []string{Trying, Damaged} {
+				if id := likeliest(all, c, state); id != "" {
+					return id
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // instead returns what boots in place of an unfit candidate. What is damaged may
 // boot all the same, what is bad was seen not to.
 func instead(all []Candidate, unfit Candidate) string {

@@ -54,3 +54,21 @@ func TestDecide(t *testing.T) {
 		t.Errorf("of nothing %q boots, else %q", boots, fallback)
 	}
 }
+
+// Where nothing else is left, what may boot all the same does, but not what was seen
+// not to.
+func TestLast(t *testing.T) {
+	for menu, want := range map[string]string{
+		"a1 trying, b1 trying":                    "b1",
+		"a3 trying, a2 bad, a1 trying, b1 trying": "a1",
+		"a2 trying, a1 damaged, b1 trying":        "b1",
+		"a2 good, a1 damaged":                     "a1",
+		"a2 trying, a1 bad":                       "",
+		"a1 trying":                               "",
+	} {
+		all := candidates(menu)
+		if got := Last(all, all[0].ID); got != want {
+			t.Errorf("of %s, %q boots at last, want %q", menu, got, want)
+		}
+	}
+}

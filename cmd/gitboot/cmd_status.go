@@ -128,7 +128,7 @@ func printStatus(w io.Writer, s control.Status) error {
 	case s.Mode == boot.ModeManaged && s.Uncounted != "" && s.Stage != "":
 		fmt.Fprintf(w, "%s: %s\n", paint.In(screen.Yellow, "boots of what is new are not counted"), s.Uncounted)
 	case s.Mode == boot.ModeManaged && s.Default == "" && slices.ContainsFunc(s.Images, report.ImageStatus.Staged):
-		fmt.Fprintf(w, "%s: the distribution's own entry boots\n", paint.In(screen.Red, "everything here is bad"))
+		fmt.Fprintf(w, "%s: GRUB's own default boots, which is the first of these if there is no other system\n", paint.In(screen.Red, "everything here is bad"))
 	}
 	if s.Reboot.Needed {
 		fmt.Fprintf(w, "a reboot is needed: %s\n", s.Reboot.Line())

@@ -70,28 +70,29 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 			all = append(all, boot.Candidate{Image: name, ID: e.ID, State: e.State})
 		}
 	}
+	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
 	if m.Mode == boot.ModeManaged {
-		m.Default, m.Fallback = boot.Decide(all, doc.Default)
+		m.Default, m.Fallback = choose(doc, all, m.Recovery != nil && m.Recovery.State == "")
 	}
 	if counted != nil {
 		fallsBack(&m, *counted)
 	}
-	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
-	if m.Recovery != nil && m.Recovery.State == "" && m.Mode == boot.ModeManaged && len(all) > 0 {
-		m.Default, m.Fallback = lastly(doc, m.Default, m.Fallback)
-	}
 	return m
 }
 
-// lastly has the recovery entry boot where nothing else would: another system is
-// likelier to be of use.
-func lastly(doc *state.Machine, boots, fallback string) (string, string) {
+// choose says what boots by itself, and what else. Where nothing is thought to boot and
+// there is no other system, which is likelier to be of use, that is the recovery entry
+// or, without one, what may boot all the same.
+func choose(doc *state.Machine, all []boot.Candidate, recovers bool) (boots, fallback string) {
+	boots, fallback = boot.Decide(all, doc.Default)
 	switch {
-	case !doc.Alone:
-	case boots == "":
-		return boot.RecoveryID, ""
-	case fallback == "":
-		return boots, boot.RecoveryID
+	case !doc.Alone || len(all) == 0 || fallback != "":
+	case boots == "" && recovers:
+		boots = boot.RecoveryID
+	case recovers:
+		fallback = boot.RecoveryID
+	case boots != "":
+		fallback = boot.Last(all, boots)
 	}
 	return boots, fallback
 }
@@ -301,9 +302,5 @@ func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallbac
 			}
 		}
 	}
-	boots, fallback = boot.Decide(all, doc.Default)
-	if len(all) > 0 && shown[boot.RecoveryID] {
-		return lastly(doc, boots, fallback)
-	}
-	return boots, fallback
+	return choose(doc, all, shown[boot.RecoveryID])
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,6 +325,11 @@ func TestRecovery(t *testing.T) {
 	newest(boot.Trying)
 	if m = s.Menu(where, s.doc, &deployment.Location{}); m.Default == boot.RecoveryID || m.Fallback != boot.RecoveryID || m.Check() != nil {
 		t.Errorf("when %q is used up, %q boots: %v", m.Default, m.Fallback, m.Check())
+	}
+	newest(boot.Bad)
+	s.doc.Verdicts[s.doc.Images[s.doc.MenuOrder()[0]].Newest().Deployment].State = boot.Good
+	if m = s.Menu(where, s.doc, &deployment.Location{}); !slices.Contains(m.Entry(m.Default).Args, "gitboot.fallback="+boot.RecoveryID) {
+		t.Errorf("a good one that is damaged does not give way: %q", m.Entry(m.Default).Args)
 	}
 	newest(boot.Bad)
 	must(t, s.Publish(t.Context(), where, s.doc))
