@@ -174,7 +174,8 @@ func copyAt(to string, offset int64, from string) error {
 // grubCfg returns the parts of what Debian's grub-mkconfig writes that matter
 // to a menu which custom.cfg adds to: the handling of grubenv, next_entry and
 // the default, the timeout, and the end, which sources custom.cfg. The serial
-// console is ours. TestGrubCfg compares it with an installed Debian's.
+// console is ours, and that nobody waits. TestGrubCfg compares it with an installed
+// Debian's.
 func grubCfg(otherSystem bool) string {
 	var b strings.Builder
 	b.WriteString(grubHeader)
@@ -234,9 +235,9 @@ const grubTimeout = `if [ "${recordfail}" = 1 ] ; then
 else
   if [ x$feature_timeout_style = xy ] ; then
     set timeout_style=menu
-    set timeout=1
+    set timeout=0
   else
-    set timeout=1
+    set timeout=0
   fi
 fi
 ### END /etc/grub.d/00_header ###

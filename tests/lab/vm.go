@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 )
 
@@ -44,6 +46,9 @@ type VMOptions struct {
 	Bus Bus
 	// MemoryMB is 1024 if 0.
 	MemoryMB int
+	// CPUs is 1 if 0: an emulated machine with more spends a third of its time on
+	// what they have to tell each other.
+	CPUs int
 	// Snapshot leaves the image file as it is: what the machine writes is
 	// lost when it stops.
 	Snapshot bool
@@ -62,14 +67,23 @@ type VMOptions struct {
 type VM struct {
 	*Console
 	temp   string
-	stdin  io.WriteCloser
-	kill   func() error
 	exited chan struct{}
 	err    error // of QEMU; read it after exited is closed
+
+	mu      sync.Mutex
+	stopped bool
+	process *os.Process // QEMU's
+	stdin   io.WriteCloser
 }
 
 // StartVM starts a machine. It runs until it powers off, until Stop, until
 // ctx is done or until this process ends, whatever comes first.
+//
+// Each time that it restarts it goes on in another process, because QEMU, which
+// emulates a processor by translating, takes longer to let go of what it translated
+// than to begin anew: with what is left of a booted Debian, loading the next kernel
+// takes five times as long. A machine whose writes are lost with its process stays in
+// it; one that was started without a boot loader ends.
 func StartVM(ctx context.Context, o VMOptions) (*VM, error) {
 	temp, err := os.MkdirTemp("", "gitboot-vm-")
 	if err != nil {
@@ -87,39 +101,80 @@ func (vm *VM) start(ctx context.Context, o VMOptions) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = vm.Console
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if vm.stdin, err = cmd.StdinPipe(); err != nil {
-		return err
-	}
-	vm.kill = func() error { return cmd.Process.Kill() }
-	started := make(chan error)
+	started := make(chan error, 1)
 	go func() {
 		// The kernel sends Pdeathsig when the thread that forked ends.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err != nil {
-			return
+		for again := true; again; {
+			again, vm.err = vm.live(ctx, args, o.Snapshot || o.Kernel != "", started)
 		}
-		_, copyErr := io.Copy(vm.Console, stdout)
-		vm.err = errors.Join(cmd.Wait(), copyErr)
 		vm.Console.end()
 		close(vm.exited)
 	}()
 	return <-started
 }
 
+// live runs QEMU to its end, tells once whether it began, and reports whether the
+// machine is to go on.
+func (vm *VM) live(ctx context.Context, args []string, stays bool, started chan<- error) (again bool, err error) {
+	reset := func() bool { return false }
+	if !stays {
+		monitor, err := newMonitor(filepath.Join(vm.temp, "monitor"))
+		if err != nil {
+			return false, vm.tell(started, err)
+		}
+		defer monitor.Close()
+		args, reset = append(args[:len(args):len(args)], monitor.args()...), monitor.reset
+	}
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = vm.Console
+	stdout, err1 := cmd.StdoutPipe()
+	stdin, err2 := cmd.StdinPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return false, vm.tell(started, err)
+	}
+	if err := vm.begin(cmd, stdin); err != nil {
+		return false, vm.tell(started, err)
+	}
+	_ = vm.tell(started, nil)
+	_, copyErr := io.Copy(vm.Console, stdout)
+	err = errors.Join(cmd.Wait(), copyErr)
+	return err == nil && reset(), err
+}
+
+// tell answers who waits for the machine's start, the first time.
+func (vm *VM) tell(started chan<- error, err error) error {
+	select {
+	case started <- err:
+	default:
+	}
+	return err
+}
+
+// begin starts a process, unless the machine was stopped meanwhile.
+func (vm *VM) begin(cmd *exec.Cmd, stdin io.WriteCloser) error {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
+	if vm.stopped {
+		return errors.New("the machine was stopped while it restarted")
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	vm.process, vm.stdin = cmd.Process, stdin
+	return nil
+}
+
 // Stop pulls the plug and waits until QEMU is gone. Stopped already, it does
 // nothing.
 func (vm *VM) Stop() error {
-	if err := vm.kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	vm.mu.Lock()
+	vm.stopped = true
+	err := vm.process.Kill()
+	vm.mu.Unlock()
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-vm.exited
@@ -141,17 +196,15 @@ func (vm *VM) Wait(ctx context.Context) error {
 
 // Send types text on the serial console.
 func (vm *VM) Send(text string) error {
+	vm.mu.Lock()
+	defer vm.mu.Unlock()
 	_, err := io.WriteString(vm.stdin, text)
 	return err
 }
 
 func qemuArgs(o VMOptions, temp string) ([]string, error) {
-	memory := o.MemoryMB
-	if memory == 0 {
-		memory = 1024
-	}
 	args := []string{
-		"-machine", "q35", "-m", strconv.Itoa(memory), "-smp", "2",
+		"-machine", "q35", "-m", strconv.Itoa(cmp.Or(o.MemoryMB, 1024)), "-smp", strconv.Itoa(cmp.Or(o.CPUs, 1)),
 		"-nodefaults", "-vga", "std", "-display", "none", "-no-user-config",
 		"-serial", "stdio", "-device", "virtio-rng-pci",
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// smallStart is what the small system does: it says which it is, and whether
+// besideStart is what the small system beside Debian does: it says which it is, and whether
 // the kernel has a screen.
-const smallStart = `#!/bin/sh
+const besideStart = `#!/bin/sh
 exec >/dev/console
 echo "lab: small, $(cat /etc/lab-mode), screen: $(cat /proc/fb)"
 . /etc/lab-then
@@ -112,7 +112,7 @@ func (s *site) debian(t *testing.T, long bool) *lab.Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.busyboxTar(t, filepath.Join(mnt, "srv/small.tar"), smallStart)
+	s.smallTar(t, filepath.Join(mnt, "srv/small.tar"), besideStart)
 	copied := map[string]string{
 		s.gitboot:                  "usr/local/bin/gitboot",
 		s.gitboot + "-init":        "usr/local/lib/gitboot/gitboot-init",

@@ -3,20 +3,19 @@
 package vm
 
 import (
-	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-const fallbackConfig = `[image.small]
+// fallbackFleet has a machine that is well when a file is there, and waits for that as
+// long as DEADLINE.
+const fallbackFleet = `[image.small]
 archive     = "ARCHIVE"
 kernel_args = ["console=ttyS0", "loglevel=6", "no_timer_check", "panic=1"]
 
@@ -27,27 +26,14 @@ boot   = { mode = "managed", tries = 3 }
 
 [machine.small.health]
 settle   = "1s"
-deadline = "8s"
+deadline = "DEADLINE"
 
 [machine.small.health.required]
 commands = ["busybox test -e /well"]
 `
 
-// goodStart is well, and switches the machine off once it is known to be good, or
-// was known to be.
-const goodStart = `#!/bin/sh
-exec >/dev/console 2>&1
-read -r options </proc/cmdline
-echo "lab: good began with $options"
-busybox touch /well
-(
-	case $options in
-	*gitboot.trying=1*) until busybox grep -qs '"verdict": "good"' /run/initramfs/gitboot/boots/*; do busybox sleep 0.3; done ;;
-	esac
-	echo "lab: good"
-	poweroff
-) &
-`
+// goodStart is well.
+const goodStart = smallStart + "echo lab: good began\nbusybox touch /well\n" + goodEnd
 
 // badStart fails in another way each time: it is not well; its kernel panics; it
 // hangs before its init has come to an end.
@@ -71,18 +57,18 @@ esac
 func TestLongFallBack(t *testing.T) {
 	s := newEmptySite(t)
 	good, bad := filepath.Join(s.dir, "good.tar"), filepath.Join(s.dir, "bad.tar")
-	s.busyboxTar(t, good, goodStart)
-	s.busyboxTar(t, bad, badStart)
+	s.smallTar(t, good, goodStart)
+	s.smallTar(t, bad, badStart)
 	disk := s.disk(t, lab.DiskOptions{})
-	s.publishArchive(t, disk, good)
-	s.expect(t, disk, `lab: good began with .* gitboot.trying=1 `, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `Power down`)
+	s.publishSmall(t, disk, strings.Replace(fallbackFleet, "DEADLINE", "10m", 1), good)
+	s.expect(t, disk, lab.BIOS, `lab: .* gitboot.trying=1 `, `lab: good began`, `gitboot-watcher: deployment [0-9a-f]{64} is good`, `Power down`)
 
-	s.publishArchive(t, disk, bad)
-	at := s.expect(t, disk,
+	s.publishSmall(t, disk, strings.Replace(fallbackFleet, "DEADLINE", "8s", 1), bad)
+	at := s.expect(t, disk, lab.BIOS,
 		`lab: bad began, boot 1`, `is bad: it was not well within 8 s: command busybox test -e /well: exit status 1`,
 		`lab: bad began, boot 2`, `Kernel panic`,
 		`lab: bad began, boot 3`, `is bad: it was not well within 8 s: the boot has not ended: init still runs /etc/rc`,
-		`lab: good began with `, `lab: good`, `Power down`)
+		`lab: good began`, `Power down`)
 	t.Logf("from the first bad boot to the good one, with three that failed: %.1f s; from the last verdict: %.1f s",
 		(at[7] - at[0]).Seconds(), (at[7] - at[5]).Seconds())
 
@@ -114,37 +100,4 @@ func TestLongFallBack(t *testing.T) {
 	if left, _ := block.Get("gitboot_left"); left != "0" {
 		t.Errorf("%s tries are left", left)
 	}
-}
-
-// publishArchive makes an archive the machine's image.
-func (s *site) publishArchive(t *testing.T, disk *lab.Disk, archive string) {
-	t.Helper()
-	if err := s.repo.Write("gitboot.toml", strings.Replace(fallbackConfig, "ARCHIVE", archive, 1)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.repo.Commit(s.ctx, "Take "+filepath.Base(archive)); err != nil {
-		t.Fatal(err)
-	}
-	s.run(t, disk, "small", "reconcile", "--once")
-}
-
-// expect runs the machine until it is off, and wants these lines on its console,
-// in this order. It returns when each came.
-func (s *site) expect(t *testing.T, disk *lab.Disk, lines ...string) (at []time.Duration) {
-	t.Helper()
-	vm := s.start(t, lab.VMOptions{Disk: disk.Path})
-	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(1+len(lines)/4)*bootLimit) // several boots
-	defer cancel()
-	for _, line := range lines {
-		m, err := vm.WaitFor(ctx, regexp.MustCompile(line))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
-		at = append(at, m.At)
-	}
-	if err := vm.Wait(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return at
 }
