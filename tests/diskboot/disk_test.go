@@ -1,0 +1,210 @@
+// Package diskboot has disks made that boot, by a user who may do nothing else.
+package diskboot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+const config = `[image.small]
+archive     = "ARCHIVE"
+kernel_args = ["console=ttyS0", "loglevel=5", "no_timer_check"]
+
+[machine.small]
+images = ["small"]
+hooks  = ["hostname"]
+boot   = { mode = "managed", timeout = 0 }
+
+[machine.small.disk]
+partitions = [
+  { role = "bios" },
+  { role = "esp", size = "40MB" },
+  { role = "swap", size = "8MB" },
+  { role = "data", size = "32MB", label = "home" },
+  { role = "stage", grow = true },
+]
+`
+
+// start is the only thing that the small system does.
+const start = `#!/bin/sh
+exec >/dev/console
+read -r options </proc/cmdline
+echo "lab: $options"
+echo "lab: $(cat /etc/hostname) started"
+poweroff
+`
+
+// nobody owns what a user without rights does here.
+const nobody = 65534
+
+// A site is a config repo, and a folder of a user without rights.
+type site struct {
+	ctx          context.Context
+	program, dir string
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	lab.RequireMachines(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	program, err := lab.Build(ctx, t.TempDir())
+	must(t, err)
+	s := &site{ctx: ctx, program: program, dir: t.TempDir()}
+	archive := filepath.Join(s.dir, "small.tar")
+	must(t, lab.Small(ctx, archive, start))
+	repo, err := lab.NewRepo(ctx, filepath.Join(s.dir, "repo"))
+	must(t, err)
+	must(t, repo.Write("gitboot.toml", strings.Replace(config, "ARCHIVE", archive, 1)))
+	_, err = repo.Commit(ctx, "Begin small")
+	must(t, err)
+	_, err = lab.Run(ctx, "chown", "-R", strconv.Itoa(nobody), s.dir)
+	must(t, err)
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// command is gitboot, run by nobody.
+func (s *site) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(s.ctx, s.program, append(args, "--repo", filepath.Join(s.dir, "repo"))...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Dir, cmd.Env = s.dir, []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir}
+	return cmd
+}
+
+// A made is what disk image --json says.
+type made struct {
+	Size       int64
+	Partitions []struct {
+		Role, UUID     string
+		FilesystemUUID string `json:"filesystemUUID"`
+		Start, Size    int64
+	}
+}
+
+func (s *site) image(t *testing.T, name string, args ...string) (m made, sum [32]byte) {
+	t.Helper()
+	cmd := s.command(append([]string{"disk", "image", "small", "-o", name, "--size", "400MB", "--json"}, args...)...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s%s", err, out, stderr.String())
+	}
+	must(t, json.Unmarshal(out, &m))
+	f, err := os.Open(filepath.Join(s.dir, name))
+	must(t, err)
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	must(t, err)
+	h.Sum(sum[:0])
+	return m, sum
+}
+
+// A disk is made by a user without rights, is the same each time, whole for those whose
+// formats it has, and boots by UEFI and by BIOS, which count the boot.
+func TestDiskImage(t *testing.T) {
+	s := newSite(t)
+	m, first := s.image(t, "a.img", "--stage", filepath.Join(s.dir, "stage"))
+	if _, again := s.image(t, "b.img"); first != again {
+		t.Errorf("made again, without the stage, it is another: %s", s.differ("a.img", "b.img"))
+	}
+	s.sound(t, m)
+	s.boots(t, lab.UEFI, true)
+	s.boots(t, lab.BIOS, false)
+	if left := s.read(t, m, "/gitboot/boot/gitboot.env"); !strings.Contains(left, "gitboot_left=2\n") {
+		t.Errorf("a boot was not counted: %.300s", left)
+	}
+	if names, err := filepath.Glob(filepath.Join(s.dir, "*gitboot-*")); err != nil || len(names) > 0 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+// differ shows the first places where two files do.
+func (s *site) differ(a, b string) string {
+	out, _ := exec.CommandContext(s.ctx, "sh", "-c", "cmp -l "+filepath.Join(s.dir, a)+" "+filepath.Join(s.dir, b)+" | head -40").Output()
+	return string(out)
+}
+
+// sound has the disk looked at by programs of others.
+func (s *site) sound(t *testing.T, m made) {
+	t.Helper()
+	disk := filepath.Join(s.dir, "a.img")
+	run := func(want string, args ...string) {
+		t.Helper()
+		if out, err := exec.CommandContext(s.ctx, args[0], args[1:]...).CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: want %q, got %v\n%s", args, want, err, out)
+		}
+	}
+	run("No problems found", "sgdisk", "-v", disk)
+	for _, p := range m.Partitions {
+		at := strconv.FormatInt(p.Start, 10)
+		switch p.Role {
+		case "esp":
+			run("BOOTX64", "mdir", "-i", disk+"@@"+at, "::/EFI/BOOT")
+		case "stage", "data":
+			run("", "e2fsck", "-fn", disk+"?offset="+at)
+		case "swap":
+			run("TYPE=\"swap\"", "blkid", "--probe", "--offset", at, disk)
+		}
+	}
+	info, err := os.Stat(disk)
+	must(t, err)
+	if used := info.Sys().(*syscall.Stat_t).Blocks * 512; used > 120<<20 || info.Size() != m.Size {
+		t.Errorf("it takes %d of %d bytes", used, info.Size())
+	}
+}
+
+// read returns a file of the stage's file system.
+func (s *site) read(t *testing.T, m made, path string) string {
+	t.Helper()
+	for _, p := range m.Partitions {
+		if p.Role == "stage" {
+			at := filepath.Join(s.dir, "a.img") + "?offset=" + strconv.FormatInt(p.Start, 10)
+			out, err := exec.CommandContext(s.ctx, "debugfs", "-R", "cat "+path, at).Output()
+			must(t, err)
+			return string(out)
+		}
+	}
+	t.Fatal("there is no stage")
+	return ""
+}
+
+func (s *site) boots(t *testing.T, firmware lab.Firmware, snapshot bool) {
+	t.Helper()
+	accel, err := lab.Accelerator(s.ctx)
+	must(t, err)
+	vm, err := lab.StartVM(s.ctx, lab.VMOptions{Disk: filepath.Join(s.dir, "a.img"), Firmware: firmware, Snapshot: snapshot, MemoryMB: 512, Accel: accel})
+	must(t, err)
+	defer vm.Stop()
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Minute)
+	defer cancel()
+	for _, line := range []string{`lab: BOOT_IMAGE=\S*/gitboot/objects/.* gitboot.trying=1`, `lab: small started`} {
+		m, err := vm.WaitFor(ctx, regexp.MustCompile(line))
+		must(t, err)
+		t.Logf("%s, %.1f s: %.60s", firmware, m.At.Seconds(), m.Groups[0])
+	}
+	must(t, vm.Wait(ctx))
+}
