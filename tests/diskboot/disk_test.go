@@ -66,6 +66,7 @@ func newSite(t *testing.T) *site {
 	program, err := lab.Build(ctx, t.TempDir())
 	must(t, err)
 	s := &site{ctx: ctx, program: program, dir: t.TempDir()}
+	must(t, os.Chmod(filepath.Dir(s.dir), 0o711)) // who has no rights comes through
 	archive := filepath.Join(s.dir, "small.tar")
 	must(t, lab.Small(ctx, archive, start))
 	repo, err := lab.NewRepo(ctx, filepath.Join(s.dir, "repo"))
