@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/tests/lab"
@@ -21,8 +22,8 @@ import (
 
 // A machine that gitboot booted follows its config repo by itself, as its service and
 // with what its hooks brought it: a commit made elsewhere is staged beside what runs,
-// on a stage that is read-only but for that, the machine restarts when who sits at it
-// has had their time, and what comes up is judged and told.
+// on a stage that is read-only but for that, the machine restarts, by kexec, when who
+// sits at it has had their time, and what comes up is judged and told.
 func TestAlwaysOn(t *testing.T) {
 	s := newEmptySite(t)
 	s.pushAlways(t)
@@ -86,6 +87,19 @@ func (s *site) checkAlways(t *testing.T, disk *lab.Disk, booted []string) {
 	boots, err := deployment.ReadBoots(stage)
 	if err != nil || len(boots) != len(booted) {
 		t.Fatalf("the records of boots are %+v, %v", boots, err)
+	}
+	// what the boot loader would have counted is counted
+	data, err := os.ReadFile(filepath.Join(stage, deployment.BlockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := env.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trying, _ := block.Get(deployment.BlockTrying)
+	if left, _ := block.Get("gitboot_left"); trying != boots[0].Entry || left != "2" || boots[0].Via != deployment.ViaKexec || boots[1].Via != "" {
+		t.Errorf("%s has %s tries left; the boots were started by %q and %q", trying, left, boots[1].Via, boots[0].Via)
 	}
 	for i, boot := range boots {
 		if boot.Deployment != booted[len(booted)-1-i] || boot.Verdict != deployment.BootGood || len(boot.Warnings) != 1 || !strings.Contains(boot.Warnings[0], "nosuch.service") {
