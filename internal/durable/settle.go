@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -58,6 +59,20 @@ func Settle(dir string) (left, err error) {
 		return nil, fmt.Errorf("file system of %s: %w", dir, err)
 	}
 	return emptyJournal(fd, int64(st.Type)), nil
+}
+
+// Session names the time in which dir's file system is mounted as it is now. What was
+// written in another one, and not synced, may be lost.
+func Session(dir string) (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	var st unix.Statx_t // the id of the mount, 0 of kernels before 6.8
+	if err := unix.Statx(unix.AT_FDCWD, dir, 0, unix.STATX_MNT_ID_UNIQUE, &st); err != nil {
+		return "", &os.PathError{Op: "statx", Path: dir, Err: err}
+	}
+	return fmt.Sprintf("%s %d\n", bytes.TrimSpace(boot), st.Mnt_id), nil
 }
 
 func emptyJournal(fd int, magic int64) error {

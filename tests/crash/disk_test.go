@@ -85,7 +85,7 @@ func TestBuildsOnAFailingDisk(t *testing.T) {
 	whole.mustRun(t, "reconcile", "--once")
 	newMenu := whole.readMenu(t)
 	whole.unmount(t)
-	for point, kind := range map[string]string{"workshop.build": "erofs", "workshop.record": "erofs"} {
+	for point, kind := range map[string]string{"build.executed": "eio", "workshop.record": "erofs"} {
 		t.Run(kind+" at "+point, func(t *testing.T) { d.checkFailing(t, kind, point, oldMenu, newMenu) })
 	}
 }
