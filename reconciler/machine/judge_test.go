@@ -239,8 +239,8 @@ func TestTenBad(t *testing.T) {
 func TestOneOfTwoIsBad(t *testing.T) {
 	f := &firmware{house: newHouse(t)}
 	f.run(t, "1", twoImages)
-	f.byItself(t, "plain:1", "")
-	f.boot(t, "other:1", "good") // by hand
+	f.byItself(t, "plain:1", "other:1") // of which nobody knows anything, either
+	f.boot(t, "other:1", "good")        // by hand
 	f.judge(t, "other, generation 1, is good")
 	f.byItself(t, "plain:1", "other:1")
 	f.fails(t, "plain:1", "other:1")
