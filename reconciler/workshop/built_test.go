@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/engines"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
@@ -88,6 +92,7 @@ func TestBuilds(t *testing.T) {
 	s.schedule(t)
 	s.failing(t)
 	s.superseded(t)
+	s.cut(t)
 }
 
 // All is built, bases first, and others are told of each.
@@ -119,6 +124,34 @@ func (s *realShop) all(t *testing.T) {
 	}
 	if text := s.show(t, "kiosk"); !strings.Contains(text, "echo kiosk") {
 		t.Errorf("the log is %s", text)
+	}
+}
+
+// A step's layer that nobody noted is taken from the cache after a kill, whose writes
+// the kernel has, and not when the power went.
+func (s *realShop) cut(t *testing.T) {
+	t.Helper()
+	mark := filepath.Join(s.EngineDir, unsyncedName)
+	now, err := durable.Session(s.EngineDir)
+	must(t, err)
+	for then, cached := range map[string]bool{now: true, "another boot 1\n": false} {
+		steps := func(last string) *wanted.Wanted {
+			s.now = s.now.Add(time.Minute)
+			return s.wants(t, `"echo other > /etc/kiosk"`, fmt.Sprintf(`"echo cached is %t > /etc/kiosk", "%s"`, cached, last))
+		}
+		if j := s.make(t, steps("false"), Request{}); j.Failed()["kiosk"] == nil {
+			t.Error("it did not fail")
+		}
+		if _, err := os.Stat(mark); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what is on the disk is not noted as that: %v", err)
+		}
+		must(t, os.WriteFile(mark, []byte(then), 0o600))
+		if j := s.make(t, steps("true"), Request{}); built(j) != "kiosk" {
+			t.Errorf("built %q: %v", built(j), j.Failed())
+		}
+		if text := s.show(t, "kiosk"); strings.Contains(text, "Using cache") != cached {
+			t.Errorf("the cache is used, which is to be %t: %s", cached, text)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func newShopAt(t *testing.T, dir string) *testShop {
 	clock := func() time.Time { return s.now }
 	st.Log = slog.New(slog.NewTextHandler(s.log, nil))
 	s.Shop = &Shop{
-		Stage: st, Find: origin.Finder{Now: clock}, Log: st.Log, Now: clock, Engines: []string{"buildkit"},
+		Stage: st, EngineDir: st.Engine(), Find: origin.Finder{Now: clock}, Log: st.Log, Now: clock, Engines: []string{"buildkit"},
 		Engine: func(string) (engine.Engine, error) {
 			return engines.Open("buildkit", engines.Options{Dir: st.Engine()})
 		},

@@ -27,10 +27,11 @@ type maker struct{ *Job }
 // children. Each image's failure is its own; only the end of ctx ends it all.
 func (j maker) buildAll(ctx context.Context) (err error) {
 	if slices.ContainsFunc(j.builds, func(b *build) bool { return len(b.verdict.Reasons) > 0 }) {
-		if err := j.writing(ctx); err != nil {
+		stored := storing{j.Job}
+		if err := stored.begin(ctx); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, j.written()) }()
+		defer func() { err = errors.Join(err, stored.end()) }()
 	}
 	if err := j.cleanEngines(ctx); err != nil {
 		return err

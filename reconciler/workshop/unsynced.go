@@ -16,9 +16,12 @@ import (
 // layer may be empty files, and would be taken from the cache for good.
 const unsyncedName = "unsynced"
 
-// writing notes that engines are going to write. What they had written, and nobody has
+// A storing is what engines store in a job.
+type storing struct{ *Job }
+
+// begin notes that engines are going to write. What they had written, and nobody has
 // noted, when the power went or the disk failed, is given up.
-func (j maker) writing(ctx context.Context) error {
+func (j storing) begin(ctx context.Context) error {
 	if err := durable.MkdirAll(j.EngineDir, 0o700); err != nil {
 		return err
 	}
@@ -40,8 +43,8 @@ func (j maker) writing(ctx context.Context) error {
 	return durable.WriteFile(path, []byte(now), 0o600)
 }
 
-// written notes that all that engines wrote is on the disk.
-func (j maker) written() error {
+// end notes that all that engines wrote is on the disk.
+func (j storing) end() error {
 	if err := durable.SyncAll(j.EngineDir); err != nil {
 		return fmt.Errorf("bring what was built on the disk: %w", err)
 	}
@@ -49,7 +52,7 @@ func (j maker) written() error {
 }
 
 // distrust has all engines remove what is not noted.
-func (j maker) distrust(ctx context.Context) error {
+func (j storing) distrust(ctx context.Context) error {
 	for _, name := range j.Engines {
 		e, err := j.Engine(name)
 		if err != nil || e.Check(ctx) != nil {
