@@ -27,7 +27,7 @@ type maker struct{ *Job }
 // children. Each image's failure is its own; only the end of ctx ends it all.
 func (j maker) buildAll(ctx context.Context) (err error) {
 	if slices.ContainsFunc(j.builds, func(b *build) bool { return len(b.verdict.Reasons) > 0 }) {
-		stored := storing{j.Job}
+		stored := storing(j)
 		if err := stored.begin(ctx); err != nil {
 			return err
 		}
