@@ -26,8 +26,7 @@ type maker struct{ *Job }
 // buildAll builds every image that has a reason to be, parents before their
 // children. Each image's failure is its own; only the end of ctx ends it all.
 func (j maker) buildAll(ctx context.Context) (err error) {
-	if slices.ContainsFunc(j.builds, func(b *build) bool { return len(b.verdict.Reasons) > 0 }) {
-		stored := storing(j)
+	if stored := storing(j); stored.due(ctx) {
 		if err := stored.begin(ctx); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gitboot/gitboot/internal/durable"
 )
@@ -18,6 +19,14 @@ const unsyncedName = "unsynced"
 
 // A storing is what engines store in a job.
 type storing struct{ *Job }
+
+// due reports whether an engine is there that is going to write.
+func (j storing) due(ctx context.Context) bool {
+	return slices.ContainsFunc(j.builds, func(b *build) bool {
+		e, err := maker(j).engine(b)
+		return err == nil && len(b.verdict.Reasons) > 0 && e.Check(ctx) == nil
+	})
+}
 
 // begin notes that engines are going to write. What they had written, and nobody has
 // noted, when the power went or the disk failed, is given up.
