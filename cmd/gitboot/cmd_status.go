@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/agent/control"
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/settings"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -80,7 +81,7 @@ func watchStatus(c *cobra.Command, a *app, asJSON bool) error {
 
 // staged reads the stage. One that is not there yet has nothing on it.
 func (a *app) staged(c *cobra.Command) (s report.Status, err error) {
-	cfg, err := a.reconcilerConfig(c, nil)
+	cfg, err := configOf(a, c, nil, settings.Settings.Staged)
 	if err != nil {
 		return s, err
 	}

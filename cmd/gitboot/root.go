@@ -205,6 +205,11 @@ func (a *app) repoConfig(c *cobra.Command, show *screen.Display) (reconciler.Con
 }
 
 func (a *app) reconcilerConfig(c *cobra.Command, show *screen.Display) (reconciler.Config, error) {
+	return configOf(a, c, show, settings.Settings.Reconciler)
+}
+
+// configOf is what settings give, and what is asked of a run.
+func configOf(a *app, c *cobra.Command, show *screen.Display, give func(settings.Settings) (reconciler.Config, error)) (reconciler.Config, error) {
 	set, err := a.settings()
 	if err != nil {
 		return reconciler.Config{}, err
@@ -213,7 +218,7 @@ func (a *app) reconcilerConfig(c *cobra.Command, show *screen.Display) (reconcil
 	if err != nil {
 		return reconciler.Config{}, err
 	}
-	cfg, err := set.Reconciler()
+	cfg, err := give(set)
 	cfg.Source.AcceptRewrite, cfg.Worktree = a.acceptRewrite, a.worktree
 	cfg.Log, cfg.Progress, cfg.Now = systemd.For(cfg.Machine, log), show.Progress(), time.Now
 	return cfg, err
@@ -233,7 +238,7 @@ func (a *app) localConfig(show *screen.Display) (reconciler.Config, error) {
 
 // stageReconciler makes a reconciler for commands that need no config repo.
 func (a *app) stageReconciler(c *cobra.Command, show *screen.Display) (*reconciler.Reconciler, error) {
-	cfg, err := a.reconcilerConfig(c, show)
+	cfg, err := configOf(a, c, show, settings.Settings.Staged)
 	if err != nil {
 		return nil, err
 	}

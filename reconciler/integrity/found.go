@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/dm"
@@ -35,6 +36,11 @@ func Heed(st *stage.Stage, boots []deployment.Boot) error {
 		}
 	}
 	return nil
+}
+
+// Unheeded reports whether boots have come across something that Heed has not seen.
+func Unheeded(boots []deployment.Boot) bool {
+	return slices.ContainsFunc(boots, func(b deployment.Boot) bool { return len(b.Unmarked()) > 0 })
 }
 
 // Asked are the objects of the running deployment of which the kernel has found, since

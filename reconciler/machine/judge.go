@@ -40,7 +40,7 @@ func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
 		return nil, fmt.Errorf("find out how the machine was booted: %w", err)
 	}
 	changes := verdict.Judge(doc, seen)
-	if doc.Boot == b.BootID && len(changes) == 0 {
+	if doc.Boot == b.BootID && len(changes) == 0 && !integrity.Unheeded(seen.Boots) {
 		return nil, nil
 	}
 	do := b.Note
@@ -64,11 +64,11 @@ func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
 	return changes, nil
 }
 
-// decided reports whether process 1 has decided of a boot on trial, which the
-// document does not know yet.
+// decided reports whether process 1 may have decided of a boot on trial, or found
+// something damaged, which the document does not know yet.
 func (b Bench) decided(doc *state.Machine) bool {
 	if b.Book.Booted == "" {
-		return doc.Verdicts.Trying() && b.newer()
+		return b.newer()
 	}
 	record, known := b.trial(doc)
 	return known && record.Verdict != ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/integrity"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/tests/need"
@@ -181,8 +182,30 @@ func TestBootedMeanwhile(t *testing.T) {
 	f.boot(t, "plain:1", "good")
 	f.BootID, f.Book.Booted = here, ""
 	f.judge(t, "plain, generation 1, is good")
+	f.finds(t, "plain:1") // though nothing is on trial
+	f.BootID, f.Book.Booted = here, ""
+	f.judge(t)
+	boots, err := deployment.ReadBoots(f.Stage.Dir())
+	must(t, err)
+	if integrity.Unheeded(boots) {
+		t.Errorf("nobody heeds what was found: %+v", boots)
+	}
 	f.run(t, "2", called("two"))
 	f.byItself(t, "plain:2", "plain:1")
+}
+
+// finds has process 1 come across a damaged layer of a generation.
+func (f *firmware) finds(t *testing.T, name string) {
+	t.Helper()
+	f.boot(t, name, "bad")
+	record, err := deployment.ReadBoot(f.Stage.Dir(), f.BootID)
+	must(t, err)
+	m, err := f.Stage.Deployment(record.Deployment)
+	must(t, err)
+	record.Trying, record.Damaged = false, []string{m.Layers[0].SHA256}
+	data, err := record.Encode()
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(f.Stage.Dir(), record.Path()), data, 0o600))
 }
 
 // Tried once more is also what is on the stage still.

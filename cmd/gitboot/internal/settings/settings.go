@@ -101,6 +101,16 @@ func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 // Reconciler is all that one has to be told of this machine; what is asked of a
 // run is added by who asks.
 func (s Settings) Reconciler() (reconciler.Config, error) {
+	cfg, err := s.Staged()
+	if err == nil {
+		cfg.Init, err = findProgram("gitboot-init", s.Init, "init")
+	}
+	return cfg, err
+}
+
+// Staged is that without gitboot-init, for work on what is staged: in a recovery entry
+// there is none, and nothing is staged anew.
+func (s Settings) Staged() (reconciler.Config, error) {
 	cmdline, err := Cmdline()
 	if err != nil {
 		return reconciler.Config{}, err
@@ -123,8 +133,7 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 		return cfg, usage.Errorf("--stage-location %q: %w", s.StageLocation, err)
 	}
 	cfg.Programs = s.recovery()
-	cfg.Init, err = findProgram("gitboot-init", s.Init, "init")
-	return cfg, err
+	return cfg, nil
 }
 
 func (s Settings) proxies() proxy.Settings {
