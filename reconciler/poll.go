@@ -206,10 +206,11 @@ const ready = "workshop"
 
 // converge has the machine make a run, now or after the one that goes on.
 func (p *poll) converge(ctx context.Context, ask Ask) {
-	if p.stop != nil {
+	switch {
+	case p.stop != nil:
 		p.again = p.again.and(ask)
-	}
-	if p.stop != nil || ctx.Err() != nil {
+		return
+	case ctx.Err() != nil:
 		return
 	}
 	w, stop, why := p.latest, make(chan struct{}), ask.Trigger
@@ -297,10 +298,11 @@ func (p *poll) reboot(ctx context.Context) {
 
 // build has the workshop make what is to be made, now or after what it makes.
 func (p *poll) build(ctx context.Context, ask Ask) {
-	if p.building {
+	switch {
+	case p.building:
 		p.more = p.more.and(ask)
-	}
-	if p.building || ctx.Err() != nil {
+		return
+	case ctx.Err() != nil:
 		return
 	}
 	p.building, p.more = true, nil

@@ -12,7 +12,6 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
 	"github.com/gitboot/gitboot/image"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -175,8 +174,8 @@ func (j maker) recordBuild(b *build, key recipe.Key, img engine.Image, epoch tim
 // keep notes what an engine has stored, when that is on the disk: no engine sees to it,
 // and what is noted is taken for good from then on.
 func (j maker) keep(b *build) error {
-	if err := durable.SyncAll(j.EngineDir); err != nil {
-		return fmt.Errorf("bring what was built on the disk: %w", err)
+	if err := storing(j).sync(); err != nil {
+		return err
 	}
 	return j.save(b)
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -26,13 +27,14 @@ type maker struct{ *Job }
 // buildAll builds every image that has a reason to be, parents before their
 // children. Each image's failure is its own; only the end of ctx ends it all.
 func (j maker) buildAll(ctx context.Context) (err error) {
-	if stored := storing(j); stored.due(ctx) {
+	engines := j.working(ctx)
+	if stored := storing(j); len(engines) > 0 {
 		if err := stored.begin(ctx); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, stored.end()) }()
 	}
-	if err := j.cleanEngines(ctx); err != nil {
+	if err := clean(ctx, engines); err != nil {
 		return err
 	}
 	var group errgroup.Group
@@ -46,9 +48,9 @@ func (j maker) buildAll(ctx context.Context) (err error) {
 	}
 	group.Wait() // the goroutines return none
 	if slices.ContainsFunc(j.builds, func(b *build) bool { return b.err != nil }) {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 		defer cancel()
-		err = j.cleanEngines(clean)
+		err = clean(late, j.working(late))
 	}
 	if err = errors.Join(ctx.Err(), err); err == nil && j.halt.stopped {
 		err = ErrSuperseded
@@ -60,19 +62,25 @@ func (j maker) buildAll(ctx context.Context) (err error) {
 	return err
 }
 
-// cleanEngines removes what cut builds have left in the engines that are to be
-// used. An engine that does not work fails its images, and no others.
-func (j maker) cleanEngines(ctx context.Context) error {
-	cleaned := map[string]bool{}
+// working are the engines that are to be used, and work. One that does not fails its
+// images, and no others.
+func (j maker) working(ctx context.Context) (all []engine.Engine) {
+	seen := map[string]bool{}
 	for _, b := range j.builds {
 		e, err := j.engine(b)
-		if err != nil || len(b.verdict.Reasons) == 0 || cleaned[e.Name()] {
+		if err != nil || len(b.verdict.Reasons) == 0 || seen[e.Name()] {
 			continue
 		}
-		cleaned[e.Name()] = true
-		if e.Check(ctx) != nil {
-			continue // it is the images that fail of it
+		if seen[e.Name()] = true; e.Check(ctx) == nil {
+			all = append(all, e)
 		}
+	}
+	return all
+}
+
+// clean removes what cut builds have left in engines.
+func clean(ctx context.Context, engines []engine.Engine) error {
+	for _, e := range engines {
 		if err := e.Clean(ctx); err != nil {
 			return err
 		}

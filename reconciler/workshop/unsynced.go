@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/gitboot/gitboot/internal/durable"
 )
@@ -19,14 +18,6 @@ const unsyncedName = "unsynced"
 
 // A storing is what engines store in a job.
 type storing struct{ *Job }
-
-// due reports whether an engine is there that is going to write.
-func (j storing) due(ctx context.Context) bool {
-	return slices.ContainsFunc(j.builds, func(b *build) bool {
-		e, err := maker(j).engine(b)
-		return err == nil && len(b.verdict.Reasons) > 0 && e.Check(ctx) == nil
-	})
-}
 
 // begin notes that engines are going to write. What they had written, and nobody has
 // noted, when the power went or the disk failed, is given up.
@@ -54,10 +45,18 @@ func (j storing) begin(ctx context.Context) error {
 
 // end notes that all that engines wrote is on the disk.
 func (j storing) end() error {
+	if err := j.sync(); err != nil {
+		return err
+	}
+	return durable.Remove(filepath.Join(j.EngineDir, unsyncedName))
+}
+
+// sync brings what engines wrote on the disk.
+func (j storing) sync() error {
 	if err := durable.SyncAll(j.EngineDir); err != nil {
 		return fmt.Errorf("bring what was built on the disk: %w", err)
 	}
-	return durable.Remove(filepath.Join(j.EngineDir, unsyncedName))
+	return nil
 }
 
 // distrust has all engines remove what is not noted.

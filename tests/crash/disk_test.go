@@ -40,12 +40,7 @@ func TestFailingDisk(t *testing.T) {
 	w := newWorkplace(t)
 	first, second := pushSmall(t, w.registry, w.dir, "6.1.0"), pushSmall(t, w.registry, w.dir, "6.2.0")
 	commit(t, t.Context(), w.repo, first, "one")
-	d := newSmallDisk(t, w)
-	d.mount(t)
-	makeGRUBFolder(t, d.machine)
-	d.mustRun(t, "reconcile", "--once")
-	oldMenu := d.readMenu(t)
-	d.unmount(t)
+	d, oldMenu := newStagedDisk(t, w)
 	commit(t, t.Context(), w.repo, second, "two")
 
 	whole := d.copy(t)
@@ -72,12 +67,7 @@ func TestBuildsOnAFailingDisk(t *testing.T) {
 	smallRoot(t, filepath.Join(w.repo.Dir, "root.tar"))
 	image := published{w.registry.Addr + "/desktop:nightly"}
 	commitBuilt(t, t.Context(), w.repo, image, "one")
-	d := newSmallDisk(t, w)
-	d.mount(t)
-	makeGRUBFolder(t, d.machine)
-	d.mustRun(t, "reconcile", "--once")
-	oldMenu := d.readMenu(t)
-	d.unmount(t)
+	d, oldMenu := newStagedDisk(t, w)
 	commitBuilt(t, t.Context(), w.repo, image, "two")
 
 	whole := d.copy(t)
@@ -88,6 +78,17 @@ func TestBuildsOnAFailingDisk(t *testing.T) {
 	for point, kind := range map[string]string{"build.executed": "eio", "workshop.record": "erofs"} {
 		t.Run(kind+" at "+point, func(t *testing.T) { d.checkFailing(t, kind, point, oldMenu, newMenu) })
 	}
+}
+
+// newStagedDisk is a disk with what is committed now, and its menu.
+func newStagedDisk(t *testing.T, w workplace) (smallDisk, string) {
+	t.Helper()
+	d := newSmallDisk(t, w)
+	d.mount(t)
+	defer d.unmount(t)
+	makeGRUBFolder(t, d.machine)
+	d.mustRun(t, "reconcile", "--once")
+	return d, d.readMenu(t)
 }
 
 // checkFailing makes a run on a copy of the disk, which fails at a point, and the next
