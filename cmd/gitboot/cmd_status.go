@@ -85,10 +85,11 @@ func (a *app) staged(c *cobra.Command) (s report.Status, err error) {
 	if err != nil {
 		return s, err
 	}
-	return s, preview(cfg, func(r *reconciler.Reconciler) error {
+	err = preview(cfg, func(r *reconciler.Reconciler) (err error) {
 		s, err = r.Status(c.Context())
 		return err
 	})
+	return s, err // which the call has set
 }
 
 func runStatus(c *cobra.Command, a *app, asJSON bool) error {

@@ -86,10 +86,12 @@ func (l Ledger) Crashed(c deployment.Crash) (id string, err error) {
 		id, err = crashed(stage, c, l.Root+randomDir)
 		return err
 	}
-	if !l.mounted() {
-		return id, l.apart(l.Device, func(dir string) error { return note(filepath.Join(dir, l.Cmdline.Stage.Path)) })
+	if l.mounted() {
+		err = l.alone(note)
+	} else {
+		err = l.apart(l.Device, func(dir string) error { return note(filepath.Join(dir, l.Cmdline.Stage.Path)) })
 	}
-	return id, l.alone(note)
+	return id, err // which the call has set
 }
 
 // crashed adds it to the record of that boot. Of one that has none, as nobody had come
