@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/takeover"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 	"github.com/gitboot/gitboot/spec"
@@ -29,8 +31,24 @@ func (r *Reconciler) Status(ctx context.Context) (report.Status, error) {
 	if err != nil {
 		return s, err
 	}
+	if s.Booted != "" {
+		s.Via = r.Machine.Via
+		s.Reboot.Method, s.Reboot.NotKexec = r.restarts(ctx)
+	}
 	s.Clock, err = r.clock()
 	return s, err
+}
+
+// restarts says how the machine is restarted by itself, and why not by kexec if it was
+// to be.
+func (r *Reconciler) restarts(ctx context.Context) (method, why string) {
+	if !r.kexec {
+		return report.Ordinary, ""
+	}
+	if err := takeover.Possible(ctx, &r.Machine.Book); err != nil {
+		return report.Ordinary, err.Error()
+	}
+	return deployment.ViaKexec, ""
 }
 
 // clock says why the machine's is not believed, "" if it is.

@@ -67,6 +67,8 @@ type Config struct {
 	BootID string
 	// Via is what has started that kernel, as deployment.Boot has it.
 	Via string
+	// Kexec says that the machine is to be restarted by kexec, where that can be.
+	Kexec bool
 	// Notices is the folder of the running system in which other programs see
 	// whether a reboot is needed, "" for nowhere.
 	Notices string
@@ -120,6 +122,7 @@ type Reconciler struct {
 	Shop    workshop.Shop
 	Machine machine.Machine
 	notices string
+	kexec   bool
 	log     *slog.Logger
 }
 
@@ -202,7 +205,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
-	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), notices: cfg.Notices, log: cfg.Log}
+	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), notices: cfg.Notices, kexec: cfg.Kexec, log: cfg.Log}
 }
 
 func (cfg Config) repo(st *stage.Stage) wanted.Repo {

@@ -111,6 +111,9 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 
 func printStatus(w io.Writer, s control.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
+	if line := s.Starts(); line != "" {
+		fmt.Fprintln(w, line)
+	}
 	if s.Suspension != nil {
 		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))
 	}

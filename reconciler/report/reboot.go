@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,9 +24,17 @@ type Reboot struct {
 	Next    *GenerationRef `json:"next,omitempty"`
 	// Packages is how their packages differ, absent where that is not known.
 	Packages *packages.Summary `json:"packages,omitempty"`
+	// Method is how the machine would be restarted by itself: Ordinary or "kexec", empty
+	// if gitboot did not boot it. NotKexec says why it is Ordinary where it was to be the
+	// other.
+	Method   string `json:"method,omitempty"`
+	NotKexec string `json:"notKexec,omitempty"`
 	// Revision is the one that Running was staged for.
 	Revision string `json:"-"`
 }
+
+// Ordinary is the method by firmware and boot loader.
+const Ordinary = "reboot"
 
 // RebootOf finds out whether a reboot is needed.
 func RebootOf(ctx context.Context, book *menu.Book) (Reboot, error) {
@@ -133,4 +142,20 @@ func (r Reboot) Line() string {
 		return r.Reason
 	}
 	return r.Reason + "; packages: " + r.Packages.String()
+}
+
+// Starts says in a line how what runs was started, and how the machine would be
+// restarted; empty if gitboot did not boot it.
+func (s Status) Starts() string {
+	if s.Reboot.Method == "" {
+		return ""
+	}
+	line := "started by " + cmp.Or(s.Via, "the boot loader") + "; a restart is by "
+	switch {
+	case s.Reboot.Method != Ordinary:
+		return line + s.Reboot.Method
+	case s.Reboot.NotKexec == "":
+		return line + "firmware and boot loader"
+	}
+	return line + "firmware and boot loader, not by kexec, because " + s.Reboot.NotKexec
 }

@@ -26,6 +26,8 @@ type Status struct {
 	Revision string `json:"revision"`
 	Stage    string `json:"stage"`
 	Booted   string `json:"booted,omitempty"`
+	// Via is what started it: "kexec", or empty for a boot loader.
+	Via string `json:"via,omitempty"`
 	// Mode is the menu's, Default the entry that boots by itself, empty in
 	// mode "menu".
 	Mode    string `json:"mode"`

@@ -35,6 +35,18 @@ func Restart(ctx context.Context, book *menu.Book) error {
 	return nil
 }
 
+// Possible says why Restart could not, as far as that can be seen beforehand.
+func Possible(ctx context.Context, book *menu.Book) error {
+	if err := program.Kexecs(); err != nil {
+		return err
+	}
+	if err := kexec.Possible(); err != nil {
+		return err
+	}
+	_, err := next(ctx, book)
+	return err
+}
+
 // A prepared is what starts when the machine is restarted by kexec.
 type prepared struct {
 	stage *stage.Stage
@@ -55,17 +67,23 @@ func (p *prepared) locked(ctx context.Context, do func() error) error {
 	return errors.Join(do(), lock.Release())
 }
 
-// prepare loads what boots next, and notes that as the boot loader would.
-func (p *prepared) prepare(ctx context.Context, book *menu.Book) error {
-	doc, err := state.LoadMachine(p.stage.Dir())
+// next is what the boot loader would boot.
+func next(ctx context.Context, book *menu.Book) (menu.Next, error) {
+	doc, err := state.LoadMachine(book.Stage.Dir())
 	if err != nil {
-		return err
+		return menu.Next{}, err
 	}
 	fs, err := book.Locate(ctx)
 	if err != nil {
-		return err
+		return menu.Next{}, err
 	}
-	if p.next, err = book.Next(ctx, fs, doc); err != nil {
+	return book.Next(ctx, fs, doc)
+}
+
+// prepare loads what boots next, and notes that as the boot loader would.
+func (p *prepared) prepare(ctx context.Context, book *menu.Book) error {
+	var err error
+	if p.next, err = next(ctx, book); err != nil {
 		return err
 	}
 	if err := p.load(); err != nil {

@@ -223,7 +223,7 @@ var rules = []rule{
 			"rootfs/packages", "spec", "stage"},
 		third: []string{"golang.org/x/sync", "golang.org/x/sys"}},
 	{folder: "reconciler", layer: runs, why: "it alone knows both workshop and machine",
-		ours:  []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "deployment", "image", "qemu", "reconciler/event", "reconciler/integrity", "reconciler/machine", "reconciler/menu", "reconciler/notice", "reconciler/origin", "reconciler/plan", "reconciler/recovery", "reconciler/rehearsal", "reconciler/report", "reconciler/revert", "reconciler/source", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "reconciler/workshop", "schedule", "secret/keyring", "spec", "stage"},
+		ours:  []string{"boot", "build/engine", "build/engine/engines", "build/engine/speaker/protocol", "deployment", "image", "qemu", "reconciler/event", "reconciler/integrity", "reconciler/machine", "reconciler/menu", "reconciler/notice", "reconciler/origin", "reconciler/plan", "reconciler/recovery", "reconciler/rehearsal", "reconciler/report", "reconciler/revert", "reconciler/source", "reconciler/state", "reconciler/takeover", "reconciler/verdict", "reconciler/wanted", "reconciler/workshop", "schedule", "secret/keyring", "spec", "stage"},
 		third: []string{"golang.org/x/sys"}},
 
 	{folder: "reconciler/event", layer: decisions, why: "what is told, whoever is told it", ours: []string{"deployment", "reconciler/plan"}, banned: untouching},

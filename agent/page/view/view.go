@@ -181,7 +181,7 @@ func conditions(s live.Status) (out []Condition) {
 
 func notices(s report.Status) (out []string) {
 	if s.Reboot.Needed {
-		out = append(out, "a reboot is needed: "+s.Reboot.Line())
+		out = append(out, "a reboot is needed: "+s.Reboot.Line(), s.Starts())
 	}
 	if t := s.Trial; t != nil {
 		out = append(out, "trying "+t.Title()+": "+trying(t))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/agent/control"
+	"github.com/gitboot/gitboot/agent/reboot"
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/deployment"
@@ -92,7 +93,7 @@ func (s Settings) Local() (reconciler.Config, error) {
 
 func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 	return reconciler.Config{
-		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Via: cmdline.Via, Notices: notice.Run,
+		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Via: cmdline.Via, Kexec: s.RebootMethod == string(reboot.Kexec), Notices: notice.Run,
 		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
 		IdentityFile: s.IdentityFile,
 	}
