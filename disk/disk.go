@@ -1,6 +1,6 @@
-// Package disk makes a disk that boots, as a file: a partition table, the file systems
-// in it, and GRUB. It needs neither root nor a loop device, and the same description
-// gives the same bytes.
+// Package disk makes a disk that boots: a partition table, the file systems in it, and
+// GRUB. It needs neither root nor a loop device, and the same description gives the same
+// bytes.
 package disk
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/disk/fat"
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/layout"
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
@@ -86,35 +87,29 @@ func (d Disk) Bytes() (n int64) {
 	return n
 }
 
-// Make writes the disk to a file that is empty. Each piece that was copied is told.
-func (d Disk) Make(ctx context.Context, image *os.File, copied func(int64)) error {
-	if err := image.Truncate(d.Size); err != nil {
-		return err
-	}
-	table := gpt.Table{UUID: d.UUID}
+// Lay makes all that there is besides what files hold, and says what lies where. The
+// disk is closed when it was written.
+func (d Disk) Lay(ctx context.Context) (*piece.Disk, error) {
+	out := &piece.Disk{Size: d.Size, Table: gpt.Table{UUID: d.UUID}}
 	for _, p := range d.Partitions {
-		table.Partitions = append(table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
+		out.Table.Partitions = append(out.Table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
 	}
-	if err := table.Write(image, d.Size); err != nil {
-		return err
-	}
-	m := maker{Disk: d, image: image, copied: copied}
+	m := maker{Disk: d, out: &out.List}
 	if err := m.withGRUB(); err != nil {
-		return err
+		return nil, err
 	}
 	for i, p := range d.Partitions {
 		if err := m.partition(ctx, p); err != nil {
-			return fmt.Errorf("make partition %d (%s): %w", i+1, p.Role, err)
+			return nil, errors.Join(fmt.Errorf("make partition %d (%s): %w", i+1, p.Role, err), out.Close())
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // A maker makes one disk.
 type maker struct {
 	Disk
-	image  *os.File
-	copied func(int64)
+	out *piece.List
 	// boot is what lies on a partition of its own.
 	boot Tree
 }
@@ -172,14 +167,16 @@ func (m *maker) withGRUB() error {
 func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	switch p.Role {
 	case layout.BIOS:
-		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.image, core, p.Start, p.Length) })
+		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.out, core, p.Start, p.Length) })
 	case layout.ESP:
 		return m.core(ctx, bootcode.UEFI, func(core *os.File) error {
 			esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{efi: scratch.Path(core)}}
-			return esp.Make(ctx, m.image, p.Start, p.Length)
+			return esp.Lay(ctx, m.out, p.Start, p.Length)
 		})
 	case layout.Swap:
-		return writeSwap(m.image, p.Start, p.Length, p.FSID, p.Label)
+		header, err := swapHeader(p.Length, p.FSID, p.Label)
+		m.out.Text(p.Start, header)
+		return err
 	}
 	fs := ext4.Filesystem{UUID: p.FSID, Label: p.Label, Seed: p.UUID, Time: m.Time}
 	switch p.Role {
@@ -188,7 +185,7 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	case layout.Boot:
 		fs.Folders, fs.Files = m.boot.Folders, m.boot.Files
 	}
-	return fs.Make(ctx, m.image, p.Start, p.Length, m.copied)
+	return fs.Lay(ctx, m.out, p.Start, p.Length)
 }
 
 // core has what a firmware starts put where it is to be.

@@ -13,7 +13,9 @@ func diskSite(a *app) disks.Site {
 	return disks.Site{
 		Config: func(c *cobra.Command, show *screen.Display, machine string) (reconciler.Config, error) {
 			here(a)
-			a.flags.Machine = machine
+			if machine != "" {
+				a.flags.Machine = machine
+			}
 			cfg, err := a.repoConfig(c, show)
 			cfg.Stage = a.flags.Stage // and not this machine's
 			return cfg, err

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
@@ -107,10 +108,10 @@ const (
 	blockList    = sector - 12
 )
 
-// Embed writes what a BIOS starts: the boot image into the first sector, before the
-// partition table, and the core image into the BIOS boot partition, each with the
-// place of what it loads next, as grub-bios-setup does.
-func Embed(disk io.WriterAt, core io.Reader, start, length int64) error {
+// Embed adds what a BIOS starts to a disk's pieces: the boot image in the first sector,
+// before the partition table, and the core image in the BIOS boot partition, each with
+// the place of what it loads next, as grub-bios-setup does.
+func Embed(disk *piece.List, core io.Reader, start, length int64) error {
 	image, err := io.ReadAll(core)
 	if err != nil {
 		return err
@@ -130,9 +131,7 @@ func Embed(disk io.WriterAt, core io.Reader, start, length int64) error {
 	copy(boot[driveCheck:], "\x90\x90") // nop: a hard disk needs no floppy check
 	binary.LittleEndian.PutUint64(image[blockList:], uint64(first+1))
 	binary.LittleEndian.PutUint16(image[blockList+8:], uint16((len(image)+sector-1)/sector-1))
-	if _, err := disk.WriteAt(boot[:bootCodeEnd], 0); err != nil {
-		return err
-	}
-	_, err = disk.WriteAt(image, start)
-	return err
+	disk.Text(0, boot[:bootCodeEnd])
+	disk.Text(start, image)
+	return nil
 }

@@ -106,21 +106,12 @@ func (d *Device) look() (err error) {
 		if size, err := unix.IoctlGetInt(int(d.file.Fd()), unix.BLKSSZGET); err == nil && size != gpt.Sector {
 			return &RefusedError{d.Path, fmt.Sprintf("has sectors of %d bytes", size), "disks that gitboot makes have sectors of 512; take another"}
 		}
-		d.Model, d.Serial = d.says("model"), d.says("serial")
+		d.Model, d.Serial = identity(filepath.Join("/sys/class/block", d.Name))
 	}
 	if d.Table, err = gpt.Read(d.file, d.Size); err != nil {
 		d.Table = gpt.Table{}
 	}
 	return nil
-}
-
-// says is what the kernel knows of a disk.
-func (d *Device) says(what string) string {
-	text, err := os.ReadFile(filepath.Join("/sys/class/block", d.Name, "device", what))
-	if err != nil {
-		return ""
-	}
-	return plain.Line(string(text))
 }
 
 // share lets others have it, too.

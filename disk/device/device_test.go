@@ -15,6 +15,7 @@ import (
 
 	"github.com/gitboot/gitboot/disk/ext4"
 	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -43,15 +44,15 @@ func source(t *testing.T) *Source {
 	must(t, err)
 	defer f.Close()
 	const size, length = 40 * mib, 38 * mib
-	must(t, f.Truncate(size))
 	table := gpt.Table{UUID: uuid, Partitions: []gpt.Partition{{Type: "0fc63daf-8483-4772-8e79-3d69d8477de4", UUID: uuid, Name: "stage", Start: mib, Length: length, Grow: true}}}
-	must(t, table.Write(f, size))
-	_, err = f.WriteAt([]byte("boot code"), 0)
-	must(t, err)
 	text := make([]byte, 6*mib)
 	rand.NewChaCha8([32]byte{}).Read(text)
 	fs := ext4.Filesystem{UUID: uuid, Label: "stage", Seed: uuid, Time: time.Unix(1e9, 0), Files: []ext4.File{{Path: "/file", Text: text, Mode: 0o600}}}
-	must(t, fs.Make(t.Context(), f, mib, length, func(int64) {}))
+	made := piece.Disk{Size: size, Table: table}
+	made.Text(0, []byte("boot code"))
+	must(t, fs.Lay(t.Context(), &made.List, mib, length))
+	must(t, made.Fill(t.Context(), f, func(int64) {}))
+	must(t, made.Close())
 	s, err := OpenSource(f.Name())
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -118,7 +119,7 @@ func TestWrite(t *testing.T) {
 			if d.Size != size || !strings.Contains(d.Words(), "73.4 MB, without a GPT") {
 				t.Errorf("it is %s", d.Words())
 			}
-			must(t, d.Write(t.Context(), s, nil))
+			must(t, d.Write(t.Context(), s.Disk, nil))
 			must(t, d.Close())
 			sound(t, path, size)
 			again := open(t, path)
@@ -137,24 +138,32 @@ func TestCut(t *testing.T) {
 	d := open(t, path)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the plug was pulled"))
-	if err := d.Write(ctx, s, nil); err == nil || !strings.Contains(err.Error(), "the plug was pulled; what is on it boots nothing: write it again") {
+	if err := d.Write(ctx, s.Disk, nil); err == nil || !strings.Contains(err.Error(), "the plug was pulled; what is on it boots nothing: write it again") {
 		t.Errorf("it is said: %v", err)
 	}
 	if _, err := gpt.Read(d.file, size); !errors.Is(err, gpt.ErrNone) {
 		t.Errorf("it has a partition table: %v", err)
 	}
-	must(t, d.Write(t.Context(), s, nil))
+	must(t, d.Write(t.Context(), s.Disk, nil))
 	sound(t, path, size)
 }
 
 // What differs when it is read back is found.
 func TestCompare(t *testing.T) {
 	s, d := source(t), open(t, target(t, 40*mib))
-	must(t, d.put(s, mib, piece))
-	must(t, d.compare(s, mib, piece))
+	compared := func() (err error) {
+		for _, p := range s.Pieces {
+			err = errors.Join(err, d.parts(p, d.compare))
+		}
+		return err
+	}
+	for _, p := range s.Pieces {
+		must(t, d.parts(p, d.put))
+	}
+	must(t, compared())
 	_, err := d.file.WriteAt([]byte{1}, 3*mib+17)
 	must(t, err)
-	if err := d.compare(s, mib, piece); err == nil {
+	if compared() == nil {
 		t.Error("a byte that changed is not found")
 	}
 }
@@ -166,7 +175,7 @@ func TestRefused(t *testing.T) {
 		t.Helper()
 		d, err := Open(path)
 		if err == nil {
-			err = errors.Join(d.Fits(s), d.Close())
+			err = errors.Join(d.Fits(s.Disk), d.Close())
 		}
 		if !errors.As(err, new(*RefusedError)) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s is refused because of %v, want %q", path, err, why)

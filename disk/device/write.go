@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/tool"
 	"github.com/gitboot/gitboot/internal/progress"
 )
@@ -19,72 +20,31 @@ import (
 const (
 	mib = 1 << 20
 	// head is where the old partition table is, and the new one comes to be.
-	head  = mib
-	piece = 4 * mib
+	head = mib
+	part = 4 * mib
 )
 
-// A Source is a disk in a file, byte for byte.
-type Source struct {
-	*os.File
-	Size  int64
-	table gpt.Table
-}
-
-// OpenSource opens a disk in a file.
-func OpenSource(path string) (*Source, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open the disk to write: %w", err)
-	}
-	s := &Source{File: f}
-	if err := s.look(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return s, nil
-}
-
-func (s *Source) look() error {
-	info, err := s.Stat()
-	if err != nil {
-		return err
-	}
-	if s.Size = info.Size(); !info.Mode().IsRegular() || s.Size < 2*head {
-		return &RefusedError{s.Name(), "is no disk in a file", "make one with `gitboot disk image`"}
-	}
-	magic := make([]byte, 4)
-	if _, err := s.ReadAt(magic, 0); err != nil {
-		return err
-	}
-	if bytes.Equal(magic, []byte("QFI\xfb")) {
-		return &RefusedError{s.Name(), "is a disk in QEMU's format", "`qemu-img convert -O raw " + s.Name() + " disk.img` makes one that can be written"}
-	}
-	if s.table, err = gpt.Read(s, s.Size); err != nil && !errors.Is(err, gpt.ErrNone) {
-		return fmt.Errorf("%s: %w", s.Name(), err)
-	}
-	return nil
-}
-
-// Fits refuses a source that is larger than the disk.
-func (d *Device) Fits(s *Source) error {
+// Fits refuses a disk that is larger than this.
+func (d *Device) Fits(s *piece.Disk) error {
 	if d.Size < s.Size {
 		return &RefusedError{d.Path, fmt.Sprintf("has %s, and what is to be written %s", progress.Bytes(d.Size), progress.Bytes(s.Size)), "take a larger disk, or make a smaller one with --size"}
 	}
 	return nil
 }
 
-// Write writes a source onto the disk, reads it back, and then makes it one that
+// Write writes a disk's pieces onto this, reads them back, and then makes it one that
 // boots: its partition table comes last, with its copy at the end of the disk, and the
 // last partition grows as far as that if it is one that does.
-func (d *Device) Write(ctx context.Context, s *Source, sink progress.Sink) error {
+func (d *Device) Write(ctx context.Context, s *piece.Disk, sink progress.Sink) error {
 	if err := d.Fits(s); err != nil {
 		return err
 	}
-	if err := d.wipe(); err != nil {
+	if err := d.wipe(s); err != nil {
 		return fmt.Errorf("erase the partition table of %s: %w", d.Path, err)
 	}
 	for _, pass := range []struct {
 		name string
-		do   func(*Source, int64, int64) error
+		do   func(*piece.Opened, int64, int64) error
 	}{{"writing " + d.Name, d.put}, {"reading " + d.Name + " back", d.compare}} {
 		if err := d.pass(ctx, s, sink, pass.name, pass.do); err != nil {
 			return fmt.Errorf("%s: %w; what is on it boots nothing: write it again", pass.name, err)
@@ -96,21 +56,45 @@ func (d *Device) Write(ctx context.Context, s *Source, sink progress.Sink) error
 	return nil
 }
 
-// pass goes through all but the head, piece by piece, and has it on the disk then.
-func (d *Device) pass(ctx context.Context, s *Source, sink progress.Sink, name string, do func(*Source, int64, int64) error) (err error) {
-	task := progress.Start(sink, name, s.Size-head)
+// pass goes through all but the head, part by part, and has it on the disk then.
+func (d *Device) pass(ctx context.Context, s *piece.Disk, sink progress.Sink, name string, do func(*piece.Opened, int64, int64) error) (err error) {
+	task := progress.Start(sink, name, s.Bytes())
 	defer func() { task.End(err) }()
-	for at := int64(head); at < s.Size; at += piece {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for _, p := range s.Pieces {
+		err := d.parts(p, func(o *piece.Opened, at, n int64) error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := do(o, at, n); err != nil {
+				return fmt.Errorf("at byte %d: %w", o.At+at, err)
+			}
+			task.Add(n)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		n := min(piece, s.Size-at)
-		if err := do(s, at, n); err != nil {
-			return fmt.Errorf("at byte %d: %w", at, err)
-		}
-		task.Add(n)
 	}
 	return d.flush()
+}
+
+// parts opens a piece and does something with each part of it that is not in the head.
+func (d *Device) parts(p piece.Piece, do func(o *piece.Opened, at, n int64) error) (err error) {
+	from := max(0, head-p.At)
+	if from >= p.Size {
+		return nil
+	}
+	o, err := p.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	for at := from; at < p.Size; at += part {
+		if err := do(o, at, min(part, p.Size-at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flush has all on the disk, and nothing of it in memory, so that it is read from there.
@@ -125,10 +109,15 @@ func (d *Device) flush() error {
 }
 
 // wipe takes away what says what is on the disk: at its beginning, and at its end,
-// where the copy of its table is, and what RAIDs write of themselves.
-func (d *Device) wipe() error {
-	for _, at := range []int64{0, d.Size/mib*mib - head} {
-		if err := d.zero(at, min(2*head, d.Size-at)); err != nil {
+// where the copy of its table is, and what RAIDs write of themselves. Likewise where
+// partitions are to be: of a file system that was there before, no sign may be left.
+func (d *Device) wipe(s *piece.Disk) error {
+	ends := []int64{0, d.Size/mib*mib - head}
+	for _, p := range s.Table.Partitions {
+		ends = append(ends, p.Start, p.Start+p.Length-head)
+	}
+	for _, at := range ends {
+		if err := d.zero(max(at, 0), min(2*head, d.Size-at)); err != nil {
 			return err
 		}
 	}
@@ -146,32 +135,24 @@ func (d *Device) zero(at, n int64) error {
 	return err
 }
 
-func (d *Device) put(s *Source, at, n int64) error {
-	if hole(s, at, n) {
-		return d.zero(at, n)
+func (d *Device) put(o *piece.Opened, at, n int64) error {
+	if o.Zero() {
+		return d.zero(o.At+at, n)
 	}
 	data := make([]byte, n)
-	if _, err := s.ReadAt(data, at); err != nil {
+	if _, err := o.ReadAt(data, at); err != nil {
 		return err
 	}
-	_, err := d.file.WriteAt(data, at)
+	_, err := d.file.WriteAt(data, o.At+at)
 	return err
 }
 
-// hole reports whether a piece of a file was never written to.
-func hole(s *Source, at, n int64) bool {
-	next, err := unix.Seek(int(s.Fd()), at, unix.SEEK_DATA)
-	return errors.Is(err, unix.ENXIO) || err == nil && next >= at+n
-}
-
-func (d *Device) compare(s *Source, at, n int64) error {
+func (d *Device) compare(o *piece.Opened, at, n int64) error {
 	want, got := make([]byte, n), make([]byte, n)
-	if !hole(s, at, n) {
-		if _, err := s.ReadAt(want, at); err != nil {
-			return err
-		}
+	if _, err := o.ReadAt(want, at); err != nil {
+		return err
 	}
-	if _, err := d.file.ReadAt(got, at); err != nil {
+	if _, err := d.file.ReadAt(got, o.At+at); err != nil {
 		return err
 	}
 	if !bytes.Equal(want, got) {
@@ -181,12 +162,12 @@ func (d *Device) compare(s *Source, at, n int64) error {
 }
 
 // finish writes the head.
-func (d *Device) finish(ctx context.Context, s *Source) error {
-	data := make([]byte, head)
-	if _, err := s.ReadAt(data, 0); err != nil {
+func (d *Device) finish(ctx context.Context, s *piece.Disk) error {
+	data, err := d.first(s)
+	if err != nil {
 		return err
 	}
-	table, grown := s.table.Over(d.Size)
+	table, grown := s.Table.Over(d.Size)
 	if grown != nil {
 		if err := d.grow(ctx, *grown); err != nil {
 			return fmt.Errorf("grow the last partition: %w", err)
@@ -195,7 +176,7 @@ func (d *Device) finish(ctx context.Context, s *Source) error {
 	if _, err := d.file.WriteAt(data, 0); err != nil {
 		return err
 	}
-	if s.table.UUID != "" {
+	if s.Table.UUID != "" {
 		if err := table.Write(d.file, d.Size); err != nil {
 			return err
 		}
@@ -211,6 +192,25 @@ func (d *Device) finish(ctx context.Context, s *Source) error {
 		_ = unix.IoctlSetInt(int(d.file.Fd()), unix.BLKRRPART, 0) // kernels without partitions know none
 	}
 	return nil
+}
+
+// first is the head.
+func (d *Device) first(s *piece.Disk) ([]byte, error) {
+	data := make([]byte, head)
+	for _, p := range s.Pieces {
+		if p.At >= head {
+			continue
+		}
+		o, err := p.Open()
+		if err != nil {
+			return nil, err
+		}
+		_, err = o.ReadAt(data[p.At:min(p.At+p.Size, head)], 0)
+		if err := errors.Join(err, o.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
 }
 
 // grow makes a partition's ext4 as large as the partition.

@@ -1,7 +1,6 @@
-// Package ext4 makes an ext4 file system with files in it, in a part of a file that
-// is all zeros, without mounting anything: by mke2fs, and by debugfs, which lays out
-// folders and files but would take four times as long as a copy to fill them. That is
-// done here, block by block where debugfs says that they lie.
+// Package ext4 makes an ext4 file system with files in it, in a part of a disk, without
+// mounting anything: by mke2fs, and by debugfs, which lays out folders and files. What
+// files hold stays where it is: debugfs says where their blocks lie.
 //
 // The features are those that GRUB 2.04 and kernel 4.4 know, whatever mke2fs.conf(5)
 // says. All is root's, and of one time; the same content gives the same bytes.
@@ -11,13 +10,13 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
@@ -74,29 +73,29 @@ func (s Filesystem) Room() (n int64) {
 	return n + int64(len(s.Files)+len(s.Folders))*blockSize
 }
 
-// Make makes it in length bytes of a file from an offset. Each piece that was copied is
-// told.
-func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64, copied func(int64)) (err error) {
+// Lay makes it in length bytes of a disk from an offset, and adds its pieces to those
+// of the disk. What an older file system has left of its journal would be taken for its
+// own, so that the place of that is to be empty.
+func (s Filesystem) Lay(ctx context.Context, disk *piece.List, offset, length int64) (err error) {
 	empty, err := scratch.New(length)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, empty.Close()) }()
 	args := []string{
 		"-q", "-F", "-b", strconv.Itoa(blockSize), "-I", "256", "-m", "0", "-O", features, "-U", s.UUID, "-L", s.Label,
 		"-E", "hash_seed=" + s.Seed + ",lazy_itable_init=1,lazy_journal_init=1,nodiscard", scratch.Path(empty), strconv.FormatInt(length/1024, 10) + "k",
 	}
-	if _, _, err := tool.Run(ctx, s.Time, "", "mke2fs", args...); err != nil {
+	l := layer{Filesystem: s, empty: empty, disk: disk, offset: offset}
+	if _, _, err = tool.Run(ctx, s.Time, "", "mke2fs", args...); err == nil {
+		err = l.layOut(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, empty.Close())
+	}
+	if err := disk.Written(offset, empty); err != nil {
 		return err
 	}
-	l := layer{Filesystem: s, empty: empty, image: image, offset: offset}
-	if err := l.layOut(ctx); err != nil {
-		return err
-	}
-	if err := scratch.Copy(image, offset, empty); err != nil {
-		return err
-	}
-	return l.fill(ctx, copied)
+	return l.place()
 }
 
 // folders are all that there are to be, parents first; those that were not named

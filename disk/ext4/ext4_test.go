@@ -12,6 +12,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/disk/piece"
 )
 
 const offset, length = 1 << 20, 300 << 20
@@ -46,10 +49,12 @@ func make1(t *testing.T, s Filesystem) *os.File {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	if err := f.Truncate(offset + length + 1<<20); err != nil {
+	made := piece.Disk{Size: offset + length + 1<<20, Table: gpt.Table{UUID: s.UUID}}
+	defer made.Close()
+	if err := s.Lay(t.Context(), &made.List, offset, length); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Make(t.Context(), f, offset, length, func(int64) {}); err != nil {
+	if err := made.Fill(t.Context(), f, func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -122,14 +127,16 @@ func TestMakeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := f.Truncate(64 << 20); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Make(t.Context(), f, 0, 64<<20, func(int64) {}); err == nil {
+	made := piece.Disk{Size: 66 << 20, Table: gpt.Table{UUID: s.UUID}}
+	defer made.Close()
+	if err := s.Lay(t.Context(), &made.List, 1<<20, 64<<20); err == nil {
 		t.Error("it fits into less than it is")
 	}
 	s.Files = []File{{Path: "/short", Source: "/etc/hostname", Size: 1 << 20}}
-	if err := s.Make(t.Context(), f, 0, 64<<20, func(int64) {}); err == nil {
+	if err := s.Lay(t.Context(), &made.List, 1<<20, 64<<20); err != nil {
+		t.Error(err)
+	}
+	if err := made.Fill(t.Context(), f, func(int64) {}); err == nil {
 		t.Error("a source is read beyond its end")
 	}
 }

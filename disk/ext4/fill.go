@@ -2,32 +2,31 @@ package ext4
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
-	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // A layer is files that are being put into a file system that was made.
 type layer struct {
 	Filesystem
-	// empty is it without what files hold, image where it comes to be.
-	empty, image *os.File
-	offset       int64
-	extents      map[string][]extent
+	// empty is it without what files hold.
+	empty   *os.File
+	disk    *piece.List
+	offset  int64
+	extents map[string][]extent
 }
+
+// journal is the journal's inode, as debugfs names those.
+const journal = "<8>"
 
 // An extent is blocks of a file that lie side by side.
 type extent struct{ logical, physical, length int64 }
@@ -48,6 +47,7 @@ func (l *layer) layOut(ctx context.Context) error {
 			fmt.Fprintf(&script, "fallocate %[1]s 0 %[2]d\nset_inode_field %[1]s size %[3]d\nex %[1]s\n", quoted(f.Path), n-1, f.size())
 		}
 	}
+	fmt.Fprintf(&script, "ex %s\n", journal)
 	out, err := l.debugfs(ctx, script.String())
 	if err != nil {
 		return err
@@ -131,67 +131,26 @@ func parse(out string) (map[string][]extent, error) {
 	return all, lines.Err()
 }
 
-// fill copies what files are made of to where their blocks are.
-func (l *layer) fill(ctx context.Context, copied func(int64)) error {
+// place adds what files hold, and where nothing may be.
+func (l *layer) place() error {
+	for _, e := range l.extents[journal] {
+		skip := max(0, 1-e.logical) // the first block says that it is empty
+		l.disk.Zeros(l.offset+(e.physical+skip)*blockSize, (e.length-skip)*blockSize)
+	}
 	for _, f := range l.Files {
-		if err := l.file(ctx, f, copied); err != nil {
-			return fmt.Errorf("put %s onto the disk: %w", f.Path, err)
-		}
-	}
-	return nil
-}
-
-func (l *layer) file(ctx context.Context, f File, copied func(int64)) error {
-	var from io.ReaderAt = bytes.NewReader(f.Text)
-	if f.Source != "" {
-		source, err := os.Open(f.Source)
-		if err != nil {
-			return err
-		}
-		defer source.Close()
-		from = source
-	}
-	left := f.size()
-	for _, e := range l.extents[f.Path] {
-		n := min(left, e.length*blockSize)
-		if err := l.copy(ctx, from, e, n); err != nil {
-			return err
-		}
-		copied(n)
-		left -= n
-	}
-	if left > 0 {
-		return errors.New("there are too few blocks for it")
-	}
-	return nil
-}
-
-// copy copies one extent. Between files the kernel does it, and shares their blocks
-// where it can.
-func (l *layer) copy(ctx context.Context, from io.ReaderAt, e extent, n int64) error {
-	at, to := e.logical*blockSize, l.offset+e.physical*blockSize
-	if source, ok := from.(*os.File); ok {
-		for n > 0 && ctx.Err() == nil {
-			begin, end := at, to
-			done, err := unix.CopyFileRange(int(source.Fd()), &begin, int(l.image.Fd()), &end, int(min(n, 64<<20)), 0)
-			if err != nil || done == 0 {
-				break
+		left := f.size()
+		for _, e := range l.extents[f.Path] {
+			n, from, to := min(left, e.length*blockSize), e.logical*blockSize, l.offset+e.physical*blockSize
+			if f.Source != "" {
+				l.disk.File(to, f.Source, from, n)
+			} else {
+				l.disk.Text(to, f.Text[from:from+n])
 			}
-			at, to, n = at+int64(done), to+int64(done), n-int64(done)
+			left -= n
+		}
+		if left > 0 {
+			return fmt.Errorf("put %s onto the disk: there are too few blocks for it", f.Path)
 		}
 	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if n == 0 {
-		return nil
-	}
-	done, err := io.CopyBuffer(writerOnly{io.NewOffsetWriter(l.image, to)}, ctxio.Reader(ctx, io.NewSectionReader(from, at, n)), make([]byte, min(n, 1<<20)))
-	if err == nil && done < n {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return nil
 }
-
-// writerOnly hides that a writer could read for itself.
-type writerOnly struct{ io.Writer }

@@ -1,5 +1,5 @@
-// Package fat makes an EFI system partition's file system, FAT32, in a part of a file
-// that is all zeros, without mounting it: by mkfs.vfat and mtools.
+// Package fat makes an EFI system partition's file system, FAT32, in a part of a disk,
+// without mounting it: by mkfs.vfat and mtools.
 package fat
 
 import (
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
 )
@@ -35,17 +36,26 @@ func cluster(length int64) string {
 	return "8"
 }
 
-// Make makes it in length bytes of a file from an offset.
-func (s Filesystem) Make(ctx context.Context, image *os.File, offset, length int64) (err error) {
-	empty, err := scratch.New(length)
+// Lay makes it in length bytes of a disk from an offset, and adds its pieces to those
+// of the disk.
+func (s Filesystem) Lay(ctx context.Context, disk *piece.List, offset, length int64) error {
+	empty, err := s.Make(ctx, length)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, empty.Close()) }()
-	if err := s.fill(ctx, scratch.Path(empty), cluster(length)); err != nil {
-		return err
+	return disk.Written(offset, empty)
+}
+
+// Make makes it of so many bytes, in a file that is gone when it is closed.
+func (s Filesystem) Make(ctx context.Context, length int64) (*os.File, error) {
+	empty, err := scratch.New(length)
+	if err != nil {
+		return nil, err
 	}
-	return scratch.Copy(image, offset, empty)
+	if err := s.fill(ctx, scratch.Path(empty), cluster(length)); err != nil {
+		return nil, errors.Join(err, empty.Close())
+	}
+	return empty, nil
 }
 
 func (s Filesystem) fill(ctx context.Context, file, cluster string) error {

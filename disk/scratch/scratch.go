@@ -7,7 +7,6 @@ package scratch
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -28,22 +27,3 @@ func New(size int64) (*os.File, error) {
 
 // Path leads children of this program to a file.
 func Path(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
-
-// Copy copies to an offset of another file what was written to one.
-func Copy(to *os.File, offset int64, from *os.File) error {
-	for at := int64(0); ; {
-		begin, err := unix.Seek(int(from.Fd()), at, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if at, err = unix.Seek(int(from.Fd()), begin, unix.SEEK_HOLE); err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.NewOffsetWriter(to, offset+begin), io.NewSectionReader(from, begin, at-begin)); err != nil {
-			return err
-		}
-	}
-}

@@ -36,8 +36,9 @@ type Order struct {
 	// Config is the reconciler's. Its Stage is a folder that stays, so that the next
 	// disk takes less, or "" for one that does not.
 	Config reconciler.Config
-	// Size is the disk's, 0 for what is enough.
-	Size int64
+	// Size says how large the disk is, once it is known what is declared of it, nil if
+	// nothing is; 0 is what is enough.
+	Size func(declared *layout.Disk) (int64, error)
 	// Temp is a folder for what is needed meanwhile.
 	Temp string
 }
@@ -74,6 +75,7 @@ type preparation struct {
 	Order
 	now        func() time.Time
 	wanted     *wanted.Wanted
+	size       int64
 	partitions []layout.Partition
 	seed       string
 	folder     string // GRUB's, here
@@ -92,11 +94,14 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if d := p.wanted.Wants.Disk; d != nil {
 		p.partitions = d.Partitions
 	}
+	if p.size, err = p.Size(p.wanted.Wants.Disk); err != nil {
+		return err
+	}
 	p.seed = p.wanted.Wants.Machine + "/" + p.wanted.Wants.MachineID
 	at := p.wanted.Revision.Time
 	p.now = func() time.Time { return at }
-	if need := layout.Need(p.partitions); p.Size != 0 && p.Size < need {
-		return &layout.TooSmallError{Size: p.Size, Need: need}
+	if need := layout.Need(p.partitions); p.size != 0 && p.size < need {
+		return &layout.TooSmallError{Size: p.size, Need: need}
 	}
 	return disk.Installed(p.partitions)
 }
@@ -191,9 +196,9 @@ func (p *preparation) plan() (*Plan, error) {
 			out.Deployments[name] = newest.Deployment
 		}
 	}
-	out.Disk = disk.Disk{UUID: layout.DiskUUID(p.seed), Size: p.Size, Time: p.wanted.Revision.Time, Stage: stage}
+	out.Disk = disk.Disk{UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage}
 	room := out.Room()
-	if p.Size == 0 {
+	if p.size == 0 {
 		const unit = 1_000_000_000
 		out.Size = max(least, (layout.With(p.partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
 	}
@@ -202,7 +207,7 @@ func (p *preparation) plan() (*Plan, error) {
 		return nil, err
 	}
 	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
-		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; make the disk larger with --size, or give the partition more", progress.Bytes(room), progress.Bytes(has))
+		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; take a larger disk, or give the partition more", progress.Bytes(room), progress.Bytes(has))
 	}
 	for _, name := range []string{"custom.cfg", "grub.cfg", "grubenv"} {
 		text, err := os.ReadFile(filepath.Join(p.folder, name))
@@ -216,7 +221,12 @@ func (p *preparation) plan() (*Plan, error) {
 
 // Make writes the disk to a file that is empty.
 func (p *Plan) Make(ctx context.Context, image *os.File, sink progress.Sink) (err error) {
-	task := progress.Start(sink, "writing the disk of "+p.Machine, p.Bytes())
+	made, err := p.Lay(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, made.Close()) }()
+	task := progress.Start(sink, "writing the disk of "+p.Machine, made.Bytes())
 	defer func() { task.End(err) }()
-	return p.Disk.Make(ctx, image, func(n int64) { task.Add(n) })
+	return made.Fill(ctx, image, func(n int64) { task.Add(n) })
 }

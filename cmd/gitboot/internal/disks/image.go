@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/diskimage"
@@ -87,16 +87,16 @@ func (s Site) image(c *cobra.Command, machine string, f imageFlags) (err error) 
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
-	temp, err := os.MkdirTemp(rehearsal.TempDir(), "gitboot-disk-")
+	temp, err := diskimage.NewTemp(rehearsal.TempDir())
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
 	began := time.Now()
-	made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Size: size, Temp: temp})
+	made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }})
 	if err == nil {
 		err = made.Write(c.Context(), f.file, show.Progress())
 	}
-	if err = errors.Join(err, os.RemoveAll(temp), show.Close()); err != nil {
+	if err = errors.Join(err, temp.Close(), show.Close()); err != nil {
 		return err
 	}
 	return printMade(c, made, f, time.Since(began))
@@ -133,24 +133,38 @@ type partitionJSON struct {
 }
 
 func printMade(c *cobra.Command, made *diskimage.Plan, f imageFlags, took time.Duration) error {
-	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: []partitionJSON{}, Deployments: []deploymentJSON{}}
-	for _, p := range made.Partitions {
-		out.Partitions = append(out.Partitions, partitionJSON{p.Role, p.Label, p.Filesystem, p.Start, p.Length, p.UUID, p.FSID})
-	}
-	for _, image := range slices.Sorted(maps.Keys(made.Deployments)) {
-		out.Deployments = append(out.Deployments, deploymentJSON{image, made.Deployments[image]})
-	}
+	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: partitionsJSON(made), Deployments: deploymentsJSON(made)}
 	if f.json {
 		return screen.JSON(c.OutOrStdout(), out)
 	}
-	rows := [][]any{}
-	for i, p := range out.Partitions {
-		rows = append(rows, []any{i + 1, p.Role, p.Label, p.Filesystem, progress.Bytes(p.Size)})
-	}
-	if err := screen.Table(c.OutOrStdout(), "PARTITION\tROLE\tLABEL\tFILE SYSTEM\tSIZE", rows); err != nil {
+	if err := printPartitions(c, out.Partitions); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(c.OutOrStdout(), "%s: a disk of %s that boots %s at revision %s, made in %s\n",
 		plain.Visible(f.file.Path), progress.Bytes(made.Size), made.Machine, plan.Short(made.Revision), took.Round(10*time.Millisecond))
 	return err
+}
+
+func partitionsJSON(made *diskimage.Plan) []partitionJSON {
+	all := []partitionJSON{}
+	for _, p := range made.Partitions {
+		all = append(all, partitionJSON{p.Role, p.Label, p.Filesystem, p.Start, p.Length, p.UUID, p.FSID})
+	}
+	return all
+}
+
+func deploymentsJSON(made *diskimage.Plan) []deploymentJSON {
+	all := []deploymentJSON{}
+	for _, image := range slices.Sorted(maps.Keys(made.Deployments)) {
+		all = append(all, deploymentJSON{image, made.Deployments[image]})
+	}
+	return all
+}
+
+func printPartitions(c *cobra.Command, all []partitionJSON) error {
+	rows := [][]any{}
+	for i, p := range all {
+		rows = append(rows, []any{i + 1, p.Role, p.Label, p.Filesystem, progress.Bytes(p.Size)})
+	}
+	return screen.Table(c.OutOrStdout(), "PARTITION\tROLE\tLABEL\tFILE SYSTEM\tSIZE", rows)
 }

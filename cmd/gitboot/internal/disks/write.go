@@ -1,11 +1,8 @@
 package disks
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +47,7 @@ func write(c *cobra.Command, file, path string, yes bool) (err error) {
 		return &usage.Error{Err: err}
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	if err := disk.Fits(source); err != nil {
+	if err := disk.Fits(source.Disk); err != nil {
 		return &usage.Error{Err: err}
 	}
 	if !yes {
@@ -60,48 +57,10 @@ func write(c *cobra.Command, file, path string, yes bool) (err error) {
 	}
 	began := time.Now()
 	show := screen.New(c.ErrOrStderr())
-	err = disk.Write(c.Context(), source, show.Progress())
+	err = disk.Write(c.Context(), source.Disk, show.Progress())
 	if err = errors.Join(err, show.Close()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s written and read back in %s\n", plain.Visible(path), progress.Bytes(source.Size), time.Since(began).Round(10*time.Millisecond))
 	return err
-}
-
-// agreed has somebody type the name of the disk that is lost.
-func agreed(c *cobra.Command, disk *device.Device) error {
-	if screen.Terminal(c.ErrOrStderr()) == nil {
-		return usage.Errorf("all on %s would be lost (%s), and there is nobody to ask; give --yes if that is right", plain.Visible(disk.Path), disk.Words())
-	}
-	fmt.Fprintf(c.ErrOrStderr(), "All on this disk will be lost:\n  %s\nType its name (%s) to go on: ", disk.Words(), disk.Name)
-	typed, err := line(c)
-	if err != nil {
-		return err
-	}
-	if typed != disk.Name && typed != disk.Path {
-		return usage.Errorf("nothing was written: %q is not its name", typed)
-	}
-	return nil
-}
-
-// line is what somebody types, or why nobody does any more.
-func line(c *cobra.Command) (string, error) {
-	type answer struct {
-		text string
-		err  error
-	}
-	typed := make(chan answer, 1)
-	go func() {
-		text, err := bufio.NewReader(io.LimitReader(c.InOrStdin(), 4096)).ReadString('\n')
-		typed <- answer{text, err}
-	}()
-	select {
-	case a := <-typed:
-		if a.err != nil && !errors.Is(a.err, io.EOF) {
-			return "", fmt.Errorf("read the disk's name: %w", a.err)
-		}
-		return strings.TrimSpace(a.text), nil
-	case <-c.Context().Done():
-		return "", fmt.Errorf("nothing was written: %w", c.Context().Err())
-	}
 }
