@@ -16,20 +16,32 @@ const (
 	roomyLength = 64
 )
 
-// Roomy makes a folder as large as it needs to be for hundreds of hashes, so that it
-// does not grow when they come. When it does, ext4 moves half of a block's names to a
-// new one, and a boot loader, which replays no journal, may see the old block without
-// them and the new one not at all: what was in the folder before is gone for it until
-// the file system is mounted. ext4 does not make a folder smaller again. Others do,
-// and are left as they are, as is a folder that is large already. What a cut leaves
-// has temporary names.
-func Roomy(dir string) (err error) {
+// Roomy makes a folder one whose names stay where they are when others come. A boot
+// loader, which replays no journal, may see the place that names have left and not
+// yet the one that they went to: what was in the folder before is gone for it until
+// the file system is mounted. File systems other than ext4 and XFS have no such
+// moment, and are left as they are, as is a folder that is roomy already.
+func Roomy(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return fmt.Errorf("file system of %s: %w", dir, err)
 	}
+	switch int64(st.Type) {
+	case magicExt4:
+		return roomyExt4(dir)
+	case magicXFS:
+		return roomyXFS(dir)
+	}
+	return nil
+}
+
+// roomyExt4 makes a folder as large as it needs to be for hundreds of hashes, so that
+// it does not grow when they come: when it does, ext4 moves half of a block's names to
+// a new one. ext4 does not make a folder smaller again. What a cut leaves has
+// temporary names.
+func roomyExt4(dir string) (err error) {
 	info, err := os.Stat(dir)
-	if err != nil || st.Type != magicExt4 || info.Size() >= roomyNames*roomyLength {
+	if err != nil || info.Size() >= roomyNames*roomyLength {
 		return err
 	}
 	f, err := Create(dir, 0o600)
@@ -54,6 +66,26 @@ func Roomy(dir string) (err error) {
 		if err := os.Link(f.Name(), name); err != nil {
 			return err
 		}
+	}
+	return SyncDir(dir)
+}
+
+// roomAttr is an attribute that takes the room of names in a folder's inode, where XFS
+// keeps some 300 bytes of both by default.
+const (
+	roomAttr     = "user.gitboot.room"
+	roomAttrSize = 200
+)
+
+// roomyXFS has a folder keep its names in a block from the second hash on. XFS keeps
+// those of four in the inode, and moves them when there is a fifth, or back.
+func roomyXFS(dir string) error {
+	size, err := unix.Getxattr(dir, roomAttr, nil)
+	if err == nil && size >= roomAttrSize {
+		return nil
+	}
+	if err := unix.Setxattr(dir, roomAttr, make([]byte, roomAttrSize), 0); err != nil {
+		return &os.PathError{Op: "setxattr", Path: dir, Err: err}
 	}
 	return SyncDir(dir)
 }

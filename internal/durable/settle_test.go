@@ -141,7 +141,8 @@ func TestWriteSettled(t *testing.T) {
 	}
 }
 
-// A roomy folder does not grow, and has nothing in it; a cut leaves temporary names.
+// A roomy folder of ext4 does not grow, and has nothing in it; a cut leaves temporary
+// names.
 func TestRoomy(t *testing.T) {
 	point := mounted(t, "ext4", 64<<20)
 	size := func() int64 {
@@ -171,5 +172,36 @@ func TestRoomy(t *testing.T) {
 	}
 	if err := Roomy(t.TempDir()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A roomy folder of XFS has its names in a block from the second hash on, and keeps
+// them there for as long as there are two.
+func TestRoomyXFS(t *testing.T) {
+	point := mounted(t, "xfs", 320<<20)
+	for range 2 {
+		if err := Roomy(point); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := func(n int) string { return filepath.Join(point, fmt.Sprintf("%064x", n)) }
+	isBlock := func(when string) {
+		if info, err := os.Stat(point); err != nil || info.Size() != 4096 {
+			t.Errorf("%s the folder's size is %d, %v", when, info.Size(), err)
+		}
+	}
+	for n := range 6 {
+		if err := os.WriteFile(name(n), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			isBlock(fmt.Sprintf("with %d names", n+1))
+		}
+	}
+	for n := range 4 {
+		if err := os.Remove(name(n)); err != nil {
+			t.Fatal(err)
+		}
+		isBlock(fmt.Sprintf("without %d names", n+1))
 	}
 }
