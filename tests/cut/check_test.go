@@ -29,10 +29,13 @@ type checker struct {
 	trees      map[string]bool
 	converging int
 	converged  int
+	// exhausted are the epochs that have no other states, as far as is known. Each is
+	// one worker's.
+	exhausted []bool
 }
 
 func newChecker(t *testing.T, r *recording, converging int) *checker {
-	return &checker{recording: r, grub: newGRUBReader(t, r.names()), hashes: &hashes{known: map[sum]string{}}, seen: map[sum]bool{}, trees: map[string]bool{}, converging: converging}
+	return &checker{recording: r, grub: newGRUBReader(t, r.names()), hashes: &hashes{known: map[sum]string{}}, exhausted: make([]bool, len(r.epochs)), seen: map[sum]bool{}, trees: map[string]bool{}, converging: converging}
 }
 
 // report counts a state. Of many that fail the first ones tell enough.
@@ -96,7 +99,7 @@ func (c *checker) check(ctx context.Context, d *disk, s state, possible []versio
 		if err := agrees(view{files: t.files}, possible); err != nil {
 			return fmt.Errorf("mounted: %w", err)
 		}
-		if err := c.whole(dir, t); err != nil {
+		if err := c.bootable(dir, t); err != nil {
 			return fmt.Errorf("mounted: %w", err)
 		}
 		if !c.goesOn(t.of) {
@@ -140,9 +143,9 @@ func (v version) differs(found view) error {
 	return nil
 }
 
-// whole verifies the deployments that the menu of a mounted disk names, with all
+// bootable verifies the deployments that the menu of a mounted disk names, with all
 // that process 1 needs.
-func (c *checker) whole(dir string, t tree) error {
+func (c *checker) bootable(dir string, t tree) error {
 	menu, err := os.ReadFile(dir + menuPath)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -203,5 +206,5 @@ func (c *checker) converges(ctx context.Context, dir string) error {
 	if err := json.Unmarshal([]byte(out), &garbage); err != nil || garbage.Objects > 0 {
 		return fmt.Errorf("the next run leaves garbage: %s %w", out, err)
 	}
-	return c.whole(dir, t)
+	return c.bootable(dir, t)
 }

@@ -6,8 +6,6 @@
 package cut
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,9 +23,9 @@ const uuid = "6a2d8f0e-5b1c-4d3e-9f70-8a9b0c1d2e3f"
 
 // filesystems are those that a stage may lie on, and this kernel has.
 var filesystems = []filesystem{
-	{name: "ext4", size: 112 << 20, mkfs: []string{"mkfs.ext4", "-q", "-F", "-U", uuid}, fsck: []string{"e2fsck", "-p"}, super: extent{2, 4}},
-	{name: "xfs", size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid", block: 8},
-	{name: "btrfs", size: 160 << 20, mkfs: []string{"mkfs.btrfs", "-q", "-f", "-U", uuid}, super: extent{128, 136}, uncounted: true},
+	{name: "ext4", share: 55, size: 112 << 20, mkfs: []string{"mkfs.ext4", "-q", "-F", "-U", uuid}, fsck: []string{"e2fsck", "-p"}, super: extent{2, 4}},
+	{name: "xfs", share: 35, size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid", block: 8, journal: xfsLog},
+	{name: "btrfs", share: 10, size: 160 << 20, mkfs: []string{"mkfs.btrfs", "-q", "-f", "-U", uuid}, super: extent{128, 136}, uncounted: true},
 }
 
 // The states after every flush are looked at, and others in between up to some
@@ -45,7 +43,7 @@ func cutPower(t *testing.T, budget, converging int) {
 			dir := inMemory(t)
 			r := record(t, f, l, dir)
 			c := newChecker(t, r, converging)
-			c.all(t, dir, budget/len(filesystems))
+			c.all(t, dir, budget*f.share/100)
 		})
 	}
 }
@@ -69,50 +67,6 @@ func (c *checker) all(t *testing.T, dir string, budget int) {
 	}
 	t.Logf("%d writes and %d flushes; %d states tried, %d failed; %d other views of GRUB's, %d other mounted ones, of which %d went on",
 		writes, len(c.epochs), c.tried, c.failed, c.grub.runs, len(c.trees), c.converged)
-}
-
-// work checks the states of every so many-th epoch, with all that is left of its
-// budget for those that remain.
-func (c *checker) work(ctx context.Context, t *testing.T, dir string, n, budget int) (err error) {
-	point := filepath.Join(dir, "mnt")
-	if err := os.MkdirAll(point, 0o755); err != nil {
-		return err
-	}
-	d, err := newDisk(dir, c.image)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, d.close()) }()
-	var entries int
-	for i, e := range c.epochs {
-		if i%workers == n {
-			remain := (len(c.epochs)-i-1)/workers + 1
-			done, err := c.epoch(ctx, t, d, i, c.possible(entries), max(1, budget/remain), point)
-			if err != nil {
-				return err
-			}
-			budget -= done
-		}
-		d.advance(e.writes)
-		entries = e.entries
-	}
-	return ctx.Err()
-}
-
-// epoch checks states of an epoch, up to a number, and returns how many there were.
-func (c *checker) epoch(ctx context.Context, t *testing.T, d *disk, i int, possible []version, most int, point string) (done int, err error) {
-	tries := 0
-	states(i, c.epochs[i], c.filesystem, func(s state) bool {
-		if tries++; c.first(d.sum(s.change)) {
-			if err = d.become(s.change); err != nil {
-				return false
-			}
-			done++
-			c.report(t, s, c.check(ctx, d, s, possible, tries%2 == 0, point))
-		}
-		return done < most && tries < 4*most && ctx.Err() == nil
-	})
-	return done, err
 }
 
 // inMemory gives a folder in memory.

@@ -39,7 +39,7 @@ func growing(t *testing.T, f filesystem) {
 	g, seen, entries := newGRUBReader(t, []string{path}), map[sum]bool{}, 0
 	for i, e := range r.epochs {
 		tries := 0
-		states(i, e, r.filesystem, func(s state) bool {
+		states(i, 0, e, r.whole, func(s state) bool {
 			if tries++; entries < since || seen[d.sum(s.change)] {
 				return entries >= since && tries < 14
 			}

@@ -14,6 +14,7 @@ type recording struct {
 	*life
 	filesystem
 	image    string
+	whole    whole
 	epochs   []epoch
 	versions []version
 }
@@ -84,6 +85,14 @@ func (r *recording) format(t *testing.T) {
 	}
 	if _, err := lab.Run(t.Context(), "fallocate", "--dig-holes", r.image); err != nil { // XFS writes zeros to its whole log
 		t.Fatal(err)
+	}
+	r.whole = whole{super: r.filesystem.super, block: r.filesystem.block}
+	if r.filesystem.journal != nil {
+		var super [sectorSize]byte
+		if _, err := f.ReadAt(super[:], 0); err != nil {
+			t.Fatal(err)
+		}
+		r.whole.journal = r.filesystem.journal(super[:])
 	}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		t.Fatal(err)

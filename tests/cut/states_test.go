@@ -16,14 +16,14 @@ type state struct {
 // would come out the same: nothing of it, all of it but one write, one write
 // alone, what came first up to some write, any subset, and the same with one write
 // torn. It goes on for as long as it is asked.
-func states(n int, e epoch, f filesystem, yield func(state) bool) {
+func states(n, round int, e epoch, w whole, yield func(state) bool) {
 	if !yield(state{name: fmt.Sprintf("%d", n)}) || len(e.writes) == 0 {
 		return
 	}
-	random := rand.New(rand.NewPCG(uint64(n), 12))
-	for round := 0; ; round++ {
+	random := rand.New(rand.NewPCG(uint64(n), uint64(12+round)))
+	for turn := 0; ; turn++ {
 		for _, kind := range kinds {
-			if !yield(state{name: fmt.Sprintf("%d %s.%d", n, kind.name, round), change: kind.of(tearing{e.writes, f, random}, round)}) {
+			if !yield(state{name: fmt.Sprintf("%d %s.%d.%d", n, kind.name, round, turn), change: kind.of(tearing{e.writes, w, random}, turn)}) {
 				return
 			}
 		}
@@ -79,12 +79,21 @@ var kinds = []struct {
 // An extent is sectors from one up to another.
 type extent struct{ from, to int64 }
 
+func (e extent) has(sector int64) bool { return sector >= e.from && sector < e.to }
+
 // A tearing makes changes of an epoch's writes, of which none comes in parts that the
 // file system takes for one.
 type tearing struct {
 	writes []write
-	filesystem
+	whole
 	random *rand.Rand
+}
+
+// A whole is what is written together or not at all: a superblock, and blocks outside
+// of a journal.
+type whole struct {
+	super, journal extent
+	block          int64
 }
 
 // pick takes each write once, if there are few enough, from the last one on: those
@@ -135,6 +144,6 @@ func (t tearing) tear(c change, w write) {
 }
 
 // together reports whether a sector is written with the one before it.
-func (f filesystem) together(sector int64) bool {
-	return sector > f.super.from && sector < f.super.to || f.block > 0 && sector%f.block != 0
+func (w whole) together(sector int64) bool {
+	return sector > w.super.from && sector < w.super.to || w.block > 0 && sector%w.block != 0 && !w.journal.has(sector)
 }
