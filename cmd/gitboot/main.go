@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -53,7 +54,21 @@ const exitHelp = `Exit codes:
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// memory is how much gitboot has before garbage is collected at once: what a hostile
+// config repo makes of it, and a large pull, is less, and the collector else comes late
+// on a busy machine.
+const memory = 150 << 20
+
+// holdMemory keeps to that, unless GOMEMLIMIT says how much it may be. More can be had
+// where all of it is needed.
+func holdMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
+}
+
 func run(args []string, stdout, stderr io.Writer) int {
+	holdMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot()
