@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -32,6 +33,7 @@ type standstill struct {
 	args    []string
 	in, out *os.File        // nil: nothing, and what is looked at in the end
 	come    <-chan struct{} // nil: when so
+	gone    <-chan struct{} // nil, or closed when what they started has ended
 	so      func(pid int) bool
 }
 
@@ -58,22 +60,26 @@ func silent(t *testing.T) (addr string, come <-chan struct{}) {
 }
 
 // hanging is a script that tells that it runs, and then does not end, nor lets
-// itself be asked to.
-func hanging(t *testing.T, dir string) (script string, come <-chan struct{}) {
+// itself be asked to; it and its children hold a pipe, which tells when they are gone.
+func hanging(t *testing.T, dir string) (script string, come, gone <-chan struct{}) {
 	t.Helper()
 	pipe := filepath.Join(dir, "runs")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	there := make(chan struct{}, 1)
+	there, ended := make(chan struct{}, 1), make(chan struct{})
 	go func() {
 		f, err := os.OpenFile(pipe, os.O_RDONLY, 0) // until the script opens it
-		if err == nil {
-			f.Close()
-			there <- struct{}{}
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		there <- struct{}{}
+		if _, err := io.ReadAll(f); err == nil {
+			close(ended)
 		}
 	}()
-	return "#!/bin/sh\ntrap '' TERM INT HUP\n: >" + pipe + "\nwhile :; do sleep 1000; done\n", there
+	return "#!/bin/sh\ntrap '' TERM INT HUP\nexec 3>" + pipe + "\nwhile :; do sleep 1000; done\n", there, ended
 }
 
 // machine writes a config repo and an agent.toml.
@@ -147,16 +153,16 @@ func registryServer(args ...string) func(*testing.T) standstill {
 
 func hangingHook(args ...string) func(*testing.T) standstill {
 	return func(t *testing.T) standstill {
-		script, come := hanging(t, t.TempDir())
-		return standstill{dir: machine(t, tree{"gitboot.toml": booted + "hooks = [\"h\"]\n[[hook.h.run]]\nsource = \"hang\"\n", "hang": script}, ""), args: args, come: come}
+		script, come, gone := hanging(t, t.TempDir())
+		return standstill{dir: machine(t, tree{"gitboot.toml": booted + "hooks = [\"h\"]\n[[hook.h.run]]\nsource = \"hang\"\n", "hang": script}, ""), args: args, come: come, gone: gone}
 	}
 }
 
 func hangingBuild(args ...string) func(*testing.T) standstill {
 	return func(t *testing.T) standstill {
-		script, come := hanging(t, t.TempDir())
+		script, come, gone := hanging(t, t.TempDir())
 		config := "[image.a.build]\nfrom = \"scratch\"\nbootstrap = [\"./hang\"]\n[machine.m]\nimages = [\"a\"]\n"
-		return standstill{dir: machine(t, tree{"gitboot.toml": config, "hang": script}, fmt.Sprintf("build_dir = %q\n", t.TempDir())), args: args, come: come}
+		return standstill{dir: machine(t, tree{"gitboot.toml": config, "hang": script}, fmt.Sprintf("build_dir = %q\nsocket = %q\n", t.TempDir(), filepath.Join(t.TempDir(), "control"))), args: args, come: come, gone: gone}
 	}
 }
 
@@ -234,6 +240,7 @@ var standstills = map[string]func(*testing.T) standstill{
 	"poll, registry":            registryServer("reconcile"),
 	"hook run":                  hangingHook("hook", "run", "a"),
 	"image build":               hangingBuild("image", "build", "a"),
+	"agent that builds":         hangingBuild("agent"),
 	"plan, large repo":          working("as many as may be", "plan"),
 	"validate, large repo":      working("as many as may be", "validate", "repo"),
 	"validate, many files":      working("many globs", "validate", "repo"),
@@ -268,6 +275,13 @@ func TestCommandsStop(t *testing.T) {
 			t.Logf("%s, %s", took.Round(time.Millisecond), lastLines(running.out.String()))
 			if took > time.Second {
 				t.Errorf("it ended %s later: %.2000s", took, running.out.String())
+			}
+			if s.gone != nil {
+				select {
+				case <-s.gone:
+				case <-ctx.Done():
+					t.Error("what it had started has not ended")
+				}
 			}
 			if strings.Contains(running.out.String(), "goroutine") {
 				t.Errorf("%.5000s", running.out.String())
