@@ -56,6 +56,10 @@ const ConfirmFile = "/run/gitboot/confirm"
 // directory.
 const BlockFile = "boot/gitboot.env"
 
+// EntriesFolder is where boot entries lie on a partition that the firmware reads. As a
+// block, it is a boot loader's that counts in their names (package boot/sdboot/counter).
+const EntriesFolder = "loader/entries"
+
 // Variables of the boot loader's block: the entry that boots next, once, the entry
 // whose boots are counted, and the entry that was found good last.
 const (
@@ -75,6 +79,10 @@ type Location struct {
 
 // String returns the form that ParamStage carries.
 func (l Location) String() string { return l.Device + ":" + l.Path }
+
+// InNames reports whether this is, as a block, the folder of entries in whose names a
+// boot loader counts.
+func (l Location) InNames() bool { return strings.HasSuffix(l.Path, "/"+EntriesFolder) }
 
 // ParseLocation reads the form that String writes.
 func ParseLocation(s string) (Location, error) {

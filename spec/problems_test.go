@@ -105,6 +105,7 @@ var mistakes = map[string]struct{ text, want string }{
 	"health: quote":       {"[profile.a.health.required]\ncommands = [\"x \\\"y\"]\n", `gitboot.toml:2: profile.a.health.required.commands[0] = "x \"y": has a double quote without its pair`},
 	"health: https":       {"[profile.a.health]\nconfirm = \"outside\"\nconfirm_url = \"https://a\"\n", `gitboot.toml:3: profile.a.health.confirm_url = "https://a": does not begin with http://`},
 	"health: days":        {"[profile.a.health]\ndeadline = \"25h\"\n", `gitboot.toml:2: profile.a.health.deadline = "25h": is not a length of time up to a day`},
+	"loader: unknown":     {"[defaults.machine.boot]\nloader = \"lilo\"\n", `gitboot.toml:2: defaults.machine.boot.loader = "lilo": is not a boot loader; write one of grub, systemd-boot`},
 	"on_bad: unknown":     {"[defaults.machine.boot]\non_bad = \"undo\"\n", `gitboot.toml:2: defaults.machine.boot.on_bad = "undo": is not what can be done about what is bad; write one of revert`},
 	"no tries":            {"[defaults.machine.boot]\ntries = 0\n", `gitboot.toml:2: defaults.machine.boot.tries = "0": is not a number of tries; write a number from 1 to 9`},
 	"hostile name":        {"[image.\"../a\"]\npull = \"a\"\n", `gitboot.toml:1: image.../a = "../a": is not a name`},

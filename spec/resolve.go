@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/spec/bounds"
@@ -74,6 +75,7 @@ func (r *resolver) wants() *Wants {
 	if b := r.merged.Boot; b != nil {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
+		w.Boot.Loader = text(b.Loader)
 		if b.Tries != nil {
 			w.Boot.Tries = *b.Tries
 		}
@@ -94,7 +96,11 @@ func (r *resolver) wants() *Wants {
 		w.Images = append(w.Images, image)
 	}
 	w.Recovery, w.BootTest = r.recovery(w.Images), bootTest(r.merged.BootTest)
-	w.Disk = r.disk()
+	if w.Disk = r.disk(); w.Disk != nil {
+		if err := layout.CheckLoader(w.Boot.Loader); err != nil {
+			r.Add(decl.where, w.Boot.Loader, "machine "+machine+": "+err.Error(), "")
+		}
+	}
 	builds := slices.Clone(r.merged.Builds)
 	slices.Sort(builds)
 	for _, name := range slices.Compact(builds) {

@@ -452,6 +452,19 @@ reboot_windows = [{ cron = "@daily", duration = "1h" }]
 	}
 }
 
+// A disk that is made has its own boot loader, and no other can be declared beside it.
+func TestLoaderOfADisk(t *testing.T) {
+	for loader, wrong := range map[string]bool{"grub": false, "systemd-boot": true} {
+		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nboot = { loader = \""+loader+"\" }\n[machine.m.disk]\ndevice = \"/dev/vda\"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = f.Check(t.Context(), []string{"m"}); wrong != (err != nil && strings.Contains(err.Error(), `boot.loader is "systemd-boot"`)) {
+			t.Errorf("%s: %v", loader, err)
+		}
+	}
+}
+
 // What is done about what is bad is for a machine that tries what is new.
 func TestOnBadWithoutTrial(t *testing.T) {
 	const want = `boot.on_bad of machine m is for what has proved bad, and in mode "menu" nothing is tried; write mode = "managed" beside it, or leave it out`

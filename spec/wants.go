@@ -186,6 +186,8 @@ type Boot struct {
 	// Tries is how often, in mode "managed", what is new boots by itself before
 	// the machine falls back if it has not proved good.
 	Tries int
+	// Loader is "grub" or "systemd-boot", "" for the one that is there.
+	Loader string `json:",omitempty"`
 	// OnBad is "revert" where commits that brought what is bad are taken back on a
 	// branch of their own, else "".
 	OnBad string `json:",omitempty"`

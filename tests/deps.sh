@@ -40,6 +40,7 @@ table() {
 	test   f2fs-tools            f2fs with features that GRUB cannot read
 	test   qemu-system-common    records what is written to a disk: qemu-storage-daemon
 	test   fuse3                 shows its disk as a file
+	test   systemd-boot-efi      systemd-boot itself, which boots by UEFI
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   gdisk                 sgdisk, a second opinion on partition tables

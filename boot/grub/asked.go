@@ -7,13 +7,10 @@ import (
 	"github.com/gitboot/gitboot/boot/grub/env"
 )
 
-// Asked returns the entry that grub-reboot has asked the distribution's menu for, "" if
-// that is none. From a deployment that runs it cannot be seen, nor asked for.
-func Asked(g *GRUB) string {
-	if g.dir == "" {
-		return ""
-	}
-	data, err := os.ReadFile(filepath.Join(g.dir, "grubenv"))
+// asked returns the entry that the distribution's block asks for once, "" if that is
+// none.
+func asked(dir string) string {
+	data, err := os.ReadFile(filepath.Join(dir, "grubenv"))
 	if err != nil {
 		return ""
 	}
@@ -21,6 +18,6 @@ func Asked(g *GRUB) string {
 	if err != nil {
 		return "" // GRUB cannot read it either
 	}
-	asked, _ := vars.Get("next_entry")
-	return asked
+	entry, _ := vars.Get("next_entry")
+	return entry
 }

@@ -162,7 +162,7 @@ func TestSourced(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, err := g.Sourced(); err != nil || got != c.want {
+		if got, err := Sourced(g); err != nil || got != c.want {
 			t.Errorf("with %q: %t, %v", c.cfg, got, err)
 		}
 	}
@@ -187,11 +187,11 @@ func TestAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if alone, known := Alone(g); alone != c.alone || known != c.known {
-			t.Errorf("with %q: %t, known %t", c.cfg, alone, known)
+		if o := g.Others(); o.Known != c.known || o.None != (c.alone && c.known) {
+			t.Errorf("with %q: %+v", c.cfg, o)
 		}
 	}
-	if _, known := Alone(Booted(t.TempDir())); known {
+	if Booted(t.TempDir()).Others().Known {
 		t.Error("it is seen from a deployment that runs")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
 )
@@ -51,6 +52,12 @@ func openFirst(stage string, dirs ...string) (*GRUB, error) {
 // linked, and its own folder is another system's.
 func Booted(stage string) *GRUB { return &GRUB{stage: stage} }
 
+// Found reports whether Open would find GRUB's folder.
+func Found(dir string) bool {
+	_, err := Open(dir, "")
+	return err == nil
+}
+
 // Dir returns the folder of custom.cfg.
 func (g *GRUB) Dir() string { return g.dir }
 
@@ -85,7 +92,7 @@ func known(fs boot.Filesystem) error {
 
 // Sourced reports whether the distribution's grub.cfg sources custom.cfg, as
 // GRUB's 41_custom makes it do. Without that the menu is never seen.
-func (g *GRUB) Sourced() (bool, error) {
+func Sourced(g *GRUB) (bool, error) {
 	data, err := os.ReadFile(filepath.Join(g.dir, "grub.cfg"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -99,14 +106,15 @@ var others = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^\s*(linux|linux16|linuxefi|blscfg|chainloader|multiboot2?)\b`)
 })
 
-// Alone reports whether a GRUB's grub.cfg has no entry that boots another system. From
-// a deployment that runs it cannot be seen.
-func Alone(g *GRUB) (alone, known bool) {
+// Others tells of entries that boot another system, and of the one that grub-reboot has
+// asked the distribution's menu for. From a deployment that runs they cannot be seen,
+// nor asked for.
+func (g *GRUB) Others() loader.Others {
 	if g.dir == "" {
-		return false, false
+		return loader.Others{}
 	}
 	data, err := os.ReadFile(filepath.Join(g.dir, "grub.cfg"))
-	return !others().Match(data), err == nil
+	return loader.Others{Known: err == nil, None: err == nil && !others().Match(data), Asked: asked(g.dir)}
 }
 
 // Linked reports whether custom.cfg sources the menu of this stage.

@@ -26,7 +26,7 @@ func TestMemory(t *testing.T) {
 		g, err := Open(t.TempDir(), t.TempDir())
 		must(t, err)
 		return g
-	}, func(t *testing.T, l suite.Counting, how suite.Boot) string {
+	}, suite.Way{}, func(t *testing.T, l suite.Counting, how suite.Boot) string {
 		return emulation{boots: how}.boot(t, l.(*GRUB))
 	})
 }
@@ -160,11 +160,11 @@ func (e emulation) run(t *testing.T, dir string) string {
 	}
 	cmd.Stdout, cmd.Stderr = screen, screen
 	err = cmd.Run()
-	m := regexp.MustCompile(`BOOTED <([^>]*)>`).FindSubmatch(screen.text.Bytes())
+	m := regexp.MustCompile(`BOOTED\s+<([^>]*)>`).FindSubmatch(screen.text.Bytes())
 	if ctx.Err() != nil || m == nil {
 		t.Fatalf("grub-emu: %v: %s", err, regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|\r`).ReplaceAll(screen.text.Bytes(), nil))
 	}
-	return string(m[1])
+	return strings.Join(strings.Fields(string(m[1])), "") // GRUB wraps its lines
 }
 
 // A screenOf presses a key as soon as it shows what it is to wait for.

@@ -68,13 +68,29 @@ type Tracing interface {
 	Trace(ctx context.Context, m boot.Menu) ([]Trace, error)
 }
 
+// A Shared is a boot loader that shows other systems, too, and can tell of them.
+type Shared interface {
+	Others() Others
+}
+
+// Others are what else a boot loader shows.
+type Others struct {
+	// Known reports whether that can be seen, and None that there is no entry of another
+	// system.
+	Known, None bool
+	// Asked is the entry that somebody else has asked for at the next boot, "" if nobody
+	// has, or if that cannot be seen.
+	Asked string
+}
+
 // A Trace is a file of a boot loader's, or a part of one that is others' else.
 type Trace struct {
 	// Name is its path, below the stage or absolute.
 	Name string
 	Part bool
-	// Copy says that it is a copy of one of the stage's objects.
-	Copy bool
+	// Copy says that it is a copy of one of the stage's objects, One that it is one
+	// entry: of both there are others at other times.
+	Copy, One bool
 	// Want is a checksum of what it is to hold, and Have of what it holds, "" if it is
 	// not there.
 	Want, Have string

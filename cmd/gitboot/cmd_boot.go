@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -143,18 +142,18 @@ func newBootCurrent() *cobra.Command {
 }
 
 func newBootUnlink(a *app) *cobra.Command {
-	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg", Args: usage.NoArgs,
+	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg, or its entries out of systemd-boot's", Args: usage.NoArgs,
 		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg, and copies of kernels beside it; what is yours stays. The stage is left as\nit is, and the next reconcile links it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.localConfig(nil)
 			if err != nil {
 				return err
 			}
-			dir, err := upkeep.Unlink(c.Context(), cfg)
+			file, err := upkeep.Unlink(c.Context(), cfg)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", filepath.Join(dir, "custom.cfg"))
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s does not name gitboot's menu any more\n", file)
 			return err
 		},
 	}

@@ -90,6 +90,9 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if p.wanted, err = r.Wanted(ctx); err != nil {
 		return err
 	}
+	if err := layout.CheckLoader(p.wanted.Wants.Boot.Loader); err != nil {
+		return err
+	}
 	p.partitions = layout.Default()
 	if d := p.wanted.Wants.Disk; d != nil {
 		p.partitions = d.Partitions

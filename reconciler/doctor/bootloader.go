@@ -9,9 +9,12 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/boot/sdboot"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -22,14 +25,18 @@ func (v *visit) elsewhere() bool { return v.Config.Booted != "" && v.Config.Boot
 
 const inOther = "this system was booted from the stage, and the boot loader's folder is another system's"
 
-// checkBootLoader asks whether GRUB is there, can read the stage, and sources
-// custom.cfg, without which nobody sees the menu.
+// checkBootLoader asks whether there is a boot loader, and can read the stage or copies
+// of its kernels. GRUB has to source custom.cfg, without which nobody sees the menu.
 func checkBootLoader(ctx context.Context, v *visit) []Finding {
 	if v.unopened != nil {
 		return skip("the settings or the stage are not in order")
 	}
 	if _, err := v.r.Machine.Book.Bootable(ctx); err != nil {
 		return fail(err.Error(), "docs/guide.md, \"Where the stage may lie\", says what can boot")
+	}
+	name, why := menu.Which(&v.r.Machine.Book)
+	if name == boot.SystemdBoot {
+		return v.systemdBoot(why)
 	}
 	if v.elsewhere() {
 		return ok("%s, which started it", inOther)
@@ -38,7 +45,7 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 	if err != nil {
 		return fail(err.Error(), "")
 	}
-	sourced, err := g.Sourced()
+	sourced, err := grub.Sourced(g)
 	if err != nil {
 		return fail(fmt.Sprintf("read grub.cfg: %v", err), "")
 	}
@@ -47,6 +54,21 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 			"put GRUB's own /etc/grub.d/41_custom back, make it executable, and run update-grub (grub2-mkconfig -o "+filepath.Join(g.Dir(), "grub.cfg")+")")
 	}
 	return ok("GRUB in %s reads the stage, and its grub.cfg sources custom.cfg", g.Dir())
+}
+
+func (v *visit) systemdBoot(why string) []Finding {
+	l, err := sdboot.Open(v.Config.Boot, v.Config.Stage)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	first, err := sdboot.Unsorted(l)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	if doc, err := v.doc(); err == nil && first != "" && doc.Mode != boot.ModeManaged {
+		return warn(fmt.Sprintf("%s has no sort-key, and loader.conf no default: an entry of gitboot's may boot by itself", first), "name a default in "+l.Where())
+	}
+	return ok("systemd-boot, since %s; kernels are copied to %s", why, l.Dir())
 }
 
 // checkMenu asks whether what is published follows from what is staged, is
@@ -70,7 +92,7 @@ func checkMenu(ctx context.Context, v *visit) []Finding {
 	case err != nil:
 		return fail(err.Error(), again)
 	case !linked:
-		return fail("the boot loader's custom.cfg does not source the menu of this stage", again)
+		return fail("the boot loader's own file (custom.cfg, loader.conf) does not name the menu of this stage", again)
 	case stale != "":
 		return fail("the menu is not the one that follows from what is staged: "+stale, again)
 	}
@@ -90,6 +112,11 @@ func checkMenu(ctx context.Context, v *visit) []Finding {
 func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	if v.Settings != nil {
 		return skip("the settings are not in order")
+	}
+	if v.unopened == nil {
+		if name, _ := menu.Which(&v.r.Machine.Book); name == boot.SystemdBoot {
+			return v.countedInNames(ctx)
+		}
 	}
 	if v.elsewhere() {
 		return skip(inOther)
@@ -121,6 +148,18 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 		return warn(fmt.Sprintf("read %s: %v", path, err), "run `grub-editenv "+path+" create`")
 	}
 	return ok("%s is on %s, where GRUB can write it", path, at.Type)
+}
+
+// countedInNames asks the same of systemd-boot.
+func (v *visit) countedInNames(ctx context.Context) []Finding {
+	memory, err := v.r.Machine.Book.Memory(ctx, boot.Filesystem{})
+	if err == nil {
+		_, err = memory.Read()
+	}
+	if err != nil {
+		return warn("boots of what is new cannot be counted: "+err.Error(), "leave the machine's boot mode at menu until they can")
+	}
+	return ok("boots are counted in the names of entries, at %s", memory.Location())
 }
 
 // counts says why GRUB could not count boots from the stage.

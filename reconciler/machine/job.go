@@ -106,10 +106,10 @@ func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted
 	if j.next, err = j.doc.Clone(); err != nil {
 		return j, err
 	}
-	if j.location, err = m.Book.Bootable(ctx); err != nil {
+	if j.location, err = j.Book.Bootable(ctx); err != nil {
 		return j, err
 	}
-	j.uncounted = m.Book.Uncounted(ctx, j.location, w.Wants.Boot.Mode)
+	j.uncounted = j.Book.Uncounted(ctx, j.location, w.Wants.Boot.Mode)
 	if err := boot.Manageable(w.Wants.Boot.Mode, doc.Machine != "", j.uncounted); err != nil {
 		return j, err
 	}
@@ -120,7 +120,9 @@ func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted
 }
 
 func newJob(m *Machine, w *wanted.Wanted, req Request) *Job {
-	return &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
+	j := &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
+	j.Book.Declared = &w.Wants.Boot.Loader
+	return j
 }
 
 // summed computes a file's checksum, unless it is the file that is known.

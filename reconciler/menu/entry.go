@@ -58,7 +58,11 @@ func fallsBack(m *boot.Menu, counted deployment.Location) {
 			if e.ID != m.Default || m.Fallback == "" || e.State == boot.Trying {
 				continue
 			}
-			e.Args = append((deployment.Cmdline{Fallback: m.Fallback, Block: counted}).Optional(), e.Args...)
+			told := deployment.Cmdline{Fallback: m.Fallback, Block: counted}
+			if counted.InNames() {
+				told.Entry = e.ID // which is to be passed over
+			}
+			e.Args = append(told.Optional(), e.Args...)
 			if e.Check(m.Stage) == nil {
 				image.Entries[i] = e
 			}

@@ -14,7 +14,7 @@ var errForgets = errors.New("the boot loader remembers nothing from one boot to 
 // Memory finds what the boot loader remembers from one boot to the next. The error
 // says why it could not: nothing is counted then, or booted once.
 func (b *Book) Memory(ctx context.Context, fs boot.Filesystem) (loader.Memory, error) {
-	l, err := b.loader()
+	l, err := b.loader(declared(b))
 	if err != nil {
 		return nil, err
 	}

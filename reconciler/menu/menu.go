@@ -29,8 +29,12 @@ type Book struct {
 	Stage *stage.Stage
 	// Place is where the stage lies or, of a preview, will lie.
 	Place string
-	// Folder is that of the boot loader's custom.cfg, empty: looked for.
+	// Folder is that of GRUB's custom.cfg, or where the partition of systemd-boot is
+	// mounted; empty: looked for.
 	Folder string
+	// Declared is the boot loader that the config repo wants, "" for the one that is
+	// there; nil is what the stage's state says.
+	Declared *string
 	// Booted is the id of the deployment that is running, empty if this system
 	// was not booted by gitboot.
 	Booted string
@@ -38,19 +42,6 @@ type Book struct {
 	// stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
 	Log      *slog.Logger
-}
-
-// loader is the boot loader that publishes the menu. A deployment that is
-// running was started by one whose own folder is that of another system.
-func (b *Book) loader() (loader.Loader, error) {
-	if b.Booted != "" && b.Folder == "" {
-		return grub.Booted(b.Stage.Dir()), nil
-	}
-	g, err := grub.Open(b.Folder, b.Stage.Dir())
-	if err != nil {
-		return nil, fmt.Errorf("find the boot loader: %w", err)
-	}
-	return g, nil
 }
 
 // Menu is the one for the generations in state: the wanted images in their
@@ -100,13 +91,13 @@ func choose(doc *state.Machine, all []boot.Candidate, recovers bool) (boots, fal
 // Alone reports whether the boot loader has no entry of another system; was is what was
 // known, which stands where it cannot be seen.
 func (b *Book) Alone(was bool) bool {
-	l, err := b.loader()
+	l, err := b.loader(declared(b))
 	if err != nil {
 		return was
 	}
-	if g, ok := l.(*grub.GRUB); ok {
-		if alone, known := grub.Alone(g); known {
-			return alone
+	if s, ok := l.(loader.Shared); ok {
+		if others := s.Others(); others.Known {
+			return others.None
 		}
 	}
 	return was
@@ -137,7 +128,7 @@ type publishing struct {
 // publishing finds out how a menu is published. Boots are counted of a default that
 // is on trial, unless somebody has to choose each.
 func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Machine) (p publishing, err error) {
-	if p.Loader, err = b.loader(); err != nil {
+	if p.Loader, err = b.loader(doc.Loader); err != nil {
 		return p, err
 	}
 	var at *deployment.Location
@@ -219,7 +210,7 @@ func (b *Book) Fits(ctx context.Context, fs boot.Filesystem, doc *state.Machine)
 // Bootable finds the boot loader and where it will find the stage, before
 // anything is fetched that could not be booted.
 func (b *Book) Bootable(ctx context.Context) (boot.Filesystem, error) {
-	l, err := b.loader()
+	l, err := b.loader(declared(b))
 	if err != nil {
 		return boot.Filesystem{}, err
 	}
@@ -232,11 +223,14 @@ func (b *Book) Bootable(ctx context.Context) (boot.Filesystem, error) {
 
 // Link makes the boot loader show the menu, if it does not yet.
 func (b *Book) Link(ctx context.Context, fs boot.Filesystem) error {
-	l, err := b.loader()
+	l, err := b.loader(declared(b))
 	if err != nil {
 		return err
 	}
-	return l.Link(ctx, fs)
+	if err := l.Link(ctx, fs); err != nil {
+		return err
+	}
+	return loaders(b).unlinkOthers(ctx, fs, l)
 }
 
 // Observe says why the menu that is shown is not the one that follows from a
@@ -273,8 +267,11 @@ func (b *Book) Locate(ctx context.Context) (boot.Filesystem, error) {
 
 // Shown returns the ids of the entries that are published.
 func (b *Book) Shown() (map[string]bool, error) {
-	// What is published can be read where the boot loader cannot.
-	return grub.Booted(b.Stage.Dir()).Entries()
+	l, err := b.loader(declared(b))
+	if err != nil { // what is published on the stage can be read where GRUB cannot
+		l = grub.Booted(b.Stage.Dir())
+	}
+	return l.Entries()
 }
 
 // Default returns the id of the entry, of those that are shown, that boots by

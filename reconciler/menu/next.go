@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -34,9 +33,9 @@ func (b *Book) Next(ctx context.Context, fs boot.Filesystem, doc *state.Machine)
 	case stale != "" || !linked:
 		return n, errors.New("the boot menu is not as it is to be: " + cmp.Or(stale, "the boot loader does not show it") + "; the next reconcile writes it")
 	}
-	if g, ok := p.Loader.(*grub.GRUB); ok {
-		if asked := grub.Asked(g); asked != "" {
-			return n, fmt.Errorf("the boot loader was asked for its entry %.80q (grub-reboot)", asked)
+	if l, ok := p.Loader.(loader.Shared); ok {
+		if asked := l.Others().Asked; asked != "" {
+			return n, fmt.Errorf("the boot loader was asked for its entry %.80q (grub-reboot or bootctl)", asked)
 		}
 	}
 	if memory, err := memoryOf(ctx, p.Loader, fs); err == nil { // else nothing is counted, or asked for

@@ -44,7 +44,7 @@ func TestNext(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-		}, why: `the boot loader was asked for its entry "theirs" (grub-reboot)`},
+		}, why: `the boot loader was asked for its entry "theirs" (grub-reboot or bootctl)`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := newShelf(t)

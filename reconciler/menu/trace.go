@@ -77,16 +77,21 @@ func (b *Book) Foresee(ctx context.Context, fs boot.Filesystem, doc *state.Machi
 	return nil
 }
 
-// forget leaves copies out that are no more, by the folders of those that are.
+// forget leaves copies and single entries out that are no more, by the folders of those
+// that are.
 func (t Trace) forget(sums map[string]string) {
-	folders := map[string]bool{}
+	copies, entries := map[string]bool{}, map[string]bool{}
 	for _, f := range t.Files {
-		if f.Copy {
-			folders[filepath.Dir(f.Name)] = true
+		switch {
+		case f.Copy:
+			copies[filepath.Dir(f.Name)] = true
+		case f.One:
+			entries[filepath.Dir(f.Name)] = true
 		}
 	}
 	maps.DeleteFunc(sums, func(name, _ string) bool {
-		return deployment.IsHash(filepath.Base(name)) && folders[filepath.Dir(name)]
+		dir := filepath.Dir(name)
+		return entries[dir] || copies[dir] && deployment.IsHash(filepath.Base(name))
 	})
 }
 

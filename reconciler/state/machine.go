@@ -30,6 +30,8 @@ type Machine struct {
 	Mode    string   `json:"mode,omitempty"`
 	Timeout *int     `json:"timeout,omitempty"`
 	Tries   int      `json:"tries,omitempty"`
+	// Loader is the boot loader that is declared, "" for the one that is there.
+	Loader string `json:"loader,omitempty"`
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`

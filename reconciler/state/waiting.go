@@ -24,16 +24,19 @@ type Waiting struct {
 type Terms struct {
 	Order    []string      `json:"order,omitempty"`
 	Mode     string        `json:"mode,omitempty"`
+	Loader   string        `json:"loader,omitempty"`
 	Timeout  *int          `json:"timeout,omitempty"`
 	Tries    int           `json:"tries,omitempty"`
 	Approval plan.Approval `json:"approval,omitzero"`
 }
 
 // Terms are those of what is published.
-func (m *Machine) Terms() Terms { return Terms{m.Order, m.Mode, m.Timeout, m.Tries, m.Approval} }
+func (m *Machine) Terms() Terms {
+	return Terms{m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval}
+}
 
 func (m *Machine) setTerms(t Terms) {
-	m.Order, m.Mode, m.Timeout, m.Tries, m.Approval = t.Order, t.Mode, t.Timeout, t.Tries, t.Approval
+	m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval = t.Order, t.Mode, t.Loader, t.Timeout, t.Tries, t.Approval
 }
 
 // Approvers are patterns of the tags that have to approve of what is published next:

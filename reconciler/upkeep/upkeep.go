@@ -7,10 +7,10 @@ import (
 	"context"
 	"errors"
 
-	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -132,20 +132,16 @@ func Staged(dir string, img *image.Image) ([]bool, error) {
 	return staged, err
 }
 
-// Unlink takes gitboot's menu out of the boot loader's, and returns the folder
+// Unlink takes gitboot's menu out of the boot loader's, and returns the file
 // in which that was. What is on the stage stays as it is.
-func Unlink(ctx context.Context, cfg reconciler.Config) (dir string, err error) {
-	g, err := grub.Open(cfg.Boot, cfg.Stage)
-	if err != nil {
-		return "", err
-	}
-	if err := g.Unlink(); err != nil {
-		return g.Dir(), err
+func Unlink(ctx context.Context, cfg reconciler.Config) (file string, err error) {
+	if file, err = menu.Unlink(cfg.Boot, cfg.Stage); err != nil {
+		return file, err
 	}
 	if _, err := stage.Open(cfg.Stage); err != nil { // whatever is wrong with it
-		return g.Dir(), nil
+		return file, nil
 	}
-	return g.Dir(), locked(ctx, cfg, true, func(st *stage.Stage) error {
+	return file, locked(ctx, cfg, true, func(st *stage.Stage) error {
 		doc, err := state.LoadMachine(st.Dir())
 		if err != nil {
 			return err

@@ -130,7 +130,7 @@ func TestUnlink(t *testing.T) {
 	}
 	for _, cfg := range []reconciler.Config{{Boot: dir}, {Boot: filepath.Join(dir, "none")}} {
 		got, err := Unlink(t.Context(), cfg)
-		if text, readErr := os.ReadFile(custom); readErr != nil || string(text) != "set mine=1\n" || (err == nil) != (got == dir) {
+		if text, readErr := os.ReadFile(custom); readErr != nil || string(text) != "set mine=1\n" || (err == nil) != (got == custom) {
 			t.Errorf("%q, %v: %q, %v", got, err, text, readErr)
 		}
 	}

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/gitboot/gitboot/boot"
@@ -25,19 +26,28 @@ type Boot struct {
 // that is not ours.
 type Boots func(t *testing.T, l Counting, how Boot) string
 
+// A Way is how a boot loader remembers.
+type Way struct {
+	// InNames is that it counts in the names of entries: whoever has chosen them, and
+	// with nothing beside that could say something else. An entry whose kernel is lost
+	// is not in its menu, and what it is asked for once is forgotten in any case.
+	InNames bool
+}
+
 // A remembering is a boot loader under test.
 type remembering struct {
 	*testing.T
 	l     Counting
+	way   Way
 	menu  boot.Menu
 	boots Boots
 }
 
 // RunMemory tests a boot loader that has published nothing yet.
-func RunMemory(t *testing.T, open func(t *testing.T) Counting, boots Boots) {
+func RunMemory(t *testing.T, open func(t *testing.T) Counting, way Way, boots Boots) {
 	for _, mode := range []string{boot.ModeMenu, boot.ModeManaged} {
 		t.Run("once in mode "+mode, func(t *testing.T) {
-			r := &remembering{t, open(t), menu(), boots}
+			r := &remembering{t, open(t), way, menu(), boots}
 			r.menu.Mode = mode
 			r.once()
 		})
@@ -47,7 +57,7 @@ func RunMemory(t *testing.T, open func(t *testing.T) Counting, boots Boots) {
 		"lost kernels": (*remembering).lost, "an older one": (*remembering).older, "for ever": (*remembering).forEver, "lastly": (*remembering).lastly,
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &remembering{t, open(t), menu(), boots}
+			r := &remembering{t, open(t), way, menu(), boots}
 			r.menu.Tries, r.menu.Fallback = 3, r.menu.Images[0].Entries[1].ID
 			test(r)
 		})
@@ -95,16 +105,36 @@ func (r *remembering) step(what string, how Boot, booted string, after boot.Memo
 	r.Helper()
 	known := how == (Boot{}) && what != unwritten
 	if is, err := r.memory().Read(); err == nil && known {
-		if id, then := r.menu.Next(is); id != booted || then != after {
+		if id, then := r.menu.Next(is); id != booted || r.same(then) != r.same(after) {
 			r.Errorf("%s: %q is next, and it will remember %+v; want %q and %+v", what, id, then, booted, after)
 		}
 	}
 	if id := r.boots(r.T, r.l, how); id != booted {
 		r.Errorf("%s: %q boots, want %q", what, id, booted)
 	}
-	if m, err := r.memory().Read(); err != nil || m != after {
+	if m, err := r.memory().Read(); err != nil || r.same(m) != r.same(after) {
 		r.Errorf("%s: it remembers %+v, %v; want %+v", what, m, err, after)
 	}
+}
+
+// same leaves out what does not count where names do: how many boots are left of what
+// is good, and what is asked for that the menu has not.
+func (r *remembering) same(m boot.Memory) boot.Memory {
+	if r.way.InNames && m.Good != "" && m.Good == m.Trying {
+		m.Left = 0
+	}
+	if r.way.InNames && r.menu.Entry(m.Once) == nil {
+		m.Once = ""
+	}
+	return m
+}
+
+// unloaded is how many boots of so many are left after one whose kernel is lost.
+func (r *remembering) unloaded(left int) int {
+	if r.way.InNames {
+		return left
+	}
+	return left - 1
 }
 
 // instead makes a boot in the boot loader's place.
@@ -124,7 +154,7 @@ func (r *remembering) once() {
 		usual = r.menu.Default
 	}
 	trial := r.menu.Images[1].Entries[0]
-	trial.ID, trial.Title, trial.Kernel = boot.TrialID("5"), "tried", "objects/sha256/k5"
+	trial.ID, trial.Title, trial.Kernel = boot.TrialID(strings.Repeat("5", 16)), "tried", kernel("5")
 	ask := func(what, id, booted, after string) {
 		r.Helper()
 		r.change(func(m *boot.Memory) { m.Once = id })
@@ -140,7 +170,7 @@ func (r *remembering) once() {
 	ask("it is asked for", trial.ID, trial.ID, "")
 	r.step("at the next boot", Boot{}, usual, boot.Memory{})
 	ask("it was taken back", "", usual, "")
-	ask("another is asked for than the menu has", boot.TrialID("6"), usual, boot.TrialID("6"))
+	ask("another is asked for than the menu has", boot.TrialID(strings.Repeat("6", 16)), usual, boot.TrialID(strings.Repeat("6", 16)))
 	r.change(func(m *boot.Memory) { m.Once = trial.ID })
 	r.step("its kernel is lost", Boot{Lost: trial.Kernel}, usual, boot.Memory{})
 	r.menu.Trial = nil
@@ -150,8 +180,11 @@ func (r *remembering) once() {
 // What is on trial boots so many times, then the other, and that stays.
 func (r *remembering) counts() {
 	d, other := r.menu.Default, r.menu.Fallback
-	r.publish()
-	r.step(unwritten, Boot{}, other, boot.Memory{})
+	if r.publish(); r.way.InNames {
+		r.step("it was never counted", Boot{}, d, boot.Memory{Trying: d, Left: 2})
+	} else {
+		r.step(unwritten, Boot{}, other, boot.Memory{})
+	}
 	r.try(3)
 	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 2})
 	r.publish() // a menu that is published again counts on
@@ -172,6 +205,10 @@ func (r *remembering) counts() {
 // What is on trial while the block is its successor's already is counted anew, to
 // the end; unless it was used up before.
 func (r *remembering) anew() {
+	if r.way.InNames {
+		r.named()
+		return
+	}
 	d, other := r.menu.Default, r.menu.Fallback
 	next := boot.Memory{Trying: boot.EntryID("desktop", "9999999999999999"), Left: 1}
 	r.publish()
@@ -191,6 +228,29 @@ func (r *remembering) anew() {
 	r.step("a key", Boot{Chosen: true}, d, boot.Memory{Trying: d, Left: r.menu.Tries})
 }
 
+// Where names count, what is to be counted next changes nothing of what is counted now,
+// until the menu has it.
+func (r *remembering) named() {
+	d, other := r.menu.Default, r.menu.Fallback
+	r.try(2)
+	next := r.menu.Images[0].Entries[0]
+	next.ID, next.Kernel, next.Initrd = boot.EntryID("desktop", "9999999999999999"), kernel("9"), initrd("9")
+	r.change(func(m *boot.Memory) { m.Try(next.ID, 1) })
+	r.step(unwritten, Boot{}, d, boot.Memory{Trying: next.ID, Left: 1})
+	r.step(unwritten, Boot{}, d, boot.Memory{Trying: next.ID, Left: 1})
+	r.step(unwritten, Boot{}, other, boot.Memory{Trying: next.ID, Left: 1})
+	r.menu.Images[0].Entries = append([]boot.Entry{next}, r.menu.Images[0].Entries...)
+	r.menu.Default = next.ID
+	r.publish()
+	r.step("it is in the menu", Boot{}, next.ID, boot.Memory{Trying: next.ID})
+	r.step("after it", Boot{}, other, boot.Memory{Trying: next.ID})
+	r.change(func(m *boot.Memory) { m.Try(next.ID, 2) })
+	r.step("once more", Boot{}, next.ID, boot.Memory{Trying: next.ID, Left: 1})
+	r.change(func(m *boot.Memory) { *m = boot.Memory{} })
+	r.menu.Tries = 0
+	r.step("nothing is on trial", Boot{}, next.ID, boot.Memory{})
+}
+
 // What was found good boots without being counted.
 func (r *remembering) good() {
 	d := r.menu.Default
@@ -198,6 +258,12 @@ func (r *remembering) good() {
 		r.try(left)
 		r.change(func(m *boot.Memory) { m.Good = d })
 		r.step("good", Boot{}, d, boot.Memory{Trying: d, Left: left, Good: d})
+	}
+	if r.way.InNames {
+		r.menu.Tries = 0
+		r.publish()
+		r.step("nothing is on trial", Boot{}, d, boot.Memory{})
+		return
 	}
 	r.change(func(m *boot.Memory) { m.Good = r.menu.Fallback })
 	r.step("the other is", Boot{}, d, boot.Memory{Trying: d, Left: 2, Good: r.menu.Fallback})
@@ -209,7 +275,12 @@ func (r *remembering) good() {
 // What somebody chooses is not counted, nor what is asked for once.
 func (r *remembering) uncounted() {
 	d, other := r.menu.Default, r.menu.Fallback
-	r.try(2)
+	if r.try(2); r.way.InNames {
+		r.step("a key", Boot{Chosen: true}, d, boot.Memory{Trying: d, Left: 1})
+		r.change(func(m *boot.Memory) { m.Once = other })
+		r.step("once another", Boot{}, other, boot.Memory{Trying: d, Left: 1})
+		return
+	}
 	r.step("a key", Boot{Chosen: true}, d, boot.Memory{Trying: d, Left: 2})
 	r.change(func(m *boot.Memory) { m.Once = d })
 	r.step("once", Boot{}, d, boot.Memory{Trying: d, Left: 2})
@@ -223,15 +294,23 @@ func (r *remembering) uncounted() {
 func (r *remembering) lost() {
 	d, other := r.menu.Images[0].Entries[0], r.menu.Images[0].Entries[1]
 	r.try(2)
-	r.step("on trial", Boot{Lost: d.Kernel}, other.ID, boot.Memory{Trying: d.ID, Left: 1})
-	r.step("the initramfs", Boot{Lost: d.Initrd}, other.ID, boot.Memory{Trying: d.ID})
+	r.step("on trial", Boot{Lost: d.Kernel}, other.ID, boot.Memory{Trying: d.ID, Left: r.unloaded(2)})
+	if !r.way.InNames { // else the boot loader ends, and the firmware goes on
+		r.step("the initramfs", Boot{Lost: d.Initrd}, other.ID, boot.Memory{Trying: d.ID})
+	}
+	r.try(0)
 	r.step("the other", Boot{Lost: other.Kernel}, "", boot.Memory{Trying: d.ID})
 	r.menu.Fallback = ""
 	r.try(1)
-	r.step("there is no other", Boot{Lost: d.Kernel}, "", boot.Memory{Trying: d.ID})
+	r.step("there is no other", Boot{Lost: d.Kernel}, "", boot.Memory{Trying: d.ID, Left: r.unloaded(1)})
+	r.try(0)
 	r.menu.Tries, r.menu.Fallback = 0, other.ID
 	r.publish()
-	r.step("not on trial", Boot{Lost: d.Kernel}, other.ID, boot.Memory{Trying: d.ID})
+	after := boot.Memory{Trying: d.ID}
+	if r.way.InNames {
+		after = boot.Memory{}
+	}
+	r.step("not on trial", Boot{Lost: d.Kernel}, other.ID, after)
 }
 
 // An older generation, which is in a submenu, is counted like any other.
@@ -240,7 +319,8 @@ func (r *remembering) older() {
 	r.menu.Default, r.menu.Fallback = d, other
 	r.try(2)
 	r.step("first", Boot{}, d, boot.Memory{Trying: d, Left: 1})
-	r.step("its kernel is lost", Boot{Lost: r.menu.Images[0].Entries[1].Kernel}, other, boot.Memory{Trying: d})
+	r.step("its kernel is lost", Boot{Lost: r.menu.Images[0].Entries[1].Kernel}, other, boot.Memory{Trying: d, Left: r.unloaded(1)})
+	r.try(0)
 	r.step("after it", Boot{}, other, boot.Memory{Trying: d})
 }
 
@@ -249,13 +329,13 @@ func (r *remembering) older() {
 func (r *remembering) lastly() {
 	d := r.menu.Images[0].Entries[0]
 	recovery := d
-	recovery.ID, recovery.Title, recovery.Kernel = boot.RecoveryID, "Recovery", "objects/sha256/k6"
+	recovery.ID, recovery.Title, recovery.Kernel = boot.RecoveryID, "Recovery", kernel("6")
 	r.menu.Recovery, r.menu.Fallback = &recovery, boot.RecoveryID
 	r.try(1)
 	r.step("the last try", Boot{}, d.ID, boot.Memory{Trying: d.ID})
 	r.step("used up", Boot{}, boot.RecoveryID, boot.Memory{Trying: d.ID})
 	r.try(1)
-	r.step("lost", Boot{Lost: d.Kernel}, boot.RecoveryID, boot.Memory{Trying: d.ID})
+	r.step("lost", Boot{Lost: d.Kernel}, boot.RecoveryID, boot.Memory{Trying: d.ID, Left: r.unloaded(1)})
 }
 
 // Where a menu waits for ever, somebody chooses each boot: none could be counted.

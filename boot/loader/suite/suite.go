@@ -21,12 +21,16 @@ func Run(t *testing.T, open func(t *testing.T) loader.Loader) {
 	t.Run("links", func(t *testing.T) { links(t, open(t)) })
 }
 
+// kernel and initrd are paths of objects, by a digit.
+func kernel(n string) string { return "objects/sha256/" + strings.Repeat("a"+n, 32) }
+func initrd(n string) string { return "objects/sha256/" + strings.Repeat("b"+n, 32) }
+
 // menu has two images, of which the first has an older generation.
 func menu() boot.Menu {
 	entry := func(image, id string) boot.Entry {
 		id = strings.Repeat(id, 64)
 		return boot.Entry{
-			ID: boot.EntryID(image, id), Title: image + " " + id[:4], Kernel: "objects/sha256/k" + id[:1], Initrd: "objects/sha256/i" + id[:1],
+			ID: boot.EntryID(image, id), Title: image + " " + id[:4], Kernel: kernel(id[:1]), Initrd: initrd(id[:1]),
 			Args: []string{"quiet", "gitboot.deployment=" + id},
 		}
 	}

@@ -123,10 +123,15 @@ func word(file string) (string, error) {
 	return strings.TrimSpace(string(data)), err
 }
 
-// FallBack has the boot loader boot another entry next, once, while nobody else can be
-// writing.
+// FallBack has the boot loader boot another entry next, while nobody else can be
+// writing: once, or until the next run has found this one whole again.
 func (l Ledger) FallBack() error {
-	return l.block(l.alone, func(file string) error { return askOnce(file, l.Cmdline.Fallback) })
+	return l.block(l.alone, func(file string) error {
+		if l.Cmdline.Block.InNames() {
+			return useUp(file, l.Cmdline.Entry)
+		}
+		return askOnce(file, l.Cmdline.Fallback)
+	})
 }
 
 // block does something with the boot loader's block, which may lie on the mounted stage,
@@ -164,7 +169,12 @@ func (l Ledger) MarkGood(ctx context.Context) error {
 		return nil
 	}
 	writable := func(do func(dir string) error) error { return shared(ctx, do) }
-	return l.block(writable, func(file string) error { return markGood(file, entry) })
+	return l.block(writable, func(file string) error {
+		if l.Cmdline.Block.InNames() {
+			return endCount(file, entry)
+		}
+		return markGood(file, entry)
+	})
 }
 
 // mounted reports whether the stage is where the running system finds it.

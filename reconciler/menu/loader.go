@@ -1,0 +1,119 @@
+package menu
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/grub"
+	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/sdboot"
+	"github.com/gitboot/gitboot/reconciler/state"
+)
+
+// declared is the boot loader that is wanted, "" for the one that is there.
+func declared(b *Book) string {
+	if b.Declared != nil {
+		return *b.Declared
+	}
+	doc, err := state.LoadMachine(b.Stage.Dir())
+	if err != nil {
+		return "" // who needs the state tells of it
+	}
+	return doc.Loader
+}
+
+// Which says which boot loader shows the menu, and why.
+func Which(b *Book) (name, why string) { return loaders(b).which(declared(b)) }
+
+// loader is the boot loader that publishes the menu.
+func (b *Book) loader(declared string) (loader.Loader, error) { return loaders(b).open(declared) }
+
+// A finder finds the boot loaders of a machine.
+type finder struct {
+	folder, stage string
+	// foreign says that the system which boots is not this one.
+	foreign bool
+	// elsewhere says that a deployment is running, and nobody says where the boot loader
+	// is that has started it: GRUB's own folder is another system's.
+	elsewhere bool
+}
+
+func loaders(b *Book) finder {
+	return finder{b.Folder, b.Stage.Dir(), b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
+}
+
+func (f finder) which(declared string) (name, why string) {
+	there := boot.Installed{GRUB: f.elsewhere || grub.Found(f.folder), SystemdBoot: sdboot.Found(f.folder)}
+	if !f.foreign {
+		there.Running = sdboot.Running()
+	}
+	return boot.Which(declared, there)
+}
+
+func (f finder) open(declared string) (loader.Loader, error) {
+	name, _ := f.which(declared)
+	if name == boot.GRUB && f.elsewhere {
+		return grub.Booted(f.stage), nil
+	}
+	return f.named(name)
+}
+
+func (f finder) named(name string) (l loader.Loader, err error) {
+	if name == boot.SystemdBoot {
+		l, err = sdboot.Open(f.folder, f.stage)
+	} else {
+		l, err = grub.Open(f.folder, f.stage)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find the boot loader: %w", err)
+	}
+	return l, nil
+}
+
+// unlinkOthers takes the menu out of a boot loader that had it before, if it is here.
+func (f finder) unlinkOthers(ctx context.Context, fs boot.Filesystem, now loader.Loader) error {
+	if f.foreign || f.elsewhere {
+		return nil
+	}
+	for _, name := range []string{boot.GRUB, boot.SystemdBoot} {
+		other, err := f.named(name)
+		if err != nil || fileOf(other) == fileOf(now) {
+			continue
+		}
+		if linked, err := other.Linked(ctx, fs); err != nil || !linked {
+			continue
+		}
+		if err := other.Unlink(); err != nil {
+			return fmt.Errorf("take the boot menu out of %s, which had it before: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// fileOf is the file in which a boot loader's menu is linked.
+func fileOf(l loader.Loader) string {
+	switch l := l.(type) {
+	case *sdboot.Loader:
+		return l.Where()
+	case *grub.GRUB:
+		return filepath.Join(l.Dir(), "custom.cfg")
+	}
+	return ""
+}
+
+// Unlink takes the menu of a stage out of the boot loader, and says where it was. There
+// need be no stage any more.
+func Unlink(folder, stage string) (file string, err error) {
+	doc, err := state.LoadMachine(stage)
+	if err != nil {
+		doc = new(state.Machine)
+	}
+	f := finder{folder: folder, stage: stage, foreign: folder != ""}
+	l, err := f.open(doc.Loader)
+	if err != nil {
+		return "", err
+	}
+	return fileOf(l), l.Unlink()
+}
