@@ -45,7 +45,8 @@ func loaders(b *Book) finder {
 }
 
 func (f finder) which(declared string) (name, why string) {
-	there := boot.Installed{GRUB: f.elsewhere || grub.Found(f.folder), SystemdBoot: sdboot.Found(f.folder)}
+	there := boot.Installed{SystemdBoot: sdboot.Found(f.folder)}
+	there.GRUB = f.elsewhere || grub.Found(f.folder) && (f.folder == "" || !there.SystemdBoot) // any folder that is named may be GRUB's
 	if !f.foreign {
 		there.Running = sdboot.Running()
 	}
