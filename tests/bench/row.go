@@ -52,6 +52,7 @@ func rows() []row {
 		{"initramfs-dracut", "initramfs for Debian's generic kernel", "dracut --no-hostonly --zstd", 3, initramfsAgainst(dracut)},
 		{"boot-dracut", "from `Run /init` to the image's init in QEMU, virtio disk", "dracut's dmsquash-live, same squashfs", 5, bootDracut},
 		{"verity", "from `Run /init` to the image's init in QEMU, layers verified; then its programs and libraries read", "the same, not verified", 3, verity},
+		{"watcher", "from `Run /init` to the image's init in QEMU, on trial", "the same, known to be good", 5, watched},
 		{"stage-verify", "`stage verify`", "`sha256sum` of its objects", 7, stageVerify},
 		{"boot-test", "a boot test of a staged image, in QEMU", "that boot alone, until it is judged", 3, bootTest},
 		{"init-size", "gitboot-init", "its limit", 1, initSize},

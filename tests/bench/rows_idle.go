@@ -123,8 +123,8 @@ func initSize(_ context.Context, s *site, _ row) (result, error) {
 	}
 	size := megabytes(info.Size())
 	return result{
-		Ours: size, Theirs: "3 MB",
-		Checks:   []check{{"under 3 MB", size, info.Size() < 3e6}},
+		Ours: size, Theirs: "4 MB",
+		Checks:   []check{{"under 4 MB", size, info.Size() < 4e6}},
 		Commands: []string{"CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' ./cmd/gitboot-init"},
 	}, nil
 }

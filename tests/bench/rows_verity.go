@@ -164,6 +164,28 @@ func verity(ctx context.Context, s *site, r row) (result, error) {
 	return res, nil
 }
 
+// watched compares boots that a watcher judges with boots of the same deployment that
+// nobody does.
+func watched(ctx context.Context, s *site, r row) (result, error) {
+	trying, err := s.newRehearsed(ctx, "off")
+	if err != nil {
+		return result{}, err
+	}
+	settled := *trying
+	settled.args = strings.Replace(trying.args, " "+deployment.ParamTrying+"=1", "", 1)
+	if settled.args == trying.args {
+		return result{}, errors.New("the boot is not on trial: " + trying.args)
+	}
+	var reads []float64
+	res, err := timed(ctx, r, trying.reading(&reads), settled.reading(&reads), func(ratio float64) check { return atMost(ratio, 1.25) })
+	if err != nil {
+		return res, err
+	}
+	res.Ours, res.Theirs = wallOf(res.Pairs, pair.ours), wallOf(res.Pairs, pair.theirs)
+	res.Note = fmt.Sprintf("QEMU with %s; the times are the kernel's own. Ours writes the boot's record before the image's init runs, and leaves the watcher.", trying.accel)
+	return res, nil
+}
+
 // bootTest compares a boot test with what it cannot do without.
 func bootTest(ctx context.Context, s *site, r row) (result, error) {
 	b, err := s.newRehearsed(ctx, "off")
