@@ -84,6 +84,8 @@ type Root struct {
 	// CopyToRAM copies the layers into memory before they are mounted, so
 	// that the stage's disk may go away.
 	CopyToRAM bool `json:"copyToRAM,omitempty"`
+	// Upper is where on a disk the writable layer lies, nil for memory.
+	Upper *Upper `json:"upper,omitempty"`
 }
 
 // Canonical returns the one encoding of m whose hash is its id: JSON with two
@@ -173,6 +175,12 @@ func (m *Manifest) Validate() error {
 		if err := m.Health.Validate(); err != nil {
 			return fmt.Errorf("manifest of %q has a health that cannot be: %w", m.Image, err)
 		}
+	}
+	if err := m.Root.Upper.validate(m.Image); err != nil {
+		return fmt.Errorf("manifest of %q has a writable layer that cannot be: %w", m.Image, err)
+	}
+	if m.Root.Upper != nil && m.Root.CopyToRAM {
+		return fmt.Errorf("manifest of %q copies its layers to memory and writes to a disk", m.Image)
 	}
 	return m.validateVerity()
 }

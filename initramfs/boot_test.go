@@ -33,11 +33,15 @@ say "layered $($b cat /etc/layered)"
 [ -e /etc/hidden ] && say "hidden is there" || say "hidden is gone"
 $b ls /opaque | while read f; do say "opaque has $f"; done
 say "at-boot $($b cat /etc/at-boot)"
-echo x > /written && say "written"
+[ -e /written ] && say "found $($b wc -l < /written | $b tr -d ' ') written before"
+echo x >> /written && say "written"
 say "stage $($b awk '$2 == "/run/initramfs/gitboot" {print $3, substr($4, 1, 2)}' /proc/mounts)"
+$b grep -q t.reset /proc/cmdline && printf '/etc\nwritten\n' > /run/initramfs/gitboot-root/test/reset
+echo x 2> /dev/null > /run/initramfs/gitboot/x && say "the stage can be written to"
 [ -d /run/initramfs/gitboot/deployments ] && say "stage has deployments"
 say "console $(readlink /proc/self/fd/2) devices $($b ls /sys/class | $b wc -l | $b tr -d ' ')"
 say end
+$b sync
 $b poweroff -f
 `
 
@@ -59,11 +63,51 @@ func TestBoot(t *testing.T) {
 		log := s.boot(t, "LABEL="+stageLabel, "gitboot.ram=1 init=/sbin/other")
 		want(t, log, "T: name /sbin/other args", "T: layered upper\n", "T: stage \n", "T: end\n")
 	})
+	t.Run("what is written is kept beside the stage", func(t *testing.T) {
+		kept := s.with(keptRoot)
+		log := kept.boot(t, "UUID="+stageUUID, "")
+		want(t, log, "T: root overlay\n", "T: hidden is gone\n", "T: written\n", "T: stage ext4 ro\n", "T: end\n")
+		not(t, log, "written before", "the stage can be written to")
+		want(t, kept.boot(t, "UUID="+stageUUID, "gitboot.ram=1 t.reset"), "T: found 1 written before\n", "T: end\n")
+		log = kept.boot(t, "UUID="+stageUUID, "")
+		want(t, log, "T: at-boot ran\n", "T: written\n", "T: end\n")
+		not(t, log, "written before", "giving up")
+		want(t, kept.boot(t, "UUID="+stageUUID, ""), "T: found 1 written before\n")
+	})
+	t.Run("what is written goes to another disk and is wiped", func(t *testing.T) {
+		wiped := s.with(wipedRoot)
+		for range 2 {
+			log := wiped.boot(t, "UUID="+stageUUID, "")
+			want(t, log, "T: written\n", "T: stage ext4 ro\n", "T: end\n")
+			not(t, log, "written before")
+		}
+		out, err := exec.Command("debugfs", "-R", "cat top/test/wiped/upper/written", s.other).Output()
+		if err != nil || string(out) != "x\n" {
+			t.Errorf("the other disk has %q: %v", out, err)
+		}
+	})
 	t.Run("a trial that fails reboots", func(t *testing.T) {
 		log := s.boot(t, "UUID="+stageUUID, "gitboot.trying=1 gitboot.deployment="+strings.Repeat("0", 64))
 		want(t, log, "gitboot-init: cannot boot deployment 0000", "falls back")
 		not(t, log, "T: name", "Kernel panic")
 	})
+}
+
+// Deployments of a test's stage beside the first one.
+const (
+	keptRoot = iota
+	wipedRoot
+)
+
+var roots = []deployment.Root{
+	keptRoot:  {Upper: &deployment.Upper{Path: "/gitboot-root", Persistent: true}},
+	wipedRoot: {Upper: &deployment.Upper{Device: "LABEL=other", Path: "/top"}},
+}
+
+// with is the stage with another deployment booted, on its disk itself.
+func (s testStage) with(root int) testStage {
+	s.id = s.ids[root]
+	return s
 }
 
 func want(t *testing.T, log string, texts ...string) {
@@ -89,7 +133,9 @@ func not(t *testing.T, log string, texts ...string) {
 
 // A testStage is a disk with a stage and one deployment.
 type testStage struct {
-	disk, kernel, initramfs, id string
+	disk, other, kernel, initramfs, id string
+	// ids are deployments that differ in their root.
+	ids []string
 	// verify is how layers are verified, "" not at all; damage changes an object
 	// that was named.
 	verify  string
@@ -188,13 +234,25 @@ func (s *testStage) publish(t *testing.T, dir, lower, middle, upper, hook string
 			m.Verity.Trees = append(m.Verity.Trees, deployment.Tree{Root: root, Object: object(file + ".tree")})
 		}
 	}
+	s.id = manifest(t, top, m)
+	for _, m.Root = range roots {
+		s.ids = append(s.ids, manifest(t, top, m))
+	}
+	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-U", stageUUID, "-L", stageLabel, "-d", top, s.disk, "256M"))
+	s.other = s.disk + ".other"
+	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-L", "other", s.other, "16M"))
+}
+
+// manifest writes one and returns its id.
+func manifest(t *testing.T, top string, m *deployment.Manifest) string {
+	t.Helper()
 	data, err := m.Canonical()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.id = deployment.ID(data)
-	writeFile(t, filepath.Join(top, "var/gitboot/deployments", s.id+".json"), data)
-	run(t, exec.Command("mke2fs", "-q", "-t", "ext4", "-U", stageUUID, "-L", stageLabel, "-d", top, s.disk, "256M"))
+	id := deployment.ID(data)
+	writeFile(t, filepath.Join(top, "var/gitboot/deployments", id+".json"), data)
+	return id
 }
 
 // boot starts the machine and returns what its console showed once it is off.
@@ -205,7 +263,7 @@ func (s *testStage) boot(t *testing.T, device, args string) string {
 	cmdline := fmt.Sprintf("console=ttyS0 panic=1 gitboot.stage=%s:/var/gitboot gitboot.deployment=%s %s", device, s.id, args)
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-smp", "2",
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-kernel", s.kernel, "-initrd", s.initramfs,
-		"-drive", "file="+s.disk+",if=virtio,format=raw,snapshot=on", "-append", cmdline)
+		"-drive", "file="+s.disk+",if=virtio,format=raw", "-drive", "file="+s.other+",if=virtio,format=raw", "-append", cmdline)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("running QEMU: %v", err)

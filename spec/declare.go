@@ -46,14 +46,15 @@ type defaultsDecl struct {
 
 // settings can be given for an image, a profile and a machine.
 type settings struct {
-	KernelArgs       []string           `key:"kernel_args" is:"kernel-arg" doc:"Kernel arguments, one an element; replaces what is merged below."`
-	KernelArgsAppend []string           `key:"kernel_args_append" is:"kernel-arg" appends:"kernel_args" doc:"Kernel arguments added to what is merged below."`
-	Kernel           *string            `key:"kernel" is:"kernel-glob" doc:"Glob over the kernel's path or version, if the image has several; the highest version that has modules if absent."`
-	Keep             *int               `key:"keep" is:"keep" default:"3" doc:"How many generations of an image stay on the stage."`
-	TmpfsSize        *string            `key:"tmpfs_size" is:"tmpfs-size" doc:"Size of the writable layer: 2G, 512M, or a share of the memory such as 50%, which is the kernel's default."`
-	CopyToRAM        *bool              `key:"copy_to_ram" default:"false" doc:"Copy the layers to memory at boot, so that the stage's device can be removed."`
-	Verity           *string            `key:"verity" is:"verity" default:"off" doc:"What is done about a block of a layer that is not what it was when it was staged, wherever it is read. off: nothing finds it. report: the kernel logs it. enforce: it cannot be read."`
-	Health           *health.HealthDecl `key:"health" doc:"In mode managed: when a boot of what is new counts as good."`
+	KernelArgs       []string            `key:"kernel_args" is:"kernel-arg" doc:"Kernel arguments, one an element; replaces what is merged below."`
+	KernelArgsAppend []string            `key:"kernel_args_append" is:"kernel-arg" appends:"kernel_args" doc:"Kernel arguments added to what is merged below."`
+	Kernel           *string             `key:"kernel" is:"kernel-glob" doc:"Glob over the kernel's path or version, if the image has several; the highest version that has modules if absent."`
+	Keep             *int                `key:"keep" is:"keep" default:"3" doc:"How many generations of an image stay on the stage."`
+	TmpfsSize        *string             `key:"tmpfs_size" is:"tmpfs-size" doc:"Size of the writable layer: 2G, 512M, or a share of the memory such as 50%, which is the kernel's default."`
+	CopyToRAM        *bool               `key:"copy_to_ram" default:"false" doc:"Copy the layers to memory at boot, so that the stage's device can be removed."`
+	Root             *partition.RootDecl `key:"root" doc:"The root file system's writable layer."`
+	Verity           *string             `key:"verity" is:"verity" default:"off" doc:"What is done about a block of a layer that is not what it was when it was staged, wherever it is read. off: nothing finds it. report: the kernel logs it. enforce: it cannot be read."`
+	Health           *health.HealthDecl  `key:"health" doc:"In mode managed: when a boot of what is new counts as good."`
 }
 
 type machineSettings struct {

@@ -32,6 +32,7 @@ func documented() map[string]reflect.Type {
 		"document":  reflect.TypeFor[document](),
 		"defaults":  reflect.TypeFor[defaultsDecl](),
 		"settings":  reflect.TypeFor[settings](),
+		"root":      reflect.TypeFor[partition.RootDecl](),
 		"machine":   reflect.TypeFor[machineDecl](),
 		"boot":      reflect.TypeFor[bootDecl](),
 		"recovery":  reflect.TypeFor[recoveryDecl](),

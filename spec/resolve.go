@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/internal/span"
 	"github.com/gitboot/gitboot/spec/bounds"
 	"github.com/gitboot/gitboot/spec/health"
+	"github.com/gitboot/gitboot/spec/partition"
 	"github.com/gitboot/gitboot/spec/problem"
 	"github.com/gitboot/gitboot/spec/table"
 )
@@ -234,6 +235,7 @@ func (r *resolver) image(name string) Image {
 		Keep:       3,
 		TmpfsSize:  text(s.TmpfsSize),
 		CopyToRAM:  s.CopyToRAM != nil && *s.CopyToRAM,
+		Upper:      upperOfImage(r, &s, name),
 		Verity:     strings.TrimPrefix(text(s.Verity), "off"),
 		Health:     health.Of(s.Health),
 	}
@@ -246,6 +248,17 @@ func (r *resolver) image(name string) Image {
 		image.Tag = tagOf(image.Pull.Ref)
 	}
 	return image
+}
+
+// upperOfImage is that of an image, which cannot be on a disk that may be taken away.
+func upperOfImage(r *resolver, s *settings, image string) *deployment.Upper {
+	u := partition.UpperOf(s.Root)
+	if u != nil && s.CopyToRAM != nil && *s.CopyToRAM {
+		r.Add(r.decl.where, "image "+image, "has copy_to_ram, so that its disk can be removed, and root.upper on a disk",
+			`say upper = "tmpfs" or copy_to_ram = false`)
+		return nil
+	}
+	return u
 }
 
 // settings merges what an image and a machine can both say: the defaults of

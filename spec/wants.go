@@ -216,6 +216,8 @@ type Image struct {
 	// ("50%", "2G"); "" = the kernel's default, half of the memory.
 	TmpfsSize string
 	CopyToRAM bool
+	// Upper is where on a disk the writable layer lies, nil for memory.
+	Upper *deployment.Upper `json:",omitempty"`
 	// Verity is "report" or "enforce" where layers are verified while they are
 	// read, else "".
 	Verity string `json:",omitempty"`

@@ -16,11 +16,14 @@
 //
 // What it leaves behind for the running system:
 //
-//	/                          overlay: layers, hooks, a tmpfs on top
+//	/                          overlay: layers, hooks, a tmpfs on top, or what the
+//	                           manifest's root has in its place
 //	/dev /proc /sys /run       mounted
 //	/run/initramfs/gitboot     the stage's directory, read-only; the agent may
 //	                           remount it. It isn't there if the layers were
 //	                           copied to memory.
+//	/run/initramfs/gitboot-root  the folder on a disk that holds the writable layer,
+//	                           if there is one
 //
 // Arguments of /init are passed on to the image's init: init=, else /sbin/init,
 // /etc/init, /bin/init or /usr/lib/systemd/systemd, the first there is. A shell is
@@ -65,6 +68,7 @@ type boot struct {
 	text     string // the kernel command line
 	cmd      deployment.Cmdline
 	modules  *modules
+	devices  *devices
 	device   blockdev.Device // the stage's
 	manifest *deployment.Manifest
 	found    time.Duration // when the stage was mounted
@@ -101,6 +105,9 @@ func (b *boot) run() error {
 		return err
 	}
 	if err := errors.Join(<-base, b.loadVerity()); err != nil {
+		return err
+	}
+	if err := (writable{b}).mount(); err != nil {
 		return err
 	}
 	b.freed = make(chan struct{})
@@ -159,6 +166,10 @@ func (b *boot) prepare() error {
 		return err
 	}
 	b.modules = newModules(index, b.log, b.text)
+	b.devices = &devices{log: b.log, modules: b.modules, wait: defaultWait}
+	if b.cmd.Wait > 0 {
+		b.devices.wait = time.Duration(b.cmd.Wait) * time.Second
+	}
 	return nil
 }
 

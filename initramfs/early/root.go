@@ -3,7 +3,6 @@ package early
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,9 +25,10 @@ const (
 )
 
 // mountRoot puts the root file system together at newRoot: the layers, the
-// hooks' layer, a tmpfs on top.
+// hooks' layer, the writable one on top.
 func (b *boot) mountRoot() error {
-	if err := mountUpper(b.manifest.Root.TmpfsSize); err != nil {
+	upper, err := writable{b}.prepare()
+	if err != nil {
 		return err
 	}
 	layers, from := b.manifest.Squashed(), stageDir
@@ -43,7 +43,7 @@ func (b *boot) mountRoot() error {
 			return fmt.Errorf("mounting layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
-	if err := mountOverlay(len(layers)); err != nil {
+	if err := mountOverlay(len(layers), upper); err != nil {
 		return err
 	}
 	// the overlay holds what it needs: these would only be in the way
@@ -74,26 +74,14 @@ func checkObject(file string, o deployment.Object) error {
 	return nil
 }
 
-func mountUpper(size string) error {
-	options := "mode=0755"
-	if size != "" {
-		options += ",size=" + size
-	}
-	if err := mount("gitboot", workDir, "tmpfs", 0, options); err != nil {
-		return err
-	}
-	for _, name := range []string{"upper", "work"} {
-		if err := os.Mkdir(filepath.Join(workDir, name), 0o755); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // mountOverlay joins n layers, the highest first as overlayfs wants them.
 // mount(2) cuts its options at 4095 bytes without a word; with names of one to
 // three digits, the 500 layers that overlayfs takes fit in half of that.
-func mountOverlay(n int) error {
+//
+// What overlayfs would note in the writable layer about those below is switched off:
+// without it, a layer that is kept may be mounted above others (Linux'
+// Documentation/filesystems/overlayfs.rst, "Changes to underlying filesystems").
+func mountOverlay(n int, upper string) error {
 	if err := os.MkdirAll(newRoot, 0o755); err != nil {
 		return err
 	}
@@ -105,7 +93,10 @@ func mountOverlay(n int) error {
 	for i := range names {
 		names[n-1-i] = strconv.Itoa(i)
 	}
-	options := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + workDir + "/upper,workdir=" + workDir + "/work"
+	options := "lowerdir=" + strings.Join(names, ":") + ",upperdir=" + upper + "/upper,workdir=" + upper + "/work"
+	if upper != workDir {
+		options += ",index=off,metacopy=off,redirect_dir=off,xino=off"
+	}
 	if len(options) > maxMount {
 		return fmt.Errorf("mounting the overlay: %d layers are more than mount takes; squash some together", n)
 	}

@@ -18,7 +18,7 @@ const deviceDir = "/run/initramfs/gitboot-device"
 
 // mountStage finds the stage's file system and mounts the stage read-only.
 func (b *boot) mountStage() error {
-	device, err := b.findStage()
+	device, err := b.devices.find("the stage's device", b.cmd.Stage.Device)
 	if err != nil {
 		return err
 	}

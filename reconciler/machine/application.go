@@ -213,7 +213,7 @@ func (s *staging) manifest() *deployment.Manifest {
 		Layers:        s.layers,
 		Hooks:         s.hooks,
 		AtBoot:        s.atBoot,
-		Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM},
+		Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM, Upper: s.Inputs.Upper},
 		Verity:        s.verity,
 		Health:        s.Inputs.Health,
 	}

@@ -48,6 +48,9 @@ func wrongImported(m *deployment.Manifest) string {
 	if wrong := spec.WrongText("tmpfs-size", m.Root.TmpfsSize); m.Root.TmpfsSize != "" && wrong != "" {
 		return fmt.Sprintf("size of the writable layer %.100q %s", m.Root.TmpfsSize, wrong)
 	}
+	if u := m.Root.Upper; u != nil && (u.Device != "" && spec.WrongText("root-device", u.Device) != "" || spec.WrongText("folder", u.Path) != "") {
+		return fmt.Sprintf("writable layer, %.200q, is not on a disk that a config repo could name", u)
+	}
 	if v := m.KernelVersion; deployment.CheckText(v) != nil || strings.Contains(v, "/") || path.Clean(v) != v || v == ".." {
 		return fmt.Sprintf("kernel version %.100q is no folder's name", v)
 	}

@@ -32,6 +32,7 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 		KernelArgs: slices.Clone(want.KernelArgs),
 		TmpfsSize:  want.TmpfsSize,
 		CopyToRAM:  want.CopyToRAM,
+		Upper:      want.Upper,
 		Verity:     want.Verity,
 		Health:     want.Health,
 	}

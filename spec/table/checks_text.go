@@ -195,6 +195,14 @@ func badCommand(s string) string {
 	return wrong(deployment.CheckCommand(deployment.Fields(s)))
 }
 
+// badFolder refuses what means another folder than it says.
+func badFolder(s string) string {
+	if path.Clean(s) != s {
+		return "is not written in the shortest way"
+	}
+	return ""
+}
+
 func badHTTP(s string) string {
 	_, err := deployment.ParseURL(s)
 	return wrong(err)

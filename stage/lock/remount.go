@@ -2,6 +2,7 @@ package lock
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,9 +56,18 @@ func (m *mount) writable(dir string) error {
 }
 
 // readOnly undoes what writable did.
-func (m *mount) readOnly() error {
-	if err := unix.Mount("", m.point, "", unix.MS_REMOUNT|unix.MS_RDONLY|m.flags, ""); err != nil {
-		return fmt.Errorf("remount %s read-only: %w", m.point, err)
+func (m *mount) readOnly() error { return ReadOnly(m.point, m.flags) }
+
+// ReadOnly makes a mount read-only, and so its file system, unless others have files of
+// that open for writing: a writable layer may lie beside the stage.
+func ReadOnly(point string, flags uintptr) error {
+	flags |= unix.MS_REMOUNT | unix.MS_RDONLY
+	err := unix.Mount("", point, "", flags, "")
+	if errors.Is(err, unix.EBUSY) {
+		err = unix.Mount("", point, "", flags|unix.MS_BIND, "")
+	}
+	if err != nil {
+		return fmt.Errorf("remount %s read-only: %w", point, err)
 	}
 	return nil
 }

@@ -72,11 +72,11 @@ func (l Ledger) Alone(b deployment.Boot) error {
 // alone does something while the mounted stage is writable, and nobody else writes.
 func (l Ledger) alone(do func(dir string) error) error {
 	dir := l.Root + deployment.StageMount
-	const flags = unix.MS_REMOUNT | unix.MS_NODEV | unix.MS_NOSUID
-	if err := unix.Mount("", dir, "", flags, ""); err != nil {
+	const flags = unix.MS_NODEV | unix.MS_NOSUID
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|flags, ""); err != nil {
 		return fmt.Errorf("making the stage writable: %w", err)
 	}
-	return errors.Join(do(dir), unix.Mount("", dir, "", flags|unix.MS_RDONLY, ""))
+	return errors.Join(do(dir), lock.ReadOnly(dir, flags))
 }
 
 // Crashed notes what another boot's kernel kept of its log when it ended, while nobody

@@ -34,7 +34,7 @@ type Site struct {
 
 // Commands returns the commands.
 func Commands(s Site) []*cobra.Command {
-	return []*cobra.Command{newPin(s), newUnpin(s), newSuspend(s), newResume(s), newApprove(s), newTry(s)}
+	return []*cobra.Command{newPin(s), newUnpin(s), newSuspend(s), newResume(s), newApprove(s), newTry(s), newWritable(s)}
 }
 
 func (s Site) machine(c *cobra.Command) (*machine.Machine, error) {
