@@ -41,6 +41,8 @@ table() {
 	test   qemu-system-common    records what is written to a disk: qemu-storage-daemon
 	test   fuse3                 shows its disk as a file
 	test   systemd-boot-efi      systemd-boot itself, which boots by UEFI
+	test   sbsigntool            signs boot images, and verifies them
+	test   binutils              objcopy, a second opinion on their sections
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   gdisk                 sgdisk, a second opinion on partition tables

@@ -18,7 +18,7 @@ import (
 
 // newBoot has the commands that others bring besides its own.
 func newBoot(a *app, others []*cobra.Command) *cobra.Command {
-	own := []*cobra.Command{newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootHistory(a), newBootLog(a), newBootUnlink(a)}
+	own := []*cobra.Command{newBootList(a), newBootSetDefault(a), newBootCurrent(), newBootHistory(a), newBootLog(a), newBootUKI(a), newBootUnlink(a)}
 	return usage.Group("boot", "Look at the boot menu, choose what boots, and say what is good", slices.Concat(own, others)...)
 }
 

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"debug/pe"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/boot/sdboot"
+	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
@@ -210,22 +210,10 @@ func checkSignature(st *stage.Stage, g *state.Generation) []Finding {
 	if err != nil {
 		return skip("generation %d has no readable manifest", g.N)
 	}
-	signed, err := isSigned(st.ObjectPath(m.Kernel))
+	signed, err := uki.Signed(st.ObjectPath(m.Kernel))
 	if err != nil || !signed {
 		return fail(fmt.Sprintf("Secure Boot is on, and the kernel of generation %d is not signed", g.N),
 			"use a kernel that the firmware's shim trusts, as the distribution's signed package has it, or switch Secure Boot off")
 	}
 	return ok("Secure Boot is on, and the kernel of generation %d is signed; whose key the shim trusts is not looked at", g.N)
-}
-
-// isSigned reports whether a kernel carries a signature: an entry in the table of
-// certificates (PE format, "The Attribute Certificate Table").
-func isSigned(path string) (bool, error) {
-	f, err := pe.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	header, ok := f.OptionalHeader.(*pe.OptionalHeader64)
-	return ok && header.DataDirectory[pe.IMAGE_DIRECTORY_ENTRY_SECURITY].Size > 0, nil
 }
