@@ -3,6 +3,8 @@
 package vm
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,29 +18,45 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// lifeFleet verifies every layer, and has a recovery entry whose shell is on the
-// console.
-const lifeFleet = smallFleet + `CONFIRM
+// lifeFleet verifies every layer, has an address, and is confirmed by URL; its recovery
+// entry has a shell on the console.
+const lifeFleet = smallFleet + `confirm        = "outside"
+confirm_within = "10s"
+confirm_url    = "URL"
+
+[[hook.network.file]]
+path    = "/etc/address"
+content = "ADDRESS"
 
 [machine.small.recovery]
 ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6fLYqAGwTQmeYJSEbpJvb9z8EJVzvLHSM0zBSVJ5nl lab"]
 `
 
+// networkStart gives the machine its address.
+const networkStart = `busybox modprobe virtio_net
+busybox ifconfig eth0 "$(cat /etc/address)" && echo "lab: the address is $(cat /etc/address)"
+`
+
 // One machine's life, through UEFI and GRUB, with layers whose every byte is verified:
 // a good default whose layer was changed gives way to the one before it, and is mended;
-// a commit that comes while the disk is full waits for room; one after which nobody can
-// reach the machine goes away by itself; and when everything is bad, the recovery entry
+// a commit that comes while the disk is full waits for room; one whose hook gives the
+// machine an address at which nobody can reach it goes away by itself; and when everything is bad, the recovery entry
 // has gitboot and the stage at hand.
 func TestLongLife(t *testing.T) {
 	s := newEmptySite(t)
 	var archives []string
 	for _, name := range []string{"first", "second", "third"} {
 		archive := filepath.Join(s.dir, name+".tar")
-		s.smallTar(t, archive, smallStart+"echo lab: "+name+"\n"+goodEnd)
+		s.smallTar(t, archive, smallStart+networkStart+"echo lab: "+name+"\n"+goodEnd)
 		archives = append(archives, archive)
 	}
-	fleet := strings.Replace(lifeFleet, `boot   = {`, "verity = \"enforce\"\nboot   = {", 1)
-	reachable, locked := strings.Replace(fleet, "CONFIRM", "", 1), strings.Replace(fleet, "CONFIRM", "confirm = \"outside\"\nconfirm_within = \"3s\"", 1)
+	s.mac = "52:54:00:12:34:57"
+	asked := make(chan struct{}, 100)
+	outside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	t.Cleanup(outside.Close)
+	_, port, _ := strings.Cut(strings.TrimPrefix(outside.URL, "http://"), ":")
+	fleet := strings.NewReplacer(`boot   = {`, "verity = \"enforce\"\nboot   = {", `"hostname"`, `"hostname", "network"`, "URL", "http://10.0.2.2:"+port+"/reached").Replace(lifeFleet)
+	reachable, locked := strings.Replace(fleet, "ADDRESS", "10.0.2.15", 1), strings.Replace(fleet, "ADDRESS", "192.168.7.7", 1)
 	disk := s.disk(t, lab.DiskOptions{})
 	const off = `Power down`
 	s.publishSmall(t, disk, reachable, archives[0])
@@ -57,14 +75,18 @@ func TestLongLife(t *testing.T) {
 	s.expect(t, disk, lab.UEFI, `lab: second`, off)
 
 	full := s.fill(t, disk)
-	s.commitSmall(t, locked, archives[2])
+	s.commitSmall(t, reachable, archives[2])
 	if out, err := s.runs(t, disk, "small", "reconcile", "--once"); err == nil || !regexp.MustCompile(`space|room|full`).MatchString(out) {
 		t.Errorf("with a full disk, %v:\n%s", err, out)
 	}
 	s.expect(t, disk, lab.UEFI, `lab: second`, off)
 	s.look(t, disk, func(mnt string) error { return os.Remove(filepath.Join(mnt, full)) })
-	s.run(t, disk, "small", "reconcile", "--once")
-	s.expect(t, disk, lab.UEFI, `gitboot.trying=1 `, `lab: third`, `is bad: nobody confirmed it within 3 s`, `lab: second`, off)
+	s.publishSmall(t, disk, locked, archives[2])
+	reached := len(asked)
+	s.expect(t, disk, lab.UEFI, `gitboot.trying=1 `, `lab: the address is 192.168.7.7`, `lab: third`, `is bad: nobody confirmed it within 10 s: /run/gitboot/confirm did not come; http://10.0.2.2:\d+/reached: `, `lab: the address is 10.0.2.15`, `lab: second`, off)
+	if reached == 0 || len(asked) != reached {
+		t.Errorf("who confirms was asked %d times by those that it could answer, and %d times more", reached, len(asked)-reached)
+	}
 	s.run(t, disk, "small", "reconcile", "--once")
 	if out, _ := s.runs(t, disk, "small", "status"); !strings.Contains(out, "nobody confirmed it") {
 		t.Errorf("the status does not say why it is bad:\n%s", out)

@@ -15,6 +15,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,8 @@ type site struct {
 	registry *lab.Registry
 	repo     *lab.Repo
 	accel    lab.Accel
+	// mac is that of the machines' network card, empty for none.
+	mac string
 }
 
 // newSite makes the fleet of testdata/config.
@@ -156,7 +159,7 @@ func (s *site) look(t *testing.T, d *lab.Disk, do func(mnt string) error) {
 
 func (s *site) start(t *testing.T, o lab.VMOptions) *lab.VM {
 	t.Helper()
-	o.Accel = s.accel
+	o.Accel, o.MAC = s.accel, cmp.Or(o.MAC, s.mac)
 	if os.Getenv("GITBOOT_CONSOLE") != "" {
 		o.Console = os.Stderr
 	}
