@@ -36,6 +36,10 @@ type Inode struct {
 	// ModTime is in seconds since 1970.
 	ModTime uint32
 
+	// ref is where the inode is, names how many it has.
+	ref   uint64
+	names uint32
+
 	xattr uint32
 	// a directory's listing
 	dirBlock, dirSize uint32
@@ -91,7 +95,7 @@ func (r *Reader) inode(ref uint64) (Inode, error) {
 	le := binary.LittleEndian
 	kind := le.Uint16(head)
 	i := Inode{kind: kind, perm: permissions(le.Uint16(head[2:])), uid: le.Uint16(head[4:]), gid: le.Uint16(head[6:]),
-		ModTime: le.Uint32(head[8:]), xattr: none32}
+		ModTime: le.Uint32(head[8:]), ref: ref, xattr: none32}
 	ext := kind > extended
 	if ext {
 		i.kind -= extended
@@ -139,6 +143,7 @@ func (i *Inode) readFile(s *stream, ext bool) error {
 			return err
 		}
 		i.start, i.Size = int64(le.Uint64(b)), int64(le.Uint64(b[8:]))
+		i.names = le.Uint32(b[24:])
 		i.fragment, i.fragmOff, i.xattr = le.Uint32(b[28:]), le.Uint32(b[32:]), le.Uint32(b[36:])
 	} else {
 		b, err := s.take(16)
@@ -160,6 +165,7 @@ func (i *Inode) readSymlink(s *stream, ext bool) error {
 	if err != nil {
 		return err
 	}
+	i.names = binary.LittleEndian.Uint32(b)
 	n := binary.LittleEndian.Uint32(b[4:])
 	if n > maxTarget {
 		return corrupt("symbolic link of %d bytes", n)
@@ -180,7 +186,7 @@ func (i *Inode) readDevice(s *stream, ext bool) error {
 	if err != nil {
 		return err
 	}
-	i.Device = binary.LittleEndian.Uint32(b[4:])
+	i.names, i.Device = binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
 	if ext {
 		return i.readXattr(s)
 	}

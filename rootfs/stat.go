@@ -38,6 +38,18 @@ func (t *Tree) Attributes(n *Node) (Attributes, error) {
 	return a, err
 }
 
+// A Link is a file of several names.
+type Link struct {
+	layer int
+	ref   uint64
+}
+
+// Link tells files of several names apart, and whether n is one.
+func (t *Tree) Link(n *Node) (link Link, several bool) {
+	p := &n.parts[0]
+	return Link{p.layer, p.inode.ref}, p.inode.names > 1 && !n.Mode().IsDir()
+}
+
 // Lstat returns what is at a path, without following a link in its last
 // element. What is not there gives an error that is fs.ErrNotExist.
 func (t *Tree) Lstat(name string) (Stat, error) {

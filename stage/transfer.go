@@ -73,6 +73,20 @@ func export(ctx context.Context, out *tar.Writer, name string, size int64, r io.
 	return nil
 }
 
+// Intact reads an object and reports how it is not what its name says.
+func Intact(ctx context.Context, s *Stage, o deployment.Object) error {
+	f, err := os.Open(s.ObjectPath(o))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	got, err := hashFile(ctx, f)
+	if err == nil && got != o {
+		err = fmt.Errorf("%s is damaged (sha256 %s, %d bytes); see `gitboot stage verify`", o.Path(), got.SHA256, got.Size)
+	}
+	return err
+}
+
 func total(objects []deployment.Object) (n int64) {
 	for _, o := range objects {
 		n += o.Size

@@ -78,6 +78,7 @@ var rules = []rule{
 	{folder: "reconciler/source/pack/attack", layer: codecs, why: "hostile packs, for tests"},
 	{folder: "reconciler/source/treefs", layer: codecs, why: "what names and links mean, wherever the tree lies", third: []string{"github.com/go-git/go-git/v5/plumbing"}, banned: untouching},
 	{folder: "rootfs", layer: codecs, why: "layers as they lie on the stage", third: []string{"github.com/klauspost/compress"}},
+	{folder: "rootfs/flat", layer: codecs, why: "the same tree gives the same tar", ours: []string{"rootfs"}},
 	{folder: "rootfs/packages", layer: codecs, why: "reads files that it is handed, and nothing else", banned: append([]string{"database/sql"}, untouching...)},
 	{folder: "build/recipe/recipetest", layer: codecs, why: "for tests alone", banned: untouching},
 	{folder: "schedule", layer: codecs, why: "one meaning of a schedule for who declares it and who follows it", third: []string{"github.com/robfig/cron/v3"}, banned: untouching},
@@ -256,7 +257,7 @@ var rules = []rule{
 			"reconciler/state", "reconciler/wanted", "spec", "stage"},
 		third: []string{"golang.org/x/sys"}},
 	{folder: "reconciler/upkeep", layer: runs, why: "what may be removed is not for commands to decide",
-		ours: []string{"deployment", "image", "reconciler", "reconciler/menu", "reconciler/state", "stage"}},
+		ours: []string{"deployment", "image", "reconciler", "reconciler/inventory", "reconciler/menu", "reconciler/state", "rootfs/flat", "stage"}},
 
 	{folder: "secret/worktree", layer: runs, why: "for people, who change a repo and do not follow it", ours: []string{"reconciler/source", "secret", "spec"}, third: []string{"golang.org/x/sys"}},
 	{folder: "cmd/gitboot", layer: commands, why: "flags, printing, exit codes",
