@@ -61,7 +61,7 @@ func TestNothing(t *testing.T) {
 	must(t, err)
 	text, err := json.Marshal(got)
 	must(t, err)
-	if want := `{"machine":"","revision":"","stage":"/gitboot","mode":"menu","reboot":{"needed":false},"images":[],"builds":[],"pushes":[]}`; string(text) != want {
+	if want := `{"machine":"","revision":"","stage":"/gitboot","mode":"menu","loader":"grub","reboot":{"needed":false},"images":[],"builds":[],"pushes":[]}`; string(text) != want {
 		t.Errorf("%s", text)
 	}
 }

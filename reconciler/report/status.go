@@ -30,7 +30,9 @@ type Status struct {
 	Via string `json:"via,omitempty"`
 	// Mode is the menu's, Default the entry that boots by itself, empty in
 	// mode "menu".
-	Mode    string `json:"mode"`
+	Mode string `json:"mode"`
+	// Loader is the boot loader that shows the menu.
+	Loader  string `json:"loader"`
 	Default string `json:"default,omitempty"`
 	// Fallback is the entry that boots if that does not, empty for the distribution's
 	// own; Uncounted says why boots of what is new are not counted, empty if they are.
@@ -273,6 +275,7 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 		Default: book.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
+	s.Loader, _ = menu.Which(book)
 	s.Suspension, s.Waiting, s.Drift = doc.Suspension, Waits(doc), doc.Drift
 	for _, r := range doc.Reverts {
 		r.Failure = public(r.Failure)
