@@ -125,8 +125,8 @@ func (s *Stage) log() *slog.Logger {
 }
 
 // Clean removes what a cut run left unfinished, and has room for what is to come in
-// the folder that the boot loader reads. The caller holds the lock and
-// has nothing under way.
+// the folders that the boot loader reads. The caller holds the lock and has nothing
+// under way.
 func (s *Stage) Clean() error {
 	root, err := os.OpenRoot(s.Dir()) // nothing outside of the stage is removed, whatever links there are
 	if err != nil {
@@ -140,8 +140,10 @@ func (s *Stage) Clean() error {
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
 	}
-	if err := durable.Roomy(s.objects()); err != nil { // where it has no room, what boots has it still
-		s.log().Debug("the folder of objects will grow while the boot loader may read it", "error", err)
+	for _, dir := range []string{s.Dir(), s.objects()} {
+		if err := durable.Roomy(dir); err != nil { // where it has no room, what boots has it still
+			s.log().Debug("a folder will grow while the boot loader may read it", "folder", dir, "error", err)
+		}
 	}
 	return nil
 }

@@ -78,7 +78,8 @@ const (
 )
 
 // roomyXFS has a folder keep its names in a block from the second hash on. XFS keeps
-// those of four in the inode, and moves them when there is a fifth, or back.
+// those of four in the inode, and moves them when there is a fifth, or back; in a
+// folder of shorter names, whenever one comes for a moment.
 func roomyXFS(dir string) error {
 	size, err := unix.Getxattr(dir, roomAttr, nil)
 	if err == nil && size >= roomAttrSize {
