@@ -32,6 +32,7 @@ func (b *boot) mountStageOf(device blockdev.Device) error {
 	if err := b.modules.loadNamed(moduleFor(device.FS.Type, b.modules)); err != nil {
 		return err
 	}
+	b.modules.loadForBlock(b.cmd)
 	if err := os.MkdirAll(deviceDir, 0o755); err != nil {
 		return fmt.Errorf("making mount point %s: %w", deviceDir, err)
 	}
@@ -49,6 +50,23 @@ func (b *boot) mountStageOf(device blockdev.Device) error {
 		return fmt.Errorf("detaching %s: %w", deviceDir, err)
 	}
 	return os.Remove(deviceDir)
+}
+
+// loadForBlock loads what the file system of the boot loader's block takes, where a
+// boot is to be noted in one that is not the stage's: later nobody may be able to, in
+// an image without modprobe.
+func (m *modules) loadForBlock(cmd deployment.Cmdline) {
+	if !cmd.Trying || cmd.Block == (deployment.Location{}) {
+		return
+	}
+	device, ok := blockdev.Find(cmd.Block.Device).All()
+	if !ok {
+		m.log.info("the boot loader's block cannot be written yet: there is no %s", cmd.Block.Device)
+		return
+	}
+	if err := m.loadNamed(moduleFor(device.FS.Type, m)); err != nil {
+		m.log.info("the boot loader's block cannot be written yet: %v", err)
+	}
 }
 
 // moduleFor names the module of a file system; ext4's serves all of ext's.
