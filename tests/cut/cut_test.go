@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/tests/lab"
-	"github.com/gitboot/gitboot/tests/need"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
@@ -30,14 +29,11 @@ var filesystems = []filesystem{
 
 // The states after every flush are looked at, and others in between up to some
 // 2,000; TestLongPowerCut has 100,000.
-func TestPowerCut(t *testing.T) { cutPower(t, 2200, 4) }
+func TestPowerCut(t *testing.T) { cutPower(t, newLife(t), 2200, 4) }
 
-// cutPower has so many states made, and lets one of so many mounted ones that
-// differ go on.
-func cutPower(t *testing.T, budget, converging int) {
-	lab.RequireMachines(t)
-	need.Programs(t, "qemu-storage-daemon")
-	l := newLife(t)
+// cutPower has so many states of a life made, and lets one of so many mounted ones
+// that differ go on.
+func cutPower(t *testing.T, l *life, budget, converging int) {
 	for _, f := range filesystems {
 		t.Run(f.name, func(t *testing.T) {
 			dir := inMemory(t)
@@ -50,7 +46,7 @@ func cutPower(t *testing.T, budget, converging int) {
 
 // workers is how many disks are looked at side by side: most of the time goes into
 // waiting for the kernel.
-const workers = 8
+const workers = 12
 
 func (c *checker) all(t *testing.T, dir string, budget int) {
 	t.Helper()

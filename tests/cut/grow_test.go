@@ -36,7 +36,7 @@ func growing(t *testing.T, f filesystem) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	g, seen, entries := newGRUBReader(t, []string{path}), map[sum]bool{}, 0
+	g, seen, entries := newGRUBReader(t, together, []string{path}), map[sum]bool{}, 0
 	for i, e := range r.epochs {
 		tries := 0
 		states(i, 0, e, r.whole, func(s state) bool {

@@ -35,7 +35,10 @@ const distribution = "distribution"
 // where GRUB has read another is not read again.
 type grubReader struct {
 	program string
+	site    site
 	names   []string
+	// beside is the image of another disk that is there, if there is one.
+	beside string
 
 	mu    sync.RWMutex
 	known []*seen
@@ -49,9 +52,9 @@ type seen struct {
 	view    view
 }
 
-func newGRUBReader(t testing.TB, names []string) *grubReader {
+func newGRUBReader(t testing.TB, s site, names []string) *grubReader {
 	need.Program(t, "strace")
-	return &grubReader{program: need.Program(t, "grub-emu"), names: names}
+	return &grubReader{program: need.Program(t, "grub-emu"), site: s, names: names}
 }
 
 // look returns GRUB's view of a disk that has become a state.
@@ -111,7 +114,7 @@ func (g *grubReader) script() string {
 	for i, name := range g.names {
 		fmt.Fprintf(&b, "echo \"<%d>\"\nif [ -f (hd0)%s ]; then\n  sha256sum (hd0)%s\nfi\n", i, name, name)
 	}
-	fmt.Fprintf(&b, "echo \"<end>\"\nset default=%s\nset root=hd0\nif [ -f (hd0)%[2]s ]; then\n  source (hd0)%[2]s\nfi\necho \"<default $default>\"\nexit\n", distribution, customPath)
+	fmt.Fprintf(&b, "echo \"<end>\"\nset default=%s\nset root=hd0\nif [ -f (hd0)%[2]s ]; then\n  source (hd0)%[2]s\nfi\necho \"<default $default>\"\nexit\n", distribution, g.site.custom)
 	return b.String()
 }
 
@@ -129,7 +132,11 @@ func (g *grubReader) run(ctx context.Context, image string) (*seen, error) {
 	}
 	defer os.RemoveAll(dir)
 	devices, trace := filepath.Join(dir, "device.map"), filepath.Join(dir, "trace")
-	err = errors.Join(os.WriteFile(devices, []byte("(hd0) "+image+"\n"), 0o600),
+	disks := "(hd0) " + image + "\n"
+	if g.beside != "" {
+		disks += "(hd1) " + g.beside + "\n"
+	}
+	err = errors.Join(os.WriteFile(devices, []byte(disks), 0o600),
 		os.WriteFile(filepath.Join(dir, "grub.cfg"), []byte(g.script()), 0o600))
 	if err != nil {
 		return nil, err

@@ -19,14 +19,22 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
 )
 
-// Where things lie on the disk.
+// Where things lie below what is mounted.
 const (
-	stagePath  = "/gitboot"
-	grubPath   = "/boot/grub"
-	customPath = grubPath + "/custom.cfg"
-	menuPath   = stagePath + "/boot/gitboot.cfg"
+	stagePath = "/gitboot"
+	grubPath  = "/boot/grub"
+)
+
+// A site is where GRUB finds what it reads, on the file system that is recorded.
+type site struct{ custom, menu string }
+
+var (
+	together = site{grubPath + "/custom.cfg", stagePath + "/boot/gitboot.cfg"}
+	// apart is that of a /boot with a file system of its own.
+	apart = site{"/grub/custom.cfg", "/grub/gitboot/gitboot.cfg"}
 )
 
 // theirs is what the machine's owner has in custom.cfg.
@@ -38,11 +46,10 @@ type version struct {
 	step string
 	// since is how many entries the log had.
 	since int
-	// custom and menu are the sha256 of those, "" for none; named are the files
-	// that the menu names, first is its first entry, and defaults are those that
-	// it may have boot by itself.
-	custom, menu string
-	named        map[string]string
+	// files are the sha256 of custom.cfg and of a menu with entries; named are those of
+	// what that names, first is its first entry, and defaults are those that it
+	// may have boot by itself.
+	files, named map[string]string
 	first        string
 	defaults     []string
 }
@@ -50,9 +57,12 @@ type version struct {
 // A life is what happens to a stage while all that is written is recorded.
 type life struct {
 	gitboot, dir string
-	repo         *lab.Repo
-	registry     *lab.Registry
-	images       map[string]string
+	// older is a gitboot of before, "" if none takes part.
+	older string
+
+	repo     *lab.Repo
+	registry *lab.Registry
+	images   map[string]string
 	// ends is the mode of the boot menu in the end.
 	ends string
 }
@@ -83,7 +93,7 @@ var steps = []step{
 	{"found bad", func(t *testing.T, l *life) { l.run(t, "boot", "mark-bad", "desktop:4") }},
 	{"built", func(t *testing.T, l *life) { l.build(t, "two") }},
 	{"downgraded", func(t *testing.T, l *life) { l.forget(t, "verdicts", "boot") }},
-	{"hook changed by an older one", func(t *testing.T, l *life) { l.reconcile(t, "two", "older") }},
+	{"hook changed by an older one", changeByOlder},
 	{"default taken back", func(t *testing.T, l *life) { l.run(t, "boot", "set-default", "--newest") }},
 	{"reverted", func(t *testing.T, l *life) { l.reconcile(t, "one", "two") }},
 	{"all changed", func(t *testing.T, l *life) { l.reconcileIn(t, l.ends, "two", "three") }},
@@ -129,6 +139,16 @@ func (l *life) forget(t *testing.T, keys ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// changeByOlder has a gitboot of before change a hook, if there is one.
+func changeByOlder(t *testing.T, l *life) {
+	if l.older != "" {
+		now := l.gitboot
+		l.gitboot = l.older
+		defer func() { l.gitboot = now }()
+	}
+	l.reconcile(t, "two", "older")
 }
 
 // reconcile commits that the machine has an image and a host name, and reconciles.
@@ -190,23 +210,24 @@ var (
 	deploymentArg = regexp.MustCompile(deployment.ParamDeployment + `=([0-9a-f]{64})`)
 )
 
-// published looks at what is published now.
-func (l *life) published(step string, log string) (v version, err error) {
-	v = version{step: step, defaults: []string{distribution}, named: map[string]string{}}
+// published looks at what is published now, below a folder.
+func (w site) published(dir, step, log string) (v version, err error) {
+	v = version{step: step, defaults: []string{distribution}, files: map[string]string{}, named: map[string]string{}}
 	if v.since, err = entries(log); err != nil {
 		return v, err
 	}
-	if v.custom, _, err = hashed256(l.dir + customPath); err != nil {
+	if v.files[w.custom], _, err = hashed256(dir + w.custom); err != nil {
 		return v, err
 	}
-	var menu []byte
-	if v.menu, menu, err = hashed256(l.dir + menuPath); err != nil || menu == nil {
+	is, menu, err := hashed256(dir + w.menu)
+	v.first = firstEntry(menu)
+	if err != nil || v.first == "" { // whatever lies there, GRUB is not led to it
 		return v, err
 	}
+	v.files[w.menu] = is
 	for _, m := range namedFiles.FindAllStringSubmatch(string(menu), -1) {
 		v.named[m[1]] = m[2]
 	}
-	v.first = firstEntry(menu)
 	if set := defaultSet.FindAllStringSubmatch(string(menu), -1); len(set) > 0 {
 		v.defaults = nil
 		for _, m := range set {
@@ -236,16 +257,15 @@ func hashed256(path string) (string, []byte, error) {
 // newLife gives a life that has not begun, and the images it will go through.
 func newLife(t *testing.T) *life {
 	t.Helper()
+	lab.RequireMachines(t)
+	need.Programs(t, "qemu-storage-daemon")
 	dir := t.TempDir()
 	l := &life{dir: filepath.Join(dir, "disk"), images: map[string]string{}}
 	var err error
 	if l.gitboot, err = lab.Build(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	// What is not executed here may be small: most of a state is made of it.
-	if err = os.WriteFile(filepath.Join(dir, "gitboot-init"), noise(96<<10), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeInit(t, dir)
 	if l.registry, err = lab.NewRegistry(filepath.Join(dir, "registry")); err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +284,15 @@ func newLife(t *testing.T) *life {
 		}
 	}
 	return l
+}
+
+// writeInit writes what stands for gitboot-init, beside a gitboot. What is not executed
+// here may be small: most of a state is made of it.
+func writeInit(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "gitboot-init"), noise(96<<10), 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // noise is so many bytes that cannot be compressed, always the same.

@@ -38,8 +38,11 @@ type epoch struct {
 	entries int
 }
 
-// entries returns how many entries a log has that is being written.
+// entries returns how many entries a log has that is being written, none of "".
 func entries(path string) (int, error) {
+	if path == "" {
+		return 0, nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

@@ -13,6 +13,7 @@ import (
 type recording struct {
 	*life
 	filesystem
+	site     site
 	image    string
 	whole    whole
 	epochs   []epoch
@@ -22,7 +23,7 @@ type recording struct {
 // record has a life happen on a file system of a kind, in dir.
 func record(t *testing.T, f filesystem, l *life, dir string) *recording {
 	t.Helper()
-	r := &recording{life: l, filesystem: f, image: filepath.Join(dir, "image")}
+	r := &recording{life: l, filesystem: f, site: together, image: filepath.Join(dir, "image")}
 	if l.ends = "managed"; f.uncounted {
 		l.ends = "menu"
 	}
@@ -104,7 +105,7 @@ func (r *recording) format(t *testing.T) {
 		if err := os.WriteFile(r.dir+grubPath+"/grub.cfg", nil, 0o644); err != nil {
 			return err
 		}
-		return os.WriteFile(r.dir+customPath, []byte(theirs), 0o644)
+		return os.WriteFile(r.dir+together.custom, []byte(theirs), 0o644)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,7 @@ func (r *recording) format(t *testing.T) {
 func (r *recording) live(t *testing.T, log string) {
 	t.Helper()
 	note := func(step string) {
-		v, err := r.published(step, log)
+		v, err := r.site.published(r.dir, step, log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func (r *recording) possible(entries int) []version {
 
 // names are all files by which GRUB's view is decided.
 func (r *recording) names() []string {
-	names, had := []string{customPath, menuPath}, map[string]bool{}
+	names, had := []string{r.site.custom, r.site.menu}, map[string]bool{}
 	for _, v := range r.versions {
 		for name := range v.named {
 			if !had[name] {

@@ -132,6 +132,15 @@ func (d *Disk) Remove() error {
 	return errors.Join(d.Unmount(), os.Remove(d.Path))
 }
 
+// A Part is where a file system lies on a disk, in sectors.
+type Part struct{ Start, Size int64 }
+
+// The parts that every disk has, and that of a separate /boot.
+var (
+	ESP      = Part{espStart, espSize}
+	BootPart = Part{bootStart, bootSize}
+)
+
 func (d *Disk) rootStart() int64 {
 	if d.bootUUID == "" {
 		return bootStart

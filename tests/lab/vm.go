@@ -52,6 +52,9 @@ type VMOptions struct {
 	// Snapshot leaves the image file as it is: what the machine writes is
 	// lost when it stops.
 	Snapshot bool
+	// Flushes has the image file synced when the machine flushes its disk, which
+	// otherwise takes time for nothing.
+	Flushes bool
 	// MAC is that of a network card, none without it. Behind it is a network of the
 	// machine's own, with DHCP, where this computer's loopback is 10.0.2.2.
 	MAC string
@@ -233,7 +236,11 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 }
 
 func driveArgs(o VMOptions) []string {
-	drive := "if=none,id=disk,format=raw,cache=unsafe,discard=unmap,file=" + o.Disk
+	cache := "unsafe"
+	if o.Flushes {
+		cache = "writeback"
+	}
+	drive := "if=none,id=disk,format=raw,discard=unmap,cache=" + cache + ",file=" + o.Disk
 	if o.Snapshot {
 		drive += ",snapshot=on"
 	}
