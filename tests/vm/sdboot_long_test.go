@@ -1,3 +1,5 @@
+//go:build long
+
 package vm
 
 import (
@@ -16,7 +18,7 @@ import (
 // counted in its name by the boot loader, and process 1's watcher takes the count away,
 // on the vfat, once it is good. What comes after it ends the kernel: when it is used up,
 // the good one is back.
-func TestSystemdBoot(t *testing.T) {
+func TestLongSystemdBoot(t *testing.T) {
 	s := newEmptySite(t)
 	archive, bad := filepath.Join(s.dir, "small.tar"), filepath.Join(s.dir, "bad.tar")
 	s.smallTar(t, archive, smallStart+goodEnd)
