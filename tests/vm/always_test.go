@@ -48,6 +48,7 @@ func TestAlwaysOn(t *testing.T) {
 	// What the host does next, and what follows from it, is what the machine waits for.
 	wait(`lab: step 1 is deployment ([0-9a-f]{64})`,
 		`lab: /root is 700, and nothing is mounted at /boot/efi`,
+		`lab: status 1: started by the boot loader; a restart is by `,
 		`lab: status 1: Ready since .*: the next boot is revision [0-9a-f]{12}`,
 		`lab: status 1: desktop +1 .*good`,
 		`lab: doctor 1: ok +credentials: the 2 files`,
@@ -61,6 +62,7 @@ func TestAlwaysOn(t *testing.T) {
 	s.replaceAndCommit(t, `step = "1"`, `step = "2"`)
 	wait(`lab: 1: .*a reboot is needed; the machine is not restarted now.*it would disturb the session of ada`,
 		`lab: step 2 is deployment ([0-9a-f]{64})`,
+		`lab: status 2: started by kexec; a restart is by `,
 		`lab: status 2: Ready since `,
 		`lab: status 2: desktop +2 .*good`,
 		`lab: step 2 is told`)
