@@ -85,8 +85,16 @@ func roomyXFS(dir string) error {
 	if err == nil && size >= roomAttrSize {
 		return nil
 	}
-	if err := unix.Setxattr(dir, roomAttr, make([]byte, roomAttrSize), 0); err != nil {
-		return &os.PathError{Op: "setxattr", Path: dir, Err: err}
+	// A name that takes them out first: the room may be theirs now, and the attribute
+	// would go to a block instead.
+	const longest = 255
+	out := filepath.Join(dir, TempPrefix+strings.Repeat("0", longest-len(TempPrefix)))
+	if err := os.WriteFile(out, nil, 0o600); err != nil {
+		return err
 	}
-	return SyncDir(dir)
+	err = unix.Setxattr(dir, roomAttr, make([]byte, roomAttrSize), 0)
+	if err != nil {
+		err = &os.PathError{Op: "setxattr", Path: dir, Err: err}
+	}
+	return errors.Join(err, Remove(out))
 }

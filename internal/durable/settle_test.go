@@ -179,29 +179,42 @@ func TestRoomy(t *testing.T) {
 // them there for as long as there are two.
 func TestRoomyXFS(t *testing.T) {
 	point := mounted(t, "xfs", 320<<20)
+	for _, dir := range []string{"hashes", "names"} {
+		if err := os.Mkdir(filepath.Join(point, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write := func(name string, n int) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(point, fmt.Sprintf(name, n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 8 { // which are in the inode
+		write("names/name%06d", n)
+	}
 	for range 2 {
-		if err := Roomy(point); err != nil {
+		if err := errors.Join(Roomy(filepath.Join(point, "hashes")), Roomy(filepath.Join(point, "names"))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	name := func(n int) string { return filepath.Join(point, fmt.Sprintf("%064x", n)) }
-	isBlock := func(when string) {
-		if info, err := os.Stat(point); err != nil || info.Size() != 4096 {
-			t.Errorf("%s the folder's size is %d, %v", when, info.Size(), err)
+	isBlock := func(dir, when string) {
+		t.Helper()
+		if info, err := os.Stat(filepath.Join(point, dir)); err != nil || info.Size() != 4096 {
+			t.Errorf("%s the size of %s is %d, %v", when, dir, info.Size(), err)
 		}
 	}
+	isBlock("names", "when it is roomy")
 	for n := range 6 {
-		if err := os.WriteFile(name(n), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write("hashes/%064x", n)
 		if n > 0 {
-			isBlock(fmt.Sprintf("with %d names", n+1))
+			isBlock("hashes", fmt.Sprintf("with %d names", n+1))
 		}
 	}
 	for n := range 4 {
-		if err := os.Remove(name(n)); err != nil {
+		if err := os.Remove(filepath.Join(point, fmt.Sprintf("hashes/%064x", n))); err != nil {
 			t.Fatal(err)
 		}
-		isBlock(fmt.Sprintf("without %d names", n+1))
+		isBlock("hashes", fmt.Sprintf("without %d names", n+1))
 	}
 }
