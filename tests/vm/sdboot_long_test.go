@@ -40,14 +40,24 @@ func TestLongSystemdBoot(t *testing.T) {
 	s.expect(t, disk, lab.UEFI, once, started, `Kernel panic`, again, started, `Power down`)
 	s.counted(t, disk, `^gitboot-small-[0-9a-f]{16}\+0-1\.conf$`, `^gitboot-small-[0-9a-f]{16}\.conf$`)
 	s.runESP(t, disk, "reconcile", "--once")
-	if out := s.runESP(t, disk, "status"); !regexp.MustCompile(`small +2 .*bad`).MatchString(out) {
+	if out, _ := s.runsESP(t, disk, "status"); !regexp.MustCompile(`small +2 .*bad`).MatchString(out) {
 		t.Errorf("the status does not say what is bad:\n%s", out)
 	}
 }
 
 // runESP runs gitboot for the small machine, with its disk mounted and a folder that
 // stands for its EFI system partition.
-func (s *site) runESP(t *testing.T, d *lab.Disk, args ...string) (said string) {
+func (s *site) runESP(t *testing.T, d *lab.Disk, args ...string) string {
+	t.Helper()
+	out, err := s.runsESP(t, d, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// runsESP is runESP for what may fail.
+func (s *site) runsESP(t *testing.T, d *lab.Disk, args ...string) (said string, failed error) {
 	t.Helper()
 	s.look(t, d, func(mnt string) error {
 		return d.ESP(s.ctx, func(esp string) error {
@@ -55,11 +65,11 @@ func (s *site) runESP(t *testing.T, d *lab.Disk, args ...string) (said string) {
 			began := time.Now()
 			out, err := exec.CommandContext(s.ctx, s.gitboot, args...).CombinedOutput()
 			t.Logf("gitboot %s: %.1f s\n%s", strings.Join(args, " "), time.Since(began).Seconds(), out)
-			said = string(out)
-			return err
+			said, failed = string(out), err
+			return nil
 		})
 	})
-	return said
+	return said, failed
 }
 
 // counted sees that the entries have these names, in some order.
