@@ -36,6 +36,10 @@ const (
 	ParamRAM = "gitboot.ram"
 	// ParamRecovery, set to 1, enters no image: it lets the machine's admins in.
 	ParamRecovery = "gitboot.recovery"
+	// ParamInstall, of a recovery entry on an installation medium, has the machine
+	// installed: InstallAsk, InstallMedium, InstallCloud, or the URL of a file that says
+	// how.
+	ParamInstall = "gitboot.install"
 	// ParamMachine tells the agent which machine this is.
 	ParamMachine = "gitboot.machine"
 	// ParamVia says what started the kernel, if that was no boot loader: ViaKexec.
@@ -44,6 +48,14 @@ const (
 
 // ViaKexec is that of a kernel which the one before it has started (kexec(8)).
 const ViaKexec = "kexec"
+
+// What ParamInstall may be, besides a URL: somebody at the console is asked, or a file
+// says how, on the medium, or as what a cloud has for its machines.
+const (
+	InstallAsk    = "ask"
+	InstallMedium = "medium"
+	InstallCloud  = "cloud"
+)
 
 // StageMount is where the running system finds the stage that it was booted
 // from, mounted read-only. It is not there after a copy to memory.
@@ -121,6 +133,8 @@ type Cmdline struct {
 	RAM    bool
 	// Recovery is a recovery entry's.
 	Recovery bool
+	// Install is how the machine is installed, "" if it is not to be.
+	Install string
 	// Via is what started the kernel, "" for a boot loader.
 	Via string
 	// Wait is in seconds; 0 means not given.
@@ -163,6 +177,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.Recovery {
 		args = append(args, ParamRecovery+"=1")
+	}
+	if c.Install != "" {
+		args = append(args, ParamInstall+"="+c.Install)
 	}
 	if c.Wait > 0 {
 		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
@@ -236,6 +253,10 @@ func (c *Cmdline) set(key, value string) (err error) {
 		c.RAM, err = parseSwitch(value)
 	case ParamRecovery:
 		c.Recovery, err = parseSwitch(value)
+	case ParamInstall:
+		if err = CheckInstall(value); err == nil {
+			c.Install = value
+		}
 	case ParamWait:
 		c.Wait, err = parseSeconds(value)
 	case ParamVia:
@@ -249,6 +270,15 @@ func parseVia(s string) (string, error) {
 		return "", errors.New("is not " + ViaKexec)
 	}
 	return s, nil
+}
+
+// CheckInstall accepts what ParamInstall may be.
+func CheckInstall(s string) error {
+	switch {
+	case s == InstallAsk, s == InstallMedium, s == InstallCloud, strings.HasPrefix(s, "http://"), strings.HasPrefix(s, "https://"):
+		return nil
+	}
+	return fmt.Errorf("is none of %s, %s and %s, and no URL", InstallAsk, InstallMedium, InstallCloud)
 }
 
 func parseSwitch(s string) (bool, error) {

@@ -32,3 +32,8 @@ func base() feature {
 		},
 	}
 }
+
+// medium is for a stage on a CD, or on a stick that was made of one.
+func medium() feature {
+	return feature{name: "a stage on a CD", required: []string{"isofs"}, wanted: []string{"cdrom", "sr_mod"}, options: []string{"CONFIG_ISO9660_FS"}}
+}

@@ -34,6 +34,8 @@ type Options struct {
 	Modules []string
 	// Verity carries what layers are verified with.
 	Verity bool
+	// Medium carries what finds a stage on a CD.
+	Medium bool
 	// Recovery makes it a recovery entry's, nil one for images.
 	Recovery *Recovery
 }
@@ -61,6 +63,9 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 	decide := []any{format, k, from, init, extra}
 	if o.Verity {
 		decide = append(decide, "verity")
+	}
+	if o.Medium {
+		decide = append(decide, "medium")
 	}
 	if o.Recovery != nil {
 		decide = append(decide, o.Recovery.decides())

@@ -34,6 +34,9 @@ func features(o Options) []feature {
 	if o.Verity {
 		list = append(list, verity())
 	}
+	if o.Medium {
+		list = append(list, medium())
+	}
 	if o.Recovery != nil {
 		list = append(list, recovery(o.Recovery))
 	}

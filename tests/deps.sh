@@ -47,6 +47,7 @@ table() {
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
 	test   gdisk                 sgdisk, a second opinion on partition tables
 	test   qemu-utils            qemu-img writes disks as qcow2
+	test   xorriso               writes installation media
 	test   kmod                  depmod and modinfo, a second opinion on modules
 	test   cryptsetup-bin        veritysetup, a second opinion on hash trees
 	test   cpio                  a second opinion on the initramfs

@@ -69,10 +69,28 @@ type Core struct {
 	// UUID is that of the file system which has its folder, Prefix the folder there.
 	UUID, Prefix string
 	Time         time.Time
+	// CD is that of one which is on a CD.
+	CD bool
 }
 
-// extra are what a core needs on a platform besides.
-var extra = map[string][]string{BIOS: {"biosdisk"}, UEFI: nil}
+// modules are what a core needs before it finds its folder, and form is what it is for
+// a platform.
+func (c Core) modules(platform string) (form string, modules []string) {
+	modules, form = []string{"part_gpt", "ext2", "search_fs_uuid"}, platform
+	if c.CD {
+		modules = append(modules, "iso9660", "part_msdos")
+	}
+	if platform == BIOS {
+		modules = append(modules, "biosdisk")
+		if c.CD {
+			form += "-eltorito"
+		}
+	}
+	return form, modules
+}
+
+// Hybrid is the boot image of a CD's first sector, for a stick that it is written to.
+func Hybrid() string { return filepath.Join(lib, BIOS, "boot_hybrid.img") }
 
 // Make makes a core image, in a file that is gone when it is closed.
 func (c Core) Make(ctx context.Context, platform string) (image *os.File, err error) {
@@ -90,8 +108,9 @@ func (c Core) Make(ctx context.Context, platform string) (image *os.File, err er
 	if image, err = scratch.New(0); err != nil {
 		return nil, err
 	}
-	args := []string{"-d", filepath.Join(lib, platform), "-O", platform, "-o", scratch.Path(image), "-p", c.Prefix, "-c", scratch.Path(early), "part_gpt", "ext2", "search_fs_uuid"}
-	if _, _, err := tool.Run(ctx, c.Time, "", "grub-mkimage", slices.Concat(args, extra[platform])...); err != nil {
+	form, modules := c.modules(platform)
+	args := []string{"-d", filepath.Join(lib, platform), "-O", form, "-o", scratch.Path(image), "-p", c.Prefix, "-c", scratch.Path(early)}
+	if _, _, err := tool.Run(ctx, c.Time, "", "grub-mkimage", slices.Concat(args, modules)...); err != nil {
 		return nil, errors.Join(err, image.Close())
 	}
 	return image, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gitboot/gitboot/disk/ext4"
 	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -127,6 +128,44 @@ func TestWrite(t *testing.T) {
 				t.Errorf("afterwards it is %s", again.Words())
 			}
 		})
+	}
+}
+
+// What is meant is found among the disks that there are, or nothing is.
+func TestChoose(t *testing.T) {
+	all := []Known{{"/dev/sda", "Old", "S4X1", 500_107_862_016}, {"/dev/sdb", "", "S4X2", 2_000_398_934_016}, {"/dev/vda", "", "", 400_000_000_000}}
+	for want, declared := range map[string]layout.Disk{
+		"/dev/sdb":             {Serial: "*X2"},
+		"/dev/vda":             {Size: "<500GB"},
+		"/dev/disk/by-id/x":    {Device: "/dev/disk/by-id/x"},
+		"which disk":           {},
+		"2 disks have the ser": {Serial: "S4*"},
+		"0 disks have the ser": {Serial: "*Z"},
+		"3 disks have a size ": {Size: ">1GB"},
+	} {
+		got, err := Choose(declared, all)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("%+v is %s, want %s", declared, got, want)
+		}
+		if err != nil && !strings.HasSuffix(got, "\n  /dev/sda: 500.1 GB, Old, S4X1\n  /dev/sdb: 2.0 TB, S4X2\n  /dev/vda: 400.0 GB") {
+			t.Errorf("the disks are not listed: %s", got)
+		}
+	}
+}
+
+// What is on a disk is told, whatever made it.
+func TestContents(t *testing.T) {
+	d := open(t, loop(t, target(t, 70*mib)))
+	if got := d.Contents(); len(got) > 0 {
+		t.Errorf("of nothing that is known it is said %q", got)
+	}
+	must(t, d.Write(t.Context(), source(t).Disk, nil))
+	must(t, d.look())
+	if got := strings.Join(d.Contents(), "\n"); got != "partition 1: 71.3 MB, stage, ext4" {
+		t.Errorf("it is said %q", got)
 	}
 }
 

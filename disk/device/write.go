@@ -5,15 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/piece"
-	"github.com/gitboot/gitboot/disk/tool"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -211,14 +207,4 @@ func (d *Device) first(s *piece.Disk) ([]byte, error) {
 		}
 	}
 	return data, nil
-}
-
-// grow makes a partition's ext4 as large as the partition.
-func (d *Device) grow(ctx context.Context, p gpt.Partition) error {
-	if err := d.share(); err != nil { // resize2fs wants it for itself
-		return err
-	}
-	at := fmt.Sprintf("/proc/%d/fd/%d?offset=%d", os.Getpid(), d.file.Fd(), p.Start)
-	_, _, err := tool.Run(ctx, time.Now(), "", "resize2fs", "-f", at, strconv.FormatInt(p.Length/1024, 10)+"k")
-	return err
 }

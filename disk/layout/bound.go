@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -22,6 +23,12 @@ func (b Bound) split() (sign string, n int64) {
 		return sign, 0
 	}
 	return sign, n * factor
+}
+
+// Valid reports whether a bound can be declared.
+func (b Bound) Valid() bool {
+	sign, n := b.split()
+	return n > 0 && slices.Contains([]string{"<", "<=", ">", ">=", "="}, sign)
 }
 
 // most is the largest disk within the bound, 0 if there is none.

@@ -22,7 +22,7 @@ import (
 func packages() map[string]string {
 	return map[string]string{
 		"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "resize2fs": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
-		"grub-mkimage": "grub-common", "qemu-img": "qemu-utils",
+		"grub-mkimage": "grub-common", "qemu-img": "qemu-utils", "xorriso": "xorriso",
 	}
 }
 

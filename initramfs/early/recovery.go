@@ -60,6 +60,9 @@ func (b recovery) run() error {
 		b.log.warn("the stage %s has not been found so far", b.cmd.Stage)
 		go func() { b.mountFound(<-found) }()
 	}
+	if b.cmd.Install != "" {
+		b.install()
+	}
 	b.log.notice("this is the recovery entry: %q is what can be done; leaving the shell opens another", "gitboot boot --help")
 	for {
 		if err := b.shell(); err != nil {
@@ -67,6 +70,17 @@ func (b recovery) run() error {
 			time.Sleep(time.Minute)
 		}
 		time.Sleep(again)
+	}
+}
+
+// install has gitboot install the machine, which restarts it in the end. If it does
+// not, somebody has the shell.
+func (b recovery) install() {
+	if err := b.modules.loadNamed("ext4", "vfat", "isofs"); err != nil {
+		b.log.warn("%v", err)
+	}
+	if err := console("", "/bin/gitboot", "install", "--from", stageDir, "--answers", b.cmd.Install); err != nil {
+		b.log.error("installing: %v", err)
 	}
 }
 

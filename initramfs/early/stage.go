@@ -69,8 +69,12 @@ func (m *modules) loadForBlock(cmd deployment.Cmdline) {
 	}
 }
 
-// moduleFor names the module of a file system; ext4's serves all of ext's.
+// moduleFor names the module of a file system: ext4's serves all of ext's, and that of
+// CDs has another name.
 func moduleFor(fstype string, m *modules) string {
+	if fstype == "iso9660" {
+		return "isofs"
+	}
 	if strings.HasPrefix(fstype, "ext") && !m.index.Has(fstype) {
 		return "ext4"
 	}

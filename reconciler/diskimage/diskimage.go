@@ -49,7 +49,11 @@ type Plan struct {
 	Machine, Revision string
 	// Deployments are what was staged last, by image.
 	Deployments map[string]string
-	temp        string
+	// images are those of them that the machine boots, in the menu's order.
+	images   []string
+	declared *layout.Disk
+	config   reconciler.Config
+	temp     string
 }
 
 // Prepare stages all that the disk is to hold. What it makes in Temp must last until
@@ -193,10 +197,15 @@ func (p *preparation) plan() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Plan{Machine: p.wanted.Wants.Machine, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, temp: p.Temp}
+	out := &Plan{Machine: p.wanted.Wants.Machine, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, temp: p.Temp}
 	for name, img := range doc.Images {
 		if newest := img.Newest(); newest != nil {
 			out.Deployments[name] = newest.Deployment
+		}
+	}
+	for _, img := range p.wanted.Wants.Images {
+		if out.Deployments[img.Name] != "" {
+			out.images = append(out.images, img.Name)
 		}
 	}
 	out.Disk = disk.Disk{UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage}

@@ -135,9 +135,10 @@ func TestDiskImage(t *testing.T) {
 	}
 	s.sound(t, m)
 	s.boots(t, "a.img", lab.UEFI, true)
-	m = s.install(t, 3)
+	s.install(t, 3)
 	s.boots(t, "disk", lab.BIOS, false)
-	if left := s.read(t, m, "/gitboot/boot/gitboot.env"); !strings.Contains(left, "gitboot_left=2\n") {
+	at, _ := stageOf(t, filepath.Join(s.dir, "disk"))
+	if left := s.read(t, at, "/gitboot/boot/gitboot.env"); !strings.Contains(left, "gitboot_left=2\n") {
 		t.Errorf("a boot was not counted: %.300s", left)
 	}
 	if names, err := filepath.Glob(filepath.Join(s.dir, "*gitboot-*")); err != nil || len(names) > 0 {
@@ -188,18 +189,11 @@ func (s *site) run(t *testing.T, want string, args ...string) {
 }
 
 // read returns a file of the stage's file system.
-func (s *site) read(t *testing.T, m made, path string) string {
+func (s *site) read(t *testing.T, at, path string) string {
 	t.Helper()
-	for _, p := range m.Partitions {
-		if p.Role == "stage" {
-			at := filepath.Join(s.dir, "disk") + "?offset=" + strconv.FormatInt(p.Start, 10)
-			out, err := exec.CommandContext(s.ctx, "debugfs", "-R", "cat "+path, at).Output()
-			must(t, err)
-			return string(out)
-		}
-	}
-	t.Fatal("there is no stage")
-	return ""
+	out, err := exec.CommandContext(s.ctx, "debugfs", "-R", "cat "+path, at).Output()
+	must(t, err)
+	return string(out)
 }
 
 func (s *site) boots(t *testing.T, disk string, firmware lab.Firmware, snapshot bool) {

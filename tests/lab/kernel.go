@@ -19,7 +19,7 @@ func FakeKernel(dir, version string, modules bool) error {
 	files := map[string][]byte{"boot/vmlinuz-" + version: kernel, "sbin/init": []byte("#!/bin/sh\n")}
 	if modules {
 		files["lib/modules/"+version+"/modules.builtin"] = []byte(
-			"kernel/drivers/block/loop.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/fs/squashfs/squashfs.ko\n")
+			"kernel/drivers/block/loop.ko\nkernel/fs/overlayfs/overlay.ko\nkernel/fs/squashfs/squashfs.ko\nkernel/fs/isofs/isofs.ko\n")
 	}
 	for path, data := range files {
 		path = filepath.Join(dir, path)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -40,6 +41,9 @@ const (
 type VMOptions struct {
 	// Disk is a raw disk image.
 	Disk string
+	// Stick is another one, which the firmware starts from if it does not from Disk,
+	// and which nothing is written to.
+	Stick string
 	// Firmware is BIOS if empty.
 	Firmware Firmware
 	// Bus is Virtio if empty.
@@ -232,7 +236,7 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 		return args, nil
 	}
 	device, err := o.Bus.devices()
-	return append(append(args, driveArgs(o)...), device...), err
+	return slices.Concat(args, driveArgs(o), device, stickArgs(o)), err
 }
 
 func driveArgs(o VMOptions) []string {
@@ -245,6 +249,13 @@ func driveArgs(o VMOptions) []string {
 		drive += ",snapshot=on"
 	}
 	return []string{"-drive", drive}
+}
+
+func stickArgs(o VMOptions) []string {
+	if o.Stick == "" {
+		return nil
+	}
+	return []string{"-drive", "if=none,id=stick,format=raw,readonly=on,file=" + o.Stick, "-device", "virtio-blk-pci,drive=stick,bootindex=2"}
 }
 
 func (b Bus) devices() ([]string, error) {

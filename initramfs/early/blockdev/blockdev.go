@@ -38,7 +38,7 @@ func (s *Search) All() (Device, bool) {
 
 // Look reads one device's superblock and says whether it is the one.
 func (s *Search) Look(name string) (Device, bool) {
-	if skip(name) {
+	if skip(name, s.want) {
 		return Device{}, false
 	}
 	d := Device{Path: "/dev/" + strings.ReplaceAll(name, "!", "/")}
@@ -55,9 +55,14 @@ func (s *Search) Look(name string) (Device, bool) {
 	return d, s.is(name, d)
 }
 
-// skip leaves out what never holds a stage and may be slow to read.
-func skip(name string) bool {
-	for _, prefix := range []string{"loop", "ram", "zram", "fd", "sr", "nbd", "mtdblock"} {
+// skip leaves out what never holds what is wanted and may be slow to read: CDs hold
+// nothing but what has a time in place of a UUID.
+func skip(name, want string) bool {
+	prefixes := []string{"loop", "ram", "zram", "fd", "nbd", "mtdblock"}
+	if len(want) != len("UUID=2006-01-02-15-04-05-00") {
+		prefixes = append(prefixes, "sr")
+	}
+	for _, prefix := range prefixes {
 		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
 			return true
 		}
@@ -120,7 +125,7 @@ func (s *Search) Summary() string {
 	names, _ := os.ReadDir("/sys/class/block")
 	var out []string
 	for _, n := range names {
-		if skip(n.Name()) {
+		if skip(n.Name(), s.want) {
 			continue
 		}
 		word := n.Name()

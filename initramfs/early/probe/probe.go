@@ -1,5 +1,5 @@
 // Package probe recognises file systems by their superblocks: ext2, ext3,
-// ext4, xfs, btrfs, f2fs and vfat, with UUID and label as blkid(8) prints
+// ext4, xfs, btrfs, f2fs, vfat and iso9660, with UUID and label as blkid(8) prints
 // them; and the partition UUIDs of GPT and MBR tables.
 //
 // It reads what may lie on any disk, so it trusts nothing: whatever the bytes
@@ -38,6 +38,12 @@ func Identify(dev io.ReaderAt) (fs Filesystem, ok bool) {
 		if fs, ok := known(head); ok {
 			return fs, true
 		}
+	}
+	if _, err := dev.ReadAt(head[:isoSector], 16*isoSector); err != nil {
+		return fs, false
+	}
+	if fs, ok := iso9660(head); ok {
+		return fs, true
 	}
 	if _, err := dev.ReadAt(head, 64<<10); err != nil {
 		return fs, false
@@ -127,6 +133,26 @@ func vfat(b []byte) (Filesystem, bool) {
 	}
 	serial := le.Uint32(b[at:])
 	return Filesystem{Type: "vfat", UUID: fmt.Sprintf("%04X-%04X", serial>>16, serial&0xffff), Label: label}, true
+}
+
+// isoSector is what CDs are counted in.
+const isoSector = 2048
+
+// iso9660 follows ECMA-119, section 8.4; the UUID is when it was changed, else made, as
+// blkid and GRUB have it.
+func iso9660(b []byte) (Filesystem, bool) {
+	if string(b[:6]) != "\x01CD001" {
+		return Filesystem{}, false
+	}
+	changed, made := b[830:846], b[813:829]
+	fs := Filesystem{Type: "iso9660", Label: strings.TrimRight(text(b[40:72]), " ")}
+	for _, t := range [][]byte{changed, made} {
+		if s := string(t); strings.Trim(s, "0") != "" && strings.Trim(s, "0123456789") == "" {
+			fs.UUID = strings.Join([]string{s[:4], s[4:6], s[6:8], s[8:10], s[10:12], s[12:14], s[14:16]}, "-")
+			break
+		}
+	}
+	return fs, true
 }
 
 func text(b []byte) string {

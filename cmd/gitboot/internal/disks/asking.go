@@ -35,6 +35,24 @@ func agreed(c *cobra.Command, disk *device.Device) error {
 	return nil
 }
 
+// chosen has somebody type which of this computer's disks is meant.
+func chosen(c *cobra.Command, unclear *device.ChoiceError) (string, error) {
+	if len(unclear.All) == 0 {
+		return "", unclear
+	}
+	fmt.Fprintf(c.ErrOrStderr(), "%v\nIts name: ", unclear)
+	typed, err := line(c)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range unclear.All {
+		if typed == k.Path || "/dev/"+typed == k.Path {
+			return k.Path, nil
+		}
+	}
+	return "", usage.Errorf("nothing was written: %q is none of them", typed)
+}
+
 // line is what somebody types, or why nobody does any more.
 func line(c *cobra.Command) (string, error) {
 	type answer struct {

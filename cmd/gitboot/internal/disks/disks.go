@@ -21,5 +21,5 @@ type Site struct {
 
 // New returns the commands.
 func New(s Site) *cobra.Command {
-	return usage.Group("disk", "Make disks that boot, and write them", newImage(s), newWrite())
+	return usage.Group("disk", "Make disks that boot, and write them", newImage(s), newISO(s), newWrite())
 }

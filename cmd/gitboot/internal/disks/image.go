@@ -133,7 +133,7 @@ type partitionJSON struct {
 }
 
 func printMade(c *cobra.Command, made *diskimage.Plan, f imageFlags, took time.Duration) error {
-	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: partitionsJSON(made), Deployments: deploymentsJSON(made)}
+	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: partitionsJSON(made.Partitions), Deployments: deploymentsJSON(made.Deployments)}
 	if f.json {
 		return screen.JSON(c.OutOrStdout(), out)
 	}
@@ -145,18 +145,18 @@ func printMade(c *cobra.Command, made *diskimage.Plan, f imageFlags, took time.D
 	return err
 }
 
-func partitionsJSON(made *diskimage.Plan) []partitionJSON {
+func partitionsJSON(partitions []layout.Placed) []partitionJSON {
 	all := []partitionJSON{}
-	for _, p := range made.Partitions {
+	for _, p := range partitions {
 		all = append(all, partitionJSON{p.Role, p.Label, p.Filesystem, p.Start, p.Length, p.UUID, p.FSID})
 	}
 	return all
 }
 
-func deploymentsJSON(made *diskimage.Plan) []deploymentJSON {
+func deploymentsJSON(deployments map[string]string) []deploymentJSON {
 	all := []deploymentJSON{}
-	for _, image := range slices.Sorted(maps.Keys(made.Deployments)) {
-		all = append(all, deploymentJSON{image, made.Deployments[image]})
+	for _, image := range slices.Sorted(maps.Keys(deployments)) {
+		all = append(all, deploymentJSON{image, deployments[image]})
 	}
 	return all
 }

@@ -1,0 +1,160 @@
+package disks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/disk/iso"
+	"github.com/gitboot/gitboot/disk/layout"
+	"github.com/gitboot/gitboot/internal/plain"
+	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/diskimage"
+	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/rehearsal"
+	"github.com/gitboot/gitboot/unattended"
+)
+
+const isoLong = `iso makes a medium that boots a machine's images and installs the machine: for a CD, or
+for a stick, onto which it is written byte for byte (gitboot disk write). BIOS and UEFI
+start it. Its menu has each image, from the medium or copied into memory first, and an
+entry that installs the machine on a disk, which takes neither network nor config repo.
+Nothing on this computer changes, and it needs neither root nor loop devices.
+
+The disk that is installed is as gitboot disk image makes it, of --size or as large as
+it has to be; the last partition takes in what the disk has besides, if it is declared
+to grow.
+
+With --answers FILE the medium installs by itself, some seconds after it was started:
+the file says which disk is meant, and that all on it may be lost (gitboot install). How
+else answers are found, --how says: at a URL, or in a cloud's user data.`
+
+const isoExamples = `  gitboot disk iso laptop -o laptop.iso
+  gitboot disk iso laptop -o laptop.iso --answers install.toml
+  gitboot disk iso laptop -o laptop.iso --how http://192.0.2.1/install.toml`
+
+type isoFlags struct {
+	image   imageFlags
+	answers string
+	how     string
+}
+
+func newISO(s Site) *cobra.Command {
+	f := isoFlags{image: imageFlags{file: diskimage.File{Format: diskimage.Raw}}}
+	c := &cobra.Command{
+		Use: "iso MACHINE -o FILE", Short: "Make a CD or stick that boots a machine's images, and installs it", Long: isoLong, Example: isoExamples,
+		Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: s.Machines,
+	}
+	c.Flags().StringVarP(&f.image.file.Path, "output", "o", "", "the `FILE` to write")
+	c.Flags().StringVar(&f.image.size, "size", "", "how large the disk is at least that is installed, such as 40GB")
+	c.Flags().StringVar(&f.answers, "answers", "", "a `FILE` that says how to install, with nobody asked")
+	c.Flags().StringVar(&f.how, "how", "", "what says how to install: ask (default), medium, cloud, or a file's `URL`")
+	c.Flags().BoolVar(&f.image.file.Force, "force", false, "replace the file if it is there")
+	c.Flags().BoolVar(&f.image.json, "json", false, "print JSON with stable fields")
+	c.RunE = func(c *cobra.Command, names []string) error { return s.iso(c, names[0], f) }
+	return c
+}
+
+// order is what the medium is to be, checked before anything is done.
+func (f isoFlags) order() (size int64, o diskimage.MediumOrder, err error) {
+	if size, err = f.image.check(); err != nil {
+		return 0, o, err
+	}
+	o = diskimage.MediumOrder{File: f.image.file, How: f.how}
+	if o.How == "" {
+		o.How = deployment.InstallAsk
+	}
+	if f.answers != "" {
+		if f.how != "" && f.how != deployment.InstallMedium {
+			return 0, o, usage.Errorf("--answers puts them on the medium, and --how %s looks elsewhere; give one of them", f.how)
+		}
+		o.How = deployment.InstallMedium
+		if o.Answers, err = readAnswers(f.answers); err != nil {
+			return 0, o, &usage.Error{Err: err}
+		}
+	}
+	if err := deployment.CheckInstall(o.How); err != nil {
+		return 0, o, usage.Errorf("--how %q %v", o.How, err)
+	}
+	if err := iso.Installed(); err != nil {
+		return 0, o, err
+	}
+	return size, o, nil
+}
+
+// readAnswers refuses what would be refused when it is too late to put it right.
+func readAnswers(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, unattended.MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := unattended.Parse(data); err != nil {
+		return nil, fmt.Errorf("the answers of %s: %w", path, err)
+	}
+	return data, nil
+}
+
+func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
+	size, order, err := f.order()
+	if err != nil {
+		return err
+	}
+	show := screen.New(c.ErrOrStderr())
+	began := time.Now()
+	made, err := s.medium(c, show, machine, size, order)
+	if err = errors.Join(err, show.Close()); err != nil {
+		return err
+	}
+	info, err := os.Stat(order.Path)
+	if err != nil {
+		return err
+	}
+	if f.image.json {
+		return screen.JSON(c.OutOrStdout(), mediumJSON{Machine: made.Machine, Revision: made.Revision, File: order.Path, Size: info.Size(), How: order.How, Deployments: deploymentsJSON(made.Deployments)})
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: a medium of %s that boots and installs %s at revision %s, made in %s\n",
+		plain.Visible(order.Path), progress.Bytes(info.Size()), made.Machine, plan.Short(made.Revision), time.Since(began).Round(10*time.Millisecond))
+	return err
+}
+
+// mediumJSON is what disk iso --json prints.
+type mediumJSON struct {
+	Machine  string `json:"machine"`
+	Revision string `json:"revision"`
+	File     string `json:"file"`
+	// Size is the medium's, in bytes.
+	Size int64 `json:"size"`
+	// How is what says how the machine is installed.
+	How string `json:"how"`
+	// Deployments are those that boot, sorted by image.
+	Deployments []deploymentJSON `json:"deployments"`
+}
+
+func (s Site) medium(c *cobra.Command, show *screen.Display, machine string, size int64, order diskimage.MediumOrder) (made *diskimage.Plan, err error) {
+	cfg, err := s.Config(c, show, machine)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := diskimage.NewTemp(rehearsal.TempDir())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, temp.Close()) }()
+	made, err = diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }})
+	if err != nil {
+		return nil, err
+	}
+	return made, made.WriteMedium(c.Context(), order, show.Progress())
+}
