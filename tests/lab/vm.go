@@ -23,6 +23,8 @@ type Firmware string
 const (
 	BIOS Firmware = "bios"
 	UEFI Firmware = "uefi"
+	// SecureUEFI starts only what Debian's key for tests has signed (SnakeoilKey).
+	SecureUEFI Firmware = "uefi-secure"
 )
 
 // A Bus is how the machine sees its disk.
@@ -219,8 +221,8 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 	if o.MAC != "" {
 		args = append(args, "-nic", "user,model=virtio-net-pci,mac="+o.MAC)
 	}
-	if o.Firmware == UEFI {
-		firmware, err := uefiArgs(temp)
+	if o.Firmware == UEFI || o.Firmware == SecureUEFI {
+		firmware, err := uefiArgs(temp, o.Firmware == SecureUEFI)
 		if err != nil {
 			return nil, err
 		}
@@ -274,10 +276,23 @@ func (b Bus) devices() ([]string, error) {
 	return nil, fmt.Errorf("there is no disk bus %q", b)
 }
 
+// SnakeoilKey and SnakeoilCertificate are what SecureUEFI trusts; the key's passphrase
+// is snakeoil.
+const (
+	SnakeoilKey         = "/usr/share/ovmf/PkKek-1-snakeoil.key"
+	SnakeoilCertificate = "/usr/share/ovmf/PkKek-1-snakeoil.pem"
+)
+
+// ovmf is where Debian has it.
+const ovmf = "/usr/share/OVMF"
+
 // uefiArgs gives the machine Debian's OVMF and variables of its own.
-func uefiArgs(temp string) ([]string, error) {
-	const dir = "/usr/share/OVMF"
-	vars, err := os.ReadFile(filepath.Join(dir, "OVMF_VARS_4M.fd"))
+func uefiArgs(temp string, secure bool) ([]string, error) {
+	kind, more := "4M", []string(nil)
+	if secure {
+		kind, more = "4M.snakeoil", []string{"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"}
+	}
+	vars, err := os.ReadFile(filepath.Join(ovmf, "OVMF_VARS_"+kind+".fd"))
 	if err != nil {
 		return nil, fmt.Errorf("%w; run tests/deps.sh demo", err)
 	}
@@ -285,8 +300,8 @@ func uefiArgs(temp string) ([]string, error) {
 	if err := os.WriteFile(mine, vars, 0o600); err != nil {
 		return nil, err
 	}
-	return []string{
-		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file=" + filepath.Join(dir, "OVMF_CODE_4M.fd"),
-		"-drive", "if=pflash,unit=1,format=raw,file=" + mine,
-	}, nil
+	return append(more,
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+filepath.Join(ovmf, "OVMF_CODE_"+kind+".fd"),
+		"-drive", "if=pflash,unit=1,format=raw,file="+mine,
+	), nil
 }
