@@ -3,6 +3,7 @@ package sdboot
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,7 +77,7 @@ func read(path string) ([]byte, error) {
 	defer f.Close()
 	text := make([]byte, maxEntry)
 	n, err := f.ReadAt(text, 0)
-	if n < len(text) && err != nil && err.Error() != "EOF" {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return text[:n], nil
