@@ -83,7 +83,11 @@ func Lack(st *stage.Stage, id string) string {
 	if err != nil {
 		return "has no readable manifest"
 	}
-	for _, obj := range m.Objects() {
+	return lack(st, m.Objects())
+}
+
+func lack(st *stage.Stage, objects []deployment.Object) string {
+	for _, obj := range objects {
 		info, err := os.Stat(st.ObjectPath(obj))
 		if err != nil || info.Size() != obj.Size {
 			return "lacks object " + plan.Short(obj.SHA256)
@@ -93,6 +97,13 @@ func Lack(st *stage.Stage, id string) string {
 		}
 	}
 	return ""
+}
+
+// Layered reports whether an image's layers can be had from a deployment of it, whatever
+// else that lacks.
+func Layered(st *stage.Stage, id string) bool {
+	m, err := st.Deployment(id)
+	return err == nil && lack(st, m.Layers) == ""
 }
 
 // Damage says what a generation lacks on the stage; empty if nothing.

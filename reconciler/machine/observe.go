@@ -81,9 +81,10 @@ func (j *Job) ready(img *observedImage) error {
 }
 
 // needsLayers reports whether the image's layers have to be known: not when
-// a generation holds them already.
+// a generation holds them already. What else that may lack is made of them, for which
+// nobody has to be asked.
 func (j *Job) needsLayers(staged *state.Generation, inputs plan.Inputs) bool {
-	return staged == nil || staged.Inputs.ImageDigest != inputs.ImageDigest || inventory.Damage(j.Stage, *staged) != ""
+	return staged == nil || staged.Inputs.ImageDigest != inputs.ImageDigest || !inventory.Layered(j.Stage, staged.Deployment)
 }
 
 // observeLayers says which layers of an image are on the stage.
