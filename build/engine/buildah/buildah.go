@@ -46,6 +46,9 @@ func Speaking(d Dialect, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if strings.Contains(all, ",") { // as containers/storage says it: overlayfs is not supported there
+		return nil, fmt.Errorf("%s cannot keep images in %s: overlayfs takes a comma for the end of an option; name another folder with build_dir", d.Program, all)
+	}
 	dir := filepath.Join(all, d.Program)
 	sum := sha256.Sum256([]byte(dir))
 	run := filepath.Join(cmp.Or(opts.RunDir, "/run/gitboot"), d.Program+"-"+hex.EncodeToString(sum[:6]))

@@ -103,3 +103,12 @@ func TestHeredocs(t *testing.T) {
 		}
 	}
 }
+
+// Where overlayfs cannot be mounted, because of what a folder is called, that is told
+// before anything is built.
+func TestComma(t *testing.T) {
+	_, err := buildah.New(buildah.Options{Dir: filepath.Join(t.TempDir(), "a,b")})
+	if err == nil || !strings.Contains(err.Error(), "name another folder with build_dir") {
+		t.Error(err)
+	}
+}
