@@ -20,6 +20,7 @@ import (
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/engines"
 	"github.com/gitboot/gitboot/build/engine/speaker/protocol"
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/proxy"
@@ -227,7 +228,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
-		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
+		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Written: deployment.UpperMount, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,

@@ -12,6 +12,8 @@ import (
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/writable"
+	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -139,8 +141,36 @@ func (a *application) packages(ctx context.Context, _ []plan.Action) error {
 			a.plan.SetPackages(s.Image, s.packages.String())
 			a.Log.Info("compared packages", "image", s.Image, "generation", s.Generation, "packages", s.packages.Count)
 		}
+		if err := warnHidden(ctx, a, s); err != nil {
+			a.Log.Warn("what the kept files of the running system hide is not known", "image", s.Image, "error", err)
+		}
 		return nil
 	})
+}
+
+// warnHidden tells of files that the running system keeps, and that hide what the new
+// generation of its image brings.
+func warnHidden(ctx context.Context, a *application, s *staging) error {
+	if a.Book.Booted == "" {
+		return nil
+	}
+	m, err := a.Stage.Deployment(a.Book.Booted)
+	if err != nil || m.Image != s.Image || m.Root.Upper == nil || !m.Root.Upper.Persistent {
+		return nil // nothing is kept of this image that is known of
+	}
+	open := func(layers []deployment.Object) func() (*rootfs.Tree, error) {
+		return func() (*rootfs.Tree, error) { return inventory.OpenTree(a.Stage, layers) }
+	}
+	next := slices.Clone(s.layers)
+	if s.hooks != nil {
+		next = append(next, *s.hooks)
+	}
+	written := writable.Layer{Dir: a.Written, Image: m.Image, Upper: *m.Root.Upper}
+	r, err := written.Look(ctx, []writable.Generation{{Open: open(m.Squashed())}, {N: s.Generation, Open: open(next)}})
+	if err == nil && len(r.Hides) > 0 {
+		a.Log.Warn("files that are kept hide newer ones of the image; see `gitboot root show`", "image", s.Image, "generation", s.Generation, "files", len(r.Hides), "first", r.Hides[0].Path)
+	}
+	return err
 }
 
 // notedPackages is how packages change, nil where that cannot be found out.

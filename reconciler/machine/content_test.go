@@ -2,6 +2,7 @@ package machine
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,6 +85,31 @@ func TestPackagesAreNotKnown(t *testing.T) {
 	h.with(t, "plain.tar", dpkg("a=2"))
 	if _, _, result := h.run(t, "2", oneImage); len(result.Failed) > 0 || h.doc(t).Images["plain"].Newest().Packages != nil {
 		t.Errorf("%v", result.Failed)
+	}
+}
+
+// What the running system keeps, and a new generation has another of, is told when that
+// is staged; what was never written, or is the same, is not.
+func TestHiddenIsTold(t *testing.T) {
+	h := newHouse(t)
+	kept := strings.Replace(oneImage, "[machine.laptop]", "[machine.laptop]\nroot = { upper = \"persistent\" }", 1)
+	h.run(t, "1", kept)
+	h.Book.Booted, h.Written = h.doc(t).Images["plain"].Newest().Deployment, t.TempDir()
+	said := new(strings.Builder)
+	h.Log = slog.New(slog.NewTextHandler(said, nil))
+	upper := filepath.Join(h.Written, "plain/kept/upper/etc")
+	must(t, os.MkdirAll(upper, 0o755))
+	must(t, os.WriteFile(filepath.Join(upper, "mine"), nil, 0o644))
+	if h.run(t, "2", strings.Replace(kept, `"one"`, `"two"`, 1)); strings.Contains(said.String(), "kept") {
+		t.Errorf("nothing is hidden: %s", said)
+	}
+	must(t, os.WriteFile(filepath.Join(upper, "hostname"), []byte("mine\n"), 0o644))
+	if h.run(t, "3", strings.Replace(kept, `"one"`, `"three"`, 1)); !strings.Contains(said.String(), "generation=3 files=1 first=/etc/hostname") {
+		t.Errorf("what is hidden is not told: %s", said)
+	}
+	must(t, os.RemoveAll(h.Written))
+	if h.run(t, "4", strings.Replace(kept, `"one"`, `"four"`, 1)); !strings.Contains(said.String(), "is not known") {
+		t.Errorf("that it cannot be looked at is not told: %s", said)
 	}
 }
 

@@ -46,6 +46,9 @@ type Machine struct {
 	BootID string
 	// Via is what has started that kernel, as deployment.Boot has it.
 	Via string
+	// Written is where the running system's writable layer is, if that is on a disk:
+	// deployment.UpperMount but in tests.
+	Written string
 	// Programs go into the recovery entry.
 	Programs recovery.Programs
 	// Keys open the secrets that hooks need.

@@ -98,7 +98,7 @@ func differ(ctx context.Context, a, b *rootfs.Tree, name string) (bool, error) {
 		return false, err
 	}
 	if old.Stat != now.Stat || old.Size != now.Size || !now.Mode.IsRegular() {
-		return old.Stat != now.Stat, nil
+		return old.Stat != now.Stat || old.Size != now.Size, nil
 	}
 	x, err := sum(a, was)
 	if err != nil {

@@ -59,8 +59,8 @@ func TestHides(t *testing.T) {
 	all := []Generation{
 		generation(t, 1, before, map[string]string{"etc/same": "a", "etc/old": "a", "etc/ssh/config": "a", "etc/gone": "a", "etc/next": "a"}),
 		generation(t, 2, before, map[string]string{"etc/same": "a", "etc/old": "b", "etc/ssh/config": "a", "etc/gone": "a", "etc/next": "a"}),
-		generation(t, 3, after, map[string]string{"etc/same": "a", "etc/old": "b", "etc/ssh/config": "b", "etc/new": "a", "etc/next": "b"}),
-		generation(t, 4, time.Time{}, map[string]string{"etc/same": "a", "etc/old": "b", "etc/ssh/config": "b", "etc/new": "a", "etc/next": "c"}),
+		generation(t, 3, after, map[string]string{"etc/same": "a", "etc/old": "b", "etc/ssh/config": "longer", "etc/new": "a", "etc/next": "b"}),
+		generation(t, 4, time.Time{}, map[string]string{"etc/same": "a", "etc/old": "b", "etc/ssh/config": "longer", "etc/new": "a", "etc/next": "longer"}),
 	}
 	r, err := l.Look(t.Context(), all)
 	if err != nil {

@@ -213,7 +213,7 @@ var rules = []rule{
 	{folder: "reconciler/revert", layer: runs, why: "what is known to be bad, in git's words", ours: []string{"deployment", "reconciler/plan", "reconciler/source", "reconciler/source/proposal", "reconciler/state"}},
 	{folder: "reconciler/integrity", layer: runs, why: "what is on the stage is read by the clock", ours: []string{"deployment", "schedule", "stage"}},
 	{folder: "reconciler/machine", layer: runs, why: "converges the stage; it and the workshop meet in state alone",
-		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "qemu", "reconciler/drift", "reconciler/integrity", "reconciler/inventory", "reconciler/kernel", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/recovery", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/trees"},
+		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "qemu", "reconciler/drift", "reconciler/integrity", "reconciler/inventory", "reconciler/kernel", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/recovery", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "reconciler/writable", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/trees"},
 		third: []string{"golang.org/x/sync"}},
 	{folder: "reconciler/kernel", layer: runs, why: "one kernel and its initramfs, whoever boots them", ours: []string{"deployment", "initramfs", "rootfs", "stage"}},
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
