@@ -39,7 +39,8 @@ const kvmTime = 10 * time.Second
 
 // Accelerator returns KVM if it really works: /dev/kvm may exist and guests
 // hang all the same, so the kernel is booted to see. The answer is kept in a
-// file, unless that is "", which should not outlast this computer's restart.
+// file, unless that is "", which should not outlast this computer's restart. Without a
+// kernel nothing is tried that is not known.
 func Accelerator(ctx context.Context, kernel, known string) Accel {
 	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {
 		return TCG
@@ -48,6 +49,9 @@ func Accelerator(ctx context.Context, kernel, known string) Accel {
 		if was, err := os.ReadFile(known); err == nil && (Accel(was) == KVM || Accel(was) == TCG) {
 			return Accel(was)
 		}
+	}
+	if kernel == "" {
+		return TCG
 	}
 	accel := TCG
 	if kvmWorks(ctx, kernel) {
@@ -58,6 +62,21 @@ func Accelerator(ctx context.Context, kernel, known string) Accel {
 		_ = durable.WriteFile(known, []byte(accel), 0o600)
 	}
 	return accel
+}
+
+// HostKernel is the file of the kernel that this computer runs, "" if it is not found.
+func HostKernel() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return ""
+	}
+	release := unix.ByteSliceToString(name.Release[:])
+	for _, file := range []string{"/boot/vmlinuz-" + release, "/usr/lib/modules/" + release + "/vmlinuz"} {
+		if unix.Access(file, unix.R_OK) == nil {
+			return file
+		}
+	}
+	return ""
 }
 
 // noRoot is what a kernel says that has got as far as it can.

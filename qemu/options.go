@@ -28,9 +28,17 @@ const (
 	Outside Network = "outside"
 )
 
-// Options say what machine to run. Kernel must be set.
+// Options say what machine to run: one that is given a kernel, or one whose firmware
+// boots from its drives.
 type Options struct {
 	Kernel, Initrd string
+	// Firmware boots from the first of Drives that boots, where there is no Kernel. Temp
+	// is a folder for its variables.
+	Firmware Firmware
+	Drives   []Drive
+	Temp     string
+	// Restarts lets the machine restart; else it ends when it does.
+	Restarts bool
 	// Args are the kernel's arguments, as deployment.Words returns them.
 	Args []string
 	// Disk is a raw disk image, "" for a machine without one.
@@ -72,9 +80,14 @@ func Installed() error {
 func (o Options) command() []string {
 	args := []string{
 		program64, "-machine", "q35", "-m", strconv.FormatInt(o.Memory>>20, 10) + "M", "-smp", strconv.Itoa(max(o.CPUs, 1)),
-		"-nodefaults", "-no-user-config", "-no-reboot", "-vga", "std", "-device", "virtio-rng-pci",
+		"-nodefaults", "-no-user-config", "-vga", "std", "-device", "virtio-rng-pci",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-		"-kernel", o.Kernel, "-append", commandLine(o.Args),
+	}
+	if !o.Restarts {
+		args = append(args, "-no-reboot")
+	}
+	if o.Kernel != "" {
+		args = append(args, "-kernel", o.Kernel, "-append", commandLine(o.Args))
 	}
 	args = append(args, o.Accel.Args()...)
 	if o.Initrd != "" {

@@ -24,6 +24,31 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	args := o.command()
+	if o.Kernel == "" {
+		more, discard, err := o.boots()
+		if err != nil {
+			return err
+		}
+		defer discard() // a file without a name
+		args = append(args, more...)
+	}
+	return run(ctx, o, args)
+}
+
+// boots are QEMU's options for a machine that boots by itself.
+func (o Options) boots() (args []string, discard func() error, err error) {
+	for n, d := range o.Drives {
+		drive, err := d.args(n, o.Firmware)
+		if err != nil {
+			return nil, nil, err
+		}
+		args = append(args, drive...)
+	}
+	firmware, discard, err := o.Firmware.args(o.Temp)
+	return append(firmware, args...), discard, err
+}
+
+func run(ctx context.Context, o Options, args []string) error {
 	cmd := program.Command(ctx, args[0], args[1:]...)
 	if o.Window {
 		cmd.Env = append(cmd.Env, program.Inherited("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "HOME")...)

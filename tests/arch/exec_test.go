@@ -26,7 +26,7 @@ var execSites = map[string]string{
 	"image/internal/credentials askHelper": "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
 	"agent/notify run":                     "agent.toml's command: an event on its input; busctl, as a user: an event's words",
 	"build/engine/process Command.Run":     "engines, gitboot-buildkit and bootstrap commands: the config repo's build, for which its authors are trusted; proxies",
-	"qemu Run":                             "QEMU, in its sandbox: a deployment's kernel, initramfs and kernel arguments, a disk; with --window what a desktop's session is found by",
+	"qemu run":                             "QEMU, in its sandbox: a deployment's kernel, initramfs and kernel arguments, disks, files of firmware; with --window what a desktop's session is found by",
 	"qemu output":                          "mke2fs, debugfs and e2fsck: a disk; paths, each one quoted word",
 	"disk/tool Run":                        "mke2fs, debugfs, mkfs.vfat, mtools, grub-mkimage and qemu-img: a disk that is made, paths of files, each one quoted word, what is declared of partitions",
 	"stage/squash startSquash":             "tar2sqfs: a layer's rewritten tar on its input",

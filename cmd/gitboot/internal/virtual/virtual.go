@@ -34,6 +34,7 @@ type flags struct {
 	Hardware
 	window, untilGood, json bool
 	keep, timeout           string
+	firmware, cdrom         string
 	ssh                     int
 }
 
@@ -50,19 +51,26 @@ The kernel gets the entry's own arguments. What is left out: fstab and crypttab,
 disks are not there. There is no network; with --ssh the machine's sshd is reached
 (ssh -p PORT 127.0.0.1), and with --network the machine reaches what this one does.
 
+FILE is a disk that was made (gitboot disk image, raw or qcow2) or a medium (gitboot
+disk iso). It boots as on its own machine: by firmware and boot loader, and again when it
+restarts. What it writes is thrown away, unless --keep names that very file. --cdrom puts
+a medium into the machine, which is booted if the disk boots nothing.
+
 --until-good boots it as a deployment on trial and ends when it is judged by the
 machine's health: the command exits with 1 if it is not good.`
 
 const examples = `  gitboot vm
   gitboot vm desktop:12 --memory 4GB --window
   gitboot vm router --ssh 2222 --network
-  gitboot vm desktop --until-good --json`
+  gitboot vm desktop --until-good --json
+  gitboot vm laptop.img --firmware bios
+  gitboot vm blank.img --cdrom laptop.iso --keep blank.img`
 
 // New returns the command.
 func New(s Site) *cobra.Command {
 	var f flags
 	c := &cobra.Command{
-		Use: "vm [MACHINE | IMAGE[:GENERATION]]", Short: "Boot what is staged in a virtual machine", Long: long, Example: examples,
+		Use: "vm [MACHINE | IMAGE[:GENERATION] | FILE]", Short: "Boot what is staged, or a disk, in a virtual machine", Long: long, Example: examples,
 		Args: usage.Args(cobra.MaximumNArgs(1)), ValidArgsFunction: s.Generations,
 	}
 	c.Flags().BoolVar(&f.window, "window", false, "show the machine's screen in a window")
@@ -70,6 +78,8 @@ func New(s Site) *cobra.Command {
 	c.Flags().BoolVar(&f.untilGood, "until-good", false, "end when the machine is judged by its health")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields; with --until-good")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
+	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, or secure-uefi, which boots what is signed")
+	c.Flags().StringVar(&f.cdrom, "cdrom", "", "a medium in `FILE`, booted if the disk boots nothing")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
 	c.Flags().StringVar(&f.timeout, "timeout", "", "pull the plug after `TIME`, such as 10m")
 	c.RunE = func(c *cobra.Command, names []string) error {
@@ -80,6 +90,14 @@ func New(s Site) *cobra.Command {
 		name := ""
 		if len(names) == 1 {
 			name = names[0]
+		}
+		if isFile(name) {
+			return f.disk(c, name, o, limit)
+		}
+		for _, only := range []string{"firmware", "cdrom"} {
+			if c.Flags().Changed(only) {
+				return usage.Errorf("--%s is for a disk's FILE: what is staged needs neither firmware nor boot loader", only)
+			}
 		}
 		return s.run(c, name, f, o, limit)
 	}
@@ -129,17 +147,37 @@ func (s Site) run(c *cobra.Command, name string, f flags, o rehearsal.Options, l
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	ctx := c.Context()
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the plug was pulled after %s, as --timeout says", f.timeout))
-		defer cancel()
-	}
+	ctx, cancel := f.limited(c.Context(), limit)
+	defer cancel()
 	o.Progress, o.Ready = show.Progress(), show.Close
 	if f.untilGood {
 		return judge(ctx, c, d, found, f, o)
 	}
 	return boot(ctx, c, d, found, o)
+}
+
+// limited ends when the plug is to be pulled.
+func (f flags) limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("the plug was pulled after %s, as --timeout says", f.timeout))
+}
+
+// disk boots a disk's file.
+func (f flags) disk(c *cobra.Command, file string, o rehearsal.Options, limit time.Duration) (err error) {
+	m, err := f.machine(c, file, o)
+	if err != nil {
+		return err
+	}
+	closeLog, err := f.OpenLog(&o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	ctx, cancel := f.limited(c.Context(), limit)
+	defer cancel()
+	return bootDisk(ctx, c, file, m, o)
 }
 
 // boot runs the machine for people.

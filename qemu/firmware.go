@@ -1,0 +1,114 @@
+package qemu
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// A Firmware is what starts a machine that boots from its disks.
+type Firmware string
+
+// The firmwares that there are.
+const (
+	BIOS Firmware = "bios"
+	UEFI Firmware = "uefi"
+	// SecureUEFI starts nothing but what keys have signed that were enrolled by whoever
+	// made the firmware's package.
+	SecureUEFI Firmware = "secure-uefi"
+)
+
+// descriptors are where QEMU's packages say which firmware there is, the user's own first
+// (QEMU's docs/interop/firmware.json).
+var descriptors = [...]string{"/etc/qemu/firmware", "/usr/share/qemu/firmware"}
+
+// A descriptor is one of them, as far as it matters.
+type descriptor struct {
+	Interfaces []string `json:"interface-types"`
+	Mapping    struct {
+		Device     string `json:"device"`
+		Executable struct {
+			Filename, Format string
+		} `json:"executable"`
+		Template struct {
+			Filename, Format string
+		} `json:"nvram-template"`
+	} `json:"mapping"`
+	Targets []struct {
+		Architecture string
+		Machines     []string
+	} `json:"targets"`
+	Features []string `json:"features"`
+}
+
+// maxDescriptor is more than any is long.
+const maxDescriptor = 64 << 10
+
+// serves reports whether a firmware is one for q35, with Secure Boot or without.
+func (d descriptor) serves(secure bool) bool {
+	for _, t := range d.Targets {
+		if t.Architecture == "x86_64" && slices.ContainsFunc(t.Machines, func(m string) bool { ok, err := filepath.Match(m, "pc-q35-9.9"); return err == nil && ok }) {
+			return slices.Contains(d.Interfaces, "uefi") && d.Mapping.Device == "flash" && d.Mapping.Executable.Format == "raw" && d.Mapping.Template.Format == "raw" &&
+				slices.Contains(d.Features, "requires-smm") == secure && (!secure || slices.Contains(d.Features, "enrolled-keys"))
+		}
+	}
+	return false
+}
+
+// flash finds the files of UEFI: its code, and what its variables are when nothing was
+// written there.
+func flash(secure bool) (code, variables string, err error) {
+	for _, dir := range descriptors {
+		files, err := filepath.Glob(filepath.Join(dir, "*.json")) // in the order of their names, as is meant
+		if err != nil {
+			return "", "", err
+		}
+		for _, file := range files {
+			info, err := os.Stat(file)
+			if err != nil || info.Size() > maxDescriptor {
+				continue
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return "", "", err
+			}
+			var d descriptor
+			if json.Unmarshal(data, &d) == nil && d.serves(secure) {
+				return d.Mapping.Executable.Filename, d.Mapping.Template.Filename, nil
+			}
+		}
+	}
+	return "", "", errors.New("run a virtual machine: there is no UEFI for it; Debian and Ubuntu have it in the package ovmf, Fedora and Arch in edk2-ovmf; or choose BIOS")
+}
+
+// firmware gives QEMU's options for it. Variables are written to a file that is thrown
+// away.
+func (f Firmware) args(temp string) (args []string, discard func() error, err error) {
+	discard = func() error { return nil }
+	switch f {
+	case BIOS:
+		return nil, discard, nil
+	case UEFI, SecureUEFI:
+	default:
+		return nil, discard, fmt.Errorf("run a virtual machine: there is no firmware %q", f)
+	}
+	code, template, err := flash(f == SecureUEFI)
+	if err != nil {
+		return nil, discard, err
+	}
+	data, err := os.ReadFile(template)
+	if err != nil {
+		return nil, discard, fmt.Errorf("run a virtual machine: %w", err)
+	}
+	variables, discard, err := throwaway(temp, data)
+	if err != nil {
+		return nil, discard, err
+	}
+	if f == SecureUEFI {
+		args = []string{"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"}
+	}
+	return append(args, "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(code), "-drive", "if=pflash,unit=1,format=raw,file="+escape(variables)), discard, nil
+}
