@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // cutStage, in the environment, makes TestCut's process the one that is cut.
@@ -21,6 +23,10 @@ func TestCut(t *testing.T) {
 		addForEver(t, dir, data)
 	}
 	s := newStage(t)
+	// What it leaves behind becomes this process's, which can wait for its end.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(os.Args[0], "-test.run=^TestCut$")
 	cmd.Env = append(os.Environ(), cutStage+"="+s.Dir())
 	out, err := cmd.StdoutPipe()
@@ -37,6 +43,9 @@ func TestCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // it was killed
+	for _, err := unix.Wait4(-1, nil, 0, nil); err != unix.ECHILD; {
+		_, err = unix.Wait4(-1, nil, 0, nil)
+	}
 	l, err := s.Lock(context.Background(), false)
 	if err != nil {
 		t.Fatal(err)
