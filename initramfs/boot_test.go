@@ -162,7 +162,7 @@ func makeStage(t *testing.T) testStage {
 	middle := filepath.Join(dir, "middle.sqfs")
 	squash(t, middle, entry{name: "bin/busybox", mode: 0o755, data: string(program)},
 		entry{name: "sbin/init", mode: 0o755, data: initScript}, entry{name: "sbin/other", mode: 0o755, data: initScript},
-		entry{name: "bin/readlink", link: "busybox"},
+		entry{name: "bin/readlink", link: "busybox"}, entry{name: "usr/lib/firmware/amd-ucode/microcode_amd.bin", data: "for no processor"},
 		entry{name: "etc/layered", data: "lower"}, entry{name: "etc/hidden", data: "x"}, entry{name: "opaque/lower", data: "x"})
 	squash(t, upper, entry{name: "etc/layered", data: "upper"}, entry{name: "etc/hidden", whiteout: true},
 		entry{name: "opaque/", opaque: true}, entry{name: "opaque/upper", data: "x"})

@@ -143,11 +143,31 @@ func Build(ctx context.Context, t *rootfs.Tree, k Kernel, o Options, w io.Writer
 	}
 	stats := Stats{Modules: len(chosen.taken), Compression: config.compression(k.Version)}
 	count := &counter{w: w}
+	if err := first(ctx, t, features(o), count); err != nil {
+		return Stats{}, fmt.Errorf("writing the initramfs of kernel %s: %w", k.Version, err)
+	}
 	if err := pack(ctx, files, stats.Compression, count); err != nil {
 		return Stats{}, fmt.Errorf("writing the initramfs of kernel %s: %w", k.Version, err)
 	}
 	stats.Bytes = count.n
 	return stats, nil
+}
+
+// first writes the archive that comes before the compressed one, if anything is in it.
+func first(ctx context.Context, t *rootfs.Tree, all []feature, w io.Writer) error {
+	a := newArchive()
+	for _, f := range all {
+		if f.early == nil {
+			continue
+		}
+		if err := f.early(t, a); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if len(a.entries) == 0 {
+		return nil
+	}
+	return a.write(ctx, w)
 }
 
 // contents lists the initramfs's files.

@@ -24,13 +24,15 @@ type feature struct {
 	paths []string
 	// add puts its files into the archive; nil has none.
 	add func(*rootfs.Tree, *archive) error
+	// early puts files into the archive that comes first, and is not compressed.
+	early func(*rootfs.Tree, *archive) error
 	// otherwise is what to do besides putting another kernel into the image.
 	otherwise string
 }
 
 // features returns what an initramfs has.
 func features(o Options) []feature {
-	list := []feature{base(), shell()}
+	list := []feature{base(), shell(), microcode()}
 	if o.Verity {
 		list = append(list, verity())
 	}
