@@ -7,8 +7,8 @@ import (
 	"github.com/gitboot/gitboot/rootfs"
 )
 
-// A feature is what the initramfs carries for one purpose. Each is in a file of
-// its own, and what process 1 does with it in one of package early.
+// A feature is what the initramfs carries for one purpose. Each that adds files is in one of
+// its own, and what process 1 does with it is in one of package early.
 type feature struct {
 	name string
 	// required are modules without which it does not work; what of wanted the
