@@ -37,6 +37,7 @@ func base() feature {
 func medium() feature {
 	return feature{name: "a stage on a CD", required: []string{"isofs"}, wanted: []string{"cdrom", "sr_mod"}, options: []string{"CONFIG_ISO9660_FS"}}
 }
+
 // verity verifies layers while they are read. It is not carried where no layer is
 // verified: the modules would double what a small initramfs has.
 func verity() feature {
