@@ -61,8 +61,8 @@ func (c *checker) all(t *testing.T, dir string, budget int) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d writes and %d flushes; %d states tried, %d failed; %d other views of GRUB's, %d other mounted ones, of which %d went on",
-		writes, len(c.epochs), c.tried, c.failed, c.grub.runs, len(c.trees), c.converged)
+	t.Logf("%d writes and %d flushes; %d states tried, %d failed, %d of an older gitboot's without a menu; %d other views of GRUB's, %d other mounted ones, of which %d went on",
+		writes, len(c.epochs), c.tried, c.failed, c.theirs, c.grub.runs, len(c.trees), c.converged)
 }
 
 // inMemory gives a folder in memory.

@@ -52,6 +52,8 @@ type version struct {
 	files, named map[string]string
 	first        string
 	defaults     []string
+	// older says that a gitboot of before has published it.
+	older bool
 }
 
 // A life is what happens to a stage while all that is written is recorded.
@@ -66,6 +68,9 @@ type life struct {
 	// ends is the mode of the boot menu in the end.
 	ends string
 }
+
+// byOlder is the step that a gitboot of before takes.
+const byOlder = "hook changed by an older one"
 
 // A step is a part of a life.
 type step struct {
@@ -93,7 +98,7 @@ var steps = []step{
 	{"found bad", func(t *testing.T, l *life) { l.run(t, "boot", "mark-bad", "desktop:4") }},
 	{"built", func(t *testing.T, l *life) { l.build(t, "two") }},
 	{"downgraded", func(t *testing.T, l *life) { l.forget(t, "verdicts", "boot") }},
-	{"hook changed by an older one", changeByOlder},
+	{byOlder, changeByOlder},
 	{"default taken back", func(t *testing.T, l *life) { l.run(t, "boot", "set-default", "--newest") }},
 	{"reverted", func(t *testing.T, l *life) { l.reconcile(t, "one", "two") }},
 	{"all changed", func(t *testing.T, l *life) { l.reconcileIn(t, l.ends, "two", "three") }},

@@ -117,6 +117,7 @@ func (r *recording) live(t *testing.T, log string) {
 	t.Helper()
 	note := func(step string) {
 		v, err := r.site.published(r.dir, step, log)
+		v.older = r.older != "" && step == byOlder
 		if err != nil {
 			t.Fatal(err)
 		}
