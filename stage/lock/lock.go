@@ -96,7 +96,7 @@ func open(path string) (*os.File, error) {
 		if info.IsDir() {
 			remedy = "0700"
 		}
-		err = fmt.Errorf("other users may open %s, and so hold it for ever; run `chmod %s` on it", path, remedy)
+		err = fmt.Errorf("other users may open %s, and so hold it for ever; run `chmod %s` on it, or mount a file system that has no modes, as vfat, with umask=0077", path, remedy)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -20,6 +20,10 @@ func (d Device) Mount(dir string, flags uintptr) error {
 	case "xfs":
 		// a disk and its clone may both be there
 		options, fallback = "nouuid", "nouuid,norecovery"
+	case "vfat":
+		// it has no modes: what is root's alone elsewhere would be everybody's to read
+		// and to lock
+		options, fallback = "umask=0077", "umask=0077"
 	case "f2fs":
 		fallback = "disable_roll_forward"
 	}
