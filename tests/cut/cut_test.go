@@ -22,9 +22,9 @@ const uuid = "6a2d8f0e-5b1c-4d3e-9f70-8a9b0c1d2e3f"
 
 // filesystems are those that a stage may lie on, and this kernel has.
 var filesystems = []filesystem{
-	{name: "ext4", share: 55, size: 112 << 20, mkfs: []string{"mkfs.ext4", "-q", "-F", "-U", uuid}, fsck: []string{"e2fsck", "-p"}, super: extent{2, 4}},
-	{name: "xfs", share: 35, size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid", block: 8, journal: xfsLog},
-	{name: "btrfs", share: 10, size: 160 << 20, mkfs: []string{"mkfs.btrfs", "-q", "-f", "-U", uuid}, super: extent{128, 136}, uncounted: true},
+	{name: "ext4", share: 57, size: 112 << 20, mkfs: []string{"mkfs.ext4", "-q", "-F", "-U", uuid}, fsck: []string{"e2fsck", "-p"}, super: extent{2, 4}},
+	{name: "xfs", share: 37, size: 300 << 20, mkfs: []string{"mkfs.xfs", "-q", "-f", "-m", "uuid=" + uuid}, options: "nouuid", block: 8, journal: xfsLog},
+	{name: "btrfs", share: 6, size: 160 << 20, mkfs: []string{"mkfs.btrfs", "-q", "-f", "-U", uuid}, super: extent{128, 136}, uncounted: true},
 }
 
 // The states after every flush are looked at, and others in between up to some
