@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
@@ -142,11 +143,15 @@ func (a *application) packages(ctx context.Context, _ []plan.Action) error {
 			a.Log.Info("compared packages", "image", s.Image, "generation", s.Generation, "packages", s.packages.Count)
 		}
 		if err := warnHidden(ctx, a, s); err != nil {
-			a.Log.Warn("what the kept files of the running system hide is not known", "image", s.Image, "error", err)
+			a.Log.Warn("what the kept files of the running system hide is not known; see `gitboot root show`", "image", s.Image, "error", err)
 		}
 		return nil
 	})
 }
+
+// hiddenTime is how long a run looks for such files, whose number nobody bounds, while it
+// holds the stage's lock.
+const hiddenTime = 2 * time.Second
 
 // warnHidden tells of files that the running system keeps, and that hide what the new
 // generation of its image brings.
@@ -161,12 +166,10 @@ func warnHidden(ctx context.Context, a *application, s *staging) error {
 	open := func(layers []deployment.Object) func() (*rootfs.Tree, error) {
 		return func() (*rootfs.Tree, error) { return inventory.OpenTree(a.Stage, layers) }
 	}
-	next := slices.Clone(s.layers)
-	if s.hooks != nil {
-		next = append(next, *s.hooks)
-	}
+	ctx, cancel := context.WithTimeout(ctx, hiddenTime)
+	defer cancel()
 	written := writable.Layer{Dir: a.Written, Image: m.Image, Upper: *m.Root.Upper}
-	r, err := written.Look(ctx, []writable.Generation{{Open: open(m.Squashed())}, {N: s.Generation, Open: open(next)}})
+	r, err := written.Look(ctx, []writable.Generation{{Open: open(m.Squashed())}, {N: s.Generation, Open: open(s.manifest().Squashed())}})
 	if err == nil && len(r.Hides) > 0 {
 		a.Log.Warn("files that are kept hide newer ones of the image; see `gitboot root show`", "image", s.Image, "generation", s.Generation, "files", len(r.Hides), "first", r.Hides[0].Path)
 	}
