@@ -50,19 +50,29 @@ func (t *Tree) Link(n *Node) (link Link, several bool) {
 	return Link{p.layer, p.inode.ref}, p.inode.names > 1 && !n.Mode().IsDir()
 }
 
-// Lstat returns what is at a path, without following a link in its last
-// element. What is not there gives an error that is fs.ErrNotExist.
-func (t *Tree) Lstat(name string) (Stat, error) {
+// Entry returns what is at a path, without following a link in its last element. What
+// is not there gives an error that is fs.ErrNotExist.
+func (t *Tree) Entry(name string) (*Node, error) {
 	dir, base := path.Split(path.Clean("/" + name))
 	n, err := t.Lookup(dir)
 	if err == nil && base != "" {
-		n, err = t.Child(n, base)
+		if !n.Mode().IsDir() {
+			n = nil
+		} else {
+			n, err = t.Child(n, base)
+		}
 	}
+	if err == nil && n == nil {
+		err = &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	return n, err
+}
+
+// Lstat is Entry of who wants to know what it is.
+func (t *Tree) Lstat(name string) (Stat, error) {
+	n, err := t.Entry(name)
 	if err != nil {
 		return Stat{}, err
-	}
-	if n == nil {
-		return Stat{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
 	top := n.parts[0]
 	s := Stat{Mode: n.Mode(), Link: top.inode.Target}

@@ -49,15 +49,10 @@ another machine of gitboot's.`,
 		}
 		what.Name, what.Sink = names[0], show.Progress()
 		var sockets int
-		write := func(w io.Writer) (err error) {
+		err = toOutput(c, out, func(w io.Writer) (err error) {
 			sockets, err = what.Write(c.Context(), r.Machine.Stage, w)
 			return err
-		}
-		if out == "-" {
-			err = write(screen.Document(c.OutOrStdout()))
-		} else {
-			err = toFile(out, write)
-		}
+		})
 		if err = errors.Join(err, show.Close()); err == nil && sockets > 0 {
 			fmt.Fprintf(c.ErrOrStderr(), "%d sockets are left out: a tar can hold none\n", sockets)
 		}

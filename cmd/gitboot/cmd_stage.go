@@ -135,12 +135,17 @@ func newStageExport(a *app) *cobra.Command {
 		if held, err := r.Machine.Secrets(names[0]); err != nil || len(held) > 0 && !secrets {
 			return errors.Join(err, inTheClear(names[0], held), show.Close())
 		}
-		if out == "-" {
-			return errors.Join(r.Machine.Export(c.Context(), names[0], screen.Document(c.OutOrStdout())), show.Close())
-		}
-		return errors.Join(toFile(out, func(w io.Writer) error { return r.Machine.Export(c.Context(), names[0], w) }), show.Close())
+		return errors.Join(toOutput(c, out, func(w io.Writer) error { return r.Machine.Export(c.Context(), names[0], w) }), show.Close())
 	}
 	return c
+}
+
+// toOutput writes to a file, or with "-" to standard output.
+func toOutput(c *cobra.Command, path string, write func(io.Writer) error) error {
+	if path == "-" {
+		return write(screen.Document(c.OutOrStdout()))
+	}
+	return toFile(path, write)
 }
 
 // toFile leaves no file behind unless it is whole.

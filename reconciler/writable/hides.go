@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"time"
 
@@ -108,17 +107,13 @@ func differ(ctx context.Context, a, b *rootfs.Tree, name string) (bool, error) {
 	return x != y, err
 }
 
-// find returns what is at a path, without following a link in its last element, nil
-// for nothing.
+// find returns what is at a path, nil for nothing.
 func find(t *rootfs.Tree, name string) (*rootfs.Node, error) {
-	dir, err := t.Lookup(path.Dir("/" + name))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !dir.Mode().IsDir() {
+	n, err := t.Entry(name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return t.Child(dir, path.Base(name))
+	return n, err
 }
 
 func sum(t *rootfs.Tree, n *rootfs.Node) (out [sha256.Size]byte, err error) {
