@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // A Filesystem is where a directory lies, in terms that hold at boot.
@@ -20,6 +22,8 @@ type Filesystem struct {
 	// Path is the directory's, absolute from the top of the file system (for
 	// btrfs: of its top-level subvolume).
 	Path string
+	// Assembly is what the file system is on, "" for a plain disk or partition.
+	Assembly deployment.Assembly
 }
 
 // isUUID knows what file systems have for one.

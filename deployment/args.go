@@ -144,7 +144,7 @@ func checkOurs(word string) error {
 
 func setByGitboot(key string) bool {
 	switch key {
-	case ParamStage, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamFallback, ParamBlock, ParamRecovery, ParamInstall, ParamVia:
+	case ParamStage, ParamAssemble, ParamDeployment, ParamTrying, ParamMachine, ParamEntry, ParamFallback, ParamBlock, ParamRecovery, ParamInstall, ParamVia:
 		return true
 	}
 	return false

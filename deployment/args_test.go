@@ -31,7 +31,7 @@ func TestCheckArg(t *testing.T) {
 	}
 	for _, arg := range []string{
 		"", " ", "a b", "a ", "a\nb", "a\u0085b", `"`, `""`, `" x"`, `a="b`, `a="b c" d="e f"`, "a'b", "--", `"--"`, "x=à",
-		"gitboot.stage=x", "gitboot.deployment=x", "gitboot.trying=1", "gitboot.machine=x", "gitboot.machine", "gitboot.entry=x", "gitboot.block=x", `"gitboot.deployment=x y"`, `gitboot.machine="x y"`,
+		"gitboot.stage=x", "gitboot.deployment=x", "gitboot.trying=1", "gitboot.machine=x", "gitboot.machine", "gitboot.entry=x", "gitboot.block=x", "gitboot.assemble=x", `"gitboot.deployment=x y"`, `gitboot.machine="x y"`,
 		"gitboot.wait=3m", "gitboot.wait=", "gitboot.wait", "gitboot.wait=86401", "gitboot.shell=yes", "gitboot.ram", "gitboot.wiat=3", "gitboot.",
 	} {
 		if err := CheckArg(arg); err == nil {
@@ -67,7 +67,7 @@ func TestCheckArgsLeavesRoom(t *testing.T) {
 }
 
 func TestForeign(t *testing.T) {
-	got := Foreign([]string{"quiet", `"gitboot.deployment=x"`, "gitboot.machine=y", "gitboot.entry=z", "gitboot.block=x", "gitboot.wait=3m", `gitboot.stage="z"`, `a="b c"`, ""})
+	got := Foreign([]string{"quiet", `"gitboot.deployment=x"`, "gitboot.machine=y", "gitboot.entry=z", "gitboot.block=x", "gitboot.assemble=x", "gitboot.wait=3m", `gitboot.stage="z"`, `a="b c"`, ""})
 	if want := `quiet|gitboot.wait=3m|a="b c"|`; strings.Join(got, "|") != want {
 		t.Errorf("%q", got)
 	}

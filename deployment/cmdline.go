@@ -15,6 +15,9 @@ const prefix = "gitboot."
 const (
 	// ParamStage names the stage: <device>:<path>, see Location.
 	ParamStage = "gitboot.stage"
+	// ParamAssemble says what the stage's file system is on, see Assembly; without it
+	// that is a plain disk or partition.
+	ParamAssemble = "gitboot.assemble"
 	// ParamDeployment is the id of the deployment to boot.
 	ParamDeployment = "gitboot.deployment"
 	// ParamTrying, set to 1, says that the deployment is not known to be good:
@@ -119,6 +122,8 @@ func validDevice(dev string) bool {
 type Cmdline struct {
 	Stage      Location
 	Deployment string
+	// Assembly is what the stage's file system is on.
+	Assembly Assembly
 	// Machine is the name in the config repo, for the agent.
 	Machine string
 	// Entry is the menu's entry, "" if it is not told.
@@ -154,6 +159,9 @@ func (c Cmdline) Args() []string {
 
 // Optional returns those parameters that an entry may have, or not.
 func (c Cmdline) Optional() (args []string) {
+	if c.Assembly != "" {
+		args = append(args, ParamAssemble+"="+string(c.Assembly))
+	}
 	if c.Machine != "" {
 		args = append(args, ParamMachine+"="+c.Machine)
 	}
@@ -195,7 +203,7 @@ func (c Cmdline) Optional() (args []string) {
 // them; the last of a repeated parameter wins; what follows a bare -- belongs
 // to init.
 //
-// What names the stage and the deployment must be right. Of the other
+// What leads to the stage and names the deployment must be right. Of the other
 // parameters, a value that cannot be used counts as not given: ignored says
 // which, and why.
 func ParseCmdline(text string) (c Cmdline, ignored []error, err error) {
@@ -230,6 +238,10 @@ func (c *Cmdline) name(key, value string) (err error) {
 			return fmt.Errorf("%s=%q is not a sha256 in hex", ParamDeployment, value)
 		}
 		c.Deployment = value
+	case ParamAssemble:
+		if c.Assembly, err = ParseAssembly(value); err != nil {
+			err = fmt.Errorf("%s=%.200q: %w", ParamAssemble, value, err)
+		}
 	}
 	return err
 }

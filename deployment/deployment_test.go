@@ -135,6 +135,7 @@ func cmdline() Cmdline {
 		Stage: Location{Device: "UUID=0a1b-2c3d", Path: "/srv/gitboot"}, Deployment: strings.Repeat("d", 64),
 		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90, Via: ViaKexec,
 		Entry: "gitboot-desktop-dddddddddddddddd", Fallback: "gitboot-desktop-cccccccccccccccc", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
+		Assembly: NewAssembly(Step{AssembleRAID, someUUID, ""}),
 	}
 }
 
@@ -157,6 +158,7 @@ func TestCmdlineRefuses(t *testing.T) {
 		"dots":          good + " gitboot.stage=UUID=1:/a/../b",
 		"no device":     good + " gitboot.stage=UUID=:/a",
 		"a scheme":      good + " gitboot.stage=nfs://host/a",
+		"an assembly":   good + " gitboot.assemble=lvm:vg/lv",
 	} {
 		if c, _, err := ParseCmdline(text); err == nil {
 			t.Errorf("%s: read as %+v", name, c)

@@ -147,6 +147,7 @@ func (b *Book) recovery(doc *state.Machine, fs boot.Filesystem) *boot.Entry {
 func ownCmdline(machine, id string, fs boot.Filesystem) deployment.Cmdline {
 	return deployment.Cmdline{
 		Stage:      deployment.Location{Device: "UUID=" + fs.UUID, Path: fs.Path},
+		Assembly:   fs.Assembly,
 		Deployment: id,
 		Machine:    machine,
 	}
