@@ -1,9 +1,9 @@
-// Package dm asks the kernel's device mapper for devices that verify what is read
-// of them, and what it has found. It is linked into the program that is loaded at
+// Package dm asks the kernel's device mapper for devices that verify or decrypt what is
+// read of them, and what it has found. It is linked into the program that is loaded at
 // every boot.
 //
-// The kernel's side is include/uapi/linux/dm-ioctl.h, and for the table of a
-// verifying device Documentation/admin-guide/device-mapper/verity.rst.
+// The kernel's side is include/uapi/linux/dm-ioctl.h, and for the tables
+// Documentation/admin-guide/device-mapper, verity.rst and dm-crypt.rst.
 package dm
 
 import (
@@ -71,39 +71,59 @@ func (v Verity) table() string {
 // Verify makes a device and returns its path. It is there for as long as somebody
 // uses it and Release was not called, and until its last user closes it after that.
 func (c *Control) Verify(v Verity) (path string, err error) {
-	made, err := c.ask(unix.DM_DEV_CREATE, v.Name, 0, nil)
+	path, err = c.make(v.Name, "", unix.DM_READONLY_FLAG, target{length: v.Size / sector, kind: "verity", params: v.table()})
 	if err != nil {
-		return "", fmt.Errorf("making the verified device %s: %w", v.Name, err)
+		return "", fmt.Errorf("making the verified device %s of %s and %s: %w", v.Name, v.Data, v.Hash, err)
+	}
+	return path, nil
+}
+
+// A target is one line of a device's table; start and length are in sectors.
+type target struct {
+	start, length int64
+	kind, params  string
+}
+
+// make makes a device and starts it. What fails leaves none.
+func (c *Control) make(name, uuid string, flags uint32, table ...target) (path string, err error) {
+	made, err := c.ask(unix.DM_DEV_CREATE, name, 0, request{uuid: uuid})
+	if err != nil {
+		return "", err
 	}
 	defer func() {
 		if err != nil {
-			_ = c.Release(v.Name)
+			_ = c.Release(name)
 		}
 	}()
-	if _, err := c.ask(unix.DM_TABLE_LOAD, v.Name, unix.DM_READONLY_FLAG, target(v)); err != nil {
-		return "", fmt.Errorf("making the verified device %s of %s and %s: %w", v.Name, v.Data, v.Hash, err)
+	lines := encode(table)
+	defer clear(lines) // there may be a key in it
+	if _, err := c.ask(unix.DM_TABLE_LOAD, name, flags, request{targets: len(table), data: lines}); err != nil {
+		return "", err
 	}
-	if _, err := c.ask(unix.DM_DEV_SUSPEND, v.Name, 0, nil); err != nil { // without the flag, it resumes
-		return "", fmt.Errorf("starting the verified device %s: %w", v.Name, err)
+	if _, err := c.ask(unix.DM_DEV_SUSPEND, name, 0, request{}); err != nil { // without the flag, it resumes
+		return "", fmt.Errorf("starting it: %w", err)
 	}
 	return fmt.Sprintf("/dev/dm-%d", unix.Minor(header(made).Dev)), nil
 }
 
-// target is the one line of a table.
-func target(v Verity) []byte {
-	params := v.table()
-	spec := unix.DmTargetSpec{Length: uint64(v.Size / sector)}
-	copy(spec.Target_type[:], "verity")
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&spec)), unix.SizeofDmTargetSpec)
-	const align = 8
-	out := make([]byte, len(b)+(len(params)+align)/align*align) // with a zero at its end
-	copy(out[copy(out, b):], params)
+// encode writes a table as the kernel reads it: each line says where the next begins.
+func encode(table []target) (out []byte) {
+	for _, t := range table {
+		spec := unix.DmTargetSpec{Sector_start: uint64(t.start), Length: uint64(t.length)}
+		copy(spec.Target_type[:], t.kind)
+		const align = 8
+		room := (len(t.params) + align) / align * align // with a zero at its end
+		spec.Next = uint32(unix.SizeofDmTargetSpec + room)
+		out = append(out, unsafe.Slice((*byte)(unsafe.Pointer(&spec)), unix.SizeofDmTargetSpec)...)
+		out = append(out, t.params...)
+		out = append(out, make([]byte, room-len(t.params))...)
+	}
 	return out
 }
 
 // Release removes a device now or when its last user closes it.
 func (c *Control) Release(name string) error {
-	if _, err := c.ask(unix.DM_DEV_REMOVE, name, unix.DM_DEFERRED_REMOVE, nil); err != nil {
+	if _, err := c.ask(unix.DM_DEV_REMOVE, name, unix.DM_DEFERRED_REMOVE, request{}); err != nil {
 		return fmt.Errorf("letting go of the device %s: %w", name, err)
 	}
 	return nil
@@ -112,7 +132,7 @@ func (c *Control) Release(name string) error {
 // Damaged reports whether a device has come across a block that is not what its
 // tree says.
 func (c *Control) Damaged(name string) (bool, error) {
-	reply, err := c.ask(unix.DM_TABLE_STATUS, name, 0, make([]byte, statusRoom))
+	reply, err := c.ask(unix.DM_TABLE_STATUS, name, 0, request{data: make([]byte, statusRoom)})
 	if err != nil {
 		return false, fmt.Errorf("asking for the status of %s: %w", name, err)
 	}
@@ -144,23 +164,33 @@ func FoundDamaged(name string, objects []string) (found []string, err error) {
 
 func header(b []byte) *unix.DmIoctl { return (*unix.DmIoctl)(unsafe.Pointer(&b[0])) }
 
+// A request is what an ioctl is told besides which device it is about.
+type request struct {
+	uuid    string
+	targets int
+	data    []byte
+}
+
 // ask makes one request, with data behind its header, and returns the reply, which
 // takes no more room.
-func (c *Control) ask(request uintptr, name string, flags uint32, data []byte) ([]byte, error) {
-	if len(name) >= len(unix.DmIoctl{}.Name) {
+func (c *Control) ask(ioctl uintptr, name string, flags uint32, r request) ([]byte, error) {
+	if len(name) >= len(unix.DmIoctl{}.Name) || len(r.uuid) >= len(unix.DmIoctl{}.Uuid) {
 		return nil, unix.ENAMETOOLONG
 	}
 	// of 8-byte words, so that the header lies as it must
-	words := make([]uint64, (unix.SizeofDmIoctl+len(data)+7)/8)
-	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), unix.SizeofDmIoctl+len(data))
+	words := make([]uint64, (unix.SizeofDmIoctl+len(r.data)+7)/8)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), unix.SizeofDmIoctl+len(r.data))
 	h := header(b)
 	h.Version[0], h.Data_size, h.Data_start, h.Flags = version, uint32(len(b)), unix.SizeofDmIoctl, flags
+	h.Target_count = uint32(r.targets)
 	copy(h.Name[:], name)
-	if request == unix.DM_TABLE_LOAD {
-		h.Target_count = 1
+	copy(h.Uuid[:], r.uuid)
+	copy(b[unix.SizeofDmIoctl:], r.data)
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, c.file.Fd(), ioctl, uintptr(unsafe.Pointer(h)))
+	if ioctl == unix.DM_TABLE_LOAD {
+		clear(b[unix.SizeofDmIoctl:]) // as above; the kernel has its own
 	}
-	copy(b[unix.SizeofDmIoctl:], data)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, c.file.Fd(), request, uintptr(unsafe.Pointer(h))); errno != 0 {
+	if errno != 0 {
 		return nil, errno
 	}
 	return b, nil

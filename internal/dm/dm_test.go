@@ -21,7 +21,7 @@ func TestTable(t *testing.T) {
 	if got := v.table(); got != want+" 1 ignore_corruption" {
 		t.Errorf("%q", got)
 	}
-	line := target(v)
+	line := encode([]target{{length: 129 * 8, kind: "verity", params: v.table()}})
 	if len(line)%8 != 0 || line[len(line)-1] != 0 || binary.NativeEndian.Uint64(line[8:]) != 129*8 || string(line[24:30]) != "verity" {
 		t.Errorf("%q", line)
 	}
@@ -31,7 +31,22 @@ func TestTable(t *testing.T) {
 }
 
 func TestLongName(t *testing.T) {
-	if _, err := new(Control).ask(unix.DM_DEV_CREATE, strings.Repeat("x", 128), 0, nil); err != unix.ENAMETOOLONG {
+	if _, err := new(Control).ask(unix.DM_DEV_CREATE, strings.Repeat("x", 128), 0, request{}); err != unix.ENAMETOOLONG {
 		t.Error(err)
+	}
+}
+
+func TestCryptTable(t *testing.T) {
+	c := Crypt{Device: "/dev/vda3", Offset: 16 << 20, Tweak: 8, Cipher: "aes-xts-plain64", Sector: 512, Size: 8 << 20}
+	if got, want := c.table(":64:logon:x"), "aes-xts-plain64 :64:logon:x 8 /dev/vda3 32768"; got != want {
+		t.Errorf("%q", got)
+	}
+	c.Sector, c.Options = 4096, []string{"allow_discards"}
+	if got, want := c.table("00"), "aes-xts-plain64 00 8 /dev/vda3 32768 2 allow_discards sector_size:4096"; got != want {
+		t.Errorf("%q", got)
+	}
+	two := encode([]target{{length: 8, kind: "linear", params: "1234567"}, {start: 8, length: 8, kind: "linear", params: "12345678"}})
+	if next := binary.NativeEndian.Uint32(two[20:]); next != 48 || len(two) != 48+56 || binary.NativeEndian.Uint64(two[next:]) != 8 {
+		t.Errorf("%q", two)
 	}
 }
