@@ -50,6 +50,10 @@ table() {
 	test   xorriso               writes installation media
 	test   kmod                  depmod and modinfo, a second opinion on modules
 	test   cryptsetup-bin        veritysetup, a second opinion on hash trees
+	test   swtpm                 a TPM in software
+	test   libtss2-tcti-swtpm0   systemd-cryptenroll's way to it
+	test   libtss2-esys-3.0.2-0  what it speaks to it with
+	test   libtss2-rc0           likewise
 	test   cpio                  a second opinion on the initramfs
 	test   busybox-static        a small root file system, an emergency shell
 	test   libcap2-bin           setcap, capabilities in layers

@@ -58,6 +58,8 @@ var rules = []rule{
 	{folder: "build/engine/buildah/tarsplit", layer: codecs, why: "layers out of unpacked files"},
 	{folder: "build/engine/oci", layer: codecs, why: "the image specification's documents"},
 	{folder: "build/engine/steps", layer: codecs, why: "what engines print", ours: []string{"build/containerfile"}, banned: untouching},
+	{folder: "disk/luks", layer: codecs, why: "linked into the program that is loaded at every boot: reads, and opens nothing itself", third: []string{"golang.org/x/crypto/argon2", "golang.org/x/crypto/xts"}, banned: untouching},
+	{folder: "initramfs/early/tpm", layer: codecs, why: "linked into the program that is loaded at every boot: a few commands of a TPM", banned: untouching},
 	{folder: "initramfs/early/probe", layer: codecs, why: "linked into the program that is loaded at every boot"},
 	{folder: "initramfs/modindex", layer: codecs, why: "linked into the program that is loaded at every boot"},
 	{folder: "disk/gpt", layer: codecs, why: "partition tables, whatever they are on", banned: untouching},
