@@ -23,6 +23,10 @@ TIMEOUT ?= 30m
 # the machines that boot take longest, and would else run last, and alone.
 PACKAGES ?= ./tests/vm ./...
 
+# GOARCH=arm64 builds for another computer than this, which HOST is what runs on.
+HOST    := GOARCH=$(shell $(GO) env GOHOSTARCH)
+FOREIGN := $(filter-out $(shell $(GO) env GOARCH),amd64 arm64)
+
 share := $(DESTDIR)$(PREFIX)/share
 units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
@@ -30,12 +34,14 @@ units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 .PHONY: build demo test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
 
 # gitboot-docs writes manual pages and is not installed. gitboot-init has no version in it, so that it changes only when its code does:
-# another gitboot-init is another initramfs, and so another deployment.
+# another gitboot-init is another initramfs, and so another deployment. Those of other
+# architectures are for disks that are made here for such machines.
 build: ## bin/gitboot, gitboot-init, gitboot-rescue and gitboot-buildkit, static
 	$(BUILD) -o bin/gitboot ./cmd/gitboot
-	$(BUILD) -tags docs -o bin/gitboot-docs ./cmd/gitboot
+	$(HOST) $(BUILD) -tags docs -o bin/gitboot-docs ./cmd/gitboot
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-buildkit ./cmd/gitboot-buildkit
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init ./cmd/gitboot-init
+	for arch in $(FOREIGN); do GOARCH=$$arch $(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-init-$$arch ./cmd/gitboot-init || exit 1; done
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/gitboot-rescue ./cmd/gitboot-rescue
 
 demo: ## a commit becomes a booted (virtual) machine, then another
@@ -79,12 +85,14 @@ bench: ## figures against other tools' (docs/benchmarks.md)
 install: build ## programs, manual pages, completions and systemd units, into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BIN)/gitboot $(DESTDIR)$(PREFIX)/bin/gitboot
 	install -D -m 755 $(BIN)/gitboot-init $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-init
+	for arch in $(FOREIGN); do f=gitboot-init-$$arch; \
+		[ ! -f "$(BIN)/$$f" ] || install -D -m 755 "$(BIN)/$$f" "$(DESTDIR)$(PREFIX)/lib/gitboot/$$f" || exit 1; done
 	install -D -m 755 $(BIN)/gitboot-rescue $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-rescue
 	install -D -m 755 $(BIN)/gitboot-buildkit $(DESTDIR)$(PREFIX)/lib/gitboot/gitboot-buildkit
 	install -d $(share)/bash-completion/completions $(share)/zsh/site-functions $(share)/fish/vendor_completions.d
-	$(BIN)/gitboot completion bash > $(share)/bash-completion/completions/gitboot
-	$(BIN)/gitboot completion zsh > $(share)/zsh/site-functions/_gitboot
-	$(BIN)/gitboot completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
+	$(BIN)/gitboot-docs completion bash > $(share)/bash-completion/completions/gitboot
+	$(BIN)/gitboot-docs completion zsh > $(share)/zsh/site-functions/_gitboot
+	$(BIN)/gitboot-docs completion fish > $(share)/fish/vendor_completions.d/gitboot.fish
 	install -d $(share)/man/man8 $(units)
 	$(BIN)/gitboot-docs docs --man $(share)/man/man8
 	for f in packaging/systemd/*; do \
@@ -103,7 +111,7 @@ ARCH ?= $(shell $(GO) env GOARCH)
 # Where packages go, and what is made ready for them.
 DIST ?= dist
 # 2.45 is the last that does not bring what makes Windows' packages.
-NFPM ?= $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+NFPM ?= $(HOST) $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 packages: deb rpm arch ## Debian, RPM and Arch packages, into dist

@@ -27,7 +27,9 @@ import (
 // A Disk is what is made.
 type Disk struct {
 	// UUID is the partition table's.
-	UUID       string
+	UUID string
+	// Arch is the architecture that it boots.
+	Arch       string
 	Size       int64
 	Partitions []layout.Placed
 	// Time is that of all files on it.
@@ -44,18 +46,14 @@ type Tree struct {
 	Files   []ext4.File
 }
 
-// efi is what UEFI starts of a disk that it has not seen before (UEFI specification
-// 2.10, section 3.5.1.1).
-const efi = "/EFI/BOOT/BOOTX64.EFI"
-
-// Installed reports which programs, or parts of GRUB, are not here that partitions
-// take.
-func Installed(partitions []layout.Partition) error {
+// Installed reports which programs, or parts of GRUB, are not here that partitions of
+// a machine of an architecture take.
+func Installed(arch string, partitions []layout.Partition) error {
 	names, platforms := slices.Concat(ext4.Programs(), bootcode.Programs()), []string(nil)
 	for _, p := range partitions {
 		switch p.Role {
 		case layout.ESP:
-			names, platforms = append(names, fat.Programs()...), append(platforms, bootcode.UEFI)
+			names, platforms = append(names, fat.Programs()...), append(platforms, bootcode.UEFI(arch))
 		case layout.BIOS:
 			platforms = append(platforms, bootcode.BIOS)
 		}
@@ -138,7 +136,7 @@ func (m *maker) withGRUB() error {
 		tree.Folders = append(tree.Folders, ext4.Folder{Path: parent, Mode: 0o755})
 	}
 	files := slices.Clone(m.GRUB.Files)
-	for role, platform := range map[string]string{layout.BIOS: bootcode.BIOS, layout.ESP: bootcode.UEFI} {
+	for role, platform := range map[string]string{layout.BIOS: bootcode.BIOS, layout.ESP: bootcode.UEFI(m.Arch)} {
 		if !m.has(role) {
 			continue
 		}
@@ -169,8 +167,8 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	case layout.BIOS:
 		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.out, core, p.Start, p.Length) })
 	case layout.ESP:
-		return m.core(ctx, bootcode.UEFI, func(core *os.File) error {
-			esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{efi: scratch.Path(core)}}
+		return m.core(ctx, bootcode.UEFI(m.Arch), func(core *os.File) error {
+			esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{bootcode.Removable(m.Arch): scratch.Path(core)}}
 			return esp.Lay(ctx, m.out, p.Start, p.Length)
 		})
 	case layout.Swap:

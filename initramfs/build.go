@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/rootfs"
 )
 
@@ -27,7 +28,8 @@ const IndexPath = "gitboot-modules"
 
 // Options are what decides an initramfs besides the kernel.
 type Options struct {
-	// Init is the path of the gitboot-init program on this machine.
+	// Init is the path of the gitboot-init program on this machine, of the kernel's
+	// architecture (processor.Program).
 	Init string
 	// Modules are names of kernel modules to carry besides the generic set,
 	// with all that they need.
@@ -117,6 +119,9 @@ func Checksum(name string) (string, error) {
 
 // Build writes the initramfs for kernel k.
 func Build(ctx context.Context, t *rootfs.Tree, k Kernel, o Options, w io.Writer) (Stats, error) {
+	if err := checkArchitecture(t, k, o.Init); err != nil {
+		return Stats{}, err
+	}
 	config, err := readConfig(t, k)
 	if err != nil {
 		return Stats{}, err
@@ -168,6 +173,27 @@ func first(ctx context.Context, t *rootfs.Tree, all []feature, w io.Writer) erro
 		return nil
 	}
 	return a.write(ctx, w)
+}
+
+// checkArchitecture refuses a gitboot-init that a kernel could not execute.
+func checkArchitecture(t *rootfs.Tree, k Kernel, init string) error {
+	file, err := t.OpenFile(k.Path)
+	if err != nil {
+		return fmt.Errorf("open kernel %s: %w", k.Path, err)
+	}
+	defer file.Close()
+	want, err := processor.OfKernel(file)
+	if err != nil || want == "" {
+		return err
+	}
+	have, err := processor.OfProgram(init)
+	if err != nil {
+		return fmt.Errorf("reading the init program: %w", err)
+	}
+	if have == "" || have == want {
+		return nil
+	}
+	return fmt.Errorf("kernel %s is for %s, and the machine is %s; declare arch = %q for the machine, or take an image for %s", k.Path, want, have, want, have)
 }
 
 // contents lists the initramfs's files.

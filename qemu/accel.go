@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ const (
 	KVM Accel = "kvm"
 )
 
-// Args are QEMU's for it.
+// Args are QEMU's for it, for a machine of x86-64.
 func (a Accel) Args() []string {
 	if a == KVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
@@ -38,11 +39,12 @@ func (a Accel) Args() []string {
 const kvmTime = 10 * time.Second
 
 // Accelerator returns KVM if it really works: /dev/kvm may exist and guests
-// hang all the same, so the kernel is booted to see. The answer is kept in a
+// hang all the same, so the kernel is booted to see. A machine of another architecture
+// than this computer's, which is what "" means, is emulated. The answer is kept in a
 // file, unless that is "", which should not outlast this computer's restart. Without a
 // kernel nothing is tried that is not known.
-func Accelerator(ctx context.Context, kernel, known string) Accel {
-	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {
+func Accelerator(ctx context.Context, arch, kernel, known string) Accel {
+	if arch != "" && arch != runtime.GOARCH || unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {
 		return TCG
 	}
 	if known != "" {
@@ -88,7 +90,7 @@ func kvmWorks(ctx context.Context, kernel string) bool {
 	defer cancel()
 	var printed bytes.Buffer
 	err := Run(limited, Options{
-		Kernel: kernel, Args: []string{"console=ttyS0", "panic=-1"}, Accel: KVM, Memory: 256 << 20, CPUs: 2, Console: &printed,
+		Kernel: kernel, Args: []string{"console=" + SerialPort(""), "panic=-1"}, Accel: KVM, Memory: 256 << 20, CPUs: 2, Console: &printed,
 	})
 	return err == nil && bytes.Contains(printed.Bytes(), noRoot)
 }

@@ -2,7 +2,6 @@ package qemu
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,12 +46,12 @@ type descriptor struct {
 // maxDescriptor is more than any is long.
 const maxDescriptor = 64 << 10
 
-// serves reports whether a firmware is one for q35, with Secure Boot or without.
-func (d descriptor) serves(secure bool) bool {
+// serves reports whether a firmware is one for a board, with Secure Boot or without.
+func (d descriptor) serves(b board, secure bool) bool {
 	for _, t := range d.Targets {
-		if t.Architecture == "x86_64" && slices.ContainsFunc(t.Machines, func(m string) bool { ok, err := filepath.Match(m, "pc-q35-9.9"); return err == nil && ok }) {
+		if t.Architecture == b.name && slices.ContainsFunc(t.Machines, func(m string) bool { ok, err := filepath.Match(m, b.versioned); return err == nil && ok }) {
 			return slices.Contains(d.Interfaces, "uefi") && d.Mapping.Device == "flash" && d.Mapping.Executable.Format == "raw" && d.Mapping.Template.Format == "raw" &&
-				slices.Contains(d.Features, "requires-smm") == secure && (!secure || slices.Contains(d.Features, "enrolled-keys"))
+				slices.Contains(d.Features, b.secured) == secure && (!secure || slices.Contains(d.Features, "enrolled-keys"))
 		}
 	}
 	return false
@@ -60,7 +59,7 @@ func (d descriptor) serves(secure bool) bool {
 
 // flash finds the files of UEFI: its code, and what its variables are when nothing was
 // written there.
-func flash(secure bool) (code, variables string, err error) {
+func flash(b board, secure bool) (code, variables string, err error) {
 	for _, dir := range descriptors {
 		files, err := filepath.Glob(filepath.Join(dir, "*.json")) // in the order of their names, as is meant
 		if err != nil {
@@ -76,26 +75,29 @@ func flash(secure bool) (code, variables string, err error) {
 				return "", "", err
 			}
 			var d descriptor
-			if json.Unmarshal(data, &d) == nil && d.serves(secure) {
+			if json.Unmarshal(data, &d) == nil && d.serves(b, secure) {
 				return d.Mapping.Executable.Filename, d.Mapping.Template.Filename, nil
 			}
 		}
 	}
-	return "", "", errors.New("run a virtual machine: there is no UEFI for it; Debian and Ubuntu have it in the package ovmf, Fedora and Arch in edk2-ovmf; or choose BIOS")
+	return "", "", fmt.Errorf("run a virtual machine: there is no UEFI for it; %s", b.firmware)
 }
 
 // firmware gives QEMU's options for it. Variables are written to a file that is thrown
 // away.
-func (f Firmware) args(temp string) (args []string, discard func() error, err error) {
+func (f Firmware) args(b board, temp string) (args []string, discard func() error, err error) {
 	discard = func() error { return nil }
 	switch f {
 	case BIOS:
+		if !b.bios {
+			return nil, discard, fmt.Errorf("run a virtual machine: %s has no BIOS; choose UEFI", b.name)
+		}
 		return nil, discard, nil
 	case UEFI, SecureUEFI:
 	default:
 		return nil, discard, fmt.Errorf("run a virtual machine: there is no firmware %q", f)
 	}
-	code, template, err := flash(f == SecureUEFI)
+	code, template, err := flash(b, f == SecureUEFI)
 	if err != nil {
 		return nil, discard, err
 	}
@@ -108,7 +110,7 @@ func (f Firmware) args(temp string) (args []string, discard func() error, err er
 		return nil, discard, err
 	}
 	if f == SecureUEFI {
-		args = []string{"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"}
+		args = b.securing
 	}
-	return append(args, "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(code), "-drive", "if=pflash,unit=1,format=raw,file="+escape(variables)), discard, nil
+	return append(slices.Clone(args), "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(code), "-drive", "if=pflash,unit=1,format=raw,file="+escape(variables)), discard, nil
 }

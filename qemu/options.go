@@ -4,15 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gitboot/gitboot/internal/program"
 )
-
-// program64 is the program for x86-64, the only processors that this package knows.
-const program64 = "qemu-system-x86_64"
 
 // A Network is what a machine reaches.
 type Network string
@@ -31,6 +28,8 @@ const (
 // Options say what machine to run: one that is given a kernel, or one whose firmware
 // boots from its drives.
 type Options struct {
+	// Arch is the machine's architecture, in Go's words, "" for this computer's.
+	Arch           string
 	Kernel, Initrd string
 	// Firmware boots from the first of Drives that boots, where there is no Kernel. Temp
 	// is a folder for its variables.
@@ -61,14 +60,15 @@ type Options struct {
 	Input   io.Reader
 }
 
-// Installed reports that a program is missing that machines and their disks
-// take.
-func Installed() error {
-	if runtime.GOARCH != "amd64" {
-		return fmt.Errorf("run a virtual machine: it is known how on x86-64 alone, and this is %s", runtime.GOARCH)
+// Installed reports that a program is missing that machines of an architecture, "" for
+// this computer's, and their disks take.
+func Installed(arch string) error {
+	b, err := boardOf(arch)
+	if err != nil {
+		return err
 	}
 	var problems []error
-	for _, p := range []struct{ name, debian string }{{program64, "qemu-system-x86"}, {"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}} {
+	for _, p := range []struct{ name, debian string }{{b.program, b.debian}, {"mke2fs", "e2fsprogs"}, {"debugfs", "e2fsprogs"}} {
 		if _, err := program.Find(p.name); err != nil {
 			problems = append(problems, fmt.Errorf("run a virtual machine: %s is not installed; Debian and Ubuntu have it in the package %s", p.name, p.debian))
 		}
@@ -77,10 +77,10 @@ func Installed() error {
 }
 
 // command is QEMU's command line.
-func (o Options) command() []string {
+func (o Options) command(b board) []string {
 	args := []string{
-		program64, "-machine", "q35", "-m", strconv.FormatInt(o.Memory>>20, 10) + "M", "-smp", strconv.Itoa(max(o.CPUs, 1)),
-		"-nodefaults", "-no-user-config", "-vga", "std", "-device", "virtio-rng-pci",
+		b.program, "-machine", b.machine, "-m", strconv.FormatInt(o.Memory>>20, 10) + "M", "-smp", strconv.Itoa(max(o.CPUs, 1)),
+		"-nodefaults", "-no-user-config", "-device", "virtio-rng-pci",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 	}
 	if !o.Restarts {
@@ -89,7 +89,7 @@ func (o Options) command() []string {
 	if o.Kernel != "" {
 		args = append(args, "-kernel", o.Kernel, "-append", commandLine(o.Args))
 	}
-	args = append(args, o.Accel.Args()...)
+	args = slices.Concat(args, b.screen, b.processor(o.Accel))
 	if o.Initrd != "" {
 		args = append(args, "-initrd", o.Initrd)
 	}
@@ -98,7 +98,7 @@ func (o Options) command() []string {
 	}
 	args = append(args, o.network()...)
 	if o.Window {
-		return append(args, "-display", "gtk")
+		return append(append(args, b.windowed...), "-display", "gtk")
 	}
 	return append(args, "-display", "none", "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 }

@@ -92,7 +92,7 @@ func TestRefused(t *testing.T) {
 // The answer is one that was tried, and is not tried again.
 func TestAccelerator(t *testing.T) {
 	path, known := kernel(t), filepath.Join(t.TempDir(), "known")
-	accel := qemu.Accelerator(t.Context(), path, known)
+	accel := qemu.Accelerator(t.Context(), "", path, known)
 	_, err := os.Stat("/dev/kvm")
 	if accel != qemu.TCG && err != nil {
 		t.Errorf("%s without /dev/kvm", accel)
@@ -104,7 +104,7 @@ func TestAccelerator(t *testing.T) {
 	if text, err := os.ReadFile(known); err != nil || string(text) != string(accel) {
 		t.Errorf("%q, %v", text, err)
 	}
-	if again := qemu.Accelerator(t.Context(), filepath.Join(t.TempDir(), "none"), known); again != accel {
+	if again := qemu.Accelerator(t.Context(), "", filepath.Join(t.TempDir(), "none"), known); again != accel {
 		t.Errorf("%s, then %s", accel, again)
 	}
 }

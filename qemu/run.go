@@ -20,12 +20,16 @@ const grace = 2 * time.Second
 // Run runs a machine until it powers off or restarts itself. If ctx ends
 // first, the plug is pulled, and the error is ctx's cause.
 func Run(ctx context.Context, o Options) error {
-	if err := Installed(); err != nil {
+	if err := Installed(o.Arch); err != nil {
 		return err
 	}
-	args := o.command()
+	b, err := boardOf(o.Arch)
+	if err != nil {
+		return err
+	}
+	args := o.command(b)
 	if o.Kernel == "" {
-		more, discard, err := o.boots()
+		more, discard, err := o.boots(b)
 		if err != nil {
 			return err
 		}
@@ -36,7 +40,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // boots are QEMU's options for a machine that boots by itself.
-func (o Options) boots() (args []string, discard func() error, err error) {
+func (o Options) boots(b board) (args []string, discard func() error, err error) {
 	for n, d := range o.Drives {
 		drive, err := d.args(n, o.Firmware)
 		if err != nil {
@@ -44,7 +48,7 @@ func (o Options) boots() (args []string, discard func() error, err error) {
 		}
 		args = append(args, drive...)
 	}
-	firmware, discard, err := o.Firmware.args(o.Temp)
+	firmware, discard, err := o.Firmware.args(b, o.Temp)
 	return append(firmware, args...), discard, err
 }
 

@@ -44,7 +44,7 @@ func (r *Reconciler) Try(ctx context.Context, t Trial) (state.Trial, error) {
 // machine boot. It has what the machine's boot tests have, unless the options say
 // otherwise, and holds no lock while it runs.
 func Rehearse(ctx context.Context, r *Reconciler, t Trial, o rehearsal.Options) (tried state.Trial, out rehearsal.Outcome, err error) {
-	if err := qemu.Installed(); err != nil { // before anything is fetched
+	if err := qemu.Installed(""); err != nil { // before anything is fetched
 		return tried, out, err
 	}
 	w, want, err := t.find(ctx, r)

@@ -63,6 +63,7 @@ type machineSettings struct {
 	Hooks       []string            `key:"hooks" is:"name" doc:"Hooks by name, or a built-in one; replaces what is merged below."`
 	HooksAppend []string            `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
 	Builds      []string            `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
+	Arch        *string             `key:"arch" is:"arch" doc:"The machine's architecture. Images that say no platform are pulled and built for it, and its disk boots so. If absent, that of the computer that makes them."`
 	Boot        *bootDecl           `key:"boot" doc:"How the boot menu is treated."`
 	Approve     *approveDecl        `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
 	Windows     []windowDecl        `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`

@@ -9,6 +9,7 @@ import (
 // Each case is one mistake in a repo that is right otherwise, and what must be
 // said of it: file:line: key = "value": message; hint, or its beginning.
 var mistakes = map[string]struct{ text, want string }{
+	"arch of what":        {"[profile.p]\narch = \"aarch64\"\n", `gitboot.toml:2: profile.p.arch = "aarch64": is not an architecture; write one of amd64, arm64`},
 	"boot test of what":   {"[profile.p]\nboot_test = \"yes\"\n", `gitboot.toml:2: profile.p.boot_test = "yes": is not a boot test; write one of on, off`},
 	"little memory":       {"[profile.p]\nboot_test = { memory = \"1MB\" }\n", `gitboot.toml:2: profile.p.boot_test.memory = "1MB": is less than 64MB; write for example 2GB, in thousands; a machine takes 64MB at least`},
 	"disk of what role":   {"[profile.p.disk]\npartitions = [{ role = \"root\" }]\n", `gitboot.toml:2: profile.p.disk.partitions[0].role = "root": is not what a partition is for (did you mean "boot"?); write one of bios, esp, boot, stage, data, swap`},

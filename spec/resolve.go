@@ -72,7 +72,7 @@ func (f *Fleet) Check(ctx context.Context, machines []string) error {
 
 func (r *resolver) wants() *Wants {
 	machine, decl := r.name, r.decl
-	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Boot: Boot{Mode: "menu", Tries: 3}}
+	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Arch: text(r.merged.Arch), Boot: Boot{Mode: "menu", Tries: 3}}
 	if b := r.merged.Boot; b != nil {
 		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
 		w.Boot.Timeout = copyOf(b.Timeout)
@@ -92,6 +92,7 @@ func (r *resolver) wants() *Wants {
 		}
 		image := r.image(name)
 		r.kernelArgs(image)
+		checkPlatform(r, image)
 		r.health(image)
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)
@@ -305,6 +306,7 @@ func (r *resolver) source(decl *imageDecl, image *Image) {
 		image.Pull = r.pull(decl, *decl.Pull)
 	case decl.Archive != nil:
 		image.Archive = newArchive(*decl.Archive, text(decl.SHA256), decl.Strip)
+		image.Archive.Platform = platformFor(r, r.fetching(&decl.registrySettings).Platform)
 	case decl.Build.Push != nil && !r.builds[image.Name]:
 		image.Pull = r.pull(decl, *decl.Build.Push)
 	default:
@@ -332,7 +334,7 @@ func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
 		TrustMirrorTags:  s.TrustMirrorTags != nil && *s.TrustMirrorTags,
 		Insecure:         s.Insecure != nil && *s.Insecure,
 		CredentialsFile:  text(s.CredentialsFile),
-		Platform:         text(s.Platform),
+		Platform:         platformFor(r, s.Platform),
 		CosignKey:        keyFile(text(s.CosignKey)),
 		CosignRepository: text(s.CosignRepo),
 		Update:           text(s.Update),

@@ -20,7 +20,7 @@ func (r *resolver) build(image *imageDecl) *Build {
 		Args:           maps.Clone(decl.Args),
 		Labels:         maps.Clone(decl.Labels),
 		Secrets:        maps.Clone(decl.Secrets),
-		Platform:       text(decl.Platform),
+		Platform:       platformFor(r, decl.Platform),
 		Engine:         text(decl.Engine),
 		Schedule:       text(decl.Schedule),
 		Timeout:        duration(decl.Timeout),
@@ -63,6 +63,7 @@ func (r *resolver) base(decl *buildDecl, b *Build) {
 	}
 	if archive, ok := strings.CutPrefix(b.From, "archive:"); ok {
 		b.FromArchive = newArchive(archive, text(decl.SHA256), decl.Strip)
+		b.FromArchive.Platform = b.Platform
 		return
 	}
 	if b.Scratch = b.From == "scratch"; !b.Scratch {

@@ -22,7 +22,9 @@ type Wants struct {
 	Machine string
 	// MachineID is 32 hex digits, or "" if the config repo leaves it open.
 	MachineID string
-	Boot      Boot
+	// Arch is the machine's architecture, "" for that of the computer which stages it.
+	Arch string `json:",omitempty"`
+	Boot Boot
 	// Images are the machine's menu entries in order; the first is the default.
 	Images []Image
 	// Builds are the images that this machine builds by declaration, whether
@@ -144,7 +146,7 @@ func (r *resolver) disk() *layout.Disk {
 			declared = append(declared, layer.Disk)
 		}
 	}
-	return partition.Of(&r.List, r.merged.Disk, declared...)
+	return partition.Of(&r.List, text(r.merged.Arch), r.merged.Disk, declared...)
 }
 
 // Approve says what has to approve of a revision. One of what is given does.
@@ -228,6 +230,37 @@ type Image struct {
 	Hooks []kind.Hook
 }
 
+// platformFor is what is declared of an image, or the machine's own; "" leaves it to
+// the computer that fetches or builds.
+func platformFor(r *resolver, declared *string) string {
+	if arch := text(r.merged.Arch); arch != "" {
+		return cmp.Or(text(declared), "linux/"+arch)
+	}
+	return text(declared)
+}
+
+// platform is what an image is for, "" if that is left to the computer.
+func (i Image) platform() string {
+	switch {
+	case i.Pull != nil:
+		return i.Pull.Platform
+	case i.Archive != nil:
+		return i.Archive.Platform
+	case i.Build != nil:
+		return i.Build.Platform
+	}
+	return ""
+}
+
+// checkPlatform refuses an image that another kind of machine boots.
+func checkPlatform(r *resolver, image Image) {
+	arch, platform := text(r.merged.Arch), image.platform()
+	if parts := strings.Split(platform, "/"); arch != "" && len(parts) > 1 && parts[1] != arch {
+		r.Add(r.decl.where.At("images"), image.Name, "is for the platform "+platform+", and machine "+r.name+" has arch = \""+arch+"\"",
+			"leave platform out of the image, which is then the machine's, or declare another image")
+	}
+}
+
 // A Pull is an image in a registry.
 type Pull struct {
 	Ref     string
@@ -261,6 +294,8 @@ type Archive struct {
 	// Strip is how many leading folders are taken off the names in a tar of a
 	// root file system.
 	Strip int `json:",omitempty"`
+	// Platform is os/architecture, or "" for the computer's own.
+	Platform string `json:",omitempty"`
 }
 
 // A Build says how an image is made.

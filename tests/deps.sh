@@ -40,6 +40,9 @@ table() {
 	test   f2fs-tools            f2fs with features that GRUB cannot read
 	test   qemu-system-common    records what is written to a disk: qemu-storage-daemon
 	test   fuse3                 shows its disk as a file
+	test   qemu-system-arm       the arm64 machine that boots
+	test   qemu-efi-aarch64      its UEFI firmware
+	test   grub-efi-arm64-bin:arm64  GRUB for it; files alone, nothing of them is executed
 	test   systemd-boot-efi      systemd-boot itself, which boots by UEFI
 	test   sbsigntool            signs boot images, and verifies them
 	test   binutils              objcopy, a second opinion on their sections
@@ -99,11 +102,12 @@ members() {
 	esac
 }
 
-# lacking prints those of its arguments that are not installed.
+# lacking prints those of its arguments that are not installed, with an architecture
+# or without.
 lacking() {
 	local have
-	have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null |
-		awk '$1 == "installed" { print $2 }' | tr '\n' ' ' || true)"
+	have=" $(dpkg-query -W -f '${db:Status-Status} ${Package} ${Package}:${Architecture}\n' "$@" 2>/dev/null |
+		awk '$1 == "installed" { print $2, $3 }' | tr '\n' ' ' || true)"
 	local p
 	for p in "$@"; do
 		[[ $have == *" $p "* ]] || echo "$p"
@@ -121,6 +125,9 @@ install_packages() {
 	fi
 	export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 	local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+	if [[ " $* " == *:arm64\ * && " $(dpkg --print-architecture) $(dpkg --print-foreign-architectures | tr '\n' ' ') " != *" arm64 "* ]]; then
+		dpkg --add-architecture arm64
+	fi
 	"${apt[@]}" update </dev/null ||
 		echo "deps.sh: apt-get update reported errors; going on with the package lists there are" >&2
 	"${apt[@]}" install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@" </dev/null

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"time"
 
@@ -22,11 +23,26 @@ import (
 // lib is where distributions put GRUB, a folder for each platform.
 const lib = "/usr/lib/grub"
 
-// The platforms of PCs.
-const (
-	BIOS = "i386-pc"
-	UEFI = "x86_64-efi"
-)
+// BIOS is GRUB's platform for those of PCs.
+const BIOS = "i386-pc"
+
+// A target is UEFI on an architecture: GRUB's platform, the package of Debian's that
+// has it, and what a firmware starts of a disk that it has not seen before (UEFI
+// specification 2.10, section 3.5.1.1).
+type target struct{ platform, debian, file string }
+
+func uefi(arch string) target {
+	if arch == "arm64" {
+		return target{"arm64-efi", "grub-efi-arm64-bin", "/EFI/BOOT/BOOTAA64.EFI"}
+	}
+	return target{"x86_64-efi", "grub-efi-amd64-bin", "/EFI/BOOT/BOOTX64.EFI"}
+}
+
+// UEFI is GRUB's platform for UEFI on an architecture, in Go's words.
+func UEFI(arch string) string { return uefi(arch).platform }
+
+// Removable is what UEFI starts of a disk that it has not seen before.
+func Removable(arch string) string { return uefi(arch).file }
 
 // Programs are those that this takes.
 func Programs() []string { return []string{"grub-mkimage"} }
@@ -35,7 +51,15 @@ func Programs() []string { return []string{"grub-mkimage"} }
 type MissingError struct{ Platform string }
 
 func (e *MissingError) Error() string {
-	from := map[string]string{BIOS: "grub-pc-bin", UEFI: "grub-efi-amd64-bin"}[e.Platform]
+	from := "grub-pc-bin"
+	for _, arch := range []string{"amd64", "arm64"} {
+		if uefi(arch).platform != e.Platform {
+			continue
+		}
+		if from = uefi(arch).debian; arch != runtime.GOARCH {
+			from = fmt.Sprintf("%s:%s (after dpkg --add-architecture %[2]s and apt-get update)", from, arch)
+		}
+	}
 	return fmt.Sprintf("there is no GRUB for %s here (%s); install it: on Debian and Ubuntu the package %s", e.Platform, filepath.Join(lib, e.Platform), from)
 }
 

@@ -24,7 +24,8 @@ import (
 // A Medium is what is made. Its files are by their paths on it, and where they are
 // taken from.
 type Medium struct {
-	Label string
+	// Arch is the architecture that it boots.
+	Arch, Label string
 	// Time is that of the medium, by which it is found.
 	Time  time.Time
 	Files map[string]string
@@ -35,10 +36,18 @@ type Medium struct {
 // UUID is what a medium of a time is found by.
 func UUID(at time.Time) string { return at.UTC().Format("2006-01-02-15-04-05") + "-00" }
 
-// Installed reports which programs, or parts of GRUB, are not here.
-func Installed() error {
+// Installed reports which programs, or parts of GRUB, are not here for media of an
+// architecture.
+func Installed(arch string) error {
 	programs := slices.Concat([]string{"xorriso"}, fat.Programs(), bootcode.Programs())
-	return errors.Join(tool.Installed(programs...), bootcode.Installed(bootcode.BIOS, bootcode.UEFI))
+	return errors.Join(tool.Installed(programs...), bootcode.Installed(platforms(arch)...))
+}
+
+func platforms(arch string) []string {
+	if arch == "amd64" {
+		return []string{bootcode.BIOS, bootcode.UEFI(arch)}
+	}
+	return []string{bootcode.UEFI(arch)}
 }
 
 // Where things are on the medium.
@@ -46,7 +55,6 @@ const (
 	folder   = "/boot/grub"
 	biosBoot = "/boot/grub/bios.img"
 	uefiBoot = "/boot/grub/efi.img"
-	efi      = "/EFI/BOOT/BOOTX64.EFI"
 	espSize  = 40 << 20
 )
 
@@ -67,26 +75,26 @@ func (m Medium) Make(ctx context.Context, file, temp string) error {
 	if err := os.WriteFile(list, []byte(grafts(files)), 0o600); err != nil {
 		return err
 	}
-	_, _, err = tool.Run(ctx, m.Time, "", "xorriso", "-no_rc", "-as", "mkisofs", "-quiet", "-o", file,
+	args := []string{
+		"-no_rc", "-as", "mkisofs", "-quiet", "-o", file,
 		"-iso-level", "3", "-full-iso9660-filenames", "-R", "-uid", "0", "-gid", "0", "-V", m.Label,
-		"--modification-date="+strings.ReplaceAll(UUID(m.Time), "-", ""),
-		"-b", biosBoot, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info",
-		"--grub2-mbr", bootcode.Hybrid(), "--protective-msdos-label",
-		"--efi-boot", uefiBoot, "-efi-boot-part", "--efi-boot-image",
-		"-graft-points", "-path-list", list)
+		"--modification-date=" + strings.ReplaceAll(UUID(m.Time), "-", ""),
+	}
+	if slices.Contains(platforms(m.Arch), bootcode.BIOS) {
+		args = append(args, "-b", biosBoot, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info", "--grub2-mbr", bootcode.Hybrid())
+	}
+	args = append(args, "--protective-msdos-label", "--efi-boot", uefiBoot, "-efi-boot-part", "--efi-boot-image", "-graft-points", "-path-list", list)
+	_, _, err = tool.Run(ctx, m.Time, "", "xorriso", args...)
 	return err
 }
 
 // boots adds what firmware starts, and GRUB's folder.
 func (m Medium) boots(ctx context.Context, files map[string]string, dir string) error {
-	for platform, put := range map[string]func(*os.File) (string, error){
-		bootcode.BIOS: func(core *os.File) (string, error) {
-			return biosBoot, save(core, filepath.Join(dir, "bios.img"))
-		},
-		bootcode.UEFI: func(core *os.File) (string, error) {
-			return uefiBoot, m.esp(ctx, core, filepath.Join(dir, "efi.img"))
-		},
-	} {
+	for _, platform := range platforms(m.Arch) {
+		put := func(core *os.File) (string, error) { return uefiBoot, m.esp(ctx, core, filepath.Join(dir, "efi.img")) }
+		if platform == bootcode.BIOS {
+			put = func(core *os.File) (string, error) { return biosBoot, save(core, filepath.Join(dir, "bios.img")) }
+		}
 		core, err := bootcode.Core{UUID: UUID(m.Time), Prefix: folder, Time: m.Time, CD: true}.Make(ctx, platform)
 		if err != nil {
 			return err
@@ -111,7 +119,7 @@ func (m Medium) boots(ctx context.Context, files map[string]string, dir string) 
 
 // esp is what UEFI reads of the medium.
 func (m Medium) esp(ctx context.Context, core *os.File, file string) error {
-	fs := fat.Filesystem{ID: m.Time.UTC().Format("02150405"), Label: "GITBOOT", Time: m.Time, Files: map[string]string{efi: scratch.Path(core)}}
+	fs := fat.Filesystem{ID: m.Time.UTC().Format("02150405"), Label: "GITBOOT", Time: m.Time, Files: map[string]string{bootcode.Removable(m.Arch): scratch.Path(core)}}
 	made, err := fs.Make(ctx, espSize)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ const maxPartitions = 32
 
 // Check finds what can be of no disk.
 func (d Disk) Check() []Wrong {
-	c := &checker{seen: map[string]bool{}, labels: map[string]bool{}}
+	c := &checker{arch: d.Arch, seen: map[string]bool{}, labels: map[string]bool{}}
 	c.one(d)
 	if len(d.Partitions) > maxPartitions {
 		c.whole("partitions", "", fmt.Sprintf("are more than %d", maxPartitions), "declare fewer")
@@ -46,6 +46,7 @@ func (d Disk) Check() []Wrong {
 }
 
 type checker struct {
+	arch         string
 	found        []Wrong
 	seen, labels map[string]bool
 	shares       int
@@ -76,6 +77,8 @@ func (c *checker) partition(i int, p Partition, last bool) {
 	}
 	full, trait := p.complete(), traits[p.Role]
 	switch {
+	case p.Role == BIOS && !hasBIOS(c.arch):
+		wrong("role", p.Role, "is for a BIOS, which no machine of "+c.arch+" has", `leave it out, and have { role = "esp" }`)
 	case c.seen[p.Role] && trait.once:
 		wrong("role", p.Role, "is there twice", "a disk has one at most")
 	case p.Size != 0 && p.Share != 0:

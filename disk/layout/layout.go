@@ -44,6 +44,8 @@ const (
 
 // A Disk is what is declared of a machine's disk.
 type Disk struct {
+	// Arch is the machine's architecture, "" for that of the computer which makes it.
+	Arch string `json:",omitempty"`
 	// Device, Serial and Size say which of a machine's disks it is, by its path, a
 	// glob over its serial number, or a bound; at most one is set.
 	Device string `json:",omitempty"`
@@ -66,9 +68,14 @@ type Partition struct {
 	Grow bool `json:",omitempty"`
 }
 
-// Default is right for a laptop: it boots by BIOS and by UEFI, all else is the stage's.
-func Default() []Partition {
-	return []Partition{{Role: BIOS}, {Role: ESP}, {Role: Stage, Grow: true}}
+// Default is right for a laptop: it boots by BIOS, where the architecture has one, and
+// by UEFI; all else is the stage's.
+func Default(arch string) []Partition {
+	parts := []Partition{{Role: BIOS}, {Role: ESP}, {Role: Stage, Grow: true}}
+	if !hasBIOS(arch) {
+		return parts[1:]
+	}
+	return parts
 }
 
 // complete fills in what is not said.

@@ -73,28 +73,31 @@ func arbitrary(random *rand.Rand) (all []Partition) {
 
 // The usual one boots by either firmware, and gives the stage all else.
 func TestDefault(t *testing.T) {
-	got, err := Place(Default(), 8*gb, "laptop")
+	got, err := Place(Default(""), 8*gb, "laptop")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wrong := (Disk{Partitions: Default()}).Check(); len(wrong) > 0 {
+	if wrong := (Disk{Partitions: Default("")}).Check(); len(wrong) > 0 {
 		t.Errorf("the usual one is wrong: %v", wrong)
 	}
 	check(t, got, 8*gb)
+	if wrong := (Disk{Arch: ARM64, Partitions: Default(ARM64)}).Check(); len(wrong) > 0 {
+		t.Errorf("that of arm64 is wrong: %v", wrong)
+	}
 	stage := Find(got, Stage)
 	if Find(got, BIOS) == nil || Find(got, ESP) == nil || stage.Length < 7*gb || stage.Filesystem != Ext4 {
 		t.Errorf("%+v", got)
 	}
-	again, _ := Place(Default(), 8*gb, "laptop")
-	other, _ := Place(Default(), 8*gb, "desktop")
+	again, _ := Place(Default(""), 8*gb, "laptop")
+	other, _ := Place(Default(""), 8*gb, "desktop")
 	if !slices.Equal(got, again) || other[2].FSID == stage.FSID || DiskUUID("laptop") == DiskUUID("desktop") {
 		t.Error("names do not follow from the seed alone")
 	}
-	larger, _ := Place(Default(), 80*gb, "laptop")
+	larger, _ := Place(Default(""), 80*gb, "laptop")
 	if larger[2].FSID != stage.FSID || larger[2].Start != stage.Start {
 		t.Error("another size gives the stage another name")
 	}
-	if n := With(Default(), Stage, 3*gb); n != With(Default(), Stage, 3*gb+1)-0 && n <= 3*gb {
+	if n := With(Default(""), Stage, 3*gb); n != With(Default(""), Stage, 3*gb+1)-0 && n <= 3*gb {
 		t.Errorf("a stage of 3 GB takes a disk of %d", n)
 	}
 }
@@ -103,24 +106,25 @@ func TestDefault(t *testing.T) {
 func TestCheck(t *testing.T) {
 	stage, esp := Partition{Role: Stage}, Partition{Role: ESP}
 	for want, d := range map[string]Disk{
-		"partitions are none":                                           {},
-		"have none for the stage":                                       {Partitions: []Partition{esp}},
-		"have none that a firmware starts from":                         {Partitions: []Partition{stage}},
-		"partition 2: role is there twice":                              {Partitions: []Partition{esp, esp, stage}},
-		"serial is given beside device":                                 {Device: "/dev/sda", Serial: "x", Partitions: []Partition{esp, stage}},
-		"partition 2: share is given beside size":                       {Partitions: []Partition{esp, {Role: Stage, Size: gb, Share: 3}}},
-		"partition 2: swap without a size":                              {Partitions: []Partition{esp, {Role: Swap}, stage}},
-		"partition 1: size is less than a partition for esp takes":      {Partitions: []Partition{{Role: ESP, Size: 1e6}, stage}},
-		"partition 1: filesystem is not for esp":                        {Partitions: []Partition{{Role: ESP, Filesystem: Ext4}, stage}},
-		"partition 2: label is longer than the 16 characters":           {Partitions: []Partition{esp, {Role: Stage, Label: strings.Repeat("x", 17)}}},
-		"partition 2: label is another partition's, too":                {Partitions: []Partition{esp, {Role: Stage, Label: "ESP"}}},
-		"partition 1: grow is for the last partition":                   {Partitions: []Partition{{Role: Stage, Grow: true}, esp}},
-		"partition 1: grow is not for esp":                              {Partitions: []Partition{{Role: ESP, Grow: true}, stage}},
-		"partition 3: takes what is left, and so does another":          {Partitions: []Partition{esp, stage, {Role: Data}}},
-		"have shares of 120% together":                                  {Partitions: []Partition{esp, {Role: Stage, Share: 60}, {Role: Data, Share: 60}}},
-		"leave nothing for the one without a size":                      {Partitions: []Partition{esp, stage, {Role: Data, Share: 100}}},
-		"size is less than its partitions take: the partitions take 9.": {Size: "<=9GB", Partitions: []Partition{esp, {Role: Stage, Size: 9 * gb}}},
-		"partitions are more than 32":                                   {Partitions: slices.Repeat([]Partition{{Role: Data}}, 33)},
+		"partitions are none":                                            {},
+		"have none for the stage":                                        {Partitions: []Partition{esp}},
+		"have none that a firmware starts from":                          {Partitions: []Partition{stage}},
+		"partition 2: role is there twice":                               {Partitions: []Partition{esp, esp, stage}},
+		"serial is given beside device":                                  {Device: "/dev/sda", Serial: "x", Partitions: []Partition{esp, stage}},
+		"partition 2: share is given beside size":                        {Partitions: []Partition{esp, {Role: Stage, Size: gb, Share: 3}}},
+		"partition 2: swap without a size":                               {Partitions: []Partition{esp, {Role: Swap}, stage}},
+		"partition 1: size is less than a partition for esp takes":       {Partitions: []Partition{{Role: ESP, Size: 1e6}, stage}},
+		"partition 1: filesystem is not for esp":                         {Partitions: []Partition{{Role: ESP, Filesystem: Ext4}, stage}},
+		"partition 2: label is longer than the 16 characters":            {Partitions: []Partition{esp, {Role: Stage, Label: strings.Repeat("x", 17)}}},
+		"partition 2: label is another partition's, too":                 {Partitions: []Partition{esp, {Role: Stage, Label: "ESP"}}},
+		"partition 1: grow is for the last partition":                    {Partitions: []Partition{{Role: Stage, Grow: true}, esp}},
+		"partition 1: grow is not for esp":                               {Partitions: []Partition{{Role: ESP, Grow: true}, stage}},
+		"partition 3: takes what is left, and so does another":           {Partitions: []Partition{esp, stage, {Role: Data}}},
+		"have shares of 120% together":                                   {Partitions: []Partition{esp, {Role: Stage, Share: 60}, {Role: Data, Share: 60}}},
+		"leave nothing for the one without a size":                       {Partitions: []Partition{esp, stage, {Role: Data, Share: 100}}},
+		"size is less than its partitions take: the partitions take 9.":  {Size: "<=9GB", Partitions: []Partition{esp, {Role: Stage, Size: 9 * gb}}},
+		"partition 1: role is for a BIOS, which no machine of arm64 has": {Arch: ARM64, Partitions: []Partition{{Role: BIOS}, stage}},
+		"partitions are more than 32":                                    {Partitions: slices.Repeat([]Partition{{Role: Data}}, 33)},
 	} {
 		found := d.Check()
 		if !slices.ContainsFunc(found, func(w Wrong) bool {

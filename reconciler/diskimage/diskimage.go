@@ -9,11 +9,13 @@ package diskimage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
@@ -97,7 +99,7 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if err := layout.CheckLoader(p.wanted.Wants.Boot.Loader); err != nil {
 		return err
 	}
-	p.partitions = layout.Default()
+	p.partitions = layout.Default(p.arch())
 	if d := p.wanted.Wants.Disk; d != nil {
 		p.partitions = d.Partitions
 	}
@@ -110,8 +112,11 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if need := layout.Need(p.partitions); p.size != 0 && p.size < need {
 		return &layout.TooSmallError{Size: p.size, Need: need}
 	}
-	return disk.Installed(p.partitions)
+	return disk.Installed(p.arch(), p.partitions)
 }
+
+// arch is the machine's, or this computer's.
+func (p *preparation) arch() string { return cmp.Or(p.wanted.Wants.Arch, runtime.GOARCH) }
 
 // stage makes what is wanted, and GRUB's folder, as if both lay on the disk.
 func (p *preparation) stage(ctx context.Context) error {
@@ -208,7 +213,7 @@ func (p *preparation) plan() (*Plan, error) {
 			out.images = append(out.images, img.Name)
 		}
 	}
-	out.Disk = disk.Disk{UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage}
+	out.Disk = disk.Disk{Arch: p.arch(), UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage}
 	room := out.Room()
 	if p.size == 0 {
 		const unit = 1_000_000_000

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -51,6 +52,9 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	if err := o.Check(); err != nil {
 		return err
 	}
+	if p.Arch != runtime.GOARCH {
+		return fmt.Errorf("write %s: a medium holds gitboot itself, which is here for %s, and machine %s is %s; make its medium on such a computer, or its disk (gitboot disk image) here", o.Path, runtime.GOARCH, p.Machine, p.Arch)
+	}
 	dir := filepath.Dir(o.Path)
 	if err := p.room(dir); err != nil {
 		return fmt.Errorf("write %s: %w", o.Path, err)
@@ -59,7 +63,7 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	if err != nil {
 		return err
 	}
-	m := &mediumMaker{Plan: p, order: o, dir: filepath.Join(p.temp, "medium"), stage: st, sink: sink, out: iso.Medium{Label: title, Time: p.Time, Files: map[string]string{}}}
+	m := &mediumMaker{Plan: p, order: o, dir: filepath.Join(p.temp, "medium"), stage: st, sink: sink, out: iso.Medium{Arch: p.Arch, Label: title, Time: p.Time, Files: map[string]string{}}}
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return err
 	}

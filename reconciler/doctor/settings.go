@@ -95,7 +95,7 @@ func checkBootTest(ctx context.Context, v *visit) []Finding {
 	if w.Wants.BootTest == nil {
 		return ok("none is declared")
 	}
-	if err := qemu.Installed(); err != nil {
+	if err := qemu.Installed(""); err != nil {
 		return fail(err.Error(), "install what is missing, or declare boot_test = \"off\": nothing new is published until then")
 	}
 	if unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) != nil {

@@ -23,8 +23,12 @@ func Add(ctx context.Context, st *stage.Stage, tree *rootfs.Tree, k initramfs.Ke
 		return record, fmt.Errorf("open kernel %s: %w", k.Path, err)
 	}
 	defer file.Close()
-	if record.Kernel, err = st.AddFile(ctx, file); err != nil {
-		return record, err
+	plain, err := unpacked(file)
+	if err != nil {
+		return record, fmt.Errorf("unpack kernel %s: %w", k.Path, err)
+	}
+	if record.Kernel, err = st.AddFile(ctx, plain); err != nil {
+		return record, fmt.Errorf("store kernel %s: %w", k.Path, err)
 	}
 	record.Initramfs, err = addInitramfs(ctx, st, tree, k, o, sink)
 	return record, err

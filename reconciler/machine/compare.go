@@ -93,7 +93,7 @@ func (j holder) untested() (out []plan.Untested) {
 		return nil
 	}
 	lacks := ""
-	if err := qemu.Installed(); err != nil {
+	if err := qemu.Installed(j.Wants.Arch); err != nil {
 		lacks = err.Error()
 	}
 	for _, s := range j.plan.Stagings {

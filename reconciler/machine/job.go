@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -98,7 +100,11 @@ func look(ctx context.Context, m *Machine, doc *state.Machine, w *wanted.Wanted,
 // made of.
 func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted, req Request) (j *Job, err error) {
 	j = newJob(m, w, req)
-	j.doc, j.Find.Update = doc, req.Update
+	if j.doc, j.Find.Update = doc, req.Update; j.Book.Location == nil {
+		if err := checkArch(m.Name, w.Wants.Arch); err != nil {
+			return j, err
+		}
+	}
 	if j.made, err = doc.Workshop(m.Stage.Dir()); err != nil {
 		return j, err
 	}
@@ -113,10 +119,20 @@ func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted
 	if err := boot.Manageable(w.Wants.Boot.Mode, doc.Machine != "", j.uncounted); err != nil {
 		return j, err
 	}
-	if j.program, err = summed(m.Init, doc.Init); err != nil {
+	j.Init = processor.Program(m.Init, w.Wants.Arch)
+	if j.program, err = summed(j.Init, doc.Init); err != nil {
 		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
 	return j, nil
+}
+
+// checkArch refuses to stage what this computer could not boot: only a disk that is made
+// here is another's.
+func checkArch(name, arch string) error {
+	if arch == "" || arch == runtime.GOARCH {
+		return nil
+	}
+	return fmt.Errorf("machine %s is declared with arch = %q, and this computer is %s; name the machine that it is, or make a disk of %s with gitboot disk image", name, arch, runtime.GOARCH, name)
 }
 
 func newJob(m *Machine, w *wanted.Wanted, req Request) *Job {

@@ -188,8 +188,13 @@ func (h *headStart) end() {
 // up nothing else.
 type recoverer struct{ *application }
 
-// compareRecovery plans to make the recovery entry, if that has to be.
+// compareRecovery plans to make the recovery entry, if that has to be. That of another
+// kind of machine is not made here.
 func compareRecovery(j *Job) {
+	if checkArch(j.Name, j.Wants.Arch) != nil && j.Wants.Recovery != nil {
+		j.Log.Warn("the recovery entry holds gitboot itself, which is another kind of machine's here: the machine makes it when it reconciles")
+		return
+	}
 	known := plan.Recovery{Wanted: recovery.Key(j.Wants.Recovery), Patient: j.req.Patient, Source: len(j.plan.Stagings) > 0}
 	for _, img := range j.Wants.Images {
 		known.Source = known.Source || j.doc.Images[img.Name].Newest() != nil

@@ -126,6 +126,7 @@ func (f *Finder) openNow(ctx context.Context, want spec.Image, digest string, fi
 		if want.Pull != nil {
 			opened, err = image.Open(ctx, want.Pull.Ref, digest, opts)
 		} else {
+			opts.Platform = platform(want.Archive.Platform)
 			opened, err = image.OpenArchive(ctx, archiveSource(want.Archive, files), opts)
 		}
 		return err

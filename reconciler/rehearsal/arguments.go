@@ -15,13 +15,13 @@ var absent = []string{"fstab=no", "luks=no"}
 
 // arguments are those of the deployment's boot entry, on another disk, and what a
 // virtual machine wants besides.
-func arguments(d Deployment, id string, trying bool, accel qemu.Accel, window bool) ([]string, error) {
+func arguments(d Deployment, id string, trying bool, accel qemu.Accel, consoles []string) ([]string, error) {
 	own := deployment.Cmdline{
 		Stage:      deployment.Location{Device: "UUID=" + uuid(id), Path: stagePath},
 		Deployment: id, Machine: d.Machine, Trying: trying,
 	}
 	args := append(own.Args(), deployment.Foreign(d.Manifest.KernelArgs)...)
-	args = append(append(args, absent...), consoles(args, window)...)
+	args = append(append(args, absent...), consoles...)
 	args = append(args, "panic=1") // a machine that restarts has ended
 	if accel != qemu.KVM {
 		args = append(args, "no_timer_check") // which fails where this computer is busy
@@ -30,10 +30,11 @@ func arguments(d Deployment, id string, trying bool, accel qemu.Accel, window bo
 }
 
 // consoles sends what the kernel and init print to the serial port, and to the
-// screen where that is looked at.
-func consoles(args []string, window bool) []string {
+// screen where that is looked at, besides what a deployment's own arguments say.
+func consoles(port string, args []string, window bool) []string {
+	port = "console=" + port
 	if window {
-		return []string{"console=ttyS0", "console=tty0"}
+		return []string{port, "console=tty0"}
 	}
 	last := ""
 	for _, arg := range slices.Backward(args) {
@@ -42,8 +43,8 @@ func consoles(args []string, window bool) []string {
 			break
 		}
 	}
-	if last == "console=ttyS0" || strings.HasPrefix(last, "console=ttyS0,") {
+	if last == port || strings.HasPrefix(last, port+",") {
 		return nil
 	}
-	return []string{"console=ttyS0"}
+	return []string{port}
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/qemu"
 )
 
@@ -17,6 +19,7 @@ import (
 type Prepared struct {
 	deployment Deployment
 	id, disk   string
+	arch       string
 	judged     bool
 	options    Options
 	kernel     *os.File
@@ -26,9 +29,6 @@ type Prepared struct {
 
 // Prepare makes all that a machine takes: one that is judged, or one for people.
 func Prepare(ctx context.Context, d Deployment, judged bool, o Options) (p *Prepared, err error) {
-	if err := qemu.Installed(); err != nil {
-		return nil, err
-	}
 	if judged {
 		d.Manifest = alone(d.Manifest)
 	}
@@ -44,6 +44,12 @@ func Prepare(ctx context.Context, d Deployment, judged bool, o Options) (p *Prep
 	if p.kernel, err = os.Open(d.Object(d.Manifest.Kernel)); err != nil {
 		return p, err
 	}
+	if p.arch, err = architecture(p.kernel); err != nil {
+		return p, err
+	}
+	if err := qemu.Installed(p.arch); err != nil {
+		return p, err
+	}
 	if p.initramfs, err = os.Open(d.Object(d.Manifest.Initramfs)); err != nil {
 		return p, err
 	}
@@ -52,6 +58,11 @@ func Prepare(ctx context.Context, d Deployment, judged bool, o Options) (p *Prep
 		p.disk, p.discard = disk, discard
 	}
 	return p, err
+}
+
+// architecture is what a kernel is for, "" if it does not say.
+func architecture(kernel *os.File) (string, error) {
+	return processor.OfKernel(io.NewSectionReader(kernel, 0, math.MaxInt64))
 }
 
 // alone is a deployment that nobody outside knows of, who could confirm it.
@@ -99,13 +110,13 @@ func (p *Prepared) Run(ctx context.Context) error {
 // machine is what is started.
 func (p *Prepared) machine(ctx context.Context) (m qemu.Options, err error) {
 	o, kernel := p.options, opened(p.kernel)
-	accel := qemu.Accelerator(ctx, kernel, o.Known)
-	args, err := arguments(p.deployment, p.id, p.judged, accel, o.Window)
+	accel := qemu.Accelerator(ctx, p.arch, kernel, o.Known)
+	args, err := arguments(p.deployment, p.id, p.judged, accel, consoles(qemu.SerialPort(p.arch), p.deployment.Manifest.KernelArgs, o.Window))
 	if err == nil && o.Ready != nil {
 		err = o.Ready()
 	}
 	return qemu.Options{
-		Kernel: kernel, Initrd: opened(p.initramfs), Args: args, Disk: p.disk,
+		Arch: p.arch, Kernel: kernel, Initrd: opened(p.initramfs), Args: args, Disk: p.disk,
 		Memory: cmp.Or(o.Memory, DefaultMemory), CPUs: cmp.Or(o.CPUs, defaultCPUs), Accel: accel,
 		Network: o.Network, SSH: o.SSH, Window: o.Window, Input: o.Input,
 	}, err

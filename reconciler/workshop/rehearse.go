@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/qemu"
@@ -38,7 +39,7 @@ func (j maker) rehearse(ctx context.Context, b *build, img engine.Image, opts en
 			return errors.New(known.Failure)
 		}
 	}
-	if err := qemu.Installed(); err != nil {
+	if err := qemu.Installed(architecture(b)); err != nil {
 		return fmt.Errorf("boot test: %w", err)
 	}
 	opts.Progress.Step(0, 0, "boot it in a virtual machine")
@@ -63,16 +64,25 @@ func (j maker) rehearse(ctx context.Context, b *build, img engine.Image, opts en
 
 // subject is what is booted: the image, with no machine's hooks.
 func (j maker) subject(b *build, img engine.Image) rehearsal.Image {
-	s := rehearsal.Image{Name: b.want.Name, Kernel: b.want.Kernel, KernelArgs: b.want.KernelArgs, Init: j.Init}
+	s := rehearsal.Image{Name: b.want.Name, Kernel: b.want.Kernel, KernelArgs: b.want.KernelArgs, Init: processor.Program(j.Init, architecture(b))}
 	for _, l := range img.Layers {
 		s.Layers = append(s.Layers, stage.Tar{DiffID: l.DiffID, Name: b.want.Name, Size: l.Size, Open: l.Open})
 	}
 	return s
 }
 
+// architecture is that of os/architecture[/variant] which is built for, "" for this
+// computer's.
+func architecture(b *build) string {
+	if parts := strings.Split(b.want.Build.Platform, "/"); len(parts) > 1 {
+		return parts[1]
+	}
+	return ""
+}
+
 // rehearsalKey hashes what decides how a rehearsal goes.
 func (j maker) rehearsalKey(b *build, img engine.Image) (string, error) {
-	init, err := initramfs.Checksum(j.Init)
+	init, err := initramfs.Checksum(processor.Program(j.Init, architecture(b)))
 	if err != nil {
 		return "", fmt.Errorf("boot test: read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}

@@ -18,7 +18,7 @@ type DiskDecl struct {
 	Serial     *string         `key:"serial" is:"serial" doc:"A glob over the disk's serial number."`
 	Size       *string         `key:"size" is:"disk-size" doc:"How large the disk is: >=200GB, <1TB or =500GB; within one percent."`
 	Table      *string         `key:"table" is:"disk-table" default:"gpt" doc:"The partition table."`
-	Partitions []PartitionDecl `key:"partitions" doc:"The partitions, in their order; if absent, those that are right for a laptop: bios, esp, and a stage that takes the rest and grows. Replaces what is merged below."`
+	Partitions []PartitionDecl `key:"partitions" doc:"The partitions, in their order; if absent, those that are right for a laptop: bios (not of arm64), esp, and a stage that takes the rest and grows. Replaces what is merged below."`
 }
 
 // Put notes where it was declared.
@@ -38,18 +38,18 @@ type PartitionDecl struct {
 // Put notes where it was declared.
 func (p *PartitionDecl) Put(at position.Place) { p.where = at }
 
-// Of is the disk that was declared, merged of layers, nil if none was. Problems are
+// Of is the disk that was declared of a machine of an architecture, "" for any, merged of layers, nil if none was. Problems are
 // told at the partition, or at the last layer's table.
-func Of(list *problem.List, merged *DiskDecl, layers ...*DiskDecl) *layout.Disk {
+func Of(list *problem.List, arch string, merged *DiskDecl, layers ...*DiskDecl) *layout.Disk {
 	if merged == nil {
 		return nil
 	}
-	d := &layout.Disk{Device: text(merged.Device), Serial: text(merged.Serial), Size: text(merged.Size)}
+	d := &layout.Disk{Arch: arch, Device: text(merged.Device), Serial: text(merged.Serial), Size: text(merged.Size)}
 	for _, p := range merged.Partitions {
 		d.Partitions = append(d.Partitions, p.partition())
 	}
 	if merged.Partitions == nil {
-		d.Partitions = layout.Default()
+		d.Partitions = layout.Default(arch)
 	}
 	whole := position.Place{}
 	for _, layer := range layers {

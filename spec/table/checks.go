@@ -159,6 +159,7 @@ var checks = map[string]Check{
 	"device":          matching("a device", `^/dev/`+visible+`+$`, "write its path, such as /dev/disk/by-id/nvme-…, /dev/vda").with(uncleanPath).upTo(256),
 	"serial":          matching("a glob over serial numbers", `^`+onLine+`+$`, "write what `lsblk -o NAME,SERIAL` prints, with * where it may be anything").with(badGlob).upTo(128),
 	"disk-size":       matching("a bound on a disk's size", `^(?:[<>]=?|=)[1-9][0-9]{0,5}[MGT]B$`, "write for example >=200GB, <1TB or =500GB, in thousands"),
+	"arch":            oneOf("an architecture", layout.Architectures()...),
 	"disk-table":      oneOf("a partition table", "gpt"),
 	"disk-role":       oneOf("what a partition is for", layout.Roles()...),
 	"disk-filesystem": oneOf("a file system that can be made", layout.Filesystems()...),

@@ -58,7 +58,10 @@ type site struct {
 	program, dir string
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return newSiteOf(t, config, lab.Small) }
+
+// newSiteOf is one whose config repo declares something else, of another small system.
+func newSiteOf(t *testing.T, config string, small func(ctx context.Context, path, start string) error) *site {
 	t.Helper()
 	lab.RequireMachines(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -68,7 +71,7 @@ func newSite(t *testing.T) *site {
 	s := &site{ctx: ctx, program: program, dir: t.TempDir()}
 	must(t, os.Chmod(filepath.Dir(s.dir), 0o711)) // who has no rights comes through
 	archive := filepath.Join(s.dir, "small.tar")
-	must(t, lab.Small(ctx, archive, start))
+	must(t, small(ctx, archive, start))
 	repo, err := lab.NewRepo(ctx, filepath.Join(s.dir, "repo"))
 	must(t, err)
 	must(t, repo.Write("gitboot.toml", strings.Replace(config, "ARCHIVE", archive, 1)))

@@ -42,7 +42,7 @@ func Accelerator(ctx context.Context) (Accel, error) {
 		return "", err
 	}
 	defer unlock()
-	return qemu.Accelerator(ctx, kernel, filepath.Join(cache, "accel-"+strings.TrimSpace(string(boot)))), ctx.Err()
+	return qemu.Accelerator(ctx, "", kernel, filepath.Join(cache, "accel-"+strings.TrimSpace(string(boot)))), ctx.Err()
 }
 
 // Kernel returns the path of the kernel of the root file system Bookworm.

@@ -23,6 +23,18 @@ func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 	return filepath.Join(dir, "gitboot"), err
 }
 
+// BuildInit builds the gitboot-init of another architecture into dir, beside what Build
+// has put there.
+func BuildInit(ctx context.Context, dir, arch string) error {
+	root, err := SourceDir(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = runEnv(ctx, append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch), "go", "-C", root, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
+		"-o", filepath.Join(dir, "gitboot-init-"+arch), "./cmd/gitboot-init")
+	return err
+}
+
 // Install puts into root what make install does, below /usr, made of the programs
 // that Build has put into bin. What only builders need is stood for by a smaller
 // program.

@@ -28,14 +28,19 @@ const (
 	// BookwormServices is Debian 12 without a kernel, but with everything that
 	// built-in hooks write configuration for.
 	BookwormServices Kind = "bookworm-services"
+	// BookwormARM64 is Debian 12 for arm64, unpacked and not set up: no program of it ran,
+	// which another kind of computer could not execute.
+	BookwormARM64 Kind = "bookworm-arm64"
 	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
 	Trixie Kind = "trixie"
 )
 
 type recipe struct {
-	suite    string
-	packages []string
-	hooks    []string // mmdebstrap's --…-hook arguments
+	// arch is Debian's name of an architecture that is only unpacked, "" for this
+	// computer's.
+	suite, arch string
+	packages    []string
+	hooks       []string // mmdebstrap's --…-hook arguments
 }
 
 func (k Kind) recipe() (recipe, error) {
@@ -50,6 +55,8 @@ func (k Kind) recipe() (recipe, error) {
 		return recipe{suite: "bookworm", packages: append(common, "sysvinit-core")}, nil
 	case BookwormServices:
 		return recipe{suite: "bookworm", packages: []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
+	case BookwormARM64:
+		return recipe{suite: "bookworm", arch: "arm64", packages: []string{"linux-image-cloud-arm64", "busybox-static"}}, nil
 	case Trixie:
 		return recipe{suite: "trixie", packages: append(common, "systemd-sysv")}, nil
 	}
@@ -61,12 +68,15 @@ func (k Kind) recipe() (recipe, error) {
 // GITBOOT_MIRROR names one.
 func (r recipe) args() []string {
 	slices.Sort(r.packages)
-	args := []string{
-		"--variant=minbase", "--format=tar", "--quiet",
-		"--include=" + strings.Join(r.packages, ","),
+	args := []string{"--variant=minbase"}
+	if r.arch != "" {
+		args = []string{"--variant=extract", "--architectures=" + r.arch, "--skip=check/qemu"}
+	}
+	args = append(args, "--format=tar", "--quiet",
+		"--include="+strings.Join(r.packages, ","),
 		"--aptopt=Acquire::Retries \"3\"",
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
-	}
+	)
 	return append(append(args, r.hooks...), r.suite)
 }
 

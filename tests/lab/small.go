@@ -16,20 +16,37 @@ import (
 // modules that a virtual disk takes. Its init runs start, a script, when it is
 // up. With "" there is no init.
 func Small(ctx context.Context, path, start string) error {
-	rootfs, err := RootFS(ctx, Bookworm)
-	if err != nil {
-		return err
-	}
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
 		return fmt.Errorf("%w; install busybox-static", err)
+	}
+	return small(ctx, path, start, Bookworm, string(busybox))
+}
+
+// SmallARM64 is the same for arm64.
+func SmallARM64(ctx context.Context, path, start string) error {
+	rootfs, err := RootFS(ctx, BookwormARM64)
+	if err != nil {
+		return err
+	}
+	busybox, err := Run(ctx, "tar", "-xOf", rootfs, "./bin/busybox")
+	if err != nil {
+		return err
+	}
+	return small(ctx, path, start, BookwormARM64, busybox)
+}
+
+func small(ctx context.Context, path, start string, kind Kind, busybox string) error {
+	rootfs, err := RootFS(ctx, kind)
+	if err != nil {
+		return err
 	}
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	w := tar.NewWriter(f)
-	return errors.Join(writeSmall(w, string(busybox), start), copyKernel(w, rootfs), w.Close(), f.Close())
+	return errors.Join(writeSmall(w, busybox, start), copyKernel(w, rootfs), w.Close(), f.Close())
 }
 
 func writeSmall(w *tar.Writer, busybox, start string) error {
@@ -89,9 +106,13 @@ func copyKernel(w *tar.Writer, rootfs string) error {
 			return err
 		}
 		name := strings.TrimPrefix(hdr.Name, "./")
+		if strings.HasPrefix(name, "lib/") { // of what is only unpacked
+			name = "usr/" + name
+		}
 		if !smallKernel(name) {
 			continue
 		}
+		hdr.Name = "./" + name
 		if err := w.WriteHeader(hdr); err != nil {
 			return err
 		}

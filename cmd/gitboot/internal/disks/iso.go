@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (f isoFlags) order() (size int64, o diskimage.MediumOrder, err error) {
 	if err := deployment.CheckInstall(o.How); err != nil {
 		return 0, o, usage.Errorf("--how %q %v", o.How, err)
 	}
-	if err := iso.Installed(); err != nil {
+	if err := iso.Installed(runtime.GOARCH); err != nil {
 		return 0, o, err
 	}
 	return size, o, nil

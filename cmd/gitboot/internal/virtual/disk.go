@@ -29,7 +29,7 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 		return m, usage.Errorf("--until-good is for what is staged: what a disk boots is judged by itself, on its own stage")
 	}
 	m = qemu.Options{
-		Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
+		Arch: f.arch, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
 		Firmware: qemu.Firmware(f.firmware), Drives: []qemu.Drive{{Path: file, Snapshot: true, CD: filepath.Ext(file) == ".iso"}},
 	}
 	if m.Memory == 0 {
@@ -40,6 +40,9 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	default:
 		return m, usage.Errorf("--firmware %q: there is %s, %s and %s", f.firmware, qemu.UEFI, qemu.BIOS, qemu.SecureUEFI)
 	}
+	if f.arch != "" && !slices.Contains(qemu.Architectures(), f.arch) {
+		return m, usage.Errorf("--arch %q: there is %s", f.arch, strings.Join(qemu.Architectures(), " and "))
+	}
 	switch {
 	case f.keep != "" && !same(f.keep, file):
 		return m, usage.Errorf("--keep of a disk is that disk: write --keep %s, and what the machine writes stays there", file)
@@ -49,7 +52,7 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	if f.cdrom != "" {
 		m.Drives = append(m.Drives, qemu.Drive{Path: f.cdrom, CD: true})
 	}
-	m.Accel = qemu.Accelerator(c.Context(), qemu.HostKernel(), o.Known)
+	m.Accel = qemu.Accelerator(c.Context(), f.arch, qemu.HostKernel(), o.Known)
 	return m, nil
 }
 

@@ -34,7 +34,7 @@ type flags struct {
 	Hardware
 	window, untilGood, json bool
 	keep, timeout           string
-	firmware, cdrom         string
+	firmware, cdrom, arch   string
 	ssh                     int
 }
 
@@ -64,6 +64,7 @@ const examples = `  gitboot vm
   gitboot vm router --ssh 2222 --network
   gitboot vm desktop --until-good --json
   gitboot vm laptop.img --firmware bios
+  gitboot vm board.img --arch arm64
   gitboot vm blank.img --cdrom laptop.iso --keep blank.img`
 
 // New returns the command.
@@ -79,6 +80,7 @@ func New(s Site) *cobra.Command {
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields; with --until-good")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
 	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, or secure-uefi, which boots what is signed")
+	c.Flags().StringVar(&f.arch, "arch", "", "the architecture that a disk boots, amd64 or arm64 (default this computer's)")
 	c.Flags().StringVar(&f.cdrom, "cdrom", "", "a medium in `FILE`, booted if the disk boots nothing")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
 	c.Flags().StringVar(&f.timeout, "timeout", "", "pull the plug after `TIME`, such as 10m")
@@ -94,9 +96,9 @@ func New(s Site) *cobra.Command {
 		if isFile(name) {
 			return f.disk(c, name, o, limit)
 		}
-		for _, only := range []string{"firmware", "cdrom"} {
+		for _, only := range []string{"firmware", "cdrom", "arch"} {
 			if c.Flags().Changed(only) {
-				return usage.Errorf("--%s is for a disk's FILE: what is staged needs neither firmware nor boot loader", only)
+				return usage.Errorf("--%s is for a disk's FILE: what is staged needs neither firmware nor boot loader, and is of its kernel's architecture", only)
 			}
 		}
 		return s.run(c, name, f, o, limit)

@@ -1,0 +1,81 @@
+package spec
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gitboot/gitboot/disk/layout"
+)
+
+const architectures = `
+[image.pulled]
+pull = "r.lan/pulled:1"
+[image.file]
+archive = "/srv/root.tar"
+[image.other]
+pull     = "r.lan/other:1"
+platform = "linux/amd64"
+[image.variant]
+pull     = "r.lan/variant:1"
+platform = "linux/arm64/v8"
+[image.base.build]
+from = "archive:/srv/base.tar"
+run  = ["true"]
+[image.built.build]
+from = "image:base"
+run  = ["true"]
+[profile.board]
+arch = "arm64"
+[profile.board.disk]
+size = ">=8GB"
+[machine.board]
+profiles = ["board"]
+images   = ["pulled", "file", "variant", "built"]
+[machine.any]
+images = ["pulled", "file", "other", "built"]
+[machine.wrong]
+profiles = ["board"]
+images   = ["other"]
+`
+
+// What says no platform is of the machine's, and stays as it was without one.
+func TestArchitecture(t *testing.T) {
+	w := mustResolve(t, architectures, "board")
+	const own = "linux/arm64"
+	built := w.Images[3].Build
+	for what, got := range map[string]string{
+		"pulled": w.Images[0].Pull.Platform, "file": w.Images[1].Archive.Platform, "built": built.Platform, "its base": built.Base.Build.Platform,
+		"the base's file": built.Base.Build.FromArchive.Platform, "pulled for it": built.Pulled.Platform,
+	} {
+		if got != own {
+			t.Errorf("%s is for %q", what, got)
+		}
+	}
+	if got := w.Images[2].Pull.Platform; got != own+"/v8" {
+		t.Errorf("what has a platform is for %q", got)
+	}
+	if w.Arch != layout.ARM64 || layout.Find(place(t, w.Disk), layout.BIOS) != nil {
+		t.Errorf("%s, %+v", w.Arch, w.Disk)
+	}
+	w = mustResolve(t, architectures, "any")
+	if p := w.Images[0].Pull.Platform + w.Images[1].Archive.Platform + w.Images[3].Build.Platform; p != "" || w.Arch != "" {
+		t.Errorf("without an architecture images are for %q", p)
+	}
+	f, err := Load(t.Context(), repo(architectures))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Resolve(t.Context(), "wrong")
+	if want := `images = "other": is for the platform linux/amd64, and machine wrong has arch = "arm64"; leave platform out`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want %q, got %v", want, err)
+	}
+}
+
+func place(t *testing.T, d *layout.Disk) []layout.Placed {
+	t.Helper()
+	placed, err := layout.Place(d.Partitions, 8e9, "seed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return placed
+}
