@@ -3,6 +3,7 @@ package deployment
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -74,7 +75,7 @@ func NewAssembly(steps ...Step) Assembly {
 	return Assembly(strings.Join(words, ","))
 }
 
-// ParseAssembly accepts what NewAssembly makes.
+// ParseAssembly accepts what NewAssembly makes of at least one step.
 func ParseAssembly(s string) (Assembly, error) {
 	steps := Assembly(s).Steps()
 	if len(steps) == 0 || len(steps) > maxSteps {
@@ -107,12 +108,11 @@ func (a Assembly) Steps() (steps []Step) {
 	return steps
 }
 
-// Has reports whether there is a step of a kind.
-func (a Assembly) Has(kind string) bool {
+// Kinds are those of its steps, sorted, each once.
+func (a Assembly) Kinds() (kinds []string) {
 	for _, s := range a.Steps() {
-		if s.Kind == kind {
-			return true
-		}
+		kinds = append(kinds, s.Kind)
 	}
-	return false
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
 }

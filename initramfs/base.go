@@ -1,6 +1,9 @@
 package initramfs
 
-import "github.com/gitboot/gitboot/rootfs"
+import (
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/rootfs"
+)
 
 // base is what every boot needs: layers on a disk, and a root made of them.
 func base() feature {
@@ -47,4 +50,17 @@ func verity() feature {
 		options:   []string{"CONFIG_BLK_DEV_DM", "CONFIG_DM_VERITY"},
 		otherwise: `, or declare verity = "off" for it`,
 	}
+}
+
+// assembles is for a stage on devices of a kind, which are carried for nobody else: what
+// drives them is as large as all the rest of a small initramfs.
+func assembles(kind string) feature {
+	const otherwise = ", or have the stage on a plain disk or partition"
+	switch kind {
+	case deployment.AssembleLVM:
+		return feature{name: "a stage on LVM", required: []string{"dm_mod"}, options: []string{"CONFIG_BLK_DEV_DM"}, otherwise: otherwise}
+	case deployment.AssembleRAID:
+		return feature{name: "a stage on RAID", required: []string{"md_mod", "raid1"}, options: []string{"CONFIG_BLK_DEV_MD", "CONFIG_MD_RAID1"}, otherwise: otherwise}
+	}
+	return feature{name: "a stage on " + kind, otherwise: otherwise}
 }

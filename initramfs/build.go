@@ -38,6 +38,9 @@ type Options struct {
 	Verity bool
 	// Medium carries what finds a stage on a CD.
 	Medium bool
+	// Assembles are the kinds of devices, as deployment.Assembly has them, that are put
+	// together on the way to the stage.
+	Assembles []string
 	// Recovery makes it a recovery entry's, nil one for images.
 	Recovery *Recovery
 }
@@ -68,6 +71,9 @@ func Key(t *rootfs.Tree, k Kernel, o Options) (string, error) {
 	}
 	if o.Medium {
 		decide = append(decide, "medium")
+	}
+	if len(o.Assembles) > 0 {
+		decide = append(decide, o.Assembles)
 	}
 	if o.Recovery != nil {
 		decide = append(decide, o.Recovery.decides())

@@ -39,6 +39,9 @@ func features(o Options) []feature {
 	if o.Medium {
 		list = append(list, medium())
 	}
+	for _, kind := range o.Assembles {
+		list = append(list, assembles(kind))
+	}
 	if o.Recovery != nil {
 		list = append(list, recovery(o.Recovery))
 	}

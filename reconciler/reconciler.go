@@ -61,8 +61,6 @@ type Config struct {
 	// Location, if set, is where GRUB and process 1 will find the stage: for
 	// a stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
-	// BootLocation, if set, is likewise where Boot will be.
-	BootLocation *boot.Filesystem
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string
@@ -90,9 +88,6 @@ type Config struct {
 	// IdentityFile opens the config repo's secrets, "" for the machine's usual
 	// keys.
 	IdentityFile string
-	// ObjectsKey is the file of the key that signs what is published of the layers of
-	// pushed images, "" if nothing is.
-	ObjectsKey string
 	// TokenServers are hosts that registries' credentials may be sent to.
 	TokenServers []string
 	// Proxy is that for git and registries.
@@ -226,7 +221,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 
 func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 	return workshop.Shop{
-		Stage: st, ObjectsKey: cfg.ObjectsKey, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
+		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
 		CacheSize: cfg.CacheSize, Reserve: cfg.Reserve, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }
@@ -234,7 +229,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
 		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Written: deployment.UpperMount, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
-		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, FolderAt: cfg.BootLocation, Log: cfg.Log},
+		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}

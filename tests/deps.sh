@@ -48,6 +48,8 @@ table() {
 	test   binutils              objcopy, a second opinion on their sections
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects
+	test   lvm2                  volume groups as people make them, and a second opinion on their headers
+	test   mdadm                 arrays likewise
 	test   gdisk                 sgdisk, a second opinion on partition tables
 	test   qemu-utils            qemu-img writes disks as qcow2
 	test   xorriso               writes installation media

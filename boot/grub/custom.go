@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // The lines that mark our part of custom.cfg.
@@ -14,6 +16,12 @@ const (
 	beginMark = "### BEGIN gitboot ###"
 	endMark   = "### END gitboot ###"
 )
+
+// below has, for what a file system is on, the modules with which GRUB reads that.
+var below = map[string][]string{
+	deployment.AssembleLVM:  {"lvm"},
+	deployment.AssembleRAID: {"mdraid1x", "mdraid09"},
+}
 
 // block returns our part of custom.cfg. If what it searches is not there, GRUB
 // says so in one line and goes on with the distribution's menu. It leaves no
@@ -23,6 +31,9 @@ func (s site) block() string {
 	load := []string{"part_gpt", "part_msdos"}
 	if module := modules[fs.Type]; module != "" {
 		load = append(load, module)
+	}
+	for _, kind := range fs.Assembly.Kinds() {
+		load = append(load, below[kind]...)
 	}
 	menu := `"(${gitboot_stage})"` + quote(path.Join(fs.Path, file))
 	show := []string{

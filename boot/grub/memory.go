@@ -1,6 +1,7 @@
 package grub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,10 +83,7 @@ func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	if g.dir == "" {
 		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
 	}
-	if beside, err := g.findBeside(ctx); err == nil && writable(*beside) == nil {
-		return &envFile{path: filepath.Join(g.beside().Dir, blockFile), folder: *beside}, nil
-	}
-	for _, dir := range g.espDirs() {
+	for _, dir := range append([]string{g.beside().Dir}, g.espDirs()...) {
 		if b := blockIn(ctx, dir); b != nil {
 			return b, nil
 		}
@@ -132,8 +130,8 @@ func writable(at boot.Filesystem) error {
 	switch {
 	case at.Type != "" && !Writes(at.Type):
 		return fmt.Errorf("GRUB cannot write to %s, and so not note what it boots", at.Type)
-	case at.Device != "" && mapped(at.Device):
-		return fmt.Errorf("GRUB cannot write to %s, which is made of other devices, and so not note what it boots", at.Device)
+	case at.Assembly != "" || at.Device != "" && mapped(at.Device):
+		return fmt.Errorf("GRUB cannot write to %s, which is made of other devices, and so not note what it boots", cmp.Or(at.Device, at.UUID))
 	}
 	return nil
 }

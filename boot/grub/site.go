@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/copies"
 	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/deployment"
 )
 
 // Beside custom.cfg, a folder of ours takes the menu of a stage that GRUB cannot
@@ -30,7 +31,7 @@ func (g *GRUB) beside() copies.Folder {
 type site struct {
 	stage  boot.Filesystem
 	beside *boot.Filesystem
-	// unread is why, if that was looked for.
+	// unread is why, if that was looked for, nil if it is assembled.
 	unread error
 }
 
@@ -91,10 +92,15 @@ func (g *GRUB) site(ctx context.Context, stage boot.Filesystem) (s site, linked 
 		return s, linked, err
 	}
 	unread := readable(ctx, stage)
-	if !errors.As(unread, new(*unreadError)) {
+	if unread == nil && stage.Assembly == "" || unread != nil && !errors.As(unread, new(*unreadError)) {
 		return site{stage: stage}, false, unread
 	}
 	fs, err := g.findBeside(ctx)
+	if unread == nil && err == nil && fs.UUID == stage.UUID {
+		return site{stage: stage}, false, opens(stage)
+	}
+	// A stage that is assembled is left to process 1 where GRUB has a place of its own:
+	// what comes late, or lacks, does not keep it from its menu.
 	switch {
 	case err != nil:
 		return s, false, nowhere(unread, err)
@@ -106,7 +112,19 @@ func (g *GRUB) site(ctx context.Context, stage boot.Filesystem) (s site, linked 
 
 // nowhere says why neither the stage nor copies of its kernels could be read.
 func nowhere(unread, beside error) error {
+	if unread == nil {
+		return fmt.Errorf("copies of the stage's kernels cannot lie beside custom.cfg: %w", beside)
+	}
 	return fmt.Errorf("%w; nor can copies of its kernels lie beside custom.cfg: %w", unread, beside)
+}
+
+// opens refuses what GRUB would have to ask for a passphrase for, to get at its own
+// folder.
+func opens(stage boot.Filesystem) error {
+	if slices.Contains(stage.Assembly.Kinds(), deployment.AssembleLUKS) {
+		return fmt.Errorf("the stage on %s is encrypted, and so is custom.cfg; put /boot on a plain partition with ext4", stage.Device)
+	}
+	return nil
 }
 
 // readable reports why GRUB could not read a stage, a *unreadError if that is

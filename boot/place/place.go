@@ -24,20 +24,20 @@ var types = []string{"ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "f2fs"}
 // Find finds the file system of a directory that exists, and refuses one of
 // a kind, or on a device, from which process 1 could not read it.
 func Find(ctx context.Context, dir string) (boot.Filesystem, error) {
-	return find(ctx, dir, checkDevice)
+	return find(ctx, dir, true)
 }
 
 // Of is Find for a directory that process 1 has nothing to do with, because the
 // boot loader itself lies there: it reads what that is made of.
 func Of(ctx context.Context, dir string) (boot.Filesystem, error) {
-	return find(ctx, dir, func(string) error { return nil })
+	return find(ctx, dir, false)
 }
 
-func find(ctx context.Context, dir string, check func(sys string) error) (boot.Filesystem, error) {
+func find(ctx context.Context, dir string, early bool) (boot.Filesystem, error) {
 	m, dir, err := mountOf(dir)
 	if err == nil {
 		var fs boot.Filesystem
-		if fs, err = m.filesystem(ctx, dir, check); err == nil {
+		if fs, err = m.filesystem(ctx, dir, early); err == nil {
 			return fs, nil
 		}
 	}
@@ -69,7 +69,9 @@ func mountOf(dir string) (m mount, real string, err error) {
 	return m, real, err
 }
 
-func (m mount) filesystem(ctx context.Context, dir string, check func(sys string) error) (boot.Filesystem, error) {
+// filesystem says where a directory lies. What it is on has to be known if that is to
+// be assembled early.
+func (m mount) filesystem(ctx context.Context, dir string, early bool) (boot.Filesystem, error) {
 	if err := checkType(m.fstype); err != nil {
 		return boot.Filesystem{}, err
 	}
@@ -91,7 +93,7 @@ func (m mount) filesystem(ctx context.Context, dir string, check func(sys string
 		return boot.Filesystem{}, err
 	}
 	fs.Device = name
-	if err := check(sys); err != nil {
+	if fs.Assembly, err = assembly(sys); err != nil && early {
 		return boot.Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
 	fs.UUID, err = blkidUUID(ctx, fs.Device)
@@ -124,24 +126,6 @@ func deviceName(sys string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s/uevent does not name the device", sys)
-}
-
-// checkDevice looks at what a block device is made of, down to the disks.
-// GRUB could read some of what is refused, but process 1 puts nothing together
-// from several parts, and nothing asks for a passphrase at boot.
-func checkDevice(sys string) error {
-	const remedy = "; put the stage on a plain disk or partition"
-	uuid, _ := os.ReadFile(sys + "/dm/uuid") // absent for all but the device mapper
-	switch {
-	case strings.HasPrefix(string(uuid), "CRYPT-"):
-		return errors.New("it is encrypted" + remedy)
-	case len(uuid) > 0:
-		return errors.New("it is on a logical volume" + remedy)
-	}
-	if _, err := os.Stat(sys + "/md"); err == nil {
-		return errors.New("it is on a RAID" + remedy)
-	}
-	return nil
 }
 
 const blkidTimeout = 30 * time.Second

@@ -2,6 +2,7 @@ package early
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,21 +29,28 @@ type devices struct {
 // reports.
 func (d *devices) find(what, name string) (blockdev.Device, error) {
 	s := blockdev.Find(name)
-	if d.events == nil {
-		events, err := hear()
-		if err != nil {
-			return blockdev.Device{}, err
-		}
-		d.events = events
-	}
-	if found, ok := s.All(); ok {
-		return found, nil
-	}
-	if !d.plugged {
-		d.modules.coldplug()
-		d.plugged = true
-	}
-	return d.await(s, what, name)
+	var found blockdev.Device
+	err := d.await(quest{what: what + " " + name, seen: s.Summary, look: func(name string) (ok bool) {
+		found, ok = s.Look(name)
+		return ok
+	}})
+	return found, err
+}
+
+// A quest is for what block devices bring.
+type quest struct {
+	what string
+	// look looks at a block device by its name, and reports whether all has come.
+	look func(name string) bool
+	// seen tells what has.
+	seen func() string
+	// enough, if that is not nil, reports whether what has come after a while will do.
+	enough func() bool
+}
+
+// all looks at every block device there is.
+func (q quest) all() bool {
+	return slices.ContainsFunc(blockdev.Names(), q.look)
 }
 
 // hear opens the kernel's events, until exec ends it.
@@ -56,40 +64,71 @@ func hear() (<-chan uevent, error) {
 	return events, nil
 }
 
-// await looks at each device that comes. Drivers that take long wait until
-// the quick ones have brought what they have.
-func (d *devices) await(s *blockdev.Search, what, name string) (blockdev.Device, error) {
-	limit, hint, quick := time.NewTimer(d.wait), time.NewTimer(hintAfter), time.NewTimer(0)
+// patience is how long the rest of what would do without it is waited for: half of the
+// time, and no longer than mdadm's own.
+func (d *devices) patience() time.Duration { return min(d.wait/2, 30*time.Second) }
+
+// await looks at all devices that are there, and at each that comes. Drivers that take
+// long wait until the quick ones have brought what they have.
+func (d *devices) await(q quest) error {
+	if d.events == nil {
+		events, err := hear()
+		if err != nil {
+			return err
+		}
+		d.events = events
+	}
+	if q.all() {
+		return nil
+	}
+	if !d.plugged {
+		d.modules.coldplug()
+		d.plugged = true
+	}
+	limit, hint, quick, rest := time.NewTimer(d.wait), time.NewTimer(hintAfter), time.NewTimer(0), time.NewTimer(d.patience())
 	for {
 		select {
 		case e := <-d.events:
 			if alias := e["MODALIAS"]; alias != "" && e["ACTION"] == "add" {
 				d.modules.request(alias)
 			}
-			if e["SUBSYSTEM"] != "block" || e["ACTION"] == "remove" {
-				continue
-			}
-			if found, ok := look(s, e); ok {
-				return found, nil
+			if e["SUBSYSTEM"] == "block" && e["ACTION"] != "remove" && q.event(e) {
+				return nil
 			}
 		case <-quick.C:
 			if !d.modules.release() {
 				quick.Reset(quickSettle)
 			}
 		case <-hint.C:
-			d.log.notice("waiting up to %v for %s %s; so far there is %s", d.wait, what, name, s.Summary())
+			d.log.notice("waiting up to %v for %s; so far there is %s", d.wait, q.what, q.seen())
+		case <-rest.C:
+			if q.without(d.log) {
+				return nil
+			}
 		case <-limit.C:
-			return blockdev.Device{}, fmt.Errorf("waiting %v for %s %s: it didn't come; there is %s (%s= sets another limit)",
-				d.wait, what, name, s.Summary(), deployment.ParamWait)
+			if q.without(d.log) {
+				return nil
+			}
+			return fmt.Errorf("waiting %v for %s: it didn't come; there is %s (%s= sets another limit)",
+				d.wait, q.what, q.seen(), deployment.ParamWait)
 		}
 	}
 }
 
-// look looks at what an event is about, or at everything.
-func look(s *blockdev.Search, e uevent) (blockdev.Device, bool) {
+// without reports whether what has come will do.
+func (q quest) without(l *log) bool {
+	if q.enough == nil || !q.enough() {
+		return false
+	}
+	l.warn("going on without the rest of %s: %s", q.what, q.seen())
+	return true
+}
+
+// event looks at what an event is about, or at everything.
+func (q quest) event(e uevent) bool {
 	name := e["DEVNAME"]
 	if name == "" {
-		return s.All()
+		return q.all()
 	}
-	return s.Look(strings.TrimPrefix(name, "/dev/"))
+	return q.look(strings.ReplaceAll(strings.TrimPrefix(name, "/dev/"), "/", "!"))
 }

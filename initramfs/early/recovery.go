@@ -45,7 +45,12 @@ func (b recovery) run() error {
 	}
 	events, found := make(chan uevent, 256), make(chan blockdev.Device, 1)
 	go receive(fd, events)
-	go b.attend(events, found)
+	if b.cmd.Assembly == "" {
+		go b.attend(events, found)
+	} else {
+		go b.attend(events, nil)
+		go b.seek(found)
+	}
 	b.modules.coldplug()
 	if _, err := os.Stat("/bin/busybox"); err == nil {
 		install := exec.Command("/bin/busybox", "--install", "-s", "/bin")
@@ -74,32 +79,42 @@ func (b recovery) run() error {
 }
 
 // install has gitboot install the machine, which restarts it in the end. If it does
-// not, somebody has the shell. It mounts what says how to install, and what grows.
+// not, somebody has the shell.
 func (b recovery) install() {
-	for _, name := range []string{"ext4", "vfat", "isofs", "xfs", "btrfs"} {
-		if b.modules.index.Find(name) < 0 {
-			continue // built in, or nothing that this kernel has
-		}
-		if err := b.modules.loadNamed(name); err != nil {
-			b.log.warn("%v", err)
-		}
+	if err := b.modules.loadNamed("ext4", "vfat", "isofs"); err != nil {
+		b.log.warn("%v", err)
 	}
 	if err := console("", "/bin/gitboot", "install", "--from", stageDir, "--answers", b.cmd.Install); err != nil {
 		b.log.error("installing: %v", err)
 	}
 }
 
-// attend loads drivers for devices as they come, and finds the stage's.
+// seek finds the stage's device where that is to be assembled first.
+func (b recovery) seek(found chan<- blockdev.Device) {
+	d, err := b.findStage()
+	if err != nil {
+		b.log.warn("the stage is not mounted: %v", err)
+		return
+	}
+	found <- d
+}
+
+// attend loads drivers for devices as they come, and finds the stage's, unless that is
+// found otherwise.
 func (b recovery) attend(events <-chan uevent, found chan<- blockdev.Device) {
 	s := blockdev.Find(b.cmd.Stage.Device)
-	tell := func(d blockdev.Device, ok bool) {
-		if ok && found != nil {
+	q := quest{look: func(name string) bool {
+		d, ok := s.Look(name)
+		if ok {
 			found <- d
 			found = nil
 		}
-	}
+		return ok
+	}}
 	quick := time.NewTimer(0)
-	tell(s.All())
+	if found != nil {
+		q.all()
+	}
 	for {
 		select {
 		case e := <-events:
@@ -107,7 +122,7 @@ func (b recovery) attend(events <-chan uevent, found chan<- blockdev.Device) {
 				b.modules.request(alias)
 			}
 			if e["SUBSYSTEM"] == "block" && e["ACTION"] != "remove" && found != nil {
-				tell(look(s, e))
+				q.event(e)
 			}
 		case <-quick.C:
 			if !b.modules.release() {

@@ -1,6 +1,7 @@
 package early
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/assemble"
 	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 )
 
@@ -18,11 +20,69 @@ const deviceDir = "/run/initramfs/gitboot-device"
 
 // mountStage finds the stage's file system and mounts the stage read-only.
 func (b *boot) mountStage() error {
-	device, err := b.devices.find("the stage's device", b.cmd.Stage.Device)
+	device, err := b.findStage()
 	if err != nil {
 		return err
 	}
 	return b.mountStageOf(device)
+}
+
+// findStage finds the stage's file system, after what that is on was assembled.
+func (b *boot) findStage() (blockdev.Device, error) {
+	if b.cmd.Assembly == "" {
+		return b.devices.find("the stage's device", b.cmd.Stage.Device)
+	}
+	made := ""
+	for _, step := range b.cmd.Assembly.Steps() {
+		var err error
+		if made, err = b.assemble(step); err != nil {
+			return blockdev.Device{}, fmt.Errorf("assembling %s, which the stage is on: %w", step, err)
+		}
+	}
+	s := blockdev.Find(b.cmd.Stage.Device)
+	device, ok := s.Look(filepath.Base(made))
+	if !ok {
+		return device, fmt.Errorf("finding the stage's device %s: it is not %s, which was assembled for it; there is %s", b.cmd.Stage.Device, made, s.Summary())
+	}
+	return device, nil
+}
+
+// A part is a block device that is made of others, as they come.
+type part interface {
+	// Modules of the kernel's are needed.
+	Modules() []string
+	// Offer looks at a block device by its name, and reports whether none is lacking.
+	Offer(name string) bool
+	// Enough reports whether it can do without those that are lacking; String says
+	// which have come.
+	Enough() bool
+	String() string
+	// Make makes the device.
+	Make() (path string, err error)
+}
+
+// assemble makes a device of those that a step is about.
+func (b *boot) assemble(step deployment.Step) (made string, err error) {
+	var p part
+	switch step.Kind {
+	case deployment.AssembleLVM:
+		p = assemble.NewVolume(step.ID, step.Volume)
+	case deployment.AssembleRAID:
+		p = assemble.NewArray(step.ID)
+	default:
+		return "", errors.New("this gitboot-init cannot")
+	}
+	if err := b.modules.loadNamed(p.Modules()...); err != nil {
+		return "", err
+	}
+	offer := func(name string) bool { return !blockdev.Skip(name, "") && p.Offer(name) }
+	if err := b.devices.await(quest{what: "its parts", look: offer, seen: p.String, enough: p.Enough}); err != nil {
+		return "", err
+	}
+	if made, err = p.Make(); err == nil {
+		b.log.info("assembled %s as %s", step, made)
+	}
+	return made, err
 }
 
 // mountStageOf mounts the stage that is on a device.

@@ -50,3 +50,16 @@ func TestCryptTable(t *testing.T) {
 		t.Errorf("%q", two)
 	}
 }
+
+func TestSegment(t *testing.T) {
+	one := Segment{Length: 16, Stripes: []Stripe{{8, 1, 2048}}}
+	two := Segment{Start: 16, Length: 32, Chunk: 8, Stripes: []Stripe{{8, 1, 2064}, {8, 2, 0}}}
+	for _, c := range []struct {
+		segment Segment
+		want    target
+	}{{one, target{0, 16, "linear", "8:1 2048"}}, {two, target{16, 32, "striped", "2 8 8:1 2064 8:2 0"}}} {
+		if got := c.segment.target(); got != c.want {
+			t.Errorf("%+v", got)
+		}
+	}
+}

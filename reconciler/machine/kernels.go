@@ -61,7 +61,7 @@ func (a kernelMaker) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, e
 	if f.Kernel, err = initramfs.FindKernel(tree, s.Inputs.Kernel); err != nil {
 		return f, err
 	}
-	f.made = initramfs.Options{Init: a.Init, Verity: s.Inputs.Verity != ""}
+	f.made = initramfs.Options{Init: a.Init, Verity: s.Inputs.Verity != "", Assembles: s.Inputs.Assembles}
 	if f.key, err = initramfs.Key(tree, f.Kernel, f.made); err != nil {
 		return f, err
 	}
@@ -195,7 +195,7 @@ func compareRecovery(j *Job) {
 		j.Log.Warn("the recovery entry holds gitboot itself, which is another kind of machine's here: the machine makes it when it reconciles")
 		return
 	}
-	known := plan.Recovery{Wanted: recovery.Key(j.Wants.Recovery), Patient: j.req.Patient, Source: len(j.plan.Stagings) > 0}
+	known := plan.Recovery{Wanted: recovery.Key(j.Wants.Recovery, j.location.Assembly), Patient: j.req.Patient, Source: len(j.plan.Stagings) > 0}
 	for _, img := range j.Wants.Images {
 		known.Source = known.Source || j.doc.Images[img.Name].Newest() != nil
 	}
@@ -225,7 +225,7 @@ func (a recoverer) make(ctx context.Context, list []plan.Action) error {
 	var made state.Recovery
 	from, glob, err := a.source()
 	if err == nil {
-		maker := recovery.Maker{Stage: a.Stage, Progress: a.Progress, Programs: a.Programs, Init: a.Init}
+		maker := recovery.Maker{Stage: a.Stage, Progress: a.Progress, Programs: a.Programs, Init: a.Init, Assembly: a.location.Assembly}
 		made, err = maker.Make(ctx, a.Wants.Recovery, from, glob)
 	}
 	if ctx.Err() != nil {
@@ -248,7 +248,7 @@ func (a recoverer) note(err error) {
 	if before := a.next.Recovery; before != nil {
 		r = *before
 	}
-	r.Failure = r.Failure.Tried(err, recovery.Key(a.Wants.Recovery), whose(a.Name, boot.RecoveryID), a.now())
+	r.Failure = r.Failure.Tried(err, recovery.Key(a.Wants.Recovery, a.location.Assembly), whose(a.Name, boot.RecoveryID), a.now())
 	a.next.Recovery, a.plan.Recovery = &r, ""
 	a.Log.Error("the recovery entry cannot be made; all else goes on", "error", err)
 }

@@ -33,8 +33,6 @@ func (b *Book) loader(declared string) (loader.Loader, error) { return loaders(b
 // A finder finds the boot loaders of a machine.
 type finder struct {
 	folder, stage string
-	// at, if set, is where GRUB's folder will be, on a disk that is made.
-	at *boot.Filesystem
 	// foreign says that the system which boots is not this one.
 	foreign bool
 	// elsewhere says that a deployment is running, and nobody says where the boot loader
@@ -43,7 +41,7 @@ type finder struct {
 }
 
 func loaders(b *Book) finder {
-	return finder{b.Folder, b.Stage.Dir(), b.FolderAt, b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
+	return finder{b.Folder, b.Stage.Dir(), b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
 }
 
 func (f finder) which(declared string) (name, why string) {
@@ -67,19 +65,12 @@ func (f finder) named(name string) (l loader.Loader, err error) {
 	if name == boot.SystemdBoot {
 		l, err = sdboot.Open(f.folder, f.stage)
 	} else {
-		l, err = f.grub()
+		l, err = grub.Open(f.folder, f.stage)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the boot loader: %w", err)
 	}
 	return l, nil
-}
-
-func (f finder) grub() (*grub.GRUB, error) {
-	if f.at != nil {
-		return grub.OpenMade(f.folder, f.stage, *f.at)
-	}
-	return grub.Open(f.folder, f.stage)
 }
 
 // unlinkOthers takes the menu out of a boot loader that had it before, if it is here.

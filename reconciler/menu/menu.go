@@ -41,8 +41,6 @@ type Book struct {
 	// Location, if set, is where GRUB and process 1 will find the stage: for a
 	// stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
-	// FolderAt, if set, is likewise where GRUB's folder will be.
-	FolderAt *boot.Filesystem
 	Log      *slog.Logger
 }
 

@@ -32,6 +32,9 @@ type Inputs struct {
 	Upper *deployment.Upper `json:"upper,omitempty"`
 	// Verity is how layers are verified, empty if they are not.
 	Verity string `json:"verity,omitempty"`
+	// Assembles are the kinds of devices that are put together at boot on the way to the
+	// stage, none for a stage on a plain disk or partition.
+	Assembles []string `json:"assembles,omitempty"`
 	// Health says when a boot counts as good, nil where nothing is declared.
 	Health *deployment.Health `json:"health,omitempty"`
 }
@@ -65,8 +68,12 @@ func differences(w Want, have []Generation) []string {
 	add(was.CopyToRAM != is.CopyToRAM, "copy_to_ram %t → %t", was.CopyToRAM, is.CopyToRAM)
 	add(!was.Upper.Equal(is.Upper), "writable layer %s → %s", was.Upper, is.Upper)
 	add(was.Verity != is.Verity, "verity %s → %s", cmp.Or(was.Verity, "off"), cmp.Or(is.Verity, "off"))
+	add(!slices.Equal(was.Assembles, is.Assembles), "the stage is on %s, was on %s", below(is.Assembles), below(was.Assembles))
 	add(!was.Health.Equal(is.Health), "health changed")
 	add(was.Init != is.Init, "gitboot-init changed")
 	add(last.Damaged != "", "%s", last.Damaged)
 	return reasons
 }
+
+// below says what a stage is on.
+func below(kinds []string) string { return cmp.Or(strings.Join(kinds, " and "), "a plain disk") }

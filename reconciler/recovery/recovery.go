@@ -46,14 +46,21 @@ type Maker struct {
 	Programs
 	// Init is gitboot-init.
 	Init string
+	// Assembly is what the stage is on.
+	Assembly deployment.Assembly
 }
 
-// Key tells what is declared of a recovery entry, "" if none is.
-func Key(want *spec.Recovery) string {
+// Key tells what a recovery entry is to be, on a stage that is on something; "" if none
+// is declared.
+func Key(want *spec.Recovery, on deployment.Assembly) string {
 	if want == nil {
 		return ""
 	}
-	data, err := json.Marshal(want)
+	var decides any = want
+	if on != "" {
+		decides = []any{want, on.Kinds()}
+	}
+	data, err := json.Marshal(decides)
 	if err != nil {
 		panic(err) // strings alone
 	}
@@ -64,7 +71,7 @@ func Key(want *spec.Recovery) string {
 // Make makes a recovery entry's deployment of the kernel that a glob names among
 // the layers of one that is staged.
 func (m Maker) Make(ctx context.Context, want *spec.Recovery, from *deployment.Manifest, glob string) (r state.Recovery, err error) {
-	options := initramfs.Options{Init: m.Init, Recovery: &initramfs.Recovery{Rescue: m.Rescue, Gitboot: m.Gitboot, Shell: m.Shell}}
+	options := initramfs.Options{Init: m.Init, Assembles: m.Assembly.Kinds(), Recovery: &initramfs.Recovery{Rescue: m.Rescue, Gitboot: m.Gitboot, Shell: m.Shell}}
 	if m.Rescue == "" {
 		return r, errors.New("find gitboot-rescue beside gitboot or in ../lib/gitboot: not there; install it with `make install`, or name it with rescue in agent.toml")
 	}
@@ -89,7 +96,7 @@ func (m Maker) Make(ctx context.Context, want *spec.Recovery, from *deployment.M
 	if err != nil {
 		return r, err
 	}
-	r = state.Recovery{Image: from.Image, Kernel: made.Version, Key: Key(want)}
+	r = state.Recovery{Image: from.Image, Kernel: made.Version, Key: Key(want, m.Assembly)}
 	r.Deployment, err = m.Stage.Publish(&deployment.Manifest{
 		Version: deployment.Version, Image: from.Image, Kernel: made.Kernel, Initramfs: made.Initramfs, KernelVersion: made.Version,
 		KernelArgs: want.Console, Layers: []deployment.Object{}, Recovery: true,

@@ -25,11 +25,19 @@ type Search struct {
 // Find begins a search for UUID=…, LABEL=…, PARTUUID=… or a path below /dev.
 func Find(want string) *Search { return &Search{want: want, seen: make(map[string]Device)} }
 
+// Names are those of all block devices there are.
+func Names() (names []string) {
+	entries, _ := os.ReadDir("/sys/class/block")
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 // All looks at every block device there is.
 func (s *Search) All() (Device, bool) {
-	names, _ := os.ReadDir("/sys/class/block")
-	for _, n := range names {
-		if d, ok := s.Look(n.Name()); ok {
+	for _, name := range Names() {
+		if d, ok := s.Look(name); ok {
 			return d, true
 		}
 	}
@@ -38,7 +46,7 @@ func (s *Search) All() (Device, bool) {
 
 // Look reads one device's superblock and says whether it is the one.
 func (s *Search) Look(name string) (Device, bool) {
-	if skip(name, s.want) {
+	if Skip(name, s.want) {
 		return Device{}, false
 	}
 	d := Device{Path: "/dev/" + strings.ReplaceAll(name, "!", "/")}
@@ -55,9 +63,9 @@ func (s *Search) Look(name string) (Device, bool) {
 	return d, s.is(name, d)
 }
 
-// skip leaves out what never holds what is wanted and may be slow to read: CDs hold
+// Skip leaves out what never holds what is wanted and may be slow to read: CDs hold
 // nothing but what has a time in place of a UUID.
-func skip(name, want string) bool {
+func Skip(name, want string) bool {
 	prefixes := []string{"loop", "ram", "zram", "fd", "nbd", "mtdblock"}
 	if len(want) != len("UUID=2006-01-02-15-04-05-00") {
 		prefixes = append(prefixes, "sr")
@@ -122,14 +130,13 @@ func readInt(name string) (int, bool) {
 
 // Summary lists the file systems that were seen.
 func (s *Search) Summary() string {
-	names, _ := os.ReadDir("/sys/class/block")
 	var out []string
-	for _, n := range names {
-		if skip(n.Name(), s.want) {
+	for _, name := range Names() {
+		if Skip(name, s.want) {
 			continue
 		}
-		word := n.Name()
-		if d, ok := s.seen[n.Name()]; ok {
+		word := name
+		if d, ok := s.seen[name]; ok {
 			word += " (" + d.FS.Type + " UUID=" + d.FS.UUID + " LABEL=" + d.FS.Label + ")"
 		}
 		out = append(out, word)

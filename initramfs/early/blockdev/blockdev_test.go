@@ -19,11 +19,11 @@ func TestSearchIs(t *testing.T) {
 }
 
 func TestSkip(t *testing.T) {
-	if skip("sr0", "UUID=2026-03-01-02-03-04-00") {
+	if Skip("sr0", "UUID=2026-03-01-02-03-04-00") {
 		t.Error("a CD is not looked at, though one is wanted")
 	}
 	for name, want := range map[string]bool{"loop0": true, "sr0": true, "sda": false, "srx": false, "ram1": true, "fd0": true, "nvme0n1": false} {
-		if skip(name, "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d") != want {
+		if Skip(name, "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d") != want {
 			t.Errorf("%s: not %v", name, want)
 		}
 	}
