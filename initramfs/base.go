@@ -18,6 +18,7 @@ func base() feature {
 			"crc32c_generic", "crc32c_intel", "crc32_generic", "libcrc32c",
 			"sd_mod", "uas", "usb_storage", "mmc_block",
 			"efi_pstore", "ramoops",
+			"usbhid", "hid_generic", "i8042", "atkbd", "hid_hyperv", "hyperv_keyboard", // somebody types here
 		},
 		options: []string{
 			"CONFIG_BLK_DEV_INITRD", "CONFIG_SQUASHFS", "CONFIG_SQUASHFS_ZSTD", "CONFIG_SQUASHFS_XATTR",

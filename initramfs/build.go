@@ -21,7 +21,7 @@ import (
 
 // format changes whenever Build would make other bytes of the same input, so
 // that kept initramfs are made anew.
-const format = "gitboot-initramfs 1"
+const format = "gitboot-initramfs 2"
 
 // IndexPath is where process 1 finds its list of modules.
 const IndexPath = "gitboot-modules"
@@ -214,6 +214,9 @@ func contents(t *rootfs.Tree, chosen *closure, k Kernel, o Options) (*archive, e
 	a.file(IndexPath, 0o644, chosen.index("/"+dir).Encode())
 	for _, m := range chosen.modules() {
 		a.stream(path.Join(dir, m.path), 0o644, m.size, m.write)
+	}
+	if err := addFirmware(t, a, chosen.modules()); err != nil {
+		return nil, err
 	}
 	for _, f := range features(o) {
 		if f.add == nil {

@@ -33,7 +33,7 @@ type module struct {
 	softPre  []string
 	softPost []string
 	aliases  []string
-	firmware bool // it names firmware, which isn't carried
+	firmware []string // names of files that it may ask for
 }
 
 // A moduleSet is all modules of one kernel, by name. Content is read when it
@@ -173,7 +173,7 @@ func (m *module) parse(data []byte) error {
 		case "alias":
 			m.aliases = append(m.aliases, value)
 		case "firmware":
-			m.firmware = true
+			m.firmware = append(m.firmware, value)
 		case "softdep":
 			m.softdep(value)
 		}

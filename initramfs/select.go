@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ var makesDisks = [...]string{
 	"blk_mq_alloc_disk", "__blk_mq_alloc_disk", "blk_alloc_disk", "__blk_alloc_disk", "device_add_disk",
 	"nvme_init_ctrl", "nvme_add_ctrl", "ufshcd_init", "ufshcd_pltfrm_init",
 	"mmc_add_host", "__sdhci_add_host", "sdhci_add_host", "sdhci_pltfm_register", "sdhci_pltfm_init",
+	"dw_mci_probe", "dw_mci_pltfm_register", "renesas_sdhi_probe", "tmio_mmc_host_probe", "hisi_sas_probe",
 }
 
 // buses are the folders of what disks hang on; all that drives a device is
@@ -33,6 +35,22 @@ var buses = [...]string{
 	"kernel/drivers/pci/controller/", "kernel/drivers/hv/hv_vmbus", "kernel/drivers/xen/xenbus",
 	"kernel/drivers/xen/xen-privcmd",
 }
+
+// soc are the folders of what disks and their hosts need where a device tree describes the
+// machine: clocks, power and pins, and the chips that have them. Of these, too, all that
+// drives a device is taken.
+var soc = [...]string{
+	"kernel/drivers/bus/", "kernel/drivers/clk/", "kernel/drivers/dma/", "kernel/drivers/extcon/", "kernel/drivers/gpio/",
+	"kernel/drivers/hwspinlock/", "kernel/drivers/i2c/busses/", "kernel/drivers/i2c/muxes/", "kernel/drivers/mailbox/", "kernel/drivers/mfd/",
+	"kernel/drivers/nvmem/", "kernel/drivers/phy/", "kernel/drivers/pinctrl/", "kernel/drivers/pmdomain/", "kernel/drivers/regulator/",
+	"kernel/drivers/reset/", "kernel/drivers/rpmsg/", "kernel/drivers/soc/", "kernel/drivers/spi/", "kernel/drivers/power/supply/axp20x",
+	"kernel/drivers/usb/chipidea/", "kernel/drivers/usb/dwc2/", "kernel/drivers/usb/dwc3/", "kernel/drivers/usb/isp1760/", "kernel/drivers/usb/musb/",
+	"kernel/drivers/usb/phy/", "kernel/drivers/usb/renesas_usbhs/", "kernel/drivers/usb/typec/tcpm/", "kernel/drivers/usb/misc/onboard_usb_", "kernel/drivers/usb/misc/usb3503",
+}
+
+// onX86 is where a kernel has modules that has no use for these: there the firmware sees
+// to what they do.
+const onX86 = "kernel/arch/x86/"
 
 // unwanted begins the paths of modules whose need makes a driver unfit:
 // storage over a network, such as iSCSI and Fibre Channel, and the target side
@@ -44,14 +62,22 @@ var unwanted = [...]string{
 	"kernel/drivers/usb/misc/", "kernel/drivers/usb/host/sl811", // adapters that carry a host of their own
 }
 
+// offBoard is what no disk of such a machine needs.
+var offBoard = [...]string{
+	"kernel/net/", "kernel/drivers/net/", "kernel/drivers/infiniband/", "kernel/drivers/media/", "kernel/drivers/gpu/", "kernel/sound/",
+}
+
 // deviceBuses begin the aliases by which devices announce themselves.
 var deviceBuses = [...]string{
-	"acpi", "ahci", "hv", "mmc", "of", "pci", "platform", "scsi", "usb", "virtio", "vmbus", "xen", "auxiliary",
+	"acpi", "ahci", "amba", "hv", "i2c", "mmc", "of", "pci", "platform", "scsi", "spi", "usb", "virtio", "vmbus", "xen", "auxiliary",
 }
 
 // softAfter is what hardware needs and no module says: neither uas nor
-// mmc_block is announced by a device of its own.
+// mmc_block is announced by a device of its own, and a keyboard is on a bus of its own.
 var softAfter = map[string][]string{
+	"usbhid":      {"hid_generic"},
+	"hid_hyperv":  {"hid_generic"},
+	"i8042":       {"atkbd"},
 	"usb_storage": {"uas"},
 	"mmc_core":    {"mmc_block"},
 	"scsi_mod":    {"sd_mod"},
@@ -92,17 +118,24 @@ func (s *moduleSet) choose(ctx context.Context, version string, all []feature, e
 	if err := c.takeFit(drivers, unwanted[:]); err != nil {
 		return nil, err
 	}
+	if len(s.below(onX86)) == 0 {
+		all = append(slices.Clone(all), feature{drivers: soc[:], unwanted: offBoard[:]})
+	}
 	for _, f := range all {
-		list := s.below(f.drivers...)
-		if err := s.readAll(ctx, list); err != nil {
-			return nil, err
-		}
-		list = slices.DeleteFunc(list, func(m *module) bool { return !m.drivesDevice() })
-		if err := c.takeFit(list, f.unwanted); err != nil {
+		if err := c.takeBelow(ctx, f.drivers, f.unwanted); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
+}
+
+// takeBelow takes what drives a device of folders, if it needs nothing unwanted.
+func (c *closure) takeBelow(ctx context.Context, folders, unwanted []string) error {
+	list := c.set.below(folders...)
+	if err := c.set.readAll(ctx, list); err != nil {
+		return err
+	}
+	return c.takeFit(slices.DeleteFunc(list, func(m *module) bool { return !m.drivesDevice() }), unwanted)
 }
 
 // takeFit takes those of the drivers that need nothing unwanted.
@@ -127,9 +160,18 @@ func (s *moduleSet) drivers(ctx context.Context) ([]*module, error) {
 	if err := s.readAll(ctx, slices.Concat(disks, hosts)); err != nil {
 		return nil, err
 	}
+	var err error
 	disks = slices.DeleteFunc(disks, func(m *module) bool {
-		return !m.makesDisks() || !m.drivesDevice() || m.firmware && m.name != "isci" // isci does without
+		if !m.makesDisks() || !m.drivesDevice() {
+			return true
+		}
+		fit, ferr := s.hasFirmware(m)
+		err = errors.Join(err, ferr)
+		return !fit
 	})
+	if err != nil {
+		return nil, err
+	}
 	hosts = slices.DeleteFunc(hosts, func(m *module) bool { return !m.drivesDevice() })
 	return slices.Concat(disks, hosts), nil
 }

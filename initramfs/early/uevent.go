@@ -75,12 +75,15 @@ func (m *modules) coldplug() {
 }
 
 func (m *modules) buses() []string {
-	buses := []string{"virtio", "pci", "vmbus", "xen", "scsi", "usb", "mmc", "acpi", "platform"}
+	buses := []string{"virtio", "pci", "vmbus", "xen", "scsi", "usb", "mmc", "acpi", "platform", "amba", "i2c", "spi"}
 	have := make(map[string]bool)
 	for _, a := range m.index.Aliases {
 		bus, _, _ := strings.Cut(a.Pattern, ":")
 		have[strings.TrimSuffix(bus, "*")] = true
 	}
 	have["platform"] = have["platform"] || have["of"] || have["acpi"]
+	for _, bus := range []string{"amba", "i2c", "spi"} { // whose devices a device tree names by what they are
+		have[bus] = have[bus] || have["of"]
+	}
 	return slices.DeleteFunc(buses, func(bus string) bool { return !have[bus] })
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,43 @@ func TestMicrocodeIsKeyed(t *testing.T) {
 	}
 	if without == key([]entry{{name: "usr/lib/firmware/amd-ucode/microcode_amd.bin", data: "x"}}) {
 		t.Error("microcode does not decide the initramfs")
+	}
+}
+
+// A driver of disks that needs firmware is carried with it, where the image has some of
+// it, as the kernel reads it; without, it is left out, as its firmware is.
+func TestFirmware(t *testing.T) {
+	need.Programs(t, "cpio")
+	files := func(more ...entry) []string {
+		t.Helper()
+		packed, _, err := build(t, openTree(t, image(t, more...)), initramfs.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := exec.Command("cpio", "-it", "--quiet")
+		list.Stdin = bytes.NewReader(unzstd(t, packed))
+		return strings.Fields(run(t, list))
+	}
+	driver := "lib/modules/" + version + "/kernel/drivers/scsi/blob.ko"
+	without := files(entry{name: "usr/lib/firmware/other.bin", data: "other"})
+	if slices.Contains(without, driver) || slices.Contains(without, "lib/firmware/other.bin") {
+		t.Errorf("without its firmware there is %q", without)
+	}
+	hostile := ko([]string{"scsi_add_host_with_dma"}, "alias=pci:v0000EEEEd*", "firmware=../../../etc/shadow", "firmware=*", "firmware=")
+	for name, data := range map[string]string{"blob.bin": "blob", "blob.bin.xz": xzip(t, "blob"), "blob.bin.zst": zstdip(t, "blob")} {
+		got := files(
+			entry{name: "usr/lib/firmware/" + name, data: data}, entry{name: "etc/shadow", data: "secret"},
+			entry{name: "usr/lib/modules/" + version + "/kernel/drivers/scsi/hostile.ko", data: hostile},
+		)
+		if !slices.Contains(got, driver) || !slices.Contains(got, "lib/firmware/blob.bin") {
+			t.Errorf("with %s there is %q", name, got)
+		}
+		if slices.ContainsFunc(got, func(file string) bool { return strings.Contains(file, "shadow") || strings.Contains(file, "hostile") }) {
+			t.Errorf("a module asks for any file: %q", got)
+		}
+	}
+	_, _, err := build(t, openTree(t, image(t, entry{name: "usr/lib/firmware/blob.bin.xz", data: "\xfd7zXZ\x00"})), initramfs.Options{})
+	if err == nil || !strings.Contains(err.Error(), "/usr/lib/firmware/blob.bin.xz") {
+		t.Errorf("half a file: %v", err)
 	}
 }
