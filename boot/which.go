@@ -11,6 +11,14 @@ const (
 	SystemdBoot = "systemd-boot"
 )
 
+// A Choice is what is declared of a machine's boot loader.
+type Choice struct {
+	// Loader is its name, "" for the one that is there.
+	Loader string
+	// SecureBoot has everything that it starts be signed.
+	SecureBoot bool
+}
+
 // Installed is what is known of a machine's boot loaders.
 type Installed struct {
 	// GRUB and SystemdBoot report whether they were found.

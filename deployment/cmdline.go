@@ -21,7 +21,9 @@ const (
 	// ParamDeployment is the id of the deployment to boot.
 	ParamDeployment = "gitboot.deployment"
 	// ParamTrying, set to 1, says that the deployment is not known to be good:
-	// a failure reboots instead of opening a shell.
+	// a failure reboots instead of opening a shell. Set to TryingIfCounted, it is so if
+	// the boot loader's block, the names of its entries, counts boots of ParamEntry: of
+	// a command line that is signed, and stays as it is when the deployment proves good.
 	ParamTrying = "gitboot.trying"
 	// ParamEntry is the id of the menu's entry that was booted.
 	ParamEntry = "gitboot.entry"
@@ -48,6 +50,9 @@ const (
 	// ParamVia says what started the kernel, if that was no boot loader: ViaKexec.
 	ParamVia = "gitboot.via"
 )
+
+// TryingIfCounted has process 1 ask the boot loader's block whether it is on trial.
+const TryingIfCounted = "counted"
 
 // ViaKexec is that of a kernel which the one before it has started (kexec(8)).
 const ViaKexec = "kexec"
@@ -134,8 +139,11 @@ type Cmdline struct {
 	// Block is where the boot loader counts, zero for the stage's BlockFile.
 	Block  Location
 	Trying bool
-	Shell  bool
-	RAM    bool
+	// Counted says that it is to be found out whether it is on trial, and what boots in
+	// its place if it is damaged: until then it counts as on trial.
+	Counted bool
+	Shell   bool
+	RAM     bool
 	// Recovery is a recovery entry's.
 	Recovery bool
 	// Install is how the machine is installed, "" if it is not to be.
@@ -174,7 +182,10 @@ func (c Cmdline) Optional() (args []string) {
 	if c.Block != (Location{}) {
 		args = append(args, ParamBlock+"="+c.Block.String())
 	}
-	if c.Trying {
+	switch {
+	case c.Counted:
+		args = append(args, ParamTrying+"="+TryingIfCounted)
+	case c.Trying:
 		args = append(args, ParamTrying+"=1")
 	}
 	if c.Shell {
@@ -258,6 +269,10 @@ func (c *Cmdline) set(key, value string) (err error) {
 	case ParamBlock:
 		c.Block, err = ParseLocation(value)
 	case ParamTrying:
+		if c.Counted = value == TryingIfCounted; c.Counted {
+			c.Trying = true
+			return nil
+		}
 		c.Trying, err = parseSwitch(value)
 	case ParamShell:
 		c.Shell, err = parseSwitch(value)

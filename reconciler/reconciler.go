@@ -61,6 +61,10 @@ type Config struct {
 	// Location, if set, is where GRUB and process 1 will find the stage: for
 	// a stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
+	// BootLocation, if set, is where Boot will lie, likewise.
+	BootLocation *boot.Filesystem
+	// SigningKeys is the folder of the keys that sign what boots, "" for the stage's own.
+	SigningKeys string
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string
@@ -229,7 +233,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
 		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Written: deployment.UpperMount, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
-		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
+		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, FolderLocation: cfg.BootLocation, SigningKeys: cmp.Or(cfg.SigningKeys, filepath.Join(st.Dir(), stage.KeysDir)), Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}

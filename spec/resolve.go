@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -73,17 +72,7 @@ func (f *Fleet) Check(ctx context.Context, machines []string) error {
 func (r *resolver) wants() *Wants {
 	machine, decl := r.name, r.decl
 	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Arch: text(r.merged.Arch), Boot: Boot{Mode: "menu", Tries: 3}}
-	if b := r.merged.Boot; b != nil {
-		w.Boot.Mode = cmp.Or(text(b.Mode), w.Boot.Mode)
-		w.Boot.Timeout = copyOf(b.Timeout)
-		w.Boot.Loader = text(b.Loader)
-		if b.Tries != nil {
-			w.Boot.Tries = *b.Tries
-		}
-		if w.Boot.OnBad = text(b.OnBad); w.Boot.OnBad != "" && w.Boot.Mode != "managed" {
-			r.Add(decl.where, w.Boot.OnBad, "boot.on_bad of machine "+machine+" is for what has proved bad, and in mode \""+w.Boot.Mode+"\" nothing is tried", `write mode = "managed" beside it, or leave it out`)
-		}
-	}
+	readBoot(r, &w.Boot)
 	w.Approve = approve(r.merged.Approve)
 	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)
 	for _, name := range r.merged.Images {

@@ -190,9 +190,31 @@ type Boot struct {
 	Tries int
 	// Loader is "grub" or "systemd-boot", "" for the one that is there.
 	Loader string `json:",omitempty"`
+	// SecureBoot has each entry be one signed program.
+	SecureBoot bool `json:",omitempty"`
 	// OnBad is "revert" where commits that brought what is bad are taken back on a
 	// branch of their own, else "".
 	OnBad string `json:",omitempty"`
+}
+
+// readBoot reads how the boot menu is treated.
+func readBoot(r *resolver, to *Boot) {
+	b := r.merged.Boot
+	if b == nil {
+		return
+	}
+	to.Mode = cmp.Or(text(b.Mode), to.Mode)
+	to.Timeout = copyOf(b.Timeout)
+	to.Loader, to.SecureBoot = text(b.Loader), b.Secure != nil && *b.Secure
+	if to.SecureBoot && to.Loader != "systemd-boot" {
+		r.Add(r.decl.where, "secure_boot", "boot.secure_boot of machine "+r.name+" is for systemd-boot, which starts one signed program for each entry", `write loader = "systemd-boot" beside it, or leave it out: GRUB's entries are as safe as the distribution's shim makes them`)
+	}
+	if b.Tries != nil {
+		to.Tries = *b.Tries
+	}
+	if to.OnBad = text(b.OnBad); to.OnBad != "" && to.Mode != "managed" {
+		r.Add(r.decl.where, to.OnBad, "boot.on_bad of machine "+r.name+" is for what has proved bad, and in mode \""+to.Mode+"\" nothing is tried", `write mode = "managed" beside it, or leave it out`)
+	}
 }
 
 // An Image is one menu entry. Exactly one of Pull, Archive and Build is set.

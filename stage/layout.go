@@ -52,6 +52,10 @@ func (l Layout) Downloads() string { return l.path("downloads") }
 // Secrets holds what hooks have made once and keep, such as a machine's keys.
 func (l Layout) Secrets() string { return l.path("secrets") }
 
+// KeysDir is the name of the folder with the keys that sign what boots, where those are
+// not elsewhere.
+const KeysDir = "keys"
+
 // VerifiedFile is the name of what is known of the last time that a stage was
 // verified by itself.
 const VerifiedFile = "verified.json"

@@ -14,11 +14,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"syscall"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/owned"
@@ -28,6 +28,9 @@ import (
 type Folder struct {
 	// Dir is the folder, Stage the stage's.
 	Dir, Stage string
+	// Unify, if set, says what the one program of an entry is made of: then it is such
+	// programs that are there, in place of copies, and bear names of their own.
+	Unify func(stage boot.Filesystem, e boot.Entry) (uki.Image, error)
 }
 
 // At returns a menu as it is for a boot loader that finds the copies in at.
@@ -75,9 +78,9 @@ func (f Folder) Stale(m boot.Menu) (string, error) {
 	case err != nil:
 		return "", err
 	case len(w.lacking) > 0 && w.lacking[0].damaged:
-		return fmt.Sprintf("the copy of object %.12s holds something else", w.lacking[0].name()), nil
+		return fmt.Sprintf("the copy of object %.12s holds something else", w.lacking[0].name), nil
 	case len(w.lacking) > 0:
-		return fmt.Sprintf("object %.12s is not copied", w.lacking[0].name()), nil
+		return fmt.Sprintf("object %.12s is not copied", w.lacking[0].name), nil
 	case len(w.surplus) > 0:
 		return "there are copies that no entry names", nil
 	}
@@ -91,7 +94,7 @@ const changed = "changed"
 func (f Folder) Trace(m boot.Menu) (out []loader.Trace, err error) {
 	objects, err := f.objects(m)
 	for _, o := range objects {
-		t := loader.Trace{Name: f.path(o.name()), Copy: true, Want: o.name(), Have: o.name()}
+		t := loader.Trace{Name: f.path(o.name), Copy: true, Want: o.name, Have: o.name}
 		switch {
 		case o.missing:
 			t.Have = ""
@@ -139,11 +142,11 @@ func (f Folder) Publish(ctx context.Context, m boot.Menu, write func(boot.Menu) 
 		}
 	}
 	for _, o := range w.older {
-		_ = os.Chtimes(f.path(o.name()), o.modified, o.modified) // or it is read once more
+		_ = os.Chtimes(f.path(o.name), o.modified, o.modified) // or it is read once more
 	}
 	for _, o := range w.lacking {
-		if err := f.copy(ctx, o); err != nil {
-			return fmt.Errorf("copy object %.12s to %s for the boot loader: %w", o.name(), f.Dir, err)
+		if err := f.publish(ctx, o); err != nil {
+			return fmt.Errorf("%s to %s for the boot loader: %w", o.what, f.Dir, err)
 		}
 	}
 	return f.replace(m, write)
@@ -173,25 +176,35 @@ func (f Folder) replace(m boot.Menu, write func(boot.Menu) error) error {
 	return fault.Point("boot.copies.collected")
 }
 
-func (f Folder) copy(ctx context.Context, o object) error {
-	out, sum, err := durable.Copy(ctx, f.Dir, 0o600, filepath.Join(f.Stage, filepath.FromSlash(o.path)))
+func (f Folder) publish(ctx context.Context, o object) error {
+	out, err := o.make(ctx)
 	if err != nil {
 		return err
 	}
 	defer out.Discard()
-	if sum != o.name() {
-		return errors.New("the stage's own has other content than its name says; `gitboot stage verify` finds all such")
-	}
 	if err := os.Chtimes(out.Name(), o.modified, o.modified); err != nil {
 		return err
 	}
 	if err := fault.Point("boot.copy.written"); err != nil {
 		return err
 	}
-	if err := out.Publish(f.path(o.name())); err != nil {
+	if err := out.Publish(f.path(o.name)); err != nil {
 		return err
 	}
 	return fault.Point("boot.copy.published")
+}
+
+// copyOf copies an object, which has to be what its name says.
+func (f Folder) copyOf(ctx context.Context, name, from string) (*durable.File, error) {
+	out, sum, err := durable.Copy(ctx, f.Dir, 0o600, from)
+	if err != nil {
+		return nil, err
+	}
+	if sum != name {
+		out.Discard()
+		return nil, errors.New("the stage's own has other content than its name says; `gitboot stage verify` finds all such")
+	}
+	return out, nil
 }
 
 // Remove removes all copies and the named files, and the folder if nothing else

@@ -1,6 +1,7 @@
 package copies
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,48 +19,96 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
-// An object is one that a menu names: its path below the stage, and what is
-// there of its copy.
+// An object is one that a menu names, and what is there of its copy; or a program that
+// is made of some.
 type object struct {
-	path string
+	name string
+	// what is what is done to have it there.
+	what string
 	size int64
 	// modified is of the object, whose time its copy has.
 	modified time.Time
 	// missing and damaged are of the copy. One of another time was written by
 	// something else, or by a gitboot that gave it none: it was read.
 	missing, damaged, otherTime bool
+	// whole reports whether a file of that size is it, and make makes one.
+	whole func(file string) (bool, error)
+	make  func(ctx context.Context) (*durable.File, error)
 }
-
-func (o object) name() string { return path.Base(o.path) }
 
 // objects returns what a menu names, each once. What the stage itself lacks is
 // left out: nothing can be copied of it, and it is not the menu's fault.
 func (f Folder) objects(m boot.Menu) (out []object, err error) {
 	seen := map[string]bool{}
-	for _, p := range named(m) {
-		if seen[p] {
-			continue
+	for _, e := range m.All() {
+		of, err := f.of(m.Stage, e)
+		if err != nil {
+			return nil, err
 		}
-		seen[p] = true
-		o := object{path: p}
-		if !deployment.IsHash(o.name()) {
+		for _, o := range of {
+			if seen[o.name] {
+				continue
+			}
+			seen[o.name] = true
+			if err := f.look(&o); err != nil {
+				return nil, err
+			}
+			out = append(out, o)
+		}
+	}
+	return out, nil
+}
+
+// of returns what an entry names.
+func (f Folder) of(stage boot.Filesystem, e boot.Entry) (out []object, err error) {
+	if f.Unify != nil {
+		return unified(f, stage, e)
+	}
+	for _, p := range []string{e.Kernel, e.Initrd} {
+		o := object{name: path.Base(p), what: fmt.Sprintf("copy object %.12s", path.Base(p))}
+		if !deployment.IsHash(o.name) {
 			return nil, fmt.Errorf("%q is not an object of the stage", p)
 		}
-		info, err := os.Stat(filepath.Join(f.Stage, filepath.FromSlash(p)))
+		from := filepath.Join(f.Stage, filepath.FromSlash(p))
+		info, err := os.Stat(from)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		o.size = info.Size()
-		o.modified = info.ModTime()
-		if err := f.look(&o); err != nil {
-			return nil, err
+		o.size, o.modified = info.Size(), info.ModTime()
+		o.whole = func(file string) (bool, error) {
+			sum, err := sumOf(file)
+			return sum == o.name, err
 		}
+		o.make = func(ctx context.Context) (*durable.File, error) { return f.copyOf(ctx, o.name, from) }
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// names are those of the files that a menu needs.
+func (f Folder) names(m boot.Menu) (map[string]bool, error) {
+	all := map[string]bool{}
+	for _, e := range m.All() {
+		names, err := f.namesOf(m.Stage, e)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			all[name] = true
+		}
+	}
+	return all, nil
+}
+
+func (f Folder) namesOf(stage boot.Filesystem, e boot.Entry) ([]string, error) {
+	if f.Unify == nil {
+		return []string{path.Base(e.Kernel), path.Base(e.Initrd)}, nil
+	}
+	image, err := f.Unify(stage, e)
+	return []string{image.Name()}, err
 }
 
 // keeps reports whether have is what a file system keeps of a time: some keep seconds
@@ -70,7 +119,7 @@ func keeps(have, of time.Time) bool {
 
 // look finds out what is there of an object's copy.
 func (f Folder) look(o *object) error {
-	have, err := os.Stat(f.path(o.name()))
+	have, err := os.Stat(f.path(o.name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.missing = true
@@ -82,8 +131,8 @@ func (f Folder) look(o *object) error {
 		return nil
 	}
 	if o.otherTime = !keeps(have.ModTime(), o.modified); o.otherTime {
-		sum, err := sumOf(f.path(o.name()))
-		o.damaged = sum != o.name()
+		whole, err := o.whole(f.path(o.name))
+		o.damaged = !whole
 		return err
 	}
 	return nil
@@ -100,21 +149,14 @@ func sumOf(file string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-func named(m boot.Menu) (paths []string) {
-	for _, e := range m.All() {
-		paths = append(paths, e.Kernel, e.Initrd)
-	}
-	return paths
-}
-
 func (f Folder) path(name string) string { return filepath.Join(f.Dir, name) }
 
 // surplus returns the names of copies that a menu does not name, and of what a
 // cut left half-done.
 func (f Folder) surplus(m boot.Menu) ([]string, error) {
-	needed := map[string]bool{}
-	for _, p := range named(m) {
-		needed[path.Base(p)] = true
+	needed, err := f.names(m)
+	if err != nil {
+		return nil, err
 	}
 	return f.ours(func(name string) bool { return !needed[name] })
 }

@@ -1,9 +1,11 @@
 package copies
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -75,7 +77,9 @@ func (f Folder) work(m boot.Menu) (w work, err error) {
 		return w, err
 	}
 	if need <= room+f.size(w.surplus) {
-		w.first = common(m, w.lacking)
+		if w.first, err = f.common(m, w.lacking); err != nil {
+			return w, err
+		}
 	}
 	if w.first == nil {
 		w.short = &loader.NoRoomError{Dir: f.Dir, Need: need, Free: room}
@@ -93,15 +97,20 @@ func (f Folder) size(names []string) (sum int64) {
 }
 
 // common is the menu of the entries that lack nothing, nil if an image has none.
-func common(m boot.Menu, lacking []object) *boot.Menu {
+func (f Folder) common(m boot.Menu, lacking []object) (*boot.Menu, error) {
 	lacks := map[string]bool{}
 	for _, o := range lacking {
-		lacks[o.path] = true
+		lacks[o.name] = true
 	}
-	first := with(m, func(e boot.Entry) (boot.Entry, bool) { return e, !lacks[e.Kernel] && !lacks[e.Initrd] })
-	if len(first.Images) < len(m.Images) {
-		return nil
+	var failed error
+	first := with(m, func(e boot.Entry) (boot.Entry, bool) {
+		names, err := f.namesOf(m.Stage, e)
+		failed = errors.Join(failed, err)
+		return e, !slices.ContainsFunc(names, func(name string) bool { return lacks[name] })
+	})
+	if failed != nil || len(first.Images) < len(m.Images) {
+		return nil, failed
 	}
 	first.Choose(m.Default, m.Fallback)
-	return &first
+	return &first, nil
 }

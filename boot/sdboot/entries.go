@@ -38,7 +38,13 @@ type file struct {
 func (f file) onTrial() bool { return bytes.Contains(f.text, []byte("\n"+trialMark+"\n")) }
 
 // shown reports whether the boot loader shows it.
-func (f file) shown() bool { return bytes.Contains(f.text, []byte("\nlinux ")) }
+func (f file) shown() bool { return has(f.text, linuxKey) || has(f.text, efiKey) }
+
+// Keys of what an entry starts: a kernel, or a program with all in it.
+const (
+	linuxKey = "linux"
+	efiKey   = "efi"
+)
 
 func (l *Loader) entries() string { return filepath.Join(l.boot, filepath.FromSlash(entriesDir)) }
 
@@ -131,13 +137,16 @@ func Unsorted(l *Loader) (string, error) {
 }
 
 // has reports whether a text has a line with a key.
-func has(text []byte, key string) bool {
+func has(text []byte, key string) bool { return value(text, key) != "" }
+
+// value is the first word that follows a key in a text, "" without one.
+func value(text []byte, key string) string {
 	for line := range bytes.Lines(text) {
 		if fields := bytes.Fields(line); len(fields) > 1 && string(fields[0]) == key {
-			return true
+			return string(fields[1])
 		}
 	}
-	return false
+	return ""
 }
 
 // Entries returns the ids of the entries that are shown.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/copies"
+	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/internal/owned"
 )
@@ -22,8 +23,8 @@ type Loader struct {
 	// esp is where the EFI system partition is mounted, and boot where the partition
 	// with the entries is: the same, or an extended boot loader partition.
 	esp, boot string
-	stage     string
 	vars      firmware
+	form      form
 	// at is where boot lies, once it was found.
 	at *boot.Filesystem
 }
@@ -42,7 +43,7 @@ func Open(dir, stage string) (*Loader, error) {
 		if err := owned.Check(esp); err != nil {
 			return nil, fmt.Errorf("find systemd-boot: %w", err)
 		}
-		return &Loader{esp: esp, boot: partition(esp), stage: stage, vars: firmware{efivars}}, nil
+		return &Loader{esp: esp, boot: partition(esp), form: form{stage: stage}, vars: firmware{efivar.System}}, nil
 	}
 	return nil, fmt.Errorf("find systemd-boot: there is no EFI/systemd/systemd-boot*.efi below %s; "+
 		"install it with `bootctl install`, mount the EFI system partition, or say where it is mounted with --boot", strings.Join(dirs, ", "))
@@ -79,6 +80,10 @@ func mountPoint(dir string) bool {
 	return err == nil && fs.Path == "/"
 }
 
+// LiesAt says where the partition with the entries will be found at boot, of a folder
+// that is none yet.
+func (l *Loader) LiesAt(at boot.Filesystem) { l.at = &at }
+
 // Dir returns where the partition with the entries is mounted.
 func (l *Loader) Dir() string { return l.boot }
 
@@ -86,7 +91,11 @@ func (l *Loader) Dir() string { return l.boot }
 func (l *Loader) Where() string { return filepath.Join(l.esp, "loader/loader.conf") }
 
 func (l *Loader) copies() copies.Folder {
-	return copies.Folder{Dir: filepath.Join(l.boot, copiesDir), Stage: l.stage}
+	f := copies.Folder{Dir: filepath.Join(l.boot, copiesDir), Stage: l.form.stage}
+	if l.form.signer != nil {
+		f.Unify = l.form.image
+	}
+	return f
 }
 
 // where finds the partition with the entries, as the boot loader and process 1 do.
@@ -113,5 +122,5 @@ func (l *Loader) Check(_ context.Context, stage boot.Filesystem) error {
 	if err := l.copies().Check(); err != nil {
 		return fmt.Errorf("copy kernels to where systemd-boot reads them: %w", err)
 	}
-	return nil
+	return l.form.check()
 }

@@ -17,7 +17,7 @@ import (
 
 // Stale says why what systemd-boot shows is not this menu, "" if it is.
 func (l *Loader) Stale(_ context.Context, m boot.Menu) (string, error) {
-	want, err := render(m)
+	want, err := render(m, l.form)
 	if err != nil {
 		return "", err
 	}
@@ -92,7 +92,7 @@ func (l *Loader) clean() error {
 
 // write makes the entries a menu's, whose copies are there.
 func (l *Loader) write(m boot.Menu) error {
-	want, err := render(m)
+	want, err := render(m, l.form)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/deployment"
 )
 
 // written begins each file of ours.
@@ -30,8 +29,8 @@ type entry struct {
 	counted bool
 }
 
-// render returns the files of a menu, those that boot by themselves first.
-func render(m boot.Menu) ([]entry, error) {
+// render returns the files of a menu in a form, those that boot by themselves first.
+func render(m boot.Menu, f form) ([]entry, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("write boot menu: %w", err)
 	}
@@ -46,7 +45,7 @@ func render(m boot.Menu) ([]entry, error) {
 				key = firstKey + "1"
 			}
 		}
-		text, err := entryText(m.Stage, e, key, counted)
+		text, err := entryText(m.Stage, e, f, key, counted)
 		if err != nil {
 			return nil, fmt.Errorf("write boot menu: entry %s: %w", e.ID, err)
 		}
@@ -62,14 +61,14 @@ func render(m boot.Menu) ([]entry, error) {
 
 // entryText is an entry's file. A value goes to the end of its line, less white space
 // around it; nothing in it means anything to the boot loader.
-func entryText(stage boot.Filesystem, e boot.Entry, key string, counted bool) (string, error) {
+func entryText(stage boot.Filesystem, e boot.Entry, f form, key string, counted bool) (string, error) {
 	if err := e.Check(stage); err != nil {
 		return "", err
 	}
 	if strings.TrimSpace(e.Title) == "" {
 		return "", errors.New("it has no title")
 	}
-	words, err := deployment.Words(copyOf(e.Kernel), e.Args)
+	starts, err := f.lines(stage, e)
 	if err != nil {
 		return "", err
 	}
@@ -81,10 +80,7 @@ func entryText(stage boot.Filesystem, e boot.Entry, key string, counted bool) (s
 	if e.State != "" && e.State != boot.Good {
 		title += " [" + e.State + "]"
 	}
-	lines = append(lines, "title "+title, "sort-key "+key, "linux "+copyOf(e.Kernel), "initrd "+copyOf(e.Initrd))
-	if len(words) > 0 {
-		lines = append(lines, "options "+deployment.Line(words))
-	}
+	lines = append(append(lines, "title "+title, "sort-key "+key), starts...)
 	return strings.Join(lines, "\n") + "\n", nil
 }
 

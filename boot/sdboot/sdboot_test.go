@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/loader/suite"
 	"github.com/gitboot/gitboot/boot/sdboot/counter"
@@ -50,7 +51,7 @@ func open(t *testing.T) *Loader {
 	l, err := Open(esp, t.TempDir())
 	must(t, err)
 	l.at = &boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/"}
-	l.vars = firmware{t.TempDir()}
+	l.vars = firmware{efivar.Folder(t.TempDir())}
 	return l
 }
 
@@ -125,7 +126,7 @@ func (m model) list(t *testing.T) (all []listed) {
 		must(t, err)
 		e := listed{n, map[string]string{}}
 		keys(string(text), e.keys)
-		if kernel := e.keys["linux"]; kernel != "" && filepath.Base(kernel) != filepath.Base(m.how.Lost) {
+		if starts := e.keys[linuxKey] + e.keys[efiKey]; starts != "" && filepath.Base(starts) != filepath.Base(m.how.Lost) {
 			all = append(all, e)
 		}
 	}
@@ -224,7 +225,7 @@ func TestRender(t *testing.T) {
 	kernel := "objects/sha256/" + strings.Repeat("a", 64)
 	entry := boot.Entry{ID: boot.EntryID("desktop", strings.Repeat("1", 64)), Title: " desktop # x ", Kernel: kernel, Initrd: kernel, Args: []string{"a=b c", `d="e f"`, "linux", "#"}, State: boot.Trying}
 	m := boot.Menu{Stage: suite.Stage, Mode: boot.ModeMenu, Images: []boot.MenuImage{{Name: "desktop", Entries: []boot.Entry{entry}}}}
-	all, err := render(m)
+	all, err := render(m, form{})
 	must(t, err)
 	copied := "/gitboot/" + strings.Repeat("a", 64)
 	want := written + "\ntitle desktop # x [trying]\nsort-key ~gitboot-000\nlinux " + copied + "\ninitrd " + copied + "\noptions \"a=b c\" \"d=e f\" linux #\n"
@@ -232,7 +233,7 @@ func TestRender(t *testing.T) {
 		t.Errorf("%q\nwant %q", all[0].text, want)
 	}
 	m.Images[0].Entries[0].Title = "x\noptions init=/bin/sh"
-	if _, err := render(m); err == nil {
+	if _, err := render(m, form{}); err == nil {
 		t.Error("a title goes on in another line")
 	}
 }
@@ -245,7 +246,7 @@ func TestUncounted(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	must(t, l.vars.set(defaultVar, ""))
-	l.vars = firmware{filepath.Join(t.TempDir(), "none")}
+	l.vars = firmware{efivar.Folder(filepath.Join(t.TempDir(), "none"))}
 	m, err := l.Memory(t.Context(), suite.Stage)
 	must(t, err)
 	if err := m.Change(func(is *boot.Memory) { is.Once = boot.RecoveryID }); err == nil || !strings.Contains(err.Error(), "efivarfs") {
@@ -264,12 +265,12 @@ func TestFound(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	l := open(t)
-	l.vars = firmware{t.TempDir()}
+	l.vars = firmware{efivar.Folder(t.TempDir())}
 	must(t, l.vars.set(oneShotVar, "arch.conf"))
 	if o := l.Others(); o.Asked != "arch.conf" {
 		t.Errorf("%+v", o)
 	}
-	must(t, os.WriteFile(l.vars.file(oneShotVar), []byte{7, 0, 0}, 0o600))
+	must(t, os.WriteFile(filepath.Join(string(l.vars.Folder), oneShotVar+"-"+vendor), []byte{7, 0, 0}, 0o600))
 	m, err := l.Memory(context.Background(), suite.Stage)
 	must(t, err)
 	if is, err := m.Read(); err == nil {

@@ -14,7 +14,7 @@ import (
 // Trace returns the entries, by names without a count, copies of what they name, and
 // our part of loader.conf, as they are and as they are to be.
 func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
-	want, err := render(m)
+	want, err := render(m, l.form)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,8 @@
 //
 // The form is that of the UAPI group's specification "Unified Kernel Image": sections of
 // a PE file (Microsoft's "PE Format"), each at the beginning of a page behind those of
-// the stub, the kernel's last. The stub is copied but for its headers.
+// the stub, the kernel's last. The stub is copied but for its headers, and for what is
+// behind its last section, symbols: what lies between sections, no signature covers.
 package uki
 
 import (
@@ -38,6 +39,7 @@ const (
 // Offsets in the headers.
 const (
 	sectionsAt  = 6  // from the signature: NumberOfSections
+	symbolsAt   = 12 // from the signature: PointerToSymbolTable, NumberOfSymbols
 	optionalAt  = 24 // from the signature: the optional header
 	imageSizeAt = 56 // from the optional header: SizeOfImage
 	checkSumAt  = 64 // from the optional header: CheckSum
@@ -97,7 +99,7 @@ func read(stub []byte) (*layout, error) {
 	case header.FileAlignment == 0 || header.FileAlignment > page || header.SectionAlignment == 0 || header.SectionAlignment > 1<<20:
 		return nil, errors.New("its alignments cannot be")
 	}
-	l := &layout{stub: stub, signature: int(binary.LittleEndian.Uint32(stub[0x3c:])), fileAlign: int64(header.FileAlignment), align: int64(header.SectionAlignment), fileEnd: int64(len(stub)), count: len(f.Sections)}
+	l := &layout{stub: stub, signature: int(binary.LittleEndian.Uint32(stub[0x3c:])), fileAlign: int64(header.FileAlignment), align: int64(header.SectionAlignment), count: len(f.Sections)}
 	l.optional = l.signature + optionalAt
 	l.table = l.optional + int(f.SizeOfOptionalHeader) + headerLength*l.count
 	room := int64(header.SizeOfHeaders)
@@ -105,7 +107,7 @@ func read(stub []byte) (*layout, error) {
 		if s.Size > 0 {
 			room = min(room, int64(s.Offset))
 		}
-		if int64(s.Offset)+int64(s.Size) > l.fileEnd {
+		if l.fileEnd = max(l.fileEnd, int64(s.Offset)+int64(s.Size)); l.fileEnd > int64(len(stub)) {
 			return nil, fmt.Errorf("its section %.8q is cut off", s.Name)
 		}
 		l.memoryEnd = max(l.memoryEnd, int64(s.VirtualAddress)+int64(max(s.VirtualSize, s.Size)))
@@ -130,7 +132,8 @@ func (l *layout) headers(sections []Section) (head []byte, pads []int64, err err
 		return nil, nil, fmt.Errorf("there are %d sections, and %d at most", len(sections), sectionsMost)
 	}
 	file, memory := up(l.fileEnd, l.fileAlign), up(l.memoryEnd, max(l.align, page))
-	head = append(bytes.Clone(l.stub), make([]byte, file-l.fileEnd)...)
+	head = append(bytes.Clone(l.stub[:l.fileEnd]), make([]byte, file-l.fileEnd)...)
+	clear(head[l.signature+symbolsAt:][:8])
 	for i, s := range sections {
 		if len(s.Name) > 8 || s.Size <= 0 || memory+s.Size > maxSize || file+s.Size > maxSize {
 			return nil, nil, fmt.Errorf("section %.20q has %d bytes: the whole may have %d", s.Name, s.Size, int64(maxSize))

@@ -2,10 +2,17 @@ package uki
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
 	"debug/pe"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,43 +101,116 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// What sbsign signs sbverify takes, and nothing of it with another byte.
-func TestSign(t *testing.T) {
-	need.Programs(t, "openssl", "sbsign", "sbverify")
+// signer is one of a new key.
+func signer(t *testing.T) (s *Signer, key, certificate string) {
+	t.Helper()
+	need.Programs(t, "openssl")
 	dir := t.TempDir()
-	s := Signer{filepath.Join(dir, "key"), filepath.Join(dir, "cert")}
-	out, err := exec.Command("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test/", "-keyout", s.Key, "-out", s.Certificate).CombinedOutput()
+	key, certificate = filepath.Join(dir, "key"), filepath.Join(dir, "cert")
+	out, err := exec.Command("openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test/", "-keyout", key, "-out", certificate).CombinedOutput()
 	need.Done(t, err, out)
-	image, signed := filepath.Join(dir, "image"), filepath.Join(dir, "signed")
-	var text bytes.Buffer
-	must(t, Write(&text, stub(t), sections(parts())))
-	must(t, os.WriteFile(image, text.Bytes(), 0o600))
-	must(t, os.Chmod(s.Key, 0o600))
-	must(t, s.Sign(t.Context(), image, signed))
+	must(t, os.Chmod(key, 0o600))
+	s, err = LoadSigner(key, certificate)
+	must(t, err)
+	return s, key, certificate
+}
+
+// image is one of parts.
+func image(t *testing.T, s *Signer) Image {
+	t.Helper()
+	dir, from := t.TempDir(), parts()
+	i := Image{Stub: stub(t), Release: string(from[".osrel"]), Cmdline: string(from[".cmdline"]), Signer: s}
+	for name, part := range map[string]*Part{".initrd": &i.Initrd, ".linux": &i.Kernel} {
+		sum := sha256.Sum256(from[name])
+		*part = Part{filepath.Join(dir, name), hex.EncodeToString(sum[:])}
+		must(t, os.WriteFile(part.File, from[name], 0o600))
+	}
+	return i
+}
+
+func made(t *testing.T, i Image) string {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "image.efi"))
+	must(t, err)
+	must(t, errors.Join(i.Write(t.Context(), f), f.Close()))
+	return f.Name()
+}
+
+// What is signed here sbverify takes, and nothing of it with another byte; it is as long
+// as was foreseen, and the same each time.
+func TestSign(t *testing.T) {
+	need.Programs(t, "sbverify")
+	s, key, certificate := signer(t)
+	other, _, _ := signer(t)
+	i := image(t, s)
+	file := made(t, i)
 	verified := func() bool {
-		return exec.Command("sbverify", "--cert", s.Certificate, signed).Run() == nil
+		ok := exec.Command("sbverify", "--cert", certificate, file).Run() == nil
+		if err := s.Verify(file); (err == nil) != ok {
+			t.Errorf("sbverify takes it: %t; here: %v", ok, err)
+		}
+		return ok
 	}
 	if !verified() {
 		t.Fatal("it does not verify")
 	}
-	good, err := os.ReadFile(signed)
+	if err := other.Verify(file); err == nil || !strings.Contains(err.Error(), "not trusted") {
+		t.Errorf("by another key: %v", err)
+	}
+	good, err := os.ReadFile(file)
 	must(t, err)
+	again, err := os.ReadFile(made(t, i))
+	must(t, err)
+	if size, err := i.Size(); err != nil || size != int64(len(good)) || !bytes.Equal(good, again) {
+		t.Errorf("%d bytes were foreseen, %v, and there are %d; the same again: %t", size, err, len(good), bytes.Equal(good, again))
+	}
 	for what, part := range map[string]string{"the command line": "gitboot.deployment", "the initramfs": "iiii", "the kernel": "kkkk"} {
 		bad := bytes.Clone(good)
 		bad[bytes.Index(bad, []byte(part))] ^= 1
-		must(t, os.WriteFile(signed, bad, 0o600))
+		must(t, os.WriteFile(file, bad, 0o600))
 		if verified() {
 			t.Errorf("%s was changed, and it verifies", what)
 		}
 	}
-	must(t, os.Chmod(s.Key, 0o640))
-	if err := s.Sign(t.Context(), image, signed); err == nil || !strings.Contains(err.Error(), "chmod") {
+	must(t, os.WriteFile(i.Kernel.File, []byte("another"), 0o600))
+	f, err := os.Create(filepath.Join(t.TempDir(), "other"))
+	must(t, err)
+	defer f.Close()
+	if err := i.Write(t.Context(), f); err == nil || !strings.Contains(err.Error(), "other content") {
+		t.Errorf("another kernel: %v", err)
+	}
+	must(t, os.Chmod(key, 0o640))
+	if _, err := LoadSigner(key, certificate); err == nil || !strings.Contains(err.Error(), "chmod") {
 		t.Errorf("others may read the key: %v", err)
 	}
-	must(t, os.Remove(s.Certificate))
-	if err := s.Sign(t.Context(), image, signed); !errors.Is(err, os.ErrNotExist) && err == nil {
-		t.Error("there is no certificate, and it signs")
+	must(t, os.Remove(certificate))
+	if _, err := LoadSigner("", certificate); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is no certificate: %v", err)
 	}
+}
+
+// What sbsign signs is verified here, too, and a second signature is beside the first.
+func TestVerify(t *testing.T) {
+	need.Programs(t, "sbsign", "sbverify")
+	s, key, certificate := signer(t)
+	other, _, theirs := signer(t)
+	plain := made(t, image(t, nil))
+	if err := s.Verify(plain); !errors.Is(err, ErrUnsigned) {
+		t.Errorf("an unsigned one: %v", err)
+	}
+	out, err := exec.Command("sbsign", "--key", key, "--cert", certificate, "--output", plain, plain).CombinedOutput()
+	need.Done(t, err, out)
+	must(t, s.Verify(plain))
+	f, err := os.OpenFile(plain, os.O_RDWR, 0)
+	must(t, err)
+	must(t, errors.Join(other.Sign(f), f.Close()))
+	for who, cert := range map[string]string{"the first": certificate, "the second": theirs} {
+		out, err := exec.Command("sbverify", "--cert", cert, plain).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v: %s", who, err, out)
+		}
+	}
+	must(t, errors.Join(s.Verify(plain), other.Verify(plain)))
 }
 
 // What is no stub, or too much for one, is an error.
@@ -165,6 +245,22 @@ func TestRefused(t *testing.T) {
 			t.Errorf("a section that is %s is taken", what)
 		}
 	}
+}
+
+// Whatever a program's signature is, reading it ends.
+func FuzzSignature(f *testing.F) {
+	if key, err := rsa.GenerateKey(rand.Reader, 2048); err == nil {
+		raw, err1 := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{}, &key.PublicKey, key)
+		cert, err2 := x509.ParseCertificate(raw)
+		data, err3 := signedData(cert, make([]byte, 32), func(hash []byte) ([]byte, error) { return rsa.SignPKCS1v15(nil, key, crypto.SHA256, hash) })
+		if err := errors.Join(err1, err2, err3); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, _ = parse(data)
+	})
 }
 
 func FuzzStub(f *testing.F) {

@@ -7,20 +7,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/reconciler/unified"
 )
-
-// stubFile is where distributions have systemd's stub.
-const stubFile = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 
 func newBootUKI(a *app) *cobra.Command {
 	var o unified.Options
 	var out string
 	c := &cobra.Command{Use: "uki NAME", Short: "Write a generation as one signed program that UEFI starts", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
 		Long: `uki writes kernel, initramfs and command line of a generation as one file, a unified
-kernel image. With --key and --certificate it is signed with sbsign: where Secure Boot
+kernel image. With --key and --certificate it is signed: where Secure Boot
 trusts that certificate, the firmware starts it as it was made, or not at all. The
 command line names the deployment by the hash of its manifest, and that names the
 layers by theirs: with verity = "enforce" nothing that boots can be another. What is not
@@ -34,7 +32,7 @@ has its generation only for as long as that is kept (gitboot pin).`,
 	f.StringVarP(&out, "output", "o", "", "file to write")
 	f.StringVar(&o.Key, "key", "", "private key that signs, in PEM form, which nobody else may read")
 	f.StringVar(&o.Certificate, "certificate", "", "its certificate, in PEM form")
-	f.StringVar(&o.Stub, "stub", stubFile, "the stub that starts the kernel")
+	f.StringVar(&o.Stub, "stub", uki.Stub, "the stub that starts the kernel")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		switch {
 		case out == "":

@@ -31,7 +31,8 @@
 //
 // If anything fails, a shell is opened on the console, or what follows is left to
 // the kernel's panic=. With gitboot.trying=1 the machine reboots instead, and a
-// watcher is left behind in the image (package watcher). Why a boot failed is noted
+// watcher is left behind in the image (package watcher); with gitboot.trying=counted,
+// if the name of the boot loader's entry counts boots. Why a boot failed is noted
 // on the stage as soon as that is found (package ledger).
 package early
 
@@ -101,6 +102,7 @@ func (b *boot) run() error {
 		return err
 	}
 	b.found = time.Since(b.start)
+	askIfTrying(b)
 	if err := b.readManifest(); err != nil {
 		return err
 	}
@@ -148,7 +150,7 @@ func (b *boot) prepare() error {
 	b.text = string(text)
 	// known even if the rest of the command line is unusable: it decides
 	// what a failure does
-	b.cmd.Trying = strings.Contains(" "+b.text, " "+deployment.ParamTrying+"=1")
+	b.cmd.Trying = strings.Contains(" "+b.text, " "+deployment.ParamTrying+"=1") || strings.Contains(" "+b.text, " "+deployment.ParamTrying+"="+deployment.TryingIfCounted)
 	cmd, ignored, err := deployment.ParseCmdline(b.text)
 	if err != nil {
 		return fmt.Errorf("reading the kernel command line: %w", err)

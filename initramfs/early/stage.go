@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/early/assemble"
 	"github.com/gitboot/gitboot/initramfs/early/blockdev"
+	"github.com/gitboot/gitboot/initramfs/early/ledger"
 )
 
 // deviceDir is where the stage's whole file system is mounted until the
@@ -127,6 +128,19 @@ func (m *modules) loadForBlock(cmd deployment.Cmdline) {
 	if err := m.loadNamed(moduleFor(device.FS.Type, m)); err != nil {
 		m.log.info("the boot loader's block cannot be written yet: %v", err)
 	}
+}
+
+// askIfTrying finds out whether this boot is on trial, where only the boot loader knows.
+// What cannot be found out is none: the boot loader counts all the same.
+func askIfTrying(b *boot) {
+	if !b.cmd.Counted {
+		return
+	}
+	asked, err := ledger.Ledger{Cmdline: b.cmd, Device: b.device}.Ask()
+	if err != nil {
+		b.log.warn("%v; this boot is not judged", err)
+	}
+	b.cmd = asked
 }
 
 // moduleFor names the module of a file system: ext4's serves all of ext's, and that of

@@ -137,7 +137,7 @@ func checkArch(name, arch string) error {
 
 func newJob(m *Machine, w *wanted.Wanted, req Request) *Job {
 	j := &Job{Machine: *m, Wanted: w, req: req, images: map[string]*observedImage{}, plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}
-	j.Book.Declared = &w.Wants.Boot.Loader
+	j.Book.Declared = &boot.Choice{Loader: w.Wants.Boot.Loader, SecureBoot: w.Wants.Boot.SecureBoot}
 	return j
 }
 

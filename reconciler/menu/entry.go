@@ -15,15 +15,15 @@ import (
 
 // entries returns an image's boot entries, newest first. A generation that GRUB
 // could not boot gets none: the others must not lose theirs by it.
-func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted *deployment.Location) (out []boot.Entry) {
+func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted *deployment.Location, more func(boot.Entry, deployment.Location) []string) (out []boot.Entry) {
 	img := doc.Images[name]
 	if img == nil {
 		return nil
 	}
 	for _, g := range slices.Backward(img.Generations) {
 		e, err := b.entry(name, doc.Machine, g, fs)
-		if e.State = b.stateOf(doc, g); err == nil && e.State == boot.Trying && counted != nil {
-			e.Args = append(onTrial(e.ID, *counted), e.Args...)
+		if e.State = b.stateOf(doc, g); err == nil && counted != nil {
+			e.Args = append(more(e, *counted), e.Args...)
 			err = e.Check(fs)
 		}
 		if err != nil {
@@ -72,8 +72,17 @@ func fallsBack(m *boot.Menu, counted deployment.Location) {
 
 // onTrial is what process 1 is told besides of what is on trial: by which entry it
 // was booted, and where that is counted.
-func onTrial(entry string, counted deployment.Location) []string {
-	return (deployment.Cmdline{Trying: true, Entry: entry, Block: counted}).Optional()
+func onTrial(e boot.Entry, counted deployment.Location) []string {
+	if e.State != boot.Trying {
+		return nil
+	}
+	return (deployment.Cmdline{Trying: true, Entry: e.ID, Block: counted}).Optional()
+}
+
+// unified is that of an entry whose command line is signed, once and for all: it says
+// where process 1 finds out whether it is on trial, and what boots in its place.
+func unified(e boot.Entry, counted deployment.Location) []string {
+	return (deployment.Cmdline{Counted: true, Entry: e.ID, Block: counted}).Optional()
 }
 
 // entry returns a generation's boot entry, or why there can be none.

@@ -9,30 +9,41 @@ import (
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/sdboot"
+	"github.com/gitboot/gitboot/boot/secureboot"
+	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
 
-// declared is the boot loader that is wanted, "" for the one that is there.
-func declared(b *Book) string {
+// declared is the boot loader that is wanted.
+func declared(b *Book) boot.Choice {
 	if b.Declared != nil {
 		return *b.Declared
 	}
 	doc, err := state.LoadMachine(b.Stage.Dir())
 	if err != nil {
-		return "" // who needs the state tells of it
+		return boot.Choice{} // who needs the state tells of it
 	}
-	return doc.Loader
+	return choice(doc)
+}
+
+// choice is the boot loader that a document's menu is for.
+func choice(doc *state.Machine) boot.Choice {
+	return boot.Choice{Loader: doc.Loader, SecureBoot: doc.SecureBoot}
 }
 
 // Which says which boot loader shows the menu, and why.
-func Which(b *Book) (name, why string) { return loaders(b).which(declared(b)) }
+func Which(b *Book) (name, why string) { return loaders(b).which(declared(b).Loader) }
 
 // loader is the boot loader that publishes the menu.
-func (b *Book) loader(declared string) (loader.Loader, error) { return loaders(b).open(declared) }
+func (b *Book) loader(declared boot.Choice) (loader.Loader, error) { return loaders(b).open(declared) }
 
 // A finder finds the boot loaders of a machine.
 type finder struct {
 	folder, stage string
+	// keys is the folder of those that sign.
+	keys string
+	// partition, if set, is where the boot loader's own folder will lie.
+	partition *boot.Filesystem
 	// foreign says that the system which boots is not this one.
 	foreign bool
 	// elsewhere says that a deployment is running, and nobody says where the boot loader
@@ -41,7 +52,7 @@ type finder struct {
 }
 
 func loaders(b *Book) finder {
-	return finder{b.Folder, b.Stage.Dir(), b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
+	return finder{b.Folder, b.Stage.Dir(), b.SigningKeys, b.FolderLocation, b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
 }
 
 func (f finder) which(declared string) (name, why string) {
@@ -53,17 +64,35 @@ func (f finder) which(declared string) (name, why string) {
 	return boot.Which(declared, there)
 }
 
-func (f finder) open(declared string) (loader.Loader, error) {
-	name, _ := f.which(declared)
+func (f finder) open(declared boot.Choice) (loader.Loader, error) {
+	name, _ := f.which(declared.Loader)
 	if name == boot.GRUB && f.elsewhere {
 		return grub.Booted(f.stage), nil
 	}
-	return f.named(name)
+	l, err := f.named(name)
+	if s, ok := l.(*sdboot.Loader); ok && err == nil && declared.SecureBoot {
+		err = f.unify(s)
+	}
+	return l, err
+}
+
+// unify has a boot loader's entries be signed programs.
+func (f finder) unify(l *sdboot.Loader) error {
+	signer, err := secureboot.Folder(f.keys).Signer()
+	if err != nil {
+		return err
+	}
+	stub, err := uki.ReadStub(uki.Stub)
+	if err != nil {
+		return err
+	}
+	l.Unify(stub, signer)
+	return nil
 }
 
 func (f finder) named(name string) (l loader.Loader, err error) {
 	if name == boot.SystemdBoot {
-		l, err = sdboot.Open(f.folder, f.stage)
+		l, err = f.systemdBoot()
 	} else {
 		l, err = grub.Open(f.folder, f.stage)
 	}
@@ -71,6 +100,14 @@ func (f finder) named(name string) (l loader.Loader, err error) {
 		return nil, fmt.Errorf("find the boot loader: %w", err)
 	}
 	return l, nil
+}
+
+func (f finder) systemdBoot() (*sdboot.Loader, error) {
+	l, err := sdboot.Open(f.folder, f.stage)
+	if err == nil && f.partition != nil {
+		l.LiesAt(*f.partition)
+	}
+	return l, err
 }
 
 // unlinkOthers takes the menu out of a boot loader that had it before, if it is here.
@@ -112,7 +149,8 @@ func Unlink(folder, stage string) (file string, err error) {
 		doc = new(state.Machine)
 	}
 	f := finder{folder: folder, stage: stage, foreign: folder != ""}
-	l, err := f.open(doc.Loader)
+	name, _ := f.which(doc.Loader)
+	l, err := f.named(name)
 	if err != nil {
 		return "", err
 	}

@@ -20,7 +20,7 @@ func TestWhich(t *testing.T) {
 	for _, c := range []struct{ folder, declared, want string }{
 		{grub, "", boot.GRUB}, {esp, "", boot.SystemdBoot}, {esp, boot.SystemdBoot, boot.SystemdBoot}, {esp, boot.GRUB, boot.GRUB},
 	} {
-		s.Folder, s.Declared, state.Loader = c.folder, &c.declared, c.declared
+		s.Folder, s.Declared, state.Loader = c.folder, &boot.Choice{Loader: c.declared}, c.declared
 		if name, why := Which(s.Book); name != c.want || why == "" {
 			t.Errorf("in %s with %q declared it is %s", c.folder, c.declared, name)
 		}

@@ -32,16 +32,21 @@ type Book struct {
 	// Folder is that of GRUB's custom.cfg, or where the partition of systemd-boot is
 	// mounted; empty: looked for.
 	Folder string
-	// Declared is the boot loader that the config repo wants, "" for the one that is
-	// there; nil is what the stage's state says.
-	Declared *string
+	// Declared is the boot loader that the config repo wants; nil is what the stage's
+	// state says.
+	Declared *boot.Choice
+	// SigningKeys is the folder of the keys that sign what boots where that is wanted
+	// (package secureboot).
+	SigningKeys string
 	// Booted is the id of the deployment that is running, empty if this system
 	// was not booted by gitboot.
 	Booted string
 	// Location, if set, is where GRUB and process 1 will find the stage: for a
 	// stage that is prepared on a disk which this machine does not boot.
 	Location *boot.Filesystem
-	Log      *slog.Logger
+	// FolderLocation, if set, is where Folder will lie, likewise.
+	FolderLocation *boot.Filesystem
+	Log            *slog.Logger
 }
 
 // Menu is the one for the generations in state: the wanted images in their
@@ -51,9 +56,13 @@ type Book struct {
 // where that is counted, the zero Location on the stage; nil is nowhere.
 func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.Location) boot.Menu {
 	m := boot.Menu{Stage: fs, Mode: cmp.Or(doc.Mode, boot.ModeMenu), Timeout: doc.Timeout}
+	add := onTrial
+	if doc.SecureBoot {
+		add = unified
+	}
 	var all []boot.Candidate
 	for _, name := range doc.MenuOrder() {
-		entries := b.entries(name, doc, fs, counted)
+		entries := b.entries(name, doc, fs, counted, add)
 		if len(entries) > 0 {
 			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
 		}
@@ -65,7 +74,7 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 	if m.Mode == boot.ModeManaged {
 		m.Default, m.Fallback = choose(doc, all, m.Recovery != nil && m.Recovery.State == "")
 	}
-	if counted != nil {
+	if counted != nil && !doc.SecureBoot {
 		fallsBack(&m, *counted)
 	}
 	return m
@@ -128,7 +137,7 @@ type publishing struct {
 // publishing finds out how a menu is published. Boots are counted of a default that
 // is on trial, unless somebody has to choose each.
 func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Machine) (p publishing, err error) {
-	if p.Loader, err = b.loader(doc.Loader); err != nil {
+	if p.Loader, err = b.loader(choice(doc)); err != nil {
 		return p, err
 	}
 	var at *deployment.Location

@@ -32,6 +32,8 @@ type Machine struct {
 	Tries   int      `json:"tries,omitempty"`
 	// Loader is the boot loader that is declared, "" for the one that is there.
 	Loader string `json:"loader,omitempty"`
+	// SecureBoot says that what boots is signed.
+	SecureBoot bool `json:"secureBoot,omitempty"`
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`

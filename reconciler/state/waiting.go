@@ -28,15 +28,18 @@ type Terms struct {
 	Timeout  *int          `json:"timeout,omitempty"`
 	Tries    int           `json:"tries,omitempty"`
 	Approval plan.Approval `json:"approval,omitzero"`
+	// SecureBoot says that what boots is signed.
+	SecureBoot bool `json:"secureBoot,omitempty"`
 }
 
 // Terms are those of what is published.
 func (m *Machine) Terms() Terms {
-	return Terms{m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval}
+	return Terms{m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval, m.SecureBoot}
 }
 
 func (m *Machine) setTerms(t Terms) {
 	m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval = t.Order, t.Mode, t.Loader, t.Timeout, t.Tries, t.Approval
+	m.SecureBoot = t.SecureBoot
 }
 
 // Approvers are patterns of the tags that have to approve of what is published next:

@@ -21,7 +21,7 @@ var execSites = map[string]string{
 	"internal/presence Look":               "who, without arguments",
 	"internal/presence manager.call":       "busctl: names of systemd's own, and of its sessions",
 	"reconciler/doctor checkService":       "systemctl: names of gitboot's own units",
-	"boot/uki Signer.Sign":                 "sbsign: files of a key and a certificate that somebody named, a temporary file",
+	"boot/secureboot Folder.sign":          "sign-efi-sig-list: files of a key and a certificate that somebody named, temporary files",
 	"boot/grub grubReads":                  "grub-fstest: a device's name, from the kernel",
 	"image/internal/credentials askHelper": "a credential helper: its name from the credentials' file, a registry's name on its input; variables of helperVariables",
 	"agent/notify run":                     "agent.toml's command: an event on its input; busctl, as a user: an event's words",

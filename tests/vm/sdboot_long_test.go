@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -61,7 +62,13 @@ func (s *site) runsESP(t *testing.T, d *lab.Disk, args ...string) (said string, 
 	t.Helper()
 	s.look(t, d, func(mnt string) error {
 		return d.ESP(s.ctx, func(esp string) error {
+			for i, arg := range args {
+				args[i] = strings.Replace(arg, "ESP/", esp+"/", 1)
+			}
 			args = append(args, "--repo", s.repo.Dir, "--machine", "small", "--stage", filepath.Join(mnt, "gitboot"), "--boot", esp)
+			if config := filepath.Join(s.dir, "agent.toml"); exists(config) {
+				args = append(args, "--config", config)
+			}
 			began := time.Now()
 			out, err := exec.CommandContext(s.ctx, s.gitboot, args...).CombinedOutput()
 			t.Logf("gitboot %s: %.1f s\n%s", strings.Join(args, " "), time.Since(began).Seconds(), out)
@@ -70,6 +77,11 @@ func (s *site) runsESP(t *testing.T, d *lab.Disk, args ...string) (said string, 
 		})
 	})
 	return said, failed
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // counted sees that the entries have these names, in some order.

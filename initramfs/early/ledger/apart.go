@@ -17,16 +17,21 @@ const apartDir = "/run/gitboot/mount"
 // apart does something in the top folder of a device's file system, mounted for
 // that alone.
 func (l Ledger) apart(d blockdev.Device, do func(dir string) error) error {
+	return l.aside(d, 0, do)
+}
+
+// aside is apart, mounted with more flags.
+func (l Ledger) aside(d blockdev.Device, flags uintptr, do func(dir string) error) error {
 	d.Path = l.Root + d.Path
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // for ever: the thread ends with it, and so do its mounts
-		done <- apart(d, do)
+		done <- apart(d, flags, do)
 	}()
 	return <-done
 }
 
-func apart(d blockdev.Device, do func(dir string) error) error {
+func apart(d blockdev.Device, more uintptr, do func(dir string) error) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("having mounts of its own: %w", err)
 	}
@@ -36,7 +41,7 @@ func apart(d blockdev.Device, do func(dir string) error) error {
 	if err := os.MkdirAll(apartDir, 0o700); err != nil {
 		return err
 	}
-	const flags = unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC
+	flags := unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC | more
 	err := d.Mount(apartDir, flags)
 	if !errors.Is(err, unix.EBUSY) {
 		if err != nil {

@@ -34,6 +34,8 @@ type Config struct {
 	Boot        string `toml:"boot" is:"path"`   // folder of custom.cfg
 	Init        string `toml:"init" is:"path"`   // gitboot-init binary
 	Rescue      string `toml:"rescue" is:"path"` // gitboot-rescue binary
+	// SigningKeys is the folder of the keys that sign what boots.
+	SigningKeys string `toml:"signing_keys" is:"path"`
 
 	BuildDir  string `toml:"build_dir" is:"path"`
 	Engine    string `toml:"engine" is:"engine"`
@@ -51,6 +53,8 @@ type Config struct {
 
 	// StageLocation is UUID=…:/path, for a stage on another machine's disk.
 	StageLocation string `toml:"stage_location" is:"location"`
+	// BootLocation is UUID=…:/, for a systemd-boot whose partition is not mounted here.
+	BootLocation string `toml:"boot_location" is:"location"`
 
 	TokenFile string `toml:"token_file" is:"path" holds:"secret"`
 	// TokenFiles are those of hosts that TokenFile is not for.

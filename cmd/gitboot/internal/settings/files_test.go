@@ -11,7 +11,7 @@ import (
 // whether others may read it.
 func TestEveryNamedFileIsKnown(t *testing.T) {
 	programs := []string{"init", "rescue", "buildkit.program"}
-	folders := []string{"stage", "boot", "build_dir"}
+	folders := []string{"stage", "boot", "build_dir", "signing_keys"}
 	made := []string{"socket"} // by the agent itself
 	eachSetting("", reflect.ValueOf(Config{}), func(key string, tag reflect.StructTag, _ reflect.Value) {
 		if tag.Get("is") != "path" || slices.Contains(slices.Concat(programs, folders, made), key) {

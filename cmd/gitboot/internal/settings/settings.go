@@ -95,7 +95,7 @@ func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 	return reconciler.Config{
 		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Via: cmdline.Via, Kexec: s.RebootMethod == string(reboot.Kexec), Notices: notice.Run,
 		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
-		IdentityFile: s.IdentityFile,
+		IdentityFile: s.IdentityFile, SigningKeys: s.SigningKeys,
 	}
 }
 
@@ -132,6 +132,9 @@ func (s Settings) Staged() (reconciler.Config, error) {
 	}
 	if cfg.Location, err = parseLocation(s.StageLocation); err != nil {
 		return cfg, usage.Errorf("--stage-location %q: %w", s.StageLocation, err)
+	}
+	if cfg.BootLocation, err = parseLocation(s.BootLocation); err != nil {
+		return cfg, usage.Errorf("boot_location = %q: %w", s.BootLocation, err)
 	}
 	cfg.Programs = s.recovery()
 	return cfg, nil
