@@ -46,6 +46,8 @@ type VMOptions struct {
 	// Stick is another one, which the firmware starts from if it does not from Disk,
 	// and which nothing is written to.
 	Stick string
+	// More are raw disk images, too, that the firmware does not start from.
+	More []string
 	// Firmware is BIOS if empty.
 	Firmware Firmware
 	// Bus is Virtio if empty.
@@ -238,7 +240,7 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 		return args, nil
 	}
 	device, err := o.Bus.devices()
-	return slices.Concat(args, driveArgs(o), device, stickArgs(o)), err
+	return slices.Concat(args, driveArgs(o), device, stickArgs(o), moreArgs(o)), err
 }
 
 func driveArgs(o VMOptions) []string {
@@ -258,6 +260,13 @@ func stickArgs(o VMOptions) []string {
 		return nil
 	}
 	return []string{"-drive", "if=none,id=stick,format=raw,readonly=on,file=" + o.Stick, "-device", "virtio-blk-pci,drive=stick,bootindex=2"}
+}
+
+func moreArgs(o VMOptions) (args []string) {
+	for _, file := range o.More {
+		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+file)
+	}
+	return args
 }
 
 func (b Bus) devices() ([]string, error) {

@@ -124,7 +124,13 @@ func (s *site) smallTar(t *testing.T, path, start string) {
 // in this order. It returns when each came.
 func (s *site) expect(t *testing.T, disk *lab.Disk, firmware lab.Firmware, lines ...string) (at []time.Duration) {
 	t.Helper()
-	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: firmware})
+	return s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: firmware}, lines...)
+}
+
+// expectWith is expect for any machine.
+func (s *site) expectWith(t *testing.T, o lab.VMOptions, lines ...string) (at []time.Duration) {
+	t.Helper()
+	vm := s.start(t, o)
 	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(1+len(lines)/4)*bootLimit) // several boots
 	defer cancel()
 	for _, line := range lines {

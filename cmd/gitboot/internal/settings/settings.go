@@ -144,10 +144,18 @@ func (s Settings) proxies() proxy.Settings {
 	return proxy.Settings{URL: s.Proxy, File: s.ProxyFile, Except: s.NoProxy}
 }
 
-// parseLocation reads --stage-location. Empty means to look it up.
-func parseLocation(s string) (*boot.Filesystem, error) {
+// parseLocation reads --stage-location, with what that is on before an @. Empty means to
+// look it up.
+func parseLocation(s string) (fs *boot.Filesystem, err error) {
 	if s == "" {
 		return nil, nil
+	}
+	var assembly deployment.Assembly
+	if on, rest, ok := strings.Cut(s, "@"); ok {
+		if assembly, err = deployment.ParseAssembly(on); err != nil {
+			return nil, fmt.Errorf("before the @: %w", err)
+		}
+		s = rest
 	}
 	loc, err := deployment.ParseLocation(s)
 	if err != nil {
@@ -157,6 +165,6 @@ func parseLocation(s string) (*boot.Filesystem, error) {
 	if !ok {
 		return nil, fmt.Errorf("names no UUID, by which GRUB finds the stage; give UUID=…:%s", loc.Path)
 	}
-	fs := &boot.Filesystem{UUID: uuid, Path: loc.Path}
+	fs = &boot.Filesystem{UUID: uuid, Path: loc.Path, Assembly: assembly}
 	return fs, fs.Check()
 }
