@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/disk/bootcode"
+	"github.com/gitboot/gitboot/disk/btrfs"
 	"github.com/gitboot/gitboot/disk/ext4"
 	"github.com/gitboot/gitboot/disk/fat"
 	"github.com/gitboot/gitboot/disk/gpt"
@@ -22,6 +23,8 @@ import (
 	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
+	"github.com/gitboot/gitboot/disk/tree"
+	"github.com/gitboot/gitboot/disk/xfs"
 )
 
 // A Disk is what is made.
@@ -37,25 +40,33 @@ type Disk struct {
 	// Stage is what lies on the partition for it, GRUB what lies in GRUB's folder
 	// besides its modules.
 	Stage, GRUB Tree
+	// Temp is a folder for what is needed until it is closed.
+	Temp string
 }
 
 // A Tree is files and folders; their paths are absolute on the stage's file system, and
 // below GRUB's folder.
 type Tree struct {
-	Folders []ext4.Folder
-	Files   []ext4.File
+	Folders []tree.Folder
+	Files   []tree.File
 }
 
 // Installed reports which programs, or parts of GRUB, are not here that partitions of
 // a machine of an architecture take.
 func Installed(arch string, partitions []layout.Partition) error {
-	names, platforms := slices.Concat(ext4.Programs(), bootcode.Programs()), []string(nil)
+	names, platforms := bootcode.Programs(), []string(nil)
+	makers := map[string][]string{layout.FAT: fat.Programs(), layout.Ext4: ext4.Programs(), layout.XFS: xfs.Programs(), layout.Btrfs: btrfs.Programs()}
 	for _, p := range partitions {
 		switch p.Role {
 		case layout.ESP:
-			names, platforms = append(names, fat.Programs()...), append(platforms, bootcode.UEFI(arch))
+			platforms = append(platforms, bootcode.UEFI(arch))
 		case layout.BIOS:
 			platforms = append(platforms, bootcode.BIOS)
+		}
+		for _, name := range makers[p.Kind()] {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return errors.Join(tool.Installed(names...), bootcode.Installed(platforms...))
@@ -63,17 +74,20 @@ func Installed(arch string, partitions []layout.Partition) error {
 
 // GRUBFolder says where GRUB's folder is: the role of its partition, and its path there.
 func GRUBFolder(partitions []layout.Partition) (role, path string) {
-	for _, p := range partitions {
-		if p.Role == layout.Boot {
-			return layout.Boot, "/grub"
-		}
+	role = layout.GRUB(partitions)
+	if role == layout.Stage {
+		return role, "/boot/grub"
 	}
-	return layout.Stage, "/boot/grub"
+	return role, "/grub"
 }
 
-// Room is how many bytes the partition of the stage takes at least.
-func (d Disk) Room() int64 {
-	n := ext4.Filesystem{Folders: d.Stage.Folders, Files: d.Stage.Files}.Room()
+// Room is how many bytes the partition of the stage takes at least, with a file system
+// of a kind.
+func (d Disk) Room(filesystem string) int64 {
+	n := tree.Filesystem{Folders: d.Stage.Folders, Files: d.Stage.Files}.Room()
+	if filesystem == layout.Btrfs {
+		return n + n/20 + 192<<20 // its chunks, and what it notes twice
+	}
 	return n + n/50 + 128<<20 // what a file system takes itself, its journal, and GRUB
 }
 
@@ -108,8 +122,8 @@ func (d Disk) Lay(ctx context.Context) (*piece.Disk, error) {
 type maker struct {
 	Disk
 	out *piece.List
-	// boot is what lies on a partition of its own.
-	boot Tree
+	// boot is what lies on a partition of its own, esp what UEFI's has besides.
+	boot, esp Tree
 }
 
 // has reports whether there is a partition of a role.
@@ -127,13 +141,10 @@ func (m *maker) folder() (*layout.Placed, string) {
 // withGRUB puts GRUB's folder onto its partition.
 func (m *maker) withGRUB() error {
 	at, folder := m.folder()
-	tree := &m.Stage
-	if at.Role == layout.Boot {
-		tree = &m.boot
-	}
-	tree.Folders = append(slices.Clone(tree.Folders), ext4.Folder{Path: folder, Mode: 0o755})
+	to := map[string]*Tree{layout.Stage: &m.Stage, layout.Boot: &m.boot, layout.ESP: &m.esp}[at.Role]
+	to.Folders = append(slices.Clone(to.Folders), tree.Folder{Path: folder, Mode: 0o755})
 	if parent := path.Dir(folder); parent != "/" {
-		tree.Folders = append(tree.Folders, ext4.Folder{Path: parent, Mode: 0o755})
+		to.Folders = append(to.Folders, tree.Folder{Path: parent, Mode: 0o755})
 	}
 	files := slices.Clone(m.GRUB.Files)
 	for role, platform := range map[string]string{layout.BIOS: bootcode.BIOS, layout.ESP: bootcode.UEFI(m.Arch)} {
@@ -144,20 +155,20 @@ func (m *maker) withGRUB() error {
 		if err != nil {
 			return err
 		}
-		tree.Folders = append(tree.Folders, ext4.Folder{Path: path.Join(folder, platform), Mode: 0o755})
+		to.Folders = append(to.Folders, tree.Folder{Path: path.Join(folder, platform), Mode: 0o755})
 		for _, name := range slices.Sorted(maps.Keys(modules)) {
 			info, err := os.Stat(modules[name])
 			if err != nil {
 				return err
 			}
-			files = append(files, ext4.File{Path: path.Join(platform, name), Source: modules[name], Size: info.Size(), Mode: 0o644})
+			files = append(files, tree.File{Path: path.Join(platform, name), Source: modules[name], Size: info.Size(), Mode: 0o644})
 		}
 	}
-	slices.SortFunc(files, func(a, b ext4.File) int { return strings.Compare(a.Path, b.Path) })
-	tree.Files = slices.Clone(tree.Files)
+	slices.SortFunc(files, func(a, b tree.File) int { return strings.Compare(a.Path, b.Path) })
+	to.Files = slices.Clone(to.Files)
 	for _, f := range files {
 		f.Path = path.Join(folder, f.Path)
-		tree.Files = append(tree.Files, f)
+		to.Files = append(to.Files, f)
 	}
 	return nil
 }
@@ -168,28 +179,53 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.out, core, p.Start, p.Length) })
 	case layout.ESP:
 		return m.core(ctx, bootcode.UEFI(m.Arch), func(core *os.File) error {
-			esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{bootcode.Removable(m.Arch): scratch.Path(core)}}
-			return esp.Lay(ctx, m.out, p.Start, p.Length)
+			return m.firmware(ctx, p, core)
 		})
 	case layout.Swap:
 		header, err := swapHeader(p.Length, p.FSID, p.Label)
 		m.out.Text(p.Start, header)
 		return err
 	}
-	fs := ext4.Filesystem{UUID: p.FSID, Label: p.Label, Seed: p.UUID, Time: m.Time}
+	fs := tree.Filesystem{UUID: p.FSID, Label: p.Label, Seed: p.UUID, Time: m.Time}
 	switch p.Role {
 	case layout.Stage:
 		fs.Folders, fs.Files = m.Stage.Folders, m.Stage.Files
 	case layout.Boot:
 		fs.Folders, fs.Files = m.boot.Folders, m.boot.Files
 	}
-	return fs.Lay(ctx, m.out, p.Start, p.Length)
+	switch p.Filesystem {
+	case layout.XFS:
+		return xfs.Lay(ctx, fs, m.out, p.Start, p.Length)
+	case layout.Btrfs:
+		return btrfs.Lay(ctx, fs, m.out, p.Start, p.Length, m.Temp)
+	}
+	return ext4.Lay(ctx, fs, m.out, p.Start, p.Length)
+}
+
+// firmware makes what UEFI reads, with GRUB's folder if it is there.
+func (m *maker) firmware(ctx context.Context, p layout.Placed, core *os.File) error {
+	esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{bootcode.Removable(m.Arch): scratch.Path(core)}}
+	for _, f := range m.esp.Files {
+		if esp.Files[f.Path] = f.Source; f.Source != "" {
+			continue
+		}
+		text, err := scratch.New(0)
+		if err != nil {
+			return err
+		}
+		defer text.Close()
+		if _, err := text.Write(f.Text); err != nil {
+			return err
+		}
+		esp.Files[f.Path] = scratch.Path(text)
+	}
+	return esp.Lay(ctx, m.out, p.Start, p.Length)
 }
 
 // core has what a firmware starts put where it is to be.
 func (m *maker) core(ctx context.Context, platform string, put func(*os.File) error) error {
 	at, folder := m.folder()
-	core, err := bootcode.Core{UUID: at.FSID, Prefix: folder, Time: m.Time}.Make(ctx, platform)
+	core, err := bootcode.Core{UUID: at.Search(), Prefix: folder, Filesystem: at.Filesystem, Time: m.Time}.Make(ctx, platform)
 	if err != nil {
 		return err
 	}

@@ -109,6 +109,9 @@ type Layer struct {
 	// MediaType is what the manifest calls the blob, "" outside of manifests.
 	MediaType string
 
+	// Made is what somebody who is believed has made of it, nil if nobody has.
+	Made *Made
+
 	blob     opener
 	progress progress.Sink
 	// checkDiffID is set where DiffID is the only digest there is.

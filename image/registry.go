@@ -2,8 +2,12 @@ package image
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/image/registry"
 )
 
@@ -14,6 +18,10 @@ type (
 	UploadLayer = registry.UploadLayer
 	Uploaded    = registry.Uploaded
 	Blob        = registry.Blob
+
+	ArtifactUpload = registry.ArtifactUpload
+	ArtifactFile   = registry.ArtifactFile
+	Attached       = registry.Attached
 )
 
 // Resolve asks for the digest of ref.
@@ -24,6 +32,20 @@ func Resolve(ctx context.Context, ref string, opts Options) (Resolved, error) {
 // Push publishes an image.
 func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 	return registry.Push(ctx, u, opts.withDefaults().registry())
+}
+
+// Attach publishes something about an image.
+func Attach(ctx context.Context, u ArtifactUpload, opts Options) (Attached, error) {
+	return registry.Attach(ctx, u, opts.withDefaults().registry())
+}
+
+// Sign publishes a signature of what has a digest ("sha256:…") in ref's repository.
+func Sign(ctx context.Context, ref, digest string, by cosign.Signer, opts Options) error {
+	h, err := v1.NewHash(digest)
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	return registry.Sign(ctx, ref, h, by, opts.withDefaults().registry())
 }
 
 // CredentialFile writes, in docker's and podman's format, the credentials that

@@ -92,6 +92,9 @@ type Config struct {
 	// IdentityFile opens the config repo's secrets, "" for the machine's usual
 	// keys.
 	IdentityFile string
+	// ObjectsKey is the file of the key that signs what is published of the layers of
+	// pushed images, "" if nothing is.
+	ObjectsKey string
 	// TokenServers are hosts that registries' credentials may be sent to.
 	TokenServers []string
 	// Proxy is that for git and registries.
@@ -225,7 +228,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 
 func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 	return workshop.Shop{
-		Stage: st, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
+		Stage: st, ObjectsKey: cfg.ObjectsKey, Find: cfg.find(st.Workshop().Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Engines: engines.Names(), Repo: cfg.Source.URL, Init: cfg.Init, KnownKVM: rehearsal.KnownKVM(),
 		CacheSize: cfg.CacheSize, Reserve: cfg.Reserve, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }

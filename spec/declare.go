@@ -71,6 +71,7 @@ type machineSettings struct {
 	Recovery    *recoveryDecl       `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
 	BootTest    *bootTestDecl       `key:"boot_test" is:"boot-test" doc:"on, or a table of what that machine has: what is new boots in a virtual machine before its menu entries are published, and has none if it does not come up. off, or absent: it does not."`
 	Disk        *partition.DiskDecl `key:"disk" doc:"How the machine's disk is divided, for gitboot disk image. A disk that is there already is never changed by it."`
+	Objects     *string             `key:"objects" is:"objects" default:"use" doc:"What becomes of objects that others have made of images' layers. use: they are fetched. make: they are made here. rebuild: they are made here and compared, and the machine tells if they differ."`
 	Vars        map[string]any      `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 
@@ -130,9 +131,10 @@ type profileDecl struct {
 
 type machineDecl struct {
 	site
-	Profiles  []string `key:"profiles" is:"name" doc:"Profiles merged in order, the machine last."`
-	MachineID *string  `key:"machine_id" is:"machine-id" doc:"The machine's /etc/machine-id: 32 hex digits. If given, the agent refuses to run on another."`
-	Key       *string  `key:"key" is:"recipient" doc:"The machine's public key, to which its secrets are encrypted: age1…, ssh-ed25519 … or ssh-rsa …, as gitboot secret key prints it there."`
+	Profiles   []string `key:"profiles" is:"name" doc:"Profiles merged in order, the machine last."`
+	MachineID  *string  `key:"machine_id" is:"machine-id" doc:"The machine's /etc/machine-id: 32 hex digits. If given, the agent refuses to run on another."`
+	ObjectsKey *string  `key:"objects_key" is:"key-file" doc:"Public keys in PEM, as cosign_key's, of what the machine publishes of images' layers; see objects_from."`
+	Key        *string  `key:"key" is:"recipient" doc:"The machine's public key, to which its secrets are encrypted: age1…, ssh-ed25519 … or ssh-rsa …, as gitboot secret key prints it there."`
 	machineSettings
 }
 
@@ -161,6 +163,7 @@ type registrySettings struct {
 	LayerSize       *string  `key:"layer_size" is:"size" doc:"How much a layer of the image, or of its base, may hold when expanded, such as 30GB; if absent, what the agent allows."`
 	CosignKey       *string  `key:"cosign_key" is:"key-file" doc:"Public keys in PEM, a path in the repo or an absolute path on the machine: only images that one of them signed are staged; none takes away what the defaults say."`
 	CosignRepo      *string  `key:"cosign_repository" is:"repository" doc:"The repository that signatures name, if not the image's own: where it was copied from."`
+	ObjectsFrom     []string `key:"objects_from" is:"name" doc:"Machines whose objects_key is believed: what they publish of the image's layers, ready to be booted, is fetched instead of being made. So is what the keys of cosign_key have signed."`
 	Update          *string  `key:"update" is:"cron" doc:"When to look for a new digest, as cron; if absent, only when the reference changes or reconcile is given --update."`
 }
 

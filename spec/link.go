@@ -23,6 +23,9 @@ func (l *linker) link() {
 	if m := f.defaults.Machine; m != nil {
 		l.machineRefs(f.defaults.where.At("machine"), m)
 	}
+	if i := f.defaults.Image; i != nil {
+		l.objectsFrom(f.defaults.where.At("image").At("objects_from"), i.ObjectsFrom)
+	}
 	for _, name := range sortedKeys(f.profiles) {
 		profile := f.profiles[name]
 		l.refs(l.profiles, profile.where.At("profiles"), profile.Profiles)
@@ -146,8 +149,19 @@ func (l *linker) machine(m *machineDecl) {
 }
 
 func (l *linker) imageRefs(name string, image *imageDecl) {
+	l.objectsFrom(image.where.At("objects_from"), image.ObjectsFrom)
 	if parent := image.parent(); parent != "" {
 		l.ref(l.images, image.Build.where.At("from"), parent)
+	}
+}
+
+// objectsFrom checks machines whose objects are believed: they must say by which key.
+func (l *linker) objectsFrom(p position.Place, names []string) {
+	l.refs(l.machines, p, names)
+	for i, name := range names {
+		if m := l.fleet.machines[name]; m != nil && keyFile(text(m.ObjectsKey)) == "" {
+			l.Add(p.Item(i), name, "is a machine without objects_key", "give it the public key by which its objects are signed")
+		}
 	}
 }
 

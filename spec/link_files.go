@@ -30,6 +30,9 @@ func (l *fileChecks) all() {
 	for _, name := range f.Images() {
 		l.imageFiles(f.images[name])
 	}
+	for _, name := range f.Machines() {
+		l.keyFile(f.machines[name].where.At("objects_key"), f.machines[name].ObjectsKey)
+	}
 	for _, name := range f.Hooks() {
 		l.hookFiles(f.hooks[name])
 	}

@@ -13,7 +13,7 @@ var mistakes = map[string]struct{ text, want string }{
 	"boot test of what":   {"[profile.p]\nboot_test = \"yes\"\n", `gitboot.toml:2: profile.p.boot_test = "yes": is not a boot test; write one of on, off`},
 	"little memory":       {"[profile.p]\nboot_test = { memory = \"1MB\" }\n", `gitboot.toml:2: profile.p.boot_test.memory = "1MB": is less than 64MB; write for example 2GB, in thousands; a machine takes 64MB at least`},
 	"disk of what role":   {"[profile.p.disk]\npartitions = [{ role = \"root\" }]\n", `gitboot.toml:2: profile.p.disk.partitions[0].role = "root": is not what a partition is for (did you mean "boot"?); write one of bios, esp, boot, stage, data, swap`},
-	"disk on xfs":         {"[profile.p.disk]\npartitions = [{ role = \"stage\", filesystem = \"xfs\" }]\n", `gitboot.toml:2: profile.p.disk.partitions[0].filesystem = "xfs": is not a file system that can be made; write one of ext4`},
+	"disk on f2fs":        {"[profile.p.disk]\npartitions = [{ role = \"stage\", filesystem = \"f2fs\" }]\n", `gitboot.toml:2: profile.p.disk.partitions[0].filesystem = "f2fs": is not a file system that can be made (did you mean "xfs"?); write one of ext4, xfs, btrfs`},
 	"disk's share":        {"[profile.p.disk]\npartitions = [{ role = \"stage\", share = \"0%\" }]\n", `gitboot.toml:2: profile.p.disk.partitions[0].share = "0%": is not a share; write for example 50%`},
 	"disk's device":       {"[profile.p.disk]\ndevice = \"sda\"\n", `gitboot.toml:2: profile.p.disk.device = "sda": is not a device; write its path`},
 	"disk's size":         {"[profile.p.disk]\nsize = \"200GB\"\n", `gitboot.toml:2: profile.p.disk.size = "200GB": is not a bound on a disk's size; write for example >=200GB`},

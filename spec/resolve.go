@@ -317,7 +317,7 @@ func (r *resolver) fetching(own *registrySettings) registrySettings {
 
 func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
 	s := r.fetching(own)
-	return &Pull{
+	return objects(&Pull{
 		Ref:              ref,
 		Mirrors:          slices.Clone(s.Mirrors),
 		TrustMirrorTags:  s.TrustMirrorTags != nil && *s.TrustMirrorTags,
@@ -327,7 +327,7 @@ func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
 		CosignKey:        keyFile(text(s.CosignKey)),
 		CosignRepository: text(s.CosignRepo),
 		Update:           text(s.Update),
-	}
+	}, text(r.merged.Objects), s.ObjectsFrom, r.machines)
 }
 
 // keyFile is where keys are, "" for nowhere.

@@ -85,3 +85,17 @@ func cleanPath(name *string) string {
 	}
 	return path.Clean(*name)
 }
+
+// objects says who may have made objects of an image's layers, and what becomes of them.
+func objects(p *Pull, use string, from []string, machines map[string]*machineDecl) *Pull {
+	const usual = "use"
+	if use != usual {
+		p.Objects = use
+	}
+	for _, name := range from {
+		if m := machines[name]; m != nil { // that it is there was checked
+			p.ObjectKeys = append(p.ObjectKeys, keyFile(text(m.ObjectsKey)))
+		}
+	}
+	return p
+}

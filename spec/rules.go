@@ -37,6 +37,9 @@ func (i *imageDecl) Rules(d *problem.List) {
 
 // signed refuses keys that nothing would be held against.
 func (i *imageDecl) signed(d *problem.List) {
+	if len(i.ObjectsFrom) > 0 && i.Pull == nil && (i.Build == nil || i.Build.Push == nil) {
+		d.Add(i.where.At("objects_from"), i.ObjectsFrom[0], "is for images of registries", "remove it")
+	}
 	switch {
 	case i.CosignKey == nil:
 	case i.Archive != nil:

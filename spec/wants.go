@@ -298,12 +298,23 @@ type Pull struct {
 	CosignKey string `json:",omitempty"`
 	// CosignRepository is what signatures must name, "" for the image's own.
 	CosignRepository string `json:",omitempty"`
+	// ObjectKeys are files as CosignKey: what is signed by a key of one of them, or of
+	// CosignKey, counts as made of the image's layers. Objects is what becomes of it, one
+	// of the words below.
+	ObjectKeys []string `json:",omitempty"`
+	Objects    string   `json:",omitempty"`
 	// Platform is os/architecture[/variant], or "" for the machine's own.
 	Platform string
 	// Update is the cron schedule of looking for a new digest, or "" to keep
 	// the one that the reference meant when it was declared.
 	Update string
 }
+
+// What becomes of objects that others have made; "" is to use them.
+const (
+	MakeObjects    = "make"
+	RebuildObjects = "rebuild"
+)
 
 // An Archive is an image in a file: Path or URL is set.
 type Archive struct {

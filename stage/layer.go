@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/stage/internal/record"
 	"github.com/gitboot/gitboot/stage/squash"
 )
@@ -45,10 +46,14 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 		}
 		return o, err
 	}
+	o, err := a.take(ctx)
+	if err != nil || o != (deployment.Object{}) {
+		return o, err
+	}
 	if r != nil && r.Blob != a.Blob {
 		a.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
-	o, err := a.add(ctx)
+	o, err = a.add(ctx)
 	if err != nil {
 		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Tar, err)
 	}
@@ -64,6 +69,70 @@ func (a *adding) find(ctx context.Context, r *record.Layer) (deployment.Object, 
 		a.leave()
 	}
 	return a.stage.records().LookUp(r, func() ([]deployment.Object, error) { return a.below(ctx) })
+}
+
+// take fetches what somebody else has made of the layer. Where that cannot be had, or
+// is another thing here, it returns the zero Object; an error is one of the stage.
+func (a *adding) take(ctx context.Context) (deployment.Object, error) {
+	if a.Made == nil {
+		return deployment.Object{}, nil
+	}
+	taken, err := a.Made.Fits(ctx, a.files)
+	if err != nil || taken == nil {
+		return deployment.Object{}, err
+	}
+	defer taken.Close()
+	o := a.Made.Object
+	if there, err := a.stage.has(o); err != nil {
+		return deployment.Object{}, err
+	} else if !there {
+		if err := a.fetchMade(ctx); err != nil {
+			a.stage.log().Warn("a layer is squashed here: what others have made of it cannot be had", "layer", a.Tar.String(), "object", o.Path(), "error", err)
+			return deployment.Object{}, ctx.Err()
+		}
+	}
+	if a.Readable != nil {
+		a.Readable(a.stage.ObjectPath(o))
+	}
+	if err := a.remember(taken, o); err != nil {
+		return deployment.Object{}, a.stage.full(fmt.Errorf("stage layer %s: %w", a.Tar, err), 1)
+	}
+	return o, fault.Point("stage.layer.taken")
+}
+
+// fetchMade makes what was made elsewhere an object of the stage, if it is what it
+// should be.
+func (a *adding) fetchMade(ctx context.Context) (err error) {
+	s, want := a.stage, a.Made.Object
+	f, err := durable.Create(s.Temp(), 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body, err := a.Made.Open(ctx)
+	if err != nil {
+		return err
+	}
+	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, want.Size)
+	defer func() { task.End(err) }()
+	room := &durable.Reserving{Reader: io.TeeReader(io.LimitReader(body, want.Size+1), task), Dir: s.Temp(), Reserve: s.Reserve}
+	got, err := copyHashed(ctx, f, room)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("it is %s of %d bytes", got.Path(), got.Size)
+	}
+	head := make([]byte, min(want.Size, blockSize))
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return err
+	}
+	if err := squash.CheckForm(head, want.Size); err != nil {
+		return err
+	}
+	return s.publish(f, want)
 }
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {

@@ -2,10 +2,14 @@ package stage
 
 import (
 	"context"
+	"io"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/stage/internal/record"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 // A LayerID is how a layer is known: by its diff id, and by the digest of the
@@ -86,3 +90,34 @@ func (p *pile) add(ctx context.Context, i int, src Tar) (deployment.Object, erro
 		below: func(ctx context.Context) ([]deployment.Object, error) { return p.below(ctx, i) }}
 	return a.run(ctx)
 }
+
+// Made tells of layers, by their ids and lowest first, what they became here, for
+// somebody who need not make it again. One that is not there, or of which that is not
+// known, is nil.
+func Made(s *Stage, ids []LayerID) ([]*squash.Made, error) {
+	objects, err := s.Layers(ids)
+	if err != nil {
+		return nil, err
+	}
+	made := make([]*squash.Made, len(ids))
+	for i, id := range ids {
+		if objects[i] == (deployment.Object{}) {
+			continue
+		}
+		r, err := s.records().Read(id.DiffID)
+		if err != nil {
+			return nil, err
+		}
+		m, ok := r.Made(objects[i])
+		if !ok {
+			continue
+		}
+		m.Open = func(context.Context) (io.ReadCloser, error) { return os.Open(s.ObjectPath(m.Object)) }
+		made[i] = &m
+	}
+	return made, nil
+}
+
+// Rewriter is the version of how layers are rewritten before they are packed: another
+// one makes other objects of some.
+const Rewriter = record.RewriterVersion

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -46,6 +47,17 @@ func openFirst(stage string, dirs ...string) (*GRUB, error) {
 		}
 	}
 	return nil, fmt.Errorf("find GRUB: there is no folder %s; install GRUB, mount /boot, or say where custom.cfg belongs with --boot", strings.Join(dirs, " or "))
+}
+
+// OpenMade opens a folder that is made for a disk which is not here, where GRUB finds it
+// at another place.
+func OpenMade(dir, stage string, at boot.Filesystem) (*GRUB, error) {
+	g, err := openFirst(stage, dir)
+	if err == nil {
+		at.Path = path.Join(at.Path, besideDir)
+		g.at = &at
+	}
+	return g, err
 }
 
 // Booted is the GRUB that has booted a stage's running deployment: its menu is

@@ -83,7 +83,10 @@ func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	if g.dir == "" {
 		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
 	}
-	for _, dir := range append([]string{g.beside().Dir}, g.espDirs()...) {
+	if beside, err := g.findBeside(ctx); err == nil && writable(*beside) == nil {
+		return &envFile{path: filepath.Join(g.beside().Dir, blockFile), folder: *beside}, nil
+	}
+	for _, dir := range g.espDirs() {
 		if b := blockIn(ctx, dir); b != nil {
 			return b, nil
 		}

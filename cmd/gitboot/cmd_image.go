@@ -19,7 +19,7 @@ import (
 
 func newImage(a *app) *cobra.Command {
 	return usage.Group("image", "Look at the images of this machine, and build them", newImageList(a), newImageInspect(a), newImageTree(a),
-		newImageRender(a), newImageBuild(a), newImageLog(a), newImageDiff(a), newImageExport(a))
+		newImageRender(a), newImageBuild(a), newImageLog(a), newImageDiff(a), newImageExport(a), newImagePublish(a))
 }
 
 type imageJSON struct {

@@ -4,6 +4,7 @@
 package bootcode
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -92,7 +93,9 @@ func Modules(platform string) (map[string]string, error) {
 type Core struct {
 	// UUID is that of the file system which has its folder, Prefix the folder there.
 	UUID, Prefix string
-	Time         time.Time
+	// Filesystem is what kind that is.
+	Filesystem string
+	Time       time.Time
 	// CD is that of one which is on a CD.
 	CD bool
 }
@@ -100,7 +103,8 @@ type Core struct {
 // modules are what a core needs before it finds its folder, and form is what it is for
 // a platform.
 func (c Core) modules(platform string) (form string, modules []string) {
-	modules, form = []string{"part_gpt", "ext2", "search_fs_uuid"}, platform
+	reader := map[string]string{"ext4": "ext2", "vfat": "fat", "": "ext2"}[c.Filesystem]
+	modules, form = []string{"part_gpt", cmp.Or(reader, c.Filesystem), "search_fs_uuid"}, platform
 	if c.CD {
 		modules = append(modules, "iso9660", "part_msdos")
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/disk/piece"
+	"github.com/gitboot/gitboot/disk/tree"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -48,10 +49,10 @@ func source(t *testing.T) *Source {
 	table := gpt.Table{UUID: uuid, Partitions: []gpt.Partition{{Type: "0fc63daf-8483-4772-8e79-3d69d8477de4", UUID: uuid, Name: "stage", Start: mib, Length: length, Grow: true}}}
 	text := make([]byte, 6*mib)
 	rand.NewChaCha8([32]byte{}).Read(text)
-	fs := ext4.Filesystem{UUID: uuid, Label: "stage", Seed: uuid, Time: time.Unix(1e9, 0), Files: []ext4.File{{Path: "/file", Text: text, Mode: 0o600}}}
+	fs := tree.Filesystem{UUID: uuid, Label: "stage", Seed: uuid, Time: time.Unix(1e9, 0), Files: []tree.File{{Path: "/file", Text: text, Mode: 0o600}}}
 	made := piece.Disk{Size: size, Table: table}
 	made.Text(0, []byte("boot code"))
-	must(t, fs.Lay(t.Context(), &made.List, mib, length))
+	must(t, ext4.Lay(t.Context(), fs, &made.List, mib, length))
 	must(t, made.Fill(t.Context(), f, func(int64) {}))
 	must(t, made.Close())
 	s, err := OpenSource(f.Name())

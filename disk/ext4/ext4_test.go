@@ -15,11 +15,12 @@ import (
 
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/piece"
+	"github.com/gitboot/gitboot/disk/tree"
 )
 
 const offset, length = 1 << 20, 300 << 20
 
-func filesystem(t *testing.T) Filesystem {
+func filesystem(t *testing.T) tree.Filesystem {
 	t.Helper()
 	large := filepath.Join(t.TempDir(), "large")
 	random := rand.NewChaCha8([32]byte{1})
@@ -28,21 +29,21 @@ func filesystem(t *testing.T) Filesystem {
 	if err := os.WriteFile(large, data, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	s := Filesystem{
+	s := tree.Filesystem{
 		UUID: "01234567-89ab-8def-8123-456789abcdef", Label: "stage", Seed: "11234567-89ab-8def-8123-456789abcdef", Time: time.Unix(1_700_000_000, 0),
-		Folders: []Folder{{"/boot", 0o755}, {"/empty", 0o700}},
-		Files: []File{
+		Folders: []tree.Folder{{Path: "/boot", Mode: 0o755}, {Path: "/empty", Mode: 0o700}},
+		Files: []tree.File{
 			{Path: "/gitboot/objects/large", Source: large, Size: int64(len(data)), Mode: 0o600},
 			{Path: `/boot/it's "odd"`, Text: []byte("words\n"), Mode: 0o644}, {Path: "/boot/nothing", Mode: 0o644},
 		},
 	}
 	for i := range 300 {
-		s.Files = append(s.Files, File{Path: "/many/" + strconv.Itoa(i), Text: bytes.Repeat([]byte{byte(i)}, i*40), Mode: 0o644})
+		s.Files = append(s.Files, tree.File{Path: "/many/" + strconv.Itoa(i), Text: bytes.Repeat([]byte{byte(i)}, i*40), Mode: 0o644})
 	}
 	return s
 }
 
-func make1(t *testing.T, s Filesystem) *os.File {
+func make1(t *testing.T, s tree.Filesystem) *os.File {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
 	if err != nil {
@@ -51,7 +52,7 @@ func make1(t *testing.T, s Filesystem) *os.File {
 	t.Cleanup(func() { f.Close() })
 	made := piece.Disk{Size: offset + length + 1<<20, Table: gpt.Table{UUID: s.UUID}}
 	defer made.Close()
-	if err := s.Lay(t.Context(), &made.List, offset, length); err != nil {
+	if err := Lay(t.Context(), s, &made.List, offset, length); err != nil {
 		t.Fatal(err)
 	}
 	if err := made.Fill(t.Context(), f, func(int64) {}); err != nil {
@@ -129,11 +130,11 @@ func TestMakeFails(t *testing.T) {
 	defer f.Close()
 	made := piece.Disk{Size: 66 << 20, Table: gpt.Table{UUID: s.UUID}}
 	defer made.Close()
-	if err := s.Lay(t.Context(), &made.List, 1<<20, 64<<20); err == nil {
+	if err := Lay(t.Context(), s, &made.List, 1<<20, 64<<20); err == nil {
 		t.Error("it fits into less than it is")
 	}
-	s.Files = []File{{Path: "/short", Source: "/etc/hostname", Size: 1 << 20}}
-	if err := s.Lay(t.Context(), &made.List, 1<<20, 64<<20); err != nil {
+	s.Files = []tree.File{{Path: "/short", Source: "/etc/hostname", Size: 1 << 20}}
+	if err := Lay(t.Context(), s, &made.List, 1<<20, 64<<20); err != nil {
 		t.Error(err)
 	}
 	if err := made.Fill(t.Context(), f, func(int64) {}); err == nil {

@@ -13,11 +13,12 @@ import (
 	"github.com/gitboot/gitboot/disk/piece"
 	"github.com/gitboot/gitboot/disk/scratch"
 	"github.com/gitboot/gitboot/disk/tool"
+	"github.com/gitboot/gitboot/disk/tree"
 )
 
 // A layer is files that are being put into a file system that was made.
 type layer struct {
-	Filesystem
+	tree.Filesystem
 	// empty is it without what files hold.
 	empty   *os.File
 	disk    *piece.List
@@ -35,7 +36,7 @@ type extent struct{ logical, physical, length int64 }
 // fallocate hold nothing yet, and are then said to.
 func (l *layer) layOut(ctx context.Context) error {
 	var script strings.Builder
-	for _, f := range l.folders() {
+	for _, f := range l.AllFolders() {
 		fmt.Fprintf(&script, "mkdir %[1]s\nset_inode_field %[1]s mode 04%04[2]o\n", quoted(f.Path), f.Mode.Perm())
 	}
 	for _, f := range l.Files {
@@ -43,8 +44,8 @@ func (l *layer) layOut(ctx context.Context) error {
 			return fmt.Errorf("the path %q has a line end", f.Path)
 		}
 		fmt.Fprintf(&script, "write /dev/null %[1]s\nset_inode_field %[1]s mode 010%04[2]o\n", quoted(f.Path), f.Mode.Perm())
-		if n := f.blocks(); n > 0 {
-			fmt.Fprintf(&script, "fallocate %[1]s 0 %[2]d\nset_inode_field %[1]s size %[3]d\nex %[1]s\n", quoted(f.Path), n-1, f.size())
+		if n := f.Blocks(); n > 0 {
+			fmt.Fprintf(&script, "fallocate %[1]s 0 %[2]d\nset_inode_field %[1]s size %[3]d\nex %[1]s\n", quoted(f.Path), n-1, f.Bytes())
 		}
 	}
 	fmt.Fprintf(&script, "ex %s\n", journal)
@@ -57,7 +58,7 @@ func (l *layer) layOut(ctx context.Context) error {
 	}
 	script.Reset()
 	for _, f := range l.Files {
-		if f.blocks() == 0 {
+		if f.Blocks() == 0 {
 			continue
 		}
 		fmt.Fprintf(&script, "extent_open %s\n", quoted(f.Path))
@@ -138,7 +139,7 @@ func (l *layer) place() error {
 		l.disk.Zeros(l.offset+(e.physical+skip)*blockSize, (e.length-skip)*blockSize)
 	}
 	for _, f := range l.Files {
-		left := f.size()
+		left := f.Bytes()
 		for _, e := range l.extents[f.Path] {
 			n, from, to := min(left, e.length*blockSize), e.logical*blockSize, l.offset+e.physical*blockSize
 			if f.Source != "" {

@@ -5,6 +5,7 @@ package fat
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -72,12 +73,29 @@ func (s Filesystem) fill(ctx context.Context, file, cluster string) error {
 			return err
 		}
 	}
-	for _, to := range s.paths() {
-		if err := run("mcopy", "-i", file, s.Files[to], "::"+to); err != nil {
+	for _, args := range s.copies() {
+		if err := run("mcopy", append([]string{"-i", file}, args...)...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// copies are what mcopy copies where: at once what keeps its name in a folder.
+func (s Filesystem) copies() (all [][]string) {
+	together := map[string][]string{}
+	for _, to := range s.paths() {
+		if from := s.Files[to]; path.Base(from) == path.Base(to) {
+			dir := path.Dir(to)
+			together[dir] = append(together[dir], from)
+		} else {
+			all = append(all, []string{from, "::" + to})
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(together)) {
+		all = append(all, append(together[dir], "::"+dir))
+	}
+	return all
 }
 
 func (s Filesystem) paths() []string {

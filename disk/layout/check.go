@@ -85,12 +85,15 @@ func (c *checker) partition(i int, p Partition, last bool) {
 		wrong("share", fmt.Sprintf("%d%%", p.Share), "is given beside size", "give one of them")
 	case p.Role == Swap && p.fills():
 		wrong("", "", "swap without a size would take all that is left", "give it a size or a share")
-	case full.Size != 0 && full.Size < trait.least:
-		wrong("size", megabytes(p.Size), "is less than a partition for "+p.Role+" takes", "give it "+megabytes(trait.least)+" at least")
+	case full.Size != 0 && full.Size < full.least():
+		wrong("size", megabytes(p.Size), "is less than a partition for "+p.Role+" takes"+on(p.Filesystem), "give it "+megabytes(full.least())+" at least")
 	}
 	c.seen[p.Role] = true
 	if p.Filesystem != "" && trait.filesystem != Ext4 {
 		wrong("filesystem", p.Filesystem, "is not for "+p.Role, "leave it out")
+	}
+	if p.Role == Boot && p.Filesystem == Btrfs {
+		wrong("filesystem", Btrfs, "is not for "+Boot+": GRUB cannot write on it", "take ext4 or xfs")
 	}
 	if most := labels[full.Filesystem]; len(p.Label) > most {
 		wrong("label", p.Label, fmt.Sprintf("is longer than the %d characters that it may have there", most), "shorten it")
@@ -114,6 +117,13 @@ func (c *checker) partition(i int, p Partition, last bool) {
 	c.shares += p.Share
 }
 
+func on(filesystem string) string {
+	if filesystem == "" {
+		return ""
+	}
+	return " on " + filesystem
+}
+
 // together checks what only all of them show.
 func (c *checker) together(all []Partition) {
 	switch {
@@ -122,6 +132,8 @@ func (c *checker) together(all []Partition) {
 		return
 	case !c.seen[Stage]:
 		c.whole("partitions", "", "have none for the stage", `add { role = "stage" }`)
+	case GRUB(all) == "":
+		c.whole("partitions", "", "have none that GRUB can write on, and it notes there what it boots", `add { role = "boot" } or { role = "esp" }, or have the stage on ext4 or xfs`)
 	}
 	if !c.seen[BIOS] && !c.seen[ESP] {
 		c.whole("partitions", "", "have none that a firmware starts from", `add { role = "esp" } for UEFI, { role = "bios" } for BIOS, or both`)

@@ -29,12 +29,14 @@ func Roles() []string { return []string{BIOS, ESP, Boot, Stage, Data, Swap} }
 // Ext4 is the file system that partitions have if nothing else is said, and FAT that
 // of the ESP.
 const (
-	Ext4 = "ext4"
-	FAT  = "vfat"
+	Ext4  = "ext4"
+	XFS   = "xfs"
+	Btrfs = "btrfs"
+	FAT   = "vfat"
 )
 
 // Filesystems are those that can be declared.
-func Filesystems() []string { return []string{Ext4} }
+func Filesystems() []string { return []string{Ext4, XFS, Btrfs} }
 
 const (
 	mib = 1 << 20
@@ -92,6 +94,12 @@ func (p Partition) complete() Partition {
 	return p
 }
 
+// Kind is the file system that it gets, "" for none.
+func (p Partition) Kind() string { return p.complete().Filesystem }
+
+// least is how many bytes it has to have.
+func (p Partition) least() int64 { return max(traits[p.Role].least, leasts[p.Filesystem]) }
+
 // fills reports whether the partition takes what is left.
 func (p Partition) fills() bool { return p.Size == 0 && p.Share == 0 }
 
@@ -118,8 +126,12 @@ var traits = map[string]trait{
 	Swap:  {least: mib, kind: "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"},
 }
 
+// leasts are what file systems take to be made at all, and have room for a little; it
+// is never written to.
+var leasts = map[string]int64{XFS: 320 * mib, Btrfs: 256 * mib}
+
 // labels are how long a file system's label may be.
-var labels = map[string]int{FAT: 11, Ext4: 16, "": 16}
+var labels = map[string]int{FAT: 11, XFS: 12, Ext4: 16, Btrfs: 16, "": 16}
 
 // megabytes writes a size so that it can be declared.
 func megabytes(n int64) string { return fmt.Sprintf("%dMB", (n+999_999)/1_000_000) }

@@ -41,7 +41,7 @@ func check(t *testing.T, got []Placed, size int64) {
 	t.Helper()
 	end, names := int64(Table), map[string]bool{}
 	for _, p := range got {
-		if p.Start != end || p.Length%mib != 0 || p.Length < traits[p.Role].least {
+		if p.Start != end || p.Length%mib != 0 || p.Length < p.least() {
 			t.Fatalf("%+v begins at %d, want %d, and has %d", p.Partition, p.Start, end, p.Length)
 		}
 		if names[p.UUID] || p.FSID != "" && names[p.FSID] {
@@ -60,6 +60,9 @@ func arbitrary(random *rand.Rand) (all []Partition) {
 	random.Shuffle(len(roles), func(i, j int) { roles[i], roles[j] = roles[j], roles[i] })
 	for _, role := range roles[:1+random.IntN(len(roles))] {
 		p := Partition{Role: role}
+		if traits[role].filesystem == Ext4 {
+			p.Filesystem = []string{"", Ext4, XFS, Btrfs}[random.IntN(4)]
+		}
 		switch random.IntN(3) {
 		case 0:
 			p.Size = random.Int64N(20 * gb)
@@ -124,6 +127,9 @@ func TestCheck(t *testing.T) {
 		"leave nothing for the one without a size":                       {Partitions: []Partition{esp, stage, {Role: Data, Share: 100}}},
 		"size is less than its partitions take: the partitions take 9.":  {Size: "<=9GB", Partitions: []Partition{esp, {Role: Stage, Size: 9 * gb}}},
 		"partition 1: role is for a BIOS, which no machine of arm64 has": {Arch: ARM64, Partitions: []Partition{{Role: BIOS}, stage}},
+		"partition 2: filesystem is not for boot":                        {Partitions: []Partition{esp, {Role: Boot, Filesystem: Btrfs}, stage}},
+		"partition 2: size is less than a partition for data takes on x": {Partitions: []Partition{esp, {Role: Data, Filesystem: XFS, Size: 100e6}, stage}},
+		"have none that GRUB can write on":                               {Partitions: []Partition{{Role: BIOS}, {Role: Stage, Filesystem: Btrfs}}},
 		"partitions are more than 32":                                    {Partitions: slices.Repeat([]Partition{{Role: Data}}, 33)},
 	} {
 		found := d.Check()

@@ -77,7 +77,8 @@ func Need(partitions []Partition) int64 { return With(partitions, "", 0) }
 func With(partitions []Partition, role string, bytes int64) int64 {
 	sizes, free, shares := int64(2*Table), int64(0), int64(0)
 	for i, p := range partitions {
-		full, least := p.complete(), traits[p.Role].least
+		full := p.complete()
+		least := full.least()
 		if p.Role == role {
 			least = max(least, bytes)
 		}
@@ -115,6 +116,31 @@ func Find(placed []Placed, role string) *Placed {
 		}
 	}
 	return nil
+}
+
+// GRUB is the role of the partition that has GRUB's folder, "" if none can: GRUB has to
+// write there.
+func GRUB(partitions []Partition) string {
+	role := ""
+	for _, p := range partitions {
+		switch {
+		case p.Role == Boot:
+			return Boot
+		case p.Role == Stage && p.Filesystem != Btrfs:
+			role = Stage
+		case p.Role == ESP && role == "":
+			role = ESP
+		}
+	}
+	return role
+}
+
+// Search is the UUID as boot loaders and kernels know it.
+func (p Placed) Search() string {
+	if p.Filesystem == FAT {
+		return p.FSID[:4] + "-" + p.FSID[4:]
+	}
+	return p.FSID
 }
 
 // DiskUUID is that of the table.

@@ -57,12 +57,45 @@ func (l *List) File(at int64, path string, from, size int64) {
 	l.Pieces = append(l.Pieces, Piece{At: at, Size: size, File: path, From: from})
 }
 
-// Written adds what was written to a file, which the list closes in the end.
+// Written adds what was written to a file, which the list closes in the end. What was
+// written and is zeros takes no room.
 func (l *List) Written(at int64, f *os.File) error {
 	l.held = append(l.held, f)
-	return Extents(f, func(begin, size int64) {
-		l.Pieces = append(l.Pieces, Piece{At: at + begin, Size: size, From: begin, memory: f})
+	var failed error
+	err := Extents(f, func(begin, size int64) {
+		failed = errors.Join(failed, runs(f, begin, size, func(begin, size int64, zero bool) {
+			if zero {
+				l.Zeros(at+begin, size)
+				return
+			}
+			l.Pieces = append(l.Pieces, Piece{At: at + begin, Size: size, From: begin, memory: f})
+		}))
 	})
+	return errors.Join(err, failed)
+}
+
+// grain is how much is zeros, or is not, as a whole.
+const grain = 64 << 10
+
+// runs goes through a part of a file, and tells of what is zeros and what is not.
+func runs(f io.ReaderAt, begin, size int64, found func(begin, size int64, zero bool)) error {
+	data, empty := make([]byte, grain), make([]byte, grain)
+	from, zeros := begin, false
+	for at := begin; at < begin+size; {
+		n := min(grain-at%grain, begin+size-at)
+		if _, err := f.ReadAt(data[:n], at); err != nil {
+			return err
+		}
+		if is := bytes.Equal(data[:n], empty[:n]); is != zeros {
+			if at > from {
+				found(from, at-from, zeros)
+			}
+			from, zeros = at, is
+		}
+		at += n
+	}
+	found(from, begin+size-from, zeros)
+	return nil
 }
 
 // Extents tells where in a file something was written (lseek(2), SEEK_DATA).

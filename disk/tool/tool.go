@@ -8,10 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/internal/plain"
@@ -21,7 +23,7 @@ import (
 // packages are those of Debian and Ubuntu that the programs are in.
 func packages() map[string]string {
 	return map[string]string{
-		"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "resize2fs": "e2fsprogs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
+		"mke2fs": "e2fsprogs", "debugfs": "e2fsprogs", "resize2fs": "e2fsprogs", "mkfs.xfs": "xfsprogs", "xfs_db": "xfsprogs", "mkfs.btrfs": "btrfs-progs", "mkfs.vfat": "dosfstools", "mmd": "mtools", "mcopy": "mtools",
 		"grub-mkimage": "grub-common", "qemu-img": "qemu-utils", "xorriso": "xorriso",
 	}
 }
@@ -59,7 +61,28 @@ const grace = 5 * time.Second
 // prints. One that says something on standard error though it ended well is left to
 // who reads that.
 func Run(ctx context.Context, at time.Time, stdin, name string, args ...string) (stdout, stderr string, err error) {
+	return run(ctx, program.Command(ctx, name, args...), at, stdin)
+}
+
+// RunAsRoot is Run for a program that takes files of this user's for root's: in a user
+// namespace, in which it is.
+func RunAsRoot(ctx context.Context, at time.Time, name string, args ...string) (stdout, stderr string, err error) {
 	cmd := program.Command(ctx, name, args...)
+	if user, group := os.Geteuid(), os.Getegid(); user != 0 || group != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{HostID: user, Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: group, Size: 1}},
+		}
+	}
+	stdout, stderr, err = run(ctx, cmd, at, "")
+	if cmd.SysProcAttr != nil && cmd.Process == nil && !errors.As(err, new(*MissingError)) && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %s has to take files of this user for root's, which user namespaces are for, and here they may not be made; allow them (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces), run gitboot as root, or take ext4 or xfs", err, name)
+	}
+	return stdout, stderr, err
+}
+
+func run(ctx context.Context, cmd *exec.Cmd, at time.Time, stdin string) (stdout, stderr string, err error) {
+	name := cmd.Args[0]
 	epoch := strconv.FormatInt(at.Unix(), 10)
 	cmd.Env = append(cmd.Env, "TZ=UTC", "SOURCE_DATE_EPOCH="+epoch, "E2FSPROGS_FAKE_TIME="+epoch, "MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1")
 	cmd.Stdin = strings.NewReader(stdin)

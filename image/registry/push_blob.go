@@ -23,17 +23,20 @@ import (
 )
 
 // config sends the configuration.
-func (p *pusher) config(ctx context.Context) error {
-	digest := untrusted.SHA256(p.Config).String()
+func (p *pusher) config(ctx context.Context) error { return p.document(ctx, "configuration", p.Config) }
+
+// document sends a small blob, unless the registry has it.
+func (p *pusher) document(ctx context.Context, what string, data []byte) error {
+	digest := untrusted.SHA256(data).String()
 	if have, err := p.have(ctx, digest, p.to.String()); err != nil || have {
 		return err
 	}
 	return p.from.each(ctx, p.from.list, func(e *endpoint) error {
-		at, err := p.begin(ctx, "configuration")
+		at, err := p.begin(ctx, what)
 		if err != nil {
 			return err
 		}
-		return p.commit(ctx, at, digest, p.Config)
+		return p.commit(ctx, at, digest, data)
 	})
 }
 
@@ -116,15 +119,21 @@ func (p *pusher) next(resp *http.Response) (*url.URL, error) {
 
 // commit ends an upload; data is what is still to be sent.
 func (p *pusher) commit(ctx context.Context, at *url.URL, digest string, data []byte) error {
+	if len(data) == 0 {
+		return p.commitFrom(ctx, at, digest, nil, 0)
+	}
+	return p.commitFrom(ctx, at, digest, io.NopCloser(bytes.NewReader(data)), int64(len(data)))
+}
+
+// commitFrom ends an upload; body, which may be nil, is what is still to be sent. It
+// is closed.
+func (p *pusher) commitFrom(ctx context.Context, at *url.URL, digest string, body io.ReadCloser, length int64) error {
 	query := at.Query()
 	query.Set("digest", digest)
 	at.RawQuery = query.Encode()
 	r := request{
 		method: http.MethodPut, address: at.String(), what: "blob " + digest, sends: true, slow: true,
-		header: http.Header{"Content-Type": {"application/octet-stream"}},
-	}
-	if len(data) > 0 {
-		r.body, r.length = io.NopCloser(bytes.NewReader(data)), int64(len(data))
+		header: http.Header{"Content-Type": {"application/octet-stream"}}, body: body, length: length,
 	}
 	resp, err := p.to.do(ctx, r, http.StatusCreated, http.StatusNoContent)
 	if err != nil {

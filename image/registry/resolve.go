@@ -132,15 +132,22 @@ func (s *Sources) Manifest(ctx context.Context, digest v1.Hash) ([]byte, error) 
 	var data []byte
 	what := "manifest " + digest.String()
 	err := s.each(ctx, s.list, func(e *endpoint) (err error) {
-		if data, err = e.document(ctx, "manifests/"+digest.String(), what); err != nil {
-			return err
-		}
-		if got := untrusted.SHA256(data); got != digest {
-			return &untrusted.DigestError{What: what, From: e.String(), Want: digest.String(), Got: got.String()}
-		}
-		return nil
+		data, err = e.manifest(ctx, digest, what)
+		return err
 	})
 	return data, err
+}
+
+// manifest fetches and verifies a manifest.
+func (e *endpoint) manifest(ctx context.Context, digest v1.Hash, what string) ([]byte, error) {
+	data, err := e.document(ctx, "manifests/"+digest.String(), what)
+	if err != nil {
+		return nil, err
+	}
+	if got := untrusted.SHA256(data); got != digest {
+		return nil, &untrusted.DigestError{What: what, From: e.String(), Want: digest.String(), Got: got.String()}
+	}
+	return data, nil
 }
 
 // Blob describes how to read a verified blob; nothing is read yet.

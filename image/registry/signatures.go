@@ -24,9 +24,6 @@ const (
 	// maxSignature is how large one may be, in bytes: with a certificate, a
 	// log's entry and a time stamp it has some 10 KB.
 	maxSignature = 1 << 20
-	// maxReferrerPages bounds the list of what refers to an image: registries give
-	// some dozens at once.
-	maxReferrerPages = 16
 )
 
 // Verify finds out whether the manifest or index with a digest is signed as a
@@ -84,14 +81,17 @@ func (s *search) tagged(ctx context.Context, digest v1.Hash) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return s.manifest(ctx, data)
+	return s.layers(ctx, data)
 }
 
 // referrers looks at what refers to the image.
 func (s *search) referrers(ctx context.Context, digest v1.Hash) (bool, error) {
-	list, err := s.listReferrers(ctx, digest)
+	list, all, err := s.listReferrers(ctx, digest)
 	if err != nil {
 		return false, err
+	}
+	if !all {
+		s.judge.Refuse(errTooManySignatures)
 	}
 	for _, d := range list {
 		if !mayBeSignature(d) {
@@ -100,82 +100,18 @@ func (s *search) referrers(ctx context.Context, digest v1.Hash) (bool, error) {
 		if s.enough() {
 			break
 		}
-		what := "signature " + d.Digest.String()
-		data, err := s.document(ctx, "manifests/"+d.Digest.String(), what)
+		data, err := s.manifest(ctx, d.Digest, "signature "+d.Digest.String())
 		if errors.As(err, new(*exchange.NotFoundError)) {
 			continue
 		}
 		if err != nil {
 			return false, err
 		}
-		if got := untrusted.SHA256(data); got != d.Digest {
-			return false, &untrusted.DigestError{What: what, From: s.String(), Want: d.Digest.String(), Got: got.String()}
-		}
-		if found, err := s.manifest(ctx, data); found || err != nil {
+		if found, err := s.layers(ctx, data); found || err != nil {
 			return found, err
 		}
 	}
 	return false, nil
-}
-
-// listReferrers asks for what refers to a digest, by the interface for that or,
-// where a registry has none, by the tag that stands in for it.
-func (s *search) listReferrers(ctx context.Context, digest v1.Hash) (all []v1.Descriptor, err error) {
-	list := "referrers/" + digest.String()
-	path := list
-	for range maxReferrerPages {
-		found, next, err := s.pageOfReferrers(ctx, path, list)
-		if len(all) == 0 && (lacks(err) || errors.As(err, new(*exchange.AuthError)) || errors.Is(err, errNoList)) { // some refuse what they do not know
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if all = append(all, found...); next == "" {
-			return all, nil
-		}
-		path = next
-	}
-	if len(all) > 0 {
-		s.judge.Refuse(errTooManySignatures)
-		return all, nil
-	}
-	all, _, err = s.pageOfReferrers(ctx, "manifests/"+digest.Algorithm+"-"+digest.Hex, list)
-	if lacks(err) || errors.Is(err, errNoList) {
-		return nil, nil
-	}
-	return all, err
-}
-
-// errNoList says that an answer is one to another question.
-var errNoList = errors.New("it is no list of what refers to an image")
-
-// pageOfReferrers fetches a part of the list, and says where the next one is, "" if
-// there is none.
-func (s *search) pageOfReferrers(ctx context.Context, path, list string) (found []v1.Descriptor, next string, err error) {
-	data, resp, err := s.answer(ctx, path, "what refers to the image")
-	if err != nil {
-		return nil, "", err
-	}
-	if untrusted.CheckDocument(data, path) != nil {
-		return nil, "", errNoList
-	}
-	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
-	if err != nil || !index.MediaType.IsIndex() {
-		return nil, "", errNoList
-	}
-	next, err = s.nextPage(resp, list, "ask its operator why")
-	return index.Manifests, next, err
-}
-
-// lacks reports whether a registry does not have something, or does not know
-// how to be asked for it.
-func lacks(err error) bool {
-	var status *exchange.StatusError
-	if errors.As(err, &status) {
-		return status.Status >= 400 && status.Status < 500 && !exchange.PassingStatus(status.Status)
-	}
-	return errors.As(err, new(*exchange.NotFoundError))
 }
 
 // mayBeSignature leaves out lists of contents, results of tests and the like, as
@@ -201,8 +137,8 @@ func (s *search) enough() bool {
 	return true
 }
 
-// manifest looks at the layers of what may hold signatures.
-func (s *search) manifest(ctx context.Context, data []byte) (bool, error) {
+// layers looks at the layers of what may hold signatures.
+func (s *search) layers(ctx context.Context, data []byte) (bool, error) {
 	if untrusted.CheckDocument(data, "signature") != nil {
 		return false, nil
 	}

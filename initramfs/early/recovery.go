@@ -79,10 +79,15 @@ func (b recovery) run() error {
 }
 
 // install has gitboot install the machine, which restarts it in the end. If it does
-// not, somebody has the shell.
+// not, somebody has the shell. It mounts what says how to install, and what grows.
 func (b recovery) install() {
-	if err := b.modules.loadNamed("ext4", "vfat", "isofs"); err != nil {
-		b.log.warn("%v", err)
+	for _, name := range []string{"ext4", "vfat", "isofs", "xfs", "btrfs"} {
+		if b.modules.index.Find(name) < 0 {
+			continue // built in, or nothing that this kernel has
+		}
+		if err := b.modules.loadNamed(name); err != nil {
+			b.log.warn("%v", err)
+		}
 	}
 	if err := console("", "/bin/gitboot", "install", "--from", stageDir, "--answers", b.cmd.Install); err != nil {
 		b.log.error("installing: %v", err)

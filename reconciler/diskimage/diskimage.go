@@ -22,7 +22,6 @@ import (
 	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/disk"
 	"github.com/gitboot/gitboot/disk/bootcode"
-	"github.com/gitboot/gitboot/disk/ext4"
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
@@ -85,6 +84,7 @@ type preparation struct {
 	partitions []layout.Partition
 	seed       string
 	folder     string // GRUB's, here
+	filesystem string // the stage's
 }
 
 // read finds out what is wanted, and of what time.
@@ -125,7 +125,11 @@ func (p *preparation) stage(ctx context.Context) error {
 		return err
 	}
 	at := layout.Find(placed, layout.Stage)
-	p.Config.Location = &boot.Filesystem{UUID: at.FSID, Type: at.Filesystem, Path: stagePath}
+	p.Config.Location = &boot.Filesystem{UUID: at.Search(), Type: at.Filesystem, Path: stagePath}
+	p.filesystem = at.Filesystem
+	role, folder := disk.GRUBFolder(p.partitions)
+	with := layout.Find(placed, role)
+	p.Config.BootLocation = &boot.Filesystem{UUID: with.Search(), Type: with.Filesystem, Path: folder}
 	if err := p.own(at.FSID); err != nil {
 		return err
 	}
@@ -213,8 +217,8 @@ func (p *preparation) plan() (*Plan, error) {
 			out.images = append(out.images, img.Name)
 		}
 	}
-	out.Disk = disk.Disk{Arch: p.arch(), UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage}
-	room := out.Room()
+	out.Disk = disk.Disk{Arch: p.arch(), UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage, Temp: p.Temp}
+	room := out.Room(p.filesystem)
 	if p.size == 0 {
 		const unit = 1_000_000_000
 		out.Size = max(least, (layout.With(p.partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
@@ -226,12 +230,8 @@ func (p *preparation) plan() (*Plan, error) {
 	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
 		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; take a larger disk, or give the partition more", progress.Bytes(room), progress.Bytes(has))
 	}
-	for _, name := range []string{"custom.cfg", "grub.cfg", "grubenv"} {
-		text, err := os.ReadFile(filepath.Join(p.folder, name))
-		if err != nil {
-			return nil, err
-		}
-		out.GRUB.Files = append(out.GRUB.Files, ext4.File{Path: name, Text: text, Mode: 0o644})
+	if out.GRUB, err = grubTree(p.folder); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

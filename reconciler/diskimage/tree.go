@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/disk"
-	"github.com/gitboot/gitboot/disk/ext4"
+	"github.com/gitboot/gitboot/disk/tree"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
@@ -22,17 +22,17 @@ var (
 
 // stageTree is what of the stage in dir goes onto the disk.
 func stageTree(dir string, document []byte) (t disk.Tree, err error) {
-	t.Folders = append(t.Folders, ext4.Folder{Path: stagePath, Mode: 0o700})
+	t.Folders = append(t.Folders, tree.Folder{Path: stagePath, Mode: 0o700})
 	for _, name := range emptied {
-		t.Folders = append(t.Folders, ext4.Folder{Path: path.Join(stagePath, name), Mode: 0o700})
+		t.Folders = append(t.Folders, tree.Folder{Path: path.Join(stagePath, name), Mode: 0o700})
 	}
-	t.Files = append(t.Files, ext4.File{Path: path.Join(stagePath, "workshop", "lock"), Mode: 0o600})
+	t.Files = append(t.Files, tree.File{Path: path.Join(stagePath, "workshop", "lock"), Mode: 0o600})
 	for _, name := range copied {
 		if err := add(&t, dir, name); err != nil {
 			return t, err
 		}
 	}
-	t.Files = append(t.Files, ext4.File{Path: path.Join(stagePath, "state.json"), Text: document, Mode: 0o600})
+	t.Files = append(t.Files, tree.File{Path: path.Join(stagePath, "state.json"), Text: document, Mode: 0o600})
 	return t, nil
 }
 
@@ -56,12 +56,30 @@ func add(t *disk.Tree, dir, name string) error {
 		to := path.Join(stagePath, filepath.ToSlash(rel))
 		switch {
 		case d.IsDir():
-			t.Folders = append(t.Folders, ext4.Folder{Path: to, Mode: info.Mode().Perm()})
+			t.Folders = append(t.Folders, tree.Folder{Path: to, Mode: info.Mode().Perm()})
 		case info.Mode().IsRegular():
-			t.Files = append(t.Files, ext4.File{Path: to, Source: file, Size: info.Size(), Mode: info.Mode().Perm()})
+			t.Files = append(t.Files, tree.File{Path: to, Source: file, Size: info.Size(), Mode: info.Mode().Perm()})
 		}
 		return nil
 	})
+}
+
+// grubTree is what a reconcile has left in GRUB's folder: its menu's link and, where
+// GRUB cannot write on the stage, its block.
+func grubTree(dir string) (t disk.Tree, err error) {
+	err = filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, file)
+		t.Files = append(t.Files, tree.File{Path: filepath.ToSlash(rel), Text: text, Mode: 0o644})
+		return err
+	})
+	return t, err
 }
 
 // portable is a machine's document without what is of this computer, as it is saved.

@@ -67,6 +67,12 @@ type observedImage struct {
 	err   error
 }
 
+// rebuilds reports whether what others have made of the image's layers is made here all
+// the same, and compared.
+func (i *observedImage) rebuilds() bool {
+	return i.want.Pull != nil && i.want.Pull.Objects == spec.RebuildObjects
+}
+
 // A PendingError says that an image is not built yet. It is nobody's failure.
 type PendingError struct{ Image string }
 

@@ -4,13 +4,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/squash"
 	"github.com/gitboot/gitboot/stage/trees"
 )
 
@@ -76,12 +80,44 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	sources := make([]stage.Tar, len(list))
 	for i, l := range list {
 		sources[i] = stage.Tar{
+			Made:   a.made(s, l),
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}
 	}
-	s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce)
+	if s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce); err == nil && s.image.rebuilds() {
+		err = compareMade(a.Stage, list)
+	}
 	return err
+}
+
+// made is what others have made of a layer, nil if it is to be made here.
+func (a fetcher) made(s *staging, l image.Layer) *squash.Made {
+	if s.image.rebuilds() {
+		return nil
+	}
+	return readymade.Take(l.Made)
+}
+
+// compareMade holds what layers became here against what others have published of
+// them. Packing is deterministic: where they differ, one of the two is not of that
+// layer.
+func compareMade(st *stage.Stage, list []image.Layer) error {
+	ours, err := stage.Made(st, layerIDs(list))
+	if err != nil {
+		return err
+	}
+	for i, l := range list {
+		theirs := readymade.Take(l.Made)
+		if theirs == nil || ours[i] == nil || ours[i].Taken != theirs.Taken {
+			continue
+		}
+		if o := ours[i].Object; o != theirs.Object {
+			return fmt.Errorf("layer %s: what was published of it is object %s, and what it becomes here is %s: whoever signed that published something else, or packs with other programs (%s here); have it published anew, and look at who can sign, before other machines take it",
+				plan.Short(l.DiffID), plan.Short(theirs.Object.SHA256), plan.Short(o.SHA256), squash.Squasher)
+		}
+	}
+	return nil
 }
 
 // takeBuilt puts the layers of an image that the workshop has ready on the

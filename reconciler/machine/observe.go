@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -102,6 +103,9 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 	}
 	for i, l := range list {
 		layer := plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: objects[i] != deployment.Object{}}
+		if readymade.Take(l.Made) != nil && !img.rebuilds() {
+			layer.Bytes, layer.Made = l.Made.Size, true
+		}
 		if img.made != nil && i < len(img.made.Sizes) {
 			layer.Tar = img.made.Sizes[i]
 		}

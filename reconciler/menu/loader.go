@@ -94,7 +94,7 @@ func (f finder) named(name string) (l loader.Loader, err error) {
 	if name == boot.SystemdBoot {
 		l, err = f.systemdBoot()
 	} else {
-		l, err = grub.Open(f.folder, f.stage)
+		l, err = f.grub()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the boot loader: %w", err)
@@ -108,6 +108,13 @@ func (f finder) systemdBoot() (*sdboot.Loader, error) {
 		l.LiesAt(*f.partition)
 	}
 	return l, err
+}
+
+func (f finder) grub() (*grub.GRUB, error) {
+	if f.partition != nil {
+		return grub.OpenMade(f.folder, f.stage, *f.partition)
+	}
+	return grub.Open(f.folder, f.stage)
 }
 
 // unlinkOthers takes the menu out of a boot loader that had it before, if it is here.

@@ -131,7 +131,33 @@ func (f *Finder) openNow(ctx context.Context, want spec.Image, digest string, fi
 		}
 		return err
 	})
-	return opened, err
+	if err != nil || want.Pull == nil {
+		return opened, err
+	}
+	return opened, f.findMade(ctx, want.Pull, opened, opts, files)
+}
+
+// findMade finds what others have made of an image's layers. That it cannot be had is
+// no failure: it is made here.
+func (f *Finder) findMade(ctx context.Context, want *spec.Pull, opened *image.Image, opts image.Options, files fs.FS) error {
+	if want.Objects == spec.MakeObjects {
+		return nil
+	}
+	trust, err := objectSigners(want, files)
+	if err != nil {
+		return err
+	}
+	doubts, err := image.FindMade(ctx, want.Ref, opened, trust, opts)
+	if opts.Log == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		opts.Log.Info("layers are made here: whether others have made them cannot be found out", "image", want.Ref, "error", err)
+	}
+	for _, doubt := range doubts {
+		opts.Log.Warn("layers are made here: what others say to have made of them is not believed", "image", want.Ref, "error", doubt)
+	}
+	return nil
 }
 
 // PullOptions are for an image of a registry.
@@ -188,7 +214,8 @@ func Declaration(want spec.Image) (string, error) {
 	var pull *spec.Pull
 	if want.Pull != nil {
 		p := *want.Pull
-		p.Update = "" // when to look does not change what is found
+		p.Update = ""                     // when to look does not change what is found
+		p.ObjectKeys, p.Objects = nil, "" // nor does who has made something of it
 		pull = &p
 	}
 	data, err := json.Marshal([]any{pull, want.Archive})

@@ -2,9 +2,12 @@ package plan
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/internal/progress"
 )
 
 // Kind names what an action does.
@@ -50,7 +53,41 @@ type Action struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Actions returns the plan as an ordered list.
+// ReadyMade is the reason of adding a layer that is fetched as others have made it.
+const ReadyMade = "ready-made"
+
+func (l Layer) reason() string {
+	if l.Made {
+		return ReadyMade
+	}
+	return ""
+}
+
+// Layers says in words how many layers are added, of how many bytes, and how many of them
+// are ready-made; bytes that are not known are 0.
+func Layers(adding []Action) string {
+	made, bytes := 0, int64(0)
+	for _, a := range adding {
+		bytes += a.Bytes
+		if a.Reason == ReadyMade {
+			made++
+		}
+	}
+	words := fmt.Sprintf("%d layers", len(adding))
+	if len(adding) == 1 {
+		words = "1 layer"
+	}
+	if made > 0 && made == len(adding) {
+		words += ", " + ReadyMade
+	} else if made > 0 {
+		words += fmt.Sprintf(", %d of them %s", made, ReadyMade)
+	}
+	if bytes > 0 {
+		words += ", " + progress.Bytes(bytes)
+	}
+	return words
+}
+
 func (p Plan) Actions() []Action {
 	actions := append([]Action{}, p.notices()...)
 	for _, b := range p.Builds {
@@ -61,7 +98,7 @@ func (p Plan) Actions() []Action {
 		for _, l := range s.Layers {
 			if !seen[l.DiffID] {
 				seen[l.DiffID] = true
-				actions = append(actions, Action{Kind: AddLayer, Image: s.Image, Subject: l.DiffID, Bytes: l.Bytes})
+				actions = append(actions, Action{Kind: AddLayer, Image: s.Image, Subject: l.DiffID, Bytes: l.Bytes, Reason: l.reason()})
 			}
 		}
 	}

@@ -20,6 +20,8 @@ type Layer struct {
 	// size where it lies on this machine already, unpacked.
 	Bytes, Tar int64
 	Staged     bool
+	// Made says that somebody else has made it: it is fetched as it will lie here.
+	Made bool
 }
 
 // A Want is one image as the config repo and the registry give it now.

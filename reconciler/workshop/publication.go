@@ -18,6 +18,9 @@ type publication struct {
 	Labels map[string]string
 	Image  string // hashes of its layers and configuration
 	Config string
+	// Objects is the file of the key that signs what its layers become, "" if that is
+	// not published.
+	Objects string `json:",omitempty"`
 }
 
 // publication is nil for an image that is published nowhere or not built yet.
@@ -25,7 +28,7 @@ func (s *Shop) publication(b *build) *publication {
 	if b.want.Build.Push == nil || b.state.ID == "" {
 		return nil
 	}
-	p := &publication{Push: *b.want.Build.Push, Image: b.state.Digest, Config: b.state.Config}
+	p := &publication{Push: *b.want.Build.Push, Image: b.state.Digest, Config: b.state.Config, Objects: s.ObjectsKey}
 	made := b.state.Made
 	p.Tag = datedTag(p.Ref, made.Time)
 	const prefix = "org.opencontainers.image."

@@ -11,8 +11,10 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // pushReason says why an image is to be published, "" if it need not be.
@@ -131,6 +133,9 @@ func (j publisher) push(ctx context.Context, b *build) error {
 			next.Blobs[upload.Layers[i].DiffID] = blob
 		}
 	}
+	if err == nil {
+		err = j.publishObjects(ctx, p, upload, done.Digest)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,6 +143,31 @@ func (j publisher) push(ctx context.Context, b *build) error {
 	if b.lost = ""; !done.There {
 		b.pushed, next.Time = true, j.now()
 		j.Log.Info("pushed", "image", b.want.Name, "ref", p.Ref, "tag", p.Tag, "digest", plan.Short(done.Digest), "took", j.Now().Sub(began).Round(10*time.Millisecond))
+	}
+	return nil
+}
+
+// publishObjects publishes what the layers of a pushed image become, if there is a key to
+// sign that with: nobody would believe it without.
+func (j publisher) publishObjects(ctx context.Context, p *publication, u image.Upload, digest string) error {
+	if j.ObjectsKey == "" {
+		return nil
+	}
+	key, err := readymade.ReadKey(j.ObjectsKey)
+	if err != nil {
+		return err
+	}
+	what := readymade.Image{Ref: p.Ref, Digest: digest}
+	for _, l := range u.Layers {
+		what.Layers = append(what.Layers, stage.Tar{DiffID: l.DiffID, Name: p.Image, Size: l.Size, Open: l.Open})
+	}
+	to := readymade.Publisher{Options: j.Find.PushOptions(&p.Push), Stage: j.Stage, Scratch: j.Stage.Workshop().Temp(), Key: key, Log: j.Log, Progress: j.Progress}
+	out, err := to.Publish(ctx, what)
+	if err != nil {
+		return fmt.Errorf("publish what its layers become: %w", err)
+	}
+	if !out.There {
+		j.Log.Info("published what layers become", "ref", p.Ref, "objects", out.Layers, "bytes", out.Bytes, "sent", out.Sent, "digest", plan.Short(out.Digest))
 	}
 	return nil
 }

@@ -38,6 +38,9 @@ type Shop struct {
 	Engines []string
 	// Repo is the config repo's address, for the labels of what is published.
 	Repo string
+	// ObjectsKey is the file of the key that signs what is published of the layers of
+	// pushed images, "" if nothing is.
+	ObjectsKey string
 	// Init is the gitboot-init binary, for images that are booted before they count.
 	// KnownKVM is where is kept whether KVM works, "" for nowhere.
 	Init, KnownKVM string

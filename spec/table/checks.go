@@ -151,6 +151,7 @@ var checks = map[string]Check{
 	"folder":          matching("a folder", `^(?:/[A-Za-z0-9_@.+-]+)+$`, "write an absolute path of letters, digits and _ @ . + -").with(badFolder).upTo(128),
 	"size":            matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
 	"verity":          oneOf("a way to verify layers", "off", "report", "enforce"),
+	"objects":         oneOf("a use of objects", "use", "make", "rebuild"),
 	"image-test":      oneOf("a test of images", "boot"),
 	"on-bad":          oneOf("what can be done about what is bad", "revert"),
 	"boot-test":       oneOf("a boot test", "on", "off"),

@@ -26,6 +26,9 @@ type Tar struct {
 	// must end with an error when ctx ends, and never with io.EOF before
 	// all that is to be verified has been.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Made is what somebody else has made of the layer, nil if nobody has. What
+	// cannot be had of it is made here.
+	Made *Made
 	// Readable, if it is set, is called once when the squashfs is complete at
 	// path: of a new layer before it is hashed, synced and named. Whoever
 	// wants to read it opens it before returning: the path may not last.

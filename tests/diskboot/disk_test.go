@@ -32,12 +32,15 @@ boot   = { mode = "managed", timeout = 0 }
 
 [machine.small.disk]
 partitions = [
-  { role = "bios" },
+PARTITIONS]
+`
+
+// partitions are those of most tests.
+const partitions = `  { role = "bios" },
   { role = "esp", size = "40MB" },
   { role = "swap", size = "8MB" },
   { role = "data", size = "32MB", label = "home" },
   { role = "stage", grow = true },
-]
 `
 
 // start is the only thing that the small system does.
@@ -58,7 +61,15 @@ type site struct {
 	program, dir string
 }
 
-func newSite(t *testing.T) *site { return newSiteOf(t, config, lab.Small) }
+func newSite(t *testing.T) *site { return newSiteWith(t, partitions) }
+
+// newSiteWith is one whose machine has a disk of certain partitions, and its image the
+// modules of file systems.
+func newSiteWith(t *testing.T, partitions string, filesystems ...string) *site {
+	return newSiteOf(t, strings.Replace(config, "PARTITIONS", partitions, 1), func(ctx context.Context, path, start string) error {
+		return lab.Small(ctx, path, start, filesystems...)
+	})
+}
 
 // newSiteOf is one whose config repo declares something else, of another small system.
 func newSiteOf(t *testing.T, config string, small func(ctx context.Context, path, start string) error) *site {

@@ -8,19 +8,21 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // Small writes the smallest root file system that one could want, as a tar: one
 // program, busybox, which is its init as well, and Debian's kernel with the
 // modules that a virtual disk takes. Its init runs start, a script, when it is
-// up. With "" there is no init.
-func Small(ctx context.Context, path, start string) error {
+// up. With "" there is no init. Of file systems it has the modules of those that a disk
+// of ours has by itself, and of those that are named.
+func Small(ctx context.Context, path, start string, filesystems ...string) error {
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
 		return fmt.Errorf("%w; install busybox-static", err)
 	}
-	return small(ctx, path, start, Bookworm, string(busybox))
+	return small(ctx, path, start, Bookworm, string(busybox), filesystems)
 }
 
 // SmallARM64 is the same for arm64.
@@ -33,10 +35,10 @@ func SmallARM64(ctx context.Context, path, start string) error {
 	if err != nil {
 		return err
 	}
-	return small(ctx, path, start, BookwormARM64, busybox)
+	return small(ctx, path, start, BookwormARM64, busybox, nil)
 }
 
-func small(ctx context.Context, path, start string, kind Kind, busybox string) error {
+func small(ctx context.Context, path, start string, kind Kind, busybox string, filesystems []string) error {
 	rootfs, err := RootFS(ctx, kind)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func small(ctx context.Context, path, start string, kind Kind, busybox string) e
 		return err
 	}
 	w := tar.NewWriter(f)
-	return errors.Join(writeSmall(w, busybox, start), copyKernel(w, rootfs), w.Close(), f.Close())
+	return errors.Join(writeSmall(w, busybox, start), copyKernel(w, rootfs, filesystems), w.Close(), f.Close())
 }
 
 func writeSmall(w *tar.Writer, busybox, start string) error {
@@ -80,18 +82,18 @@ func writeSmall(w *tar.Writer, busybox, start string) error {
 var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|cdrom|virtio)|fs/(ext4|fat|isofs|jbd2|nls|overlayfs|squashfs)|lib|crypto)/|/(mbcache|dm-(mod|bufio|verity)|md-mod|raid1|virtio_net|net_failover|failover)\.ko`)
 
 // smallKernel says whether the small system has a file of Debian's.
-func smallKernel(name string) bool {
+func smallKernel(name string, filesystems []string) bool {
 	switch {
 	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
 		return true
 	case strings.HasPrefix(name, "usr/lib/modules/"):
-		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name)
+		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name) || slices.ContainsFunc(filesystems, func(fs string) bool { return strings.Contains(name, "/kernel/fs/"+fs+"/") })
 	}
 	return false
 }
 
 // copyKernel copies a root file system's kernel and few of its modules.
-func copyKernel(w *tar.Writer, rootfs string) error {
+func copyKernel(w *tar.Writer, rootfs string, filesystems []string) error {
 	f, err := os.Open(rootfs)
 	if err != nil {
 		return err
@@ -109,7 +111,7 @@ func copyKernel(w *tar.Writer, rootfs string) error {
 		if strings.HasPrefix(name, "lib/") { // of what is only unpacked
 			name = "usr/" + name
 		}
-		if !smallKernel(name) {
+		if !smallKernel(name, filesystems) {
 			continue
 		}
 		hdr.Name = "./" + name

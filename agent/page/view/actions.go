@@ -28,7 +28,7 @@ func Steps(actions []plan.Action) []Step {
 // is, -1 if there is none.
 func fold(actions []plan.Action, index int) (out []Step, at int) {
 	at = -1
-	layers, bytes := 0, int64(0)
+	first := 0
 	for i, a := range actions {
 		if i == index {
 			at = len(out)
@@ -37,16 +37,15 @@ func fold(actions []plan.Action, index int) (out []Step, at int) {
 			out = append(out, step(a))
 			continue
 		}
-		layers, bytes = layers+1, bytes+a.Bytes
+		if i == 0 || actions[i-1].Kind != a.Kind || actions[i-1].Image != a.Image {
+			first = i
+		}
 		if i+1 < len(actions) && actions[i+1].Kind == a.Kind && actions[i+1].Image == a.Image {
 			continue
 		}
 		s := step(plan.Action{Kind: a.Kind, Image: a.Image})
-		if s.Why = count(layers, "layer"); bytes > 0 {
-			s.Why += ", " + progress.Bytes(bytes)
-		}
+		s.Why = plan.Layers(actions[first : i+1])
 		out = append(out, s)
-		layers, bytes = 0, 0
 	}
 	return out, at
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/gitboot/gitboot/stage/squash"
 )
 
-// rewriterVersion changes when a layer becomes another object than before, so
+// RewriterVersion changes when a layer becomes another object than before, so
 // that layers on the stage are made again.
-const rewriterVersion = 2
+const RewriterVersion = 2
 
 // plainRewriter knew no lacks: a folder without an entry became root's, 0755
 // and of the year 1970. Its objects are right where no such folder is one that
@@ -76,7 +76,7 @@ func (s Layers) Read(diffID string) (*Layer, error) {
 		// Records are a memory of what was done: it can be done again.
 		s.Log.Warn("ignoring an unreadable layer record", "path", path, "error", err)
 		return nil, nil
-	case r.DiffID != diffID || r.Rewriter != rewriterVersion && r.Rewriter != plainRewriter:
+	case r.DiffID != diffID || r.Rewriter != RewriterVersion && r.Rewriter != plainRewriter:
 		return nil, nil
 	}
 	return &r, nil
@@ -140,6 +140,17 @@ func (s Layers) above(r *Layer, below func() ([]deployment.Object, error)) (depl
 	return deployment.Object{}, nil
 }
 
+// Made tells how the layer became an object, which must be of today's rewriter.
+func (r *Layer) Made(o deployment.Object) (squash.Made, bool) {
+	m := squash.Made{Object: o, Lacks: r.Lacks}
+	for _, a := range r.Above {
+		if a.Object == o {
+			m.Taken = a.Taken
+		}
+	}
+	return m, r.Rewriter == RewriterVersion && (m.Taken != "" || r.Object == o)
+}
+
 // Paths are where objects lie.
 func (s Layers) Paths(objects []deployment.Object) (paths []string) {
 	for _, o := range objects {
@@ -158,7 +169,7 @@ func (s Layers) Put(t *squash.Taking, diffID, blob string, o deployment.Object) 
 	if err != nil {
 		return err
 	}
-	r := Layer{DiffID: diffID, Blob: blob, Object: o, Rewriter: rewriterVersion, Squasher: squash.Squasher, Lacks: t.Lacks}
+	r := Layer{DiffID: diffID, Blob: blob, Object: o, Rewriter: RewriterVersion, Squasher: squash.Squasher, Lacks: t.Lacks}
 	hash := t.Hash()
 	if hash != "" {
 		r.Object, r.Above = deployment.Object{}, []Above{{hash, o}}
@@ -167,7 +178,7 @@ func (s Layers) Put(t *squash.Taking, diffID, blob string, o deployment.Object) 
 	if err != nil {
 		return err
 	}
-	if old != nil && old.Rewriter == rewriterVersion && old.Blob == r.Blob {
+	if old != nil && old.Rewriter == RewriterVersion && old.Blob == r.Blob {
 		if hash != "" {
 			r.Object = old.Object
 		}

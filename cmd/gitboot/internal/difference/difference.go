@@ -146,22 +146,19 @@ func details(a plan.Action, paint screen.Painter) (lines []string) {
 
 // foldLayers makes one line of an image's layers: --json lists them.
 func foldLayers(actions []plan.Action) (out []plan.Action) {
-	n, bytes := 0, int64(0)
+	first := 0
 	for i, a := range actions {
 		if a.Kind != plan.AddLayer {
 			out = append(out, a)
 			continue
 		}
-		n, bytes = n+1, bytes+a.Bytes
+		if i == 0 || actions[i-1].Kind != a.Kind || actions[i-1].Image != a.Image {
+			first = i
+		}
 		if i+1 < len(actions) && actions[i+1].Kind == a.Kind && actions[i+1].Image == a.Image {
 			continue
 		}
-		reason := screen.Count(n, "layer")
-		if bytes > 0 {
-			reason += ", " + progress.Bytes(bytes)
-		}
-		out = append(out, plan.Action{Kind: a.Kind, Image: a.Image, Reason: reason})
-		n, bytes = 0, 0
+		out = append(out, plan.Action{Kind: a.Kind, Image: a.Image, Reason: plan.Layers(actions[first : i+1])})
 	}
 	return out
 }

@@ -71,6 +71,9 @@ type Config struct {
 	ApproveKeys     string `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
 	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
 	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
+	// ObjectsKeyFile signs what images' layers become, which is published with what is
+	// pushed.
+	ObjectsKeyFile string `toml:"objects_key_file" is:"path" holds:"secret"`
 	// TokenServers are hosts that credentials may be sent to besides their registry.
 	TokenServers []string `toml:"token_servers" is:"hosts"`
 	// Proxy is for git and registries, instead of the environment's; ProxyFile

@@ -123,7 +123,7 @@ func (s Settings) Staged() (reconciler.Config, error) {
 	}
 	cfg.Proxy = s.proxies()
 	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
-	cfg.CredentialsFile, cfg.TokenServers = s.CredentialsFile, s.TokenServers
+	cfg.CredentialsFile, cfg.TokenServers, cfg.ObjectsKey = s.CredentialsFile, s.TokenServers, s.ObjectsKeyFile
 	cfg.LayerSize, cfg.LayerEntries, cfg.Reserve = int64(s.LayerSize), s.LayerEntries, int64(s.StageReserve)
 	cfg.Timing = image.Timing{Idle: time.Duration(s.RegistryTimeout), Attempts: s.RegistryAttempts, MinRate: int64(s.RegistryRate)}
 	cfg.ImageTime = time.Duration(s.ImageTime)

@@ -1,0 +1,106 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/cosign"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+	"github.com/gitboot/gitboot/image/objects"
+	"github.com/gitboot/gitboot/image/registry"
+)
+
+// A Made is the object that somebody has made of a layer and published.
+type Made struct {
+	objects.Layer
+	// Published is the digest of what was published; Rewriter and Squasher are what its
+	// description says of how it was made.
+	Published, Squasher string
+	Rewriter            int
+	// Open streams the object, verified as Layer.Open's stream is.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// FindMade finds the objects of an image's layers that were published beside it, notes
+// them as the layers' Made, and says of what was not believed why. Only those count
+// that are signed as one of the policies wants; without a policy none does, and nobody
+// is asked. Nothing of an object is fetched.
+func FindMade(ctx context.Context, ref string, img *Image, trust []cosign.Policy, opts Options) (doubts []error, err error) {
+	if len(trust) == 0 {
+		return nil, nil
+	}
+	subject, err := v1.NewHash(img.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("find objects of %s: digest %q is not sha256:<64 hex digits>", untrusted.CleanText(ref), untrusted.Printable(img.Digest, 90))
+	}
+	opts = opts.withDefaults()
+	list, err := registry.Artifacts(ctx, ref, subject, objects.Type, opts.registry())
+	if err != nil {
+		return nil, fmt.Errorf("find objects of %s: %w", untrusted.CleanText(ref), err)
+	}
+	for _, a := range slices.Backward(list) {
+		if !slices.ContainsFunc(img.Layers, func(l Layer) bool { return l.Made == nil }) {
+			break
+		}
+		if err := addMade(ctx, a, img, trust, opts); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			doubts = append(doubts, fmt.Errorf("objects %s: %w", a.Digest, err))
+		}
+	}
+	return doubts, nil
+}
+
+// addMade adds what an artifact has of the layers that are not known yet.
+func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosign.Policy, opts Options) error {
+	if err := signedByAny(ctx, a, trust, opts); err != nil {
+		return err
+	}
+	data, err := a.Config(ctx, objects.MaxSize)
+	if err != nil {
+		return err
+	}
+	if err := untrusted.CheckDocument(data, "its description"); err != nil {
+		return err
+	}
+	d, err := objects.Parse(data, img.Digest)
+	if err != nil {
+		return err
+	}
+	for i := range img.Layers {
+		l := &img.Layers[i]
+		at := slices.IndexFunc(d.Layers, func(m objects.Layer) bool { return m.DiffID == l.DiffID })
+		if l.Made != nil || at < 0 {
+			continue
+		}
+		m := d.Layers[at]
+		if at = slices.IndexFunc(a.Layers, func(f v1.Descriptor) bool { return f.Digest.String() == "sha256:"+m.SHA256 && f.Size == m.Size }); at >= 0 {
+			l.Made = &Made{m, a.Digest.String(), d.Squasher, d.Rewriter, a.Open(a.Layers[at])}
+		}
+	}
+	return nil
+}
+
+// signedByAny is nil where one policy is fulfilled, or else says why the first is not.
+func signedByAny(ctx context.Context, a registry.Artifact, trust []cosign.Policy, opts Options) error {
+	var first error
+	for _, policy := range trust {
+		err := a.Signed(ctx, policy, opts.registry())
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !errors.As(err, new(*cosign.UnsignedError)) {
+			break // it could not be asked
+		}
+	}
+	return first
+}

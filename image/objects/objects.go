@@ -1,0 +1,124 @@
+// Package objects is the form in which squashfs objects are published beside the
+// image of whose layers they were made, so that a machine fetches what it would
+// else make itself.
+//
+// In a registry it is an artifact (OCI image-spec 1.1) of the type Type that refers
+// to the image's manifest. Its configuration is a Description, as JSON, and its
+// layers are the objects, each once. Any tool goes on reading the image itself.
+//
+// A description says what somebody has made. Who may be believed is for others to
+// decide (package cosign), and what is fetched is verified by its digest.
+package objects
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Media types.
+const (
+	Type   = "application/vnd.gitboot.objects.v1+json"
+	Object = "application/vnd.gitboot.layer.v1.squashfs"
+)
+
+const (
+	// version is that of the form.
+	version = 1
+	// MaxSize is how large a description may be, in bytes.
+	MaxSize = 8 << 20
+	// maxLayers is what overlayfs takes, and maxLacks how many paths of one layer
+	// are worth telling.
+	maxLayers, maxLacks = 500, 10_000
+)
+
+// A Description says what became of an image's layers.
+type Description struct {
+	Version int `json:"version"`
+	// Image is the digest of the image's manifest.
+	Image string `json:"image"`
+	// Rewriter and Squasher say what made the objects.
+	Rewriter int    `json:"rewriter"`
+	Squasher string `json:"squasher"`
+	// Layers are those that were published, in the image's order.
+	Layers []Layer `json:"layers"`
+}
+
+// A Layer is what one layer became.
+type Layer struct {
+	// DiffID is the digest of the layer's tar.
+	DiffID string `json:"diffID"`
+	// SHA256 is the object's, in hex; it has Size bytes.
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+	// Lacks are the paths that the layer names and does not hold, nil if there are
+	// none, and Taken is a hash of what those below it gave for them, "" for nothing:
+	// above others it becomes another object.
+	Lacks *Lacks `json:"lacks,omitempty"`
+	Taken string `json:"taken,omitempty"`
+}
+
+// Lacks are what a layer takes from those below it.
+type Lacks struct {
+	Folders []string `json:"folders,omitempty"`
+	Files   []string `json:"files,omitempty"`
+	Root    bool     `json:"root,omitempty"`
+}
+
+// Encode writes a description: the same one as the same bytes.
+func (d Description) Encode() ([]byte, error) {
+	d.Version = version
+	data, err := json.Marshal(d)
+	if err == nil && len(data) > MaxSize {
+		err = fmt.Errorf("the description of %d layers has %d bytes, of which %d are allowed", len(d.Layers), len(data), MaxSize)
+	}
+	return data, err
+}
+
+// ErrOther says that a description is of a later form, or of another image.
+var ErrOther = errors.New("it describes something else")
+
+// Parse reads the description of an image.
+func Parse(data []byte, image string) (Description, error) {
+	var d Description
+	if len(data) > MaxSize {
+		return d, fmt.Errorf("it is larger than %d MiB", MaxSize>>20)
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return d, fmt.Errorf("it cannot be read: %w", err)
+	}
+	if d.Version != version || d.Image != image {
+		return d, ErrOther
+	}
+	if len(d.Layers) > maxLayers {
+		return d, fmt.Errorf("it has more than %d layers", maxLayers)
+	}
+	for _, l := range d.Layers {
+		if err := l.check(); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+func (l Layer) check() error {
+	diffID, ok := strings.CutPrefix(l.DiffID, "sha256:")
+	switch {
+	case !ok || !isHash(diffID) || !isHash(l.SHA256) || l.Taken != "" && !isHash(l.Taken):
+		return errors.New("it names a layer by what is no sha256")
+	case l.Size <= 0:
+		return fmt.Errorf("it has a layer of %d bytes", l.Size)
+	case l.Lacks == nil && l.Taken != "":
+		return errors.New("it has a layer that took what it does not lack")
+	case l.Lacks != nil && len(l.Lacks.Folders)+len(l.Lacks.Files) > maxLacks:
+		return fmt.Errorf("it has a layer that lacks more than %d paths", maxLacks)
+	}
+	return nil
+}
+
+func isHash(s string) bool {
+	raw, err := hex.DecodeString(s)
+	return err == nil && len(raw) == 32 && strings.ToLower(s) == s
+}

@@ -1,0 +1,201 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/gitboot/gitboot/image/cosign"
+	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/image/internal/untrusted"
+)
+
+// maxReferrerPages bounds the list of what refers to an image: registries give
+// some dozens at once.
+const maxReferrerPages = 16
+
+// referrersTag is what stands in for the list where a registry has no interface for
+// it (OCI distribution-spec 1.1, "Referrers Tag Schema").
+func referrersTag(digest v1.Hash) string { return digest.Algorithm + "-" + digest.Hex }
+
+// listReferrers asks for what refers to a digest, by the interface for that or,
+// where a registry has none, by the tag that stands in for it. Of a list that is
+// too long it gives the beginning, and says that it is not all.
+func (e *endpoint) listReferrers(ctx context.Context, digest v1.Hash) (found []v1.Descriptor, all bool, err error) {
+	list := "referrers/" + digest.String()
+	path := list
+	for range maxReferrerPages {
+		page, next, err := e.pageOfReferrers(ctx, path, list)
+		if len(found) == 0 && (lacks(err) || errors.As(err, new(*exchange.AuthError)) || errors.Is(err, errNoList)) { // some refuse what they do not know
+			break
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if found = append(found, page...); next == "" {
+			return found, true, nil
+		}
+		path = next
+	}
+	if len(found) > 0 {
+		return found, false, nil
+	}
+	found, _, err = e.pageOfReferrers(ctx, "manifests/"+referrersTag(digest), list)
+	if lacks(err) || errors.Is(err, errNoList) {
+		return nil, true, nil
+	}
+	return found, true, err
+}
+
+// errNoList says that an answer is one to another question.
+var errNoList = errors.New("it is no list of what refers to an image")
+
+// pageOfReferrers fetches a part of the list, and says where the next one is, "" if
+// there is none.
+func (e *endpoint) pageOfReferrers(ctx context.Context, path, list string) (found []v1.Descriptor, next string, err error) {
+	data, resp, err := e.answer(ctx, path, "what refers to the image")
+	if err != nil {
+		return nil, "", err
+	}
+	if untrusted.CheckDocument(data, path) != nil {
+		return nil, "", errNoList
+	}
+	index, err := v1.ParseIndexManifest(bytes.NewReader(data))
+	if err != nil || !index.MediaType.IsIndex() {
+		return nil, "", errNoList
+	}
+	next, err = e.nextPage(resp, list, "ask its operator why")
+	return index.Manifests, next, err
+}
+
+// lacks reports whether a registry does not have something, or does not know
+// how to be asked for it.
+func lacks(err error) bool {
+	var status *exchange.StatusError
+	if errors.As(err, &status) {
+		return status.Status >= http.StatusBadRequest && status.Status < http.StatusInternalServerError && !exchange.PassingStatus(status.Status)
+	}
+	return errors.As(err, new(*exchange.NotFoundError))
+}
+
+// maxArtifacts is how many of one kind are looked at of an image.
+const maxArtifacts = 16
+
+// An Artifact is what somebody has published about an image: a manifest that refers
+// to the image's.
+type Artifact struct {
+	// Digest is that of the artifact's manifest.
+	Digest v1.Hash
+	// Layers are its files.
+	Layers []v1.Descriptor
+
+	config v1.Descriptor
+	ref    string
+	from   *Sources
+}
+
+// Artifacts returns what refers to an image's manifest and is of a kind, newest last
+// where a registry keeps the order. An image that has none is no error. Mirrors are
+// asked, too; the first of the sources that has any is the one that counts.
+func Artifacts(ctx context.Context, ref string, subject v1.Hash, kind string, opts Options) (found []Artifact, err error) {
+	_, s, err := NewSources(ctx, ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	err = s.each(ctx, s.list, func(e *endpoint) (err error) {
+		found, err = e.artifacts(ctx, subject, kind)
+		return err
+	})
+	if lacks(err) {
+		return nil, nil
+	}
+	for i := range found {
+		found[i].ref, found[i].from = ref, s
+	}
+	return found, err
+}
+
+// artifacts gives a *NotFoundError if there are none.
+func (e *endpoint) artifacts(ctx context.Context, subject v1.Hash, kind string) (found []Artifact, err error) {
+	list, _, err := e.listReferrers(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	looked := 0
+	for _, d := range list {
+		if d.ArtifactType != kind {
+			continue
+		}
+		if looked++; looked > maxArtifacts {
+			break
+		}
+		a, ok, err := e.artifact(ctx, d.Digest, subject, kind)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			found = append(found, a)
+		}
+	}
+	if len(found) == 0 {
+		return nil, &exchange.NotFoundError{Repository: e.repo.Name(), What: kind + " of " + subject.String()}
+	}
+	return found, nil
+}
+
+// artifact reads a manifest that was listed. One that is gone, or is not what the list
+// says, is passed over.
+func (e *endpoint) artifact(ctx context.Context, digest, subject v1.Hash, kind string) (a Artifact, ok bool, err error) {
+	data, err := e.manifest(ctx, digest, "manifest "+digest.String())
+	if err != nil {
+		return a, false, ignoreMissing(err)
+	}
+	if untrusted.CheckDocument(data, "artifact") != nil {
+		return a, false, nil
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(data))
+	if err != nil || m.ArtifactType != kind || m.Subject == nil || m.Subject.Digest != subject {
+		return a, false, nil
+	}
+	return Artifact{Digest: digest, Layers: m.Layers, config: m.Config}, true, nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.As(err, new(*exchange.NotFoundError)) {
+		return nil
+	}
+	return err
+}
+
+// Signed finds out whether an artifact is signed as a policy wants; see Verify.
+func (a Artifact) Signed(ctx context.Context, policy cosign.Policy, opts Options) error {
+	return Verify(ctx, a.ref, a.Digest, policy, opts)
+}
+
+// Config fetches the artifact's document, of which it is said how large it may be.
+func (a Artifact) Config(ctx context.Context, limit int64) (data []byte, err error) {
+	if a.config.Size < 0 || a.config.Size > limit {
+		return nil, untrusted.TooBig("document of artifact " + a.Digest.String())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, err := a.Open(a.config)(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err = io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		return nil, fmt.Errorf("read the document of artifact %s: %w", a.Digest, err)
+	}
+	return data, nil
+}
+
+// Open describes how to read one of the artifact's files, verified.
+func (a Artifact) Open(d v1.Descriptor) func(context.Context) (io.ReadCloser, error) {
+	return a.from.Blob(d.Digest, d.Size)
+}

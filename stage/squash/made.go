@@ -1,0 +1,71 @@
+package squash
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/gitboot/gitboot/deployment"
+)
+
+// A Made is the squashfs that somebody else has made of a layer, and that may be
+// taken instead of making it. That it is of this layer is for its giver to know.
+type Made struct {
+	Object deployment.Object
+	// Lacks are what the layer takes from those below it, and Taken is the hash of
+	// what it took where this was made.
+	Lacks *Lacks
+	Taken string
+	// Open streams it. What is read is verified here.
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// Fits looks whether above these files, lowest first, the layer becomes what was made.
+// The caller closes what it returns, nil if it does not.
+func (m *Made) Fits(ctx context.Context, below func(context.Context) ([]string, error)) (*Taking, error) {
+	if m.Lacks == nil {
+		return &Taking{}, nil
+	}
+	files, err := below(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Take(m.Lacks, files)
+	if err != nil || t.Hash() == m.Taken {
+		return t, err
+	}
+	return nil, t.Close()
+}
+
+// What a superblock of squashfs 4.0 has (Documentation/filesystems/squashfs.rst of
+// Linux, struct squashfs_super_block): where it says how it is compressed, in what
+// form it is, and how long it is.
+const (
+	superblockSize = 96
+	magicAt        = 0
+	compressionAt  = 20
+	majorAt        = 28
+	usedAt         = 40
+
+	magic = 0x73717368
+	zstd  = 6
+	major = 4
+)
+
+// CheckForm says why an image's kernel might not read a squashfs, of which the first
+// bytes are given: what is made here is read by all that are booted.
+func CheckForm(head []byte, size int64) error {
+	if len(head) < superblockSize || binary.LittleEndian.Uint32(head[magicAt:]) != magic {
+		return errors.New("it is no squashfs")
+	}
+	form, packed := binary.LittleEndian.Uint16(head[majorAt:]), binary.LittleEndian.Uint16(head[compressionAt:])
+	if form != major || packed != zstd {
+		return fmt.Errorf("it is a squashfs of version %d and compression %d, and not of %d and %d (zstd)", form, packed, major, zstd)
+	}
+	if used := binary.LittleEndian.Uint64(head[usedAt:]); used > uint64(size) {
+		return fmt.Errorf("it has %d bytes of the %d that it says", size, used)
+	}
+	return nil
+}
