@@ -132,6 +132,9 @@ func checkOurs(word string) error {
 	case ParamWait:
 		_, err := parseSeconds(value)
 		return err
+	case ParamUnlock:
+		_, err := ParseUnlock(value)
+		return err
 	case ParamShell, ParamRAM:
 		_, err := parseSwitch(value)
 		return err
@@ -139,7 +142,7 @@ func checkOurs(word string) error {
 	if setByGitboot(key) {
 		return errors.New("is set by gitboot itself")
 	}
-	return fmt.Errorf("is no parameter that gitboot knows; there are %s, %s and %s", ParamWait, ParamShell, ParamRAM)
+	return fmt.Errorf("is no parameter that gitboot knows; there are %s, %s, %s and %s", ParamWait, ParamShell, ParamRAM, ParamUnlock)
 }
 
 func setByGitboot(key string) bool {

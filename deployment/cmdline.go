@@ -35,6 +35,8 @@ const (
 	ParamBlock = "gitboot.block"
 	// ParamWait limits, in seconds, how long to wait for the stage's device.
 	ParamWait = "gitboot.wait"
+	// ParamUnlock says how an encrypted disk below the stage is opened, see Unlock.
+	ParamUnlock = "gitboot.unlock"
 	// ParamShell, set to 1, opens a shell before the image is entered.
 	ParamShell = "gitboot.shell"
 	// ParamRAM, set to 1, copies the layers to memory for this boot.
@@ -150,6 +152,9 @@ type Cmdline struct {
 	Install string
 	// Via is what started the kernel, "" for a boot loader.
 	Via string
+	// Unlock is how encrypted disks are opened, in the form that ParseUnlock reads, ""
+	// if it is not told.
+	Unlock string
 	// Wait is in seconds; 0 means not given.
 	Wait int
 }
@@ -199,6 +204,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.Install != "" {
 		args = append(args, ParamInstall+"="+c.Install)
+	}
+	if c.Unlock != "" {
+		args = append(args, ParamUnlock+"="+c.Unlock)
 	}
 	if c.Wait > 0 {
 		args = append(args, fmt.Sprintf("%s=%d", ParamWait, c.Wait))
@@ -286,6 +294,10 @@ func (c *Cmdline) set(key, value string) (err error) {
 		}
 	case ParamWait:
 		c.Wait, err = parseSeconds(value)
+	case ParamUnlock:
+		if _, err = ParseUnlock(value); err == nil {
+			c.Unlock = value
+		}
 	case ParamVia:
 		c.Via, err = parseVia(value)
 	}

@@ -135,7 +135,7 @@ func cmdline() Cmdline {
 		Stage: Location{Device: "UUID=0a1b-2c3d", Path: "/srv/gitboot"}, Deployment: strings.Repeat("d", 64),
 		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90, Via: ViaKexec,
 		Entry: "gitboot-desktop-dddddddddddddddd", Fallback: "gitboot-desktop-cccccccccccccccc", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
-		Assembly: NewAssembly(Step{AssembleRAID, someUUID, ""}),
+		Assembly: NewAssembly(Step{AssembleRAID, someUUID, ""}), Unlock: "keyfile:LABEL=stick:/key,timeout:30",
 	}
 }
 
@@ -169,12 +169,13 @@ func TestCmdlineRefuses(t *testing.T) {
 // A machine boots whatever an optional parameter says.
 func TestCmdlineIgnores(t *testing.T) {
 	want := cmdline()
-	want.Wait, want.Shell, want.RAM, want.Trying, want.Entry, want.Block, want.Via = 0, false, false, false, "", Location{}, ""
+	want.Wait, want.Shell, want.RAM, want.Trying, want.Entry, want.Block, want.Via, want.Unlock = 0, false, false, false, "", Location{}, "", ""
 	good := strings.Join(want.Args(), " ")
 	for _, bad := range []string{
 		"gitboot.wait=3m", "gitboot.wait=-1", "gitboot.wait=", "gitboot.wait", "gitboot.wait=86401",
 		"gitboot.wait=99999999999999999999", "gitboot.wait=7 gitboot.wait=x", `"gitboot.wait=3 m"`,
 		"gitboot.shell=yes", "gitboot.ram=", "gitboot.trying=2", `"gitboot.entry=a b"`, "gitboot.entry=a;b", "gitboot.block=/dev/sda1", "gitboot.via=grub",
+		"gitboot.unlock=tpm1", "gitboot.unlock=keyfile", "gitboot.unlock=tpm2,tpm2",
 	} {
 		got, ignored, err := ParseCmdline(good + " " + bad + " quiet")
 		if err != nil || got != want || len(ignored) != 1 {

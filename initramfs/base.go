@@ -42,6 +42,20 @@ func medium() feature {
 	return feature{name: "a stage on a CD", required: []string{"isofs"}, wanted: []string{"cdrom", "sr_mod"}, options: []string{"CONFIG_ISO9660_FS"}}
 }
 
+// unlock opens an encrypted disk. Besides the device mapper it takes a TPM, and keyboards
+// for who types a passphrase.
+func unlock() feature {
+	return feature{
+		name:     "a stage on an encrypted disk",
+		required: []string{"dm_mod", "dm_crypt"},
+		wanted: []string{
+			"tpm_tis", "tpm_crb",
+			"i8042", "atkbd", "usbhid", "hid_generic", "hyperv_keyboard", "virtio_input",
+		},
+		options: []string{"CONFIG_BLK_DEV_DM", "CONFIG_DM_CRYPT", "CONFIG_CRYPTO_AES"},
+	}
+}
+
 // verity verifies layers while they are read. It is not carried where no layer is
 // verified: the modules would double what a small initramfs has.
 func verity() feature {
@@ -60,6 +74,8 @@ func assembles(kind string) feature {
 	switch kind {
 	case deployment.AssembleLVM:
 		return feature{name: "a stage on LVM", required: []string{"dm_mod"}, options: []string{"CONFIG_BLK_DEV_DM"}, otherwise: otherwise}
+	case deployment.AssembleLUKS:
+		return unlock()
 	case deployment.AssembleRAID:
 		return feature{name: "a stage on RAID", required: []string{"md_mod", "raid1"}, options: []string{"CONFIG_BLK_DEV_MD", "CONFIG_MD_RAID1"}, otherwise: otherwise}
 	}

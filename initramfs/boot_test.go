@@ -49,7 +49,7 @@ $b poweroff -f
 func TestBoot(t *testing.T) {
 	need.Long(t)
 	need.Programs(t, "qemu-system-x86_64", "mke2fs", "tar2sqfs", "tar", "apt-get", "apt-cache", "dpkg-deb")
-	s := makeStage(t)
+	s := makeStage(t, initramfs.Options{})
 
 	t.Run("by UUID", func(t *testing.T) {
 		log := s.boot(t, "UUID="+strings.ToUpper(stageUUID), "single")
@@ -143,7 +143,7 @@ type testStage struct {
 	options initramfs.Options
 }
 
-func makeStage(t *testing.T) testStage {
+func makeStage(t *testing.T, options initramfs.Options) testStage {
 	t.Helper()
 	dir := t.TempDir()
 	kernel := debianPackage(t, "linux-image-cloud-amd64")
@@ -168,7 +168,7 @@ func makeStage(t *testing.T) testStage {
 		entry{name: "opaque/", opaque: true}, entry{name: "opaque/upper", data: "x"})
 	squash(t, hook, entry{name: "usr/at-boot.sh", mode: 0o755, data: "#!/bin/busybox sh\necho ran > /etc/at-boot\n"})
 
-	s := testStage{kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img")}
+	s := testStage{options: options, kernel: filepath.Join(dir, "vmlinuz"), initramfs: filepath.Join(dir, "initramfs"), disk: filepath.Join(dir, "disk.img")}
 	s.build(t, []string{lower, middle, upper, hook})
 	s.publish(t, dir, lower, middle, upper, hook)
 	return s

@@ -84,10 +84,11 @@ var softAfter = map[string][]string{
 }
 
 // softBefore is what modules ask for by name while they work: file systems their
-// code pages, the device mapper its hashes.
+// code pages, the device mapper its hashes and ciphers.
 var softBefore = map[string][]string{
 	"vfat":      {"nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"},
 	"dm_verity": {"sha256"},
+	"dm_crypt":  {"aes", "xts", "cbc", "ecb", "essiv", "sha256", "xts(aes)", "cbc(aes)"},
 }
 
 // choose returns the modules to carry, with all that they need.

@@ -59,20 +59,21 @@ type settings struct {
 
 type machineSettings struct {
 	settings
-	Images      []string            `key:"images" is:"name" doc:"Menu entries in order; the first is the default."`
-	Hooks       []string            `key:"hooks" is:"name" doc:"Hooks by name, or a built-in one; replaces what is merged below."`
-	HooksAppend []string            `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
-	Builds      []string            `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
-	Arch        *string             `key:"arch" is:"arch" doc:"The machine's architecture. Images that say no platform are pulled and built for it, and its disk boots so. If absent, that of the computer that makes them."`
-	Boot        *bootDecl           `key:"boot" doc:"How the boot menu is treated."`
-	Approve     *approveDecl        `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
-	Windows     []windowDecl        `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
-	Reboots     []windowDecl        `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
-	Recovery    *recoveryDecl       `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
-	BootTest    *bootTestDecl       `key:"boot_test" is:"boot-test" doc:"on, or a table of what that machine has: what is new boots in a virtual machine before its menu entries are published, and has none if it does not come up. off, or absent: it does not."`
-	Disk        *partition.DiskDecl `key:"disk" doc:"How the machine's disk is divided, for gitboot disk image. A disk that is there already is never changed by it."`
-	Objects     *string             `key:"objects" is:"objects" default:"use" doc:"What becomes of objects that others have made of images' layers. use: they are fetched. make: they are made here. rebuild: they are made here and compared, and the machine tells if they differ."`
-	Vars        map[string]any      `key:"vars" doc:"Anything, for templates to use as .Vars."`
+	Images      []string              `key:"images" is:"name" doc:"Menu entries in order; the first is the default."`
+	Hooks       []string              `key:"hooks" is:"name" doc:"Hooks by name, or a built-in one; replaces what is merged below."`
+	HooksAppend []string              `key:"hooks_append" is:"name" appends:"hooks" doc:"Hooks added to what is merged below."`
+	Builds      []string              `key:"builds" is:"name" doc:"Images that this machine builds itself instead of pulling what another pushed."`
+	Arch        *string               `key:"arch" is:"arch" doc:"The machine's architecture. Images that say no platform are pulled and built for it, and its disk boots so. If absent, that of the computer that makes them."`
+	Boot        *bootDecl             `key:"boot" doc:"How the boot menu is treated."`
+	Approve     *approveDecl          `key:"approve" is:"approve" doc:"What has to approve of a revision before its menu entries are published: \"manual\" for gitboot approve alone, or a table. Nothing has to if absent."`
+	Windows     []windowDecl          `key:"windows" doc:"When menu entries may change; at any time if absent or empty. Replaces what is merged below."`
+	Reboots     []windowDecl          `key:"reboot_windows" doc:"When the machine may be restarted to boot what is new, by an agent whose agent.toml says reboot = \"window\"; it does not if this is absent or empty. Replaces what is merged below."`
+	Recovery    *recoveryDecl         `key:"recovery" doc:"A boot entry that needs nothing of the stage but its own kernel and initramfs, for when nothing else boots; none if absent."`
+	BootTest    *bootTestDecl         `key:"boot_test" is:"boot-test" doc:"on, or a table of what that machine has: what is new boots in a virtual machine before its menu entries are published, and has none if it does not come up. off, or absent: it does not."`
+	Disk        *partition.DiskDecl   `key:"disk" doc:"How the machine's disk is divided, for gitboot disk image. A disk that is there already is never changed by it."`
+	Objects     *string               `key:"objects" is:"objects" default:"use" doc:"What becomes of objects that others have made of images' layers. use: they are fetched. make: they are made here. rebuild: they are made here and compared, and the machine tells if they differ."`
+	Unlock      *partition.UnlockDecl `key:"unlock" doc:"How process 1 opens an encrypted disk that the stage is on."`
+	Vars        map[string]any        `key:"vars" doc:"Anything, for templates to use as .Vars."`
 }
 
 type bootDecl struct {

@@ -37,6 +37,7 @@ func documented() map[string]reflect.Type {
 		"boot":      reflect.TypeFor[bootDecl](),
 		"recovery":  reflect.TypeFor[recoveryDecl](),
 		"boottest":  reflect.TypeFor[bootTestDecl](),
+		"unlock":    reflect.TypeFor[partition.UnlockDecl](),
 		"disk":      reflect.TypeFor[partition.DiskDecl](),
 		"partition": reflect.TypeFor[partition.PartitionDecl](),
 		"health":    reflect.TypeFor[health.HealthDecl](),

@@ -75,11 +75,13 @@ func (r *resolver) wants() *Wants {
 	readBoot(r, &w.Boot)
 	w.Approve = approve(r.merged.Approve)
 	w.Windows, w.Reboots = windows(r.merged.Windows), windows(r.merged.Reboots)
+	unlock := unlockArgs(r)
 	for _, name := range r.merged.Images {
 		if r.over {
 			break
 		}
 		image := r.image(name)
+		image.KernelArgs = append(image.KernelArgs, unlock...)
 		r.kernelArgs(image)
 		checkPlatform(r, image)
 		r.health(image)

@@ -56,6 +56,35 @@ keep               = 1
 timeout = 0
 `
 
+// How encrypted disks are opened is told the kernel, of each image and of the recovery
+// entry.
+func TestUnlockIsAnArgument(t *testing.T) {
+	f, err := Load(t.Context(), repo(`[image.a]
+pull = "a"
+kernel_args = ["quiet"]
+[profile.p]
+unlock.timeout = "90s"
+[machine.m]
+images = ["a"]
+profiles = ["p"]
+[machine.m.unlock]
+ways = ["tpm2", "keyfile"]
+keyfile = "LABEL=stick:/k"
+[machine.m.recovery]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := f.Resolve(t.Context(), "m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const arg = "gitboot.unlock=tpm2,keyfile:LABEL=stick:/k,timeout:90"
+	if got := w.Images[0].KernelArgs; !slices.Equal(got, []string{"quiet", arg}) || !slices.Equal(w.Recovery.Console, []string{arg}) {
+		t.Errorf("%q, %q", got, w.Recovery.Console)
+	}
+}
+
 func TestMerge(t *testing.T) {
 	w := mustResolve(t, merging, "m")
 	plain, own := w.Images[0], w.Images[1]
@@ -476,6 +505,25 @@ func TestOnBadWithoutTrial(t *testing.T) {
 		err = f.Check(t.Context(), []string{"m"})
 		if (err == nil) != (mode == "managed") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
+
+// What the ways of opening an encrypted disk cannot be is told before a kernel is.
+func TestUnlockIsChecked(t *testing.T) {
+	for unlock, want := range map[string]string{
+		`ways = ["tpm2", "tpm2"]`: "has tpm2 is there twice",
+		`ways = ["keyfile"]`:      "has keyfile without the place of one",
+		`keyfile = "UUID=1:/k"`:   "has the place of a key file, and no keyfile among the ways",
+		`timeout = "48h"`:         "has a timeout of 172800 seconds",
+		`ways = ["keyfile"]` + "\n" + `keyfile = "LABEL=a:/k"`: "",
+	} {
+		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n[machine.m.unlock]\n"+unlock+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Resolve(t.Context(), "m"); want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", unlock, err)
 		}
 	}
 }

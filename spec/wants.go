@@ -100,7 +100,21 @@ type Recovery struct {
 	Console []string
 }
 
-// recovery is the machine's, with the consoles of its first image.
+// unlockArgs is the kernel argument that says how encrypted disks are opened, none if
+// nothing is declared.
+func unlockArgs(r *resolver) []string {
+	u, err := partition.UnlockOf(r.merged.Unlock)
+	if err != nil {
+		r.Add(r.decl.where, "", "unlock of machine "+r.name+" has "+err.Error(), `name the ways as they are to be tried, such as ways = ["tpm2", "keyfile", "passphrase"], and give keyfile where it is among them`)
+	}
+	if text := u.String(); text != "" {
+		return []string{deployment.ParamUnlock + "=" + text}
+	}
+	return nil
+}
+
+// recovery is the machine's, with the consoles of its first image, and with how that opens
+// encrypted disks.
 func (r *resolver) recovery(images []Image) *Recovery {
 	d := r.merged.Recovery
 	if d == nil {
@@ -127,7 +141,7 @@ func (r *resolver) recovery(images []Image) *Recovery {
 	}
 	if len(images) > 0 {
 		for _, arg := range images[0].KernelArgs {
-			if strings.HasPrefix(arg, "console=") {
+			if strings.HasPrefix(arg, "console=") || strings.HasPrefix(arg, deployment.ParamUnlock+"=") {
 				w.Console = append(w.Console, arg)
 			}
 		}

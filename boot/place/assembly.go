@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/disk/luks"
 	"github.com/gitboot/gitboot/disk/lvm"
 	"github.com/gitboot/gitboot/disk/mdraid"
 )
@@ -67,7 +68,7 @@ func slaves(sys string) (names []string, err error) {
 	return names, err
 }
 
-const remedy = "; put the stage on a plain disk or partition, a linear or striped volume of LVM, or a software RAID of level 1"
+const remedy = "; put the stage on a plain disk or partition, a linear or striped volume of LVM, a software RAID of level 1, or a disk encrypted with LUKS"
 
 // stepOf returns what makes a device, nothing for a disk or partition.
 func stepOf(sys string) (s deployment.Step, err error) {
@@ -77,13 +78,13 @@ func stepOf(sys string) (s deployment.Step, err error) {
 	_, noPartition := os.Stat(filepath.Join(sys, "partition"))
 	switch {
 	case strings.HasPrefix(id, "CRYPT-"):
-		return s, errors.New("it is encrypted" + remedy)
+		s, err = encryptedOf(sys, strings.TrimPrefix(id, "CRYPT-"))
 	case strings.HasPrefix(id, "LVM-"):
 		s, err = volumeOf(sys, strings.TrimPrefix(id, "LVM-"))
 	case noArray == nil:
 		s, err = arrayOf(sys)
 	case id != "" || isMapped(sys):
-		return s, errors.New("it is of the device mapper's, and not LVM's" + remedy)
+		return s, errors.New("it is of the device mapper's, and neither LVM's nor LUKS'" + remedy)
 	case noPartition == nil:
 		real, err := filepath.EvalSymlinks(sys)
 		if err != nil {
@@ -105,6 +106,21 @@ func stepOf(sys string) (s deployment.Step, err error) {
 func isMapped(sys string) bool {
 	_, err := os.Stat(filepath.Join(sys, "dm"))
 	return err == nil
+}
+
+// encryptedOf is LUKS', of which the device mapper has the kind and the header's UUID.
+func encryptedOf(sys, id string) (s deployment.Step, err error) {
+	if !strings.HasPrefix(id, "LUKS") {
+		return s, errors.New("it is encrypted, and not with LUKS")
+	}
+	err = members(sys, func(dev io.ReaderAt, _ int64) error {
+		h, err := luks.Read(dev)
+		if err == nil {
+			s = deployment.Step{Kind: deployment.AssembleLUKS, ID: strings.ToLower(h.UUID)}
+		}
+		return err
+	})
+	return s, err
 }
 
 // volumeOf is LVM's. By its UUID the device mapper has it as that of the volume group

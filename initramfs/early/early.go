@@ -11,8 +11,9 @@
 //
 // and in the initramfs /gitboot-modules (package modindex), the modules that
 // it lists, and optionally /bin/busybox for the emergency shell. The stage may
-// be on ext2, ext3, ext4, xfs, btrfs, f2fs or vfat, on a disk or a partition;
-// not on LVM, RAID, LUKS, a btrfs of several devices, or a network.
+// be on ext2, ext3, ext4, xfs, btrfs, f2fs or vfat, on a disk or a partition, or on what
+// gitboot.assemble= names: LVM, RAID 1, LUKS; not on a btrfs of several devices, or a
+// network.
 //
 // What it leaves behind for the running system:
 //

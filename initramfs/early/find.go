@@ -1,6 +1,7 @@
 package early
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,32 @@ func hear() (<-chan uevent, error) {
 // time, and no longer than mdadm's own.
 func (d *devices) patience() time.Duration { return min(d.wait/2, 30*time.Second) }
 
+// attend loads drivers for devices that come, quick ones and slow ones, until a context
+// ends; what nobody looks for meanwhile is found by looking at all.
+func (d *devices) attend(ctx context.Context) {
+	settle := time.NewTicker(quickSettle)
+	defer settle.Stop()
+	for {
+		select {
+		case e := <-d.events:
+			d.drive(e)
+		case <-settle.C:
+			if d.modules.release() {
+				settle.Stop()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// drive has a device's driver loaded.
+func (d *devices) drive(e uevent) {
+	if alias := e["MODALIAS"]; alias != "" && e["ACTION"] == "add" {
+		d.modules.request(alias)
+	}
+}
+
 // await looks at all devices that are there, and at each that comes. Drivers that take
 // long wait until the quick ones have brought what they have.
 func (d *devices) await(q quest) error {
@@ -89,9 +116,7 @@ func (d *devices) await(q quest) error {
 	for {
 		select {
 		case e := <-d.events:
-			if alias := e["MODALIAS"]; alias != "" && e["ACTION"] == "add" {
-				d.modules.request(alias)
-			}
+			d.drive(e)
 			if e["SUBSYSTEM"] == "block" && e["ACTION"] != "remove" && q.event(e) {
 				return nil
 			}

@@ -63,6 +63,15 @@ func (m *modules) loadNamed(names ...string) error {
 	return nil
 }
 
+// loadThere loads those of the modules that the kernel has.
+func (m *modules) loadThere(names ...string) {
+	for _, name := range names {
+		if err := m.loadNamed(name); err != nil {
+			m.log.debug("%v", err)
+		}
+	}
+}
+
 // quick begins the names of drivers whose disks, where there are any, are
 // there at once. Loading a stack of SCSI for nothing costs a virtual machine
 // more time than all the rest.

@@ -1,7 +1,7 @@
 package early
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/initramfs/early/assemble"
 	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 	"github.com/gitboot/gitboot/initramfs/early/ledger"
+	"github.com/gitboot/gitboot/initramfs/early/unlock"
 )
 
 // deviceDir is where the stage's whole file system is mounted until the
@@ -71,7 +72,7 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 	case deployment.AssembleRAID:
 		p = assemble.NewArray(step.ID)
 	default:
-		return "", errors.New("this gitboot-init cannot")
+		return encrypted{b}.open(step)
 	}
 	if err := b.modules.loadNamed(p.Modules()...); err != nil {
 		return "", err
@@ -84,6 +85,32 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 		b.log.info("assembled %s as %s", step, made)
 	}
 	return made, err
+}
+
+// encrypted is what the stage is on that takes a key.
+type encrypted struct{ *boot }
+
+// open opens the one that a step is about.
+func (b encrypted) open(step deployment.Step) (made string, err error) {
+	how, err := deployment.ParseUnlock(b.cmd.Unlock)
+	if err != nil {
+		return "", err
+	}
+	device, err := b.devices.find("the encrypted disk", "UUID="+step.ID)
+	if err != nil {
+		return "", err
+	}
+	opener := unlock.Opener{How: how, Say: b.log.notice, Attend: b.devices.attend, Load: b.modules.loadThere, Find: b.devices.findMountable}
+	return opener.Open(context.Background(), device)
+}
+
+// findMountable finds a device, and has its file system's driver loaded.
+func (d *devices) findMountable(what, name string) (blockdev.Device, error) {
+	device, err := d.find(what, name)
+	if err == nil {
+		err = d.modules.loadNamed(moduleFor(device.FS.Type, d.modules))
+	}
+	return device, err
 }
 
 // mountStageOf mounts the stage that is on a device.

@@ -85,9 +85,5 @@ func (b writable) deviceOf(u *deployment.Upper) (blockdev.Device, error) {
 		}
 		return b.device, unix.Mount("", stageDir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|flags, "")
 	}
-	device, err := b.devices.find("the writable layer's device", u.Device)
-	if err == nil {
-		err = b.modules.loadNamed(moduleFor(device.FS.Type, b.modules))
-	}
-	return device, err
+	return b.devices.findMountable("the writable layer's device", u.Device)
 }

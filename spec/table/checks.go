@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/hooks/check"
 	"github.com/gitboot/gitboot/hooks/kind"
@@ -148,6 +149,8 @@ var checks = map[string]Check{
 	"tmpfs-size":      matching("a size", `^(?:[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%)$`, "write for example 2G, 512M or 50%"),
 	"upper":           oneOf("a place for what is written", "tmpfs", "disk", "persistent"),
 	"root-device":     matching("a file system", `^(?:UUID|LABEL|PARTUUID)=[^\x00-\x20\x7f"\\:/]+$`, "write UUID=…, LABEL=… or PARTUUID=…, as blkid prints it").upTo(80),
+	"unlock-way":      oneOf("a way to open an encrypted disk", deployment.UnlockTPM2, deployment.UnlockKeyFile, deployment.UnlockPassphrase),
+	"disk-file":       matching("a file on a disk", `^(?:UUID|LABEL|PARTUUID)=[^\x00-\x20\x7f"\\:/,]+:(?:/[A-Za-z0-9_@.+-]+)+$`, "write UUID=…:/path, LABEL=…:/path or PARTUUID=…:/path").with(badPlace).upTo(200),
 	"folder":          matching("a folder", `^(?:/[A-Za-z0-9_@.+-]+)+$`, "write an absolute path of letters, digits and _ @ . + -").with(badFolder).upTo(128),
 	"size":            matching("a size", `^[1-9][0-9]{0,5}[MGT]B$`, "write for example 30GB, in thousands"),
 	"verity":          oneOf("a way to verify layers", "off", "report", "enforce"),

@@ -203,6 +203,11 @@ func badFolder(s string) string {
 	return ""
 }
 
+func badPlace(s string) string {
+	_, err := deployment.ParseLocation(s)
+	return wrong(err)
+}
+
 func badHTTP(s string) string {
 	_, err := deployment.ParseURL(s)
 	return wrong(err)

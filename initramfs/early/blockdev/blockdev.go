@@ -60,7 +60,16 @@ func (s *Search) Look(name string) (Device, bool) {
 		return d, false
 	}
 	s.seen[name] = d
+	if d.FS.Type == probe.Encrypted && held(name) {
+		return d, false // it is half of a mirror, or open already
+	}
 	return d, s.is(name, d)
+}
+
+// held reports whether a device is a part of another.
+func held(name string) bool {
+	holders, _ := os.ReadDir("/sys/class/block/" + name + "/holders")
+	return len(holders) > 0
 }
 
 // Skip leaves out what never holds what is wanted and may be slow to read: CDs hold

@@ -34,7 +34,7 @@ func Identify(dev io.ReaderAt) (fs Filesystem, ok bool) {
 	if _, err := dev.ReadAt(head, 0); err != nil {
 		return fs, false
 	}
-	for _, known := range []func([]byte) (Filesystem, bool){ext, xfs, f2fs, vfat} {
+	for _, known := range []func([]byte) (Filesystem, bool){ext, xfs, f2fs, vfat, crypto} {
 		if fs, ok := known(head); ok {
 			return fs, true
 		}
@@ -133,6 +133,22 @@ func vfat(b []byte) (Filesystem, bool) {
 	}
 	serial := le.Uint32(b[at:])
 	return Filesystem{Type: "vfat", UUID: fmt.Sprintf("%04X-%04X", serial>>16, serial&0xffff), Label: label}, true
+}
+
+// Encrypted is the type of what LUKS has encrypted.
+const Encrypted = "crypto_LUKS"
+
+// crypto follows LUKS1's and LUKS2's on-disk formats, which have the UUID at one place.
+func crypto(b []byte) (Filesystem, bool) {
+	version := be.Uint16(b[6:])
+	if string(b[:6]) != "LUKS\xba\xbe" || version != 1 && version != 2 {
+		return Filesystem{}, false
+	}
+	fs := Filesystem{Type: Encrypted, UUID: text(b[168:208])}
+	if version == 2 {
+		fs.Label = text(b[24:72])
+	}
+	return fs, fs.UUID != ""
 }
 
 // isoSector is what CDs are counted in.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/need"
@@ -26,9 +27,11 @@ func TestIdentify(t *testing.T) {
 		{[]string{"mkfs.btrfs", "-q", "-U", testUUID, "-L", "stage"}, 128 << 20, Filesystem{"btrfs", testUUID, "stage"}},
 		{[]string{"mkfs.vfat", "-F", "32", "-i", "1234abcd", "-n", "STAGE"}, 64 << 20, Filesystem{"vfat", "1234-ABCD", "STAGE"}},
 		{[]string{"mkfs.vfat", "-F", "16", "-i", "1234abcd"}, 16 << 20, Filesystem{"vfat", "1234-ABCD", ""}},
+		{[]string{"cryptsetup", "-q", "luksFormat", "--uuid", testUUID, "--label", "stage", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "-d", "/dev/zero", "--keyfile-size", "8"}, 20 << 20, Filesystem{"crypto_LUKS", testUUID, "stage"}},
+		{[]string{"cryptsetup", "-q", "luksFormat", "--uuid", testUUID, "--type", "luks1", "--pbkdf-force-iterations", "1000", "-d", "/dev/zero", "--keyfile-size", "8"}, 20 << 20, Filesystem{"crypto_LUKS", testUUID, ""}},
 		{[]string{"mkfs.f2fs", "-q", "-U", testUUID, "-l", "stäge"}, 64 << 20, Filesystem{"f2fs", testUUID, "stäge"}},
 	} {
-		t.Run(c.want.Type, func(t *testing.T) {
+		t.Run(strings.Join(c.args[:3], " "), func(t *testing.T) {
 			need.Program(t, c.args[0])
 			name := filepath.Join(t.TempDir(), "disk")
 			f, err := os.Create(name)
