@@ -9,6 +9,8 @@ import (
 const (
 	GRUB        = "grub"
 	SystemdBoot = "systemd-boot"
+	// Extlinux is what reads an extlinux.conf, U-Boot above all. It is never guessed.
+	Extlinux = "extlinux"
 )
 
 // A Choice is what is declared of a machine's boot loader.

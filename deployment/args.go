@@ -47,6 +47,17 @@ func Word(arg string) (string, error) {
 	return word, nil
 }
 
+// CheckMacros refuses what U-Boot would put something else in place of, in the arguments
+// that an extlinux.conf has (its common/cli_simple.c, cli_simple_process_macros).
+func CheckMacros(args []string) error {
+	for _, arg := range args {
+		if strings.Contains(arg, "${") || strings.Contains(arg, "$(") {
+			return fmt.Errorf("have %.100q, which U-Boot takes for the name of a variable; write it without ${ and $(", arg)
+		}
+	}
+	return nil
+}
+
 // unquoted turns key="va lue" and "key=va lue" into key=va lue.
 func unquoted(arg string) string {
 	key, value, ok := strings.Cut(arg, "=")

@@ -71,6 +71,21 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
+// What U-Boot would put a variable's value in place of is refused before it is staged, for
+// machines that it starts.
+func TestMacros(t *testing.T) {
+	const fleet = "[image.a]\npull = \"a\"\nkernel_args = [\"ip=${ip}\"]\n[machine.m]\nimages = [\"a\"]\n"
+	mustResolve(t, fleet, "m")
+	f, err := Load(t.Context(), repo(fleet+"boot = { loader = \"extlinux\" }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Resolve(t.Context(), "m")
+	if want := `its kernel arguments on machine m have "ip=${ip}", which U-Boot takes for the name of a variable; write it without`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("want %q, got %v", want, err)
+	}
+}
+
 func place(t *testing.T, d *layout.Disk) []layout.Placed {
 	t.Helper()
 	placed, err := layout.Place(d.Partitions, 8e9, "seed")

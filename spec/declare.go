@@ -80,7 +80,7 @@ type bootDecl struct {
 	Mode    *string `key:"mode" is:"boot-mode" default:"menu" doc:"menu: entries are merely there. managed: gitboot chooses the default, counts the boots of what is new, and falls back if they fail."`
 	Timeout *int    `key:"timeout" is:"menu-timeout" doc:"Seconds that the menu is shown, also where the distribution hides it; -1 for ever; absent leaves the distribution's alone."`
 	Tries   *int    `key:"tries" is:"tries" default:"3" doc:"In mode managed, how often what is new may boot by itself without proving good, before what was good boots again."`
-	Loader  *string `key:"loader" is:"boot-loader" doc:"Which boot loader shows the entries: grub or systemd-boot. Absent: the one that is there, and of both the one that has started the machine."`
+	Loader  *string `key:"loader" is:"boot-loader" doc:"Which boot loader shows the entries: grub, systemd-boot, or extlinux for U-Boot and what else reads an extlinux.conf. Absent: GRUB or systemd-boot, whichever is there, and of both the one that has started the machine."`
 	Secure  *bool   `key:"secure_boot" default:"false" doc:"With loader systemd-boot: each entry is one program of kernel, initramfs and command line, signed with the machine's key (gitboot keys), which the firmware starts while Secure Boot is on. With verity = \"enforce\" it covers all that boots."`
 	OnBad   *string `key:"on_bad" is:"on-bad" doc:"In mode managed, what is done besides about what has proved bad. revert: a branch gitboot/revert-MACHINE-COMMIT is pushed to the config repo, with a commit that takes back what brought it; agent.toml says with what credential."`
 }

@@ -83,7 +83,7 @@ func (r *resolver) wants() *Wants {
 		image := r.image(name)
 		image.KernelArgs = append(image.KernelArgs, unlock...)
 		r.kernelArgs(image)
-		checkPlatform(r, image)
+		checkBoard(r, image)
 		r.health(image)
 		image.Hooks = r.hooks(image)
 		w.Images = append(w.Images, image)

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/gitboot/gitboot/deployment"
 )
 
 func (r *resolver) build(image *imageDecl) *Build {
@@ -98,4 +100,41 @@ func objects(p *Pull, use string, from []string, machines map[string]*machineDec
 		}
 	}
 	return p
+}
+
+// platformFor is what is declared of an image, or the machine's own; "" leaves it to
+// the computer that fetches or builds.
+func platformFor(r *resolver, declared *string) string {
+	if arch := text(r.merged.Arch); arch != "" {
+		return cmp.Or(text(declared), "linux/"+arch)
+	}
+	return text(declared)
+}
+
+// platform is what an image is for, "" if that is left to the computer.
+func (i Image) platform() string {
+	switch {
+	case i.Pull != nil:
+		return i.Pull.Platform
+	case i.Archive != nil:
+		return i.Archive.Platform
+	case i.Build != nil:
+		return i.Build.Platform
+	}
+	return ""
+}
+
+// checkBoard refuses an image that another kind of machine boots, and arguments that the
+// machine's boot loader would change.
+func checkBoard(r *resolver, image Image) {
+	if b := r.merged.Boot; b != nil && text(b.Loader) == "extlinux" {
+		if err := deployment.CheckMacros(image.KernelArgs); err != nil {
+			r.Add(r.decl.where.At("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "")
+		}
+	}
+	arch, platform := text(r.merged.Arch), image.platform()
+	if parts := strings.Split(platform, "/"); arch != "" && len(parts) > 1 && parts[1] != arch {
+		r.Add(r.decl.where.At("images"), image.Name, "is for the platform "+platform+", and machine "+r.name+" has arch = \""+arch+"\"",
+			"leave platform out of the image, which is then the machine's, or declare another image")
+	}
 }

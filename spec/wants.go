@@ -202,7 +202,7 @@ type Boot struct {
 	// Tries is how often, in mode "managed", what is new boots by itself before
 	// the machine falls back if it has not proved good.
 	Tries int
-	// Loader is "grub" or "systemd-boot", "" for the one that is there.
+	// Loader is "grub", "systemd-boot" or "extlinux", "" for the one that is there.
 	Loader string `json:",omitempty"`
 	// SecureBoot has each entry be one signed program.
 	SecureBoot bool `json:",omitempty"`
@@ -264,37 +264,6 @@ type Image struct {
 	// Hooks are those that match this image, in the order they apply in:
 	// templates rendered, files read, built-ins complete.
 	Hooks []kind.Hook
-}
-
-// platformFor is what is declared of an image, or the machine's own; "" leaves it to
-// the computer that fetches or builds.
-func platformFor(r *resolver, declared *string) string {
-	if arch := text(r.merged.Arch); arch != "" {
-		return cmp.Or(text(declared), "linux/"+arch)
-	}
-	return text(declared)
-}
-
-// platform is what an image is for, "" if that is left to the computer.
-func (i Image) platform() string {
-	switch {
-	case i.Pull != nil:
-		return i.Pull.Platform
-	case i.Archive != nil:
-		return i.Archive.Platform
-	case i.Build != nil:
-		return i.Build.Platform
-	}
-	return ""
-}
-
-// checkPlatform refuses an image that another kind of machine boots.
-func checkPlatform(r *resolver, image Image) {
-	arch, platform := text(r.merged.Arch), image.platform()
-	if parts := strings.Split(platform, "/"); arch != "" && len(parts) > 1 && parts[1] != arch {
-		r.Add(r.decl.where.At("images"), image.Name, "is for the platform "+platform+", and machine "+r.name+" has arch = \""+arch+"\"",
-			"leave platform out of the image, which is then the machine's, or declare another image")
-	}
 }
 
 // A Pull is an image in a registry.

@@ -43,6 +43,7 @@ table() {
 	test   qemu-system-arm       the arm64 machine that boots
 	test   qemu-efi-aarch64      its UEFI firmware
 	test   grub-efi-arm64-bin:arm64  GRUB for it; files alone, nothing of them is executed
+	test   u-boot-qemu           U-Boot for it
 	test   systemd-boot-efi      systemd-boot itself, which boots by UEFI
 	test   sbsigntool            signs boot images, and verifies them
 	test   binutils              objcopy, a second opinion on their sections

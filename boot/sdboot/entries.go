@@ -120,7 +120,7 @@ func (l *Loader) Others() loader.Others {
 // there is none.
 func Unsorted(l *Loader) (string, error) {
 	c, err := l.conf()
-	if err != nil || has(c.before, "default") || has(c.after, "default") {
+	if err != nil || has(c.Before, "default") || has(c.After, "default") {
 		return "", err
 	}
 	others, err := l.others()

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/marked"
 	"github.com/gitboot/gitboot/boot/sdboot/counter"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
@@ -31,7 +32,7 @@ func (l *Loader) Stale(_ context.Context, m boot.Menu) (string, error) {
 		return "", err
 	case len(files) == 0 && len(want) > 0:
 		return "there is none yet", nil
-	case c.ours == nil, !slices.Equal(c.settings(), settings(m)):
+	case c.Ours == nil, !slices.Equal(c.Settings(), settings(m)):
 		return "settings differ", nil
 	}
 	if why := differ(files, want); why != "" {
@@ -106,7 +107,7 @@ func (l *Loader) write(m boot.Menu) error {
 	}
 	c, err := l.conf()
 	if err == nil {
-		err = c.replace(part(c.linked(), settings(m)))
+		err = c.Replace(marked.Part(c.Linked(), settings(m)))
 	}
 	if err != nil {
 		return err

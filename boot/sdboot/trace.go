@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/marked"
 	"github.com/gitboot/gitboot/boot/sdboot/counter"
 )
 
@@ -39,9 +40,9 @@ func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := loader.Trace{Name: c.path, Part: true, Want: sum(part(c.linked(), settings(m)))}
-	if c.ours != nil {
-		t.Have = sum(part(c.linked(), c.settings()))
+	t := loader.Trace{Name: c.Path, Part: true, Want: sum(marked.Part(c.Linked(), settings(m)))}
+	if c.Ours != nil {
+		t.Have = sum(marked.Part(c.Linked(), c.Settings()))
 	}
 	return append(out, t), nil
 }

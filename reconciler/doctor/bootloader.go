@@ -35,8 +35,11 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 		return fail(err.Error(), "docs/guide.md, \"Where the stage may lie\", says what can boot")
 	}
 	name, why := menu.Which(&v.r.Machine.Book)
-	if name == boot.SystemdBoot {
+	switch name {
+	case boot.SystemdBoot:
 		return v.systemdBoot(why)
+	case boot.Extlinux:
+		return ok("an extlinux.conf, since %s; kernels are copied beside it", why)
 	}
 	if v.elsewhere() {
 		return ok("%s, which started it", inOther)
@@ -114,8 +117,11 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 		return skip("the settings are not in order")
 	}
 	if v.unopened == nil {
-		if name, _ := menu.Which(&v.r.Machine.Book); name == boot.SystemdBoot {
+		switch name, _ := menu.Which(&v.r.Machine.Book); name {
+		case boot.SystemdBoot:
 			return v.countedInNames(ctx)
+		case boot.Extlinux:
+			return warn("boots of what is new cannot be counted, and no entry is booted once: what reads an extlinux.conf remembers nothing", "leave the machine's boot mode at menu")
 		}
 	}
 	if v.elsewhere() {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/extlinux"
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/sdboot"
@@ -91,9 +92,12 @@ func (f finder) unify(l *sdboot.Loader) error {
 }
 
 func (f finder) named(name string) (l loader.Loader, err error) {
-	if name == boot.SystemdBoot {
+	switch name {
+	case boot.SystemdBoot:
 		l, err = f.systemdBoot()
-	} else {
+	case boot.Extlinux:
+		l, err = extlinux.Open(f.folder, f.stage)
+	default:
 		l, err = f.grub()
 	}
 	if err != nil {
@@ -122,7 +126,7 @@ func (f finder) unlinkOthers(ctx context.Context, fs boot.Filesystem, now loader
 	if f.foreign || f.elsewhere {
 		return nil
 	}
-	for _, name := range []string{boot.GRUB, boot.SystemdBoot} {
+	for _, name := range []string{boot.GRUB, boot.SystemdBoot, boot.Extlinux} {
 		other, err := f.named(name)
 		if err != nil || fileOf(other) == fileOf(now) {
 			continue
@@ -141,6 +145,8 @@ func (f finder) unlinkOthers(ctx context.Context, fs boot.Filesystem, now loader
 func fileOf(l loader.Loader) string {
 	switch l := l.(type) {
 	case *sdboot.Loader:
+		return l.Where()
+	case *extlinux.Loader:
 		return l.Where()
 	case *grub.GRUB:
 		return filepath.Join(l.Dir(), "custom.cfg")
