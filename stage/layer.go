@@ -117,13 +117,13 @@ func (a *adding) fetchMade(ctx context.Context) (err error) {
 	}
 	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, want.Size)
 	defer func() { task.End(err) }()
-	room := &durable.Reserving{Reader: io.TeeReader(io.LimitReader(body, want.Size+1), task), Dir: s.Temp(), Reserve: s.Reserve}
-	got, err := copyHashed(ctx, f, room)
+	room := &durable.Reserving{Reader: io.TeeReader(body, task), Dir: s.Temp(), Reserve: s.Reserve}
+	n, err := io.CopyBuffer(f, room, make([]byte, blockSize))
 	if err = errors.Join(err, body.Close()); err != nil {
 		return err
 	}
-	if got != want {
-		return fmt.Errorf("it is %s of %d bytes", got.Path(), got.Size)
+	if n != want.Size {
+		return fmt.Errorf("it has %d bytes instead of %d", n, want.Size)
 	}
 	head := make([]byte, min(want.Size, blockSize))
 	if _, err := f.ReadAt(head, 0); err != nil {

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"io"
-	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -112,7 +111,7 @@ func Made(s *Stage, ids []LayerID) ([]*squash.Made, error) {
 		if !ok {
 			continue
 		}
-		m.Open = func(context.Context) (io.ReadCloser, error) { return os.Open(s.ObjectPath(m.Object)) }
+		m.Open = func(context.Context) (io.ReadCloser, error) { return openIntact(s, m.Object) }
 		made[i] = &m
 	}
 	return made, nil

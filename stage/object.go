@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -75,6 +76,32 @@ func copyHashed(ctx context.Context, w io.Writer, r io.Reader) (deployment.Objec
 	h := sha256.New()
 	n, err := io.CopyBuffer(io.MultiWriter(w, h), ctxio.Reader(ctx, r), make([]byte, blockSize))
 	return deployment.Object{SHA256: hex.EncodeToString(h.Sum(nil)), Size: n}, err
+}
+
+// An intact reads an object, and ends with an error where it is not what its name says.
+type intact struct {
+	*os.File
+	object deployment.Object
+	sum    hash.Hash
+	n      int64
+}
+
+func openIntact(s *Stage, o deployment.Object) (io.ReadCloser, error) {
+	f, err := os.Open(s.ObjectPath(o))
+	if err != nil {
+		return nil, err
+	}
+	return &intact{File: f, object: o, sum: sha256.New()}, nil
+}
+
+func (i *intact) Read(p []byte) (int, error) {
+	n, err := i.File.Read(p)
+	i.sum.Write(p[:n])
+	i.n += int64(n)
+	if got := (deployment.Object{SHA256: hex.EncodeToString(i.sum.Sum(nil)), Size: i.n}); err == io.EOF && got != i.object {
+		err = damaged(i.object, got)
+	}
+	return n, err
 }
 
 // hashFile returns what object the file's bytes are.

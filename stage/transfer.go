@@ -82,9 +82,14 @@ func Intact(ctx context.Context, s *Stage, o deployment.Object) error {
 	defer f.Close()
 	got, err := hashFile(ctx, f)
 	if err == nil && got != o {
-		err = fmt.Errorf("%s is damaged (sha256 %s, %d bytes); see `gitboot stage verify`", o.Path(), got.SHA256, got.Size)
+		err = damaged(o, got)
 	}
 	return err
+}
+
+// damaged says that an object has become something else.
+func damaged(o, got deployment.Object) error {
+	return fmt.Errorf("%s is damaged (sha256 %s, %d bytes); see `gitboot stage verify`", o.Path(), got.SHA256, got.Size)
 }
 
 func total(objects []deployment.Object) (n int64) {

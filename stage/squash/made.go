@@ -18,7 +18,8 @@ type Made struct {
 	// what it took where this was made.
 	Lacks *Lacks
 	Taken string
-	// Open streams it. What is read is verified here.
+	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
+	// only after what was read has been found to be Object.
 	Open func(context.Context) (io.ReadCloser, error)
 }
 

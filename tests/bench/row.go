@@ -37,6 +37,7 @@ type check struct {
 func rows() []row {
 	return []row{
 		{"cold-zstd", "pull to bootable, cold, zstd layers", "`zstd -dc blob | zstd -3 -T2`, the limit", 7, coldLimit("zstd", 1.5)},
+		{"ready-made", "the same, layers ready-made in the registry", "`zstd -dc blob | zstd -3 -T2`, the limit", 7, readyMade},
 		{"cold-gzip", "the same, gzip layers", "`gzip -dc blob | zstd -3 -T2`", 7, coldLimit("gzip", 1.3)},
 		{"cold-darch", "the same, gzip layers", "Darch's way: skopeo, umoci, mksquashfs", 3, coldDarch},
 		{"layer-darch", "a changed 100 KB top layer", "Darch's way", 3, layerDarch},
