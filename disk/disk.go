@@ -42,6 +42,9 @@ type Disk struct {
 	Stage, GRUB Tree
 	// Temp is a folder for what is needed until it is closed.
 	Temp string
+	// ESP is what lies on the EFI system partition if that is another boot loader than
+	// GRUB, nil for GRUB.
+	ESP []tree.File
 }
 
 // A Tree is files and folders; their paths are absolute on the stage's file system, and
@@ -51,10 +54,13 @@ type Tree struct {
 	Files   []tree.File
 }
 
-// Installed reports which programs, or parts of GRUB, are not here that partitions of
-// a machine of an architecture take.
-func Installed(arch string, partitions []layout.Partition) error {
+// Installed reports which programs, or parts of the boot loader, are not here that
+// partitions of a machine of an architecture take.
+func Installed(arch, loader string, partitions []layout.Partition) error {
 	names, platforms := bootcode.Programs(), []string(nil)
+	if loader == layout.SystemdBoot {
+		names = nil
+	}
 	makers := map[string][]string{layout.FAT: fat.Programs(), layout.Ext4: ext4.Programs(), layout.XFS: xfs.Programs(), layout.Btrfs: btrfs.Programs()}
 	for _, p := range partitions {
 		switch p.Role {
@@ -68,6 +74,9 @@ func Installed(arch string, partitions []layout.Partition) error {
 				names = append(names, name)
 			}
 		}
+	}
+	if loader == layout.SystemdBoot {
+		return tool.Installed(names...)
 	}
 	return errors.Join(tool.Installed(names...), bootcode.Installed(platforms...))
 }
@@ -107,8 +116,10 @@ func (d Disk) Lay(ctx context.Context) (*piece.Disk, error) {
 		out.Table.Partitions = append(out.Table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
 	}
 	m := maker{Disk: d, out: &out.List}
-	if err := m.withGRUB(); err != nil {
-		return nil, err
+	if m.ESP == nil {
+		if err := m.withGRUB(); err != nil {
+			return nil, err
+		}
 	}
 	for i, p := range d.Partitions {
 		if err := m.partition(ctx, p); err != nil {
@@ -174,12 +185,18 @@ func (m *maker) withGRUB() error {
 }
 
 func (m *maker) partition(ctx context.Context, p layout.Placed) error {
+	switch {
+	case m.ESP != nil && p.Role == layout.BIOS:
+		return nil // no BIOS boots it
+	case m.ESP != nil && p.Role == layout.ESP:
+		return m.firmware(ctx, p, m.ESP...)
+	}
 	switch p.Role {
 	case layout.BIOS:
 		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.out, core, p.Start, p.Length) })
 	case layout.ESP:
 		return m.core(ctx, bootcode.UEFI(m.Arch), func(core *os.File) error {
-			return m.firmware(ctx, p, core)
+			return m.firmware(ctx, p, tree.File{Path: bootcode.Removable(m.Arch), Source: scratch.Path(core)})
 		})
 	case layout.Swap:
 		header, err := swapHeader(p.Length, p.FSID, p.Label)
@@ -203,9 +220,9 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 }
 
 // firmware makes what UEFI reads, with GRUB's folder if it is there.
-func (m *maker) firmware(ctx context.Context, p layout.Placed, core *os.File) error {
-	esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{bootcode.Removable(m.Arch): scratch.Path(core)}}
-	for _, f := range m.esp.Files {
+func (m *maker) firmware(ctx context.Context, p layout.Placed, files ...tree.File) error {
+	esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{}}
+	for _, f := range append(files, m.esp.Files...) {
 		if esp.Files[f.Path] = f.Source; f.Source != "" {
 			continue
 		}

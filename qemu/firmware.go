@@ -18,6 +18,9 @@ const (
 	// SecureUEFI starts nothing but what keys have signed that were enrolled by whoever
 	// made the firmware's package.
 	SecureUEFI Firmware = "secure-uefi"
+	// SetupUEFI is that without any keys, in setup mode: it starts everything until it was
+	// told whom to trust, as systemd-boot does with keys that lie beside it.
+	SetupUEFI Firmware = "setup-uefi"
 )
 
 // descriptors are where QEMU's packages say which firmware there is, the user's own first
@@ -46,12 +49,15 @@ type descriptor struct {
 // maxDescriptor is more than any is long.
 const maxDescriptor = 64 << 10
 
-// serves reports whether a firmware is one for a board, with Secure Boot or without.
-func (d descriptor) serves(b board, secure bool) bool {
+// secures reports whether it may start only what is signed.
+func (f Firmware) secures() bool { return f == SecureUEFI || f == SetupUEFI }
+
+// serves reports whether a firmware of a kind is one for a board.
+func (d descriptor) serves(b board, f Firmware) bool {
 	for _, t := range d.Targets {
 		if t.Architecture == b.name && slices.ContainsFunc(t.Machines, func(m string) bool { ok, err := filepath.Match(m, b.versioned); return err == nil && ok }) {
 			return slices.Contains(d.Interfaces, "uefi") && d.Mapping.Device == "flash" && d.Mapping.Executable.Format == "raw" && d.Mapping.Template.Format == "raw" &&
-				slices.Contains(d.Features, b.secured) == secure && (!secure || slices.Contains(d.Features, "enrolled-keys"))
+				slices.Contains(d.Features, b.secured) == f.secures() && slices.Contains(d.Features, "enrolled-keys") == (f == SecureUEFI)
 		}
 	}
 	return false
@@ -59,7 +65,7 @@ func (d descriptor) serves(b board, secure bool) bool {
 
 // flash finds the files of UEFI: its code, and what its variables are when nothing was
 // written there.
-func flash(b board, secure bool) (code, variables string, err error) {
+func flash(b board, f Firmware) (code, variables string, err error) {
 	for _, dir := range descriptors {
 		files, err := filepath.Glob(filepath.Join(dir, "*.json")) // in the order of their names, as is meant
 		if err != nil {
@@ -75,7 +81,7 @@ func flash(b board, secure bool) (code, variables string, err error) {
 				return "", "", err
 			}
 			var d descriptor
-			if json.Unmarshal(data, &d) == nil && d.serves(b, secure) {
+			if json.Unmarshal(data, &d) == nil && d.serves(b, f) {
 				return d.Mapping.Executable.Filename, d.Mapping.Template.Filename, nil
 			}
 		}
@@ -93,11 +99,11 @@ func (f Firmware) args(b board, temp string) (args []string, discard func() erro
 			return nil, discard, fmt.Errorf("run a virtual machine: %s has no BIOS; choose UEFI", b.name)
 		}
 		return nil, discard, nil
-	case UEFI, SecureUEFI:
+	case UEFI, SecureUEFI, SetupUEFI:
 	default:
 		return nil, discard, fmt.Errorf("run a virtual machine: there is no firmware %q", f)
 	}
-	code, template, err := flash(b, f == SecureUEFI)
+	code, template, err := flash(b, f)
 	if err != nil {
 		return nil, discard, err
 	}
@@ -109,7 +115,7 @@ func (f Firmware) args(b board, temp string) (args []string, discard func() erro
 	if err != nil {
 		return nil, discard, err
 	}
-	if f == SecureUEFI {
+	if f.secures() {
 		args = b.securing
 	}
 	return append(slices.Clone(args), "-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+escape(code), "-drive", "if=pflash,unit=1,format=raw,file="+escape(variables)), discard, nil

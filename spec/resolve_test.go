@@ -481,15 +481,24 @@ reboot_windows = [{ cron = "@daily", duration = "1h" }]
 	}
 }
 
-// A disk that is made has its own boot loader, and no other can be declared beside it.
+// A disk that is made has the boot loader that is declared, if it has the partitions
+// which that takes.
 func TestLoaderOfADisk(t *testing.T) {
-	for loader, wrong := range map[string]bool{"grub": false, "systemd-boot": true} {
-		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nboot = { loader = \""+loader+"\" }\n[machine.m.disk]\ndevice = \"/dev/vda\"\n"))
+	const stage, boot = `{ role = "stage" }`, `{ role = "boot" }, `
+	for _, c := range []struct{ machine, disk, wrong string }{
+		{`boot = { loader = "grub" }`, ``, ""},
+		{`boot = { loader = "systemd-boot" }`, ``, ""},
+		{`boot = { loader = "systemd-boot" }`, `partitions = [{ role = "bios" }, ` + stage + `]`, `add { role = "esp" }`},
+		{`boot = { loader = "systemd-boot" }`, `partitions = [{ role = "esp" }, ` + boot + stage + `]`, `a partition with the role "boot" is for GRUB's files`},
+		{`boot = { loader = "grub" }`, `partitions = [{ role = "esp" }, ` + boot + stage + `]`, ""},
+		{"arch = \"arm64\"\nboot = { loader = \"systemd-boot\" }", ``, `disks of arm64 boot with grub`},
+	} {
+		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n"+c.machine+"\n[machine.m.disk]\ndevice = \"/dev/vda\"\n"+c.disk+"\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err = f.Check(t.Context(), []string{"m"}); wrong != (err != nil && strings.Contains(err.Error(), `boot.loader is "systemd-boot"`)) {
-			t.Errorf("%s: %v", loader, err)
+		if err = f.Check(t.Context(), []string{"m"}); c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+			t.Errorf("%s, %s: %v", c.machine, c.disk, err)
 		}
 	}
 }

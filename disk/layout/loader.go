@@ -2,14 +2,30 @@ package layout
 
 import "fmt"
 
-// Loader is the boot loader of the disks that gitboot makes.
-const Loader = "grub"
+// The boot loaders of the disks that gitboot makes.
+const (
+	Loader      = "grub" // the usual one
+	SystemdBoot = "systemd-boot"
+)
 
-// CheckLoader refuses a machine whose boot loader, "" for the one that is there, is not
-// the one that its disk would have.
-func CheckLoader(declared string) error {
-	if declared == "" || declared == Loader {
+// CheckLoader refuses a machine whose disk cannot have the boot loader that is declared,
+// "" for the usual one, or not with these partitions.
+func CheckLoader(declared, arch string, partitions []Partition) error {
+	if declared != SystemdBoot {
 		return nil
 	}
-	return fmt.Errorf("boot.loader is %q, and a disk that gitboot makes boots with %s; write loader = %q, or leave the disk out and install the other boot loader yourself", declared, Loader, Loader)
+	if !hasBIOS(arch) {
+		return fmt.Errorf("boot.loader is %q, and disks of %s boot with %s; write loader = %q", declared, arch, Loader, Loader)
+	}
+	has := map[string]bool{}
+	for _, p := range partitions {
+		has[p.Role] = true
+	}
+	switch {
+	case !has[ESP]:
+		return fmt.Errorf("boot.loader is %q, which UEFI starts from a partition that there is not; add { role = %q } to the disk's partitions", declared, ESP)
+	case has[Boot]:
+		return fmt.Errorf("boot.loader is %q, and a partition with the role %q is for GRUB's files; leave that out, and give the partition with the role %q a size with room for kernels", declared, Boot, ESP)
+	}
+	return nil
 }

@@ -42,6 +42,11 @@ type Order struct {
 	Size func(declared *layout.Disk) (int64, error)
 	// Temp is a folder for what is needed meanwhile.
 	Temp string
+	// KeepKey has the disk not hold the private key that signs what boots.
+	KeepKey bool
+	// Enroll has a firmware in setup mode trust what is signed so, and nothing else, at
+	// the first start.
+	Enroll bool
 }
 
 // A Plan is a disk, all of which is staged.
@@ -83,7 +88,7 @@ type preparation struct {
 	size       int64
 	partitions []layout.Partition
 	seed       string
-	folder     string // GRUB's, here
+	folder     string // the boot loader's, here
 	filesystem string // the stage's
 }
 
@@ -96,12 +101,15 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if p.wanted, err = r.Wanted(ctx); err != nil {
 		return err
 	}
-	if err := layout.CheckLoader(p.wanted.Wants.Boot.Loader); err != nil {
-		return err
-	}
 	p.partitions = layout.Default(p.arch())
 	if d := p.wanted.Wants.Disk; d != nil {
 		p.partitions = d.Partitions
+	}
+	if err := layout.CheckLoader(p.loader(), p.arch(), p.partitions); err != nil {
+		return err
+	}
+	if p.Enroll && !p.secure() {
+		return fmt.Errorf("machine %s does not declare secure_boot = true: there is nothing that its firmware could be told to trust", p.wanted.Wants.Machine)
 	}
 	if p.size, err = p.Size(p.wanted.Wants.Disk); err != nil {
 		return err
@@ -112,13 +120,16 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if need := layout.Need(p.partitions); p.size != 0 && p.size < need {
 		return &layout.TooSmallError{Size: p.size, Need: need}
 	}
-	return disk.Installed(p.arch(), p.partitions)
+	return disk.Installed(p.arch(), p.loader(), p.partitions)
 }
+
+// loader is the boot loader's name.
+func (p *preparation) loader() string { return cmp.Or(p.wanted.Wants.Boot.Loader, layout.Loader) }
 
 // arch is the machine's, or this computer's.
 func (p *preparation) arch() string { return cmp.Or(p.wanted.Wants.Arch, runtime.GOARCH) }
 
-// stage makes what is wanted, and GRUB's folder, as if both lay on the disk.
+// stage makes what is wanted, and the boot loader's folder, as if both lay on the disk.
 func (p *preparation) stage(ctx context.Context) error {
 	placed, err := layout.Place(p.partitions, layout.Need(p.partitions), p.seed)
 	if err != nil {
@@ -133,7 +144,7 @@ func (p *preparation) stage(ctx context.Context) error {
 	if err := p.own(at.FSID); err != nil {
 		return err
 	}
-	if p.folder, err = p.grub(); err != nil {
+	if p.folder, err = p.bootFolder(ctx, placed); err != nil {
 		return err
 	}
 	p.Config.Boot = p.folder
@@ -206,6 +217,9 @@ func (p *preparation) plan() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.addKeys(&stage); err != nil {
+		return nil, err
+	}
 	out := &Plan{Machine: p.wanted.Wants.Machine, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, temp: p.Temp}
 	for name, img := range doc.Images {
 		if newest := img.Newest(); newest != nil {
@@ -230,10 +244,17 @@ func (p *preparation) plan() (*Plan, error) {
 	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
 		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; take a larger disk, or give the partition more", progress.Bytes(room), progress.Bytes(has))
 	}
-	if out.GRUB, err = grubTree(p.folder); err != nil {
-		return nil, err
+	return out, p.addLoader(&out.Disk)
+}
+
+// addLoader adds the boot loader's folder.
+func (p *preparation) addLoader(d *disk.Disk) (err error) {
+	if p.loader() == layout.SystemdBoot {
+		d.ESP, err = p.espFiles(layout.Find(d.Partitions, layout.ESP).Length)
+	} else {
+		d.GRUB, err = grubTree(p.folder)
 	}
-	return out, nil
+	return err
 }
 
 // Make writes the disk to a file that is empty.

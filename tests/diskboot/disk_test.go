@@ -213,12 +213,18 @@ func (s *site) read(t *testing.T, at, path string) string {
 // boots has gitboot itself boot a disk, whose system says what it is.
 func (s *site) boots(t *testing.T, disk, firmware string, more ...string) {
 	t.Helper()
+	s.says(t, []string{`lab: BOOT_IMAGE=\S*/gitboot/objects/.* gitboot.trying=1`, `lab: small started`}, disk, firmware, more...)
+}
+
+// says has gitboot itself boot a disk, and wants these lines.
+func (s *site) says(t *testing.T, lines []string, disk, firmware string, more ...string) {
+	t.Helper()
 	began := time.Now()
 	out, err := s.command(append([]string{"vm", "./" + disk, "--firmware", firmware, "--memory", "512MB", "--timeout", "2m"}, more...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, line := range []string{`lab: BOOT_IMAGE=\S*/gitboot/objects/.* gitboot.trying=1`, `lab: small started`} {
+	for _, line := range lines {
 		if !regexp.MustCompile(line).Match(out) {
 			t.Errorf("%s does not say %q:\n%s", firmware, line, out)
 		}

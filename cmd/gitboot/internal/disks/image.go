@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 )
 
 const imageLong = `image makes a disk that boots a machine of the config repo, by BIOS and by UEFI: a
-partition table, GRUB, and a stage with all that the machine boots, as a reconcile there
+partition table, GRUB, or systemd-boot where that is declared, and a stage with all that the machine boots, as a reconcile there
 would make it. How it is divided is declared ([machine.NAME.disk]); if it is not, it is
 as is right for a laptop. Nothing on this computer changes, and it needs neither root
 nor loop devices.
@@ -29,6 +30,14 @@ The same revision, images and gitboot give the same bytes. What the machine gene
 once, such as the keys of its ssh server, is made here and is on the disk; who has the
 file has those. --stage keeps that, and all that was staged, in a folder: the next disk
 of the machine then takes a fraction of the time.
+
+Where the machine declares secure_boot = true all that boots is signed by the keys in
+signing_keys of agent.toml, or --keys (gitboot keys create). Firmware in setup mode is
+told to trust them when somebody chooses that in systemd-boot's menu, or at the first
+start with --enroll: them and nobody else, so that devices whose programs Microsoft has
+signed may not work. It is for virtual machines, and for hardware that you know. The
+disk's stage has the key that signs, for what the machine stages itself, or with
+--without-signing-key its certificate alone.
 
 The file is sparse: without --size it is as large as twice what the stage holds, and
 8 GB at least, and takes as much room as is on it.`
@@ -40,7 +49,11 @@ const imageExamples = `  gitboot disk image laptop -o laptop.img
 type imageFlags struct {
 	file diskimage.File
 	size string
-	json bool
+	keys string
+	// keepKey has the disk not hold the key that signs.
+	keepKey bool
+	enroll  bool
+	json    bool
 }
 
 func newImage(s Site) *cobra.Command {
@@ -52,6 +65,9 @@ func newImage(s Site) *cobra.Command {
 	c.Flags().StringVarP(&f.file.Path, "output", "o", "", "the `FILE` to write")
 	c.Flags().StringVar(&f.file.Format, "format", diskimage.Raw, "raw or qcow2")
 	c.Flags().StringVar(&f.size, "size", "", "how large the disk is, such as 40GB")
+	c.Flags().StringVar(&f.keys, "keys", "", "`FOLDER` of the keys that sign what boots (default: signing_keys of agent.toml)")
+	c.Flags().BoolVar(&f.enroll, "enroll", false, "have firmware in setup mode trust these keys alone at the first start")
+	c.Flags().BoolVar(&f.keepKey, "without-signing-key", false, "leave the private key that signs what boots off the disk")
 	c.Flags().BoolVar(&f.file.Force, "force", false, "replace the file if it is there")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) error { return s.image(c, names[0], f) }
@@ -87,12 +103,17 @@ func (s Site) image(c *cobra.Command, machine string, f imageFlags) (err error) 
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
+	if f.keys != "" {
+		if cfg.SigningKeys, err = filepath.Abs(f.keys); err != nil {
+			return errors.Join(err, show.Close())
+		}
+	}
 	temp, err := diskimage.NewTemp(rehearsal.TempDir())
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
 	began := time.Now()
-	made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }})
+	made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, KeepKey: f.keepKey, Enroll: f.enroll, Size: func(*layout.Disk) (int64, error) { return size, nil }})
 	if err == nil {
 		err = made.Write(c.Context(), f.file, show.Progress())
 	}

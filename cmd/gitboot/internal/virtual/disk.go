@@ -36,9 +36,9 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 		m.Memory = rehearsal.DefaultMemory
 	}
 	switch m.Firmware {
-	case qemu.BIOS, qemu.UEFI, qemu.SecureUEFI:
+	case qemu.BIOS, qemu.UEFI, qemu.SecureUEFI, qemu.SetupUEFI:
 	default:
-		return m, usage.Errorf("--firmware %q: there is %s, %s and %s", f.firmware, qemu.UEFI, qemu.BIOS, qemu.SecureUEFI)
+		return m, usage.Errorf("--firmware %q: there is %s, %s, %s and %s", f.firmware, qemu.UEFI, qemu.BIOS, qemu.SecureUEFI, qemu.SetupUEFI)
 	}
 	if f.arch != "" && !slices.Contains(qemu.Architectures(), f.arch) {
 		return m, usage.Errorf("--arch %q: there is %s", f.arch, strings.Join(qemu.Architectures(), " and "))

@@ -79,7 +79,7 @@ func New(s Site) *cobra.Command {
 	c.Flags().BoolVar(&f.untilGood, "until-good", false, "end when the machine is judged by its health")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields; with --until-good")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
-	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, or secure-uefi, which boots what is signed")
+	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, secure-uefi, which boots what its maker trusts, or setup-uefi, which trusts whom the disk tells it")
 	c.Flags().StringVar(&f.arch, "arch", "", "the architecture that a disk boots, amd64 or arm64 (default this computer's)")
 	c.Flags().StringVar(&f.cdrom, "cdrom", "", "a medium in `FILE`, booted if the disk boots nothing")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
