@@ -10,8 +10,8 @@
 //	  sources custom.cfg       the user's, with our block (Link, Unlink)
 //	    sources <stage>/boot/gitboot.cfg   ours (Publish)
 //
-// If GRUB cannot read the stage, though process 1 can, and custom.cfg is on
-// another file system, the menu and copies of what it names lie in the folder
+// If GRUB cannot read the stage, though process 1 can, or if that is assembled of
+// several devices, and custom.cfg is on another file system, the menu and copies of what it names lie in the folder
 // gitboot beside it. What was linked says which of the two it is.
 //
 // # The menu

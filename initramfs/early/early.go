@@ -7,13 +7,14 @@
 //	                             and /dev/… by the kernel's own names
 //	gitboot.deployment=<sha256>  what to boot
 //	panic=30                     reboot if nothing else helps
+//	gitboot.assemble=lvm:…       optional: what the stage's file system is on
 //	init=                        optional: the image's init
 //
 // and in the initramfs /gitboot-modules (package modindex), the modules that
 // it lists, and optionally /bin/busybox for the emergency shell. The stage may
 // be on ext2, ext3, ext4, xfs, btrfs, f2fs or vfat, on a disk or a partition, or on what
-// gitboot.assemble= names: LVM, RAID 1, LUKS; not on a btrfs of several devices, or a
-// network.
+// gitboot.assemble= names: linear and striped volumes of LVM, RAID 1, LUKS;
+// not on a btrfs of several devices, or a network.
 //
 // What it leaves behind for the running system:
 //

@@ -19,8 +19,9 @@ const NewerKernel = "/srv/kernel"
 
 // The UUIDs of an installed Debian's file systems. It is made once and copied.
 const (
-	debianUUID = "2f0c5a0e-6a55-4d0a-9d0c-3f1c7b5e8a11"
-	espSerial  = "1ab01ab0"
+	debianUUID     = "2f0c5a0e-6a55-4d0a-9d0c-3f1c7b5e8a11"
+	debianBootUUID = "2f0c5a0e-6a55-4d0a-9d0c-3f1c7b5e8a12"
+	espSerial      = "1ab01ab0"
 )
 
 // NewDebian makes a disk on which Debian 12 is installed, with systemd and what
@@ -28,16 +29,33 @@ const (
 // in it, for BIOS and for UEFI. The installed disk is kept in the cache, path is
 // a copy.
 func NewDebian(ctx context.Context, path string) (*Disk, error) {
-	sum := sha256.Sum256([]byte(strings.Join(debianRecipe().args(), "\x00") + debianInstall + fmt.Sprint(debianFiles())))
+	return newDebian(ctx, debianDisk(path))
+}
+
+// NewDebianOnLVM is NewDebian on a disk as Ubuntu Server's installer divides it by
+// default: an EFI system partition, a /boot with ext4, and the rest of LVM's, with the
+// root file system on a volume that does not take all of it.
+func NewDebianOnLVM(ctx context.Context, path string) (*Disk, error) {
+	d := debianDisk(path)
+	d.bootUUID, d.onLVM = debianBootUUID, true
+	return newDebian(ctx, d)
+}
+
+func newDebian(ctx context.Context, d *Disk) (*Disk, error) {
+	sum := sha256.Sum256([]byte(strings.Join(d.debianRecipe().args(), "\x00") + debianInstall + fmt.Sprint(d.debianFiles())))
 	name := "debian-" + hex.EncodeToString(sum[:6]) + ".img"
-	master, err := cached(ctx, name, func(temp string) error { return installDebian(ctx, temp) })
+	master, err := cached(ctx, name, func(temp string) error {
+		made := *d
+		made.Path = temp
+		return installDebian(ctx, &made)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("install Debian: %w", err)
 	}
-	if _, err := Run(ctx, "cp", "--sparse=always", master, path); err != nil {
+	if _, err := Run(ctx, "cp", "--sparse=always", master, d.Path); err != nil {
 		return nil, err
 	}
-	return debianDisk(path), nil
+	return d, nil
 }
 
 func debianDisk(path string) *Disk {
@@ -46,8 +64,8 @@ func debianDisk(path string) *Disk {
 
 // debianRecipe takes the newest kernel but one, so that there is one to upgrade
 // to. Debian's security archive keeps old ones.
-func debianRecipe() recipe {
-	return recipe{
+func (d *Disk) debianRecipe() recipe {
+	r := recipe{
 		suite: "bookworm",
 		packages: []string{"udev", "kmod", "systemd-sysv", "squashfs-tools-ng", "initramfs-tools", "zstd",
 			"grub2-common", "grub-pc-bin", "grub-efi-amd64-bin"},
@@ -60,13 +78,17 @@ func debianRecipe() recipe {
 			mkdir -p "$1` + NewerKernel + `"
 			chroot "$1" sh -c "cd ` + NewerKernel + ` && apt-get download -qq $3"`},
 	}
+	if d.onLVM {
+		r.packages = append(r.packages, "lvm2")
+	}
+	return r
 }
 
 // debianFiles is what an administrator has set up. GRUB is on the serial port,
 // too; an initrd for this machine alone is made in seconds, not minutes, where
 // the processor is emulated.
-func debianFiles() map[string]string {
-	return map[string]string{
+func (d *Disk) debianFiles() map[string]string {
+	files := map[string]string{
 		"etc/hostname":     "debian\n",
 		"etc/default/grub": debianGRUB,
 		"etc/fstab": fmt.Sprintf("UUID=%s / ext4 errors=remount-ro 0 1\nUUID=%s-%s /boot/efi vfat umask=0077 0 1\n",
@@ -75,6 +97,11 @@ func debianFiles() map[string]string {
 		"etc/initramfs-tools/modules":    "virtio_pci\nvirtio_blk\next4\n",
 		"usr/local/sbin/lab-install":     debianInstall,
 	}
+	if d.onLVM {
+		files["etc/fstab"] += "UUID=" + d.bootUUID + " /boot ext4 defaults 0 1\n"
+		files["usr/local/sbin/lab-install"] = strings.NewReplacer("mount /boot/efi", "mount /boot && mount /boot/efi", "umount /boot/efi", "umount /boot/efi /boot").Replace(debianInstall)
+	}
+	return files
 }
 
 const debianGRUB = `GRUB_DEFAULT=0
@@ -103,17 +130,16 @@ echo o >/proc/sysrq-trigger
 sleep 60
 `
 
-func installDebian(ctx context.Context, path string) (err error) {
-	temp, err := os.MkdirTemp(filepath.Dir(path), "debian-")
+func installDebian(ctx context.Context, d *Disk) (err error) {
+	temp, err := os.MkdirTemp(filepath.Dir(d.Path), "debian-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 	rootfs := filepath.Join(temp, "root.tar")
-	if err := makeRootFS(ctx, debianRecipe(), rootfs); err != nil {
+	if err := makeRootFS(ctx, d.debianRecipe(), rootfs); err != nil {
 		return err
 	}
-	d := debianDisk(path)
 	for _, step := range []func() error{
 		func() error { return d.partition(ctx) },
 		func() error { return d.format(ctx) },
@@ -122,7 +148,7 @@ func installDebian(ctx context.Context, path string) (err error) {
 		func() error { return bootInstaller(ctx, d, temp) },
 	} {
 		if err := step(); err != nil {
-			return errors.Join(err, d.Unmount(), os.Remove(path))
+			return errors.Join(err, d.Unmount(), os.Remove(d.Path))
 		}
 	}
 	return nil
@@ -137,7 +163,7 @@ func (d *Disk) unpackDebian(ctx context.Context, rootfs, temp string) error {
 	if _, err := Run(ctx, "tar", "-C", mnt, "--numeric-owner", "--xattrs", "--xattrs-include=*", "-xf", rootfs); err != nil {
 		return err
 	}
-	for name, content := range debianFiles() {
+	for name, content := range d.debianFiles() {
 		if err := os.WriteFile(filepath.Join(mnt, name), []byte(content), 0o755); err != nil {
 			return err
 		}
@@ -157,6 +183,14 @@ func (d *Disk) unpackDebian(ctx context.Context, rootfs, temp string) error {
 	return d.Unmount()
 }
 
+// rootDevice is what its kernel is told of the large file system.
+func (d *Disk) rootDevice() string {
+	if d.onLVM { // its initrd activates what is so called
+		return "/dev/mapper/ubuntu--vg-ubuntu--lv"
+	}
+	return "UUID=" + d.UUID
+}
+
 // installLimit is many times what installing takes under software emulation.
 const installLimit = 10 * time.Minute
 
@@ -169,7 +203,7 @@ func bootInstaller(ctx context.Context, d *Disk, temp string) error {
 	defer cancel()
 	vm, err := StartVM(ctx, VMOptions{
 		Disk: d.Path, Accel: accel, Kernel: filepath.Join(temp, "vmlinuz"), Initrd: filepath.Join(temp, "initrd"),
-		Append: "root=UUID=" + d.UUID + " ro console=ttyS0 loglevel=4 init=/usr/local/sbin/lab-install",
+		Append: "root=" + d.rootDevice() + " ro console=ttyS0 loglevel=4 init=/usr/local/sbin/lab-install",
 	})
 	if err != nil {
 		return err

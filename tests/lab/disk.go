@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -53,6 +54,7 @@ type Disk struct {
 
 	sizeMB   int64
 	bootUUID string // that of /boot's own file system, or ""
+	onLVM    bool   // the large file system is on a volume, as Ubuntu Server has it
 	mnt      string // where it is mounted, or ""
 }
 
@@ -92,7 +94,11 @@ func (d *Disk) Mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	if err := d.mountPart(ctx, d.Type, d.rootStart(), d.rootSize(), dir); err != nil {
+	root, err := d.root(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.mountPart(ctx, d.Type, root.Start, root.Size*sector, dir); err != nil {
 		return "", err
 	}
 	d.mnt = dir
@@ -100,7 +106,7 @@ func (d *Disk) Mount(ctx context.Context) (string, error) {
 		return dir, nil
 	}
 	boot := filepath.Join(dir, "boot")
-	err := errors.Join(os.MkdirAll(boot, 0o755), d.mountPart(ctx, "ext4", bootStart, bootSize*sector, boot))
+	err = errors.Join(os.MkdirAll(boot, 0o755), d.mountPart(ctx, "ext4", bootStart, bootSize*sector, boot))
 	if err != nil {
 		return "", errors.Join(err, d.Unmount())
 	}
@@ -152,6 +158,26 @@ func (d *Disk) rootSize() int64 {
 	return d.sizeMB<<20 - (d.rootStart()+tailSize)*sector
 }
 
+// root is where the large file system lies: in the last partition, or where lvm2 says
+// that its volume there is.
+func (d *Disk) root(ctx context.Context) (Part, error) {
+	if !d.onLVM {
+		return Part{d.rootStart(), d.rootSize() / sector}, nil
+	}
+	g, err := openVolumeGroup(ctx, ubuntuGroup, Place{d.Path, d.rootStart() * sector, d.rootSize()})
+	if err != nil {
+		return Part{}, err
+	}
+	pieces, err := g.Pieces(ctx, ubuntuVolume)
+	if err == nil && len(pieces) != 1 {
+		err = fmt.Errorf("the volume lies in %d pieces", len(pieces))
+	}
+	if err := errors.Join(err, g.Close()); err != nil {
+		return Part{}, err
+	}
+	return Part{d.rootStart() + pieces[0].Start, pieces[0].Length}, nil
+}
+
 func (d *Disk) partition(ctx context.Context) error {
 	f, err := os.Create(d.Path)
 	if err != nil {
@@ -167,7 +193,11 @@ start=%d, size=%d, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
 	if d.bootUUID != "" {
 		table += fmt.Sprintf("start=%d, size=%d, type=BC13C2FF-59E6-4262-A352-B275FD6F7172, name=boot\n", bootStart, bootSize)
 	}
-	table += fmt.Sprintf("start=%d, size=%d, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root\n", d.rootStart(), d.rootSize()/sector)
+	kind := "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+	if d.onLVM {
+		kind = "E6D6D379-F507-44C2-A23C-238F2A3DF928"
+	}
+	table += fmt.Sprintf("start=%d, size=%d, type=%s, name=root\n", d.rootStart(), d.rootSize()/sector, kind)
 	cmd := exec.CommandContext(ctx, "sfdisk", "--quiet", d.Path)
 	cmd.Stdin = strings.NewReader(table)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -185,6 +215,12 @@ func (d *Disk) format(ctx context.Context) error {
 			return err
 		}
 		mkfs = []string{"mkfs.ext4", "-q", "-F", "-O", "inline_data", "-U", d.UUID}
+		if d.onLVM {
+			mkfs = slices.Delete(mkfs, 3, 5) // GRUB need not be kept from reading it
+			if err := d.makeVolume(ctx); err != nil {
+				return err
+			}
+		}
 	case d.Type == "ext4":
 		mkfs = []string{"mkfs.ext4", "-q", "-F", "-U", d.UUID}
 	case d.Type == "xfs":
@@ -194,7 +230,20 @@ func (d *Disk) format(ctx context.Context) error {
 	default:
 		return fmt.Errorf("no recipe for the file system %q", d.Type)
 	}
-	return d.formatPart(ctx, d.rootStart(), d.rootSize(), mkfs...)
+	root, err := d.root(ctx)
+	if err != nil {
+		return err
+	}
+	return d.formatPart(ctx, root.Start, root.Size*sector, mkfs...)
+}
+
+// makeVolume makes the last partition a volume group, with one volume.
+func (d *Disk) makeVolume(ctx context.Context) error {
+	g, err := NewVolumeGroup(ctx, ubuntuGroup, nil, Place{d.Path, d.rootStart() * sector, d.rootSize()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.Create(ctx, ubuntuVolume, "-l", "90%FREE"), g.Close())
 }
 
 // formatPart goes through a loop device with an offset: partition devices are

@@ -24,8 +24,26 @@ type Place struct {
 	Offset, Size int64 // bytes; 0 for all of it
 }
 
+// What Ubuntu's installer calls them.
+const (
+	ubuntuGroup  = "ubuntu-vg"
+	ubuntuVolume = "ubuntu-lv"
+)
+
 // NewVolumeGroup makes one of these places, with options of vgcreate's.
 func NewVolumeGroup(ctx context.Context, name string, options []string, places ...Place) (*VolumeGroup, error) {
+	g, err := openVolumeGroup(ctx, name, places...)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := g.LVM(ctx, "vgcreate", slices.Concat(options, []string{name}, g.loops)...); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// openVolumeGroup is one that is there, or will be.
+func openVolumeGroup(ctx context.Context, name string, places ...Place) (*VolumeGroup, error) {
 	g := &VolumeGroup{Name: name}
 	for _, p := range places {
 		args := []string{"--find", "--show", "--offset", strconv.FormatInt(p.Offset, 10)}
@@ -37,9 +55,6 @@ func NewVolumeGroup(ctx context.Context, name string, options []string, places .
 			return nil, errors.Join(err, g.Close())
 		}
 		g.loops = append(g.loops, strings.TrimSpace(out))
-	}
-	if _, err := g.LVM(ctx, "vgcreate", slices.Concat(options, []string{name}, g.loops)...); err != nil {
-		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }

@@ -5,6 +5,7 @@ package vm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +20,7 @@ import (
 // by grub-reboot in mode managed.
 func TestLongDebianBIOS(t *testing.T) {
 	s := newEmptySite(t)
-	disk := s.debian(t, true)
+	disk := s.debian(t, lab.NewDebian, true)
 	s.liveDebian(t, disk, lab.BIOS, 3)
 	s.wantsPassword(t, disk)
 }
@@ -28,7 +29,7 @@ func TestLongDebianBIOS(t *testing.T) {
 // to it: without that line it has none.
 func TestLongDebianUEFI(t *testing.T) {
 	s := newEmptySite(t)
-	disk := s.debian(t, true)
+	disk := s.debian(t, lab.NewDebian, true)
 	if screen := s.liveDebian(t, disk, lab.UEFI, 3); screen == "" {
 		t.Error("the kernel has no screen")
 	}
@@ -39,6 +40,23 @@ func TestLongDebianUEFI(t *testing.T) {
 	if _, err := vm.WaitFor(ctx, regexp.MustCompile(`lab: small, managed, screen: $`)); err != nil {
 		t.Error(err)
 	}
+}
+
+// The same where Debian is on a disk as Ubuntu Server divides it: gitboot in it finds
+// what its stage is on, and its entries lie on /boot.
+func TestLongDebianOnLVM(t *testing.T) {
+	s := newEmptySite(t)
+	disk := s.debian(t, lab.NewDebianOnLVM, false)
+	s.liveDebian(t, disk, lab.UEFI, 2)
+	s.look(t, disk, func(mnt string) error {
+		menu, err := os.ReadFile(filepath.Join(mnt, "boot/grub/gitboot/gitboot.cfg"))
+		if err == nil && !bytes.Contains(menu, []byte(" gitboot.assemble=lvm:")) {
+			t.Errorf("the menu does not say what the stage is on:\n%s", menu)
+		}
+		checked, err1 := os.ReadFile(filepath.Join(mnt, "var/lib/lab-doctor"))
+		t.Logf("%s", checked)
+		return errors.Join(err, err1)
+	})
 }
 
 // withoutLine takes a line out of the menu.

@@ -28,7 +28,7 @@ echo "lab: small, $(cat /etc/lab-mode), screen: $(cat /proc/fb)"
 // and boots without the password that Debian's entries now want.
 func TestInstalledDebian(t *testing.T) {
 	s := newEmptySite(t)
-	disk := s.debian(t, false)
+	disk := s.debian(t, lab.NewDebian, false)
 	if screen := s.liveDebian(t, disk, lab.BIOS, 2); screen != "" {
 		t.Errorf("under BIOS the kernel's screen is %q, not VGA's text", screen)
 	}
@@ -102,9 +102,9 @@ func (s *site) wantsPassword(t *testing.T, disk *lab.Disk) {
 
 // debian installs gitboot in a Debian, with the config repo at its first commit
 // and, in another place, at its second.
-func (s *site) debian(t *testing.T, long bool) *lab.Disk {
+func (s *site) debian(t *testing.T, install func(context.Context, string) (*lab.Disk, error), long bool) *lab.Disk {
 	t.Helper()
-	disk, err := lab.NewDebian(s.ctx, filepath.Join(t.TempDir(), "debian.img"))
+	disk, err := install(s.ctx, filepath.Join(t.TempDir(), "debian.img"))
 	if err != nil {
 		t.Fatal(err)
 	}
