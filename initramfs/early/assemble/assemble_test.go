@@ -1,0 +1,156 @@
+package assemble
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gitboot/gitboot/tests/lab"
+	"github.com/gitboot/gitboot/tests/need"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
+
+// file makes an empty one.
+func file(t *testing.T, size int64) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// loop makes a file a block device, and returns its name.
+func loop(t *testing.T, path string) string {
+	t.Helper()
+	out, err := lab.Run(t.Context(), "losetup", "--find", "--show", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := strings.TrimSpace(out)
+	t.Cleanup(func() {
+		if err := exec.Command("losetup", "--detach", device).Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Base(device)
+}
+
+// A volume waits for all disks that it lies on, in whatever order they come, and for
+// none of its group besides; what is nothing of LVM's is passed over.
+func TestVolumeWaits(t *testing.T) {
+	need.Root(t)
+	g, err := lab.NewVolumeGroup(t.Context(), "vg", nil, lab.Place{Path: file(t, 32<<20)}, lab.Place{Path: file(t, 32<<20)}, lab.Place{Path: file(t, 32<<20)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Create(t.Context(), "lv", "-L", "8M", "-i", "2", "-I", "64k"); err != nil {
+		t.Fatal(err)
+	}
+	group, id, err := g.UUIDs(t.Context(), "lv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces, err := g.Pieces(t.Context(), "lv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := map[string]bool{}
+	for _, p := range pieces {
+		on[p.Device] = true
+	}
+	v, came := NewVolume(group, id), 0
+	if v.Offer("null") || v.Offer(loop(t, file(t, 1<<20))) {
+		t.Error("nothing makes a volume")
+	}
+	for i := range 3 {
+		device := g.Device(i)
+		if on[device] {
+			came++
+		}
+		if all := v.Offer(filepath.Base(device)); all != (came == 2) {
+			t.Errorf("with %d of its disks it is whole: %v (%s)", came, all, v)
+		}
+	}
+	if v.Enough() || v.known.Name != "vg-lv" {
+		t.Errorf("%+v", v.known)
+	}
+	if other := NewVolume(strings.Repeat("0", 32), id); other.Offer(filepath.Base(g.Device(0))) || other.known != nil {
+		t.Error("another group's volume is taken")
+	}
+	if gone := NewVolume(group, strings.Repeat("0", 32)); !gone.Offer(filepath.Base(g.Device(0))) {
+		t.Error("a volume that is not there is waited for")
+	} else if _, err := gone.Make(); err == nil || !strings.Contains(err.Error(), "has no logical volume") {
+		t.Error(err)
+	}
+}
+
+// A copy of a disk is not taken for it, nor it for the copy.
+func TestTwins(t *testing.T) {
+	need.Root(t)
+	disk, twin := file(t, 32<<20), file(t, 0)
+	g, err := lab.NewVolumeGroup(t.Context(), "vg", nil, lab.Place{Path: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Create(t.Context(), "lv", "-L", "8M"); err != nil {
+		t.Fatal(err)
+	}
+	group, id, err := g.UUIDs(t.Context(), "lv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(t.Context(), "cp", disk, twin); err != nil {
+		t.Fatal(err)
+	}
+	v := NewVolume(group, id)
+	for _, name := range []string{loop(t, twin), filepath.Base(g.Device(0))} {
+		v.Offer(name)
+	}
+	if path, err := v.Make(); err == nil || !strings.Contains(err.Error(), "one is a copy") {
+		t.Errorf("%s, %v", path, err)
+	}
+}
+
+// A mirror waits for both halves, and can do with either.
+func TestArrayWaits(t *testing.T) {
+	need.Root(t)
+	lab.RequireMachines(t)
+	dir := t.TempDir()
+	m, err := lab.NewMirror(t.Context(), "1.0", filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewArray(m.UUID)
+	if a.Offer("null") || a.Offer(loop(t, file(t, 1<<20))) || a.Enough() {
+		t.Error("nothing makes an array")
+	}
+	if a.Offer(loop(t, m.Files[1])) || !a.Enough() || a.String() != "1 of 2 members have come" {
+		t.Errorf("with one half: %s, enough: %v", a, a.Enough())
+	}
+	if !a.Offer(loop(t, m.Files[0])) {
+		t.Errorf("with both halves: %s", a)
+	}
+	if other := NewArray(strings.Repeat("0", 36)); other.Offer(loop(t, m.Files[0])) || other.Enough() {
+		t.Error("another array's member is taken")
+	}
+	// one that was left behind is none of what is whole, and one that knows of that waits
+	// for nobody
+	for name, member := range a.members {
+		if member.Role == 0 {
+			member.Events = 7
+			member.Active = 1
+		} else {
+			a.members[name].Events = 5
+		}
+	}
+	if newest := a.newest(); newest.Role != 0 || len(a.roles(newest)) != 1 || !a.complete() {
+		t.Errorf("the newest is %+v, of %v", newest, a.roles(newest))
+	}
+}
