@@ -71,7 +71,8 @@ func Run(ctx context.Context, e Engine, p *recipe.Prepared, opts Options) (img I
 	limit := cmp.Or(opts.Timeout, DefaultTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, &TimeoutError{limit})
 	defer cancel()
-	return e.Build(ctx, job)
+	img, err = e.Build(ctx, job)
+	return img, foreign(err, p.Platform)
 }
 
 // checkSecrets says before a long build what one of its last steps would lack.
