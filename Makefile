@@ -31,7 +31,7 @@ share := $(DESTDIR)$(PREFIX)/share
 units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
+.PHONY: build demo demo-disk test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
 
 # gitboot-docs writes manual pages and is not installed. gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment. Those of other
@@ -48,6 +48,10 @@ demo: ## a commit becomes a booted (virtual) machine, then another
 	tests/deps.sh demo
 	$(GO) run ./tests/demo
 
+demo-disk: ## the config repo becomes a signed disk, which boots by itself
+	tests/deps.sh demo
+	$(GO) run ./tests/demo -disk
+
 # -count=1, because tests that build and run the program depend on files that
 # go's cache of results does not see; tests/noskip fails where a test is skipped
 # that could run.
@@ -57,7 +61,7 @@ test: ## every test; as root also the disks and the machines that boot
 
 test-long: ## what make test leaves out, because it takes long
 	tests/deps.sh test
-	$(GO) run ./tests/noskip -count=1 -timeout 180m -tags long -run '^TestLong' ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot
+	$(GO) run ./tests/noskip -count=1 -timeout 180m -tags long -run '^TestLong' ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...
@@ -68,7 +72,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
 	$(GO) vet -tags docs ./cmd/gitboot
-	$(GO) vet -tags long ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot
+	$(GO) vet -tags long ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo
 	$(GO) tool staticcheck ./...
 
 # The database is a module, too: the module proxy has all that this needs. It is

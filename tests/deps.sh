@@ -44,8 +44,9 @@ table() {
 	test   qemu-efi-aarch64      its UEFI firmware
 	test   grub-efi-arm64-bin:arm64  GRUB for it; files alone, nothing of them is executed
 	test   u-boot-qemu           U-Boot for it
-	test   systemd-boot-efi      systemd-boot itself, which boots by UEFI
-	test   sbsigntool            signs boot images, and verifies them
+	demo   systemd-boot-efi      systemd-boot itself, which boots by UEFI
+	demo   efitools              signs what firmware is told to trust
+	test   sbsigntool            a second opinion on signatures of boot images
 	test   binutils              objcopy, a second opinion on their sections
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects

@@ -35,35 +35,43 @@ func facts(hostname string) []fact {
 // boot starts the disk in a machine and waits until the machine itself says
 // that it is up, and who it is.
 func (d *demo) boot(hostname string) func(context.Context) (string, error) {
-	return func(ctx context.Context) (_ string, err error) {
-		log, err := os.Create(d.log)
+	return func(ctx context.Context) (string, error) {
+		up, err := d.start(ctx, lab.VMOptions{Disk: d.disk.Path}, facts(hostname))
 		if err != nil {
 			return "", err
-		}
-		defer func() { err = errors.Join(err, log.Close()) }()
-		var console io.Writer = log
-		if d.console != nil {
-			console = io.MultiWriter(log, d.console)
-		}
-		vm, err := lab.StartVM(ctx, lab.VMOptions{Disk: d.disk.Path, Accel: d.accel, Console: console})
-		if err != nil {
-			return "", err
-		}
-		defer func() { err = errors.Join(err, vm.Stop()) }()
-		up, err := watch(ctx, vm, hostname)
-		if err != nil {
-			return "", fmt.Errorf("%w\nthe whole console is in %s; see what it says first", err, d.log)
 		}
 		return fmt.Sprintf("%s came up in %.1f s, host name and fstab from the hooks, / an overlay", hostname, up.Seconds()), nil
 	}
 }
 
+// start starts a machine, and returns when the last of these facts came.
+func (d *demo) start(ctx context.Context, o lab.VMOptions, want []fact) (up time.Duration, err error) {
+	log, err := os.Create(d.log)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	o.Accel, o.Console = d.accel, log
+	if d.console != nil {
+		o.Console = io.MultiWriter(log, d.console)
+	}
+	vm, err := lab.StartVM(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, vm.Stop()) }()
+	if up, err = watch(ctx, vm, want); err != nil {
+		return 0, fmt.Errorf("%w\nthe whole console is in %s; see what it says first", err, d.log)
+	}
+	return up, nil
+}
+
 // watch reads the facts off the console, and returns when the last came.
-func watch(ctx context.Context, vm *lab.VM, hostname string) (time.Duration, error) {
+func watch(ctx context.Context, vm *lab.VM, want []fact) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
 	var at time.Duration
-	for _, f := range facts(hostname) {
+	for _, f := range want {
 		m, err := vm.WaitFor(ctx, f.line)
 		if err != nil {
 			return 0, err

@@ -16,7 +16,7 @@ func TestDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.run(t.Context(), t.Output()); err != nil {
+	if err := d.run(t.Context(), t.Output(), d.steps()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@
 // asks nothing and leaves nothing behind but the cache.
 //
 //	make demo            as root, on Debian or Ubuntu
+//	make demo-disk       the config repo becomes a signed disk, which boots by itself
 //	go run ./tests/demo -console   show the machine's whole console
 package main
 
@@ -29,14 +30,15 @@ import (
 
 func main() {
 	console := flag.Bool("console", false, "show the machine's whole console")
+	disk := flag.Bool("disk", false, "make a signed disk that boots by itself")
 	flag.Parse()
-	if err := run(*console); err != nil {
+	if err := run(*console, *disk); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(console bool) error {
+func run(console, disk bool) error {
 	if err := lab.Begin("mounts disk images", "demo"); err != nil {
 		return err
 	}
@@ -50,7 +52,11 @@ func run(console bool) error {
 	if err != nil {
 		return err
 	}
-	return d.run(ctx, os.Stdout)
+	steps := d.steps()
+	if disk {
+		steps = d.diskSteps()
+	}
+	return d.run(ctx, os.Stdout, steps)
 }
 
 // A step is one line of the table at the end.
@@ -78,8 +84,8 @@ func (d *demo) steps() []step {
 }
 
 // run plays the steps, cleans up, and writes the table.
-func (d *demo) run(ctx context.Context, out io.Writer) error {
-	err := d.play(ctx)
+func (d *demo) run(ctx context.Context, out io.Writer, steps []step) error {
+	err := d.play(ctx, steps)
 	if cleanErr := d.close(); err == nil {
 		err = cleanErr
 	}
@@ -95,8 +101,8 @@ type result struct {
 	took       time.Duration
 }
 
-func (d *demo) play(ctx context.Context) error {
-	for _, s := range d.steps() {
+func (d *demo) play(ctx context.Context, steps []step) error {
+	for _, s := range steps {
 		fmt.Printf("\n==> %s\n", s.name)
 		began := time.Now()
 		what, err := s.do(ctx)

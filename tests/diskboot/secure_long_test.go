@@ -3,6 +3,7 @@
 package diskboot
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,15 +12,17 @@ import (
 )
 
 // secureConfig has systemd-boot, and all that boots signed.
-var secureConfig = strings.NewReplacer(`mode = "managed"`, `mode = "managed", loader = "systemd-boot", secure_boot = true`,
-	`  { role = "bios" },`+"\n", "", `size = "40MB"`, `size = "80MB"`, `"no_timer_check"]`, `"no_timer_check"]`+"\nverity = \"enforce\"").Replace(config)
+func secureConfig() string {
+	const esp = "  { role = \"esp\", size = \"80MB\" },\n  { role = \"stage\", grow = true },\n"
+	return strings.NewReplacer("PARTITIONS", esp, `mode = "managed"`, `mode = "managed", loader = "systemd-boot", secure_boot = true`, `"no_timer_check"]`, `"no_timer_check"]`+"\nverity = \"enforce\"").Replace(config)
+}
 
 // A signed disk is made by a user without rights, is the same each time, and has a
 // firmware that trusts nobody yet trust its keys. From then on that starts what they have
 // signed, and process 1 finds, on the partition that the boot loader has written to, that
 // the boot is on trial.
 func TestLongSecureDisk(t *testing.T) {
-	s := newSiteOf(t, secureConfig, lab.Small)
+	s := newSiteOf(t, secureConfig(), func(ctx context.Context, path, start string) error { return lab.Small(ctx, path, start) })
 	if out, err := s.command("keys", "create", "--keys", "keys").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

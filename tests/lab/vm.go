@@ -25,6 +25,8 @@ const (
 	UEFI Firmware = "uefi"
 	// SecureUEFI starts only what Debian's key for tests has signed (SnakeoilKey).
 	SecureUEFI Firmware = "uefi-secure"
+	// SetupUEFI starts everything, until it is told whom to trust.
+	SetupUEFI Firmware = "uefi-setup"
 )
 
 // A Bus is how the machine sees its disk.
@@ -223,8 +225,8 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 	if o.MAC != "" {
 		args = append(args, "-nic", "user,model=virtio-net-pci,mac="+o.MAC)
 	}
-	if o.Firmware == UEFI || o.Firmware == SecureUEFI {
-		firmware, err := uefiArgs(temp, o.Firmware == SecureUEFI)
+	if o.Firmware != "" && o.Firmware != BIOS {
+		firmware, err := uefiArgs(temp, o.Firmware)
 		if err != nil {
 			return nil, err
 		}
@@ -296,10 +298,16 @@ const (
 const ovmf = "/usr/share/OVMF"
 
 // uefiArgs gives the machine Debian's OVMF and variables of its own.
-func uefiArgs(temp string, secure bool) ([]string, error) {
-	kind, more := "4M", []string(nil)
-	if secure {
-		kind, more = "4M.snakeoil", []string{"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"}
+func uefiArgs(temp string, f Firmware) ([]string, error) {
+	code, kind, more := "4M", "4M", []string(nil)
+	switch f {
+	case SecureUEFI:
+		code, kind = "4M.snakeoil", "4M.snakeoil"
+	case SetupUEFI:
+		code = "4M.secboot"
+	}
+	if f != UEFI {
+		more = []string{"-machine", "smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on"}
 	}
 	vars, err := os.ReadFile(filepath.Join(ovmf, "OVMF_VARS_"+kind+".fd"))
 	if err != nil {
@@ -310,7 +318,7 @@ func uefiArgs(temp string, secure bool) ([]string, error) {
 		return nil, err
 	}
 	return append(more,
-		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+filepath.Join(ovmf, "OVMF_CODE_"+kind+".fd"),
+		"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+filepath.Join(ovmf, "OVMF_CODE_"+code+".fd"),
 		"-drive", "if=pflash,unit=1,format=raw,file="+mine,
 	), nil
 }
