@@ -127,11 +127,6 @@ func checkReadable(ctx context.Context, fstype, device string, ask func(context.
 	if err != nil {
 		return err
 	}
-	if fstype == "btrfs" {
-		if err := checkSingle(f); err != nil {
-			return err
-		}
-	}
 	unread := d.unread
 	if len(d.ask) > 0 {
 		switch reads, err := ask(ctx, device); {
@@ -174,17 +169,6 @@ func without(fstype string, features []string) string {
 		return "without -O " + strings.Join(features, ",")
 	}
 	return "-O ^" + strings.Join(features, ",^")
-}
-
-// checkSingle refuses a btrfs of several devices, by num_devices of its
-// superblock: process 1 puts nothing together.
-func checkSingle(dev io.ReaderAt) error {
-	w := featureWord{at: 64<<10 + 136, bytes: 8, order: binary.LittleEndian}
-	n, err := w.read(dev)
-	if err == nil && n > 1 {
-		err = fmt.Errorf("its btrfs has %d devices; put the stage on a plain disk or partition", n)
-	}
-	return err
 }
 
 const fstestTimeout = 30 * time.Second

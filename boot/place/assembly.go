@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/disk/luks"
 	"github.com/gitboot/gitboot/disk/lvm"
@@ -23,11 +24,24 @@ type chain struct{ steps []deployment.Step }
 // maxDepth is more than anybody stacks.
 const maxDepth = 16
 
-// assembly returns what a block device, by its folder in sysfs, is on.
-func assembly(sys string) (deployment.Assembly, error) {
+// devicesOf are the folders in sysfs of a file system's devices, of which btrfs may have
+// more than the one that is known.
+func devicesOf(fs boot.Filesystem, sys string) []string {
+	if fs.Type == "btrfs" {
+		if all, err := filepath.Glob("/sys/fs/btrfs/" + fs.UUID + "/devices/*"); err == nil && len(all) > 1 {
+			return all
+		}
+	}
+	return []string{sys}
+}
+
+// assembly returns what block devices, by their folders in sysfs, are on.
+func assembly(devices []string) (deployment.Assembly, error) {
 	var c chain
-	if err := c.add(sys, 0); err != nil {
-		return "", err
+	for _, sys := range devices {
+		if err := c.add(sys, 0); err != nil {
+			return "", err
+		}
 	}
 	if len(c.steps) == 0 {
 		return "", nil

@@ -93,11 +93,13 @@ func (m mount) filesystem(ctx context.Context, dir string, early bool) (boot.Fil
 		return boot.Filesystem{}, err
 	}
 	fs.Device = name
-	if fs.Assembly, err = assembly(sys); err != nil && early {
+	if fs.UUID, err = blkidUUID(ctx, fs.Device); err != nil {
+		return fs, err
+	}
+	if fs.Assembly, err = assembly(devicesOf(fs, sys)); err != nil && early {
 		return boot.Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
-	fs.UUID, err = blkidUUID(ctx, fs.Device)
-	return fs, err
+	return fs, nil
 }
 
 func checkType(fstype string) error {

@@ -13,8 +13,8 @@
 // and in the initramfs /gitboot-modules (package modindex), the modules that
 // it lists, and optionally /bin/busybox for the emergency shell. The stage may
 // be on ext2, ext3, ext4, xfs, btrfs, f2fs or vfat, on a disk or a partition, or on what
-// gitboot.assemble= names: linear and striped volumes of LVM, RAID 1, LUKS;
-// not on a btrfs of several devices, or a network.
+// gitboot.assemble= names: linear and striped volumes of LVM, RAID 1, LUKS; a btrfs
+// may have several devices. It is not on a network.
 //
 // What it leaves behind for the running system:
 //

@@ -33,9 +33,21 @@ func (d *devices) find(what, name string) (blockdev.Device, error) {
 	var found blockdev.Device
 	err := d.await(quest{what: what + " " + name, seen: s.Summary, look: func(name string) (ok bool) {
 		found, ok = s.Look(name)
-		return ok
+		return ok && d.whole(found)
 	}})
 	return found, err
+}
+
+// whole reports whether all devices of a file system are there, which btrfs may have
+// several of: each is shown to it when it comes.
+func (d *devices) whole(device blockdev.Device) bool {
+	if device.FS.Type != "btrfs" {
+		return true
+	}
+	if err := d.modules.loadNamed("btrfs"); err != nil {
+		return true // mounting tells that
+	}
+	return device.Whole()
 }
 
 // A quest is for what block devices bring.

@@ -110,7 +110,7 @@ func (b recovery) attend(events <-chan uevent, found chan<- blockdev.Device) {
 	s := blockdev.Find(b.cmd.Stage.Device)
 	q := quest{look: func(name string) bool {
 		d, ok := s.Look(name)
-		if ok {
+		if ok = ok && b.devices.whole(d); ok {
 			found <- d
 			found = nil
 		}

@@ -46,6 +46,9 @@ func (b *boot) findStage() (blockdev.Device, error) {
 	if !ok {
 		return device, fmt.Errorf("finding the stage's device %s: it is not %s, which was assembled for it; there is %s", b.cmd.Stage.Device, made, s.Summary())
 	}
+	if !b.devices.whole(device) {
+		return b.devices.find("the stage's other devices", b.cmd.Stage.Device)
+	}
 	return device, nil
 }
 

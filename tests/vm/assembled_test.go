@@ -29,6 +29,7 @@ type assembledStage struct {
 	mirror *lab.Mirror
 	plain  string
 	group  *lab.VolumeGroup
+	volume string
 	// location is what gitboot is told of it.
 	location, volumeID string
 	// image is the file system, which is written to the volume.
@@ -39,7 +40,7 @@ type assembledStage struct {
 func (s *site) assembled(t *testing.T, metadata string) *assembledStage {
 	t.Helper()
 	dir := t.TempDir()
-	a := &assembledStage{plain: filepath.Join(dir, "c"), image: filepath.Join(dir, "image")}
+	a := &assembledStage{volume: "stage-lv", plain: filepath.Join(dir, "c"), image: filepath.Join(dir, "image")}
 	var err error
 	if a.mirror, err = lab.NewMirror(s.ctx, metadata, filepath.Join(dir, "a"), filepath.Join(dir, "b")); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func (a *assembledStage) reconcile(t *testing.T, s *site, disk *lab.Disk) {
 	if _, err := lab.Run(s.ctx, "umount", point); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(a.group.Write(s.ctx, "stage-lv", a.image), a.group.Close(), a.mirror.Copy()); err != nil {
+	if err := errors.Join(a.group.Write(s.ctx, a.volume, a.image), a.group.Close()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -109,6 +110,9 @@ func TestAssembled(t *testing.T) {
 	a := s.assembled(t, "1.0")
 	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
 	a.reconcile(t, s, disk)
+	if err := a.mirror.Copy(); err != nil {
+		t.Fatal(err)
+	}
 	assembly, _, _ := strings.Cut(a.location, "@")
 	s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{a.mirror.Files[0], a.mirror.Files[1], a.plain}},
 		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=`+assembly+` `, `lab: /bin/busybox started small on overlay`,

@@ -36,18 +36,19 @@ func (v *volume) ask(ctx context.Context, what string, use func(typed []byte) ([
 	defer cancel()
 	v.Load("i8042", "atkbd", "usbhid", "hid_generic") // others come with their buses
 	go v.Attend(until)
-	for left := tries; ; {
-		typed, err := console.Ask(until, fmt.Sprintf("%s for the disk %s (%s): ", what, v.path, v.header.UUID))
+	question := fmt.Sprintf("%s for the disk %s (%s): ", what, v.path, v.header.UUID)
+	before := ""
+	for left := tries - 1; ; left-- {
+		typed, err := console.Ask(until, before+question)
 		if err != nil {
 			return nil, err
 		}
 		key, err := use(typed)
 		clear(typed)
-		left--
 		if err == nil || left == 0 || !errors.Is(err, luks.ErrPassphrase) && !errors.Is(err, tpm.ErrPIN) {
 			return key, err
 		}
-		v.Say("%v: try again (%d left)", err, left)
+		before = fmt.Sprintf("That was wrong; tries left: %d. ", left)
 	}
 }
 

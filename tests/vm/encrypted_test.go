@@ -1,0 +1,137 @@
+package vm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+const (
+	luksUUID   = "2f1c9a04-53c1-4a7e-8f0a-7d1b5f0f6a11"
+	passphrase = "correct horse"
+)
+
+// encryptedFleet is the small one, whose disk takes what is typed.
+const encryptedFleet = smallFleet + `
+[machine.small.unlock]
+ways    = ["tpm2", "passphrase"]
+timeout = "10m"
+`
+
+// A prompt tells when a machine asks a question, which ends no line.
+type prompt struct {
+	question []byte
+	asked    chan struct{}
+
+	mu   sync.Mutex
+	seen []byte
+}
+
+func (p *prompt) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = append(p.seen, b...)
+	if i := bytes.Index(p.seen, p.question); i >= 0 {
+		p.seen = p.seen[i+len(p.question):]
+		p.asked <- struct{}{}
+	}
+	return len(b), nil
+}
+
+// encrypt has cryptsetup encrypt a disk where it lies. Its header takes the room of
+// 16 MiB, and half a stage's is copied through as much.
+func encrypt(t *testing.T, disk string) {
+	t.Helper()
+	info, err := os.Stat(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(disk, info.Size()+32<<20); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "cryptsetup", "reencrypt", "--encrypt", "--batch-mode", "--reduce-device-size", "32M", "--uuid", luksUUID,
+		"--pbkdf", "argon2id", "--pbkdf-memory", "1024", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "2", "--key-file", "-", disk)
+	cmd.Stdin = strings.NewReader(passphrase)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", cmd, err, out)
+	}
+}
+
+// A machine as Debian's installer encrypts it, with a plain /boot and all else on a
+// logical volume of a LUKS2 partition, boots by GRUB with the passphrase that is typed on
+// the serial console, at the second try; and what came up is good.
+func TestEncrypted(t *testing.T) {
+	s := newEmptySite(t)
+	archive, image, crypt := filepath.Join(s.dir, "small.tar"), filepath.Join(s.dir, "image"), filepath.Join(s.dir, "crypt")
+	s.smallTar(t, archive, smallStart+goodEnd)
+	s.commitSmall(t, encryptedFleet, archive)
+	for file, size := range map[string]int64{image: 320 << 20, crypt: 328 << 20} {
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group, err := lab.NewVolumeGroup(s.ctx, "debian-vg", nil, lab.Place{Path: crypt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := group.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := group.Create(s.ctx, "root", "-L", "320M"); err != nil {
+		t.Fatal(err)
+	}
+	vg, lv, err := group.UUIDs(s.ctx, "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	assembly := deployment.NewAssembly(deployment.Step{Kind: deployment.AssembleLUKS, ID: luksUUID}, deployment.Step{Kind: deployment.AssembleLVM, ID: vg, Volume: lv})
+	if _, err := lab.Run(s.ctx, "mkfs.ext4", "-q", "-F", "-U", assembledUUID, image); err != nil {
+		t.Fatal(err)
+	}
+	a := &assembledStage{image: image, group: group, volume: "root", location: fmt.Sprintf("%s@UUID=%s:/gitboot", assembly, assembledUUID)}
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.reconcile(t, s, disk)
+	encrypt(t, crypt)
+
+	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+	o := lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: asks}
+	vm := s.start(t, o)
+	for _, typed := range []string{"wrong", passphrase} {
+		select {
+		case <-asks.asked:
+		case <-s.ctx.Done():
+			t.Fatal(vm.Tail(20))
+		}
+		if err := vm.Send(typed + "\r"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{`Passphrase for the disk /dev/vdb`, `That was wrong; tries left: 2. Passphrase for the disk`,
+		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=` + string(assembly) + ` `, `lab: /bin/busybox started small on overlay`, `Power down`} {
+		if _, err := vm.WaitFor(s.ctx, regexp.MustCompile(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := vm.Wait(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.look(t, disk, func(mnt string) error {
+		block, err := os.ReadFile(filepath.Join(mnt, "boot/grub/gitboot/gitboot.env"))
+		if err == nil && !strings.Contains(string(block), "gitboot_good=gitboot-small-") {
+			t.Errorf("the boot loader's block says %.300q", block)
+		}
+		return err
+	})
+}
