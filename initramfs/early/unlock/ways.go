@@ -111,13 +111,17 @@ func (v *volume) byTPM(ctx context.Context) ([]byte, error) {
 	return nil, errors.Join(problems...)
 }
 
-// openChip waits for the TPM to be there.
+// openChip waits for the TPM to be there. It is not opened by os.OpenFile, which would
+// have reads not wait: the kernel answers those with nothing while the TPM works.
 func openChip(ctx context.Context) (*os.File, error) {
 	end := time.Now().Add(chipWait)
 	for {
-		f, err := os.OpenFile(tpm.Device, os.O_RDWR, 0)
-		if err == nil || !errors.Is(err, os.ErrNotExist) || time.Now().After(end) {
-			return f, err
+		fd, err := unix.Open(tpm.Device, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), tpm.Device), nil
+		}
+		if !errors.Is(err, os.ErrNotExist) || time.Now().After(end) {
+			return nil, err
 		}
 		select {
 		case <-ctx.Done():
