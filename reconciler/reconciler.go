@@ -51,6 +51,8 @@ type Config struct {
 	// Machine is the name in the config repo, MachineFrom where it came
 	// from, for messages.
 	Machine, MachineFrom string
+	// OrImage lets Machine be an image's name, of which no machine is declared.
+	OrImage bool
 	// MachineID is the running system's /etc/machine-id, empty if unknown.
 	MachineID string
 	// Stage is the stage's folder, Boot that of the boot loader's
@@ -222,7 +224,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 	cfg.Source.Beside = "refs/heads/" + testingBranch(cfg.Machine)
 	return wanted.Repo{
 		Source: cfg.Source, Name: cfg.RepoName, Worktree: cfg.Worktree, Subdir: cfg.Subdir,
-		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,
+		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, OrImage: cfg.OrImage, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,
 	}
 }
 

@@ -3,12 +3,9 @@ package spec
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -118,50 +115,6 @@ func windows(declared []windowDecl) (out []Window) {
 		out = append(out, Window{Cron: text(w.Cron), Length: duration(w.Duration), TimeZone: text(w.TimeZone)})
 	}
 	return out
-}
-
-// Foreign returns an image that the config repo does not declare as a machine
-// would boot it: as if it were declared under the last word of its reference, with
-// the defaults of images, and stood among the machine's. So those hooks apply whose
-// images match that name, "*" among them.
-func (f *Fleet) Foreign(ctx context.Context, machine, ref string) (Image, error) {
-	decl, ok := f.machines[machine]
-	if !ok {
-		return Image{}, &UnknownMachineError{Name: machine, Known: f.Machines()}
-	}
-	if wrong, hint := table.Of("image-ref").Text(ref); wrong != "" {
-		return Image{}, &ReferenceError{Ref: ref, Wrong: wrong, Hint: hint}
-	}
-	with := *f
-	with.images = maps.Clone(f.images)
-	if with.images == nil {
-		with.images = map[string]*imageDecl{}
-	}
-	name := foreignName(ref)
-	with.images[name] = &imageDecl{Pull: &ref}
-	r := with.resolver(&bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}, machine, decl)
-	image := r.image(name)
-	r.kernelArgs(image)
-	image.Hooks = r.hooks(image)
-	if err := ctx.Err(); err != nil {
-		return image, fmt.Errorf("resolving %s for machine %s: %w", ref, machine, err)
-	}
-	return image, r.Err()
-}
-
-// A ReferenceError says that what somebody named is no image's reference.
-type ReferenceError struct{ Ref, Wrong, Hint string }
-
-func (e *ReferenceError) Error() string { return fmt.Sprintf("%.200q %s; %s", e.Ref, e.Wrong, e.Hint) }
-
-var notInName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9_-]+`) })
-
-// foreignName makes a name of the last word of a reference.
-func foreignName(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	last := strings.TrimSuffix(path.Base(ref), ":"+tagOf(ref))
-	name := notInName().ReplaceAllString(last, "-")
-	return name[:min(len(name), 64)]
 }
 
 // A resolver makes one machine's wants.

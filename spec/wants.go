@@ -20,6 +20,8 @@ import (
 // write to.
 type Wants struct {
 	Machine string
+	// Undeclared says that no such machine is declared: it is an image's name.
+	Undeclared bool `json:",omitempty"`
 	// MachineID is 32 hex digits, or "" if the config repo leaves it open.
 	MachineID string
 	// Arch is the machine's architecture, "" for that of the computer which stages it.

@@ -55,6 +55,11 @@ type Answers struct {
 	Then string `toml:"then"`
 }
 
+// keys are all that can be said.
+func keys() []string {
+	return []string{"erase", "again", "machine", "device", "serial", "size", "then"}
+}
+
 // Parse reads answers, whoever wrote them.
 func Parse(data []byte) (a Answers, err error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
@@ -68,8 +73,10 @@ func Parse(data []byte) (a Answers, err error) {
 	if err != nil {
 		return Answers{}, errors.New(plain.Line(err.Error()))
 	}
-	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return Answers{}, fmt.Errorf("%s is nothing that can be said there; there are erase, again, machine, device, serial, size and then", plain.Line(unknown[0].String()))
+	for _, key := range meta.Keys() { // the decoder takes erAse for erase
+		if !slices.Contains(keys(), key.String()) {
+			return Answers{}, fmt.Errorf("%s is nothing that can be said there; there are %s", plain.Line(key.String()), strings.Join(keys(), ", "))
+		}
 	}
 	if a.Then == "" {
 		a.Then = Reboot

@@ -34,6 +34,7 @@ func TestRefused(t *testing.T) {
 		Header + "\nerase = \"true\"\n":        "incompatible types",
 		Header + "\nerase = true\nerase = 1\n": "already been defined",
 		Header + "\nerase = true\ndisk = 1\n":  "disk is nothing that can be said there",
+		Header + "\nerAse = true\n":            "erAse is nothing that can be said there",
 		good + "serial = \"S4*\"\n":            "give one of device, serial and size",
 		strings.Replace(good, "/dev/vda", "/dev/../etc/shadow", 1):     "is no path of a disk",
 		strings.Replace(good, "poweroff", "\\u001b[2J", 1):             "is neither reboot nor poweroff nor stay",

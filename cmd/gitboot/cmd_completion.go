@@ -80,6 +80,19 @@ func (a *app) completeMachines(c *cobra.Command, _ []string, _ string) ([]cobra.
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// withImages completes images of the current folder's config repo, too.
+func withImages(complete cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, to string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		names, what := complete(c, args, to)
+		if files, err := source.Folder("."); err == nil {
+			if fleet, err := spec.Load(c.Context(), files); err == nil {
+				names = append(names, fleet.Images()...)
+			}
+		}
+		return names, what
+	}
+}
+
 // completeImages completes one image's name, or several.
 func (a *app) completeImages(many bool) cobra.CompletionFunc {
 	return a.completeNames(many, func(stage string) ([]string, error) {

@@ -20,6 +20,6 @@ func diskSite(a *app) disks.Site {
 			cfg.Stage = a.flags.Stage // and not this machine's
 			return cfg, err
 		},
-		Machines: a.completeMachines,
+		Machines: a.completeMachines, MachinesAndImages: withImages(a.completeMachines),
 	}
 }

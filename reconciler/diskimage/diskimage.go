@@ -53,6 +53,8 @@ type Order struct {
 type Plan struct {
 	disk.Disk
 	Machine, Revision string
+	// Undeclared says that there is no such machine, and Machine is an image's name.
+	Undeclared bool
 	// Deployments are what was staged last, by image.
 	Deployments map[string]string
 	// images are those of them that the machine boots, in the menu's order.
@@ -220,7 +222,7 @@ func (p *preparation) plan() (*Plan, error) {
 	if err := p.addKeys(&stage); err != nil {
 		return nil, err
 	}
-	out := &Plan{Machine: p.wanted.Wants.Machine, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, temp: p.Temp}
+	out := &Plan{Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, temp: p.Temp}
 	for name, img := range doc.Images {
 		if newest := img.Newest(); newest != nil {
 			out.Deployments[name] = newest.Deployment

@@ -67,7 +67,7 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{m.staged, m.installation, m.live, m.install} {
+	for _, step := range m.steps() {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -85,6 +85,15 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 		return fmt.Errorf("write %s: %w", o.Path, err)
 	}
 	return out.Publish(o.Path)
+}
+
+// steps are what is put onto the medium. An image alone is no machine that could be
+// installed.
+func (m *mediumMaker) steps() []func(context.Context) error {
+	if m.Undeclared {
+		return []func(context.Context) error{m.staged, m.live}
+	}
+	return []func(context.Context) error{m.staged, m.installation, m.live, m.install}
 }
 
 // staged has all on the medium that the machine's disk has of its stage.
@@ -213,7 +222,10 @@ func (m *mediumMaker) initramfs(ctx context.Context, manifest *deployment.Manife
 
 // entry adds one to the menu.
 func (m *mediumMaker) entry(e bootcode.Entry, manifest *deployment.Manifest, c deployment.Cmdline) {
-	c.Stage, c.Machine = deployment.Location{Device: "UUID=" + iso.UUID(m.Time), Path: stagePath}, m.Machine
+	c.Stage = deployment.Location{Device: "UUID=" + iso.UUID(m.Time), Path: stagePath}
+	if !m.Undeclared {
+		c.Machine = m.Machine
+	}
 	e.Kernel, e.Words = path.Join(stagePath, manifest.Kernel.Path()), append(c.Args(), deployment.Foreign(manifest.KernelArgs)...)
 	m.entries = append(m.entries, e)
 }

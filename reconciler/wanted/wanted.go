@@ -34,6 +34,8 @@ type Repo struct {
 	// Machine is the name in the repo, MachineFrom where it came from, for
 	// messages; MachineID is the running system's, empty if unknown.
 	Machine, MachineFrom, MachineID string
+	// OrImage lets Machine be an image's name, where it is no machine's.
+	OrImage bool
 	// Quiet says no more of a revision that was applied already: a poll has
 	// said it once.
 	Quiet bool
@@ -165,7 +167,11 @@ func (r *Repo) resolve(ctx context.Context, files fs.FS) (*spec.Wants, error) {
 		return nil, &RepoNameError{Want: r.Name, Have: name}
 	}
 	wants, err := fleet.Resolve(ctx, r.Machine)
-	if unknown := (*spec.UnknownMachineError)(nil); errors.As(err, &unknown) {
+	unknown := (*spec.UnknownMachineError)(nil)
+	if errors.As(err, &unknown) && r.OrImage {
+		wants, err = fleet.ResolveImage(ctx, r.Machine)
+	}
+	if errors.As(err, &unknown) {
 		return nil, &MachineError{Name: r.Machine, From: r.MachineFrom, Known: unknown.Known}
 	}
 	if err != nil {

@@ -56,6 +56,7 @@ func rows() []row {
 		{"watcher", "from `Run /init` to the image's init in QEMU, on trial", "the same, known to be good", 5, watched},
 		{"stage-verify", "`stage verify`", "`sha256sum` of its objects", 7, stageVerify},
 		{"boot-test", "a boot test of a staged image, in QEMU", "that boot alone, until it is judged", 3, bootTest},
+		{"disk-image", "`disk image` of a staged machine of 350 MB, without root", "`cp --sparse=always` of the result, and `sync`", 7, diskImage},
 		{"init-size", "gitboot-init", "its limit", 1, initSize},
 		{"memory", "peak memory of a pull, 2 GB", "a pull of 350 MB", 3, memory},
 		{"memory-generic", "peak memory of a pull with Debian's kernel for real hardware, 660 MB", "the limit", 3, memoryGeneric},

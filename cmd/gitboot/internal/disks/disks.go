@@ -15,8 +15,8 @@ type Site struct {
 	// Config is what a reconciler has to be told of a machine of the config repo, with
 	// the stage that was named, "" for none.
 	Config func(c *cobra.Command, show *screen.Display, machine string) (reconciler.Config, error)
-	// Machines completes names of machines.
-	Machines cobra.CompletionFunc
+	// Machines completes names of machines, MachinesAndImages those of images, too.
+	Machines, MachinesAndImages cobra.CompletionFunc
 }
 
 // New returns the commands.

@@ -25,7 +25,8 @@ import (
 
 const isoLong = `iso makes a medium that boots a machine's images and installs the machine: for a CD, or
 for a stick, onto which it is written byte for byte (gitboot disk write). BIOS and UEFI
-start it. Its menu has each image, from the medium or copied into memory first, and an
+start it. Of an IMAGE, which no machine is called like, it boots that image alone, as it
+is, without hooks; there is nothing that it could install. Its menu has each image, from the medium or copied into memory first, and an
 entry that installs the machine on a disk, which takes neither network nor config repo.
 Nothing on this computer changes, and it needs neither root nor loop devices.
 
@@ -38,6 +39,7 @@ the file says which disk is meant, and that all on it may be lost (gitboot insta
 else answers are found, --how says: at a URL, or in a cloud's user data.`
 
 const isoExamples = `  gitboot disk iso laptop -o laptop.iso
+  gitboot disk iso desktop -o desktop.iso
   gitboot disk iso laptop -o laptop.iso --answers install.toml
   gitboot disk iso laptop -o laptop.iso --how http://192.0.2.1/install.toml`
 
@@ -50,8 +52,8 @@ type isoFlags struct {
 func newISO(s Site) *cobra.Command {
 	f := isoFlags{image: imageFlags{file: diskimage.File{Format: diskimage.Raw}}}
 	c := &cobra.Command{
-		Use: "iso MACHINE -o FILE", Short: "Make a CD or stick that boots a machine's images, and installs it", Long: isoLong, Example: isoExamples,
-		Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: s.Machines,
+		Use: "iso MACHINE|IMAGE -o FILE", Short: "Make a CD or stick that boots a machine's images and installs it, or boots an image", Long: isoLong, Example: isoExamples,
+		Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: s.MachinesAndImages,
 	}
 	c.Flags().StringVarP(&f.image.file.Path, "output", "o", "", "the `FILE` to write")
 	c.Flags().StringVar(&f.image.size, "size", "", "how large the disk is at least that is installed, such as 40GB")
@@ -123,24 +125,37 @@ func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
 		return err
 	}
 	if f.image.json {
-		return screen.JSON(c.OutOrStdout(), mediumJSON{Machine: made.Machine, Revision: made.Revision, File: order.Path, Size: info.Size(), How: order.How, Deployments: deploymentsJSON(made.Deployments)})
+		return screen.JSON(c.OutOrStdout(), newMediumJSON(made, order, info.Size()))
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: a medium of %s that boots and installs %s at revision %s, made in %s\n",
-		plain.Visible(order.Path), progress.Bytes(info.Size()), made.Machine, plan.Short(made.Revision), time.Since(began).Round(10*time.Millisecond))
+	does := "boots and installs"
+	if made.Undeclared {
+		does = "boots image"
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: a medium of %s that %s %s at revision %s, made in %s\n",
+		plain.Visible(order.Path), progress.Bytes(info.Size()), does, made.Machine, plan.Short(made.Revision), time.Since(began).Round(10*time.Millisecond))
 	return err
 }
 
 // mediumJSON is what disk iso --json prints.
 type mediumJSON struct {
-	Machine  string `json:"machine"`
+	// Machine is "" of an image alone, which then is the one deployment's.
+	Machine  string `json:"machine,omitempty"`
 	Revision string `json:"revision"`
 	File     string `json:"file"`
 	// Size is the medium's, in bytes.
 	Size int64 `json:"size"`
-	// How is what says how the machine is installed.
-	How string `json:"how"`
+	// How is what says how the machine is installed, "" where there is none.
+	How string `json:"how,omitempty"`
 	// Deployments are those that boot, sorted by image.
 	Deployments []deploymentJSON `json:"deployments"`
+}
+
+func newMediumJSON(made *diskimage.Plan, order diskimage.MediumOrder, size int64) mediumJSON {
+	out := mediumJSON{Revision: made.Revision, File: order.Path, Size: size, Deployments: deploymentsJSON(made.Deployments)}
+	if !made.Undeclared {
+		out.Machine, out.How = made.Machine, order.How
+	}
+	return out
 }
 
 func (s Site) medium(c *cobra.Command, show *screen.Display, machine string, size int64, order diskimage.MediumOrder) (made *diskimage.Plan, err error) {
@@ -148,6 +163,7 @@ func (s Site) medium(c *cobra.Command, show *screen.Display, machine string, siz
 	if err != nil {
 		return nil, err
 	}
+	cfg.OrImage = order.How == deployment.InstallAsk && size == 0 // else somebody means a machine to install
 	temp, err := diskimage.NewTemp(rehearsal.TempDir())
 	if err != nil {
 		return nil, err
