@@ -3,8 +3,10 @@ package initramfs
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 
@@ -24,7 +26,27 @@ type Recovery struct {
 	Shell string
 	// Files are those of RecoveryDir, by name.
 	Files map[string][]byte
+	// Certificates are those of whom servers' are trusted by, nil for none.
+	Certificates []byte
 }
+
+// maxCertificates is how large a file of them may be; Mozilla's is of 220 KB.
+const maxCertificates = 4 << 20
+
+// Certificates are those that an image has of whom servers' certificates are trusted
+// by, where distributions and crypto/x509 have them; nil if it has none.
+func Certificates(tree *rootfs.Tree) ([]byte, error) {
+	for _, name := range []string{certificatesPath, "etc/pki/tls/certs/ca-bundle.crt", "etc/ssl/ca-bundle.pem", "etc/ssl/cert.pem"} {
+		data, err := tree.ReadFile(name, maxCertificates)
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+	}
+	return nil, nil
+}
+
+// certificatesPath is where crypto/x509 looks first.
+const certificatesPath = "etc/ssl/certs/ca-certificates.crt"
 
 // decides is what tells two of them apart. The programs do not: a recovery entry
 // that works is not made anew for newer ones.
@@ -69,6 +91,9 @@ func (r *Recovery) add(_ *rootfs.Tree, a *archive) error {
 	}
 	for name, data := range r.Files {
 		a.file(path.Join(RecoveryDir, name), 0o600, data)
+	}
+	if r.Certificates != nil {
+		a.file(certificatesPath, 0o644, r.Certificates)
 	}
 	a.file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\n"))
 	a.file("etc/group", 0o644, []byte("root:x:0:\n"))

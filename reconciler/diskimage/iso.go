@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -209,6 +210,11 @@ func (m *mediumMaker) initramfs(ctx context.Context, manifest *deployment.Manife
 	if err != nil {
 		return err
 	}
+	if o.Recovery != nil {
+		if err := m.certificates(tree, o.Recovery); err != nil {
+			return err
+		}
+	}
 	f, err := os.Create(filepath.Join(m.dir, strings.ReplaceAll(strings.TrimPrefix(to, "/"), "/", "-")))
 	if err != nil {
 		return err
@@ -218,6 +224,15 @@ func (m *mediumMaker) initramfs(ctx context.Context, manifest *deployment.Manife
 	_, err = initramfs.Build(ctx, tree, kernel, o, f)
 	task.End(err)
 	return errors.Join(err, f.Close())
+}
+
+// certificates has who installs trust whom the image does.
+func (m *mediumMaker) certificates(tree *rootfs.Tree, r *initramfs.Recovery) (err error) {
+	r.Certificates, err = initramfs.Certificates(tree)
+	if err == nil && r.Certificates == nil && strings.HasPrefix(m.order.How, "https://") {
+		err = fmt.Errorf("%s could not be trusted by who installs: the image has no certificates; install ca-certificates in it, or use http:// in a network that you trust", m.order.How)
+	}
+	return err
 }
 
 // entry adds one to the menu.
