@@ -47,6 +47,8 @@ const (
 	// installed: InstallAsk, InstallMedium, InstallCloud, or the URL of a file that says
 	// how.
 	ParamInstall = "gitboot.install"
+	// ParamLive, set to 1, says that the stage is a medium's, to which nothing is written.
+	ParamLive = "gitboot.live"
 	// ParamMachine tells the agent which machine this is.
 	ParamMachine = "gitboot.machine"
 	// ParamVia says what started the kernel, if that was no boot loader: ViaKexec.
@@ -146,6 +148,8 @@ type Cmdline struct {
 	Counted bool
 	Shell   bool
 	RAM     bool
+	// Live is of what runs from a medium.
+	Live bool
 	// Recovery is a recovery entry's.
 	Recovery bool
 	// Install is how the machine is installed, "" if it is not to be.
@@ -198,6 +202,9 @@ func (c Cmdline) Optional() (args []string) {
 	}
 	if c.RAM {
 		args = append(args, ParamRAM+"=1")
+	}
+	if c.Live {
+		args = append(args, ParamLive+"=1")
 	}
 	if c.Recovery {
 		args = append(args, ParamRecovery+"=1")
@@ -286,6 +293,8 @@ func (c *Cmdline) set(key, value string) (err error) {
 		c.Shell, err = parseSwitch(value)
 	case ParamRAM:
 		c.RAM, err = parseSwitch(value)
+	case ParamLive:
+		c.Live, err = parseSwitch(value)
 	case ParamRecovery:
 		c.Recovery, err = parseSwitch(value)
 	case ParamInstall:

@@ -133,7 +133,7 @@ func TestObjectsAreListedOnce(t *testing.T) {
 func cmdline() Cmdline {
 	return Cmdline{
 		Stage: Location{Device: "UUID=0a1b-2c3d", Path: "/srv/gitboot"}, Deployment: strings.Repeat("d", 64),
-		Machine: "laptop", Trying: true, Shell: true, RAM: true, Wait: 90, Via: ViaKexec,
+		Machine: "laptop", Trying: true, Shell: true, RAM: true, Live: true, Wait: 90, Via: ViaKexec,
 		Entry: "gitboot-desktop-dddddddddddddddd", Fallback: "gitboot-desktop-cccccccccccccccc", Block: Location{Device: "UUID=12AB-34CD", Path: "/grub/gitboot/gitboot.env"},
 		Assembly: NewAssembly(Step{AssembleRAID, someUUID, ""}), Unlock: "keyfile:LABEL=stick:/key,timeout:30",
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,6 +56,13 @@ func runAgent(c *cobra.Command, a *app) error {
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
+	set, err := a.settings()
+	if err != nil {
+		return errors.Join(err, show.Close())
+	}
+	if err := set.Live(); err != nil {
+		return errors.Join(rest(c.Context(), log, err), show.Close())
+	}
 	hups := make(chan os.Signal, 1)
 	signal.Notify(hups, syscall.SIGHUP)
 	defer signal.Stop(hups)
@@ -64,6 +72,25 @@ func runAgent(c *cobra.Command, a *app) error {
 		File: a.configPath(), Signals: hups, Board: board, Systemd: systemd.NewNotifier(log), Log: log, Now: time.Now,
 	})
 	return errors.Join(err, show.Close())
+}
+
+// rest is an agent that has nothing to do, and says so once: its unit is no failure.
+func rest(ctx context.Context, log *slog.Logger, why error) error {
+	told := systemd.NewNotifier(log)
+	log.Warn(why.Error())
+	told.Ready()
+	told.Status("nothing to do: this system runs from a medium")
+	alive := time.NewTicker(max(told.Watchdog()/2, time.Second))
+	defer alive.Stop()
+	for {
+		select {
+		case <-alive.C:
+			told.Alive()
+		case <-ctx.Done():
+			told.Stopping()
+			return nil
+		}
+	}
 }
 
 // setup is what agent.toml and flags say of an agent.

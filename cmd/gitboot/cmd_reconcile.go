@@ -91,6 +91,13 @@ func runReconcile(c *cobra.Command, a *app, o reconcileOptions) error {
 	case !o.once:
 		return runAgent(c, a)
 	}
+	set, err := a.settings()
+	if err == nil {
+		err = set.Live()
+	}
+	if err != nil {
+		return err
+	}
 	show := screen.New(c.ErrOrStderr())
 	r, err := a.reconciler(c, show)
 	if err != nil {

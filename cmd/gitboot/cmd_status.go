@@ -61,6 +61,7 @@ func (a *app) status(c *cobra.Command) (control.Status, error) {
 		}
 	}
 	s, err := a.staged(c)
+	s.Live = set.Live() != nil
 	return control.Status{Status: s}, err
 }
 
@@ -101,7 +102,7 @@ func runStatus(c *cobra.Command, a *app, asJSON bool) error {
 	switch {
 	case asJSON:
 		err = screen.JSON(w, s)
-	case s.Revision == "" && len(s.Images) == 0 && s.Agent == nil && s.Waiting == nil:
+	case !s.Live && s.Revision == "" && len(s.Images) == 0 && s.Agent == nil && s.Waiting == nil:
 		_, err = fmt.Fprintf(w, "nothing staged in %s yet; run `gitboot reconcile --once`\n", s.Stage)
 	default:
 		err = printStatus(w, s)
@@ -113,6 +114,9 @@ func printStatus(w io.Writer, s control.Status) error {
 	fmt.Fprintf(w, "machine %s at revision %s, stage %s\n", s.Machine, cmp.Or(plan.Short(s.Revision), "none"), s.Stage)
 	if line := s.Starts(); line != "" {
 		fmt.Fprintln(w, line)
+	}
+	if s.Live {
+		fmt.Fprintln(w, "this system runs from a medium: nothing of this changes")
 	}
 	if s.Suspension != nil {
 		fmt.Fprintf(w, "%s: nothing changes by itself\n", screen.PaintFor(w).In(screen.Red, "suspended "+s.Suspension.Words()))

@@ -172,7 +172,7 @@ func (m *mediumMaker) live(ctx context.Context) error {
 			if ram {
 				e.Title, e.ID = name+", in memory: the medium can be taken out then", e.ID+"-memory"
 			}
-			m.entry(e, manifest, deployment.Cmdline{Deployment: id, RAM: ram})
+			m.entry(e, manifest, deployment.Cmdline{Deployment: id, RAM: ram, Live: true})
 		}
 	}
 	return nil

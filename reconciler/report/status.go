@@ -28,6 +28,8 @@ type Status struct {
 	Booted   string `json:"booted,omitempty"`
 	// Via is what started it: "kexec", or empty for a boot loader.
 	Via string `json:"via,omitempty"`
+	// Live says that all of it is a medium's, which nothing changes.
+	Live bool `json:"live,omitempty"`
 	// Mode is the menu's, Default the entry that boots by itself, empty in
 	// mode "menu".
 	Mode string `json:"mode"`

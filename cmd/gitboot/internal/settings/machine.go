@@ -71,6 +71,22 @@ func (s Settings) StageDir() string {
 	return DefaultStage
 }
 
+// A LiveError says that there is nothing here that a config repo could change.
+type LiveError struct{}
+
+func (*LiveError) Error() string {
+	return "this system runs from a medium, which nothing is written to, and so follows no config repo; have the machine installed (gitboot install), or name a stage on a disk with --stage"
+}
+
+// Live is a *LiveError where the stage is a medium's.
+func (s Settings) Live() error {
+	c, err := Cmdline()
+	if err == nil && c.Live && (s.Stage == "" || s.Stage == deployment.StageMount) {
+		return new(LiveError)
+	}
+	return nil // who needs the command line tells what is wrong with it
+}
+
 // bootID is the kernel's id of this boot, "" where there is none.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
