@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/grub"
@@ -31,7 +32,8 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 	if v.unopened != nil {
 		return skip("the settings or the stage are not in order")
 	}
-	if _, err := v.r.Machine.Book.Bootable(ctx); err != nil {
+	at, err := v.r.Machine.Book.Bootable(ctx)
+	if err != nil {
 		return fail(err.Error(), "docs/guide.md, \"Where the stage may lie\", says what can boot")
 	}
 	name, why := menu.Which(&v.r.Machine.Book)
@@ -55,6 +57,9 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 	if !sourced {
 		return fail(filepath.Join(g.Dir(), "grub.cfg")+" does not source custom.cfg, in which gitboot's menu is",
 			"put GRUB's own /etc/grub.d/41_custom back, make it executable, and run update-grub (grub2-mkconfig -o "+filepath.Join(g.Dir(), "grub.cfg")+")")
+	}
+	if at.Assembly != "" {
+		return ok("the stage is on %s, which process 1 assembles; the grub.cfg of GRUB in %s sources custom.cfg", strings.Join(at.Assembly.Kinds(), " and "), g.Dir())
 	}
 	return ok("GRUB in %s reads the stage, and its grub.cfg sources custom.cfg", g.Dir())
 }

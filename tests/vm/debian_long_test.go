@@ -50,11 +50,13 @@ func TestLongDebianOnLVM(t *testing.T) {
 	s.liveDebian(t, disk, lab.UEFI, 2)
 	s.look(t, disk, func(mnt string) error {
 		menu, err := os.ReadFile(filepath.Join(mnt, "boot/grub/gitboot/gitboot.cfg"))
-		if err == nil && !bytes.Contains(menu, []byte(" gitboot.assemble=lvm:")) {
+		if err == nil && !bytes.Contains(menu, []byte("'gitboot.assemble=lvm:")) {
 			t.Errorf("the menu does not say what the stage is on:\n%s", menu)
 		}
 		checked, err1 := os.ReadFile(filepath.Join(mnt, "var/lib/lab-doctor"))
-		t.Logf("%s", checked)
+		if !bytes.Contains(checked, []byte("boot-loader: the stage is on lvm")) {
+			t.Errorf("doctor does not say what the stage is on:\n%s", checked)
+		}
 		return errors.Join(err, err1)
 	})
 }
