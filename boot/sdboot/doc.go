@@ -5,6 +5,9 @@
 //	$BOOT    loader/entries/gitboot-….conf        an entry each, rendered
 //	$BOOT    gitboot/<sha256>                     kernels and initramfs, each once
 //
+// With Secure Boot an entry starts one signed program in place of these (Unify), which is
+// in gitboot/, too, under a hash of what it is made of.
+//
 // $BOOT is the extended boot loader partition where there is one, else the ESP. The
 // firmware reads no file system that a stage lies on, so that what the menu names is
 // always copied (package copies). Entries of others, and what else is in loader.conf,
