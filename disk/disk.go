@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gitboot/gitboot/disk/bootcode"
 	"github.com/gitboot/gitboot/disk/btrfs"
 	"github.com/gitboot/gitboot/disk/ext4"
@@ -115,24 +117,45 @@ func (d Disk) Lay(ctx context.Context) (*piece.Disk, error) {
 	for _, p := range d.Partitions {
 		out.Table.Partitions = append(out.Table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
 	}
-	m := maker{Disk: d, out: &out.List}
+	m := maker{Disk: d}
 	if m.ESP == nil {
 		if err := m.withGRUB(); err != nil {
 			return nil, err
 		}
 	}
-	for i, p := range d.Partitions {
-		if err := m.partition(ctx, p); err != nil {
-			return nil, errors.Join(fmt.Errorf("make partition %d (%s): %w", i+1, p.Role, err), out.Close())
-		}
+	if err := m.partitions(ctx, &out.List); err != nil {
+		return nil, errors.Join(err, out.Close())
 	}
 	return out, nil
+}
+
+// atOnce is how many partitions are made side by side: most of the time goes into starting
+// the programs that make them.
+const atOnce = 4
+
+// partitions makes all, each with a list of its own.
+func (m *maker) partitions(ctx context.Context, out *piece.List) error {
+	lists := make([]piece.List, len(m.Partitions))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, p := range m.Partitions {
+		group.Go(func() error {
+			if err := m.partition(ctx, p, &lists[i]); err != nil {
+				return fmt.Errorf("make partition %d (%s): %w", i+1, p.Role, err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	for _, l := range lists {
+		out.Join(l)
+	}
+	return err
 }
 
 // A maker makes one disk.
 type maker struct {
 	Disk
-	out *piece.List
 	// boot is what lies on a partition of its own, esp what UEFI's has besides.
 	boot, esp Tree
 }
@@ -184,23 +207,23 @@ func (m *maker) withGRUB() error {
 	return nil
 }
 
-func (m *maker) partition(ctx context.Context, p layout.Placed) error {
+func (m *maker) partition(ctx context.Context, p layout.Placed, out *piece.List) error {
 	switch {
 	case m.ESP != nil && p.Role == layout.BIOS:
 		return nil // no BIOS boots it
 	case m.ESP != nil && p.Role == layout.ESP:
-		return m.firmware(ctx, p, m.ESP...)
+		return m.firmware(ctx, p, out, m.ESP...)
 	}
 	switch p.Role {
 	case layout.BIOS:
-		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(m.out, core, p.Start, p.Length) })
+		return m.core(ctx, bootcode.BIOS, func(core *os.File) error { return bootcode.Embed(out, core, p.Start, p.Length) })
 	case layout.ESP:
 		return m.core(ctx, bootcode.UEFI(m.Arch), func(core *os.File) error {
-			return m.firmware(ctx, p, tree.File{Path: bootcode.Removable(m.Arch), Source: scratch.Path(core)})
+			return m.firmware(ctx, p, out, tree.File{Path: bootcode.Removable(m.Arch), Source: scratch.Path(core)})
 		})
 	case layout.Swap:
 		header, err := swapHeader(p.Length, p.FSID, p.Label)
-		m.out.Text(p.Start, header)
+		out.Text(p.Start, header)
 		return err
 	}
 	fs := tree.Filesystem{UUID: p.FSID, Label: p.Label, Seed: p.UUID, Time: m.Time}
@@ -212,17 +235,17 @@ func (m *maker) partition(ctx context.Context, p layout.Placed) error {
 	}
 	switch p.Filesystem {
 	case layout.XFS:
-		return xfs.Lay(ctx, fs, m.out, p.Start, p.Length)
+		return xfs.Lay(ctx, fs, out, p.Start, p.Length)
 	case layout.Btrfs:
-		return btrfs.Lay(ctx, fs, m.out, p.Start, p.Length, m.Temp)
+		return btrfs.Lay(ctx, fs, out, p.Start, p.Length, m.Temp)
 	}
-	return ext4.Lay(ctx, fs, m.out, p.Start, p.Length)
+	return ext4.Lay(ctx, fs, out, p.Start, p.Length)
 }
 
 // firmware makes what UEFI reads, with GRUB's folder if it is there.
-func (m *maker) firmware(ctx context.Context, p layout.Placed, files ...tree.File) error {
+func (m *maker) firmware(ctx context.Context, p layout.Placed, out *piece.List, files ...tree.File) error {
 	esp := fat.Filesystem{ID: p.FSID, Label: p.Label, Time: m.Time, Files: map[string]string{}}
-	for _, f := range append(files, m.esp.Files...) {
+	for _, f := range slices.Concat(files, m.esp.Files) {
 		if esp.Files[f.Path] = f.Source; f.Source != "" {
 			continue
 		}
@@ -236,7 +259,7 @@ func (m *maker) firmware(ctx context.Context, p layout.Placed, files ...tree.Fil
 		}
 		esp.Files[f.Path] = scratch.Path(text)
 	}
-	return esp.Lay(ctx, m.out, p.Start, p.Length)
+	return esp.Lay(ctx, out, p.Start, p.Length)
 }
 
 // core has what a firmware starts put where it is to be.

@@ -115,6 +115,12 @@ func Extents(f *os.File, found func(at, size int64)) error {
 	}
 }
 
+// Join adds another list's pieces, which are closed with this one's.
+func (l *List) Join(other List) {
+	l.Pieces = append(l.Pieces, other.Pieces...)
+	l.held = append(l.held, other.held...)
+}
+
 // Bytes is how much all are.
 func (l *List) Bytes() (n int64) {
 	for _, p := range l.Pieces {

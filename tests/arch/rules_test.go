@@ -123,7 +123,7 @@ var rules = []rule{
 	{folder: "boot/loader", layer: leaves, why: "the contract of boot loaders", ours: []string{"boot", "deployment"}},
 	{folder: "boot/loader/suite", layer: leaves, why: "what every boot loader passes", ours: []string{"boot", "boot/loader"}},
 	{folder: "boot/place", layer: leaves, why: "what it finds is told in boot's words", ours: []string{"boot", "deployment", "disk/luks", "disk/lvm", "disk/mdraid"}, third: []string{"golang.org/x/sys"}},
-	{folder: "disk", layer: leaves, why: "a disk out of what lies on it", ours: []string{"disk/bootcode", "disk/btrfs", "disk/ext4", "disk/fat", "disk/gpt", "disk/layout", "disk/piece", "disk/scratch", "disk/tool", "disk/tree", "disk/xfs"}},
+	{folder: "disk", layer: leaves, why: "a disk out of what lies on it", ours: []string{"disk/bootcode", "disk/btrfs", "disk/ext4", "disk/fat", "disk/gpt", "disk/layout", "disk/piece", "disk/scratch", "disk/tool", "disk/tree", "disk/xfs"}, third: []string{"golang.org/x/sync"}},
 	{folder: "disk/device", layer: leaves, why: "what is made, onto what is there", ours: []string{"disk/gpt", "disk/layout", "disk/piece", "disk/tool", "disk/xfs", "initramfs/early/probe"}, third: []string{"golang.org/x/sys"}},
 	{folder: "disk/ext4", layer: leaves, why: "one file system", ours: []string{"disk/piece", "disk/scratch", "disk/tool", "disk/tree"}},
 	{folder: "disk/xfs", layer: leaves, why: "one file system", ours: []string{"disk/piece", "disk/scratch", "disk/tool", "disk/tree"}, third: []string{"golang.org/x/sys"}},
