@@ -50,20 +50,8 @@ func (s *Store) open(dir string, depth int) error {
 		return err
 	}
 	s.loose = append(s.loose, loose)
-	indexes, err := filepath.Glob(filepath.Join(escapeGlob(dir), "pack", "*.idx"))
-	if err != nil {
+	if err := s.openPacks(dir); err != nil {
 		return err
-	}
-	for _, path := range indexes {
-		p, err := openStored(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // replaced by another just now, or never whole
-		}
-		if err != nil {
-			return err
-		}
-		s.packs = append(s.packs, p)
-		s.meter.from += p.end
 	}
 	others, err := readBorrowed(filepath.Join(dir, "info", "alternates"))
 	if err != nil || depth == maxBorrowed {
@@ -82,6 +70,43 @@ func (s *Store) open(dir string, depth int) error {
 		}
 		if err := s.open(filepath.Clean(other), depth+1); err != nil {
 			return fmt.Errorf("reading what is borrowed: %w", err)
+		}
+	}
+	return nil
+}
+
+// maxLooks is how often packs are looked for that replace those which went meanwhile.
+const maxLooks = 4
+
+// openPacks opens a folder's packs. Somebody else may be joining them just now: who finds
+// one gone that was listed looks again for what has replaced it. One that goes on being
+// listed and is not there was never whole.
+func (s *Store) openPacks(dir string) error {
+	opened := map[string]bool{}
+	for range maxLooks {
+		indexes, err := filepath.Glob(filepath.Join(escapeGlob(dir), "pack", "*.idx"))
+		if err != nil {
+			return err
+		}
+		gone := false
+		for _, path := range indexes {
+			if opened[path] {
+				continue
+			}
+			p, err := openStored(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				gone = true
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			opened[path] = true
+			s.packs = append(s.packs, p)
+			s.meter.from += p.end
+		}
+		if !gone {
+			break
 		}
 	}
 	return nil
