@@ -65,7 +65,9 @@ func (f filesystem) mounted(image *os.File, dir string, do func() error) (err er
 
 // mountedFrom is mounted of a device's.
 func (f filesystem) mountedFrom(device *os.File, dir string, do func() error) (err error) {
-	if err := unix.Mount(device.Name(), dir, f.name, unix.MS_NOATIME, f.options); err != nil {
+	// btrfs does not let go at once of the state before, which has the same UUID.
+	err = patiently(unix.EEXIST, func() error { return unix.Mount(device.Name(), dir, f.name, unix.MS_NOATIME, f.options) })
+	if err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
 	defer func() { err = errors.Join(err, unmount(dir)) }()
@@ -131,20 +133,31 @@ const busy = 10 * time.Second
 // unmount unmounts, while no other goroutine is starting a program: until that is
 // executed, it has all files open that this process has.
 func unmount(dir string) error {
+	err := patiently(unix.EBUSY, func() error {
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		return unix.Unmount(dir, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("unmount %s: %w", dir, err)
+	}
+	return nil
+}
+
+// patiently does something again as long as it fails by this, for a while.
+func patiently(failure error, do func() error) error {
 	deadline := time.After(busy)
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()
 	for {
-		syscall.ForkLock.RLock()
-		err := unix.Unmount(dir, 0)
-		syscall.ForkLock.RUnlock()
-		if !errors.Is(err, unix.EBUSY) {
+		err := do()
+		if !errors.Is(err, failure) {
 			return err
 		}
 		select {
 		case <-again.C:
 		case <-deadline:
-			return fmt.Errorf("unmount %s: %w", dir, err)
+			return err
 		}
 	}
 }
