@@ -88,7 +88,7 @@ func (f Folder) list(r Role, vars efivar.Folder, o Others) ([]byte, error) {
 // sign signs what a variable is to hold with the key that may change it.
 func (f Folder) sign(ctx context.Context, r Role, list []byte, at time.Time) ([]byte, error) {
 	by := map[Role]Role{PK: PK, KEK: PK, DB: KEK}[r]
-	if err := secret(f.Key(by)); err != nil {
+	if err := uki.CheckPrivate(f.Key(by)); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "gitboot-keys-")
@@ -108,15 +108,6 @@ func (f Folder) sign(ctx context.Context, r Role, list []byte, at time.Time) ([]
 		return nil, fmt.Errorf("sign-efi-sig-list: %w: %.300q", err, strings.TrimSpace(string(out)))
 	}
 	return os.ReadFile(to)
-}
-
-// secret refuses a key that others may read.
-func secret(file string) error {
-	info, err := os.Stat(file)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = &fs.PathError{Op: "read", Path: file, Err: errors.New("others may read this private key; chmod it to 0600")}
-	}
-	return err
 }
 
 // ErrNoSetup is that of a firmware which takes no keys.

@@ -70,13 +70,18 @@ func ReadCertificate(file string) (*x509.Certificate, error) {
 	return c, nil
 }
 
-func readKey(file string) (*rsa.PrivateKey, error) {
+// CheckPrivate refuses the file of a private key that others may read.
+func CheckPrivate(file string) error {
 	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		err = &fs.PathError{Op: "read", Path: file, Err: errors.New("others may read this private key; chmod it to 0600")}
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, &fs.PathError{Op: "read", Path: file, Err: errors.New("others may read this private key; chmod it to 0600")}
+	return err
+}
+
+func readKey(file string) (*rsa.PrivateKey, error) {
+	if err := CheckPrivate(file); err != nil {
+		return nil, err
 	}
 	block, err := readPEM(file)
 	if err != nil {
