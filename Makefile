@@ -31,7 +31,7 @@ share := $(DESTDIR)$(PREFIX)/share
 units := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .DEFAULT_GOAL := build
-.PHONY: build demo demo-disk test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
+.PHONY: build demo demo-disk demo-install test test-long test-short lint vulnerabilities bench install packages deb rpm arch clean help
 
 # gitboot-docs writes manual pages and is not installed. gitboot-init has no version in it, so that it changes only when its code does:
 # another gitboot-init is another initramfs, and so another deployment. Those of other
@@ -51,6 +51,10 @@ demo: ## a commit becomes a booted (virtual) machine, then another
 demo-disk: ## the config repo becomes a signed disk, which boots by itself
 	tests/deps.sh demo
 	$(GO) run ./tests/demo -disk
+
+demo-install: ## the config repo becomes a medium, which installs a machine by itself
+	tests/deps.sh demo
+	$(GO) run ./tests/demo -install
 
 # -count=1, because tests that build and run the program depend on files that
 # go's cache of results does not see; tests/noskip fails where a test is skipped

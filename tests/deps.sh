@@ -54,7 +54,7 @@ table() {
 	test   mdadm                 arrays likewise
 	test   gdisk                 sgdisk, a second opinion on partition tables
 	test   qemu-utils            qemu-img writes disks as qcow2
-	test   xorriso               writes installation media
+	demo   xorriso               writes installation media
 	test   kmod                  depmod and modinfo, a second opinion on modules
 	test   cryptsetup-bin        veritysetup, a second opinion on hash trees
 	test   swtpm                 a TPM in software
@@ -62,7 +62,7 @@ table() {
 	test   libtss2-esys-3.0.2-0  what it speaks to it with
 	test   libtss2-rc0           likewise
 	test   cpio                  a second opinion on the initramfs
-	test   busybox-static        a small root file system, an emergency shell
+	demo   busybox-static        an installation medium's shell, a small root file system
 	test   libcap2-bin           setcap, capabilities in layers
 	test   attr                  setfattr, extended attributes in layers
 	test   openssh-server        git over ssh, to a server of the test's own

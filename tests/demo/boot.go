@@ -40,15 +40,15 @@ func (d *demo) boot(hostname string) func(context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s came up in %.1f s, host name and fstab from the hooks, / an overlay", hostname, up.Seconds()), nil
+		return fmt.Sprintf("%s came up in %.1f s, host name and fstab from the hooks, / an overlay", hostname, last(up).Seconds()), nil
 	}
 }
 
-// start starts a machine, and returns when the last of these facts came.
-func (d *demo) start(ctx context.Context, o lab.VMOptions, want []fact) (up time.Duration, err error) {
+// start starts a machine, and returns when each of these facts came.
+func (d *demo) start(ctx context.Context, o lab.VMOptions, want []fact) (at []time.Duration, err error) {
 	log, err := os.Create(d.log)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
 	o.Accel, o.Console = d.accel, log
@@ -57,30 +57,32 @@ func (d *demo) start(ctx context.Context, o lab.VMOptions, want []fact) (up time
 	}
 	vm, err := lab.StartVM(ctx, o)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, vm.Stop()) }()
-	if up, err = watch(ctx, vm, want); err != nil {
-		return 0, fmt.Errorf("%w\nthe whole console is in %s; see what it says first", err, d.log)
+	if at, err = watch(ctx, vm, want); err != nil {
+		return nil, fmt.Errorf("%w\nthe whole console is in %s; see what it says first", err, d.log)
 	}
-	return up, nil
+	return at, nil
 }
 
-// watch reads the facts off the console, and returns when the last came.
-func watch(ctx context.Context, vm *lab.VM, want []fact) (time.Duration, error) {
+// last is when the last fact came.
+func last(at []time.Duration) time.Duration { return at[len(at)-1] }
+
+// watch reads the facts off the console, and returns when each came.
+func watch(ctx context.Context, vm *lab.VM, want []fact) (at []time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
-	var at time.Duration
 	for _, f := range want {
 		m, err := vm.WaitFor(ctx, f.line)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		fmt.Printf("    [%5.1f s] %s\n", m.At.Seconds(), m.Groups[0])
 		if got := space.ReplaceAllString(m.Groups[1], " "); got != f.want {
-			return 0, fmt.Errorf("the machine says %q, want %q", got, f.want)
+			return nil, fmt.Errorf("the machine says %q, want %q", got, f.want)
 		}
-		at = m.At
+		at = append(at, m.At)
 	}
 	return at, nil
 }

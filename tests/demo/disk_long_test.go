@@ -19,3 +19,15 @@ func TestLongDiskDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// And so is the third.
+func TestLongInstallDemo(t *testing.T) {
+	lab.RequireMachines(t)
+	d, err := newDemo(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.run(t.Context(), t.Output(), d.installSteps()); err != nil {
+		t.Fatal(err)
+	}
+}

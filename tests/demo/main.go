@@ -9,6 +9,7 @@
 //
 //	make demo            as root, on Debian or Ubuntu
 //	make demo-disk       the config repo becomes a signed disk, which boots by itself
+//	make demo-install    the config repo becomes a medium, which installs a machine by itself
 //	go run ./tests/demo -console   show the machine's whole console
 package main
 
@@ -30,15 +31,23 @@ import (
 
 func main() {
 	console := flag.Bool("console", false, "show the machine's whole console")
-	disk := flag.Bool("disk", false, "make a signed disk that boots by itself")
+	steps := (*demo).steps
+	flag.BoolFunc("disk", "make a signed disk that boots by itself", func(string) error {
+		steps = (*demo).diskSteps
+		return nil
+	})
+	flag.BoolFunc("install", "make a medium that installs a machine by itself", func(string) error {
+		steps = (*demo).installSteps
+		return nil
+	})
 	flag.Parse()
-	if err := run(*console, *disk); err != nil {
+	if err := run(*console, steps); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(console, disk bool) error {
+func run(console bool, steps func(*demo) []step) error {
 	if err := lab.Begin("mounts disk images", "demo"); err != nil {
 		return err
 	}
@@ -52,11 +61,7 @@ func run(console, disk bool) error {
 	if err != nil {
 		return err
 	}
-	steps := d.steps()
-	if disk {
-		steps = d.diskSteps()
-	}
-	return d.run(ctx, os.Stdout, steps)
+	return d.run(ctx, os.Stdout, steps(d))
 }
 
 // A step is one line of the table at the end.
