@@ -47,6 +47,8 @@ table() {
 	demo   systemd-boot-efi      systemd-boot itself, which boots by UEFI
 	demo   efitools              signs what firmware is told to trust
 	test   sbsigntool            a second opinion on signatures of boot images
+	test   shim-signed           has firmware with Microsoft's keys start GRUB
+	test   grub-efi-amd64-signed  the GRUB that it starts
 	test   binutils              objcopy, a second opinion on their sections
 	test   grub-emu              GRUB itself reads the menu
 	test   squashfs-tools        unsquashfs, a second opinion on our objects

@@ -14,10 +14,7 @@ import (
 	"github.com/gitboot/gitboot/boot/grub/env"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/boot/sdboot"
-	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/reconciler/menu"
-	"github.com/gitboot/gitboot/reconciler/state"
-	"github.com/gitboot/gitboot/stage"
 )
 
 // elsewhere says that this system was booted from the stage by a boot loader
@@ -185,46 +182,4 @@ func counts(ctx context.Context, v *visit, g *grub.GRUB) error {
 	}
 	_, err = g.Memory(ctx, at)
 	return err
-}
-
-// secureBoot is the firmware's variable (UEFI specification, 3.3): four bytes of
-// attributes, then 1 if only what is signed is started.
-const secureBoot = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-
-func checkSecureBoot(_ context.Context, v *visit) (out []Finding) {
-	data, err := os.ReadFile(secureBoot)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return skip("this machine was not started by UEFI, or does not show its variables")
-	case err != nil:
-		return warn(fmt.Sprintf("whether Secure Boot is on is not known: %v", err), "")
-	case len(data) != 5 || data[4] != 1:
-		return ok("it is off")
-	}
-	doc, st, skipped := v.staged()
-	if skipped != nil {
-		return skipped
-	}
-	for _, name := range doc.MenuOrder() {
-		if g := doc.Images[name].Newest(); g != nil {
-			for _, f := range checkSignature(st, g) {
-				f.Subject = name
-				out = append(out, f)
-			}
-		}
-	}
-	return out
-}
-
-func checkSignature(st *stage.Stage, g *state.Generation) []Finding {
-	m, err := st.Deployment(g.Deployment)
-	if err != nil {
-		return skip("generation %d has no readable manifest", g.N)
-	}
-	signed, err := uki.Signed(st.ObjectPath(m.Kernel))
-	if err != nil || !signed {
-		return fail(fmt.Sprintf("Secure Boot is on, and the kernel of generation %d is not signed", g.N),
-			"use a kernel that the firmware's shim trusts, as the distribution's signed package has it, or switch Secure Boot off")
-	}
-	return ok("Secure Boot is on, and the kernel of generation %d is signed; whose key the shim trusts is not looked at", g.N)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler"
 )
@@ -56,6 +57,8 @@ type Patient struct {
 	Kexec bool
 	// Offline asks nobody on a network.
 	Offline bool
+	// Variables are the firmware's, "" for where the kernel shows them.
+	Variables efivar.Folder
 	// Patience is how long one check may take.
 	Patience time.Duration
 }

@@ -273,7 +273,7 @@ var rules = []rule{
 	{folder: "agent/notify", layer: runs, why: "events for people and programs outside", ours: []string{"agent/outbound", "reconciler/event"}},
 	{folder: "agent/trigger", layer: leaves, why: "says when to look, and knows nothing of what is done then", ours: []string{"reconciler/source/gitdir"}, third: []string{"github.com/fsnotify/fsnotify"}},
 	{folder: "reconciler/doctor", layer: runs, why: "what a machine needs, as those who need it say",
-		ours: []string{"boot", "boot/grub", "boot/grub/env", "boot/place", "boot/sdboot", "boot/uki", "build/engine/engines", "image", "qemu", "reconciler", "reconciler/inventory", "reconciler/menu", "reconciler/plan", "reconciler/source/quarantine",
+		ours: []string{"boot", "boot/efivar", "boot/grub", "boot/grub/env", "boot/place", "boot/sdboot", "boot/secureboot", "boot/uki", "build/engine/engines", "image", "qemu", "reconciler", "reconciler/inventory", "reconciler/menu", "reconciler/plan", "reconciler/secured", "reconciler/source/quarantine",
 			"reconciler/state", "reconciler/wanted", "spec", "stage"},
 		third: []string{"golang.org/x/sys"}},
 	{folder: "reconciler/upkeep", layer: runs, why: "what may be removed is not for commands to decide",

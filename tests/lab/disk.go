@@ -40,6 +40,9 @@ type DiskOptions struct {
 	// OtherSystem puts an entry of another system first in the menu, which
 	// says so on the console and powers off.
 	OtherSystem bool
+	// Shim has UEFI start Debian's signed GRUB by Debian's shim, which MicrosoftUEFI
+	// takes.
+	Shim bool
 }
 
 // A Disk is a raw disk image that GRUB boots, by BIOS or by UEFI. Its one

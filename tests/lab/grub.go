@@ -38,7 +38,11 @@ func (d *Disk) installGRUB(ctx context.Context, o DiskOptions) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	return errors.Join(d.installBIOS(ctx, temp), d.installUEFI(ctx, temp), d.Unmount())
+	uefi := d.installUEFI
+	if o.Shim {
+		uefi = d.installShim
+	}
+	return errors.Join(d.installBIOS(ctx, temp), uefi(ctx, temp), d.Unmount())
 }
 
 func copyModules(target, to string) error {
@@ -126,16 +130,38 @@ func (d *Disk) installUEFI(ctx context.Context, temp string) error {
 	if err != nil {
 		return err
 	}
+	return d.fillESP(ctx, temp, map[string]string{image: "BOOT/BOOTX64.EFI"})
+}
+
+// Where Debian's shim-signed and grub-efi-amd64-signed put what they have.
+const (
+	signedShim = "/usr/lib/shim/shimx64.efi.signed"
+	signedGRUB = "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"
+)
+
+// installShim has UEFI start Debian's signed GRUB by Debian's shim, as grub-install does
+// for a disk that is to start anywhere. That GRUB looks for its grub.cfg in EFI/debian
+// and nowhere else.
+func (d *Disk) installShim(ctx context.Context, temp string) error {
+	cfg := filepath.Join(temp, "grub.cfg")
+	if err := os.WriteFile(cfg, []byte(fmt.Sprintf("search.fs_uuid %s root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n", d.UUID)), 0o600); err != nil {
+		return err
+	}
+	return d.fillESP(ctx, temp, map[string]string{signedShim: "BOOT/BOOTX64.EFI", signedGRUB: "BOOT/grubx64.efi", cfg: "debian/grub.cfg"})
+}
+
+// fillESP makes the EFI system partition's file system, with these files below EFI.
+func (d *Disk) fillESP(ctx context.Context, temp string, files map[string]string) error {
 	esp := filepath.Join(temp, "esp")
 	if err := d.formatESP(ctx, esp); err != nil {
 		return err
 	}
-	for _, args := range [][]string{
-		{"mmd", "-i", esp, "::/EFI", "::/EFI/BOOT"},
-		{"mcopy", "-i", esp, image, "::/EFI/BOOT/BOOTX64.EFI"},
-	} {
-		if _, err := Run(ctx, args[0], args[1:]...); err != nil {
-			return err
+	if _, err := Run(ctx, "mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/debian"); err != nil {
+		return err
+	}
+	for from, to := range files {
+		if _, err := Run(ctx, "mcopy", "-i", esp, from, "::/EFI/"+to); err != nil {
+			return fmt.Errorf("%w; run tests/deps.sh test", err)
 		}
 	}
 	return copyAt(d.Path, espStart*sector, esp)

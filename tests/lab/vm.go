@@ -27,6 +27,8 @@ const (
 	SecureUEFI Firmware = "uefi-secure"
 	// SetupUEFI starts everything, until it is told whom to trust.
 	SetupUEFI Firmware = "uefi-setup"
+	// MicrosoftUEFI starts only what Microsoft has signed, as most hardware does.
+	MicrosoftUEFI Firmware = "uefi-microsoft"
 )
 
 // A Bus is how the machine sees its disk.
@@ -303,6 +305,8 @@ func uefiArgs(temp string, f Firmware) ([]string, error) {
 	switch f {
 	case SecureUEFI:
 		code, kind = "4M.snakeoil", "4M.snakeoil"
+	case MicrosoftUEFI:
+		code, kind = "4M.ms", "4M.ms"
 	case SetupUEFI:
 		code = "4M.secboot"
 	}

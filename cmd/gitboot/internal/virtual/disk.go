@@ -32,6 +32,9 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 		Arch: f.arch, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
 		Firmware: qemu.Firmware(f.firmware), Drives: []qemu.Drive{{Path: file, Snapshot: true, CD: filepath.Ext(file) == ".iso"}},
 	}
+	if f.secureBoot {
+		m.Firmware = qemu.SecureUEFI
+	}
 	if m.Memory == 0 {
 		m.Memory = rehearsal.DefaultMemory
 	}

@@ -33,6 +33,7 @@ type Site struct {
 type flags struct {
 	Hardware
 	window, untilGood, json bool
+	secureBoot              bool
 	keep, timeout           string
 	firmware, cdrom, arch   string
 	ssh                     int
@@ -64,6 +65,7 @@ const examples = `  gitboot vm
   gitboot vm router --ssh 2222 --network
   gitboot vm desktop --until-good --json
   gitboot vm laptop.img --firmware bios
+  gitboot vm laptop.img --secure-boot
   gitboot vm board.img --arch arm64
   gitboot vm blank.img --cdrom laptop.iso --keep blank.img`
 
@@ -80,6 +82,7 @@ func New(s Site) *cobra.Command {
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields; with --until-good")
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
 	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, secure-uefi, which boots what its maker trusts, or setup-uefi, which trusts whom the disk tells it")
+	c.Flags().BoolVar(&f.secureBoot, "secure-boot", false, "boot a disk with Secure Boot on, as hardware does that is sold: short for --firmware secure-uefi")
 	c.Flags().StringVar(&f.arch, "arch", "", "the architecture that a disk boots, amd64 or arm64 (default this computer's)")
 	c.Flags().StringVar(&f.cdrom, "cdrom", "", "a medium in `FILE`, booted if the disk boots nothing")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
@@ -93,10 +96,13 @@ func New(s Site) *cobra.Command {
 		if len(names) == 1 {
 			name = names[0]
 		}
+		if f.secureBoot && c.Flags().Changed("firmware") {
+			return usage.Errorf("--secure-boot is --firmware %s: name one of them", qemu.SecureUEFI)
+		}
 		if isFile(name) {
 			return f.disk(c, name, o, limit)
 		}
-		for _, only := range []string{"firmware", "cdrom", "arch"} {
+		for _, only := range []string{"firmware", "secure-boot", "cdrom", "arch"} {
 			if c.Flags().Changed(only) {
 				return usage.Errorf("--%s is for a disk's FILE: what is staged needs neither firmware nor boot loader, and is of its kernel's architecture", only)
 			}
