@@ -200,14 +200,15 @@ func ownLength(machine, image string) int {
 }
 
 // longest is the longest that gitboot's own part may be. In a menu's id some
-// letters of an image's name are three.
+// letters of an image's name are three. A stage may be on more than LVM on an encrypted
+// mirror: nobody could name all that it might be on.
 func longest(machine, image string) Cmdline {
 	hash := strings.Repeat("0", hashLength)
 	on := func(path int) Location {
 		return Location{Device: "UUID=" + hash[:36], Path: "/" + strings.Repeat("p", path-1)}
 	}
 	return Cmdline{
-		Stage: on(maxStagePath), Deployment: hash, Machine: machine, Trying: true,
+		Stage: on(maxStagePath), Assembly: NewAssembly(Step{AssembleRAID, hash[:36], ""}, Step{AssembleLUKS, hash[:36], ""}, Step{AssembleLVM, hash[:32], hash[:32]}), Deployment: hash, Machine: machine, Trying: true,
 		Entry: "gitboot-" + strings.Repeat(image, 3) + "-" + hash[:16], Block: on(maxBlockPath),
 	}
 }

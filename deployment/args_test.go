@@ -41,7 +41,7 @@ func TestCheckArg(t *testing.T) {
 }
 
 // What a config repo may declare leaves room for gitboot's own: any stage path
-// that room is kept for, any machine's name.
+// that room is kept for, any machine's name, and LVM on an encrypted mirror.
 func TestCheckArgsLeavesRoom(t *testing.T) {
 	machine, image := strings.Repeat("m", 64), strings.Repeat("_", 64)
 	args := []string{`a="b c"`}
@@ -52,10 +52,12 @@ func TestCheckArgsLeavesRoom(t *testing.T) {
 		t.Fatalf("there is room for %d arguments of five letters only", len(args))
 	}
 	hash := strings.Repeat("f", hashLength)
+	const uuid = "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
 	own := Cmdline{
-		Stage:      Location{Device: "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Path: "/" + strings.Repeat("s", maxStagePath-1)},
+		Stage:      Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("s", maxStagePath-1)},
+		Assembly:   NewAssembly(Step{AssembleRAID, uuid, ""}, Step{AssembleLUKS, uuid, ""}, Step{AssembleLVM, hash[:32], hash[:32]}),
 		Deployment: hash, Machine: machine, Trying: true, Entry: "gitboot-" + strings.Repeat("_5f", 64) + "-" + hash[:16],
-		Block: Location{Device: "UUID=0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d", Path: "/" + strings.Repeat("b", maxBlockPath-1)},
+		Block: Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("b", maxBlockPath-1)},
 	}
 	kernel := own.Stage.Path + "/" + Object{SHA256: hash}.Path()
 	if _, err := Words(kernel, append(own.Args(), args...)); err != nil {
