@@ -32,6 +32,28 @@ type Unlock struct {
 	Timeout int
 }
 
+// Order are the ways to try, of a disk that has a passphrase sealed in a TPM or not.
+func (u Unlock) Order(sealed bool) []string {
+	switch {
+	case len(u.Ways) > 0:
+		return u.Ways
+	case sealed:
+		return []string{UnlockTPM2, UnlockPassphrase}
+	}
+	return []string{UnlockPassphrase}
+}
+
+// UnlockIn is what kernel arguments say, each of which CheckArg accepts; the last one
+// counts.
+func UnlockIn(args []string) (u Unlock) {
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(unquoted(arg), ParamUnlock+"="); ok {
+			u, _ = ParseUnlock(value)
+		}
+	}
+	return u
+}
+
 // Check accepts what can be told a kernel.
 func (u Unlock) Check() error {
 	for i, way := range u.Ways {

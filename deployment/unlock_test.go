@@ -37,3 +37,14 @@ func TestUnlock(t *testing.T) {
 		}
 	}
 }
+
+// Of several arguments the last counts, as at boot.
+func TestUnlockIn(t *testing.T) {
+	got := UnlockIn([]string{"gitboot.unlock=tpm2", "quiet", `"gitboot.unlock=keyfile:UUID=12AB-34CD:/key"`, "gitboot.unlocked=passphrase"})
+	if want := (Unlock{Ways: []string{UnlockKeyFile}, KeyFile: Location{Device: "UUID=12AB-34CD", Path: "/key"}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if got := UnlockIn(nil); !reflect.DeepEqual(got, Unlock{}) {
+		t.Errorf("%+v", got)
+	}
+}

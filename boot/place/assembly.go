@@ -19,7 +19,10 @@ import (
 // A chain collects the steps by which process 1 comes to a device, those first that
 // others need. It goes by sysfs, and has each device tell what it is as process 1 will:
 // what cannot be assembled then is refused now.
-type chain struct{ steps []deployment.Step }
+type chain struct {
+	steps     []deployment.Step
+	encrypted []Encrypted
+}
 
 // maxDepth is more than anybody stacks.
 const maxDepth = 16
@@ -35,14 +38,18 @@ func devicesOf(fs boot.Filesystem, sys string) []string {
 	return []string{sys}
 }
 
-// assembly returns what block devices, by their folders in sysfs, are on.
-func assembly(devices []string) (deployment.Assembly, error) {
-	var c chain
+// follow finds what block devices, by their folders in sysfs, are on.
+func follow(devices ...string) (c chain, err error) {
 	for _, sys := range devices {
 		if err := c.add(sys, 0); err != nil {
-			return "", err
+			return c, err
 		}
 	}
+	return c, nil
+}
+
+// assembly is what process 1 is told.
+func (c *chain) assembly() (deployment.Assembly, error) {
 	if len(c.steps) == 0 {
 		return "", nil
 	}
@@ -54,7 +61,7 @@ func (c *chain) add(sys string, depth int) error {
 	if depth > maxDepth {
 		return errors.New("it is on more devices than anybody stacks")
 	}
-	step, err := stepOf(sys)
+	step, err := c.stepOf(sys)
 	if err != nil || step == (deployment.Step{}) {
 		return err
 	}
@@ -85,14 +92,14 @@ func slaves(sys string) (names []string, err error) {
 const remedy = "; put the stage on a plain disk or partition, a linear or striped volume of LVM, a software RAID of level 1, or a disk encrypted with LUKS"
 
 // stepOf returns what makes a device, nothing for a disk or partition.
-func stepOf(sys string) (s deployment.Step, err error) {
+func (c *chain) stepOf(sys string) (s deployment.Step, err error) {
 	uuid, _ := os.ReadFile(filepath.Join(sys, "dm/uuid")) // absent for all but the device mapper
 	id := strings.TrimSpace(string(uuid))
 	_, noArray := os.Stat(filepath.Join(sys, "md"))
 	_, noPartition := os.Stat(filepath.Join(sys, "partition"))
 	switch {
 	case strings.HasPrefix(id, "CRYPT-"):
-		s, err = encryptedOf(sys, strings.TrimPrefix(id, "CRYPT-"))
+		s, err = c.encryptedOf(sys, strings.TrimPrefix(id, "CRYPT-"))
 	case strings.HasPrefix(id, "LVM-"):
 		s, err = volumeOf(sys, strings.TrimPrefix(id, "LVM-"))
 	case noArray == nil:
@@ -104,7 +111,7 @@ func stepOf(sys string) (s deployment.Step, err error) {
 		if err != nil {
 			return s, err
 		}
-		if whole, err := stepOf(filepath.Dir(real)); err != nil || whole != s {
+		if whole, err := c.stepOf(filepath.Dir(real)); err != nil || whole != s {
 			return s, errors.New("it is on a partition of a device that is made of others" + remedy)
 		}
 		return s, nil
@@ -123,14 +130,15 @@ func isMapped(sys string) bool {
 }
 
 // encryptedOf is LUKS', of which the device mapper has the kind and the header's UUID.
-func encryptedOf(sys, id string) (s deployment.Step, err error) {
+func (c *chain) encryptedOf(sys, id string) (s deployment.Step, err error) {
 	if !strings.HasPrefix(id, "LUKS") {
 		return s, errors.New("it is encrypted, and not with LUKS")
 	}
-	err = members(sys, func(dev io.ReaderAt, _ int64) error {
+	err = members(sys, func(path string, dev io.ReaderAt, _ int64) error {
 		h, err := luks.Read(dev)
 		if err == nil {
 			s = deployment.Step{Kind: deployment.AssembleLUKS, ID: strings.ToLower(h.UUID)}
+			c.encrypted = append(c.encrypted, Encrypted{path, h})
 		}
 		return err
 	})
@@ -146,7 +154,7 @@ func volumeOf(sys, id string) (s deployment.Step, err error) {
 	}
 	s = deployment.Step{Kind: deployment.AssembleLVM, ID: id[:length], Volume: id[length:]}
 	var group *lvm.Group
-	err = members(sys, func(dev io.ReaderAt, _ int64) error {
+	err = members(sys, func(_ string, dev io.ReaderAt, _ int64) error {
 		m, err := lvm.Read(dev)
 		if err == nil && m.Group != nil && m.Group.UUID == s.ID && (group == nil || m.Group.Seqno > group.Seqno) {
 			group = m.Group
@@ -165,7 +173,7 @@ func volumeOf(sys, id string) (s deployment.Step, err error) {
 
 // arrayOf is md's.
 func arrayOf(sys string) (s deployment.Step, err error) {
-	err = members(sys, func(dev io.ReaderAt, size int64) error {
+	err = members(sys, func(_ string, dev io.ReaderAt, size int64) error {
 		m, err := mdraid.Read(dev, size)
 		if err != nil {
 			return err
@@ -177,7 +185,7 @@ func arrayOf(sys string) (s deployment.Step, err error) {
 }
 
 // members reads what each device says that one is made of.
-func members(sys string, read func(dev io.ReaderAt, size int64) error) error {
+func members(sys string, read func(path string, dev io.ReaderAt, size int64) error) error {
 	names, err := slaves(sys)
 	if err != nil {
 		return err
@@ -196,7 +204,7 @@ func members(sys string, read func(dev io.ReaderAt, size int64) error) error {
 		}
 		size, err := f.Seek(0, io.SeekEnd)
 		if err == nil {
-			err = read(f, size)
+			err = read(device, f, size)
 		}
 		f.Close()
 		if err != nil {

@@ -1,6 +1,7 @@
 package place
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,11 +36,20 @@ func TestEncryptedOf(t *testing.T) {
 	}
 	write("slaves/disk/uevent", "DEVNAME=.."+disk+"\n")
 	write("dm/uuid", "CRYPT-LUKS2-6d1f5b528c3a4f5e9a540d8f6f1c2b3a-vda3_crypt\n")
-	if got, err := assembly([]string{sys}); err != nil || string(got) != "luks:"+uuid {
-		t.Errorf("it is on %q: %v", got, err)
+	c, err := follow(sys)
+	got, err2 := c.assembly()
+	if err := errors.Join(err, err2); err != nil || string(got) != "luks:"+uuid || len(c.encrypted) != 1 || c.encrypted[0].Path != "/dev/.."+disk {
+		t.Errorf("it is on %q: %v, %+v", got, err, c.encrypted)
+	}
+	// who looks for it finds it where that was assembled alone
+	if err := c.within(got); err != nil {
+		t.Error(err)
+	}
+	if err := c.within("lvm:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"); err == nil || !strings.Contains(err.Error(), "is not assembled at boot") {
+		t.Error(err)
 	}
 	write("dm/uuid", "CRYPT-PLAIN-swap\n")
-	if got, err := assembly([]string{sys}); err == nil || !strings.Contains(err.Error(), "not with LUKS") {
-		t.Errorf("it is on %q: %v", got, err)
+	if c, err := follow(sys); err == nil || !strings.Contains(err.Error(), "not with LUKS") {
+		t.Errorf("it is on %+v: %v", c, err)
 	}
 }

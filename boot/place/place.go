@@ -96,7 +96,11 @@ func (m mount) filesystem(ctx context.Context, dir string, early bool) (boot.Fil
 	if fs.UUID, err = blkidUUID(ctx, fs.Device); err != nil {
 		return fs, err
 	}
-	if fs.Assembly, err = assembly(devicesOf(fs, sys)); err != nil && early {
+	c, err := follow(devicesOf(fs, sys)...)
+	if err == nil {
+		fs.Assembly, err = c.assembly()
+	}
+	if err != nil && early {
 		return boot.Filesystem{}, fmt.Errorf("%s: %w", fs.Device, err)
 	}
 	return fs, nil

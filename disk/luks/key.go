@@ -52,6 +52,10 @@ func (k kdf) check() error {
 	return nil
 }
 
+// Share is how much of a memory may be taken for deriving a key: the rest is for the
+// boot.
+func Share(memory int64) int64 { return memory / 8 * 7 }
+
 // derive makes a key of a length, unless that takes more memory than there is, in
 // bytes.
 func (k kdf) derive(passphrase []byte, size int, memory int64) ([]byte, error) {
@@ -62,7 +66,7 @@ func (k kdf) derive(passphrase []byte, size int, memory int64) ([]byte, error) {
 		}
 		return pbkdf2.Key(h, string(passphrase), k.salt, k.iterations, size)
 	}
-	if need := int64(k.memory) << 10; need > memory {
+	if need := k.memoryNeeded(); need > memory {
 		return nil, fmt.Errorf("%s takes %d MiB, and %d are free; add a passphrase that takes less (cryptsetup luksAddKey --pbkdf-memory)", k.kind, need>>20, memory>>20)
 	}
 	if k.kind == "argon2i" {
@@ -70,6 +74,9 @@ func (k kdf) derive(passphrase []byte, size int, memory int64) ([]byte, error) {
 	}
 	return argon2.IDKey(passphrase, k.salt, uint32(k.time), uint32(k.memory), uint8(k.threads), uint32(size)), nil
 }
+
+// memoryNeeded is in bytes; pbkdf2 takes none to speak of.
+func (k kdf) memoryNeeded() int64 { return int64(k.memory) << 10 }
 
 func errHash(name string) error {
 	return fmt.Errorf("the hash %.32q is not known, only sha1, sha256 and sha512 are", name)

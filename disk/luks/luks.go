@@ -52,6 +52,23 @@ type Token struct {
 	JSON []byte
 }
 
+// A Slot is one that is tried with every passphrase.
+type Slot struct {
+	Name string
+	// Memory is what deriving its key takes, in bytes.
+	Memory int64
+}
+
+// Slots are those, in the order in which they are tried.
+func (h *Header) Slots() (out []Slot) {
+	for _, s := range h.slots {
+		if s.priority > 0 {
+			out = append(out, Slot{s.name, s.kdf.memoryNeeded()})
+		}
+	}
+	return out
+}
+
 // A slot holds the key, encrypted by one passphrase.
 type slot struct {
 	name     string

@@ -96,6 +96,7 @@ func checks() []check {
 		{name: "space", look: checkSpace},
 		{name: "image", look: checkImages},
 		{name: "boot-loader", look: checkBootLoader},
+		{name: "encryption", look: checkEncryption},
 		{name: "menu", look: checkMenu},
 		{name: "boot-block", look: checkBootBlock},
 		{name: "secure-boot", look: checkSecureBoot},

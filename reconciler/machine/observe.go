@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -52,7 +53,7 @@ func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage 
 	staged := known.Staged(img.origin.Digest)
 	j.observeFormerDisk(img, staged)
 	if img.err == nil {
-		img.err = menu.Check(j.Wants.Machine, want, j.location)
+		img.err = cmp.Or(menu.Check(j.Wants.Machine, want, j.location), menu.Reachable(&j.Book, want, j.location))
 	}
 	if untested := j.doc.Verdicts.FailedTest(want.Name, img.inputs); img.err == nil && untested != nil && !j.req.Retry {
 		img.err = known.Failure.Stands(untested)

@@ -7,10 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // TokenType is that of systemd-cryptenroll's tokens in a LUKS2 header.
 const TokenType = "systemd-tpm2"
+
+// ErrNone says that a disk has no token of that type.
+var ErrNone = errors.New("the disk has nothing that a TPM has sealed; enroll it with systemd-cryptenroll --tpm2-device=auto")
 
 // A Sealed is a passphrase that a TPM gives out.
 type Sealed struct {
@@ -22,6 +26,18 @@ type Sealed struct {
 	bank      int
 	algorithm int    // of the key that it is sealed below
 	parent    uint32 // that key itself, if it stays in the TPM
+}
+
+// String says what it takes besides the TPM.
+func (s *Sealed) String() string {
+	text := "PCRs " + strings.Trim(strings.ReplaceAll(fmt.Sprint(s.pcrs), " ", "+"), "[]")
+	if len(s.pcrs) == 0 {
+		text = "no PCR"
+	}
+	if s.PIN {
+		text += " and a PIN"
+	}
+	return text
 }
 
 // Parse reads a token. One that takes more than PCRs and a PIN is refused.

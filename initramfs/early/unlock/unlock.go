@@ -67,17 +67,6 @@ func (o *Opener) Open(ctx context.Context, device blockdev.Device) (path string,
 	return v.decrypt(key)
 }
 
-// ways are those to try, in order.
-func (v *volume) ways() []string {
-	switch {
-	case len(v.How.Ways) > 0:
-		return v.How.Ways
-	case len(v.sealed()) > 0:
-		return []string{deployment.UnlockTPM2, deployment.UnlockPassphrase}
-	}
-	return []string{deployment.UnlockPassphrase}
-}
-
 // sealed are the passphrases that a TPM gives out.
 func (v *volume) sealed() (tokens []luks.Token) {
 	for _, t := range v.header.Tokens {
@@ -91,7 +80,7 @@ func (v *volume) sealed() (tokens []luks.Token) {
 // key finds the data's key, by the first way that leads to it.
 func (v *volume) key(ctx context.Context) ([]byte, error) {
 	var problems []error
-	for _, way := range v.ways() {
+	for _, way := range v.How.Order(len(v.sealed()) > 0) {
 		by := v.byPassphrase
 		switch way {
 		case deployment.UnlockTPM2:
@@ -129,7 +118,7 @@ func (o *Opener) timeout() time.Duration {
 	return deployment.UnlockTimeout * time.Second
 }
 
-// available is how much memory may be taken, in bytes: what is left is for the boot.
+// available is how much memory may be taken, in bytes.
 func available() (int64, error) {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {
@@ -141,7 +130,7 @@ func available() (int64, error) {
 		words := strings.Fields(lines.Text())
 		if len(words) > 1 && words[0] == "MemAvailable:" {
 			kib, err := strconv.ParseInt(words[1], 10, 53)
-			return kib << 10 / 8 * 7, err
+			return luks.Share(kib << 10), err
 		}
 	}
 	return 0, errors.New("/proc/meminfo does not say how much memory is free")

@@ -1,0 +1,41 @@
+package menu
+
+import (
+	"fmt"
+
+	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/place"
+	"github.com/gitboot/gitboot/boot/unlocking"
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/spec"
+)
+
+// Reachable finds out before anything is fetched whether process 1 comes to the disks of
+// what is wanted: the stage's own, if that is encrypted, and those of the key file and of
+// the writable layer. Of a machine that this one is not, nobody can know.
+func Reachable(b *Book, want spec.Image, fs boot.Filesystem) error {
+	if b.Location != nil {
+		return nil
+	}
+	how := deployment.UnlockIn(want.KernelArgs)
+	encrypted, err := place.EncryptedBelow(fs)
+	if err != nil {
+		return err
+	}
+	for _, e := range encrypted {
+		if err := unlocking.Check(e.Header, how); err != nil {
+			return fmt.Errorf("%w; see unlock of the machine", err)
+		}
+	}
+	if len(encrypted) > 0 && how.KeyFile != (deployment.Location{}) {
+		if err := place.Reached(how.KeyFile.Device, ""); err != nil {
+			return fmt.Errorf("the key file's disk %s: %w", how.KeyFile.Device, err)
+		}
+	}
+	if want.Upper != nil && want.Upper.Device != "" {
+		if err := place.Reached(want.Upper.Device, fs.Assembly); err != nil {
+			return fmt.Errorf("the disk of the writable layer, %s: %w", want.Upper.Device, err)
+		}
+	}
+	return nil
+}
