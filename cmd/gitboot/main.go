@@ -82,13 +82,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitCode(err)
 	}
 	if ctx.Err() != nil {
-		err = errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
+		err = interrupted(err)
 	}
 	tell(errs, err)
 	if slices.Contains(args, "--json") && !kept.Used {
 		err = errors.Join(err, screen.JSON(out, describeError(err)))
 	}
 	return exitCode(err)
+}
+
+// A leaver is an error that says what there is after an interruption.
+type leaver interface{ Left() string }
+
+func interrupted(err error) error {
+	if l := leaver(nil); errors.As(err, &l) {
+		return errors.New("interrupted; " + l.Left())
+	}
+	return errors.New("interrupted; what was staged before still boots, and the next run goes on from here")
 }
 
 // errorJSON is what every --json prints in place of a result.

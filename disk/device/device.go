@@ -4,7 +4,8 @@
 //
 // Whether a disk is in use is the kernel's to say: it is opened for itself alone
 // (open(2), O_EXCL on block devices), which fails while any of its partitions is
-// mounted, swapped to, or part of another device.
+// mounted, swapped to, or part of another device. What a system was started from that
+// runs from memory is in nobody's use, and is known by what the kernel was told of it.
 package device
 
 import (
@@ -70,7 +71,7 @@ func Open(path string) (*Device, error) {
 	case err != nil:
 		return nil, fmt.Errorf("open the disk: %w", err)
 	}
-	if err := d.look(); err != nil {
+	if err := errors.Join(d.look(), d.checkStarted()); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil

@@ -178,7 +178,7 @@ func TestCut(t *testing.T) {
 	d := open(t, path)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the plug was pulled"))
-	if err := d.Write(ctx, s.Disk, nil); err == nil || !strings.Contains(err.Error(), "the plug was pulled; what is on it boots nothing: write it again") {
+	if err := d.Write(ctx, s.Disk, nil); err == nil || !strings.Contains(err.Error(), "the plug was pulled; what is on "+d.Path+" boots nothing: write it again") {
 		t.Errorf("it is said: %v", err)
 	}
 	if _, err := gpt.Read(d.file, size); !errors.Is(err, gpt.ErrNone) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gitboot/gitboot/disk/gpt"
 	"github.com/gitboot/gitboot/disk/piece"
+	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -43,13 +45,30 @@ func (d *Device) Write(ctx context.Context, s *piece.Disk, sink progress.Sink) e
 		do   func(*piece.Opened, int64, int64) error
 	}{{"writing " + d.Name, d.put}, {"reading " + d.Name + " back", d.compare}} {
 		if err := d.pass(ctx, s, sink, pass.name, pass.do); err != nil {
-			return fmt.Errorf("%s: %w; what is on it boots nothing: write it again", pass.name, err)
+			return &CutError{d.Path, fmt.Errorf("%s: %w", pass.name, err)}
 		}
+	}
+	if err := fault.Point("disk.table"); err != nil {
+		return &CutError{d.Path, err}
 	}
 	if err := d.finish(ctx, s); err != nil {
 		return fmt.Errorf("write the partition table of %s: %w", d.Path, err)
 	}
 	return nil
+}
+
+// A CutError says that a disk was not written to the end.
+type CutError struct {
+	Path string
+	Err  error
+}
+
+func (e *CutError) Error() string { return e.Err.Error() + "; " + e.Left() }
+func (e *CutError) Unwrap() error { return e.Err }
+
+// Left says what is on the disk then.
+func (e *CutError) Left() string {
+	return "what is on " + plain.Visible(e.Path) + " boots nothing: write it again"
 }
 
 // pass goes through all but the head, part by part, and has it on the disk then.
@@ -61,7 +80,7 @@ func (d *Device) pass(ctx context.Context, s *piece.Disk, sink progress.Sink, na
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := do(o, at, n); err != nil {
+			if err := errors.Join(fault.Point("disk.part"), do(o, at, n)); err != nil {
 				return fmt.Errorf("at byte %d: %w", o.At+at, err)
 			}
 			task.Add(n)
@@ -166,7 +185,7 @@ func (d *Device) finish(ctx context.Context, s *piece.Disk) error {
 	table, grown := s.Table.Over(d.Size)
 	if grown != nil {
 		if err := d.grow(ctx, *grown); err != nil {
-			return fmt.Errorf("grow the last partition: %w", err)
+			return &CutError{d.Path, fmt.Errorf("grow the last partition: %w", err)}
 		}
 	}
 	if _, err := d.file.WriteAt(data, 0); err != nil {

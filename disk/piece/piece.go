@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/disk/gpt"
+	"github.com/gitboot/gitboot/internal/fault"
 )
 
 // A Disk is one that is made of pieces. What lies in none of them may be anything.
@@ -193,6 +194,9 @@ func (d *Disk) Fill(ctx context.Context, image *os.File, copied func(int64)) err
 	for _, p := range d.Pieces {
 		if p.Zero() {
 			continue
+		}
+		if err := fault.Point("disk.fill"); err != nil {
+			return err
 		}
 		if err := p.fill(ctx, image, copied); err != nil {
 			return fmt.Errorf("put %s onto the disk: %w", p.name(), err)

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/program"
 )
@@ -83,6 +84,9 @@ func RunAsRoot(ctx context.Context, at time.Time, name string, args ...string) (
 
 func run(ctx context.Context, cmd *exec.Cmd, at time.Time, stdin string) (stdout, stderr string, err error) {
 	name := cmd.Args[0]
+	if err := fault.Point("disk.run." + name); err != nil {
+		return "", "", fmt.Errorf("%s: %w", name, err)
+	}
 	epoch := strconv.FormatInt(at.Unix(), 10)
 	cmd.Env = append(cmd.Env, "TZ=UTC", "SOURCE_DATE_EPOCH="+epoch, "E2FSPROGS_FAKE_TIME="+epoch, "MKE2FS_CONFIG=/dev/null", "MTOOLSRC=/dev/null", "MTOOLS_SKIP_CHECK=1")
 	cmd.Stdin = strings.NewReader(stdin)

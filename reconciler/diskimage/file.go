@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/disk/tool"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 )
 
@@ -80,8 +81,13 @@ func (p *Plan) Write(ctx context.Context, f File, sink progress.Sink) error {
 	if err := p.write(ctx, out.File, f.Format, sink); err != nil {
 		return fmt.Errorf("write %s: %w", f.Path, err)
 	}
-	if err := errors.Join(context.Cause(ctx), f.Check()); err != nil { // it has taken a while
-		return err
+	return f.publish(ctx, out)
+}
+
+// publish gives what was written its name.
+func (f File) publish(ctx context.Context, out *durable.File) error {
+	if err := errors.Join(fault.Point("disk.publishing"), context.Cause(ctx), f.Check()); err != nil { // it has taken a while
+		return fmt.Errorf("write %s: %w", f.Path, err)
 	}
 	return out.Publish(f.Path)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/disk/medium"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/rootfs"
@@ -69,6 +70,9 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 		return err
 	}
 	for _, step := range m.steps() {
+		if err := errors.Join(fault.Point("disk.medium"), context.Cause(ctx)); err != nil {
+			return err
+		}
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -82,10 +86,10 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	task := progress.Start(sink, "writing "+filepath.Base(o.Path), 0)
 	err = m.out.Make(ctx, out.Name(), m.dir)
 	task.End(err)
-	if err := errors.Join(err, context.Cause(ctx), o.Check()); err != nil {
+	if err != nil {
 		return fmt.Errorf("write %s: %w", o.Path, err)
 	}
-	return out.Publish(o.Path)
+	return o.publish(ctx, out)
 }
 
 // steps are what is put onto the medium. An image alone is no machine that could be

@@ -125,7 +125,7 @@ var rules = []rule{
 	{folder: "boot/unlocking", layer: leaves, why: "what is staged and who looks at a machine judge an encrypted disk alike", ours: []string{"deployment", "disk/luks", "initramfs/early/tpm"}, banned: untouching},
 	{folder: "boot/place", layer: leaves, why: "what it finds is told in boot's words, and looked for as process 1 does", ours: []string{"boot", "deployment", "disk/luks", "disk/lvm", "disk/mdraid", "initramfs/early/blockdev"}, third: []string{"golang.org/x/sys"}},
 	{folder: "disk", layer: leaves, why: "a disk out of what lies on it", ours: []string{"disk/bootcode", "disk/btrfs", "disk/ext4", "disk/fat", "disk/gpt", "disk/layout", "disk/piece", "disk/scratch", "disk/tool", "disk/tree", "disk/xfs"}, third: []string{"golang.org/x/sync"}},
-	{folder: "disk/device", layer: leaves, why: "what is made, onto what is there", ours: []string{"disk/gpt", "disk/layout", "disk/piece", "disk/tool", "disk/xfs", "initramfs/early/probe"}, third: []string{"golang.org/x/sys"}},
+	{folder: "disk/device", layer: leaves, why: "what is made, onto what is there", ours: []string{"deployment", "disk/gpt", "disk/layout", "disk/luks", "disk/lvm", "disk/mdraid", "disk/piece", "disk/tool", "disk/xfs", "initramfs/early/probe"}, third: []string{"golang.org/x/sys"}},
 	{folder: "disk/ext4", layer: leaves, why: "one file system", ours: []string{"disk/piece", "disk/scratch", "disk/tool", "disk/tree"}},
 	{folder: "disk/xfs", layer: leaves, why: "one file system", ours: []string{"disk/piece", "disk/scratch", "disk/tool", "disk/tree"}, third: []string{"golang.org/x/sys"}},
 	{folder: "disk/btrfs", layer: leaves, why: "one file system", ours: []string{"disk/piece", "disk/tool", "disk/tree"}},

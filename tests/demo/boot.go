@@ -12,7 +12,8 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// bootLimit is many times what a boot takes under software emulation.
+// bootLimit is many times what a boot takes under software emulation, and so how long
+// a machine may say nothing that is waited for.
 const bootLimit = 3 * time.Minute
 
 // A fact is a line that the example's hook "announce" prints on the console
@@ -71,10 +72,8 @@ func last(at []time.Duration) time.Duration { return at[len(at)-1] }
 
 // watch reads the facts off the console, and returns when each came.
 func watch(ctx context.Context, vm *lab.VM, want []fact) (at []time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
-	defer cancel()
 	for _, f := range want {
-		m, err := vm.WaitFor(ctx, f.line)
+		m, err := waitFor(ctx, vm, f.line)
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +84,12 @@ func watch(ctx context.Context, vm *lab.VM, want []fact) (at []time.Duration, er
 		at = append(at, m.At)
 	}
 	return at, nil
+}
+
+func waitFor(ctx context.Context, vm *lab.VM, line *regexp.Regexp) (lab.Match, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
+	return vm.WaitFor(ctx, line)
 }
 
 var space = regexp.MustCompile(`\s+`)

@@ -4,6 +4,7 @@ package diskboot
 
 import (
 	"context"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,4 +48,33 @@ func TestLongLive(t *testing.T) {
 			}
 		})
 	}
+}
+
+// installStart has a system that runs from memory install a machine on what it was
+// started from.
+const installStart = `#!/bin/sh
+exec >/dev/console 2>&1
+echo "lab: mounted: $(grep -c vda /proc/mounts)"
+gitboot install /dev/vda --machine small --repo / --yes
+echo "lab: it ended with $?"
+poweroff
+`
+
+// The medium that a system in memory was started from is not taken for a disk, though
+// nothing of it is mounted any more.
+func TestLongMediumIsRefused(t *testing.T) {
+	s := newSiteOf(t, strings.Replace(liveConfig, "RAM", "copy_to_ram = true", 1), func(ctx context.Context, path, _ string) error {
+		program, err := lab.Build(ctx, t.TempDir())
+		if err == nil {
+			err = lab.Small(ctx, path, installStart)
+		}
+		if err == nil {
+			_, err = lab.Run(ctx, "tar", "--append", "--file", path, "--transform", "s,^,bin/,", "-C", filepath.Dir(program), filepath.Base(program))
+		}
+		return err
+	})
+	if out, err := s.command("disk", "iso", "tiny", "-o", "tiny.iso").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.says(t, []string{`lab: mounted: 0`, `/dev/vda is what this system was started from, which runs from memory: .* has its stage; take another disk`, `lab: it ended with 2`}, "tiny.iso", "uefi")
 }

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -14,6 +16,10 @@ type monitor struct {
 	listener net.Listener
 	path     string
 	reason   chan string
+	// conn is QEMU's, once it has come, for who has it do something; done are the
+	// answers.
+	conn chan net.Conn
+	done chan error
 }
 
 // newMonitor waits for QEMU at a socket.
@@ -22,7 +28,7 @@ func newMonitor(path string) (*monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &monitor{listener, path, make(chan string, 1)}
+	m := &monitor{listener, path, make(chan string, 1), make(chan net.Conn, 1), make(chan error, 1)}
 	go func() { m.reason <- m.listen() }()
 	return m, nil
 }
@@ -44,6 +50,28 @@ func (m *monitor) Close() {
 	}
 }
 
+// unplug pulls out a device, and returns when it is gone.
+func (m *monitor) unplug(ctx context.Context, id string) error {
+	select {
+	case conn := <-m.conn:
+		defer func() { m.conn <- conn }()
+		if _, err := fmt.Fprintf(conn, `{"execute":"device_del","arguments":{"id":%q},"id":%q}`, id, deviceDel); err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-m.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deviceDel is how unplug's command is called.
+const deviceDel = "unplug"
+
 // listen returns the reason for which the machine ended, "" if it has said none.
 func (m *monitor) listen() (reason string) {
 	conn, err := m.listener.Accept()
@@ -54,16 +82,23 @@ func (m *monitor) listen() (reason string) {
 	if _, err := io.WriteString(conn, `{"execute":"qmp_capabilities"}`); err != nil {
 		return ""
 	}
+	m.conn <- conn
 	for from := json.NewDecoder(conn); ; {
-		var event struct {
-			Event string
-			Data  struct{ Reason string }
+		var said struct {
+			Event, ID string
+			Data      struct{ Reason string }
+			Error     struct{ Desc string }
 		}
-		if err := from.Decode(&event); err != nil {
+		if err := from.Decode(&said); err != nil {
 			return reason
 		}
-		if event.Event == "SHUTDOWN" {
-			reason = event.Data.Reason
+		switch {
+		case said.Event == "SHUTDOWN":
+			reason = said.Data.Reason
+		case said.ID == deviceDel && said.Error.Desc != "":
+			m.done <- errors.New(said.Error.Desc)
+		case said.Event == "DEVICE_DELETED":
+			m.done <- nil
 		}
 	}
 }

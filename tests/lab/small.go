@@ -22,7 +22,22 @@ func Small(ctx context.Context, path, start string, filesystems ...string) error
 	if err != nil {
 		return fmt.Errorf("%w; install busybox-static", err)
 	}
-	return small(ctx, path, start, Bookworm, string(busybox), filesystems)
+	modules := make([]string, len(filesystems))
+	for i, fs := range filesystems {
+		modules[i] = "fs/" + fs + "/"
+	}
+	return small(ctx, path, start, Bookworm, string(busybox), modules)
+}
+
+// SmallUSB is Small with the kernel for real hardware, which knows sticks.
+func SmallUSB(ctx context.Context, path, start string) error {
+	busybox, err := os.ReadFile("/bin/busybox")
+	if err != nil {
+		return fmt.Errorf("%w; install busybox-static", err)
+	}
+	return small(ctx, path, start, BookwormGeneric, string(busybox), []string{
+		"drivers/usb/host/xhci-", "drivers/usb/core/", "drivers/usb/common/", "drivers/usb/storage/usb-storage.", "drivers/scsi/scsi_mod.", "drivers/scsi/scsi_common.", "drivers/scsi/sd_mod.", "block/t10-pi.",
+	})
 }
 
 // SmallARM64 is the same for arm64.
@@ -38,7 +53,7 @@ func SmallARM64(ctx context.Context, path, start string) error {
 	return small(ctx, path, start, BookwormARM64, busybox, nil)
 }
 
-func small(ctx context.Context, path, start string, kind Kind, busybox string, filesystems []string) error {
+func small(ctx context.Context, path, start string, kind Kind, busybox string, modules []string) error {
 	rootfs, err := RootFS(ctx, kind)
 	if err != nil {
 		return err
@@ -48,7 +63,7 @@ func small(ctx context.Context, path, start string, kind Kind, busybox string, f
 		return err
 	}
 	w := tar.NewWriter(f)
-	return errors.Join(writeSmall(w, busybox, start), copyKernel(w, rootfs, filesystems), w.Close(), f.Close())
+	return errors.Join(writeSmall(w, busybox, start), copyKernel(w, rootfs, modules), w.Close(), f.Close())
 }
 
 func writeSmall(w *tar.Writer, busybox, start string) error {
@@ -82,18 +97,18 @@ func writeSmall(w *tar.Writer, busybox, start string) error {
 var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|cdrom|virtio)|fs/(ext4|fat|isofs|jbd2|nls|overlayfs|squashfs)|lib|crypto)/|/(mbcache|dm-(mod|bufio|verity|crypt)|md-mod|raid1|virtio_net|net_failover|failover)\.ko`)
 
 // smallKernel says whether the small system has a file of Debian's.
-func smallKernel(name string, filesystems []string) bool {
+func smallKernel(name string, modules []string) bool {
 	switch {
 	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
 		return true
 	case strings.HasPrefix(name, "usr/lib/modules/"):
-		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name) || slices.ContainsFunc(filesystems, func(fs string) bool { return strings.Contains(name, "/kernel/fs/"+fs+"/") })
+		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name) || slices.ContainsFunc(modules, func(beginning string) bool { return strings.Contains(name, "/kernel/"+beginning) })
 	}
 	return false
 }
 
 // copyKernel copies a root file system's kernel and few of its modules.
-func copyKernel(w *tar.Writer, rootfs string, filesystems []string) error {
+func copyKernel(w *tar.Writer, rootfs string, modules []string) error {
 	f, err := os.Open(rootfs)
 	if err != nil {
 		return err
@@ -111,7 +126,7 @@ func copyKernel(w *tar.Writer, rootfs string, filesystems []string) error {
 		if strings.HasPrefix(name, "lib/") { // of what is only unpacked
 			name = "usr/" + name
 		}
-		if !smallKernel(name, filesystems) {
+		if !smallKernel(name, modules) {
 			continue
 		}
 		hdr.Name = "./" + name

@@ -48,8 +48,10 @@ type VMOptions struct {
 	// Disk is a raw disk image.
 	Disk string
 	// Stick is another one, which the firmware starts from if it does not from Disk,
-	// and which nothing is written to.
-	Stick string
+	// and which nothing is written to. StickBus is Virtio if empty; one on USB can be
+	// pulled out.
+	Stick    string
+	StickBus Bus
 	// More are raw disk images, too, that the firmware does not start from.
 	More []string
 	// Firmware is BIOS if empty.
@@ -89,6 +91,7 @@ type VM struct {
 	stopped bool
 	process *os.Process // QEMU's
 	stdin   io.WriteCloser
+	monitor *monitor // nil of a machine that stays in one process
 }
 
 // StartVM starts a machine. It runs until it powers off, until Stop, until
@@ -134,9 +137,9 @@ func (vm *VM) start(ctx context.Context, o VMOptions) error {
 // machine is to go on.
 func (vm *VM) live(ctx context.Context, args []string, stays bool, started chan<- error) (again bool, err error) {
 	reset := func() bool { return false }
+	var monitor *monitor
 	if !stays {
-		monitor, err := newMonitor(filepath.Join(vm.temp, "monitor"))
-		if err != nil {
+		if monitor, err = newMonitor(filepath.Join(vm.temp, "monitor")); err != nil {
 			return false, vm.tell(started, err)
 		}
 		defer monitor.Close()
@@ -150,7 +153,7 @@ func (vm *VM) live(ctx context.Context, args []string, stays bool, started chan<
 	if err := errors.Join(err1, err2); err != nil {
 		return false, vm.tell(started, err)
 	}
-	if err := vm.begin(cmd, stdin); err != nil {
+	if err := vm.begin(cmd, stdin, monitor); err != nil {
 		return false, vm.tell(started, err)
 	}
 	_ = vm.tell(started, nil)
@@ -169,7 +172,7 @@ func (vm *VM) tell(started chan<- error, err error) error {
 }
 
 // begin starts a process, unless the machine was stopped meanwhile.
-func (vm *VM) begin(cmd *exec.Cmd, stdin io.WriteCloser) error {
+func (vm *VM) begin(cmd *exec.Cmd, stdin io.WriteCloser, m *monitor) error {
 	vm.mu.Lock()
 	defer vm.mu.Unlock()
 	if vm.stopped {
@@ -178,7 +181,7 @@ func (vm *VM) begin(cmd *exec.Cmd, stdin io.WriteCloser) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	vm.process, vm.stdin = cmd.Process, stdin
+	vm.process, vm.stdin, vm.monitor = cmd.Process, stdin, m
 	return nil
 }
 
@@ -194,6 +197,17 @@ func (vm *VM) Stop() error {
 	}
 	<-vm.exited
 	return os.RemoveAll(vm.temp)
+}
+
+// PullStick pulls the stick out, without asking the machine.
+func (vm *VM) PullStick(ctx context.Context) error {
+	vm.mu.Lock()
+	m := vm.monitor
+	vm.mu.Unlock()
+	if err := m.unplug(ctx, stickID); err != nil {
+		return fmt.Errorf("pull the stick out: %w", err)
+	}
+	return nil
 }
 
 // Wait waits until the machine has powered itself off.
@@ -244,7 +258,8 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 		return args, nil
 	}
 	device, err := o.Bus.devices()
-	return slices.Concat(args, driveArgs(o), device, stickArgs(o), moreArgs(o)), err
+	stick, stickErr := stickArgs(o)
+	return slices.Concat(args, driveArgs(o), device, stick, moreArgs(o)), errors.Join(err, stickErr)
 }
 
 func driveArgs(o VMOptions) []string {
@@ -259,11 +274,22 @@ func driveArgs(o VMOptions) []string {
 	return []string{"-drive", drive}
 }
 
-func stickArgs(o VMOptions) []string {
+// stickID is the stick's device.
+const stickID = "stick"
+
+func stickArgs(o VMOptions) ([]string, error) {
 	if o.Stick == "" {
-		return nil
+		return nil, nil
 	}
-	return []string{"-drive", "if=none,id=stick,format=raw,readonly=on,file=" + o.Stick, "-device", "virtio-blk-pci,drive=stick,bootindex=2"}
+	args := []string{"-drive", "if=none,id=stickfile,format=raw,readonly=on,file=" + o.Stick}
+	with := "drive=stickfile,bootindex=2,id=" + stickID
+	switch o.StickBus {
+	case "", Virtio:
+		return append(args, "-device", "virtio-blk-pci,"+with), nil
+	case USB:
+		return append(args, "-device", "qemu-xhci", "-device", "usb-storage,"+with), nil
+	}
+	return nil, fmt.Errorf("a stick is not on the bus %q", o.StickBus)
 }
 
 func moreArgs(o VMOptions) (args []string) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -18,6 +19,17 @@ type Site struct {
 	// Machines completes names of machines, MachinesAndImages those of images, too.
 	Machines, MachinesAndImages cobra.CompletionFunc
 }
+
+// An unmadeError is one of who makes a file, of which nothing is there then.
+type unmadeError struct {
+	path string
+	error
+}
+
+func (e unmadeError) Unwrap() error { return e.error }
+
+// Left says what there is.
+func (e unmadeError) Left() string { return plain.Visible(e.path) + " was not written" }
 
 // New returns the commands.
 func New(s Site) *cobra.Command {

@@ -118,7 +118,7 @@ func (s Site) image(c *cobra.Command, machine string, f imageFlags) (err error) 
 		err = made.Write(c.Context(), f.file, show.Progress())
 	}
 	if err = errors.Join(err, temp.Close(), show.Close()); err != nil {
-		return err
+		return unmadeError{f.file.Path, err}
 	}
 	return printMade(c, made, f, time.Since(began))
 }

@@ -118,7 +118,7 @@ func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
 	began := time.Now()
 	made, err := s.medium(c, show, machine, size, order)
 	if err = errors.Join(err, show.Close()); err != nil {
-		return err
+		return unmadeError{order.Path, err}
 	}
 	info, err := os.Stat(order.Path)
 	if err != nil {
