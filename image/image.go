@@ -87,6 +87,8 @@ type Image struct {
 	Registry string
 	// Layers are in order, lowest first.
 	Layers []Layer
+	// Kernels are those that somebody who is believed has published, newest first.
+	Kernels []MadeKernel
 	// Labels come from the configuration.
 	Labels map[string]string
 	// Env are the configuration's variables, NAME=VALUE each: what commands

@@ -19,15 +19,26 @@ import (
 type Made struct {
 	objects.Layer
 	// Published is the digest of what was published; Rewriter and Squasher are what its
-	// description says of how it was made.
-	Published, Squasher string
-	Rewriter            int
+	// description says of how it was made; Init is that of objects.Description.
+	Published, Squasher, Init string
+	Rewriter                  int
 	// Open streams the object, verified as Layer.Open's stream is.
 	Open func(context.Context) (io.ReadCloser, error)
 }
 
+// A MadeKernel is a kernel of an image, and the initramfs for it, which somebody has made
+// and published.
+type MadeKernel struct {
+	objects.Kernel
+	// Published is the digest of what was published, Init the checksum of the gitboot-init
+	// in the initramfs.
+	Published, Init string
+	// OpenKernel and OpenInitramfs stream them, verified as Layer.Open's stream is.
+	OpenKernel, OpenInitramfs func(context.Context) (io.ReadCloser, error)
+}
+
 // FindMade finds the objects of an image's layers that were published beside it, notes
-// them as the layers' Made, and says of what was not believed why. Only those count
+// them as the layers' Made and the image's Kernels, and says of what was not believed why. Only those count
 // that are signed as one of the policies wants; without a policy none does, and nobody
 // is asked. Nothing of an object is fetched.
 func FindMade(ctx context.Context, ref string, img *Image, trust []cosign.Policy, opts Options) (doubts []error, err error) {
@@ -80,11 +91,26 @@ func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosig
 			continue
 		}
 		m := d.Layers[at]
-		if at = slices.IndexFunc(a.Layers, func(f v1.Descriptor) bool { return f.Digest.String() == "sha256:"+m.SHA256 && f.Size == m.Size }); at >= 0 {
-			l.Made = &Made{m, a.Digest.String(), d.Squasher, d.Rewriter, a.Open(a.Layers[at])}
+		if open := madeFile(a, objects.File{SHA256: m.SHA256, Size: m.Size}); open != nil {
+			l.Made = &Made{Layer: m, Published: a.Digest.String(), Squasher: d.Squasher, Init: d.Init, Rewriter: d.Rewriter, Open: open}
+		}
+	}
+	for _, k := range d.Kernels {
+		kernel, initramfs := madeFile(a, k.Kernel), madeFile(a, k.Initramfs)
+		if kernel != nil && initramfs != nil {
+			img.Kernels = append(img.Kernels, MadeKernel{k, a.Digest.String(), d.Init, kernel, initramfs})
 		}
 	}
 	return nil
+}
+
+// madeFile describes how to read a file of an artifact, nil where it has no such file.
+func madeFile(a registry.Artifact, want objects.File) func(context.Context) (io.ReadCloser, error) {
+	at := slices.IndexFunc(a.Layers, func(f v1.Descriptor) bool { return f.Digest.String() == "sha256:"+want.SHA256 && f.Size == want.Size })
+	if at < 0 {
+		return nil
+	}
+	return a.Open(a.Layers[at])
 }
 
 // signedByAny is nil where one policy is fulfilled, or else says why the first is not.

@@ -21,6 +21,14 @@ import (
 // maxIndexes bounds indexes that hold indexes.
 const maxIndexes = 4
 
+// Architecture is that of a platform, "os/architecture[/variant]", "" of none.
+func Architecture(platform string) string {
+	if parts := strings.Split(platform, "/"); len(parts) > 1 {
+		return parts[1]
+	}
+	return ""
+}
+
 // platformManifest goes from digest, through indexes, to one manifest.
 func platformManifest(ctx context.Context, from store, digest v1.Hash, what, platform string) (*v1.Manifest, v1.Hash, error) {
 	for range maxIndexes {

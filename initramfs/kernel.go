@@ -56,7 +56,7 @@ func FindKernel(t *rootfs.Tree, pick string) (Kernel, error) {
 	}
 	var matching []Kernel
 	for _, k := range all {
-		ok, err := k.matches(pick)
+		ok, err := k.Matches(pick)
 		if err != nil {
 			return Kernel{}, fmt.Errorf("finding the image's kernel: pattern %q: %w", pick, err)
 		}
@@ -75,7 +75,8 @@ func FindKernel(t *rootfs.Tree, pick string) (Kernel, error) {
 	return matching[0], nil
 }
 
-func (k Kernel) matches(pick string) (bool, error) {
+// Matches reports whether a kernel is one that was asked for; see FindKernel.
+func (k Kernel) Matches(pick string) (bool, error) {
 	if pick == "" {
 		return true, nil
 	}

@@ -103,36 +103,9 @@ func (a *adding) take(ctx context.Context) (deployment.Object, error) {
 // fetchMade makes what was made elsewhere an object of the stage, if it is what it
 // should be.
 func (a *adding) fetchMade(ctx context.Context) (err error) {
-	s, want := a.stage, a.Made.Object
-	f, err := durable.Create(s.Temp(), 0o600)
-	if err != nil {
-		return err
-	}
-	defer f.Discard()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	body, err := a.Made.Open(ctx)
-	if err != nil {
-		return err
-	}
-	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, want.Size)
+	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, a.Made.Object.Size)
 	defer func() { task.End(err) }()
-	room := &durable.Reserving{Reader: io.TeeReader(body, task), Dir: s.Temp(), Reserve: s.Reserve}
-	n, err := io.CopyBuffer(f, room, make([]byte, blockSize))
-	if err = errors.Join(err, body.Close()); err != nil {
-		return err
-	}
-	if n != want.Size {
-		return fmt.Errorf("it has %d bytes instead of %d", n, want.Size)
-	}
-	head := make([]byte, min(want.Size, blockSize))
-	if _, err := f.ReadAt(head, 0); err != nil {
-		return err
-	}
-	if err := squash.CheckForm(head, want.Size); err != nil {
-		return err
-	}
-	return s.publish(f, want)
+	return Fetch(ctx, a.stage, Fetched{Object: a.Made.Object, Open: a.Made.Open, Check: squash.CheckForm}, task)
 }
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {

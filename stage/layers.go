@@ -111,7 +111,7 @@ func Made(s *Stage, ids []LayerID) ([]*squash.Made, error) {
 		if !ok {
 			continue
 		}
-		m.Open = func(context.Context) (io.ReadCloser, error) { return openIntact(s, m.Object) }
+		m.Open = func(context.Context) (io.ReadCloser, error) { return OpenIntact(s, m.Object) }
 		made[i] = &m
 	}
 	return made, nil

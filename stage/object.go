@@ -86,7 +86,9 @@ type intact struct {
 	n      int64
 }
 
-func openIntact(s *Stage, o deployment.Object) (io.ReadCloser, error) {
+// OpenIntact opens an object for somebody who hands it on: reading it ends with an error
+// where it is damaged.
+func OpenIntact(s *Stage, o deployment.Object) (io.ReadCloser, error) {
 	f, err := os.Open(s.ObjectPath(o))
 	if err != nil {
 		return nil, err
@@ -107,4 +109,51 @@ func (i *intact) Read(p []byte) (int, error) {
 // hashFile returns what object the file's bytes are.
 func hashFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
 	return copyHashed(ctx, io.Discard, r)
+}
+
+// A Fetched is an object that somebody else has made.
+type Fetched struct {
+	Object deployment.Object
+	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
+	// only after what was read has been found to be Object.
+	Open func(context.Context) (io.ReadCloser, error)
+	// Check refuses one by its first bytes and its length; nil takes any.
+	Check func(head []byte, size int64) error
+}
+
+// Fetch stores what was made elsewhere, unless it is there. What is read is written to
+// seen, too.
+func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
+	if there, err := s.has(what.Object); err != nil || there {
+		return err
+	}
+	f, err := durable.Create(s.Temp(), 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body, err := what.Open(ctx)
+	if err != nil {
+		return err
+	}
+	room := &durable.Reserving{Reader: io.TeeReader(body, seen), Dir: s.Temp(), Reserve: s.Reserve}
+	n, err := io.CopyBuffer(f, room, make([]byte, blockSize))
+	if err = errors.Join(err, body.Close()); err != nil {
+		return err
+	}
+	if n != what.Object.Size {
+		return fmt.Errorf("it has %d bytes instead of %d", n, what.Object.Size)
+	}
+	if what.Check != nil {
+		head := make([]byte, min(n, blockSize))
+		if _, err := f.ReadAt(head, 0); err != nil {
+			return err
+		}
+		if err := what.Check(head, n); err != nil {
+			return err
+		}
+	}
+	return s.publish(f, what.Object)
 }

@@ -21,6 +21,7 @@ type publicationJSON struct {
 	Digest string `json:"digest"`
 	Layers int    `json:"layers"`
 	Made   int    `json:"made"`
+	Kernel string `json:"kernel,omitempty"`
 	Bytes  int64  `json:"bytes"`
 	Sent   int64  `json:"sent"`
 	Signed bool   `json:"signed"`
@@ -32,10 +33,12 @@ func newImagePublish(a *app) *cobra.Command {
 	var key string
 	c := &cobra.Command{Use: "publish REF", Short: "Publish what an image's layers become, so that machines need not make it", Args: usage.Args(cobra.ExactArgs(1)),
 		Long: `publish makes of each layer of an image what a machine would make of it to boot it, a
-squashfs object, and puts these beside the image in its registry. Machines that believe
-it fetch them, and neither unpack nor pack anything. The image itself stays as it is,
-whoever made it and whatever else pulls it. What the stage of this machine has already
-is taken from there.
+squashfs object, and puts these beside the image in its registry, together with the
+image's kernel and an initramfs for it. Machines that believe it fetch them, and neither
+unpack nor pack anything; one that would make another initramfs, because it has another
+gitboot or needs more in it, makes that itself. The image itself stays as it is, whoever
+made it and whatever else pulls it. What the stage of this machine has already is taken
+from there.
 
 It is believed if it is signed: by a key of the image's cosign_key, or by that of a
 machine which objects_from names. With --key it is signed here, by a key that nothing
@@ -65,7 +68,7 @@ has objects_key_file.`,
 			return err
 		}
 		show := screen.New(c.ErrOrStderr())
-		cfg, err := configOf(a, c, show, settings.Settings.Staged)
+		cfg, err := configOf(a, c, show, settings.Settings.Publishing)
 		if err != nil {
 			return err
 		}
@@ -75,13 +78,14 @@ has objects_key_file.`,
 		}
 		p.Options, p.Stage, p.Log, p.Progress = r.Machine.Find.Options, r.Machine.Stage, cfg.Log, cfg.Progress
 		p.Options.Insecure, p.Options.Platform = opts.Insecure, opts.Platform
+		p.Init = r.Machine.Init
 		p.Options.CredentialsFile = cmp.Or(opts.CredentialsFile, p.Options.CredentialsFile)
 		out, err := p.PublishRef(c.Context(), refs[0])
 		if err = errors.Join(err, done(), show.Close()); err != nil {
 			return err
 		}
 		if *asJSON {
-			return screen.JSON(c.OutOrStdout(), publicationJSON{out.Digest, out.Layers, out.Made, out.Bytes, out.Sent, out.Signed})
+			return screen.JSON(c.OutOrStdout(), publicationJSON{out.Digest, out.Layers, out.Made, out.Kernel, out.Bytes, out.Sent, out.Signed})
 		}
 		return printPublished(c, refs[0], out)
 	}
@@ -90,7 +94,11 @@ has objects_key_file.`,
 
 func printPublished(c *cobra.Command, ref string, out readymade.Published) error {
 	w := c.OutOrStdout()
-	what := fmt.Sprintf("%d objects, %s", out.Layers, progress.Bytes(out.Bytes))
+	what := fmt.Sprintf("%d objects", out.Layers)
+	if out.Kernel != "" {
+		what += " and kernel " + out.Kernel + " with its initramfs"
+	}
+	what += ", " + progress.Bytes(out.Bytes)
 	if out.There {
 		_, err := fmt.Fprintf(w, "%s is published already: %s\n", what, out.Digest)
 		return err

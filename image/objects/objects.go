@@ -4,7 +4,8 @@
 //
 // In a registry it is an artifact (OCI image-spec 1.1) of the type Type that refers
 // to the image's manifest. Its configuration is a Description, as JSON, and its
-// layers are the objects, each once. Any tool goes on reading the image itself.
+// layers are the objects, each once, and what a boot loader loads. Any tool goes on
+// reading the image itself.
 //
 // A description says what somebody has made. Who may be believed is for others to
 // decide (package cosign), and what is fetched is verified by its digest.
@@ -22,6 +23,9 @@ import (
 const (
 	Type   = "application/vnd.gitboot.objects.v1+json"
 	Object = "application/vnd.gitboot.layer.v1.squashfs"
+	// KernelFile and InitramfsFile are as a boot loader loads them.
+	KernelFile    = "application/vnd.gitboot.kernel.v1"
+	InitramfsFile = "application/vnd.gitboot.initramfs.v1"
 )
 
 const (
@@ -32,6 +36,8 @@ const (
 	// maxLayers is what overlayfs takes, and maxLacks how many paths of one layer
 	// are worth telling.
 	maxLayers, maxLacks = 500, 10_000
+	// maxKernels is how many are told of, and maxText how long what is said of one may be.
+	maxKernels, maxText = 16, 4096
 )
 
 // A Description says what became of an image's layers.
@@ -44,6 +50,28 @@ type Description struct {
 	Squasher string `json:"squasher"`
 	// Layers are those that were published, in the image's order.
 	Layers []Layer `json:"layers"`
+	// Init is the checksum of the gitboot-init that is in the initramfs of Kernels, ""
+	// where none were to be made.
+	Init    string   `json:"init,omitempty"`
+	Kernels []Kernel `json:"kernels,omitempty"`
+}
+
+// A Kernel is one of the image's, and the initramfs that was made for it.
+type Kernel struct {
+	// Key is a hash of all that both are made of: who would make them of the same takes
+	// these instead.
+	Key string `json:"key"`
+	// Version is the kernel's release, and Path where it lies in the image.
+	Version   string `json:"version"`
+	Path      string `json:"path"`
+	Kernel    File   `json:"kernel"`
+	Initramfs File   `json:"initramfs"`
+}
+
+// A File is one of the artifact's, by its sha256 in hex.
+type File struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
 }
 
 // A Layer is what one layer became.
@@ -100,7 +128,27 @@ func Parse(data []byte, image string) (Description, error) {
 			return d, err
 		}
 	}
+	if len(d.Kernels) > maxKernels || len(d.Init) > maxText {
+		return d, fmt.Errorf("it tells of more than %d kernels, or too much of them", maxKernels)
+	}
+	for _, k := range d.Kernels {
+		if err := k.check(); err != nil {
+			return d, err
+		}
+	}
 	return d, nil
+}
+
+func (k Kernel) check() error {
+	switch {
+	case !isHash(k.Key) || !isHash(k.Kernel.SHA256) || !isHash(k.Initramfs.SHA256):
+		return errors.New("it names a kernel by what is no sha256")
+	case k.Kernel.Size <= 0 || k.Initramfs.Size <= 0:
+		return errors.New("it has a kernel or an initramfs without a byte")
+	case k.Version == "" || len(k.Version)+len(k.Path) > maxText:
+		return errors.New("it has a kernel without a release, or with too long a one")
+	}
+	return nil
 }
 
 func (l Layer) check() error {

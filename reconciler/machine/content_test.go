@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/hooks/formerdisk"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/tests/lab"
@@ -216,8 +217,8 @@ func TestHeadStart(t *testing.T) {
 		"one is no file":  {[]string{filepath.Join(h.dir, "none"), layer}, false},
 		"one is no layer": {[]string{h.Init}, false},
 	} {
-		s := &staging{Staging: plan.Staging{Image: "plain"}}
-		start := fetcher{&application{Job: j}}.newHeadStart(s, len(c.paths))
+		s := &staging{Staging: plan.Staging{Image: "plain"}, image: &observedImage{opened: &image.Image{}}}
+		start := fetcher{&application{Job: j}}.newHeadStart(t.Context(), s, len(c.paths))
 		for i, path := range c.paths {
 			if path != "" {
 				start.complete(t.Context(), i, path)

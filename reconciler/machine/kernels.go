@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/kernel"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/recovery"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs"
@@ -33,14 +34,25 @@ func (a *application) kernels(ctx context.Context, _ []plan.Action) error {
 		defer tree.Close()
 		maker := kernelMaker{a.Job}
 		found, err := maker.findKernel(tree, s)
-		if err != nil || found.known {
-			s.boot = found.record
+		if err != nil {
 			return err
 		}
-		if s.early != nil {
+		switch s.boot = found.record; {
+		case found.known:
+		case s.early != nil:
 			s.boot = *s.early
-		} else if s.boot, err = maker.makeKernel(ctx, tree, found); err != nil {
-			return err
+		default:
+			if s.boot, err = maker.makeKernel(ctx, tree, found); err != nil {
+				return err
+			}
+		}
+		if s.image.rebuilds() && s.image.opened != nil {
+			if err := readymade.CompareKernel(s.image.opened.Kernels, found.key, s.boot); err != nil {
+				return err
+			}
+		}
+		if found.known {
+			return nil
 		}
 		return a.Stage.PutKernel(found.key, s.boot)
 	})
@@ -61,12 +73,17 @@ func (a kernelMaker) findKernel(tree *rootfs.Tree, s *staging) (f foundKernel, e
 	if f.Kernel, err = initramfs.FindKernel(tree, s.Inputs.Kernel); err != nil {
 		return f, err
 	}
-	f.made = initramfs.Options{Init: a.Init, Verity: s.Inputs.Verity != "", Assembles: s.Inputs.Assembles}
+	f.made = a.makes(s)
 	if f.key, err = initramfs.Key(tree, f.Kernel, f.made); err != nil {
 		return f, err
 	}
 	f.record, f.known, err = a.Stage.Kernel(f.key)
 	return f, err
+}
+
+// makes is what an image's initramfs is made of besides its kernel.
+func (a kernelMaker) makes(s *staging) initramfs.Options {
+	return initramfs.Options{Init: a.Init, Verity: s.Inputs.Verity != "", Assembles: s.Inputs.Assembles}
 }
 
 func (a kernelMaker) makeKernel(ctx context.Context, tree *rootfs.Tree, found foundKernel) (stage.KernelRecord, error) {
@@ -116,7 +133,8 @@ func planInit(j *Job) {
 // A headStart makes an image's initramfs as soon as its layers can be read,
 // while they are still hashed and synced: on two processors that is a tenth of
 // a cold pull. It is no more than that: where it fails, the kernels' own step
-// does the work again and says what is wrong.
+// does the work again and says what is wrong. Where others have made it of the same,
+// that is taken, which is fetched beside the layers.
 type headStart struct {
 	kernelMaker
 	s  *staging
@@ -126,10 +144,16 @@ type headStart struct {
 	layers  []*os.File
 	lacking int
 	made    sync.WaitGroup
+	// offer is nil if nobody has made it.
+	offer *readymade.Offer
 }
 
-func (a fetcher) newHeadStart(s *staging, layers int) *headStart {
-	return &headStart{kernelMaker: kernelMaker{a.Job}, s: s, layers: make([]*os.File, layers), lacking: layers}
+func (a fetcher) newHeadStart(ctx context.Context, s *staging, layers int) *headStart {
+	h := &headStart{kernelMaker: kernelMaker{a.Job}, s: s, layers: make([]*os.File, layers), lacking: layers}
+	if !s.image.rebuilds() {
+		h.offer = readymade.Offered(ctx, a.Stage, s.image.opened.Kernels, readymade.Wish{Image: s.Image, Pick: s.Inputs.Kernel, Options: h.makes(s), Sum: a.program.Sum, Log: a.Log, Progress: a.Progress})
+	}
+	return h
 }
 
 // complete notes that layer i can be read at path, for now. With the last one
@@ -169,6 +193,10 @@ func (h *headStart) make(ctx context.Context) {
 	if err != nil || found.known {
 		return
 	}
+	if record, ok := h.offer.Take(found.key); ok {
+		h.s.early = &record
+		return
+	}
 	if record, err := h.makeKernel(ctx, tree, found); err == nil {
 		h.s.early = &record
 	}
@@ -177,6 +205,7 @@ func (h *headStart) make(ctx context.Context) {
 // end waits for what has begun. Without all layers, nothing has.
 func (h *headStart) end() {
 	h.made.Wait()
+	h.offer.End()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.lacking > 0 {

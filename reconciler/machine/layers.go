@@ -75,7 +75,7 @@ func (a *application) announce() {
 // synced, the initramfs is made of them.
 func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	list := s.image.opened.Layers
-	early := a.newHeadStart(s, len(list))
+	early := a.newHeadStart(ctx, s, len(list))
 	defer early.end()
 	sources := make([]stage.Tar, len(list))
 	for i, l := range list {

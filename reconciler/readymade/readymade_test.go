@@ -35,8 +35,10 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/image/objects"
+	"github.com/gitboot/gitboot/initramfs"
+	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/stage"
-	"github.com/gitboot/gitboot/stage/squash"
+	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -313,17 +315,13 @@ func TestSignedNonsense(t *testing.T) {
 			want, _ := stageIt(t, ref)
 			opened, err := image.Open(t.Context(), ref, "", options())
 			must(t, err)
-			p := Publisher{Options: options(), Scratch: t.TempDir()}
-			var layers []stage.Tar
+			b := &bench{Publisher: Publisher{Options: options(), Scratch: t.TempDir()}}
 			for _, l := range opened.Layers {
-				layers = append(layers, stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open})
+				b.layers = append(b.layers, stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open})
 			}
-			made, remove, err := p.squash(t.Context(), layers, make([]*squash.Made, len(layers)))
-			must(t, err)
-			defer remove()
-			u, err := p.upload(t.Context(), Image{Ref: ref, Digest: opened.Digest, Layers: layers}, made)
-			must(t, err)
-			d, err := objects.Parse(u.Config, opened.Digest)
+			must(t, b.squash(t.Context()))
+			defer b.clear()
+			u, d, err := b.upload(t.Context(), Image{Ref: ref, Digest: opened.Digest})
 			must(t, err)
 			publishSpoiled(t, u, d, spoil, signer)
 			if got, _ := stageIt(t, ref, trust); !slices.Equal(got, want) {
@@ -349,4 +347,67 @@ func publishSpoiled(t *testing.T, u image.ArtifactUpload, d objects.Description,
 	attached, err := image.Attach(context.Background(), u, options())
 	must(t, err)
 	must(t, image.Sign(context.Background(), u.Ref, attached.Digest, *signer, options()))
+}
+
+// An image with a kernel is published with an initramfs, which is what this computer would
+// make of it; again only where gitboot-init is another.
+func TestPublishedKernel(t *testing.T) {
+	s := newShelf(t)
+	root, init := t.TempDir(), filepath.Join(t.TempDir(), "gitboot-init")
+	must(t, lab.FakeKernel(root, "6.1.0-test", true))
+	must(t, os.WriteFile(init, []byte("init"), 0o755))
+	file := filepath.Join(t.TempDir(), "root.tar")
+	_, err := lab.Run(t.Context(), "tar", "-C", root, "-cf", file, ".")
+	must(t, err)
+	layer, err := tarball.LayerFromFile(file)
+	must(t, err)
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	must(t, err)
+	tag, err := name.ParseReference(s.host()+"/os:1", name.Insecure)
+	must(t, err)
+	must(t, remote.Write(tag, img))
+	ref := tag.Name()
+	_, signer, trust := newKey(t)
+	p := Publisher{Options: options(), Scratch: t.TempDir(), Init: init, Key: signer, Log: slog.New(slog.DiscardHandler)}
+	out, err := p.PublishRef(t.Context(), ref)
+	must(t, err)
+	if out.Kernel != "6.1.0-test" || out.Layers != 1 {
+		t.Errorf("published %+v", out)
+	}
+	opened, err := image.Open(t.Context(), ref, "", options())
+	must(t, err)
+	doubts, err := image.FindMade(t.Context(), ref, opened, []cosign.Policy{trust}, options())
+	must(t, errors.Join(append(doubts, err)...))
+	if len(opened.Kernels) != 1 {
+		t.Fatalf("found %+v", opened.Kernels)
+	}
+	became, _ := stageIt(t, ref)
+	st := newStage(t)
+	layers, err := st.AddLayers(t.Context(), []stage.Tar{{DiffID: opened.Layers[0].DiffID, Open: opened.Layers[0].Open}}, 1)
+	must(t, err)
+	tree, err := inventory.OpenTree(st, layers)
+	must(t, err)
+	defer tree.Close()
+	k, err := initramfs.FindKernel(tree, "")
+	must(t, err)
+	var made bytes.Buffer
+	_, err = initramfs.Build(t.Context(), tree, k, initramfs.Options{Init: init}, &made)
+	must(t, err)
+	key, err := initramfs.Key(tree, k, initramfs.Options{Init: init})
+	must(t, err)
+	got := opened.Kernels[0]
+	if sum := fmt.Sprintf("%x", sha256.Sum256(made.Bytes())); got.Initramfs.SHA256 != sum || got.Key != key || !slices.Equal(layers, became) {
+		t.Errorf("published %+v; made here %s of %s", got, sum, key)
+	}
+	again, err := p.PublishRef(t.Context(), ref)
+	must(t, err)
+	if !again.There || again.Kernel != out.Kernel || again.Bytes != out.Bytes {
+		t.Errorf("published again %+v", again)
+	}
+	must(t, os.WriteFile(init, []byte("a newer init"), 0o755))
+	newer, err := p.PublishRef(t.Context(), ref)
+	must(t, err)
+	if newer.There || newer.Sent == 0 || newer.Sent >= newer.Bytes {
+		t.Errorf("published with another gitboot-init %+v", newer)
+	}
 }

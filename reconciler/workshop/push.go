@@ -134,7 +134,7 @@ func (j publisher) push(ctx context.Context, b *build) error {
 		}
 	}
 	if err == nil {
-		err = j.publishObjects(ctx, p, upload, done.Digest)
+		err = j.publishObjects(ctx, b, p, upload, done.Digest)
 	}
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (j publisher) push(ctx context.Context, b *build) error {
 
 // publishObjects publishes what the layers of a pushed image become, if there is a key to
 // sign that with: nobody would believe it without.
-func (j publisher) publishObjects(ctx context.Context, p *publication, u image.Upload, digest string) error {
+func (j publisher) publishObjects(ctx context.Context, b *build, p *publication, u image.Upload, digest string) error {
 	if j.ObjectsKey == "" {
 		return nil
 	}
@@ -161,13 +161,14 @@ func (j publisher) publishObjects(ctx context.Context, p *publication, u image.U
 	for _, l := range u.Layers {
 		what.Layers = append(what.Layers, stage.Tar{DiffID: l.DiffID, Name: p.Image, Size: l.Size, Open: l.Open})
 	}
-	to := readymade.Publisher{Options: j.Find.PushOptions(&p.Push), Stage: j.Stage, Scratch: j.Stage.Workshop().Temp(), Key: key, Log: j.Log, Progress: j.Progress}
+	to := readymade.Publisher{Options: j.Find.PushOptions(&p.Push), Stage: j.Stage, Scratch: j.Stage.Workshop().Temp(), Init: j.Init, Key: key, Log: j.Log, Progress: j.Progress}
+	to.Options.Platform = b.want.Build.Platform
 	out, err := to.Publish(ctx, what)
 	if err != nil {
 		return fmt.Errorf("publish what its layers become: %w", err)
 	}
 	if !out.There {
-		j.Log.Info("published what layers become", "ref", p.Ref, "objects", out.Layers, "bytes", out.Bytes, "sent", out.Sent, "digest", plan.Short(out.Digest))
+		j.Log.Info("published what layers become", "ref", p.Ref, "objects", out.Layers, "kernel", out.Kernel, "bytes", out.Bytes, "sent", out.Sent, "digest", plan.Short(out.Digest))
 	}
 	return nil
 }

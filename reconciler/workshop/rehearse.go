@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/internal/fault"
@@ -74,10 +75,7 @@ func (j maker) subject(b *build, img engine.Image) rehearsal.Image {
 // architecture is that of os/architecture[/variant] which is built for, "" for this
 // computer's.
 func architecture(b *build) string {
-	if parts := strings.Split(b.want.Build.Platform, "/"); len(parts) > 1 {
-		return parts[1]
-	}
-	return ""
+	return image.Architecture(b.want.Build.Platform)
 }
 
 // rehearsalKey hashes what decides how a rehearsal goes.

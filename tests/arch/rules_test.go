@@ -232,7 +232,7 @@ var rules = []rule{
 	{folder: "reconciler/machine", layer: runs, why: "converges the stage; it and the workshop meet in state alone",
 		ours:  []string{"boot", "build/engine", "deployment", "hooks", "hooks/formerdisk", "hooks/kind", "image", "initramfs", "initramfs/processor", "qemu", "reconciler/drift", "reconciler/integrity", "reconciler/inventory", "reconciler/kernel", "reconciler/menu", "reconciler/origin", "reconciler/plan", "reconciler/readymade", "reconciler/recovery", "reconciler/state", "reconciler/verdict", "reconciler/wanted", "reconciler/writable", "rootfs", "rootfs/packages", "secret/keyring", "spec", "stage", "stage/squash", "stage/trees"},
 		third: []string{"golang.org/x/sync"}},
-	{folder: "reconciler/readymade", layer: runs, why: "what layers became, from the stage to a registry and back", ours: []string{"deployment", "image", "image/cosign", "image/objects", "stage", "stage/squash"}},
+	{folder: "reconciler/readymade", layer: runs, why: "what layers became, from the stage to a registry and back", ours: []string{"deployment", "image", "image/cosign", "image/objects", "initramfs", "initramfs/processor", "reconciler/inventory", "reconciler/kernel", "stage", "stage/squash"}, third: []string{"golang.org/x/sync"}},
 	{folder: "reconciler/kernel", layer: runs, why: "one kernel and its initramfs, whoever boots them", ours: []string{"deployment", "initramfs", "rootfs", "stage"}},
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
 		ours: []string{"boot", "boot/extlinux", "boot/grub", "boot/loader", "boot/place", "boot/sdboot", "boot/secureboot", "boot/uki", "boot/unlocking", "deployment", "reconciler/state", "spec", "stage"}},

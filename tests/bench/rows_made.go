@@ -49,7 +49,7 @@ func readyMade(ctx context.Context, s *site, r row) (result, error) {
 	share := atMost(median(shares), 0.12)
 	share.Target = "processor: " + share.Target
 	res.Checks = append(res.Checks, share)
-	res.Note = "The layers' objects lie in the registry, published by `gitboot image publish`; kernel and initramfs are made as always."
+	res.Note = "The layers' objects lie in the registry, published by `gitboot image publish`, with kernel and initramfs."
 	return res, nil
 }
 

@@ -109,6 +109,16 @@ func (s Settings) Reconciler() (reconciler.Config, error) {
 	return cfg, err
 }
 
+// Publishing is that for who publishes images' objects: without gitboot-init there are no
+// initramfs among them.
+func (s Settings) Publishing() (reconciler.Config, error) {
+	cfg, err := s.Reconciler()
+	if errors.As(err, new(*MissingProgramError)) {
+		err = nil
+	}
+	return cfg, err
+}
+
 // Staged is that without gitboot-init, for work on what is staged: in a recovery entry
 // there is none, and nothing is staged anew.
 func (s Settings) Staged() (reconciler.Config, error) {
