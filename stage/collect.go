@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -102,18 +103,10 @@ func reachable(s *Stage, gone map[string]bool) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return gone[id] })
 	live := make(map[string]bool)
-	for _, id := range ids {
-		if gone[id] {
-			continue
-		}
-		m, err := s.Deployment(id)
-		if err != nil {
-			return nil, fmt.Errorf("%w; remove the deployment first", err)
-		}
-		for _, o := range m.Objects() {
-			live[o.SHA256] = true
-		}
+	if err := s.manifests.Objects(ids, func(o deployment.Object) { live[o.SHA256] = true }); err != nil {
+		return nil, fmt.Errorf("%w; remove the deployment first", err)
 	}
 	return live, nil
 }

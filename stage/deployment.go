@@ -1,20 +1,19 @@
 package stage
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/stage/internal/manifests"
 	"github.com/gitboot/gitboot/stage/internal/record"
 )
 
 // ErrNoDeployment is returned for an id that the stage does not have.
-var ErrNoDeployment = errors.New("no such deployment")
+var ErrNoDeployment = manifests.ErrNone
 
 // Publish makes a deployment bootable and returns its id. Every object that it
 // names must be on the stage.
@@ -73,27 +72,57 @@ func (s *Stage) Deployments() ([]string, error) {
 	return record.Names(s.deployments(), deployment.IsHash)
 }
 
-// Deployment returns a deployment's manifest, having checked it against its
-// id.
+// Deployment returns a deployment's manifest, which was checked against its id when
+// its file was read last. What it points to, nobody may change.
 func (s *Stage) Deployment(id string) (*deployment.Manifest, error) {
-	if !deployment.IsHash(id) {
-		return nil, fmt.Errorf("deployment %q: an id is 64 hex digits", id)
+	if err := checkID(id); err != nil {
+		return nil, err
 	}
-	data, err := os.ReadFile(s.deployment(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("deployment %s: %w", id, ErrNoDeployment)
+	return s.manifests.Get(id)
+}
+
+// Proven is Deployment of a file that this process has read itself.
+func Proven(s *Stage, id string) (*deployment.Manifest, error) {
+	if err := checkID(id); err != nil {
+		return nil, err
+	}
+	return s.manifests.Read(id)
+}
+
+func checkID(id string) error {
+	if !deployment.IsHash(id) {
+		return fmt.Errorf("deployment %q: an id is 64 hex digits", id)
+	}
+	return nil
+}
+
+// Broken returns those of some deployments that lack an object (see Lacking), which is
+// looked at once for all. Of one whose manifest cannot be read it says nothing.
+func Broken(s *Stage, ids []string) map[string]bool {
+	marked := Marked(s.Layout)
+	return s.manifests.Lacking(ids, func(o deployment.Object) bool {
+		ok, err := whole(s, o)
+		return ok && err == nil && !marked[o.SHA256]
+	})
+}
+
+// Remember keeps what was read of manifests for the next process. That it cannot costs
+// time, and no more. The caller holds the lock.
+func Remember(s *Stage) {
+	ids, err := s.Deployments()
+	if err == nil {
+		err = s.manifests.Remember(ids)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("deployment %s: %w", id, err)
+		s.log().Debug("the next run reads all manifests again", "error", err)
 	}
-	return deployment.ParseManifest(data, id)
 }
 
 // RemoveDeployment takes a deployment away; its objects stay until Collect.
 // One that is not there is no error.
 func (s *Stage) RemoveDeployment(id string) error {
-	if !deployment.IsHash(id) {
-		return fmt.Errorf("remove deployment %q: an id is 64 hex digits", id)
+	if err := checkID(id); err != nil {
+		return fmt.Errorf("remove %w", err)
 	}
 	if err := durable.Remove(s.deployment(id)); err != nil {
 		return fmt.Errorf("remove deployment %s: %w", id, err)

@@ -82,6 +82,20 @@ func (l Layout) Damaged(o deployment.Object) bool {
 	return err == nil
 }
 
+// Marked are the hashes of all objects that are known to be damaged, for who asks of
+// many.
+func Marked(l Layout) map[string]bool {
+	names, err := record.Names(marks(l), deployment.IsHash)
+	if err != nil {
+		return nil
+	}
+	marked := make(map[string]bool, len(names))
+	for _, hash := range names {
+		marked[hash] = true
+	}
+	return marked
+}
+
 func mark(l Layout, hash string) string { return filepath.Join(marks(l), hash+".json") }
 
 // Mark notes which objects are damaged, of all that Verify has found on the stage,

@@ -23,6 +23,12 @@ const blockSize = 1 << 20
 // has reports whether the object is there with its full length, and not known to
 // be damaged.
 func (s *Stage) has(o deployment.Object) (bool, error) {
+	there, err := whole(s, o)
+	return there && !s.Damaged(o), err
+}
+
+// whole reports whether the object is there with its full length.
+func whole(s *Stage, o deployment.Object) (bool, error) {
 	if !deployment.IsHash(o.SHA256) {
 		return false, nil
 	}
@@ -33,7 +39,7 @@ func (s *Stage) has(o deployment.Object) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return info.Mode().IsRegular() && info.Size() == o.Size && !s.Damaged(o), nil
+	return info.Mode().IsRegular() && info.Size() == o.Size, nil
 }
 
 // AddFile stores what r gives, such as a kernel or an initramfs.

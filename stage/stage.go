@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/gentle"
 	"github.com/gitboot/gitboot/internal/owned"
+	"github.com/gitboot/gitboot/stage/internal/manifests"
 )
 
 // Open returns ErrNone for a directory that Create could make a stage, and
@@ -40,6 +41,8 @@ type Stage struct {
 	Pace gentle.Pace
 
 	Layout
+
+	manifests *manifests.Manifests
 
 	mu      sync.Mutex // of records that are changed
 	flights flights
@@ -86,7 +89,7 @@ func Open(dir string) (*Stage, error) {
 	if err := l.refuseOthers(); err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
-	s := &Stage{Layout: l}
+	s := &Stage{Layout: l, manifests: manifests.In(l.deployments(), l.path(manifestsFile))}
 	if lacking != "" {
 		if err := adopt(s); err != nil {
 			return nil, fmt.Errorf("open stage %s, which has no %s: %w", dir, lacking, err)

@@ -26,7 +26,7 @@ const maxManifest = 1 << 20
 // bytes depend on the deployment alone. An object that is damaged is found
 // while it is written.
 func (s *Stage) Export(ctx context.Context, id string, w io.Writer, sink progress.Sink) (err error) {
-	m, err := s.Deployment(id)
+	m, err := Proven(s, id)
 	if err != nil {
 		return fmt.Errorf("export: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/stage/internal/manifests"
 )
 
 // A Damage is something on the stage that is not as it should be.
@@ -68,8 +69,9 @@ func (v *verification) manifests() error {
 	if err != nil {
 		return err
 	}
+	onDisk := manifests.In(v.stage.deployments(), "")
 	for _, id := range ids {
-		m, err := v.stage.Deployment(id)
+		m, err := onDisk.Read(id)
 		if err != nil {
 			v.damage(Damage{
 				Path: "deployments/" + id + ".json", What: err.Error(), Deployments: []string{id},

@@ -79,7 +79,7 @@ func Compare(ctx context.Context, st *stage.Stage, layers []deployment.Object, a
 
 // Lack says what a deployment lacks on the stage: "lacks object …"; "" if nothing.
 func Lack(st *stage.Stage, id string) string {
-	m, err := st.Deployment(id)
+	m, err := stage.Proven(st, id)
 	if err != nil {
 		return "has no readable manifest"
 	}
@@ -87,12 +87,13 @@ func Lack(st *stage.Stage, id string) string {
 }
 
 func lack(st *stage.Stage, objects []deployment.Object) string {
+	marked := stage.Marked(st.Layout)
 	for _, obj := range objects {
 		info, err := os.Stat(st.ObjectPath(obj))
 		if err != nil || info.Size() != obj.Size {
 			return "lacks object " + plan.Short(obj.SHA256)
 		}
-		if st.Damaged(obj) {
+		if marked[obj.SHA256] {
 			return "has object " + plan.Short(obj.SHA256) + ", which is damaged"
 		}
 	}

@@ -147,6 +147,7 @@ func (a *application) clear(ctx context.Context, _ []plan.Action) error {
 		}
 		a.next.Drift = plan.Mend(a.next.Drift, seen, a.now())
 	}
+	stage.Remember(a.Stage)
 	return a.next.Save(a.Stage.Dir())
 }
 

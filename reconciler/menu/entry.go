@@ -15,14 +15,19 @@ import (
 
 // entries returns an image's boot entries, newest first. A generation that GRUB
 // could not boot gets none: the others must not lose theirs by it.
-func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, counted *deployment.Location, more func(boot.Entry, deployment.Location) []string) (out []boot.Entry) {
+func (b *Book) entries(name string, doc *state.Machine, broken map[string]bool, fs boot.Filesystem, counted *deployment.Location, more func(boot.Entry, deployment.Location) []string) (out []boot.Entry) {
 	img := doc.Images[name]
 	if img == nil {
 		return nil
 	}
+	lastGood, newest := doc.LastGood(name), img.Newest()
 	for _, g := range slices.Backward(img.Generations) {
-		e, err := b.entry(name, doc.Machine, g, fs)
-		if e.State = b.stateOf(doc, g); err == nil && counted != nil {
+		read := b.Stage.Deployment
+		if g.Deployment == lastGood || g.N == newest.N || boot.EntryID(name, g.Deployment) == doc.Default {
+			read = b.proven
+		}
+		e, err := entryOf(read, name, doc.Machine, g, fs)
+		if e.State = stateOf(doc, broken, g); err == nil && counted != nil {
 			e.Args = append(more(e, *counted), e.Args...)
 			err = e.Check(fs)
 		}
@@ -35,17 +40,15 @@ func (b *Book) entries(name string, doc *state.Machine, fs boot.Filesystem, coun
 	return out
 }
 
+// proven is a manifest of what boots by itself: it is not remembered but read.
+func (b *Book) proven(id string) (*deployment.Manifest, error) { return stage.Proven(b.Stage, id) }
+
 // stateOf is what is known of a generation: of one that is not whole, that goes
 // before all but that it is bad.
-func (b *Book) stateOf(doc *state.Machine, g state.Generation) string {
+func stateOf(doc *state.Machine, broken map[string]bool, g state.Generation) string {
 	known := doc.Verdicts.State(g.Deployment)
-	if known == boot.Bad {
-		return known
-	}
-	if m, err := b.Stage.Deployment(g.Deployment); err == nil {
-		if lacking, err := stage.Lacking(b.Stage, m); err != nil || len(lacking) > 0 {
-			return boot.Damaged
-		}
+	if known != boot.Bad && broken[g.Deployment] {
+		return boot.Damaged
 	}
 	return known
 }
@@ -85,9 +88,9 @@ func unified(e boot.Entry, counted deployment.Location) []string {
 	return (deployment.Cmdline{Counted: true, Entry: e.ID, Block: counted}).Optional()
 }
 
-// entry returns a generation's boot entry, or why there can be none.
-func (b *Book) entry(name, machine string, g state.Generation, fs boot.Filesystem) (boot.Entry, error) {
-	m, err := b.Stage.Deployment(g.Deployment)
+// entryOf returns a generation's boot entry, or why there can be none.
+func entryOf(read func(id string) (*deployment.Manifest, error), name, machine string, g state.Generation, fs boot.Filesystem) (boot.Entry, error) {
+	m, err := read(g.Deployment)
 	if err != nil {
 		return boot.Entry{}, err
 	}
@@ -208,7 +211,7 @@ func (b *Book) Unbootable(name, machine string, g state.Generation, fs boot.File
 func (b *Book) Hidden(ctx context.Context, name, machine string, g state.Generation) string {
 	fs, err := b.Locate(ctx)
 	if err == nil {
-		_, err = b.entry(name, machine, g, fs)
+		_, err = entryOf(b.Stage.Deployment, name, machine, g, fs)
 	}
 	if err != nil {
 		return "not in the boot menu: " + err.Error()

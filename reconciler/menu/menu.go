@@ -61,8 +61,9 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 		add = unified
 	}
 	var all []boot.Candidate
+	broken := stage.Broken(b.Stage, doc.Deployments())
 	for _, name := range doc.MenuOrder() {
-		entries := b.entries(name, doc, fs, counted, add)
+		entries := b.entries(name, doc, broken, fs, counted, add)
 		if len(entries) > 0 {
 			m.Images = append(m.Images, boot.MenuImage{Name: name, Entries: entries})
 		}
@@ -297,6 +298,7 @@ func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallbac
 		return "", ""
 	}
 	var all []boot.Candidate
+	broken := stage.Broken(b.Stage, doc.Deployments())
 	for _, name := range doc.MenuOrder() {
 		img := doc.Images[name]
 		if img == nil {
@@ -304,7 +306,7 @@ func (b *Book) Choice(doc *state.Machine, shown map[string]bool) (boots, fallbac
 		}
 		for _, g := range slices.Backward(img.Generations) {
 			if id := boot.EntryID(name, g.Deployment); shown[id] {
-				all = append(all, boot.Candidate{Image: name, ID: id, State: b.stateOf(doc, g)})
+				all = append(all, boot.Candidate{Image: name, ID: id, State: stateOf(doc, broken, g)})
 			}
 		}
 	}

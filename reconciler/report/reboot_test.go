@@ -1,6 +1,7 @@
 package report
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/gitboot/gitboot/boot"
@@ -12,6 +13,10 @@ import (
 // Whether a reboot is needed follows from what runs, what is in the menu, and who
 // chooses what boots.
 func TestReboot(t *testing.T) {
+	st, err := stage.Create(filepath.Join(t.TempDir(), "stage"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	doc := &state.Machine{Version: state.Version, Order: []string{"router", "desktop"}, Images: map[string]*state.Image{
 		"router":  {Generations: []state.Generation{{N: 1, Deployment: "r1", Revision: "aaaaaaaaaaaa"}}},
 		"desktop": {Generations: []state.Generation{{N: 3, Deployment: "d3", Revision: "bbbbbbbbbbbb"}, {N: 4, Deployment: "d4", Revision: "cccccccccccc"}}},
@@ -48,7 +53,7 @@ func TestReboot(t *testing.T) {
 		if c.chosen != "" {
 			doc.Default = boot.EntryID("desktop", c.chosen[len("desktop/"):])
 		}
-		got := reboot(doc, c.booted, (&menu.Book{Stage: new(stage.Stage)}).Default(doc, shown), shown)
+		got := reboot(doc, c.booted, (&menu.Book{Stage: st}).Default(doc, shown), shown)
 		if got.Reason != c.want || got.Needed != (c.want != "") || got.Needed != (got.Next != nil) {
 			t.Errorf("%s: %+v", what, got)
 		}

@@ -66,16 +66,16 @@ func encode(doc any) ([]byte, error) {
 }
 
 func same(a, b any) bool {
-	x, errX := encode(a)
-	y, errY := encode(b)
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // copyTo makes a deep copy.
 func copyTo(from, to any) error {
-	data, err := encode(from)
+	data, err := json.Marshal(from)
 	if err != nil {
-		return err
+		return fmt.Errorf("copy state: %w", err)
 	}
 	return json.Unmarshal(data, to)
 }

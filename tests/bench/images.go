@@ -56,11 +56,14 @@ func smallContent(n int) []byte {
 	return data
 }
 
-func smallTar(n int) []byte {
+func smallTar(n int) []byte { return tarOf("opt/bench/data", smallContent(n)) }
+
+// tarOf is a tar of one file.
+func tarOf(path string, content []byte) []byte {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	// Writing to memory fails only where the header is wrong.
-	if err := errors.Join(writeFile(w, "opt/bench/data", 0o644, smallContent(n)), w.Close()); err != nil {
+	if err := errors.Join(writeFile(w, path, 0o644, content), w.Close()); err != nil {
 		panic(err)
 	}
 	return buf.Bytes()

@@ -49,6 +49,8 @@ func rows() []row {
 		{"clone-files-https", "the same over https, of 200 MB", "`git clone --bare`", 5, clone(packedFiles, true)},
 		{"clone-commits-https", "the same over https, of 20,000 commits", "`git clone --bare`", 5, clone(manyCommits, true)},
 		{"generations", "disk of ten generations, each with a new 100 KB layer", "disk of one", 1, generations},
+		{"history-idle", "nothing changed, 181 generations of 481 layers", "one generation of them", 11, historyIdle},
+		{"history-new", "a changed hook, 181 generations of 481 layers", "one generation of them", 11, historyNew},
 		{"initramfs-tools", "initramfs for Debian's generic kernel", "initramfs-tools, MODULES=most, zstd", 3, initramfsAgainst(initramfsTools)},
 		{"initramfs-dracut", "initramfs for Debian's generic kernel", "dracut --no-hostonly --zstd", 3, initramfsAgainst(dracut)},
 		{"boot-dracut", "from `Run /init` to the image's init in QEMU, virtio disk", "dracut's dmsquash-live, same squashfs", 5, bootDracut},
