@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/internal/program"
+	"github.com/gitboot/gitboot/reconciler"
 )
 
 // overtakes is how long before an ordinary restart that was announced the machine goes
@@ -18,7 +19,10 @@ func (r *restarter) down(ctx context.Context, why string) error {
 	if kexec && minutes <= 0 && r.kexec(ctx) {
 		return nil
 	}
-	err := program.RebootIn(ctx, minutes, "gitboot: "+why)
+	argument, err := reconciler.Restarting(ctx, r.set.Reconciler)
+	if err == nil {
+		err = program.RebootIn(ctx, minutes, "gitboot: "+why, argument)
+	}
 	if err == nil && kexec && minutes > 0 {
 		go r.overtake(ctx)
 	}

@@ -11,6 +11,8 @@ const (
 	SystemdBoot = "systemd-boot"
 	// Extlinux is what reads an extlinux.conf, U-Boot above all. It is never guessed.
 	Extlinux = "extlinux"
+	// RaspberryPi is the firmware of a Raspberry Pi.
+	RaspberryPi = "rpi"
 )
 
 // A Choice is what is declared of a machine's boot loader.
@@ -25,6 +27,8 @@ type Choice struct {
 type Installed struct {
 	// GRUB and SystemdBoot report whether they were found.
 	GRUB, SystemdBoot bool
+	// RaspberryPi reports whether this is a Raspberry Pi, and its boot partition was found.
+	RaspberryPi bool
 	// Running is what has started this system, as it says of itself, "" if nothing did
 	// that says so.
 	Running string
@@ -41,6 +45,8 @@ func Which(declared string, there Installed) (name, why string) {
 		return SystemdBoot, fmt.Sprintf("%.80s has started this system", there.Running)
 	case there.SystemdBoot && !there.GRUB:
 		return SystemdBoot, "it is there, and GRUB is not"
+	case there.RaspberryPi && !there.GRUB:
+		return RaspberryPi, "this is a Raspberry Pi, and there is no other"
 	}
 	return GRUB, "nothing says that it is another"
 }

@@ -15,6 +15,8 @@ func TestWhich(t *testing.T) {
 		"it has started it":     {"", Installed{GRUB: true, SystemdBoot: true, Running: "systemd-boot 252.39-1~deb12u2"}, SystemdBoot},
 		"it is not mounted":     {"", Installed{GRUB: true, Running: "systemd-boot 257"}, SystemdBoot},
 		"another has":           {"", Installed{GRUB: true, Running: "GRUB 2.12"}, GRUB},
+		"a Raspberry Pi":        {"", Installed{RaspberryPi: true}, RaspberryPi},
+		"one with GRUB":         {"", Installed{RaspberryPi: true, GRUB: true}, GRUB},
 		"it is declared":        {SystemdBoot, Installed{GRUB: true}, SystemdBoot},
 		"the other is declared": {GRUB, Installed{Running: "systemd-boot 257"}, GRUB},
 	} {

@@ -69,6 +69,12 @@ func (r *Reconciler) NoteRestart(ctx context.Context, next string) error {
 	return errors.Join(err, lock.Release())
 }
 
+// Restarting has the boot loader get ready for a restart of the machine, and returns what the
+// firmware is to be handed.
+func Restarting(ctx context.Context, r *Reconciler) (argument string, err error) {
+	return machine.Restarting(ctx, &r.Machine, false)
+}
+
 // Unproven says why the machine cannot be said to have come up as it should, "" if
 // it has: what it runs is good, and so is what it was restarted for the last time.
 func Unproven(ctx context.Context, r *Reconciler) (string, error) {

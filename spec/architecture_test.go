@@ -86,6 +86,25 @@ func TestMacros(t *testing.T) {
 	}
 }
 
+// What a Raspberry Pi's firmware boots is arm64, has no menu, and is tried once.
+func TestRaspberryPi(t *testing.T) {
+	const fleet = "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n"
+	w := mustResolve(t, fleet+"arch = \"arm64\"\nboot = { loader = \"rpi\", mode = \"managed\" }\n", "m")
+	if w.Boot.Tries != 1 {
+		t.Errorf("it is tried %d times", w.Boot.Tries)
+	}
+	f, err := Load(t.Context(), repo(fleet+"boot = { loader = \"rpi\", tries = 3, timeout = 5 }\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Resolve(t.Context(), "m")
+	for _, want := range []string{`is no arm64; write arch = "arm64" for it`, "tries what is new once; leave boot.tries out", "shows no menu; leave boot.timeout out"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
 func place(t *testing.T, d *layout.Disk) []layout.Placed {
 	t.Helper()
 	placed, err := layout.Place(d.Partitions, 8e9, "seed")

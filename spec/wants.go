@@ -204,7 +204,7 @@ type Boot struct {
 	// Tries is how often, in mode "managed", what is new boots by itself before
 	// the machine falls back if it has not proved good.
 	Tries int
-	// Loader is "grub", "systemd-boot" or "extlinux", "" for the one that is there.
+	// Loader is "grub", "systemd-boot", "extlinux" or "rpi", "" for the one that is there.
 	Loader string `json:",omitempty"`
 	// SecureBoot has each entry be one signed program.
 	SecureBoot bool `json:",omitempty"`
@@ -228,8 +228,28 @@ func readBoot(r *resolver, to *Boot) {
 	if b.Tries != nil {
 		to.Tries = *b.Tries
 	}
+	readFirmware(r, to)
 	if to.OnBad = text(b.OnBad); to.OnBad != "" && to.Mode != "managed" {
 		r.Add(r.decl.where, to.OnBad, "boot.on_bad of machine "+r.name+" is for what has proved bad, and in mode \""+to.Mode+"\" nothing is tried", `write mode = "managed" beside it, or leave it out`)
+	}
+}
+
+// readFirmware reads what is otherwise where a Raspberry Pi's firmware boots the machine: it
+// starts kernels of one architecture here, and tries what is new once, or not.
+func readFirmware(r *resolver, to *Boot) {
+	if to.Loader != "rpi" {
+		return
+	}
+	where, of := r.decl.where, "machine "+r.name+", which a Raspberry Pi's firmware boots,"
+	if arch := text(r.merged.Arch); arch != "arm64" {
+		r.Add(where, arch, of+" is no arm64", `write arch = "arm64" for it`)
+	}
+	if b := r.merged.Boot; b.Tries != nil && *b.Tries != 1 {
+		r.Add(where, "tries", of+" tries what is new once", "leave boot.tries out")
+	}
+	to.Tries = 1
+	if t := to.Timeout; t != nil {
+		r.Add(where, "timeout", of+" shows no menu", "leave boot.timeout out")
 	}
 }
 

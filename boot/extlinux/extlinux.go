@@ -153,7 +153,7 @@ func (l *Loader) change(part func(*marked.File) []byte) error {
 	if err != nil {
 		return err
 	}
-	f.Before, f.After = slices.Concat(f.Before, f.After), nil
+	f.Last()
 	return f.Replace(part(f))
 }
 

@@ -49,7 +49,7 @@ func TestLink(t *testing.T) {
 		"none":         "",
 		"user's":       "# mine\r\nset x='\xff'\n\n\n",
 		"no line end":  "menuentry x { true }",
-		"user's after": "a\n" + block(other) + "b\n",
+		"user's after": "a\n" + partOf(other) + "b\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, file := open(t, custom)
@@ -60,8 +60,8 @@ func TestLink(t *testing.T) {
 			linked(t, g, ext4, true)
 			linked(t, g, other, false)
 			got := content(t, file)
-			mine := strings.Replace(custom, block(other), "", 1)
-			if left := strings.Replace(got, block(ext4), "", 1); strings.TrimSuffix(left, "\n") != strings.TrimSuffix(mine, "\n") {
+			mine := strings.Replace(custom, partOf(other), "", 1)
+			if left := strings.Replace(got, partOf(ext4), "", 1); strings.TrimSuffix(left, "\n") != strings.TrimSuffix(mine, "\n") {
 				t.Errorf("the user's lines became %q", left)
 			}
 			if err := g.Unlink(); err != nil {
@@ -116,7 +116,7 @@ func TestLinkFollowsSymlink(t *testing.T) {
 	if err := g.Link(t.Context(), ext4); err != nil {
 		t.Fatal(err)
 	}
-	if got := content(t, target); got != "# mine\n"+block(ext4) {
+	if got := content(t, target); got != "# mine\n"+partOf(ext4) {
 		t.Errorf("target has %q", got)
 	}
 	if info, err := os.Lstat(file); err != nil || info.Mode().Type() != os.ModeSymlink {
@@ -128,8 +128,8 @@ func TestDamagedBlock(t *testing.T) {
 	for name, custom := range map[string]string{
 		"no end":    "a\n" + beginMark + "\nb\n",
 		"no begin":  "a\n" + endMark + "\nb\n",
-		"twice":     block(ext4) + block(ext4),
-		"two ends":  block(ext4) + endMark + "\n",
+		"twice":     partOf(ext4) + partOf(ext4),
+		"two ends":  partOf(ext4) + endMark + "\n",
 		"end first": endMark + "\n" + beginMark + "\n",
 	} {
 		g, file := open(t, custom)
@@ -196,5 +196,5 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// block returns our part of custom.cfg for a stage that GRUB reads.
-func block(stage boot.Filesystem) string { return site{stage: stage}.block() }
+// partOf returns our part of custom.cfg for a stage that GRUB reads.
+func partOf(stage boot.Filesystem) string { return site{stage: stage}.block() }

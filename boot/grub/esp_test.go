@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/block"
 	"github.com/gitboot/gitboot/boot/loader/suite"
 	"github.com/gitboot/gitboot/tests/need"
 )
@@ -20,7 +21,7 @@ func TestCountsOnESP(t *testing.T) {
 	m.Stage.Type = "btrfs"
 	dir := t.TempDir()
 	root, disk, esp := filepath.Join(dir, "root"), filepath.Join(dir, "disk"), filepath.Join(dir, "esp")
-	b := &envFile{path: filepath.Join(dir, blockFile), folder: boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/" + espDir}}
+	b := &envFile{File: block.File(filepath.Join(dir, blockFile)), folder: boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/" + espDir}}
 	must(t, b.Change(func(is *boot.Memory) { is.Try(m.Default, 2) }))
 	tool(t, "mkfs.vfat", "-i", "1234ABCD", "-C", esp, "16384")
 	tool(t, "mmd", "-i", esp, "::EFI", "::"+espDir)
@@ -42,11 +43,11 @@ func TestCountsOnESP(t *testing.T) {
 
 	step := func(what, boots string, after boot.Memory) {
 		t.Helper()
-		tool(t, "mcopy", "-o", "-i", esp, b.path, "::"+espDir+"/"+blockFile)
+		tool(t, "mcopy", "-o", "-i", esp, string(b.File), "::"+espDir+"/"+blockFile)
 		if id := kernels[(emulation{}).run(t, dir)]; id != boots {
 			t.Errorf("%s: %q boots, want %q", what, id, boots)
 		}
-		tool(t, "mcopy", "-o", "-n", "-i", esp, "::"+espDir+"/"+blockFile, b.path)
+		tool(t, "mcopy", "-o", "-n", "-i", esp, "::"+espDir+"/"+blockFile, string(b.File))
 		if is, err := b.Read(); err != nil || is != after {
 			t.Errorf("%s: it remembers %+v, %v; want %+v", what, is, err, after)
 		}

@@ -156,7 +156,7 @@ func TestScreenInGRUB(t *testing.T) {
 // of a block whose stage is not there.
 func TestLostStageInGRUB(t *testing.T) {
 	got := runGRUB(t, "set default=0\nset root=host\nsource $prefix/custom.cfg\n"+
-		`echo "$default $root [$gitboot_stage] [$gitboot_module]"`, map[string]string{"custom.cfg": block(ext4)})
+		`echo "$default $root [$gitboot_stage] [$gitboot_module]"`, map[string]string{"custom.cfg": partOf(ext4)})
 	if want := "error: no such device: " + ext4.UUID + ".\n0 host [] []"; got != want {
 		t.Errorf("GRUB shows %q, want %q", got, want)
 	}

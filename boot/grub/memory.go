@@ -3,21 +3,17 @@ package grub
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"github.com/gitboot/gitboot/boot"
-	"github.com/gitboot/gitboot/boot/grub/env"
+	"github.com/gitboot/gitboot/boot/block"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/internal/durable"
 )
 
 // An environment block of our own holds what is asked for once, and what is
@@ -28,11 +24,11 @@ import (
 const (
 	blockFile = "gitboot.env"
 
-	onceName   = "gitboot_once"
-	tryingName = "gitboot_trying"
-	leftName   = "gitboot_left"
-	goodName   = "gitboot_good"
-	badName    = "gitboot_bad"
+	onceName   = deployment.BlockOnce
+	tryingName = deployment.BlockTrying
+	leftName   = block.Left
+	goodName   = deployment.BlockGood
+	badName    = block.Bad
 )
 
 // blockNames are all of them.
@@ -53,7 +49,7 @@ func Writes(fstype string) bool {
 // An envFile is our environment block: its file, the folder where GRUB finds it, and
 // whether that is the stage's own.
 type envFile struct {
-	path    string
+	block.File
 	folder  boot.Filesystem
 	onStage bool
 }
@@ -78,13 +74,13 @@ func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	at.Path = path.Dir(path.Join(at.Path, file))
 	unwritten := writable(at)
 	if unwritten == nil {
-		return &envFile{filepath.Join(filepath.Dir(g.menuPaths(s)[0]), blockFile), at, !s.copies()}, nil
+		return &envFile{block.File(filepath.Join(filepath.Dir(g.menuPaths(s)[0]), blockFile)), at, !s.copies()}, nil
 	}
 	if g.dir == "" {
 		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
 	}
 	if beside, err := g.findBeside(ctx); err == nil && writable(*beside) == nil {
-		return &envFile{path: filepath.Join(g.beside().Dir, blockFile), folder: *beside}, nil
+		return &envFile{File: block.File(filepath.Join(g.beside().Dir, blockFile)), folder: *beside}, nil
 	}
 	for _, dir := range g.espDirs() {
 		if b := blockIn(ctx, dir); b != nil {
@@ -112,7 +108,7 @@ func blockIn(ctx context.Context, dir string) *envFile {
 		return nil
 	}
 	at.Path = path.Join(at.Path, rest)
-	return &envFile{path: filepath.Join(dir, blockFile), folder: at}
+	return &envFile{File: block.File(filepath.Join(dir, blockFile)), folder: at}
 }
 
 // espDirs are the folders of ours on EFI system partitions that are mounted where
@@ -159,78 +155,4 @@ func (b *envFile) Location() deployment.Location {
 		return deployment.Location{}
 	}
 	return deployment.Location{Device: "UUID=" + b.folder.UUID, Path: path.Join(b.folder.Path, blockFile)}
-}
-
-// Read reads the block; there is nothing in one that is not there.
-func (b *envFile) Read() (boot.Memory, error) {
-	vars, err := b.read()
-	if err != nil {
-		return boot.Memory{}, err
-	}
-	return memory(vars), nil
-}
-
-func (b *envFile) read() (*env.Block, error) {
-	data, err := os.ReadFile(b.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return new(env.Block), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	vars, err := env.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w; remove the file", b.path, err)
-	}
-	return vars, nil
-}
-
-// memory is what a block says.
-func memory(vars *env.Block) (m boot.Memory) {
-	m.Once, _ = vars.Get(onceName)
-	m.Trying, _ = vars.Get(tryingName)
-	m.Good, _ = vars.Get(goodName)
-	m.Bad, _ = vars.Get(badName)
-	left, _ := vars.Get(leftName)
-	if n, err := strconv.Atoi(left); err == nil && n >= 0 && n <= boot.MaxTries && left == strconv.Itoa(n) {
-		m.Left = n
-	}
-	return m
-}
-
-// Change replaces the block, if that says something else then.
-func (b *envFile) Change(do func(*boot.Memory)) error {
-	vars, err := b.read()
-	if err != nil {
-		vars = new(env.Block) // GRUB could not read it either
-	}
-	is := memory(vars)
-	was := is
-	if do(&is); err == nil && is == was {
-		return nil
-	}
-	data, err := written(vars, is)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", b.path, err)
-	}
-	if err := durable.MkdirAll(filepath.Dir(b.path), 0o700); err != nil {
-		return err
-	}
-	return durable.WriteSettled(b.path, data, 0o600)
-}
-
-// written is the file of a block that says this.
-func written(vars *env.Block, m boot.Memory) ([]byte, error) {
-	left := ""
-	if m.Trying != "" {
-		left = strconv.Itoa(m.Left)
-	}
-	for _, v := range []struct{ name, value string }{{onceName, m.Once}, {tryingName, m.Trying}, {leftName, left}, {goodName, m.Good}, {badName, m.Bad}} {
-		if v.value == "" {
-			vars.Unset(v.name)
-		} else if err := vars.Set(v.name, v.value); err != nil {
-			return nil, err
-		}
-	}
-	return vars.Marshal()
 }

@@ -100,8 +100,8 @@ func TestGolden(t *testing.T) {
 		"trying.cfg":   render(t, trying),
 		"hostile.cfg":  render(t, hostileMenu()),
 		"empty.cfg":    render(t, boot.Menu{Stage: ext4, Mode: boot.ModeManaged}),
-		"custom.cfg":   block(ext4),
-		"btrfs.cfg":    block(boot.Filesystem{UUID: "0b8e", Type: "btrfs", Path: "/@/it s"}),
+		"custom.cfg":   partOf(ext4),
+		"btrfs.cfg":    partOf(boot.Filesystem{UUID: "0b8e", Type: "btrfs", Path: "/@/it s"}),
 	} {
 		file := filepath.Join("testdata", name)
 		if *update {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/block"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
@@ -23,11 +24,11 @@ func TestReadsVolume(t *testing.T) {
 	m.Stage.Assembly = deployment.NewAssembly(deployment.Step{Kind: deployment.AssembleLVM, ID: id, Volume: id})
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	b := &envFile{path: at(blockFile), folder: boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/" + espDir}}
+	b := &envFile{File: block.File(at(blockFile)), folder: boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/" + espDir}}
 	must(t, b.Change(func(is *boot.Memory) { is.Try(m.Default, 2) }))
 	tool(t, "mkfs.vfat", "-i", "1234ABCD", "-C", at("esp"), "16384")
 	tool(t, "mmd", "-i", at("esp"), "::EFI", "::"+espDir)
-	tool(t, "mcopy", "-i", at("esp"), b.path, "::"+espDir+"/"+blockFile)
+	tool(t, "mcopy", "-i", at("esp"), string(b.File), "::"+espDir+"/"+blockFile)
 
 	s := site{stage: m.Stage}
 	if text := s.block(); !strings.Contains(text, " lvm;") {
@@ -61,7 +62,7 @@ func TestReadsVolume(t *testing.T) {
 	if entry := kernels[(emulation{}).run(t, dir)]; entry != m.Default {
 		t.Errorf("%q boots, want %q", entry, m.Default)
 	}
-	tool(t, "mcopy", "-o", "-n", "-i", at("esp"), "::"+espDir+"/"+blockFile, b.path)
+	tool(t, "mcopy", "-o", "-n", "-i", at("esp"), "::"+espDir+"/"+blockFile, string(b.File))
 	if is, err := b.Read(); err != nil || is.Left != 1 {
 		t.Errorf("it remembers %+v, %v", is, err)
 	}

@@ -61,6 +61,16 @@ type Memory interface {
 	Location() deployment.Location
 }
 
+// A Restarting is a boot loader without a menu of its own. What it does not boot by itself,
+// be it on trial or asked for, it boots only if the machine is restarted for that; nobody
+// but who restarts it counts.
+type Restarting interface {
+	// Restart has an entry of the published menu boot if the machine is restarted with the
+	// argument that it returns (reboot(2), LINUX_REBOOT_CMD_RESTART2), and then only. It is
+	// "" if the entry boots by itself.
+	Restart(ctx context.Context, m boot.Menu, entry string) (argument string, err error)
+}
+
 // A Tracing is a boot loader whose files on the disk can be told from those that were
 // written, which is how it is found out that something else has changed them.
 type Tracing interface {

@@ -22,6 +22,9 @@ const (
 	endMark   = "### END gitboot ###"
 )
 
+// writtenLine says whose the part is.
+const writtenLine = "# Written by gitboot, which replaces these lines. Keep your own outside of them."
+
 // stageMark begins the line in it that says whose menu is linked.
 const stageMark = "# The stage is at "
 
@@ -81,9 +84,17 @@ func (f *File) Settings() []string {
 	return slices.DeleteFunc(slices.Clone(f.Ours), func(line string) bool { return strings.HasPrefix(line, "#") })
 }
 
+// Lines are those of our part but what it says of itself.
+func (f *File) Lines() []string {
+	return slices.DeleteFunc(slices.Clone(f.Ours), func(line string) bool { return line == writtenLine || strings.HasPrefix(line, stageMark) })
+}
+
+// Last has our part come after all that is somebody's.
+func (f *File) Last() { f.Before, f.After = slices.Concat(f.Before, f.After), nil }
+
 // Part is our part of a file that links a stage, "" for none, and has these lines.
 func Part(linked string, settings []string) []byte {
-	lines := []string{beginMark, "# Written by gitboot, which replaces these lines. Keep your own outside of them."}
+	lines := []string{beginMark, writtenLine}
 	if linked != "" {
 		lines = append(lines, linked)
 	}

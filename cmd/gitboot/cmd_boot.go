@@ -142,7 +142,7 @@ func newBootCurrent() *cobra.Command {
 }
 
 func newBootUnlink(a *app) *cobra.Command {
-	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg, its entries out of systemd-boot's, or its lines out of extlinux.conf", Args: usage.NoArgs,
+	return &cobra.Command{Use: "unlink", Short: "Take gitboot's lines out of GRUB's custom.cfg, its entries out of systemd-boot's, or its lines out of extlinux.conf or config.txt", Args: usage.NoArgs,
 		Long: "unlink removes gitboot's entries from the boot menu by taking its lines out of\ncustom.cfg, and copies of kernels beside it; what is yours stays. The stage is left as\nit is, and the next reconcile links it again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.localConfig(nil)

@@ -116,7 +116,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.Path, "path", "", "folder of gitboot.toml in the config repo (default: its root)")
 	f.StringVar(&a.flags.Machine, "machine", "", "machine of the config repo that this is (default: gitboot.machine=, then the hostname)")
 	f.StringVar(&a.flags.Stage, "stage", "", "folder that holds everything bootable (default: the one this system was booted from, else "+settings.DefaultStage+")")
-	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2), where systemd-boot's partition is mounted (default /efi, /boot or /boot/efi), or of extlinux.conf (default /boot/extlinux)")
+	f.StringVar(&a.flags.Boot, "boot", "", "folder of GRUB's custom.cfg (default /boot/grub or /boot/grub2), where systemd-boot's partition is mounted (default /efi, /boot or /boot/efi), of extlinux.conf (default /boot/extlinux), or of a Raspberry Pi's config.txt (default /boot/firmware or /boot)")
 	f.StringVar(&a.flags.StageLocation, "stage-location", "", "where the machine that boots finds the stage, as `UUID=…:/path` (default: looked up)")
 	f.StringVar(&a.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: text, or fields where the journal reads)")

@@ -17,12 +17,22 @@ const (
 	scheduledFile = "/run/systemd/shutdown/scheduled"
 )
 
+// argumentFile is where systemd's shutdown finds the argument of reboot(2) (its
+// src/shared/reboot-util.c), whoever has asked for it.
+const argumentFile = "/run/systemd/reboot-param"
+
+// errNoArgument: reboot(8) of other inits takes none.
+var errNoArgument = errors.New("the init of this system hands the firmware no argument; systemd does")
+
 // RebootIn has the machine restarted after so many minutes, and who is logged in
 // told of it (shutdown(8), which systemd and others have alike): `shutdown -c` takes
-// it back.
-func RebootIn(ctx context.Context, minutes int, message string) error {
+// it back. The firmware is handed an argument, if that is not empty.
+func RebootIn(ctx context.Context, minutes int, message, argument string) error {
 	if minutes <= 0 {
-		return Reboot(ctx)
+		return Reboot(ctx, argument)
+	}
+	if err := handOver(argument); err != nil {
+		return fmt.Errorf("restart the machine in %d minutes: %w", minutes, err)
 	}
 	if out, err := Command(ctx, "shutdown", "-r", fmt.Sprintf("+%d", minutes), message).CombinedOutput(); err != nil {
 		return fmt.Errorf("restart the machine in %d minutes: %w: %s", minutes, err, out)
@@ -30,11 +40,28 @@ func RebootIn(ctx context.Context, minutes int, message string) error {
 	return nil
 }
 
-// Reboot restarts the machine in an orderly way, by systemd where it runs.
-func Reboot(ctx context.Context) error {
+// handOver has systemd hand an argument over when it restarts the machine.
+func handOver(argument string) error {
+	switch {
+	case argument == "":
+		return nil
+	case !systemd():
+		return errNoArgument
+	}
+	return os.WriteFile(argumentFile, []byte(argument+"\n"), 0o644)
+}
+
+// Reboot restarts the machine in an orderly way, by systemd where it runs. The firmware is
+// handed an argument, if that is not empty.
+func Reboot(ctx context.Context, argument string) error {
 	args := []string{"systemctl", "reboot"}
-	if !systemd() {
+	switch {
+	case !systemd() && argument != "":
+		return fmt.Errorf("restart the machine: %w", errNoArgument)
+	case !systemd():
 		args = []string{"reboot"}
+	case argument != "":
+		args = append(args, "--reboot-argument="+argument) // since systemd 246
 	}
 	if out, err := Command(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
 		return fmt.Errorf("restart the machine: %w: %s", err, out)

@@ -39,6 +39,8 @@ func checkBootLoader(ctx context.Context, v *visit) []Finding {
 		return v.systemdBoot(why)
 	case boot.Extlinux:
 		return ok("an extlinux.conf, since %s; kernels are copied beside it", why)
+	case boot.RaspberryPi:
+		return ok("a Raspberry Pi's firmware, since %s; kernels are copied to the partition that it reads", why)
 	}
 	if v.elsewhere() {
 		return ok("%s, which started it", inOther)
@@ -97,7 +99,7 @@ func checkMenu(ctx context.Context, v *visit) []Finding {
 	case err != nil:
 		return fail(err.Error(), again)
 	case !linked:
-		return fail("the boot loader's own file (custom.cfg, loader.conf) does not name the menu of this stage", again)
+		return fail("the boot loader's own file (custom.cfg, loader.conf, config.txt) does not name the menu of this stage", again)
 	case stale != "":
 		return fail("the menu is not the one that follows from what is staged: "+stale, again)
 	}
@@ -121,7 +123,9 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	if v.unopened == nil {
 		switch name, _ := menu.Which(&v.r.Machine.Book); name {
 		case boot.SystemdBoot:
-			return v.countedInNames(ctx)
+			return v.countedIn(ctx, "in the names of entries")
+		case boot.RaspberryPi:
+			return v.countedIn(ctx, "by who restarts the machine (gitboot boot restart)")
 		case boot.Extlinux:
 			return warn("boots of what is new cannot be counted, and no entry is booted once: what reads an extlinux.conf remembers nothing", "leave the machine's boot mode at menu")
 		}
@@ -158,8 +162,8 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	return ok("%s is on %s, where GRUB can write it", path, at.Type)
 }
 
-// countedInNames asks the same of systemd-boot.
-func (v *visit) countedInNames(ctx context.Context) []Finding {
+// countedIn asks the same of a boot loader with no block of GRUB's.
+func (v *visit) countedIn(ctx context.Context, how string) []Finding {
 	memory, err := v.r.Machine.Book.Memory(ctx, boot.Filesystem{})
 	if err == nil {
 		_, err = memory.Read()
@@ -167,7 +171,7 @@ func (v *visit) countedInNames(ctx context.Context) []Finding {
 	if err != nil {
 		return warn("boots of what is new cannot be counted: "+err.Error(), "leave the machine's boot mode at menu until they can")
 	}
-	return ok("boots are counted in the names of entries, at %s", memory.Location())
+	return ok("boots are counted %s, at %s", how, memory.Location())
 }
 
 // counts says why GRUB could not count boots from the stage.

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/drift"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/stage"
@@ -93,6 +94,22 @@ func (m *Machine) note(ctx context.Context, wait bool, do, saved func(*state.Mac
 		return err
 	}
 	return saved(doc)
+}
+
+// Restarting has the boot loader get ready for a restart of the machine, where it boots what
+// is on trial, or asked for, only then; the argument is what the firmware is to be handed.
+func Restarting(ctx context.Context, m *Machine, wait bool) (argument string, err error) {
+	if once, err := menu.BootsIfAsked(&m.Book); err != nil || !once {
+		return "", err
+	}
+	err = m.Note(ctx, wait, func(doc *state.Machine) error {
+		fs, err := m.Book.Locate(ctx)
+		if err == nil {
+			argument, err = menu.Restart(ctx, &m.Book, fs, doc)
+		}
+		return err
+	})
+	return argument, err
 }
 
 // Export writes the named deployment as a single file.

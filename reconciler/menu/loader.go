@@ -9,6 +9,7 @@ import (
 	"github.com/gitboot/gitboot/boot/extlinux"
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/rpi"
 	"github.com/gitboot/gitboot/boot/sdboot"
 	"github.com/gitboot/gitboot/boot/secureboot"
 	"github.com/gitboot/gitboot/boot/uki"
@@ -60,7 +61,7 @@ func (f finder) which(declared string) (name, why string) {
 	there := boot.Installed{SystemdBoot: sdboot.Found(f.folder)}
 	there.GRUB = f.elsewhere || grub.Found(f.folder) && (f.folder == "" || !there.SystemdBoot) // any folder that is named may be GRUB's
 	if !f.foreign {
-		there.Running = sdboot.Running()
+		there.Running, there.RaspberryPi = sdboot.Running(), rpi.Running()
 	}
 	return boot.Which(declared, there)
 }
@@ -97,6 +98,8 @@ func (f finder) named(name string) (l loader.Loader, err error) {
 		l, err = f.systemdBoot()
 	case boot.Extlinux:
 		l, err = extlinux.Open(f.folder, f.stage)
+	case boot.RaspberryPi:
+		l, err = f.raspberryPi()
 	default:
 		l, err = f.grub()
 	}
@@ -108,6 +111,14 @@ func (f finder) named(name string) (l loader.Loader, err error) {
 
 func (f finder) systemdBoot() (*sdboot.Loader, error) {
 	l, err := sdboot.Open(f.folder, f.stage)
+	if err == nil && f.partition != nil {
+		l.LiesAt(*f.partition)
+	}
+	return l, err
+}
+
+func (f finder) raspberryPi() (*rpi.Loader, error) {
+	l, err := rpi.Open(f.folder, f.stage)
 	if err == nil && f.partition != nil {
 		l.LiesAt(*f.partition)
 	}
@@ -126,7 +137,7 @@ func (f finder) unlinkOthers(ctx context.Context, fs boot.Filesystem, now loader
 	if f.foreign || f.elsewhere {
 		return nil
 	}
-	for _, name := range []string{boot.GRUB, boot.SystemdBoot, boot.Extlinux} {
+	for _, name := range []string{boot.GRUB, boot.SystemdBoot, boot.Extlinux, boot.RaspberryPi} {
 		other, err := f.named(name)
 		if err != nil || fileOf(other) == fileOf(now) {
 			continue
@@ -147,6 +158,8 @@ func fileOf(l loader.Loader) string {
 	case *sdboot.Loader:
 		return l.Where()
 	case *extlinux.Loader:
+		return l.Where()
+	case *rpi.Loader:
 		return l.Where()
 	case *grub.GRUB:
 		return filepath.Join(l.Dir(), "custom.cfg")

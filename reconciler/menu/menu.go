@@ -75,7 +75,7 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 	if m.Mode == boot.ModeManaged {
 		m.Default, m.Fallback = choose(doc, all, m.Recovery != nil && m.Recovery.State == "")
 	}
-	if counted != nil && !doc.SecureBoot {
+	if counted != nil && !doc.SecureBoot && !counted.ByTryboot() {
 		fallsBack(&m, *counted)
 	}
 	return m
@@ -159,6 +159,9 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 	}
 	if p.memory != nil {
 		p.menu.Tries, p.left = doc.HowMany(), doc.Verdicts.Left(e.ID)
+		if _, asked := p.Loader.(loader.Restarting); asked {
+			p.menu.Tries, p.left = oneTry, min(p.left, oneTry)
+		}
 	}
 	return p, nil
 }

@@ -169,7 +169,7 @@ var checks = map[string]Check{
 	"disk-filesystem": oneOf("a file system that can be made", layout.Filesystems()...),
 	"disk-label":      matching("a label", `^[A-Za-z0-9][A-Za-z0-9_.-]*$`, "use letters, digits, -, _ and dots").upTo(16),
 	"share":           matching("a share", `^(?:[1-9][0-9]?|100)%$`, "write for example 50%"),
-	"boot-loader":     oneOf("a boot loader", "grub", "systemd-boot", "extlinux"),
+	"boot-loader":     oneOf("a boot loader", "grub", "systemd-boot", "extlinux", "rpi"),
 	"boot-mode":       oneOf("a boot mode", "menu", "managed"),
 	"machine-id":      matching("a machine id", `^[0-9a-f]{32}$`, "write 32 lower case hex digits, as in /etc/machine-id").with(kind.WrongMachineID),
 	"mirror":          matching("a registry", `^`+domain+`(?:/`+repoSeg+`)*$`, "write host[:port][/prefix] without https://").with(badMirror).upTo(255),

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gitboot/gitboot/boot/rpi/tryboot"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 	"github.com/gitboot/gitboot/initramfs/early/kmsg"
@@ -169,12 +170,22 @@ func (l Ledger) MarkGood(ctx context.Context) error {
 		return nil
 	}
 	writable := func(do func(dir string) error) error { return shared(ctx, do) }
-	return l.block(writable, func(file string) error {
-		if l.Cmdline.Block.InNames() {
-			return endCount(file, entry)
+	return l.block(writable, func(file string) error { return good(l.Cmdline.Block, file, entry) })
+}
+
+// good has what counts boots at a place, which is file now, say that an entry is good. Where
+// the firmware boots that only once, it boots it always from then on, and first: if what
+// counts is not written any more, the next boot is judged again.
+func good(at deployment.Location, file, entry string) error {
+	switch {
+	case at.InNames():
+		return endCount(file, entry)
+	case at.ByTryboot():
+		if err := tryboot.Keep(filepath.Dir(filepath.Dir(file)), entry); err != nil {
+			return err
 		}
-		return markGood(file, entry)
-	})
+	}
+	return markGood(file, entry)
 }
 
 // mounted reports whether the stage is where the running system finds it.

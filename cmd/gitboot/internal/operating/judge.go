@@ -15,7 +15,7 @@ import (
 
 // BootCommands returns those that belong to gitboot boot.
 func BootCommands(s Site) []*cobra.Command {
-	return []*cobra.Command{newMark(s, boot.Good), newMark(s, boot.Bad), newRollback(s), newNext(s), newKexec(s), newConfirm()}
+	return []*cobra.Command{newMark(s, boot.Good), newMark(s, boot.Bad), newRollback(s), newNext(s), newRestart(s), newKexec(s), newConfirm()}
 }
 
 func newMark(s Site, verdict string) *cobra.Command {

@@ -9,7 +9,6 @@ import (
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/virtual"
-	"github.com/gitboot/gitboot/internal/program"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -90,7 +89,7 @@ func (s Site) try(c *cobra.Command, trial reconciler.Trial, reboot, asJSON bool)
 	if err != nil || !reboot {
 		return err
 	}
-	return program.Reboot(c.Context())
+	return restart(c, &r.Machine)
 }
 
 // rehearsedJSON is how something was judged that was tried in a virtual machine.
