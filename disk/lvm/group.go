@@ -66,6 +66,18 @@ func (v *Volume) Members() (ids []string) {
 	return slices.Compact(ids)
 }
 
+// Members are the UUIDs of the physical volumes that the group has, as far as none is
+// noted as missing.
+func (g *Group) Members() (ids []string) {
+	for _, m := range g.members {
+		if !m.missing {
+			ids = append(ids, m.id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // parseGroup reads metadata.
 func parseGroup(text []byte) (*Group, error) {
 	root, err := parseText(text)

@@ -171,6 +171,11 @@ func (b *boot) prepare() error {
 	}
 	b.modules = newModules(index, b.log, b.text)
 	b.devices = &devices{log: b.log, modules: b.modules, wait: defaultWait}
+	for _, step := range b.cmd.Assembly.Steps() {
+		if step.Kind == deployment.AssembleRAID {
+			b.devices.arrays = append(b.devices.arrays, step.ID)
+		}
+	}
 	if b.cmd.Wait > 0 {
 		b.devices.wait = time.Duration(b.cmd.Wait) * time.Second
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/initramfs/early/assemble"
 	"github.com/gitboot/gitboot/initramfs/early/blockdev"
 )
 
@@ -24,6 +25,7 @@ type devices struct {
 	wait    time.Duration // for how long one is waited for
 	events  <-chan uevent // nil until they are listened to
 	plugged bool          // drivers were asked for of the devices that were there
+	arrays  []string      // that are assembled: their members are looked at by nobody else
 }
 
 // find waits for a device: after looking at all that are there, at each that a uevent
@@ -32,10 +34,18 @@ func (d *devices) find(what, name string) (blockdev.Device, error) {
 	s := blockdev.Find(name)
 	var found blockdev.Device
 	err := d.await(quest{what: what + " " + name, seen: s.Summary, look: func(name string) (ok bool) {
+		if d.member(name) {
+			return false
+		}
 		found, ok = s.Look(name)
 		return ok && d.whole(found)
 	}})
 	return found, err
+}
+
+// member reports whether a device is a part of an array that is assembled.
+func (d *devices) member(name string) bool {
+	return len(d.arrays) > 0 && !blockdev.Skip(name, "") && assemble.MemberOf(name, d.arrays)
 }
 
 // whole reports whether all devices of a file system are there, which btrfs may have

@@ -40,6 +40,9 @@ func (b *boot) findStage() (blockdev.Device, error) {
 		if made, err = b.assemble(step); err != nil {
 			return blockdev.Device{}, fmt.Errorf("assembling %s, which the stage is on: %w", step, err)
 		}
+		if err := assemble.Announce(made); err != nil {
+			b.log.warn("the image may not know %s by its name: %v", made, err)
+		}
 	}
 	s := blockdev.Find(b.cmd.Stage.Device)
 	device, ok := s.Look(filepath.Base(made))
@@ -80,7 +83,9 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 	if err := b.modules.loadNamed(p.Modules()...); err != nil {
 		return "", err
 	}
-	offer := func(name string) bool { return !blockdev.Skip(name, "") && p.Offer(name) }
+	offer := func(name string) bool {
+		return !blockdev.Skip(name, "") && (step.Kind == deployment.AssembleRAID || !b.devices.member(name)) && p.Offer(name)
+	}
 	if err := b.devices.await(quest{what: "its parts", look: offer, seen: p.String, enough: p.Enough}); err != nil {
 		return "", err
 	}

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/disk/mdraid"
 )
 
 // classDir has a folder for each block device.
@@ -49,14 +50,15 @@ func number(name string) (major, minor uint32, err error) {
 	return unix.Major(st.Rdev), unix.Minor(st.Rdev), nil
 }
 
-// holders are the devices that are made of one already. Such a one is not taken for
-// another: half of a mirror may look like what is on the mirror.
-func holders(name string) []string {
-	entries, _ := os.ReadDir(filepath.Join(classDir, name, "holders"))
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
+// MemberOf reports whether a device is a part of one of these arrays, by their UUIDs.
+// Such a one is not taken for another device: half of a mirror may look like what is on
+// the mirror, and one that was left behind has what was there some time ago.
+func MemberOf(name string, arrays []string) bool {
+	d, err := open(name)
+	if err != nil {
+		return false
 	}
-	slices.Sort(names)
-	return names
+	defer d.Close()
+	m, err := mdraid.Read(d, d.size)
+	return err == nil && slices.Contains(arrays, m.UUID)
 }

@@ -40,8 +40,8 @@ func loop(t *testing.T, path string) string {
 	return filepath.Base(device)
 }
 
-// A volume waits for all disks that it lies on, in whatever order they come, and for
-// none of its group besides; what is nothing of LVM's is passed over.
+// A volume waits for all disks of its group, in whatever order they come, and can do
+// without those that it does not lie on; what is nothing of LVM's is passed over.
 func TestVolumeWaits(t *testing.T) {
 	need.Root(t)
 	g, err := lab.NewVolumeGroup(t.Context(), "vg", nil, lab.Place{Path: file(t, 32<<20)}, lab.Place{Path: file(t, 32<<20)}, lab.Place{Path: file(t, 32<<20)})
@@ -73,19 +73,68 @@ func TestVolumeWaits(t *testing.T) {
 		if on[device] {
 			came++
 		}
-		if all := v.Offer(filepath.Base(device)); all != (came == 2) {
-			t.Errorf("with %d of its disks it is whole: %v (%s)", came, all, v)
+		if all := v.Offer(filepath.Base(device)); all != (i == 2) || v.Enough() != (came == 2) {
+			t.Errorf("with %d of its disks it is whole: %v, and %v without the rest (%s)", came, all, v.Enough(), v)
 		}
 	}
-	if v.Enough() || v.known.Name != "vg-lv" {
+	if v.known.Name != "vg-lv" {
 		t.Errorf("%+v", v.known)
 	}
 	if other := NewVolume(strings.Repeat("0", 32), id); other.Offer(filepath.Base(g.Device(0))) || other.known != nil {
 		t.Error("another group's volume is taken")
 	}
-	if gone := NewVolume(group, strings.Repeat("0", 32)); !gone.Offer(filepath.Base(g.Device(0))) {
-		t.Error("a volume that is not there is waited for")
+	if gone := NewVolume(group, strings.Repeat("0", 32)); gone.Offer(filepath.Base(g.Device(0))) || !gone.Enough() {
+		t.Error("a volume that is not there is waited for, as if a disk had to know it")
 	} else if _, err := gone.Make(); err == nil || !strings.Contains(err.Error(), "has no logical volume") {
+		t.Error(err)
+	}
+}
+
+// A disk that was away when its group changed comes first, and knows less than the one
+// that comes last: where the volume lies is what that says.
+func TestStaleMetadata(t *testing.T) {
+	need.Root(t)
+	stale, other, was := file(t, 32<<20), file(t, 32<<20), file(t, 0)
+	g, err := lab.NewVolumeGroup(t.Context(), "vg", nil, lab.Place{Path: stale}, lab.Place{Path: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Create(t.Context(), "lv", "-L", "8M", g.Device(0)); err != nil {
+		t.Fatal(err)
+	}
+	group, id, err := g.UUIDs(t.Context(), "lv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(t.Context(), "cp", stale, was); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.LVM(t.Context(), "lvextend", "-l", "+2", "vg/lv", g.Device(0)); err != nil {
+		t.Fatal(err)
+	}
+	v := NewVolume(group, id)
+	if v.Offer(loop(t, was)) || !v.Enough() || v.known.Segments[0].Length != 8<<11 {
+		t.Errorf("the disk that was away is the whole group: %s", v)
+	}
+	if !v.Offer(filepath.Base(g.Device(1))) || v.known.Segments[0].Length != 16<<11 {
+		t.Errorf("what the other disk knows is not taken: %s, %+v", v, v.known)
+	}
+}
+
+// A device that was made is found by its name, and udev's rules are told of it.
+func TestAnnounce(t *testing.T) {
+	dir := t.TempDir()
+	mapper, udev := filepath.Join(dir, "dev/mapper"), filepath.Join(dir, "run/udev/data")
+	if err := announce(mapper, udev, "vg-lv", filepath.Join(dir, "dev/dm-7"), "b253:7"); err != nil {
+		t.Fatal(err)
+	}
+	link, err := os.Readlink(filepath.Join(mapper, "vg-lv"))
+	text, err2 := os.ReadFile(filepath.Join(udev, "b253:7"))
+	if err := errors.Join(err, err2); err != nil || link != "../dm-7" || string(text) != "E:DM_UDEV_PRIMARY_SOURCE_FLAG=1\n" {
+		t.Errorf("%v: %s, %q", err, link, text)
+	}
+	if err := Announce("/dev/null"); err != nil {
 		t.Error(err)
 	}
 }
@@ -126,6 +175,10 @@ func TestArrayWaits(t *testing.T) {
 	m, err := lab.NewMirror(t.Context(), "1.0", filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	member := loop(t, m.Files[0])
+	if !MemberOf(member, []string{"", m.UUID}) || MemberOf(member, []string{strings.Repeat("0", 36)}) || MemberOf("null", []string{m.UUID}) {
+		t.Error("a member is not known by its array")
 	}
 	a := NewArray(m.UUID)
 	if a.Offer("null") || a.Offer(loop(t, file(t, 1<<20))) || a.Enough() {

@@ -12,11 +12,11 @@ import (
 // A Volume is a logical volume that is to be.
 type Volume struct {
 	group, volume string // their UUIDs
-	// known is the volume as the newest metadata have it, and wrong why it cannot be
-	// made; both are as of seqno.
-	known *lvm.Volume
-	wrong error
-	seqno int64
+	// newest is the group as the newest metadata have it that have come, known the volume
+	// in it, and wrong why that cannot be made.
+	newest *lvm.Group
+	known  *lvm.Volume
+	wrong  error
 	// members has the names of devices by the UUIDs of physical volumes.
 	members map[string]string
 	twice   error
@@ -24,7 +24,7 @@ type Volume struct {
 
 // NewVolume takes the UUIDs of a volume group and of a volume in it.
 func NewVolume(group, volume string) *Volume {
-	return &Volume{group: group, volume: volume, seqno: -1, members: map[string]string{}}
+	return &Volume{group: group, volume: volume, members: map[string]string{}}
 }
 
 // Modules of the kernel's that are needed.
@@ -32,9 +32,7 @@ func (v *Volume) Modules() []string { return []string{"dm_mod"} }
 
 // Offer looks at a block device and reports whether all are there.
 func (v *Volume) Offer(name string) bool {
-	if len(holders(name)) == 0 {
-		v.take(name)
-	}
+	v.take(name)
 	return v.complete()
 }
 
@@ -52,19 +50,21 @@ func (v *Volume) take(name string) {
 		v.twice = errors.Join(v.twice, fmt.Errorf("%s and %s both are the physical volume %s: one is a copy; take it away", path(other), path(name), m.UUID))
 	}
 	v.members[m.UUID] = name
-	if g := m.Group; g != nil && g.UUID == v.group && g.Seqno > v.seqno {
-		v.seqno = g.Seqno
+	if g := m.Group; g != nil && g.UUID == v.group && (v.newest == nil || g.Seqno > v.newest.Seqno) {
+		v.newest = g
 		v.known, v.wrong = g.Volume(v.volume)
 	}
 }
 
-// complete reports that nothing is to be waited for.
+// complete reports that nothing is to be waited for: all of the group has come, so that
+// nobody can know better where the volume lies.
 func (v *Volume) complete() bool {
-	return v.wrong != nil || v.known != nil && len(v.lacking()) == 0
+	return v.newest != nil && len(v.lacking(v.newest.Members())) == 0
 }
 
-func (v *Volume) lacking() (ids []string) {
-	for _, id := range v.known.Members() {
+// lacking are those that have not come, of physical volumes' UUIDs.
+func (v *Volume) lacking(members []string) (ids []string) {
+	for _, id := range members {
 		if v.members[id] == "" {
 			ids = append(ids, id)
 		}
@@ -72,18 +72,26 @@ func (v *Volume) lacking() (ids []string) {
 	return ids
 }
 
-// Enough reports whether it can be made without what has not come: never.
-func (v *Volume) Enough() bool { return false }
+// Enough reports whether it can be made without what has not come: without disks of the
+// group that it does not lie on.
+func (v *Volume) Enough() bool {
+	return v.wrong != nil || v.known != nil && len(v.lacking(v.known.Members())) == 0
+}
 
 // String says what there is of it.
 func (v *Volume) String() string {
-	switch {
-	case v.wrong != nil:
-		return v.wrong.Error()
-	case v.known != nil:
-		return fmt.Sprintf("the physical volumes %s have not come", strings.Join(v.lacking(), ", "))
+	if v.newest == nil {
+		return fmt.Sprintf("none of %d physical volumes that are there knows its group", len(v.members))
 	}
-	return fmt.Sprintf("none of %d physical volumes that are there knows its group", len(v.members))
+	lacking := v.newest.Members()
+	if !v.Enough() {
+		lacking = v.known.Members()
+	}
+	text := fmt.Sprintf("the physical volumes %s of %s have not come", strings.Join(v.lacking(lacking), ", "), v.newest.Name)
+	if v.wrong != nil {
+		text = v.wrong.Error() + "; " + text
+	}
+	return text
 }
 
 // Make makes the device, called as LVM itself would call it.

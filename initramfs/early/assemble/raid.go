@@ -39,9 +39,10 @@ func (a *Array) Offer(name string) bool {
 	if err != nil || m.UUID != a.uuid {
 		return a.complete()
 	}
-	for _, h := range holders(name) {
-		if strings.HasPrefix(h, "md") { // a kernel that starts arrays by itself has
-			a.running = h
+	holders, _ := os.ReadDir(filepath.Join(classDir, name, "holders"))
+	for _, h := range holders {
+		if strings.HasPrefix(h.Name(), "md") { // a kernel that starts arrays by itself has
+			a.running = h.Name()
 		}
 	}
 	a.members[name] = m
