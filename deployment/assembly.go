@@ -19,6 +19,8 @@ const (
 	AssembleLVM = "lvm"
 )
 
+var assembleKinds = []string{AssembleRAID, AssembleLUKS, AssembleLVM}
+
 // maxSteps are more than anybody stacks.
 const maxSteps = 16
 
@@ -36,8 +38,8 @@ func (s Step) String() string {
 // Check accepts what names a device.
 func (s Step) Check() error {
 	switch {
-	case s.Kind != AssembleLVM && s.Kind != AssembleRAID && s.Kind != AssembleLUKS:
-		return fmt.Errorf("%.40q is none of %s, %s and %s", s.Kind, AssembleRAID, AssembleLUKS, AssembleLVM)
+	case !slices.Contains(assembleKinds, s.Kind):
+		return fmt.Errorf("%.40q is none of %s", s.Kind, strings.Join(assembleKinds, ", "))
 	case s.Kind == AssembleLVM && !(isLVMID(s.ID) && isLVMID(s.Volume)):
 		return fmt.Errorf("%.40q and %.40q are no UUIDs of a volume group and of a logical volume, without hyphens", s.ID, s.Volume)
 	case s.Kind != AssembleLVM && (!isUUID(s.ID) || s.Volume != ""):
@@ -115,4 +117,9 @@ func (a Assembly) Kinds() (kinds []string) {
 	}
 	slices.Sort(kinds)
 	return slices.Compact(kinds)
+}
+
+// Beyond are those of its kinds that are not among others, sorted.
+func (a Assembly) Beyond(others []string) []string {
+	return slices.DeleteFunc(a.Kinds(), func(kind string) bool { return slices.Contains(others, kind) })
 }

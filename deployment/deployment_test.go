@@ -101,6 +101,8 @@ func TestManifestRefuses(t *testing.T) {
 		"size":      func(m *Manifest) { m.Initramfs.Size = 0 },
 		"script":    func(m *Manifest) { m.AtBoot = []string{"relative"} },
 		"unclean":   func(m *Manifest) { m.AtBoot = []string{"/a/../b"} },
+		"zfs":       func(m *Manifest) { m.Assembles = []string{"lvm", "zfs"} },
+		"twice":     func(m *Manifest) { m.Assembles = []string{"lvm", "lvm"} },
 		"uppercase": func(m *Manifest) { m.Layers[0].SHA256 = strings.Repeat("A", 64) },
 	} {
 		m := manifest()

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -70,6 +71,10 @@ type Manifest struct {
 
 	// Verity verifies the layers while they are read; nil does not.
 	Verity *Verity `json:"verity,omitempty"`
+
+	// Assembles are the kinds of devices, each once, that its initramfs can put together
+	// on the way to the stage.
+	Assembles []string `json:"assembles,omitempty"`
 
 	// Recovery enters no image: kernel and initramfs are all of it.
 	Recovery bool `json:"recovery,omitempty"`
@@ -174,6 +179,11 @@ func (m *Manifest) Validate() error {
 	if m.Health != nil {
 		if err := m.Health.Validate(); err != nil {
 			return fmt.Errorf("manifest of %q has a health that cannot be: %w", m.Image, err)
+		}
+	}
+	for i, kind := range m.Assembles {
+		if !slices.Contains(assembleKinds, kind) || slices.Contains(m.Assembles[:i], kind) {
+			return fmt.Errorf("manifest of %q assembles %.100q, which is none of %s, or is there twice", m.Image, kind, strings.Join(assembleKinds, ", "))
 		}
 	}
 	if err := m.Root.Upper.validate(m.Image); err != nil {

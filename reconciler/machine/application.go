@@ -249,5 +249,6 @@ func (s *staging) manifest() *deployment.Manifest {
 		Root:          deployment.Root{TmpfsSize: s.Inputs.TmpfsSize, CopyToRAM: s.Inputs.CopyToRAM, Upper: s.Inputs.Upper},
 		Verity:        s.verity,
 		Health:        s.Inputs.Health,
+		Assembles:     s.Inputs.Assembles,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/reconciler/menu"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 )
@@ -29,6 +30,9 @@ func checkImported(id string, m *deployment.Manifest, machine string, fs boot.Fi
 	e := menu.Entry(m.Image, machine, state.Generation{Deployment: id}, m, fs)
 	if err := e.Check(fs); err != nil {
 		return fmt.Errorf("deployment %s cannot be put into the boot menu: %w", id, err)
+	}
+	if err := menu.Assembles(m, plan.Inputs{}, fs); err != nil {
+		return fmt.Errorf("deployment %s would not boot here: %w", id, err)
 	}
 	return nil
 }

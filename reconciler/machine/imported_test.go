@@ -12,7 +12,7 @@ import (
 // refused too.
 func TestImportsAreJudgedAsConfigsAre(t *testing.T) {
 	object := deployment.Object{SHA256: strings.Repeat("0", 64), Size: 1}
-	fs := boot.Filesystem{UUID: "0a1b2c3d-4e5f-6789-abcd-ef0123456789", Type: "ext4", Path: "/gitboot"}
+	fs := boot.Filesystem{UUID: "0a1b2c3d-4e5f-6789-abcd-ef0123456789", Type: "ext4", Path: "/gitboot", Assembly: "luks:0a1b2c3d-4e5f-6789-abcd-ef0123456789"}
 	for name, test := range map[string]struct {
 		change func(*deployment.Manifest)
 		want   string // "" is accepted
@@ -29,12 +29,13 @@ func TestImportsAreJudgedAsConfigsAre(t *testing.T) {
 		"an option of mount":  {func(m *deployment.Manifest) { m.Root.TmpfsSize = "1m,mode=0777" }, "is not a size"},
 		"a program at boot":   {func(m *deployment.Manifest) { m.AtBoot = []string{"/usr/bin/rm"} }, "none of a hook's"},
 		"a version's path":    {func(m *deployment.Manifest) { m.KernelVersion = "../../etc" }, "no folder's name"},
+		"of a plain disk":     {func(m *deployment.Manifest) { m.Assembles = []string{"lvm"} }, "cannot put together luks"},
 		"an endless object":   {func(m *deployment.Manifest) { m.Layers[0].Size = 1 << 62 }, "impossible size"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &deployment.Manifest{Version: deployment.Version, Image: "desktop", Kernel: object, Initramfs: object, KernelVersion: "6.1.0-1-amd64",
 				KernelArgs: []string{"quiet"}, Layers: []deployment.Object{object}, Hooks: &object,
-				AtBoot: []string{"/usr/lib/gitboot/at-boot/01-clock"}, Root: deployment.Root{TmpfsSize: "50%"}}
+				AtBoot: []string{"/usr/lib/gitboot/at-boot/01-clock"}, Root: deployment.Root{TmpfsSize: "50%"}, Assembles: []string{"luks", "lvm"}}
 			test.change(m)
 			err := checkImported(object.SHA256, m, "laptop", fs)
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {

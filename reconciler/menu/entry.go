@@ -1,6 +1,7 @@
 package menu
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
@@ -95,7 +97,7 @@ func entryOf(read func(id string) (*deployment.Manifest, error), name, machine s
 		return boot.Entry{}, err
 	}
 	e := Entry(name, machine, g, m, fs)
-	return e, e.Check(fs)
+	return e, cmp.Or(e.Check(fs), Assembles(m, g.Inputs, fs))
 }
 
 // Entry is a generation's boot entry.
@@ -124,7 +126,7 @@ func (b *Book) trial(doc *state.Machine, fs boot.Filesystem) *boot.Entry {
 		cmdline := ownCmdline(doc.Machine, t.Deployment, fs)
 		cmdline.Trying = true
 		e.Args = append(cmdline.Args(), deployment.Foreign(m.KernelArgs)...)
-		if err = e.Check(fs); err == nil {
+		if err = cmp.Or(e.Check(fs), Assembles(m, plan.Inputs{}, fs)); err == nil {
 			return &e
 		}
 	}

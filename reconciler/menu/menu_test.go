@@ -100,6 +100,21 @@ func TestMenu(t *testing.T) {
 	}
 }
 
+// Where the stage has moved onto what an initramfs cannot put together, its generation has
+// no entry, and those that can keep theirs.
+func TestAssembles(t *testing.T) {
+	s := newShelf(t)
+	moved := where
+	moved.Assembly = "lvm:" + deployment.Assembly(strings.Repeat("a", 32)+"/"+strings.Repeat("b", 32))
+	s.doc.Images["desktop"].Newest().Inputs.Assembles = []string{"luks", "lvm"}
+	if got := listed(s.Menu(moved, s.doc, nil)); len(got) != 1 || !strings.HasPrefix(got[0], "desktop, generation 2") || !strings.Contains(s.log.String(), "cannot put together lvm") {
+		t.Errorf("%q\n%s", got, s.log)
+	}
+	if got := listed(s.Menu(where, s.doc, nil)); len(got) != 3 {
+		t.Errorf("on a plain disk again there are %q", got)
+	}
+}
+
 func TestEntry(t *testing.T) {
 	m := &deployment.Manifest{Kernel: deployment.Object{SHA256: strings.Repeat("1", 64)}, Initramfs: deployment.Object{SHA256: strings.Repeat("2", 64)}, KernelArgs: []string{"quiet", "gitboot.wait=9"}}
 	e := Entry("desktop", "laptop", state.Generation{N: 7, Deployment: "dd", Created: noon}, m, where)

@@ -2,13 +2,26 @@ package menu
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/boot/unlocking"
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/spec"
 )
+
+// Assembles refuses a generation whose initramfs cannot put together what the stage is
+// on: it came from elsewhere, or was staged before the stage moved there. Of one that was
+// staged here the inputs say it, too.
+func Assembles(m *deployment.Manifest, in plan.Inputs, fs boot.Filesystem) error {
+	if lacking := fs.Assembly.Beyond(slices.Concat(m.Assembles, in.Assembles)); len(lacking) > 0 {
+		return fmt.Errorf("its initramfs cannot put together %s, which the stage is on; stage its image anew on this machine", strings.Join(lacking, " and "))
+	}
+	return nil
+}
 
 // Reachable finds out before anything is fetched whether process 1 comes to the disks of
 // what is wanted: the stage's own, if that is encrypted, and those of the key file and of

@@ -239,7 +239,7 @@ var rules = []rule{
 	{folder: "reconciler/readymade", layer: runs, why: "what layers became, from the stage to a registry and back", ours: []string{"deployment", "image", "image/cosign", "image/objects", "initramfs", "initramfs/processor", "reconciler/inventory", "reconciler/kernel", "stage", "stage/squash"}, third: []string{"golang.org/x/sync"}},
 	{folder: "reconciler/kernel", layer: runs, why: "one kernel and its initramfs, whoever boots them", ours: []string{"deployment", "initramfs", "rootfs", "stage"}},
 	{folder: "reconciler/menu", layer: runs, why: "what is staged, in boot's words; it knows which boot loaders there are",
-		ours: []string{"boot", "boot/extlinux", "boot/grub", "boot/loader", "boot/place", "boot/rpi", "boot/sdboot", "boot/secureboot", "boot/uki", "boot/unlocking", "deployment", "reconciler/state", "spec", "stage"}},
+		ours: []string{"boot", "boot/extlinux", "boot/grub", "boot/loader", "boot/place", "boot/rpi", "boot/sdboot", "boot/secureboot", "boot/uki", "boot/unlocking", "deployment", "reconciler/plan", "reconciler/state", "spec", "stage"}},
 	{folder: "reconciler/secured", layer: runs, why: "what boots, with the firmware's eyes", ours: []string{"boot/efivar", "boot/sdboot", "boot/secureboot", "boot/uki"}},
 	{folder: "reconciler/unified", layer: runs, why: "what is staged as one program of the firmware's", ours: []string{"boot/uki", "deployment", "reconciler/menu", "reconciler/state"}},
 	{folder: "reconciler/takeover", layer: runs, why: "a restart without the boot loader, by its rules", ours: []string{"deployment", "reconciler/menu", "reconciler/state", "stage"}},
