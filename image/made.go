@@ -24,7 +24,14 @@ type Made struct {
 	Rewriter                  int
 	// Open streams the object, verified as Layer.Open's stream is.
 	Open func(context.Context) (io.ReadCloser, error)
+	// BlockMap fetches what says of what blocks it consists (package blockmap), and Part
+	// some of its bytes; nil where that was not published.
+	BlockMap func(context.Context) ([]byte, error)
+	Part     func(ctx context.Context, off, n int64) (Part, error)
 }
+
+// A Part reads some bytes of a file in a registry. Nothing has verified them.
+type Part = registry.Part
 
 // A MadeKernel is a kernel of an image, and the initramfs for it, which somebody has made
 // and published.
@@ -90,10 +97,7 @@ func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosig
 		if l.Made != nil || at < 0 {
 			continue
 		}
-		m := d.Layers[at]
-		if open := madeFile(a, objects.File{SHA256: m.SHA256, Size: m.Size}); open != nil {
-			l.Made = &Made{Layer: m, Published: a.Digest.String(), Squasher: d.Squasher, Init: d.Init, Rewriter: d.Rewriter, Open: open}
-		}
+		l.Made = madeOf(a, d, d.Layers[at])
 	}
 	for _, k := range d.Kernels {
 		kernel, initramfs := madeFile(a, k.Kernel), madeFile(a, k.Initramfs)
@@ -104,13 +108,30 @@ func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosig
 	return nil
 }
 
-// madeFile describes how to read a file of an artifact, nil where it has no such file.
-func madeFile(a registry.Artifact, want objects.File) func(context.Context) (io.ReadCloser, error) {
-	at := slices.IndexFunc(a.Layers, func(f v1.Descriptor) bool { return f.Digest.String() == "sha256:"+want.SHA256 && f.Size == want.Size })
-	if at < 0 {
+// madeOf is what an artifact has of a layer, nil if it does not have the object.
+func madeOf(a registry.Artifact, d objects.Description, l objects.Layer) *Made {
+	object, ok := a.File(l.SHA256, l.Size)
+	if !ok {
 		return nil
 	}
-	return a.Open(a.Layers[at])
+	m := &Made{Layer: l, Published: a.Digest.String(), Squasher: d.Squasher, Init: d.Init, Rewriter: d.Rewriter, Open: a.Open(object)}
+	if l.Blocks == nil {
+		return m
+	}
+	if blocks, ok := a.File(l.Blocks.SHA256, l.Blocks.Size); ok {
+		m.BlockMap = func(ctx context.Context) ([]byte, error) { return a.Read(ctx, blocks, blocks.Size) }
+		m.Part = a.Parts(object)
+	}
+	return m
+}
+
+// madeFile describes how to read a file of an artifact, nil where it has no such file.
+func madeFile(a registry.Artifact, want objects.File) func(context.Context) (io.ReadCloser, error) {
+	f, ok := a.File(want.SHA256, want.Size)
+	if !ok {
+		return nil
+	}
+	return a.Open(f)
 }
 
 // signedByAny is nil where one policy is fulfilled, or else says why the first is not.

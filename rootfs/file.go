@@ -94,23 +94,13 @@ func (f *file) block(want int) ([]byte, error) {
 
 // tail returns the end of a file, which shares a block with other tails.
 func (r *Reader) tail(i *Inode, want int) ([]byte, error) {
-	le := binary.LittleEndian
 	if i.fragment >= r.super.Fragments {
 		return nil, corrupt("fragment %d of %d", i.fragment, r.super.Fragments)
 	}
-	var at [8]byte
-	if _, err := r.file.ReadAt(at[:], int64(r.super.FragmentTable)+8*int64(i.fragment/512)); err != nil {
-		return nil, corrupt("reading the fragment index: %v", err)
-	}
-	s, err := r.stream(int64(le.Uint64(at[:])), int(i.fragment%512)*16)
+	pos, stored, err := r.fragment(i.fragment)
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.take(16)
-	if err != nil {
-		return nil, err
-	}
-	pos, stored := int64(le.Uint64(b)), le.Uint32(b[8:])
 	e, err := r.fragments.get(pos, func() (entry, error) {
 		data, err := r.block(pos, int(stored&^storedPlain), stored&storedPlain == 0, int(r.super.BlockSize))
 		return entry{data: data}, err
@@ -122,4 +112,22 @@ func (r *Reader) tail(i *Inode, want int) ([]byte, error) {
 		return nil, corrupt("file's tail at %d in a fragment of %d bytes", end, len(e.data))
 	}
 	return e.data[i.fragmOff:][:want:want], nil
+}
+
+// fragment tells where the block of files' ends is, and its size as it is stored.
+func (r *Reader) fragment(n uint32) (pos int64, stored uint32, err error) {
+	le := binary.LittleEndian
+	var at [8]byte
+	if _, err := r.file.ReadAt(at[:], int64(r.super.FragmentTable)+8*int64(n/512)); err != nil {
+		return 0, 0, corrupt("reading the fragment index: %v", err)
+	}
+	s, err := r.stream(int64(le.Uint64(at[:])), int(n%512)*16)
+	if err != nil {
+		return 0, 0, err
+	}
+	b, err := s.take(16)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int64(le.Uint64(b)), le.Uint32(b[8:]), nil
 }

@@ -44,6 +44,7 @@ type Inode struct {
 	// a directory's listing
 	dirBlock, dirSize uint32
 	dirOffset         uint16
+	indexes           uint16 // entries that follow the inode
 	// a file's data
 	start              int64
 	fragment, fragmOff uint32
@@ -88,6 +89,14 @@ func (r *Reader) inode(ref uint64) (Inode, error) {
 	if err != nil {
 		return Inode{}, err
 	}
+	i, err := readInode(s)
+	i.ref = ref
+	return i, err
+}
+
+// readInode reads the inode at which a stream stands. A file's sizes are left to be
+// read.
+func readInode(s *stream) (Inode, error) {
 	head, err := s.take(16)
 	if err != nil {
 		return Inode{}, err
@@ -95,7 +104,7 @@ func (r *Reader) inode(ref uint64) (Inode, error) {
 	le := binary.LittleEndian
 	kind := le.Uint16(head)
 	i := Inode{kind: kind, perm: permissions(le.Uint16(head[2:])), uid: le.Uint16(head[4:]), gid: le.Uint16(head[6:]),
-		ModTime: le.Uint32(head[8:]), ref: ref, xattr: none32}
+		ModTime: le.Uint32(head[8:]), xattr: none32}
 	ext := kind > extended
 	if ext {
 		i.kind -= extended
@@ -131,7 +140,7 @@ func (i *Inode) readDir(s *stream, ext bool) error {
 		return err
 	}
 	i.dirSize, i.dirBlock = le.Uint32(b[4:]), le.Uint32(b[8:])
-	i.dirOffset, i.xattr = le.Uint16(b[18:]), le.Uint32(b[20:])
+	i.indexes, i.dirOffset, i.xattr = le.Uint16(b[16:]), le.Uint16(b[18:]), le.Uint32(b[20:])
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
+	"syscall"
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
@@ -101,11 +101,24 @@ func (a *adding) take(ctx context.Context) (deployment.Object, error) {
 }
 
 // fetchMade makes what was made elsewhere an object of the stage, if it is what it
-// should be.
-func (a *adding) fetchMade(ctx context.Context) (err error) {
-	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, a.Made.Object.Size)
+// should be: by blocks if there is such a way, and whole if that fails.
+func (a *adding) fetchMade(ctx context.Context) error {
+	what := Fetched{Object: a.Made.Object, Open: a.Made.Open, Blocks: a.Made.Blocks, Check: squash.CheckForm}
+	if what.Blocks != nil {
+		err := a.fetch(ctx, what, what.Blocks.Fetch)
+		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		a.stage.log().Warn("an object is fetched whole: it could not be put together of blocks", "layer", a.Tar.String(), "object", what.Object.Path(), "error", err)
+		what.Blocks = nil
+	}
+	return a.fetch(ctx, what, what.Object.Size)
+}
+
+func (a *adding) fetch(ctx context.Context, what Fetched, bytes int64) (err error) {
+	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, bytes)
 	defer func() { task.End(err) }()
-	return Fetch(ctx, a.stage, Fetched{Object: a.Made.Object, Open: a.Made.Open, Check: squash.CheckForm}, task)
+	return Fetch(ctx, a.stage, what, task)
 }
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {
@@ -158,40 +171,6 @@ func (a *adding) remember(t *squash.Taking, o deployment.Object) error {
 // records are what is known of layers.
 func (s *Stage) records() record.Layers {
 	return record.Layers{Dir: s.layers(), Path: s.ObjectPath, Has: s.has, Log: s.log()}
-}
-
-// flights are the layers that are being added, by diff id.
-type flights struct {
-	mu   sync.Mutex
-	busy map[string]chan struct{}
-}
-
-// enter makes sure that each layer is added by one at a time, until it leaves.
-func (f *flights) enter(ctx context.Context, diffID string) (leave func(), err error) {
-	for {
-		f.mu.Lock()
-		flight, busy := f.busy[diffID]
-		if !busy {
-			flight = make(chan struct{})
-			if f.busy == nil {
-				f.busy = make(map[string]chan struct{})
-			}
-			f.busy[diffID] = flight
-			f.mu.Unlock()
-			return sync.OnceFunc(func() {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				delete(f.busy, diffID)
-				close(flight)
-			}), nil
-		}
-		f.mu.Unlock()
-		select {
-		case <-flight:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // syncHashed hashes a written file while the disk takes it.

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"io"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -120,3 +121,37 @@ func Made(s *Stage, ids []LayerID) ([]*squash.Made, error) {
 // Rewriter is the version of how layers are rewritten before they are packed: another
 // one makes other objects of some.
 const Rewriter = record.RewriterVersion
+
+// flights are the layers that are being added, by diff id.
+type flights struct {
+	mu   sync.Mutex
+	busy map[string]chan struct{}
+}
+
+// enter makes sure that each layer is added by one at a time, until it leaves.
+func (f *flights) enter(ctx context.Context, diffID string) (leave func(), err error) {
+	for {
+		f.mu.Lock()
+		flight, busy := f.busy[diffID]
+		if !busy {
+			flight = make(chan struct{})
+			if f.busy == nil {
+				f.busy = make(map[string]chan struct{})
+			}
+			f.busy[diffID] = flight
+			f.mu.Unlock()
+			return sync.OnceFunc(func() {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				delete(f.busy, diffID)
+				close(flight)
+			}), nil
+		}
+		f.mu.Unlock()
+		select {
+		case <-flight:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}

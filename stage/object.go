@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 // blockSize is the size of the reads of whole files.
@@ -123,6 +124,8 @@ type Fetched struct {
 	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
 	// only after what was read has been found to be Object.
 	Open func(context.Context) (io.ReadCloser, error)
+	// Blocks, if it is not nil, is used instead of Open.
+	Blocks *squash.Blocks
 	// Check refuses one by its first bytes and its length; nil takes any.
 	Check func(head []byte, size int64) error
 }
@@ -140,6 +143,27 @@ func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
 	defer f.Discard()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	write := what.copy
+	if what.Blocks != nil {
+		write = what.join
+	}
+	if err := write(ctx, s, f, seen); err != nil {
+		return err
+	}
+	if n := what.Object.Size; what.Check != nil {
+		head := make([]byte, min(n, blockSize))
+		if _, err := f.ReadAt(head, 0); err != nil {
+			return err
+		}
+		if err := what.Check(head, n); err != nil {
+			return err
+		}
+	}
+	return s.publish(f, what.Object)
+}
+
+// copy writes all of it, which is verified on the way.
+func (what Fetched) copy(ctx context.Context, s *Stage, f *durable.File, seen io.Writer) error {
 	body, err := what.Open(ctx)
 	if err != nil {
 		return err
@@ -152,14 +176,22 @@ func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
 	if n != what.Object.Size {
 		return fmt.Errorf("it has %d bytes instead of %d", n, what.Object.Size)
 	}
-	if what.Check != nil {
-		head := make([]byte, min(n, blockSize))
-		if _, err := f.ReadAt(head, 0); err != nil {
-			return err
-		}
-		if err := what.Check(head, n); err != nil {
-			return err
-		}
+	return nil
+}
+
+// join puts it together of blocks, and verifies the whole.
+func (what Fetched) join(ctx context.Context, s *Stage, f *durable.File, seen io.Writer) error {
+	if err := s.HasRoom(what.Object.Size); err != nil {
+		return err
 	}
-	return s.publish(f, what.Object)
+	if err := what.Blocks.Join(ctx, f, seen); err != nil {
+		return err
+	}
+	switch o, err := syncHashed(ctx, f.File); {
+	case err != nil:
+		return err
+	case o != what.Object:
+		return fmt.Errorf("its blocks make object %s of %d bytes", o.SHA256, o.Size)
+	}
+	return nil
 }

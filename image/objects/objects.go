@@ -4,8 +4,9 @@
 //
 // In a registry it is an artifact (OCI image-spec 1.1) of the type Type that refers
 // to the image's manifest. Its configuration is a Description, as JSON, and its
-// layers are the objects, each once, and what a boot loader loads. Any tool goes on
-// reading the image itself.
+// layers are the objects, each once and with what says of which blocks it consists, so
+// that who has older objects fetches only what differs; and what a boot loader loads.
+// Any tool goes on reading the image itself.
 //
 // A description says what somebody has made. Who may be believed is for others to
 // decide (package cosign), and what is fetched is verified by its digest.
@@ -23,6 +24,7 @@ import (
 const (
 	Type   = "application/vnd.gitboot.objects.v1+json"
 	Object = "application/vnd.gitboot.layer.v1.squashfs"
+	Blocks = "application/vnd.gitboot.layer.v1.blocks"
 	// KernelFile and InitramfsFile are as a boot loader loads them.
 	KernelFile    = "application/vnd.gitboot.kernel.v1"
 	InitramfsFile = "application/vnd.gitboot.initramfs.v1"
@@ -36,6 +38,8 @@ const (
 	// maxLayers is what overlayfs takes, and maxLacks how many paths of one layer
 	// are worth telling.
 	maxLayers, maxLacks = 500, 10_000
+	// maxBlocks is how large a block map may be, in bytes: larger than any is.
+	maxBlocks = 32 << 20
 	// maxKernels is how many are told of, and maxText how long what is said of one may be.
 	maxKernels, maxText = 16, 4096
 )
@@ -81,6 +85,9 @@ type Layer struct {
 	// SHA256 is the object's, in hex; it has Size bytes.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+	// Blocks is the file that says of what blocks the object consists (package
+	// blockmap), nil if there is none.
+	Blocks *File `json:"blocks,omitempty"`
 	// Lacks are the paths that the layer names and does not hold, nil if there are
 	// none, and Taken is a hash of what those below it gave for them, "" for nothing:
 	// above others it becomes another object.
@@ -158,6 +165,8 @@ func (l Layer) check() error {
 		return errors.New("it names a layer by what is no sha256")
 	case l.Size <= 0:
 		return fmt.Errorf("it has a layer of %d bytes", l.Size)
+	case l.Blocks != nil && (!isHash(l.Blocks.SHA256) || l.Blocks.Size <= 0 || l.Blocks.Size > maxBlocks):
+		return errors.New("it has a layer whose block map is named by what is no sha256, or has a size that none has")
 	case l.Lacks == nil && l.Taken != "":
 		return errors.New("it has a layer that took what it does not lack")
 	case l.Lacks != nil && len(l.Lacks.Folders)+len(l.Lacks.Files) > maxLacks:

@@ -30,7 +30,7 @@ func (b *remoteBlob) what() string { return "blob " + b.digest.String() }
 
 // open starts a verified stream of the blob, which ends with ctx.
 func (b *remoteBlob) open(ctx context.Context) (io.ReadCloser, error) {
-	r := &blobReader{blob: b, ctx: ctx, order: b.order()}
+	r := &blobReader{blob: b, ctx: ctx, order: b.order(), until: b.size}
 	if err := r.reopen(); err != nil {
 		return nil, fmt.Errorf("pull %s: %w", b.what(), err)
 	}
@@ -70,6 +70,9 @@ type blobReader struct {
 	order []*endpoint // the first is being read
 	body  io.ReadCloser
 	off   int64
+	until int64 // where it ends
+	// part: the rest of the blob is of no use, and is not asked for.
+	part bool
 	// failedAt is off at the last failure, failures how many there were
 	// without at least exchange.Stride bytes between them.
 	failedAt int64
@@ -80,10 +83,10 @@ func (r *blobReader) source() string { return r.order[0].String() }
 
 func (r *blobReader) Read(p []byte) (int, error) {
 	for {
-		if r.off >= r.blob.size {
+		if r.off >= r.until {
 			return 0, r.end()
 		}
-		p = p[:min(int64(len(p)), r.blob.size-r.off)]
+		p = p[:min(int64(len(p)), r.until-r.off)]
 		n, err := r.body.Read(p)
 		r.off += int64(n)
 		if n > 0 || err == nil {
@@ -97,6 +100,9 @@ func (r *blobReader) Read(p []byte) (int, error) {
 
 // end checks that a source has no more than was promised.
 func (r *blobReader) end() error {
+	if r.part {
+		return io.EOF
+	}
 	var one [1]byte
 	if n, _ := io.ReadFull(r.body, one[:]); n > 0 {
 		r.blob.mismatch(r.source())
@@ -113,7 +119,7 @@ func (r *blobReader) recover(cause error) error {
 	if errors.Is(cause, io.EOF) {
 		cause = io.ErrUnexpectedEOF
 	}
-	cause = fmt.Errorf("%s from %s was cut at byte %d of %d: %w", r.blob.what(), r.source(), r.off, r.blob.size, untrusted.Clean(cause))
+	cause = fmt.Errorf("%s from %s was cut at byte %d of %d: %w", r.blob.what(), r.source(), r.off, r.until, untrusted.Clean(cause))
 	r.body.Close()
 	if r.off-r.failedAt >= exchange.Stride {
 		r.failures = 0
@@ -123,7 +129,7 @@ func (r *blobReader) recover(cause error) error {
 	if r.failures >= r.blob.from.Timing.Attempts*len(r.order) {
 		return fmt.Errorf("after %d attempts: %w", r.failures, cause)
 	}
-	r.blob.from.Log.Info("resuming a blob", "blob", r.blob.digest.Hex[:12], "from", r.source(), "at", r.off, "of", r.blob.size, "why", exchange.Why(cause))
+	r.blob.from.Log.Info("resuming a blob", "blob", r.blob.digest.Hex[:12], "from", r.source(), "at", r.off, "of", r.until, "why", exchange.Why(cause))
 	if r.failures > 1 {
 		// The one that keeps cutting is asked last.
 		r.order = append(r.order[1:], r.order[0])
@@ -160,12 +166,12 @@ func (r *blobReader) reopen() error {
 // range is asked for the whole blob.
 func (r *blobReader) from(e *endpoint) (io.ReadCloser, error) {
 	req := request{method: http.MethodGet, path: "blobs/" + r.blob.digest.String(), what: r.blob.what()}
-	if r.off > 0 {
-		req.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r.off, r.blob.size-1)}}
+	if r.off > 0 || r.part {
+		req.header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", r.off, r.until-1)}}
 	}
 	resp, err := e.do(r.ctx, req, http.StatusOK, http.StatusPartialContent)
 	var status *exchange.StatusError
-	if errors.As(err, &status) && status.Status == http.StatusRequestedRangeNotSatisfiable && r.off > 0 {
+	if errors.As(err, &status) && status.Status == http.StatusRequestedRangeNotSatisfiable && r.off > 0 && !r.part {
 		req.header = nil
 		resp, err = e.do(r.ctx, req, http.StatusOK)
 	}
@@ -183,12 +189,15 @@ func (r *blobReader) from(e *endpoint) (io.ReadCloser, error) {
 // range.
 func (r *blobReader) position(resp *http.Response, e *endpoint) error {
 	if resp.StatusCode == http.StatusPartialContent {
-		want := fmt.Sprintf("bytes %d-%d/", r.off, r.blob.size-1)
+		want := fmt.Sprintf("bytes %d-%d/", r.off, r.until-1)
 		got := resp.Header.Get("Content-Range")
 		if total, found := strings.CutPrefix(got, want); !found || total != "*" && total != fmt.Sprint(r.blob.size) {
 			return &untrusted.DigestError{What: r.blob.what(), From: e.String(), Want: want + fmt.Sprint(r.blob.size), Got: "range " + untrusted.Printable(got, 60)}
 		}
 		return nil
+	}
+	if r.part {
+		return &untrusted.UnsupportedError{What: fmt.Sprintf("bytes %d to %d of %s", r.off, r.until-1, r.blob.what()), Reason: e.String() + " gives the whole when it is asked for a part", Remedy: "have its operator allow requests with Range"}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != r.blob.size {
 		r.blob.mismatch(e.String())
@@ -201,3 +210,33 @@ func (r *blobReader) position(resp *http.Response, e *endpoint) error {
 }
 
 func (r *blobReader) Close() error { return r.body.Close() }
+
+// A Part reads some bytes of a file in a registry, once and in order, and again where it
+// was cut. Nothing has verified them: a part has no digest.
+type Part interface {
+	io.ReadCloser
+	// Reject says that what was read is wrong: others than who gave it are asked first
+	// from then on.
+	Reject()
+}
+
+// Parts describes how to read parts of one of the artifact's files: n bytes from off
+// on. Who has no part to give but the whole file gives none.
+func (a Artifact) Parts(d v1.Descriptor) func(ctx context.Context, off, n int64) (Part, error) {
+	b := &remoteBlob{from: a.from, digest: d.Digest, size: d.Size, liars: map[*endpoint]bool{}}
+	return b.openPart
+}
+
+func (b *remoteBlob) openPart(ctx context.Context, off, n int64) (Part, error) {
+	if off < 0 || n <= 0 || n > b.size-off {
+		return nil, fmt.Errorf("bytes %d to %d of the %d of %s", off, off+n, b.size, b.what())
+	}
+	r := &blobReader{blob: b, ctx: ctx, order: b.order(), off: off, until: off + n, failedAt: off, part: true}
+	if err := r.reopen(); err != nil {
+		return nil, fmt.Errorf("pull a part of %s: %w", b.what(), err)
+	}
+	return r, nil
+}
+
+// Reject notes who has lied.
+func (r *blobReader) Reject() { r.blob.mismatch(r.source()) }

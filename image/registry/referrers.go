@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -178,21 +179,35 @@ func (a Artifact) Signed(ctx context.Context, policy cosign.Policy, opts Options
 }
 
 // Config fetches the artifact's document, of which it is said how large it may be.
-func (a Artifact) Config(ctx context.Context, limit int64) (data []byte, err error) {
-	if a.config.Size < 0 || a.config.Size > limit {
-		return nil, untrusted.TooBig("document of artifact " + a.Digest.String())
+func (a Artifact) Config(ctx context.Context, limit int64) ([]byte, error) {
+	return a.Read(ctx, a.config, limit)
+}
+
+// Read fetches a small file of the artifact's, of which it is said how large it may be.
+func (a Artifact) Read(ctx context.Context, d v1.Descriptor, limit int64) (data []byte, err error) {
+	if d.Size < 0 || d.Size > limit {
+		return nil, fmt.Errorf("document %s of artifact %s has %d bytes, of which %d are allowed", d.Digest, a.Digest, d.Size, limit)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := a.Open(a.config)(ctx)
+	r, err := a.Open(d)(ctx)
 	if err != nil {
 		return nil, err
 	}
 	data, err = io.ReadAll(r)
 	if err := errors.Join(err, r.Close()); err != nil {
-		return nil, fmt.Errorf("read the document of artifact %s: %w", a.Digest, err)
+		return nil, fmt.Errorf("read document %s of artifact %s: %w", d.Digest, a.Digest, err)
 	}
 	return data, nil
+}
+
+// File finds one of the artifact's files.
+func (a Artifact) File(sha256 string, size int64) (d v1.Descriptor, ok bool) {
+	at := slices.IndexFunc(a.Layers, func(f v1.Descriptor) bool { return f.Digest.String() == "sha256:"+sha256 && f.Size == size })
+	if at < 0 {
+		return d, false
+	}
+	return a.Layers[at], true
 }
 
 // Open describes how to read one of the artifact's files, verified.

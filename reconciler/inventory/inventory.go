@@ -5,6 +5,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -113,4 +114,35 @@ func Damage(st *stage.Stage, g state.Generation) string {
 		return fmt.Sprintf("generation %d %s", g.N, lack)
 	}
 	return ""
+}
+
+// maxOlder is how many older objects are worth looking into.
+const maxOlder = 128
+
+// Older are the layers on the stage that an image's new ones may have much in common
+// with, the likeliest first: those of its own generations, newest first, then those of
+// the newest of others.
+func Older(st *stage.Stage, doc *state.Machine, image string) (list []deployment.Object) {
+	var from []state.Generation
+	if img := doc.Images[image]; img != nil {
+		from = slices.Clone(img.Generations)
+		slices.Reverse(from)
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Images)) {
+		if g := doc.Images[name].Newest(); name != image && g != nil {
+			from = append(from, *g)
+		}
+	}
+	for _, g := range from {
+		m, err := st.Deployment(g.Deployment)
+		if err != nil {
+			continue // it is damaged, which others tell
+		}
+		for _, o := range m.Layers {
+			if len(list) < maxOlder && !slices.Contains(list, o) {
+				list = append(list, o)
+			}
+		}
+	}
+	return list
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 // A Job is all that one run has found out: what is wanted, what is staged, and
@@ -61,6 +62,9 @@ type observedImage struct {
 	hooks  hooks.Input
 	inputs plan.Inputs
 	layers []plan.Layer
+	// blocks are how layers are had for fewer bytes than their objects have, by diff
+	// id; nil where there is no such way.
+	blocks map[string]*squash.Blocks
 	// cause tells what the image is staged from, as far as it was declared or made
 	// here: what failed is tried again at once if that is another.
 	cause string

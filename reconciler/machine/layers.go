@@ -96,7 +96,11 @@ func (a fetcher) made(s *staging, l image.Layer) *squash.Made {
 	if s.image.rebuilds() {
 		return nil
 	}
-	return readymade.Take(l.Made)
+	made := readymade.Take(l.Made)
+	if made != nil {
+		made.Blocks = s.image.blocks[l.DiffID]
+	}
+	return made
 }
 
 // compareMade holds what layers became here against what others have published of

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/hooks"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
@@ -19,6 +20,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
+	"github.com/gitboot/gitboot/stage/squash"
 )
 
 func (j *Job) observeImage(ctx context.Context, want spec.Image) *observedImage {
@@ -102,10 +104,16 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 	if err != nil {
 		return err
 	}
+	if err := observeBlocks(ctx, j, img, objects); err != nil {
+		return err
+	}
 	for i, l := range list {
 		layer := plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: objects[i] != deployment.Object{}}
 		if readymade.Take(l.Made) != nil && !img.rebuilds() {
 			layer.Bytes, layer.Made = l.Made.Size, true
+		}
+		if way := img.blocks[l.DiffID]; way != nil {
+			layer.Bytes, layer.Whole = way.Fetch, l.Made.Size
 		}
 		if img.made != nil && i < len(img.made.Sizes) {
 			layer.Tar = img.made.Sizes[i]
@@ -113,4 +121,23 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 		img.layers = append(img.layers, layer)
 	}
 	return nil
+}
+
+// observeBlocks finds out which of the objects that are to be fetched, as others have
+// made them, are had for fewer bytes, from what is on the stage.
+func observeBlocks(ctx context.Context, j *Job, img *observedImage, staged []deployment.Object) error {
+	list := img.list()
+	lacking := make([]*image.Made, len(list))
+	for i, l := range list {
+		if staged[i] == (deployment.Object{}) && readymade.Take(l.Made) != nil && !img.rebuilds() {
+			lacking[i] = l.Made
+		}
+	}
+	f := readymade.Finder{Stage: j.Stage, Older: inventory.Older(j.Stage, j.doc, img.want.Name), Log: j.Log}
+	ways, err := f.ByBlocks(ctx, lacking)
+	img.blocks = map[string]*squash.Blocks{}
+	for i, way := range ways {
+		img.blocks[list[i].DiffID] = way
+	}
+	return err
 }

@@ -45,6 +45,9 @@ type Action struct {
 	Reason string `json:"reason,omitempty"`
 	// Bytes to read, 0 if not known.
 	Bytes int64 `json:"bytes,omitempty"`
+	// Whole is what would be read of a layer if nothing of it were on the stage, 0 if
+	// that is Bytes.
+	Whole int64 `json:"whole,omitempty"`
 	// Packages says which packages change, empty if that is not known.
 	Packages string `json:"packages,omitempty"`
 	// Notes say what else becomes of an image, Warnings what may be wrong with
@@ -56,20 +59,28 @@ type Action struct {
 // ReadyMade is the reason of adding a layer that is fetched as others have made it.
 const ReadyMade = "ready-made"
 
+// ByBlocks is the reason of adding one of which only those blocks are fetched that no
+// layer on the stage has.
+const ByBlocks = ReadyMade + ", by blocks"
+
 func (l Layer) reason() string {
-	if l.Made {
+	switch {
+	case l.Whole > 0:
+		return ByBlocks
+	case l.Made:
 		return ReadyMade
 	}
 	return ""
 }
 
 // Layers says in words how many layers are added, of how many bytes, and how many of them
-// are ready-made; bytes that are not known are 0.
+// are ready-made; bytes that are not known are 0. Where some are had by blocks, it says of
+// how many bytes that is.
 func Layers(adding []Action) string {
-	made, bytes := 0, int64(0)
+	made, bytes, whole := 0, int64(0), int64(0)
 	for _, a := range adding {
-		bytes += a.Bytes
-		if a.Reason == ReadyMade {
+		bytes, whole = bytes+a.Bytes, whole+max(a.Bytes, a.Whole)
+		if a.Reason == ReadyMade || a.Reason == ByBlocks {
 			made++
 		}
 	}
@@ -85,6 +96,9 @@ func Layers(adding []Action) string {
 	if bytes > 0 {
 		words += ", " + progress.Bytes(bytes)
 	}
+	if whole > bytes {
+		words += " of " + progress.Bytes(whole) + " by blocks"
+	}
 	return words
 }
 
@@ -98,7 +112,7 @@ func (p Plan) Actions() []Action {
 		for _, l := range s.Layers {
 			if !seen[l.DiffID] {
 				seen[l.DiffID] = true
-				actions = append(actions, Action{Kind: AddLayer, Image: s.Image, Subject: l.DiffID, Bytes: l.Bytes, Reason: l.reason()})
+				actions = append(actions, Action{Kind: AddLayer, Image: s.Image, Subject: l.DiffID, Bytes: l.Bytes, Whole: l.Whole, Reason: l.reason()})
 			}
 		}
 	}

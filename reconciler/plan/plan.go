@@ -21,7 +21,10 @@ type Layer struct {
 	Bytes, Tar int64
 	Staged     bool
 	// Made says that somebody else has made it: it is fetched as it will lie here.
-	Made bool
+	// Whole is then its size, if it is put together of blocks that are on the stage and
+	// of Bytes that are fetched; else 0.
+	Made  bool
+	Whole int64
 }
 
 // A Want is one image as the config repo and the registry give it now.

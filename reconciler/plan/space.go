@@ -18,7 +18,8 @@ func (s Staging) Room() (n int64) {
 		n = kernelRoom
 	}
 	for _, l := range s.Layers {
-		n += l.Bytes + l.Bytes/8 + l.Tar/2
+		bytes := max(l.Bytes, l.Whole)
+		n += bytes + bytes/8 + l.Tar/2
 	}
 	if s.Inputs.Verity != "" {
 		n += n / 100 // a tree takes less than that of its layer

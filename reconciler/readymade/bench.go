@@ -100,10 +100,15 @@ func (b *bench) upload(ctx context.Context, img Image) (image.ArtifactUpload, ob
 		if m.Lacks != nil {
 			l.Lacks = &objects.Lacks{Folders: m.Lacks.Folders, Files: m.Lacks.Files, Root: m.Lacks.Root}
 		}
+		blocks, err := blockMap(ctx, b.holds, m.Object)
+		if err != nil {
+			return u, d, err
+		}
+		l.Blocks = &objects.File{SHA256: blocks.SHA256, Size: blocks.Size}
 		d.Layers = append(d.Layers, l)
 		if !there[m.Object] {
 			there[m.Object] = true
-			u.Files = append(u.Files, file(objects.Object, m.Object, func() (io.ReadCloser, error) { return m.Open(ctx) }))
+			u.Files = append(u.Files, file(objects.Object, m.Object, func() (io.ReadCloser, error) { return m.Open(ctx) }), blocks)
 		}
 	}
 	if len(u.Files) == 0 {

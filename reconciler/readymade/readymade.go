@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/cosign"
+	"github.com/gitboot/gitboot/image/objects"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/squash"
@@ -81,12 +82,12 @@ func (p Publisher) published(ctx context.Context, ref string, opened *image.Imag
 	}
 	counted := map[string]bool{}
 	for _, l := range opened.Layers {
-		if l.Made == nil || l.Made.Rewriter != stage.Rewriter || l.Made.Squasher != squash.Squasher || l.Made.Init != init {
+		if l.Made == nil || l.Made.Rewriter != stage.Rewriter || l.Made.Squasher != squash.Squasher || l.Made.Init != init || l.Made.BlockMap == nil {
 			return Published{}, nil
 		}
 		if out.Digest = l.Made.Published; !counted[l.Made.SHA256] {
 			counted[l.Made.SHA256] = true
-			out.Layers, out.Bytes = out.Layers+1, out.Bytes+l.Made.Size
+			out.Layers, out.Bytes = out.Layers+1, out.Bytes+l.Made.Size+l.Made.Blocks.Size
 		}
 	}
 	if len(opened.Kernels) > 0 {
@@ -122,7 +123,11 @@ func (p Publisher) Publish(ctx context.Context, img Image) (out Published, err e
 	if err != nil {
 		return out, err
 	}
-	out.Layers = len(upload.Files)
+	for _, f := range upload.Files {
+		if f.MediaType == objects.Object {
+			out.Layers++
+		}
+	}
 	if err := w.addKernel(ctx, &upload, &d); err != nil {
 		return out, err
 	}

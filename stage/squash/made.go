@@ -21,6 +21,17 @@ type Made struct {
 	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
 	// only after what was read has been found to be Object.
 	Open func(context.Context) (io.ReadCloser, error)
+	// Blocks is a cheaper way to it, nil if there is none.
+	Blocks *Blocks
+}
+
+// Blocks put an object together out of parts of others, and of what is fetched besides.
+type Blocks struct {
+	// Fetch is how many bytes are fetched.
+	Fetch int64
+	// Join writes all of it, in any order, and what it fetches to fetched as well.
+	// Nothing has verified what it writes.
+	Join func(ctx context.Context, to io.WriterAt, fetched io.Writer) error
 }
 
 // Fits looks whether above these files, lowest first, the layer becomes what was made.

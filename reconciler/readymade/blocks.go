@@ -1,0 +1,143 @@
+package readymade
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/image/objects"
+	"github.com/gitboot/gitboot/rootfs/blockmap"
+	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/squash"
+)
+
+const (
+	// gap is how many bytes that are here are fetched all the same where that spares
+	// a request, maxRequests how many requests there may be, and requestsAtOnce how
+	// many side by side: most of the time of a small one is the way there and back.
+	gap            = 16 << 10
+	maxRequests    = 512
+	requestsAtOnce = 4
+)
+
+// blockMap is the file that says of what blocks an object consists.
+func blockMap(ctx context.Context, st *stage.Stage, o deployment.Object) (f image.ArtifactFile, err error) {
+	object, err := os.Open(st.ObjectPath(o))
+	if err != nil {
+		return f, err
+	}
+	defer object.Close()
+	m, err := blockmap.Of(ctx, object, o.Size)
+	if err != nil {
+		return f, fmt.Errorf("blocks of object %s: %w", o.SHA256, err)
+	}
+	return blocksFile(m.Encode()), nil
+}
+
+func blocksFile(data []byte) image.ArtifactFile {
+	return image.ArtifactFile{
+		MediaType: objects.Blocks, SHA256: fmt.Sprintf("%x", sha256.Sum256(data)), Size: int64(len(data)),
+		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
+	}
+}
+
+// A Finder finds out how objects are had for fewer bytes than they have.
+type Finder struct {
+	Stage *stage.Stage
+	// Older are objects of the stage that may have blocks of them, the likeliest first.
+	Older []deployment.Object
+	Log   *slog.Logger
+}
+
+// ByBlocks finds out which blocks of objects are in older ones. Of an object for which
+// there is no cheaper way it says nil; of nil, nil. What is fetched for that are the
+// block maps. A map that cannot be had, and an older object that cannot be read, do not
+// help.
+func (f Finder) ByBlocks(ctx context.Context, list []*image.Made) ([]*squash.Blocks, error) {
+	ways := make([]*squash.Blocks, len(list))
+	if len(f.Older) == 0 {
+		return ways, nil
+	}
+	maps := make([]blockmap.Map, len(list))
+	group, mapCtx := errgroup.WithContext(ctx)
+	group.SetLimit(requestsAtOnce)
+	for i, made := range list {
+		if made != nil && made.BlockMap != nil {
+			group.Go(func() error { return f.fetchMap(mapCtx, made, &maps[i]) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	places, err := f.search(ctx, slices.Concat(maps...))
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range maps {
+		ways[i] = f.way(list[i], m, places[:len(m)])
+		places = places[len(m):]
+	}
+	return ways, nil
+}
+
+// fetchMap fetches one map, if it can be had.
+func (f Finder) fetchMap(ctx context.Context, made *image.Made, m *blockmap.Map) error {
+	data, err := made.BlockMap(ctx)
+	if err == nil {
+		*m, err = blockmap.Parse(data, made.Size)
+	}
+	if err != nil {
+		f.Log.Warn("an object is fetched whole: which blocks it has cannot be read", "object", made.SHA256, "error", err)
+	}
+	return ctx.Err()
+}
+
+// search looks for blocks in all older objects.
+func (f Finder) search(ctx context.Context, blocks blockmap.Map) ([]blockmap.Place, error) {
+	search := blocks.Search()
+	for i, o := range f.Older {
+		if search.Done() {
+			break
+		}
+		if err := lookIn(ctx, search, i, f.Stage.ObjectPath(o), o.Size); ctx.Err() != nil {
+			return nil, ctx.Err()
+		} else if err != nil {
+			f.Log.Debug("an older object is of no use", "object", o.Path(), "error", err)
+		}
+	}
+	return search.Places(), nil
+}
+
+// way is how an object is had, nil if there is none that is cheaper than all of it.
+func (f Finder) way(made *image.Made, m blockmap.Map, places []blockmap.Place) *squash.Blocks {
+	if m == nil {
+		return nil
+	}
+	j := &joiner{blocks: m, places: places, missing: m.Missing(places, gap, maxRequests), part: made.Part, path: f.Stage.ObjectPath, older: f.Older}
+	fetch := made.Blocks.Size
+	for _, run := range j.missing {
+		fetch += run.Length
+	}
+	if fetch >= made.Size {
+		return nil
+	}
+	return &squash.Blocks{Fetch: fetch, Join: j.join}
+}
+
+func lookIn(ctx context.Context, search *blockmap.Search, n int, path string, size int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return search.In(ctx, n, f, size)
+}

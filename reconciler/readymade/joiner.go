@@ -1,0 +1,139 @@
+package readymade
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/rootfs/blockmap"
+)
+
+// tries is how often a run is asked for where several sources give wrong blocks.
+const tries = 3
+
+// A joiner puts an object together.
+type joiner struct {
+	blocks  blockmap.Map
+	places  []blockmap.Place
+	missing []blockmap.Run
+	part    func(ctx context.Context, off, n int64) (image.Part, error)
+	path    func(deployment.Object) string
+	older   []deployment.Object
+}
+
+// join copies what is here while it fetches what is not.
+func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return j.copyFound(ctx, to) })
+	group.Go(func() error {
+		fetching, ctx := errgroup.WithContext(ctx)
+		fetching.SetLimit(requestsAtOnce)
+		fetched := &oneByOne{Writer: fetched}
+		for _, run := range j.missing {
+			fetching.Go(func() error { return j.fetch(ctx, run, to, fetched) })
+		}
+		return fetching.Wait()
+	})
+	return group.Wait()
+}
+
+// copyFound copies the blocks that are in older objects.
+func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
+	files := make([]*os.File, len(j.older))
+	defer func() {
+		for _, f := range files {
+			if f != nil {
+				err = errors.Join(err, f.Close())
+			}
+		}
+	}()
+	buf, off, missing := make([]byte, blockmap.MaxBlock), int64(0), j.missing
+	for i, b := range j.blocks {
+		for len(missing) > 0 && missing[0].End <= i {
+			missing = missing[1:]
+		}
+		if at := j.places[i]; len(missing) == 0 || i < missing[0].First {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if files[at.File] == nil {
+				if files[at.File], err = os.Open(j.path(j.older[at.File])); err != nil {
+					return err
+				}
+			}
+			if _, err := files[at.File].ReadAt(buf[:b.Length], at.Offset); err != nil {
+				return err
+			}
+			if _, err := to.WriteAt(buf[:b.Length], off); err != nil {
+				return err
+			}
+		}
+		off += int64(b.Length)
+	}
+	return nil
+}
+
+// fetch fetches blocks that follow upon each other, those again that were wrong from
+// somebody else.
+func (j *joiner) fetch(ctx context.Context, run blockmap.Run, to io.WriterAt, fetched io.Writer) error {
+	for try := 1; ; try++ {
+		part, err := j.part(ctx, run.Offset, run.Length)
+		if err != nil {
+			return err
+		}
+		run, err = j.take(part, run, to, fetched)
+		if errors.Is(err, errWrongBlock) {
+			part.Reject()
+		}
+		if err = errors.Join(err, part.Close()); err == nil || !errors.Is(err, errWrongBlock) || try == tries {
+			return err
+		}
+	}
+}
+
+// errWrongBlock says that a block is not what the map says.
+var errWrongBlock = errors.New("is not what its map says")
+
+// take writes the blocks of a run that a part gives, and returns what is left of the
+// run.
+func (j *joiner) take(part io.Reader, run blockmap.Run, to io.WriterAt, fetched io.Writer) (blockmap.Run, error) {
+	buf := make([]byte, blockmap.MaxBlock)
+	for run.First < run.End {
+		b := j.blocks[run.First]
+		data := buf[:b.Length]
+		n, err := io.ReadFull(part, data)
+		if _, told := fetched.Write(data[:n]); told != nil {
+			return run, told
+		}
+		if err != nil {
+			return run, err
+		}
+		if !b.Is(data) {
+			return run, fmt.Errorf("block %d, at %d, %w", run.First, run.Offset, errWrongBlock)
+		}
+		if _, err := to.WriteAt(data, run.Offset); err != nil {
+			return run, err
+		}
+		run.First, run.Offset, run.Length = run.First+1, run.Offset+int64(b.Length), run.Length-int64(b.Length)
+	}
+	return run, nil
+}
+
+// oneByOne has several write one after the other.
+type oneByOne struct {
+	mu sync.Mutex
+	io.Writer
+}
+
+func (w *oneByOne) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Writer.Write(p)
+}
