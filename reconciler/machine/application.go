@@ -45,6 +45,8 @@ type staging struct {
 	// packages is how they differ from the generation before, nil if that is
 	// not known or nothing can differ.
 	packages *packages.Summary
+	// fetched is what was fetched of its layers, nil if all were there.
+	fetched *state.Fetched
 	// test is how its boot test went, nil if it has had none.
 	test *state.Test
 	err  error
@@ -56,7 +58,7 @@ func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *applicat
 		one := &staging{Staging: s, image: j.images[s.Image], id: s.Ready}
 		if s.Ready != "" {
 			ready := j.doc.Images[s.Image].Waiting(s.Ready)
-			one.packages, one.test = ready.Packages, ready.Test
+			one.packages, one.fetched, one.test = ready.Packages, ready.Fetched, ready.Test
 		}
 		a.stagings = append(a.stagings, one)
 	}

@@ -78,13 +78,15 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	early := a.newHeadStart(ctx, s, len(list))
 	defer early.end()
 	sources := make([]stage.Tar, len(list))
+	var tally readymade.Tally
 	for i, l := range list {
-		sources[i] = stage.Tar{
+		sources[i] = tally.Count(stage.Tar{
 			Made:   a.made(s, l),
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
-		}
+		}, l.Size)
 	}
+	defer func() { s.fetched = tally.Fetched() }()
 	if s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce); err == nil && s.image.rebuilds() {
 		err = compareMade(a.Stage, list)
 	}

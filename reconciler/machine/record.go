@@ -131,7 +131,7 @@ func (a keeper) replace(ctx context.Context, _ []plan.Action) error {
 
 // generation is what a staged image becomes.
 func (s *staging) generation(revision string, now time.Time) state.Generation {
-	return state.Generation{N: s.Generation, Deployment: s.id, Revision: revision, Created: now, Inputs: s.Inputs, Packages: s.packages, Test: s.test}
+	return state.Generation{N: s.Generation, Deployment: s.id, Revision: revision, Created: now, Inputs: s.Inputs, Packages: s.packages, Fetched: s.fetched, Test: s.test}
 }
 
 // clear forgets what this run has come past: an earlier one's failure, what was

@@ -25,6 +25,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/image/objects"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -88,6 +89,8 @@ type follower struct {
 	trust cosign.Policy
 	opts  image.Options
 	log   bytes.Buffer
+
+	fetched *state.Fetched
 }
 
 func newFollower(t *testing.T, trust cosign.Policy) *follower {
@@ -99,6 +102,7 @@ func newFollower(t *testing.T, trust cosign.Policy) *follower {
 
 // follow stages an image that is ready-made, from older objects, and returns what its
 // layer became and what was to be fetched by blocks, 0 if it was to be fetched whole.
+// What was fetched is in f.fetched.
 func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) (became deployment.Object, promised int64) {
 	t.Helper()
 	opened, err := image.Open(t.Context(), ref, "", f.opts)
@@ -115,8 +119,10 @@ func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) 
 	if made.Blocks = ways[1]; made.Blocks != nil {
 		promised = made.Blocks.Fetch
 	}
-	o, err := f.AddLayer(t.Context(), stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: made, Open: l.Open})
+	var tally Tally
+	o, err := f.AddLayer(t.Context(), tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: made, Open: l.Open}, l.Size))
 	must(t, err)
+	f.fetched = tally.Fetched()
 	must(t, stage.Intact(t.Context(), f.Stage, o))
 	return o, promised
 }
@@ -167,6 +173,12 @@ func TestByBlocks(t *testing.T) {
 	got, promised := f.follow(t, second, missing, old)
 	if got != whole || promised == 0 || promised > one || sent.Load() < promised || sent.Load() > promised+documents {
 		t.Errorf("became %v, want %v; %d of %d bytes promised, %d sent; %s", got, whole, promised, whole.Size, sent.Load(), &f.log)
+	}
+	if want := (state.Fetched{Bytes: promised, Whole: whole.Size, Blocks: 1}); f.fetched == nil || *f.fetched != want {
+		t.Errorf("fetched %+v, want %+v", f.fetched, want)
+	}
+	if f.follow(t, second, old); f.fetched != nil {
+		t.Errorf("fetched again: %+v", f.fetched)
 	}
 	f = newFollower(t, trust)
 	f.follow(t, first)
@@ -272,6 +284,13 @@ func TestByBlocksFaults(t *testing.T) {
 			got, promised := f.follow(t, second, old)
 			if got != want || promised == 0 {
 				t.Errorf("became %v, want %v; %d promised", got, want, promised)
+			}
+			counted := state.Fetched{Bytes: promised, Whole: want.Size, Blocks: 1}
+			if c.whole {
+				counted = state.Fetched{Bytes: promised + want.Size, Whole: want.Size, Objects: 1}
+			}
+			if f.fetched == nil || *f.fetched != counted {
+				t.Errorf("fetched %+v, want %+v", f.fetched, counted)
 			}
 			if whole := sent.Load() > want.Size; whole != c.whole || !strings.Contains(f.log.String(), c.told) {
 				t.Errorf("%d bytes of %d were sent, whole: want %v; told %s", sent.Load(), want.Size, c.whole, &f.log)

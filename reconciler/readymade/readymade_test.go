@@ -166,11 +166,15 @@ func stageIt(t *testing.T, ref string, trust ...cosign.Policy) (became []deploym
 	must(t, err)
 	doubts, unknown := image.FindMade(t.Context(), ref, opened, trust, options())
 	var layers []stage.Tar
+	var tally Tally
 	for _, l := range opened.Layers {
-		layers = append(layers, stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open, Made: Take(l.Made)})
+		layers = append(layers, tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open, Made: Take(l.Made)}, l.Size))
 	}
 	became, err = st.AddLayers(t.Context(), layers, 2)
 	must(t, err)
+	if f := tally.Fetched(); f.Whole == 0 || f.Bytes < f.Whole || f.Layers+f.Objects != len(layers) || len(trust) == 0 && f.Objects > 0 {
+		t.Errorf("fetched %+v of %d layers", f, len(layers))
+	}
 	for _, o := range became {
 		must(t, stage.Intact(t.Context(), st, o))
 	}

@@ -186,6 +186,8 @@ type GenerationStatus struct {
 	Hidden string `json:"hidden,omitempty"`
 	// Packages is how the packages differ from the generation before it.
 	Packages *packages.Summary `json:"packages,omitempty"`
+	// Fetched is what was fetched of its layers, absent if all were on the stage.
+	Fetched *state.Fetched `json:"fetched,omitempty"`
 	// Pin is who wants it kept, and why; absent if nobody does.
 	Pin *state.Pin `json:"pin,omitempty"`
 }
@@ -308,7 +310,7 @@ func imageStatus(ctx context.Context, book *menu.Book, doc *state.Machine, name 
 		gs := GenerationStatus{
 			Generation: g.N, Deployment: g.Deployment, Entry: boot.EntryID(name, g.Deployment),
 			Revision: g.Revision, Created: g.Created, Digest: g.Inputs.ImageDigest,
-			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Pin: g.Pin, BootTest: g.Test,
+			Booted: g.Deployment == book.Booted, Damaged: inventory.Damage(book.Stage, g), Packages: g.Packages, Fetched: g.Fetched, Pin: g.Pin, BootTest: g.Test,
 		}
 		if v := doc.Verdicts[g.Deployment]; v != nil {
 			public := *v

@@ -151,6 +151,8 @@ type Generation struct {
 	// Packages is how the packages differ from the generation before it, absent
 	// if that is not known or the layers are the same.
 	Packages *packages.Summary `json:"packages,omitempty"`
+	// Fetched is what was fetched of its layers, absent if all were on the stage.
+	Fetched *Fetched `json:"fetched,omitempty"`
 	// Imported generations came as a file, not from the config repo.
 	Imported bool `json:"imported,omitempty"`
 	// Test is how its boot test went before it was published, nil without one;
@@ -159,6 +161,19 @@ type Generation struct {
 	Untested *Failure `json:"untested,omitempty"`
 	// Pin keeps the generation until it is taken away, nil without one.
 	Pin *Pin `json:"pin,omitempty"`
+}
+
+// Fetched is how layers came to the stage: so many each way, Bytes in all. Whole is what
+// they would have been without what was on the stage. Bytes are more where something was
+// fetched in vain.
+type Fetched struct {
+	Bytes int64 `json:"bytes"`
+	Whole int64 `json:"whole"`
+	// Layers were made here of what the image has, Objects had been made by others, and
+	// of Blocks only parts were fetched.
+	Layers  int `json:"layers,omitempty"`
+	Objects int `json:"objects,omitempty"`
+	Blocks  int `json:"blocks,omitempty"`
 }
 
 // Pin is somebody's wish that a generation stays, with a word of why.

@@ -1,0 +1,99 @@
+package readymade
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/squash"
+)
+
+// A Tally counts what is fetched of an image's layers.
+type Tally struct {
+	mu    sync.Mutex
+	bytes int64
+	// layers are those of which something was fetched, by their diff ids: the last way
+	// that was taken, and what all of it is.
+	layers map[string]fetchedLayer
+}
+
+type fetchedLayer struct {
+	way   way
+	whole int64
+}
+
+type way int
+
+const (
+	asLayer way = iota
+	asObject
+	byBlocks
+)
+
+// Count returns a layer which is counted when it is fetched, of so many bytes as it is
+// stored.
+func (t *Tally) Count(src stage.Tar, stored int64) stage.Tar {
+	if src.Made != nil {
+		whole, made := src.Made.Object.Size, *src.Made
+		made.Open = t.opened(src.DiffID, fetchedLayer{asObject, whole}, made.Open)
+		if made.Blocks != nil {
+			made.Blocks = t.joined(src.DiffID, fetchedLayer{byBlocks, whole}, *made.Blocks)
+		}
+		src.Made = &made
+	}
+	src.Open = t.opened(src.DiffID, fetchedLayer{asLayer, stored}, src.Open)
+	return src
+}
+
+func (t *Tally) opened(layer string, l fetchedLayer, open func(context.Context) (io.ReadCloser, error)) func(context.Context) (io.ReadCloser, error) {
+	return func(ctx context.Context) (io.ReadCloser, error) {
+		r, err := open(ctx)
+		if err == nil {
+			t.add(layer, l, l.whole)
+		}
+		return r, err
+	}
+}
+
+func (t *Tally) joined(layer string, l fetchedLayer, b squash.Blocks) *squash.Blocks {
+	join := b.Join
+	b.Join = func(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+		t.add(layer, l, b.Fetch)
+		return join(ctx, to, fetched)
+	}
+	return &b
+}
+
+func (t *Tally) add(layer string, l fetchedLayer, bytes int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.layers == nil {
+		t.layers = map[string]fetchedLayer{}
+	}
+	t.layers[layer] = l
+	t.bytes += bytes
+}
+
+// Fetched is what was counted, nil of nothing.
+func (t *Tally) Fetched() *state.Fetched {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.layers) == 0 {
+		return nil
+	}
+	f := &state.Fetched{Bytes: t.bytes}
+	for _, l := range t.layers {
+		f.Whole += l.whole
+		switch l.way {
+		case asLayer:
+			f.Layers++
+		case asObject:
+			f.Objects++
+		case byBlocks:
+			f.Blocks++
+		}
+	}
+	return f
+}
