@@ -61,6 +61,9 @@ type Setup struct {
 	Metrics listen.Options
 	// Page is where people look, without an address nowhere.
 	Page listen.Options
+	// Mirror is where other machines fetch what is on the stage, without an address
+	// nowhere.
+	Mirror listen.Options
 }
 
 // Options are what an agent is made of.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/agent/listen"
+	"github.com/gitboot/gitboot/agent/mirror"
 	"github.com/gitboot/gitboot/agent/webhook"
 	"github.com/gitboot/gitboot/reconciler"
 )
@@ -29,6 +30,9 @@ func (a *Agent) doors(set Setup) []door {
 			return webhook.New(webhook.Options{SecretFile: set.WebhookSecret, Ask: a.hook(ctx), Log: a.Log})
 		}},
 		{"metrics", set.Metrics, 16, func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
+		{"other machines", set.Mirror, mirror.Connections, func(context.Context) (http.Handler, error) {
+			return mirror.New(set.Reconciler.Machine.Stage), nil
+		}},
 		{"the page", set.Page, 256, func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
 	}
 }

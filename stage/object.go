@@ -169,7 +169,8 @@ func (what Fetched) copy(ctx context.Context, s *Stage, f *durable.File, seen io
 		return err
 	}
 	room := &durable.Reserving{Reader: io.TeeReader(body, seen), Dir: s.Temp(), Reserve: s.Reserve}
-	n, err := io.CopyBuffer(f, room, make([]byte, blockSize))
+	// Without its ReadFrom, so that the buffer is used: a quarter of the processor time.
+	n, err := io.CopyBuffer(struct{ io.Writer }{f}, room, make([]byte, blockSize))
 	if err = errors.Join(err, body.Close()); err != nil {
 		return err
 	}

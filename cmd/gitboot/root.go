@@ -55,7 +55,7 @@ this machine, and writes boot menu entries for them.`,
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newReconcile(app), newAgent(app), newPlan(app), newStatus(app), newEvents(app), newHistory(app), browse.New(app.client), checkup.New(app.patient), newValidate(app), newInit(), joining.New(joining.Site{Flags: &app.flags, Config: app.configPath, Run: within(app)}), newSpec(),
-		newImage(app), newStage(app), newHook(app), newVersion(),
+		newImage(app), newStage(app), newHook(app), newServe(app), newVersion(),
 	)
 	root.AddCommand(documenting()...)
 	site := operating.Site{Open: app.stageReconciler, Repo: app.reconciler, Agent: memberOf(app), Wait: &app.wait, Generations: app.completeGenerations(false)}

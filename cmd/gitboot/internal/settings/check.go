@@ -159,6 +159,8 @@ func wrongSetting(key, is string, v reflect.Value, c Config, safe func(path stri
 		err = c.Webhook.check()
 	case "metrics":
 		err = c.Metrics.Options().Check()
+	case "serve":
+		err = c.Serve.Options().Check()
 	case "events", "command", "notify-url", "notify-kind":
 		err = c.Notify.wrong(is, safe)
 	case "token":

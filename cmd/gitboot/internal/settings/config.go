@@ -45,6 +45,7 @@ type Config struct {
 	Docker   dockerConfig   `toml:"docker"`
 	Webhook  webhookConfig  `toml:"webhook"`
 	Metrics  metricsConfig  `toml:"metrics"`
+	Serve    serveConfig    `toml:"serve"`
 	Notify   notifyConfig   `toml:"notify"`
 	Forge    forgeConfig    `toml:"forge"`
 	// Forges are others that are told, too, by names of the owner's.

@@ -42,6 +42,20 @@ func (c metricsConfig) Options() listen.Options {
 	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: listen.Group}
 }
 
+// serveConfig is agent.toml's section [serve]: where other machines fetch what this one
+// has on its stage. It is off without an address.
+type serveConfig struct {
+	Listen   string `toml:"listen" is:"serve"`
+	TLSCert  string `toml:"tls_cert" is:"path" holds:"public"`
+	TLSKey   string `toml:"tls_key" is:"path" holds:"secret"`
+	Insecure bool   `toml:"insecure"`
+}
+
+// Options say where other machines are listened to.
+func (c serveConfig) Options() listen.Options {
+	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: listen.Group}
+}
+
 // pageConfig is agent.toml's section [page]: where people look at the agent in a
 // browser. It is off without an address.
 type pageConfig struct {
