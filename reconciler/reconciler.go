@@ -223,6 +223,7 @@ func (cfg Config) repo(st *stage.Stage) wanted.Repo {
 	cfg.Source.Sessions = tls.NewLRUClientSessionCache(0)
 	cfg.Source.Beside = "refs/heads/" + testingBranch(cfg.Machine)
 	return wanted.Repo{
+		Memory: filepath.Join(st.Dir(), stage.WantsFile),
 		Source: cfg.Source, Name: cfg.RepoName, Worktree: cfg.Worktree, Subdir: cfg.Subdir,
 		Machine: cfg.Machine, MachineFrom: cfg.MachineFrom, OrImage: cfg.OrImage, MachineID: cfg.MachineID, Log: cfg.Log, Now: cfg.Now,
 	}

@@ -81,6 +81,9 @@ func (r *resolver) addLines(p position.Place, files, settings reflect.Value, fie
 			into.Set(reflect.Append(into, reflect.ValueOf(line)))
 		}
 	}
+	if into.Len() > 0 {
+		files.SetZero() // which says no more than the lines, and is in no JSON
+	}
 }
 
 // lines reads a file with one value a line; comments and empty lines are left

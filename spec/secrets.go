@@ -75,6 +75,26 @@ func (r *resolver) secret(p position.Place, name string) (kind.Secret, bool) {
 	return kind.Secret{Name: name, Sealed: r.read(decl.where.At("file"), text(decl.File)), Key: text(r.decl.Key)}, true
 }
 
+// SecretKeys are the places of the machine's key in what it wants: JSON, by which hooks
+// are compared, leaves it out.
+func SecretKeys(w *Wants) (keys []*string) {
+	for _, img := range slices.Concat(w.Images, w.Builds) {
+		for _, hook := range img.Hooks {
+			for _, f := range hook.Files {
+				for i := range f.Inserts {
+					keys = append(keys, &f.Inserts[i].Key)
+				}
+			}
+			for _, script := range slices.Concat(hook.Run, hook.AtBoot) {
+				for i := range script.Secrets {
+					keys = append(keys, &script.Secrets[i].Key)
+				}
+			}
+		}
+	}
+	return keys
+}
+
 const modeHint = "leave it out, for 0600, or give the file to a group: mode 0640, with owner"
 
 func worldReadable(mode fs.FileMode) bool { return mode&0o007 != 0 }

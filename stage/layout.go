@@ -60,6 +60,9 @@ const KeysDir = "keys"
 // verified by itself.
 const VerifiedFile = "verified.json"
 
+// WantsFile is the name of what is remembered of what the config repo wants.
+const WantsFile = "wants"
+
 // manifestsFile is the name of what is remembered of manifests (package manifests).
 const manifestsFile = "manifests"
 
@@ -94,7 +97,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "damaged", "quarantine", manifestsFile, VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

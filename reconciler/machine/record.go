@@ -148,6 +148,9 @@ func (a *application) clear(ctx context.Context, _ []plan.Action) error {
 		a.next.Drift = plan.Mend(a.next.Drift, seen, a.now())
 	}
 	stage.Remember(a.Stage)
+	if err := a.Remember(); err != nil {
+		a.Log.Debug("the next run reads the whole config repo again", "error", err)
+	}
 	return a.next.Save(a.Stage.Dir())
 }
 

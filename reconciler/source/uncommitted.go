@@ -64,7 +64,7 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 		return 0, err
 	}
 	defer top.Close()
-	w := &workTree{ctx: ctx, top: top, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
+	w := &workTree{ctx: ctx, top: top, at: &handle{}, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
 	if err := w.staged(s.clone, commit); err != nil {
 		return 0, err
 	}
@@ -79,11 +79,35 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 type workTree struct {
 	ctx    context.Context
 	top    *os.Root // what the index names leads nowhere else
+	at     *handle  // of the folder of the file which was looked at last
 	index  *index.Index
 	differ map[string]bool
 	// tracked are the files in the index, and their folders.
 	tracked map[string]bool
 	ignored gitignore.Matcher
+}
+
+// A handle is of a folder, opened once for all files in it that follow each other in the index.
+type handle struct {
+	*os.Root // nil if it cannot be opened
+	path     string
+}
+
+// in opens a folder of the work tree, nil if that cannot be.
+func (w *workTree) in(dir string) *os.Root {
+	if dir != w.at.path {
+		w.leave()
+		w.at.path = dir
+		w.at.Root, _ = w.top.OpenRoot(dir) // what is in one that is gone is gone
+	}
+	return w.at.Root
+}
+
+func (w *workTree) leave() {
+	if w.at.Root != nil {
+		_ = w.at.Close()
+	}
+	w.at.Root = nil
 }
 
 // staged notes what the index has otherwise than the commit. Git keeps the
@@ -135,6 +159,7 @@ func (w *workTree) collect(c *clone.Clone, tree plumbing.Hash, dir string, files
 
 // changed notes what lies there otherwise than the index says.
 func (w *workTree) changed() error {
+	defer w.leave()
 	for _, e := range w.index.Entries {
 		if err := w.ctx.Err(); err != nil {
 			return err
@@ -157,7 +182,11 @@ func (w *workTree) changed() error {
 }
 
 func (w *workTree) same(e *index.Entry) (bool, error) {
-	info, err := w.top.Lstat(e.Name)
+	dir, name := w.in(filepath.Dir(e.Name)), filepath.Base(e.Name)
+	if dir == nil {
+		return false, nil
+	}
+	info, err := dir.Lstat(name)
 	if err != nil {
 		return false, nil
 	}
@@ -170,10 +199,10 @@ func (w *workTree) same(e *index.Entry) (bool, error) {
 		return true, nil
 	}
 	if mode == filemode.Symlink {
-		to, err := w.top.Readlink(e.Name)
+		to, err := dir.Readlink(name)
 		return plumbing.ComputeHash(plumbing.BlobObject, []byte(to)) == e.Hash, err
 	}
-	f, err := w.top.OpenFile(e.Name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, err
 	}

@@ -42,6 +42,8 @@ type Repo struct {
 	// Known, if set, is what was read before: of the same revision nothing is read
 	// anew, whether it was good or is refused.
 	Known *Wanted
+	// Memory is the file in which Remember keeps what is wanted, "" if nothing is kept.
+	Memory string
 	// Approvers are patterns of tags of which it is known already that they may have
 	// to approve of the revision.
 	Approvers []string
@@ -63,6 +65,10 @@ type Wanted struct {
 	Approvals map[string]plan.Consent
 	// refused is why the revision is not followed, which does not change.
 	refused error
+	// known is what the wants follow from, and memory the file for them, "" if they
+	// are in it.
+	known  basis
+	memory string
 }
 
 // compareEvery is how often all remotes are asked, where one would do.
@@ -92,6 +98,12 @@ func (r *Repo) understand(ctx context.Context, w *Wanted) (err error) {
 	if r.Known != nil && r.Known.Revision.Hash == w.Revision.Hash && !r.Worktree {
 		w.Wants, w.refused = r.Known.Wants, r.Known.refused
 		return w.refused
+	}
+	if !r.Worktree {
+		if w.Wants = r.recall(w.Revision.Hash); w.Wants != nil {
+			return nil
+		}
+		w.known, w.memory = r.basis(w.Revision.Hash), r.Memory
 	}
 	if w.Wants, err = r.resolve(ctx, w.Files); final(err) {
 		w.refused = err

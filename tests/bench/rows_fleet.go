@@ -77,6 +77,30 @@ func fleetPlan(ctx context.Context, s *site, r row) (result, error) {
 	return res, err
 }
 
+// fleetIdle compares runs that have nothing to do. The config repo has no work tree, in
+// which edits would be looked for.
+func fleetIdle(ctx context.Context, s *site, r row) (result, error) {
+	var sides []side
+	for _, n := range []int{largeFleet, smallFleet} {
+		w, err := s.fleet(ctx, n)
+		if err != nil {
+			return result{}, err
+		}
+		bare := w.stage + ".git"
+		if _, err := w.repo.Git(ctx, "clone", "--quiet", "--bare", w.repo.Dir, bare); err != nil {
+			return result{}, err
+		}
+		w.repo.Dir = bare
+		if _, err := w.reconcile(ctx); err != nil {
+			return result{}, err
+		}
+		sides = append(sides, side{command: shown("reconcile --once"), run: func(ctx context.Context, _ int) (usage, error) {
+			return command(ctx, w.args("reconcile", "--once")...)
+		}})
+	}
+	return timed(ctx, r, sides[0], sides[1], func(ratio float64) check { return atMost(ratio, 1.5) })
+}
+
 func (s *site) compareFleets(ctx context.Context, r row, words string, args func(*world) []string) (result, error) {
 	var sides []side
 	for _, n := range []int{largeFleet, smallFleet} {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/internal/durable"
 )
 
 // A shelf is a folder of manifests.
@@ -173,24 +174,37 @@ func TestDoubtful(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := bytes.Cut(good, []byte("\n"))
-	signed := func(old, new string) []byte {
+	text, err := durable.ReadSummed(s.memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summed := func(text []byte) []byte {
+		path := filepath.Join(t.TempDir(), "summed")
+		if err := durable.WriteSummed(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	changed := func(old, new string) []byte {
 		if !bytes.Contains(text, []byte(old)) {
 			t.Fatalf("the document has no %s: %s", old, text)
 		}
-		changed := bytes.Replace(text, []byte(old), []byte(new), 1)
-		return append([]byte(sumOf(changed)+"\n"), changed...)
+		return summed(bytes.Replace(text, []byte(old), []byte(new), 1))
 	}
 	for what, data := range map[string][]byte{
 		"nothing":           {},
 		"cut":               good[:len(good)/2],
 		"one bit":           append(slices.Clone(good[:len(good)-9]), append([]byte{good[len(good)-9] ^ 1}, good[len(good)-8:]...)...),
-		"another version":   signed(`"version":1`, `"version":2`),
-		"no JSON":           append([]byte(sumOf([]byte("{"))+"\n"), '{'),
-		"outside the list":  signed(`"layers":[[0,2]]`, `"layers":[[0,999]]`),
-		"before the list":   signed(`"objects":[[0,`, `"objects":[[-1,`),
-		"an endless number": signed(`"trees":[[0,3]]`, `"trees":[[1,9223372036854775807]]`),
-		"no manifest":       signed(`"manifest":{`, `"manifest":7,"was":{`),
+		"another version":   changed(`"version":1`, `"version":2`),
+		"no JSON":           summed([]byte("{")),
+		"outside the list":  changed(`"layers":[[0,2]]`, `"layers":[[0,999]]`),
+		"before the list":   changed(`"objects":[[0,`, `"objects":[[-1,`),
+		"an endless number": changed(`"trees":[[0,3]]`, `"trees":[[1,9223372036854775807]]`),
+		"no manifest":       changed(`"manifest":{`, `"manifest":7,"was":{`),
 	} {
 		if err := os.WriteFile(s.memory, data, 0o600); err != nil {
 			t.Fatal(err)

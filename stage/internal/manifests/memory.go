@@ -1,15 +1,10 @@
 package manifests
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -19,8 +14,7 @@ import (
 // version is that of the document's form.
 const version = 1
 
-// A document is what is remembered, below a line with its sha256: no disk may make one
-// object of another.
+// A document is what is remembered.
 type document struct {
 	Version     int                 `json:"version"`
 	Objects     []deployment.Object `json:"objects"`
@@ -172,34 +166,22 @@ func (m *Manifests) recall() {
 	}
 }
 
-var errDoubtful = errors.New("it is not what was written")
-
 func readDocument(path string) (doc document, err error) {
-	data, err := os.ReadFile(path)
+	text, err := durable.ReadSummed(path)
+	if err == nil {
+		err = json.Unmarshal(text, &doc)
+	}
 	if err != nil {
 		return doc, err
 	}
-	sum, text, _ := bytes.Cut(data, []byte("\n"))
-	if string(sum) != sumOf(text) {
-		return doc, errDoubtful
-	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		return doc, err
-	}
-	if doc.Version != version {
-		return doc, errDoubtful
-	}
+	sound := doc.Version == version
 	for _, k := range doc.Deployments {
-		if !k.Objects.within(len(doc.Objects)) || !k.Layers.within(len(doc.Objects)) || !k.Trees.within(len(doc.Trees)) {
-			return doc, errDoubtful
-		}
+		sound = sound && k.Objects.within(len(doc.Objects)) && k.Layers.within(len(doc.Objects)) && k.Trees.within(len(doc.Trees))
+	}
+	if !sound {
+		return doc, durable.ErrDoubtful
 	}
 	return doc, nil
-}
-
-func sumOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
 }
 
 // Remember writes what is known of these deployments for the next process, if that is
@@ -224,7 +206,11 @@ func (m *Manifests) Remember(ids []string) error {
 	for id, k := range m.known {
 		doc.Deployments[id] = k.kept
 	}
-	if err := writeDocument(m.memory, doc); err != nil {
+	text, err := json.Marshal(doc)
+	if err == nil {
+		err = durable.WriteSummed(m.memory, append(text, '\n'), 0o600)
+	}
+	if err != nil {
 		return fmt.Errorf("remember which manifests were read: %w", err)
 	}
 	m.changed = false
@@ -239,13 +225,4 @@ func (m *Manifests) compact() {
 		objects, trees = append(objects, &k.Objects, &k.Layers), append(trees, &k.Trees)
 	}
 	m.objects, m.trees = m.objects.used(objects...), m.trees.used(trees...)
-}
-
-func writeDocument(path string, doc document) error {
-	text, err := json.Marshal(doc)
-	if err != nil {
-		return err
-	}
-	text = append(text, '\n')
-	return durable.WriteFile(path, append([]byte(sumOf(text)+"\n"), text...), 0o600)
 }
