@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,8 @@ type (
 	ArtifactUpload = registry.ArtifactUpload
 	ArtifactFile   = registry.ArtifactFile
 	Attached       = registry.Attached
+
+	Document = registry.Document
 )
 
 // Resolve asks for the digest of ref.
@@ -37,6 +40,21 @@ func Push(ctx context.Context, u Upload, opts Options) (Uploaded, error) {
 // Attach publishes something about an image.
 func Attach(ctx context.Context, u ArtifactUpload, opts Options) (Attached, error) {
 	return registry.Attach(ctx, u, opts.withDefaults().registry())
+}
+
+// PublishDocument publishes a document, in place of what was there.
+func PublishDocument(ctx context.Context, d Document, data []byte, opts Options) error {
+	return d.Publish(ctx, data, opts.withDefaults().registry())
+}
+
+// FetchDocument fetches a document, of which it is said how large it may be; found says
+// whether there is one.
+func FetchDocument(ctx context.Context, d Document, limit int64, opts Options) (data []byte, found bool, err error) {
+	data, err = d.Fetch(ctx, limit, opts.withDefaults().registry())
+	if errors.As(err, new(*NotFoundError)) {
+		return nil, false, nil
+	}
+	return data, err == nil, err
 }
 
 // Sign publishes a signature of what has a digest ("sha256:…") in ref's repository.

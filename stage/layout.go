@@ -52,6 +52,10 @@ func (l Layout) Downloads() string { return l.path("downloads") }
 // Secrets holds what hooks have made once and keep, such as a machine's keys.
 func (l Layout) Secrets() string { return l.path("secrets") }
 
+// SignedDir is the name of the folder with signatures of what boots that were made
+// elsewhere (package presigned).
+const SignedDir = "signed"
+
 // KeysDir is the name of the folder with the keys that sign what boots, where those are
 // not elsewhere.
 const KeysDir = "keys"
@@ -97,7 +101,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

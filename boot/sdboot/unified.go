@@ -1,7 +1,6 @@
 package sdboot
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/gitboot/gitboot/boot"
+	"github.com/gitboot/gitboot/boot/presigned"
 	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/deployment"
 )
@@ -20,11 +20,16 @@ type form struct {
 	stage  string
 	stub   []byte
 	signer *uki.Signer
+	// got are the signatures that a signer without the key has got.
+	got presigned.Folder
 }
 
 // Unify has each entry of this loader be one program, signed, which is all that the
-// firmware starts while Secure Boot is on.
-func (l *Loader) Unify(stub []byte, signer *uki.Signer) { l.form.stub, l.form.signer = stub, signer }
+// firmware starts while Secure Boot is on. A signer without the key takes what was got of
+// who has it.
+func (l *Loader) Unify(stub []byte, signer *uki.Signer, got presigned.Folder) {
+	l.form.stub, l.form.signer, l.form.got = stub, signer, got
+}
 
 // image is what the program of an entry is made of. Nothing in it changes as long as the
 // entry's command line does not: what else an entry says is in its file.
@@ -36,20 +41,47 @@ func (f form) image(stage boot.Filesystem, e boot.Entry) (uki.Image, error) {
 	part := func(object string) uki.Part {
 		return uki.Part{File: filepath.Join(f.stage, filepath.FromSlash(object)), SHA256: path.Base(object)}
 	}
-	return uki.Image{
+	image := uki.Image{
 		Stub: f.stub, Signer: f.signer,
 		Release: fmt.Sprintf("ID=gitboot\nPRETTY_NAME=%s\n", strconv.Quote(e.ID)),
 		Cmdline: deployment.Line(words),
 		Kernel:  part(e.Kernel), Initrd: part(e.Initrd),
-	}, nil
+	}
+	if f.signer.CanSign() {
+		return image, nil
+	}
+	got, err := f.got.Find(image.Body())
+	if got != nil {
+		image.Stub, image.Signature = got.Stub, got.Signature
+	}
+	return image, err
 }
 
-// check refuses a machine that could sign nothing new.
-func (f form) check() error {
-	if f.signer == nil || f.signer.CanSign() {
-		return nil
+// A Program is what an entry starts, and where it lies.
+type Program struct {
+	uki.Image
+	File string
+}
+
+// ProgramOf is the one of an entry, nil where entries are no programs.
+func ProgramOf(l *Loader, stage boot.Filesystem, e boot.Entry) (*Program, error) {
+	if l.form.signer == nil {
+		return nil, nil
 	}
-	return errors.New("sign what is to boot: there is a certificate and no private key here; put db.key beside it, or make keys of this machine's own with `gitboot keys create`")
+	image, err := l.form.image(stage, e)
+	return &Program{image, filepath.Join(l.copies().Dir, image.Name())}, err
+}
+
+// Borrows reports whether what entries start is signed elsewhere.
+func Borrows(l *Loader) bool { return l.form.signer != nil && !l.form.signer.CanSign() }
+
+// Startable reports whether what an entry starts is there, or can be made and signed.
+func Startable(l *Loader, stage boot.Filesystem, e boot.Entry) (bool, error) {
+	p, err := ProgramOf(l, stage, e)
+	if err != nil || p == nil || p.Signer.CanSign() || p.Signature != nil {
+		return err == nil, err
+	}
+	return p.Check(p.File) == nil, nil
 }
 
 // lines are those of an entry that say what it starts. A program has its command line

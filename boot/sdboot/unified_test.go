@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/loader/suite"
+	"github.com/gitboot/gitboot/boot/presigned"
 	"github.com/gitboot/gitboot/boot/secureboot"
 	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/tests/need"
@@ -30,7 +31,7 @@ func unify(t *testing.T, l *Loader) *uki.Signer {
 	must(t, err)
 	stub, err := uki.ReadStub(uki.Stub)
 	must(t, err)
-	l.Unify(stub, signer)
+	l.Unify(stub, signer, presigned.Folder(filepath.Join(t.TempDir(), "signed")))
 	return signer
 }
 
@@ -98,8 +99,8 @@ func sections(data []byte) (parts [][]byte) {
 }
 
 // What is published is signed, and stays as it is whatever becomes of it: on trial, good,
-// the fallback. Who has a certificate and no key keeps what there is, and is refused
-// before anything is fetched.
+// the fallback. Who has a certificate and no key keeps what there is, and makes what was
+// signed elsewhere.
 func TestUnifiedOnce(t *testing.T) {
 	l := open(t)
 	signer := unify(t, l)
@@ -146,8 +147,23 @@ func TestUnifiedOnce(t *testing.T) {
 	if why, err := l.Stale(t.Context(), m); why != "" || err != nil {
 		t.Errorf("without the private key what there is is stale: %q, %v", why, err)
 	}
-	if err := l.Check(t.Context(), suite.Stage); err == nil || !strings.Contains(err.Error(), "no private key here") {
+	must(t, l.Check(t.Context(), suite.Stage))
+	e := m.Images[0].Entries[0]
+	p, err := ProgramOf(l, suite.Stage, e)
+	must(t, err)
+	signature, err := signer.SignatureIn(p.File)
+	must(t, err)
+	must(t, os.Remove(p.File))
+	if starts, err := Startable(l, suite.Stage, e); starts || err != nil {
+		t.Errorf("what nobody has signed starts: %v, %v", starts, err)
+	}
+	if err := l.Publish(t.Context(), m); err == nil || !strings.Contains(err.Error(), "no private key here") {
 		t.Errorf("without the private key: %v", err)
+	}
+	must(t, l.form.got.Keep(presigned.Signature{Body: p.Body(), Deployment: strings.Repeat("0", 64), Stub: p.Stub, Signature: signature}))
+	must(t, l.Publish(t.Context(), m))
+	if after := programs(); len(after) != 2 {
+		t.Errorf("with what was signed elsewhere there are %d programs", len(after))
 	}
 	all, err := Programs(l)
 	if err != nil || len(all) != 3 { // systemd-boot's own, and both entries'

@@ -25,6 +25,9 @@ type Image struct {
 	Kernel, Initrd   Part
 	// Signer signs it, nil if nobody does.
 	Signer *Signer
+	// Signature is one that was made of it elsewhere (SignatureIn), for a signer without
+	// the key.
+	Signature []byte
 }
 
 // A Part is a file, by its content.
@@ -58,6 +61,12 @@ func (i Image) Name() string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
+// Body is a hash of all that is in it but the stub: what a machine boots, whatever starts
+// that and whoever signs it.
+func (i Image) Body() string {
+	return Image{Release: i.Release, Cmdline: i.Cmdline, Kernel: i.Kernel, Initrd: i.Initrd}.Name()
+}
+
 // parts are its sections; those without a file have their text.
 func (i Image) parts() []struct {
 	name, text string
@@ -71,6 +80,9 @@ func (i Image) parts() []struct {
 
 // Size is how long it is.
 func (i Image) Size() (int64, error) {
+	if len(i.Stub) == 0 {
+		return 0, errors.New("there is no stub to begin it with; install systemd-boot-efi")
+	}
 	l, err := read(i.Stub)
 	if err != nil {
 		return 0, fmt.Errorf("read the stub: %w", err)
@@ -95,8 +107,11 @@ func (i Image) Size() (int64, error) {
 	for at, s := range sections {
 		size += s.Size + pads[at]
 	}
-	if i.Signer == nil {
+	switch {
+	case i.Signer == nil:
 		return size, nil
+	case i.borrows():
+		return up(size, aligned) + int64(len(entry(i.Signature))), nil
 	}
 	more, err := i.Signer.Length(size)
 	return size + more, err
@@ -139,11 +154,17 @@ func (i Image) Write(ctx context.Context, f *os.File) error {
 			return fmt.Errorf("object %.12s has other content than its name says; `gitboot stage verify` finds all such", c.SHA256)
 		}
 	}
-	if i.Signer == nil {
+	switch {
+	case i.Signer == nil:
 		return nil
+	case i.borrows():
+		return i.Signer.attach(f, i.Signature)
 	}
 	return i.Signer.Sign(f)
 }
+
+// borrows reports whether its signature was made elsewhere.
+func (i Image) borrows() bool { return i.Signature != nil && !i.Signer.CanSign() }
 
 // Check reports whether a file is it: whether it is signed as it is, and by whom.
 func (i Image) Check(file string) error {

@@ -154,14 +154,40 @@ func (s *Signer) Sign(f *os.File) error {
 	if err != nil {
 		return fmt.Errorf("sign a boot image: %w", err)
 	}
+	return p.append(f, data)
+}
+
+// append adds a SignedData to the program's table, in its file.
+func (p *signable) append(f io.WriterAt, data []byte) error {
 	table, added := up(p.end(), aligned), entry(data)
 	if _, err := f.WriteAt(added, max(up(p.size, aligned), table)); err != nil {
 		return err
 	}
 	place := binary.LittleEndian.AppendUint32(nil, uint32(table))
 	place = binary.LittleEndian.AppendUint32(place, uint32(p.tableSize)+uint32(len(added)))
-	_, err = f.WriteAt(place, p.optional+directoryAt)
+	_, err := f.WriteAt(place, p.optional+directoryAt)
 	return err
+}
+
+// attach adds a signature that was made elsewhere, if it is by this certificate and of
+// this program.
+func (s *Signer) attach(f *os.File, data []byte) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p, err := open(f, info.Size())
+	if err != nil {
+		return fmt.Errorf("sign a boot image: %w", err)
+	}
+	digest, err := p.digest()
+	if err != nil {
+		return err
+	}
+	if _, err := verify(data, digest, []*x509.Certificate{s.Certificate}); err != nil {
+		return fmt.Errorf("sign a boot image by what was made elsewhere: %w", err)
+	}
+	return p.append(f, data)
 }
 
 // What a table of certificates has before each (PE format, "The Attribute Certificate

@@ -112,7 +112,7 @@ func read(stub []byte) (*layout, error) {
 		}
 		l.memoryEnd = max(l.memoryEnd, int64(s.VirtualAddress)+int64(max(s.VirtualSize, s.Size)))
 	}
-	if l.table > int(room) {
+	if l.table > int(room) || room > l.fileEnd {
 		return nil, errors.New("its table of sections is not in its headers")
 	}
 	l.count, room = len(f.Sections), (room-int64(l.table))/headerLength

@@ -189,6 +189,58 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// Who has the certificate alone makes the same program as who has the key, with the
+// signature of that; and none with a signature of another program, or by another key.
+func TestSignedElsewhere(t *testing.T) {
+	s, _, certificate := signer(t)
+	other, _, _ := signer(t)
+	i := image(t, s)
+	want := made(t, i)
+	signature, err := s.SignatureIn(want)
+	must(t, err)
+	borrows, err := LoadSigner("", certificate)
+	must(t, err)
+	i.Signer, i.Signature = borrows, signature
+	there := i.Name() + i.Body()
+	size, err := i.Size()
+	must(t, err)
+	a, err := os.ReadFile(want)
+	must(t, err)
+	b, err := os.ReadFile(made(t, i))
+	must(t, err)
+	if !bytes.Equal(a, b) || size != int64(len(b)) {
+		t.Errorf("it has %d bytes of %d, %d were foreseen, or others", len(b), len(a), size)
+	}
+	fails := func(i Image, says string) {
+		t.Helper()
+		f, err := os.Create(filepath.Join(t.TempDir(), "image.efi"))
+		must(t, err)
+		defer f.Close()
+		if err := i.Write(t.Context(), f); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	changed := i
+	changed.Cmdline += " init=/bin/sh"
+	if changed.Body() == i.Body() || i.Name()+i.Body() != there {
+		t.Error("the body does not say what is in it")
+	}
+	fails(changed, "changed after it was signed")
+	changed = i
+	changed.Stub = append(bytes.Clone(i.Stub[:len(i.Stub)/2]), append([]byte("x"), i.Stub[len(i.Stub)/2+1:]...)...)
+	fails(changed, "changed after it was signed")
+	changed = image(t, other)
+	if changed.Signature, err = other.SignatureIn(made(t, changed)); err != nil {
+		t.Fatal(err)
+	}
+	changed.Signer = borrows
+	fails(changed, "not trusted")
+	changed.Signature = []byte("no signature")
+	fails(changed, "unknown form")
+	changed.Signature = nil
+	fails(changed, "no private key here")
+}
+
 // What sbsign signs is verified here, too, and a second signature is beside the first.
 func TestVerify(t *testing.T) {
 	need.Programs(t, "sbsign", "sbverify")
@@ -263,10 +315,17 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
+// A stub may come from anybody, with a signature that is verified when the image is there.
 func FuzzStub(f *testing.F) {
-	if data, err := os.ReadFile(stubFile); err == nil {
-		f.Add(data[:1024])
+	data, err := os.ReadFile(stubFile)
+	if err != nil {
+		f.Fatal(err)
 	}
+	f.Add(data[:1024])
+	f.Add(data)
+	none := bytes.Clone(data) // of whose sections there is none
+	binary.LittleEndian.PutUint16(none[binary.LittleEndian.Uint32(none[0x3c:])+sectionsAt:], 0)
+	f.Add(none)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_ = Write(io.Discard, data, sections(parts())) // it ends, and does not panic
 	})

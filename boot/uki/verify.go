@@ -21,51 +21,73 @@ const maxTable = 1 << 20
 // signed the program as it is, or has signed who did. As firmware does, it looks at no
 // times.
 func Verify(path string, trusted []*x509.Certificate) (*x509.Certificate, error) {
+	by, _, err := trustedIn(path, trusted)
+	return by, err
+}
+
+// SignatureIn is the signature that makes a program's file trusted by this signer, for
+// others who make the same program (Image.Signature).
+func (s *Signer) SignatureIn(path string) ([]byte, error) {
+	_, signature, err := trustedIn(path, []*x509.Certificate{s.Certificate})
+	return signature, err
+}
+
+// trustedIn is the signature by which a program's file is trusted, and by which
+// certificate.
+func trustedIn(path string, trusted []*x509.Certificate) (by *x509.Certificate, signature []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p, err := open(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err == nil {
+		by, signature, err = p.verify(trusted)
 	}
-	by, err := p.verify(trusted)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return by, nil
+	return by, signature, nil
 }
 
-func (p *signable) verify(trusted []*x509.Certificate) (*x509.Certificate, error) {
+func (p *signable) verify(trusted []*x509.Certificate) (by *x509.Certificate, signature []byte, err error) {
 	all, err := p.signatures()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	digest, err := p.digest()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	why := ErrUnsigned
 	for _, data := range all {
-		s, err := parse(data)
-		switch {
-		case err != nil:
-			why = err
-		case !bytes.Equal(s.digest, digest):
-			why = errors.New("it was changed after it was signed")
-		default:
-			if by := s.trusted(trusted); by != nil {
-				return by, nil
-			}
-			why = fmt.Errorf("it is signed by %.100q, which is not trusted", s.by.Subject.CommonName)
+		by, err := verify(data, digest, trusted)
+		if err == nil {
+			return by, data, nil
 		}
+		why = err
 	}
-	return nil, why
+	return nil, nil, why
+}
+
+// verify returns the certificate by which a signature of a program with this digest is
+// trusted.
+func verify(data, digest []byte, trusted []*x509.Certificate) (*x509.Certificate, error) {
+	s, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(s.digest, digest) {
+		return nil, errors.New("it was changed after it was signed")
+	}
+	if by := s.trusted(trusted); by != nil {
+		return by, nil
+	}
+	return nil, fmt.Errorf("it is signed by %.100q, which is not trusted", s.by.Subject.CommonName)
 }
 
 // signatures are the entries of the table of certificates.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/disks"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/signing"
 	"github.com/gitboot/gitboot/reconciler"
 )
 
@@ -22,4 +23,10 @@ func diskSite(a *app) disks.Site {
 		},
 		Machines: a.completeMachines, MachinesAndImages: withImages(a.completeMachines),
 	}
+}
+
+// signingSite is what the commands about keys are given.
+func signingSite(a *app) signing.Site {
+	made := diskSite(a)
+	return signing.Site{Config: sealingSite(a).Config, Made: made.Config, Machines: made.Machines}
 }

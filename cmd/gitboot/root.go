@@ -66,7 +66,7 @@ this machine, and writes boot menu entries for them.`,
 	for _, c := range slices.Concat(others, ofBoot) {
 		c.PostRun = nudge(app)
 	}
-	root.AddCommand(disks.New(diskSite(app)), disks.Install(diskSite(app)), sealing.New(sealingSite(app)), signing.New(signing.Site{Config: sealingSite(app).Config}), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
+	root.AddCommand(disks.New(diskSite(app)), disks.Install(diskSite(app)), sealing.New(sealingSite(app)), signing.New(signingSite(app)), virtual.New(virtual.Site{Open: app.stageReconciler, Generations: app.completeGenerations(false)}))
 	root.SetVersionTemplate("gitboot {{.Version}}\n")
 	usage.StrictHelp(root)
 	ownCompletion(root)

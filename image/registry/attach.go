@@ -95,7 +95,7 @@ func (a *attacher) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", a.subject, err)
 	}
-	manifest, err := a.manifest(described)
+	manifest, err := a.manifest(&described)
 	if err != nil {
 		return err
 	}
@@ -127,9 +127,9 @@ func describe(manifest []byte) (v1.Descriptor, error) {
 }
 
 // manifest returns the artifact's, and notes its digest.
-func (a *attacher) manifest(subject v1.Descriptor) ([]byte, error) {
+func (a *attacher) manifest(subject *v1.Descriptor) ([]byte, error) {
 	m := v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.what.Type, Subject: &subject,
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.what.Type, Subject: subject,
 		Config: v1.Descriptor{MediaType: types.MediaType(a.what.Type), Digest: untrusted.SHA256(a.what.Config), Size: int64(len(a.what.Config))},
 		Layers: []v1.Descriptor{},
 	}
@@ -241,6 +241,39 @@ func (a *attacher) put(ctx context.Context, name string, kind types.MediaType, d
 		return resp.Body.Close()
 	})
 	return notes, err
+}
+
+// A Document is what is published under a tag of its own in an image's repository.
+type Document struct {
+	// Ref names the repository, by an image in it.
+	Ref, Tag string
+	// Type is its media type.
+	Type string
+}
+
+func (d Document) String() string { return d.Tag + " beside " + untrusted.CleanText(d.Ref) }
+
+// Publish publishes it, in place of what the tag named.
+func (d Document) Publish(ctx context.Context, data []byte, opts Options) error {
+	opts.Mirrors = nil
+	_, s, err := NewSources(ctx, d.Ref, opts)
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", d, err)
+	}
+	s.list[0].scope = transport.PushScope
+	a := &attacher{pusher: pusher{to: s.list[0], from: s, opts: opts}, what: ArtifactUpload{Type: d.Type, Config: data}}
+	a.Config = data
+	manifest, err := a.manifest(nil)
+	if err == nil {
+		err = a.config(ctx)
+	}
+	if err == nil {
+		_, err = a.put(ctx, d.Tag, types.OCIManifestSchema1, manifest)
+	}
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", d, pushRemedy(err))
+	}
+	return nil
 }
 
 // Sign publishes a signature of what has a digest in a repository, where cosign puts

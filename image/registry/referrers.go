@@ -214,3 +214,33 @@ func (a Artifact) File(sha256 string, size int64) (d v1.Descriptor, ok bool) {
 func (a Artifact) Open(d v1.Descriptor) func(context.Context) (io.ReadCloser, error) {
 	return a.from.Blob(d.Digest, d.Size)
 }
+
+// Fetch fetches a document, of which it is said how large it may be. Mirrors are asked,
+// too: it is for the caller to see whether it is worth anything. One that is not there is
+// an *exchange.NotFoundError.
+func (d Document) Fetch(ctx context.Context, limit int64, opts Options) ([]byte, error) {
+	_, s, err := NewSources(ctx, d.Ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	a := Artifact{ref: d.Ref, from: s}
+	err = s.each(ctx, s.list, func(e *endpoint) error {
+		data, err := e.document(ctx, "manifests/"+d.Tag, "document "+d.Tag)
+		if err == nil {
+			err = untrusted.CheckDocument(data, "document "+d.Tag)
+		}
+		if err != nil {
+			return err
+		}
+		m, err := v1.ParseManifest(bytes.NewReader(data))
+		if err != nil || string(m.Config.MediaType) != d.Type {
+			return fmt.Errorf("%s holds no document of the type %s", d, d.Type)
+		}
+		a.Digest, a.config = untrusted.SHA256(data), m.Config
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.Config(ctx, limit)
+}

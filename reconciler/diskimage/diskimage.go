@@ -27,6 +27,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
+	"github.com/gitboot/gitboot/spec"
 )
 
 // stagePath is where the stage lies on its file system.
@@ -47,6 +48,9 @@ type Order struct {
 	// Enroll has a firmware in setup mode trust what is signed so, and nothing else, at
 	// the first start.
 	Enroll bool
+	// Stage and ESP are where these lie, for what is made of a machine that has another
+	// disk; nil as on its own.
+	Stage, ESP *boot.Filesystem
 }
 
 // A Plan is a disk, all of which is staged.
@@ -61,6 +65,7 @@ type Plan struct {
 	images   []string
 	declared *layout.Disk
 	config   reconciler.Config
+	wants    []spec.Image
 	temp     string
 }
 
@@ -79,7 +84,7 @@ func Prepare(ctx context.Context, o Order) (*Plan, error) {
 	if err := p.stage(ctx); err != nil {
 		return nil, err
 	}
-	return p.plan()
+	return p.plan(ctx)
 }
 
 // A preparation is on the way to a plan.
@@ -143,11 +148,17 @@ func (p *preparation) stage(ctx context.Context) error {
 	role, folder := disk.GRUBFolder(p.partitions)
 	with := layout.Find(placed, role)
 	p.Config.BootLocation = &boot.Filesystem{UUID: with.Search(), Type: with.Filesystem, Path: folder}
+	if o := p.Order.Stage; o != nil {
+		p.Config.Location, at.FSID = o, o.UUID
+	}
 	if err := p.own(at.FSID); err != nil {
 		return err
 	}
 	if p.folder, err = p.bootFolder(ctx, placed); err != nil {
 		return err
+	}
+	if p.ESP != nil {
+		p.Config.BootLocation = p.ESP
 	}
 	p.Config.Boot = p.folder
 	r, err := reconciler.New(p.Config)
@@ -206,7 +217,7 @@ const (
 )
 
 // plan puts together what was staged, and how large all is.
-func (p *preparation) plan() (*Plan, error) {
+func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 	doc, err := state.LoadMachine(p.Config.Stage)
 	if err != nil {
 		return nil, err
@@ -219,10 +230,10 @@ func (p *preparation) plan() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.addKeys(&stage); err != nil {
+	if err := p.addKeys(ctx, &stage); err != nil {
 		return nil, err
 	}
-	out := &Plan{Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, temp: p.Temp}
+	out := &Plan{Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, wants: p.wanted.Wants.Images, temp: p.Temp}
 	for name, img := range doc.Images {
 		if newest := img.Newest(); newest != nil {
 			out.Deployments[name] = newest.Deployment

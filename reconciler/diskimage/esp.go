@@ -133,8 +133,8 @@ func (p *preparation) espFiles(length int64) (files []tree.File, err error) {
 }
 
 // addKeys adds the key that signs to the stage, so that the machine can sign what it
-// stages; or its certificate alone.
-func (p *preparation) addKeys(t *disk.Tree) error {
+// stages; or its certificate alone, and what was signed by it.
+func (p *preparation) addKeys(ctx context.Context, t *disk.Tree) error {
 	if !p.secure() {
 		return nil
 	}
@@ -151,5 +151,8 @@ func (p *preparation) addKeys(t *disk.Tree) error {
 		}
 		t.Files = append(t.Files, tree.File{Path: path.Join(dir, filepath.Base(file)), Text: text, Mode: 0o600})
 	}
-	return nil
+	if !p.KeepKey {
+		return nil
+	}
+	return p.addSignatures(ctx, t)
 }

@@ -45,6 +45,7 @@ func (a *application) way() []step {
 		{"init", "", entrance{a}.look},                     // is there one to enter?
 		{"trees", "", fetcher{a}.trees},                    // hash trees of what is to be verified
 		{"packages", "", a.packages},                       // which ones changed, for people
+		{"signatures", "", borrower{a}.get},                // of who has the key, where that is not here
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests
 		{"recovery", plan.AddRecovery, recoverer{a}.make},  // the entry that needs none of these
 		{"settle", "", a.settle},                           // on disk so that GRUB can read it

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/drift"
+	"github.com/gitboot/gitboot/reconciler/lending"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -204,7 +205,7 @@ func (a *application) collect(ctx context.Context, list []plan.Action) error {
 	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
 	}
-	return errors.Join(err, a.pruneDownloads())
+	return errors.Join(err, a.pruneDownloads(), lending.Settle(a.Stage))
 }
 
 // pruneDownloads removes the archives that no image of the machine is in any

@@ -30,6 +30,9 @@ func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, so
 	if err == nil {
 		_, err = m.Book.Memory(ctx, fs)
 	}
+	if err == nil {
+		err = menu.Signs(&m.Book)
+	}
 	if err != nil {
 		return t, fmt.Errorf("try %s: %w", source, err)
 	}

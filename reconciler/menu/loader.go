@@ -9,11 +9,13 @@ import (
 	"github.com/gitboot/gitboot/boot/extlinux"
 	"github.com/gitboot/gitboot/boot/grub"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/presigned"
 	"github.com/gitboot/gitboot/boot/rpi"
 	"github.com/gitboot/gitboot/boot/sdboot"
 	"github.com/gitboot/gitboot/boot/secureboot"
 	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // declared is the boot loader that is wanted.
@@ -85,10 +87,10 @@ func (f finder) unify(l *sdboot.Loader) error {
 		return err
 	}
 	stub, err := uki.ReadStub(uki.Stub)
-	if err != nil {
+	if err != nil && signer.CanSign() { // else it comes with signatures
 		return err
 	}
-	l.Unify(stub, signer)
+	l.Unify(stub, signer, presigned.Folder(filepath.Join(f.stage, stage.SignedDir)))
 	return nil
 }
 

@@ -142,13 +142,11 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 		return p, err
 	}
 	var at *deployment.Location
-	if doc.Mode == boot.ModeManaged {
-		if memory, err := memoryOf(ctx, p.Loader, fs); err == nil { // else Uncounted tells
-			where := memory.Location()
-			p.memory, at = memory, &where
-		}
-	}
+	p.memory, at = counted(ctx, p.Loader, fs, doc)
 	p.menu = b.Menu(fs, doc, at)
+	if err := p.dropUnsigned(b.Log); err != nil {
+		return p, err
+	}
 	if p.menu.Recovery != nil && errors.As(p.Loader.Fits(ctx, p.menu), new(*loader.NoRoomError)) {
 		b.Log.Warn("the recovery entry is not in the boot menu: where the boot loader reads it, there is no room for it")
 		p.menu = withoutRecovery(p.menu)
@@ -164,6 +162,19 @@ func (b *Book) publishing(ctx context.Context, fs boot.Filesystem, doc *state.Ma
 		}
 	}
 	return p, nil
+}
+
+// counted finds where boots are counted, nil if nowhere.
+func counted(ctx context.Context, l loader.Loader, fs boot.Filesystem, doc *state.Machine) (loader.Memory, *deployment.Location) {
+	if doc.Mode != boot.ModeManaged {
+		return nil, nil
+	}
+	memory, err := memoryOf(ctx, l, fs)
+	if err != nil { // which Uncounted tells
+		return nil, nil
+	}
+	at := memory.Location()
+	return memory, &at
 }
 
 // stale says why the boot loader does not count what the menu has on trial, "" if

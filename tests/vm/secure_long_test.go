@@ -80,6 +80,37 @@ func TestLongSecureBoot(t *testing.T) {
 	s.refused(t, disk, `device-mapper: verity: [0-9:]+: data block [0-9]+ is corrupted`)
 }
 
+// Where the key is not, a machine boots what was signed where it is: the programs it
+// makes itself, of an image in a registry, and the signatures it finds there.
+func TestLongSignedElsewhere(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, smallStart+goodEnd)
+	if _, _, err := s.registry.Push(s.ctx, "lab/small:1", nil, lab.Layer{Path: archive}); err != nil {
+		t.Fatal(err)
+	}
+	s.snakeoil(t)
+	disk := s.disk(t, lab.DiskOptions{})
+	if err := disk.InstallSystemdBoot(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.runESP(t, disk, "keys", "sign", "ESP/EFI/BOOT/BOOTX64.EFI", "ESP/EFI/systemd/systemd-bootx64.efi")
+	s.commitSmall(t, strings.Replace(secureFleet(), `archive = "ARCHIVE"`, `pull = "`+s.registry.Addr+`/lab/small:1"`, 1), archive)
+	key, away := filepath.Join(s.dir, "keys/db.key"), filepath.Join(s.dir, "db.key")
+	need.Done(t, os.Rename(key, away))
+	if said, err := s.runsESP(t, disk, "reconcile", "--once"); err == nil || !strings.Contains(said, "gitboot keys publish small") {
+		t.Fatalf("what nobody has signed is published: %v", err)
+	}
+	need.Done(t, os.Rename(away, key))
+	out, err := exec.CommandContext(s.ctx, s.gitboot, "keys", "publish", "small", "--repo", s.repo.Dir, "--stage", filepath.Join(s.dir, "made"),
+		"--stage-location", "UUID="+disk.UUID+":/gitboot", "--config", filepath.Join(s.dir, "agent.toml")).CombinedOutput()
+	need.Done(t, err, out)
+	need.Done(t, os.Rename(key, away))
+	s.runESP(t, disk, "reconcile", "--once")
+	s.expect(t, disk, lab.SecureUEFI, `lab: .*gitboot.trying=counted`, `lab: /bin/busybox started small on overlay`, `Power down`)
+	s.counted(t, disk, `^gitboot-small-[0-9a-f]{16}\.conf$`)
+}
+
 // snakeoil makes keys of which firmware for tests trusts the one that signs.
 func (s *site) snakeoil(t *testing.T) {
 	t.Helper()

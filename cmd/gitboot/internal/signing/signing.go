@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/boot/secureboot"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler"
@@ -22,12 +23,17 @@ import (
 type Site struct {
 	// Config is this machine's, as far as it is known.
 	Config func(*cobra.Command) (reconciler.Config, error)
+	// Made is that of a machine of the config repo which is made here, with the stage that
+	// was named, "" for none.
+	Made func(c *cobra.Command, show *screen.Display, machine string) (reconciler.Config, error)
+	// Machines completes names of machines.
+	Machines cobra.CompletionFunc
 }
 
 // New returns the command with all of them.
 func New(s Site) *cobra.Command {
 	c := &cobra.Command{Use: "keys", Short: "Keys of Secure Boot: make them, have the firmware trust them, see what it trusts", Args: usage.KnownCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	c.AddCommand(newCreate(s), newEnroll(s), newSign(s), newStatus(s))
+	c.AddCommand(newCreate(s), newEnroll(s), newSign(s), newPublish(s), newStatus(s))
 	return c
 }
 
