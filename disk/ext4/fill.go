@@ -32,6 +32,12 @@ const journal = "<8>"
 // An extent is blocks of a file that lie side by side.
 type extent struct{ logical, physical, length int64 }
 
+// small is how large a file may be that debugfs copies, which takes less than to have it
+// say where each is and to copy there. GRUB's are, which are hundreds.
+const small = 256 << 10
+
+func isSmall(f tree.File) bool { return f.Source != "" && f.Size <= small }
+
 // layOut makes folders and files, and finds out where their blocks are. Those of
 // fallocate hold nothing yet, and are then said to.
 func (l *layer) layOut(ctx context.Context) error {
@@ -40,11 +46,15 @@ func (l *layer) layOut(ctx context.Context) error {
 		fmt.Fprintf(&script, "mkdir %[1]s\nset_inode_field %[1]s mode 04%04[2]o\n", quoted(f.Path), f.Mode.Perm())
 	}
 	for _, f := range l.Files {
-		if strings.ContainsAny(f.Path, "\n\r") {
+		if strings.ContainsAny(f.Path+f.Source, "\n\r") {
 			return fmt.Errorf("the path %q has a line end", f.Path)
 		}
-		fmt.Fprintf(&script, "write /dev/null %[1]s\nset_inode_field %[1]s mode 010%04[2]o\n", quoted(f.Path), f.Mode.Perm())
-		if n := f.Blocks(); n > 0 {
+		from := "/dev/null"
+		if isSmall(f) {
+			from = f.Source
+		}
+		fmt.Fprintf(&script, "write %[1]s %[2]s\nset_inode_field %[2]s mode 010%04[3]o\n", quoted(from), quoted(f.Path), f.Mode.Perm())
+		if n := f.Blocks(); n > 0 && !isSmall(f) {
 			fmt.Fprintf(&script, "fallocate %[1]s 0 %[2]d\nset_inode_field %[1]s size %[3]d\nex %[1]s\n", quoted(f.Path), n-1, f.Bytes())
 		}
 	}
@@ -58,7 +68,7 @@ func (l *layer) layOut(ctx context.Context) error {
 	}
 	script.Reset()
 	for _, f := range l.Files {
-		if f.Blocks() == 0 {
+		if f.Blocks() == 0 || isSmall(f) {
 			continue
 		}
 		fmt.Fprintf(&script, "extent_open %s\n", quoted(f.Path))
@@ -139,6 +149,9 @@ func (l *layer) place() error {
 		l.disk.Zeros(l.offset+(e.physical+skip)*blockSize, (e.length-skip)*blockSize)
 	}
 	for _, f := range l.Files {
+		if isSmall(f) {
+			continue
+		}
 		left := f.Bytes()
 		for _, e := range l.extents[f.Path] {
 			n, from, to := min(left, e.length*blockSize), e.logical*blockSize, l.offset+e.physical*blockSize

@@ -68,8 +68,8 @@ func (s Filesystem) fill(ctx context.Context, file, cluster string) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range s.folders() {
-		if err := run("mmd", "-i", file, "::"+dir); err != nil {
+	if folders := s.folders(); len(folders) > 0 {
+		if err := run("mmd", append([]string{"-i", file}, folders...)...); err != nil {
 			return err
 		}
 	}
@@ -107,11 +107,11 @@ func (s Filesystem) paths() []string {
 	return paths
 }
 
-// folders are those of the files, parents first.
+// folders are those of the files as mtools names them, parents first.
 func (s Filesystem) folders() (all []string) {
 	for p := range s.Files {
 		for dir := path.Dir(p); dir != "/" && dir != "."; dir = path.Dir(dir) {
-			all = append(all, dir)
+			all = append(all, "::"+dir)
 		}
 	}
 	slices.Sort(all)

@@ -12,7 +12,7 @@ import (
 )
 
 // most is how much is copied at once, so that who waits sees it go on.
-const most = 64 << 20
+const most = 16 << 20
 
 // fill copies a piece to where it lies in a file. Between files the kernel does it, and
 // shares their blocks where it can.
@@ -29,6 +29,8 @@ func (p Piece) fill(ctx context.Context, image *os.File, copied func(int64)) (er
 		if err != nil || n == 0 {
 			break
 		}
+		// it is on its way to the disk while the next is copied
+		_ = unix.SyncFileRange(int(image.Fd()), p.At+done, int64(n), unix.SYNC_FILE_RANGE_WRITE)
 		done += int64(n)
 		copied(int64(n))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/disk/medium"
 	"github.com/gitboot/gitboot/disk/piece"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/diskimage"
@@ -88,6 +89,7 @@ type installer struct {
 }
 
 func (i *installer) run(ctx context.Context) (err error) {
+	defer func() { err = i.ofMedium(err) }()
 	if err := i.answered(ctx); err != nil {
 		return err
 	}
@@ -114,6 +116,14 @@ func (i *installer) run(ctx context.Context) (err error) {
 		return err
 	}
 	return i.end()
+}
+
+// ofMedium says what to do about a medium that can't be read: mostly it was pulled out.
+func (i *installer) ofMedium(err error) error {
+	if file, met := durable.Met(err); i.flags.from == "" || !met || !durable.Below(i.flags.from, file) {
+		return err
+	}
+	return fmt.Errorf("%w; the medium may be out or damaged: plug it in, and start from it again", err)
 }
 
 // fromRepo stages all that the machine boots, and writes it.
