@@ -22,6 +22,19 @@ const (
 	UpperReset = "reset"
 )
 
+// FormatReset writes UpperReset.
+func FormatReset(paths []string) []byte { return []byte(strings.Join(paths, "\n") + "\n") }
+
+// ParseReset reads it, whatever is in it: absolute paths that lead out of nowhere.
+func ParseReset(text []byte) (paths []string) {
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSuffix(line, "\n"); line != "" {
+			paths = append(paths, path.Clean("/"+line))
+		}
+	}
+	return paths
+}
+
 // An Upper says where on a disk the writable layer lies.
 type Upper struct {
 	// Location is the folder. Its Device is "" for the stage's own file system.

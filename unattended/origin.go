@@ -2,6 +2,7 @@ package unattended
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func (o Origin) Read(ctx context.Context, how string) (a Answers, err error) {
 	switch how {
 	case deployment.InstallMedium:
 		where = o.Medium
-		data, err = readFile(o.Medium)
+		data, err = ReadFile(o.Medium)
 	case deployment.InstallCloud:
 		where, data, err = o.cloud(ctx)
 	default:
@@ -52,8 +53,13 @@ func (o Origin) Read(ctx context.Context, how string) (a Answers, err error) {
 	return a, nil
 }
 
-func readFile(path string) ([]byte, error) {
+// ReadFile reads answers from a plain file, as much of it as they may have. Who makes a
+// medium and who installs from it reads them in the same way.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a link; name the file itself", path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +101,13 @@ const (
 	answerTime = 10 * time.Second
 )
 
-// patiently asks until somebody answers.
+// patiently asks until somebody answers, or one who is not trusted.
 func (o Origin) patiently(ctx context.Context, ask func() ([]byte, error)) ([]byte, error) {
 	limit := time.NewTimer(o.Patience)
 	defer limit.Stop()
 	for {
 		data, err := ask()
-		if err == nil || errors.As(err, new(*statusError)) {
+		if err == nil || errors.As(err, new(*statusError)) || errors.As(err, new(*tls.CertificateVerificationError)) {
 			return data, err
 		}
 		next := time.NewTimer(again)

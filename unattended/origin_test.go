@@ -74,6 +74,12 @@ func TestURL(t *testing.T) {
 	if _, err := large.Read(t.Context(), large.Metadata+"/latest/user-data"); err == nil || !strings.Contains(err.Error(), "more than 65536 bytes") {
 		t.Errorf("a large file: %v", err)
 	}
+	stranger := httptest.NewTLSServer(nil)
+	defer stranger.Close()
+	o.Patience = time.Hour
+	if _, err := o.Read(t.Context(), stranger.URL); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		t.Errorf("one who is not trusted: %v", err)
+	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	o.Patience = 0

@@ -55,5 +55,5 @@ func readMounted(device, kind string) (data []byte, err error) {
 		return nil, fmt.Errorf("mount it as %s: %w", kind, err)
 	}
 	defer func() { err = errors.Join(err, unix.Unmount(dir, 0)) }()
-	return readFile(filepath.Join(dir, "user-data"))
+	return ReadFile(filepath.Join(dir, "user-data"))
 }

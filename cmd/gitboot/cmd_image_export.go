@@ -40,7 +40,7 @@ another machine of gitboot's.`,
 		show := screen.New(c.ErrOrStderr())
 		r, err := a.stageReconciler(c, show)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		if what.Hooks {
 			if held, err := r.Machine.Secrets(names[0]); err != nil || len(held) > 0 && !secrets {

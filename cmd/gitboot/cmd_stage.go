@@ -130,7 +130,7 @@ func newStageExport(a *app) *cobra.Command {
 		show := screen.New(c.ErrOrStderr())
 		r, err := a.stageReconciler(c, show)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		if held, err := r.Machine.Secrets(names[0]); err != nil || len(held) > 0 && !secrets {
 			return errors.Join(err, inTheClear(names[0], held), show.Close())
@@ -186,15 +186,15 @@ func newStageImport(a *app) *cobra.Command {
 		show := screen.New(c.ErrOrStderr())
 		cfg, err := a.reconcilerConfig(c, show)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		r, err := reconciler.New(cfg)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		file, err := openInput(c, names[0])
 		if err != nil {
-			return &usage.Error{Err: err}
+			return errors.Join(&usage.Error{Err: err}, show.Close())
 		}
 		defer file.Close()
 		found, err := r.Machine.Import(c.Context(), file, a.wait)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/boot"
@@ -61,6 +62,8 @@ type Plan struct {
 	Undeclared bool
 	// Deployments are what was staged last, by image.
 	Deployments map[string]string
+	// Secrets are those of the config repo that it holds in the clear, sorted.
+	Secrets []string
 	// images are those of them that the machine boots, in the menu's order.
 	images   []string
 	declared *layout.Disk
@@ -97,6 +100,8 @@ type preparation struct {
 	seed       string
 	folder     string // the boot loader's, here
 	filesystem string // the stage's
+	// secretsOf tells which secrets of the config repo what was staged of an image holds.
+	secretsOf func(image string) ([]string, error)
 }
 
 // read finds out what is wanted, and of what time.
@@ -172,6 +177,7 @@ func (p *preparation) stage(ctx context.Context) error {
 	if result.Plan.Held() {
 		return fmt.Errorf("what machine %s boots is staged, but may not be published now; approve of it in %s, or make the disk without --stage", p.Config.Machine, p.Config.Stage)
 	}
+	p.secretsOf = r.Machine.Secrets
 	return nil
 }
 
@@ -234,15 +240,8 @@ func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	out := &Plan{Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, wants: p.wanted.Wants.Images, temp: p.Temp}
-	for name, img := range doc.Images {
-		if newest := img.Newest(); newest != nil {
-			out.Deployments[name] = newest.Deployment
-		}
-	}
-	for _, img := range p.wanted.Wants.Images {
-		if out.Deployments[img.Name] != "" {
-			out.images = append(out.images, img.Name)
-		}
+	if err := p.fill(out, doc); err != nil {
+		return nil, err
 	}
 	out.Disk = disk.Disk{Arch: p.arch(), UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage, Temp: p.Temp}
 	room := out.Room(p.filesystem)
@@ -258,6 +257,29 @@ func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; take a larger disk, or give the partition more", progress.Bytes(room), progress.Bytes(has))
 	}
 	return out, p.addLoader(&out.Disk)
+}
+
+// fill says which images the disk boots, and what they hold.
+func (p *preparation) fill(out *Plan, doc *state.Machine) error {
+	for name, img := range doc.Images {
+		if newest := img.Newest(); newest != nil {
+			out.Deployments[name] = newest.Deployment
+		}
+	}
+	for _, img := range p.wanted.Wants.Images {
+		if out.Deployments[img.Name] == "" {
+			continue
+		}
+		out.images = append(out.images, img.Name)
+		names, err := p.secretsOf(img.Name)
+		if err != nil {
+			return err
+		}
+		out.Secrets = append(out.Secrets, names...)
+	}
+	slices.Sort(out.Secrets)
+	out.Secrets = slices.Compact(out.Secrets)
+	return nil
 }
 
 // addLoader adds the boot loader's folder.

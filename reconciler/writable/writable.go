@@ -5,8 +5,6 @@
 package writable
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -128,11 +126,7 @@ func (l Layer) asked() (paths []string, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	paths = []string{}
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		paths = append(paths, lines.Text())
-	}
-	return paths, nil
+	return append([]string{}, deployment.ParseReset(data)...), nil
 }
 
 // Reset has paths of the root file system, or with none all, given up at the next boot,
@@ -156,7 +150,7 @@ func (l Layer) Reset(paths []string) ([]string, error) {
 	}
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
-	return asked, durable.WriteFile(l.wish(), []byte(strings.Join(asked, "\n")+"\n"), 0o600)
+	return asked, durable.WriteFile(l.wish(), deployment.FormatReset(asked), 0o600)
 }
 
 // Keep takes all such wishes back.

@@ -176,6 +176,9 @@ func (s *site) sound(t *testing.T, m made) {
 	}
 	info, err := os.Stat(disk)
 	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %v", info.Mode())
+	}
 	if used := info.Sys().(*syscall.Stat_t).Blocks * 512; used > 120<<20 || info.Size() != m.Size {
 		t.Errorf("it takes %d of %d bytes", used, info.Size())
 	}

@@ -3,7 +3,6 @@
 package upper
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -137,9 +136,9 @@ func readReset(file string) (paths []string, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(io.LimitReader(f, maxReset))
-	for lines.Scan() {
-		paths = append(paths, strings.Trim(filepath.Clean("/"+lines.Text()), "/"))
+	text, err := io.ReadAll(io.LimitReader(f, maxReset))
+	for _, path := range deployment.ParseReset(text) {
+		paths = append(paths, strings.TrimPrefix(path, "/"))
 	}
-	return paths, lines.Err()
+	return paths, err
 }

@@ -3,7 +3,6 @@ package disks
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"time"
@@ -94,12 +93,7 @@ func (f isoFlags) order() (size int64, o diskimage.MediumOrder, err error) {
 
 // readAnswers refuses what would be refused when it is too late to put it right.
 func readAnswers(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, unattended.MaxSize+1))
+	data, err := unattended.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +118,7 @@ func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
 	if err != nil {
 		return err
 	}
+	tellSecrets(c, made, order.Path)
 	if f.image.json {
 		return screen.JSON(c.OutOrStdout(), newMediumJSON(made, order, info.Size()))
 	}
@@ -148,10 +143,12 @@ type mediumJSON struct {
 	How string `json:"how,omitempty"`
 	// Deployments are those that boot, sorted by image.
 	Deployments []deploymentJSON `json:"deployments"`
+	// Secrets are those of the config repo that it holds in the clear.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 func newMediumJSON(made *diskimage.Plan, order diskimage.MediumOrder, size int64) mediumJSON {
-	out := mediumJSON{Revision: made.Revision, File: order.Path, Size: size, Deployments: deploymentsJSON(made.Deployments)}
+	out := mediumJSON{Revision: made.Revision, File: order.Path, Size: size, Deployments: deploymentsJSON(made.Deployments), Secrets: made.Secrets}
 	if !made.Undeclared {
 		out.Machine, out.How = made.Machine, order.How
 	}
