@@ -13,6 +13,7 @@ import (
 	"hash"
 	"io"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -69,6 +70,8 @@ func (k kdf) derive(passphrase []byte, size int, memory int64) ([]byte, error) {
 	if need := k.memoryNeeded(); need > memory {
 		return nil, fmt.Errorf("%s takes %d MiB, and %d are free; add a passphrase that takes less (cryptsetup luksAddKey --pbkdf-memory)", k.kind, need>>20, memory>>20)
 	}
+	// what it took is given back before the next slot, or the next try, takes as much
+	defer debug.FreeOSMemory()
 	if k.kind == "argon2i" {
 		return argon2.Key(passphrase, k.salt, uint32(k.time), uint32(k.memory), uint8(k.threads), uint32(size)), nil
 	}
@@ -98,7 +101,7 @@ type Try struct {
 // Unlock finds the key of the data, which is the caller's to clear. It returns when
 // the context ends, though a derivation that was begun goes on until it is through.
 func (h *Header) Unlock(ctx context.Context, disk io.ReaderAt, t Try) ([]byte, error) {
-	tried := 0
+	tried, wrong := 0, false
 	var problems []error
 	for _, s := range h.slots {
 		if t.Slots == nil && s.priority == 0 || t.Slots != nil && !slices.Contains(t.Slots, s.name) {
@@ -114,14 +117,19 @@ func (h *Header) Unlock(ctx context.Context, disk io.ReaderAt, t Try) ([]byte, e
 			return nil, context.Cause(ctx)
 		case err == nil:
 			return key, nil
-		case !errors.Is(err, ErrPassphrase):
+		case errors.Is(err, ErrPassphrase):
+			wrong = true
+		default:
 			problems = append(problems, fmt.Errorf("key slot %s: %w", s.name, err))
 		}
 	}
 	if tried == 0 {
 		return nil, errors.New("there is no key slot to try")
 	}
-	return nil, errors.Join(append(problems, ErrPassphrase)...)
+	if wrong { // or it is right, and of a slot that could not be tried
+		problems = append(problems, ErrPassphrase)
+	}
+	return nil, errors.Join(problems...)
 }
 
 // openWithin is open, for as long as there is time.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +49,7 @@ func (v *volume) ask(ctx context.Context, what string, use func(typed []byte) ([
 		if err == nil || left == 0 || !errors.Is(err, luks.ErrPassphrase) && !errors.Is(err, tpm.ErrPIN) {
 			return key, err
 		}
-		before = fmt.Sprintf("That was wrong; tries left: %d. ", left)
+		before = fmt.Sprintf("That was wrong: %s; tries left: %d. ", strings.ReplaceAll(err.Error(), "\n", ", "), left)
 	}
 }
 
