@@ -79,7 +79,7 @@ func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	if g.dir == "" {
 		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
 	}
-	if beside, err := g.findBeside(ctx); err == nil && writable(*beside) == nil {
+	if beside, err := g.findBeside(ctx); err == nil && beside.UUID != at.UUID && writable(*beside) == nil {
 		return &envFile{File: block.File(filepath.Join(g.beside().Dir, blockFile)), folder: *beside}, nil
 	}
 	for _, dir := range g.espDirs() {
