@@ -37,6 +37,8 @@ type DiskOptions struct {
 	// BootApart gives /boot a file system of its own, and makes the large one, an
 	// ext4, so that GRUB cannot read it.
 	BootApart bool
+	// OnLVM has the large file system, /boot with it, on a volume of LVM's.
+	OnLVM bool
 	// OtherSystem puts an entry of another system first in the menu, which
 	// says so on the console and powers off.
 	OtherSystem bool
@@ -57,7 +59,7 @@ type Disk struct {
 
 	sizeMB   int64
 	bootUUID string // that of /boot's own file system, or ""
-	onLVM    bool   // the large file system is on a volume, as Ubuntu Server has it
+	onLVM    bool   // the large file system is on a volume, called as Ubuntu Server's
 	mnt      string // where it is mounted, or ""
 }
 
@@ -70,7 +72,7 @@ func NewDisk(ctx context.Context, path string, o DiskOptions) (*Disk, error) {
 	if d.sizeMB == 0 {
 		d.sizeMB = 4096
 	}
-	if o.BootApart {
+	if d.onLVM = o.OnLVM; o.BootApart {
 		d.bootUUID = newUUID()
 	}
 	steps := []func(context.Context) error{
@@ -181,6 +183,17 @@ func (d *Disk) root(ctx context.Context) (Part, error) {
 	return Part{d.rootStart() + pieces[0].Start, pieces[0].Length}, nil
 }
 
+// VolumeUUIDs are those of the volume group and of the volume that the large file system
+// is on, without hyphens.
+func (d *Disk) VolumeUUIDs(ctx context.Context) (group, volume string, err error) {
+	g, err := openVolumeGroup(ctx, ubuntuGroup, Place{d.Path, d.rootStart() * sector, d.rootSize()})
+	if err != nil {
+		return "", "", err
+	}
+	group, volume, err = g.UUIDs(ctx, ubuntuVolume)
+	return group, volume, errors.Join(err, g.Close())
+}
+
 func (d *Disk) partition(ctx context.Context) error {
 	f, err := os.Create(d.Path)
 	if err != nil {
@@ -211,6 +224,11 @@ start=%d, size=%d, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
 
 // format makes the large file system, and that of /boot.
 func (d *Disk) format(ctx context.Context) error {
+	if d.onLVM {
+		if err := d.makeVolume(ctx); err != nil {
+			return err
+		}
+	}
 	var mkfs []string
 	switch {
 	case d.bootUUID != "":
@@ -220,9 +238,6 @@ func (d *Disk) format(ctx context.Context) error {
 		mkfs = []string{"mkfs.ext4", "-q", "-F", "-O", "inline_data", "-U", d.UUID}
 		if d.onLVM {
 			mkfs = slices.Delete(mkfs, 3, 5) // GRUB need not be kept from reading it
-			if err := d.makeVolume(ctx); err != nil {
-				return err
-			}
 		}
 	case d.Type == "ext4":
 		mkfs = []string{"mkfs.ext4", "-q", "-F", "-U", d.UUID}

@@ -82,6 +82,9 @@ func (d *Disk) mkimage(ctx context.Context, temp, target string, modules ...stri
 	}
 	image := filepath.Join(temp, target)
 	args := []string{"-O", target, "-o", image, "-p", "/boot/grub", "-c", early, "part_gpt", "ext2", "xfs", "btrfs", "search_fs_uuid"}
+	if d.onLVM && d.bootUUID == "" {
+		args = append(args, "lvm")
+	}
 	_, err := Run(ctx, "grub-mkimage", append(args, modules...)...)
 	return image, err
 }

@@ -3,7 +3,12 @@
 package vm
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/lab"
@@ -26,5 +31,101 @@ func TestLongAssembledDegraded(t *testing.T) {
 		// what it knows now, it does not wait for
 		s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.BIOS, More: []string{a.plain, a.mirror.Files[left]}},
 			`lab: array (read-auto|clean|active) raid1 1`, `Power down`)
+	}
+}
+
+// mirrorStart tells what the stage is on.
+const mirrorStart = smallStart + `for b in /sys/block/md*; do echo "lab: array ${b##*/} $(cat $b/md/degraded)"; done
+for b in /sys/block/dm-*; do [ ! -e $b ] || echo "lab: $(cat $b/dm/uuid) on $(busybox ls $b/slaves)"; done
+`
+
+// A stage right on a mirror, and one on an encrypted disk that is a mirror, whose halves
+// look like that disk themselves. When the mirror has run without one half, that one is
+// of no use any more, whichever of both comes first.
+func TestLongMirrors(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, mirrorStart+goodEnd)
+	s.commitSmall(t, encryptedFleet, archive)
+	m, disk := s.mirror(t, "1.2", false)
+	s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: m.Files[:]}, `lab: /bin/busybox started small on overlay`, `lab: array md\d+ 0`, `Power down`)
+
+	m, disk = s.mirror(t, "1.0", true)
+	const question = `Passphrase for the disk /dev/md\d+ `
+	for _, c := range []struct {
+		files []string
+		lines []string
+	}{
+		{m.Files[:], []string{question, `lab: array md\d+ 0`}},
+		{m.Files[1:], []string{`going on without the rest of its parts: 1 of 2 members have come`, question, `lab: array md\d+ 1`}},
+		{m.Files[:], []string{question, `lab: array md\d+ 1`}},
+	} {
+		asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+		vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: c.files, Console: asks})
+		s.typeIn(t, vm, asks, passphrase)
+		s.follow(t, vm, append(c.lines, `lab: CRYPT-LUKS2-\S+ on md\d+`, `Power down`)...)
+		if err := vm.Wait(s.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mirror makes a stage that takes a whole array, with a passphrase or without.
+func (s *site) mirror(t *testing.T, metadata string, encrypted bool) (*lab.Mirror, *lab.Disk) {
+	t.Helper()
+	dir := t.TempDir()
+	m, err := lab.NewMirror(s.ctx, metadata, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header = 32 << 20
+	a, size, on := &assembledStage{image: filepath.Join(dir, "image")}, m.Size, "raid:"+m.UUID
+	if encrypted {
+		size, on = size-header, on+",luks:"+luksUUID
+	}
+	a.location = fmt.Sprintf("%s@UUID=%s:/gitboot", on, assembledUUID)
+	if err := errors.Join(os.WriteFile(a.image, nil, 0o600), os.Truncate(a.image, size)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lab.Run(s.ctx, "mkfs.ext4", "-q", "-F", "-U", assembledUUID, a.image); err != nil {
+		t.Fatal(err)
+	}
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.stage(t, s, disk)
+	if encrypted {
+		encrypt(t, a.image)
+	}
+	in, err1 := os.Open(a.image)
+	out, err2 := os.OpenFile(m.Files[0], os.O_WRONLY, 0)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(io.NewOffsetWriter(out, m.Offset), in)
+	if err := errors.Join(err, in.Close(), out.Close(), m.Copy(), os.Remove(a.image)); err != nil {
+		t.Fatal(err)
+	}
+	return m, disk
+}
+
+// Where /boot is on the stage's own logical volume, GRUB reads menu, kernel and initramfs
+// from there by itself, under both firmwares; boots cannot be counted there, and are not.
+func TestLongVolumeByGRUB(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, smallStart+goodEnd)
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 640, OnLVM: true})
+	group, volume, err := disk.VolumeUUIDs(s.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := fmt.Sprintf("lvm:%s/%s@UUID=%s:/gitboot", group, volume, disk.UUID)
+	s.commitSmall(t, smallFleet, archive)
+	if out, err := s.runs(t, disk, "small", "reconcile", "--once", "--stage-location", at); err == nil || !strings.Contains(out, "GRUB cannot write to") {
+		t.Errorf("boots are counted: %v\n%s", err, out)
+	}
+	s.commitSmall(t, strings.Replace(smallFleet, `mode = "managed", tries = 1`, `mode = "menu"`, 1), archive)
+	s.run(t, disk, "small", "reconcile", "--once", "--stage-location", at)
+	for _, firmware := range []lab.Firmware{lab.BIOS, lab.UEFI} {
+		s.expect(t, disk, firmware, `lab: BOOT_IMAGE=\S+/objects/sha256/\S+ .*gitboot.assemble=lvm:`+group, `lab: /bin/busybox started small on overlay`, `Power down`)
 	}
 }

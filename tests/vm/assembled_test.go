@@ -77,6 +77,15 @@ func (s *site) assembled(t *testing.T, metadata string) *assembledStage {
 // reconcile stages what the config repo wants, and writes it to where it belongs.
 func (a *assembledStage) reconcile(t *testing.T, s *site, disk *lab.Disk) {
 	t.Helper()
+	a.stage(t, s, disk)
+	if err := errors.Join(a.group.Write(s.ctx, a.volume, a.image), a.group.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stage stages what the config repo wants in the image.
+func (a *assembledStage) stage(t *testing.T, s *site, disk *lab.Disk) {
+	t.Helper()
 	point := a.image + ".mnt"
 	if err := os.Mkdir(point, 0o755); err != nil {
 		t.Fatal(err)
@@ -91,9 +100,6 @@ func (a *assembledStage) reconcile(t *testing.T, s *site, disk *lab.Disk) {
 		return err
 	})
 	if _, err := lab.Run(s.ctx, "umount", point); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(a.group.Write(s.ctx, a.volume, a.image), a.group.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

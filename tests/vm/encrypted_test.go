@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -48,9 +47,10 @@ func (p *prompt) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// encrypt has cryptsetup encrypt a disk where it lies. Its header takes the room of
+// encrypt has cryptsetup encrypt a disk where it lies, with a key that takes next to
+// nothing unless options say otherwise. Its header takes the room of
 // 16 MiB, and half a stage's is copied through as much.
-func encrypt(t *testing.T, disk string) {
+func encrypt(t *testing.T, disk string, more ...string) {
 	t.Helper()
 	info, err := os.Stat(disk)
 	if err != nil {
@@ -59,23 +59,24 @@ func encrypt(t *testing.T, disk string) {
 	if err := os.Truncate(disk, info.Size()+32<<20); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "cryptsetup", "reencrypt", "--encrypt", "--batch-mode", "--reduce-device-size", "32M", "--uuid", luksUUID,
-		"--pbkdf", "argon2id", "--pbkdf-memory", "1024", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "2", "--key-file", "-", disk)
-	cmd.Stdin = strings.NewReader(passphrase)
+	if len(more) == 0 {
+		more = []string{"--pbkdf-memory", "1024", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "2"}
+	}
+	cmd := exec.CommandContext(t.Context(), "cryptsetup", append([]string{"reencrypt", "--encrypt", "--batch-mode", "--reduce-device-size", "32M", "--uuid", luksUUID,
+		"--pbkdf", "argon2id", "--key-file", "-", disk}, more...)...)
+	cmd.Dir, cmd.Stdin = t.TempDir(), strings.NewReader(passphrase) // it makes a file beside
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", cmd, err, out)
 	}
 }
 
-// A machine as Debian's installer encrypts it, with a plain /boot and all else on a
-// logical volume of a LUKS2 partition, boots by GRUB with the passphrase that is typed on
-// the serial console, at the second try; and what came up is good.
-func TestEncrypted(t *testing.T) {
-	s := newEmptySite(t)
-	archive, image, crypt := filepath.Join(s.dir, "small.tar"), filepath.Join(s.dir, "image"), filepath.Join(s.dir, "crypt")
-	s.smallTar(t, archive, smallStart+goodEnd)
-	s.commitSmall(t, encryptedFleet, archive)
-	for file, size := range map[string]int64{image: 320 << 20, crypt: 328 << 20} {
+// encryptedStage makes a stage of a size in MB as Debian's installer has it: on a logical
+// volume of a partition that is to be encrypted.
+func (s *site) encryptedStage(t *testing.T, mb int64) (a *assembledStage, crypt string) {
+	t.Helper()
+	dir := t.TempDir()
+	image, crypt := filepath.Join(dir, "image"), filepath.Join(dir, "crypt")
+	for file, size := range map[string]int64{image: mb << 20, crypt: (mb + 8) << 20} {
 		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, size)); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestEncrypted(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := group.Create(s.ctx, "root", "-L", "320M"); err != nil {
+	if err := group.Create(s.ctx, "root", "-L", fmt.Sprintf("%dM", mb)); err != nil {
 		t.Fatal(err)
 	}
 	vg, lv, err := group.UUIDs(s.ctx, "root")
@@ -100,15 +101,13 @@ func TestEncrypted(t *testing.T) {
 	if _, err := lab.Run(s.ctx, "mkfs.ext4", "-q", "-F", "-U", assembledUUID, image); err != nil {
 		t.Fatal(err)
 	}
-	a := &assembledStage{image: image, group: group, volume: "root", location: fmt.Sprintf("%s@UUID=%s:/gitboot", assembly, assembledUUID)}
-	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
-	a.reconcile(t, s, disk)
-	encrypt(t, crypt)
+	return &assembledStage{image: image, group: group, volume: "root", location: fmt.Sprintf("%s@UUID=%s:/gitboot", assembly, assembledUUID)}, crypt
+}
 
-	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
-	o := lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: asks}
-	vm := s.start(t, o)
-	for _, typed := range []string{"wrong", passphrase} {
+// typeIn types when a machine asks, each text once.
+func (s *site) typeIn(t *testing.T, vm *lab.VM, asks *prompt, texts ...string) {
+	t.Helper()
+	for _, typed := range texts {
 		select {
 		case <-asks.asked:
 		case <-s.ctx.Done():
@@ -118,12 +117,28 @@ func TestEncrypted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, line := range []string{`Passphrase for the disk /dev/vdb`, `That was wrong; tries left: 2. Passphrase for the disk`,
-		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=` + string(assembly) + ` `, `lab: /bin/busybox started small on overlay`, `Power down`} {
-		if _, err := vm.WaitFor(s.ctx, regexp.MustCompile(line)); err != nil {
-			t.Fatal(err)
-		}
-	}
+}
+
+// A machine as Debian's installer encrypts it, with a plain /boot and all else on a
+// logical volume of a LUKS2 partition, boots by GRUB with the passphrase that is typed on
+// the serial console, at the second try; and what came up is good.
+func TestEncrypted(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, smallStart+goodEnd)
+	s.commitSmall(t, encryptedFleet, archive)
+	a, crypt := s.encryptedStage(t, 320)
+	assembly, _, _ := strings.Cut(a.location, "@")
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.reconcile(t, s, disk)
+	encrypt(t, crypt)
+
+	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+	o := lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: asks}
+	vm := s.start(t, o)
+	s.typeIn(t, vm, asks, "wrong", passphrase)
+	s.follow(t, vm, `Passphrase for the disk /dev/vdb`, `That was wrong: it opens no key slot; tries left: 2. Passphrase for the disk`,
+		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=`+assembly+` `, `lab: /bin/busybox started small on overlay`, `Power down`)
 	if err := vm.Wait(s.ctx); err != nil {
 		t.Fatal(err)
 	}

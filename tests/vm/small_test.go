@@ -131,6 +131,16 @@ func (s *site) expect(t *testing.T, disk *lab.Disk, firmware lab.Firmware, lines
 func (s *site) expectWith(t *testing.T, o lab.VMOptions, lines ...string) (at []time.Duration) {
 	t.Helper()
 	vm := s.start(t, o)
+	at = s.follow(t, vm, lines...)
+	if err := vm.Wait(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// follow waits for these lines on a running machine's console.
+func (s *site) follow(t *testing.T, vm *lab.VM, lines ...string) (at []time.Duration) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, time.Duration(1+len(lines)/4)*bootLimit) // several boots
 	defer cancel()
 	for _, line := range lines {
@@ -140,9 +150,6 @@ func (s *site) expectWith(t *testing.T, o lab.VMOptions, lines ...string) (at []
 		}
 		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
 		at = append(at, m.At)
-	}
-	if err := vm.Wait(ctx); err != nil {
-		t.Fatal(err)
 	}
 	return at
 }

@@ -1,0 +1,155 @@
+//go:build long
+
+package vm
+
+import (
+	"archive/tar"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gitboot/gitboot/tests/lab"
+)
+
+// insideFleet is a Debian with systemd, whose second commit is in it.
+const insideFleet = `[image.debian]
+pull        = "IMAGE"
+insecure    = true
+kernel_args = ["console=ttyS0", "loglevel=5", "no_timer_check", "panic=1"]
+
+[machine.small]
+images = ["debian"]
+hooks  = ["hostname", "step"]
+boot   = { mode = "managed", tries = 1 }
+
+[machine.small.unlock]
+timeout = "10m"
+
+[machine.small.health]
+settle   = "1s"
+deadline = "10m"
+
+[[hook.step.file]]
+path    = "/etc/lab-step"
+content = "one"
+`
+
+// A transcript keeps what a machine prints, and passes it on.
+type transcript struct {
+	to *prompt
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (c *transcript) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	c.text.Write(b)
+	c.mu.Unlock()
+	return c.to.Write(b)
+}
+
+func (c *transcript) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// A Debian with systemd and LVM's own tools, whose stage is on an encrypted logical
+// volume, is itself what converges it: gitboot in it finds what the stage is on, makes
+// the next generation and has /boot count it, and doctor says who has to be there. LVM
+// and udev find the volume as theirs, and systemd goes down without waiting for what its
+// root is on, which leaves the stage's file system clean.
+func TestLongEncryptedInside(t *testing.T) {
+	s := newEmptySite(t)
+	rootfs, err := lab.RootFS(s.ctx, lab.BookwormLVM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet := strings.Replace(insideFleet, "IMAGE", s.registry.Addr+"/lab:inside", 1)
+	s.commitSmall(t, fleet, "")
+	second, err := lab.NewRepo(s.ctx, filepath.Join(s.dir, "second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Git(s.ctx, "pull", "--quiet", s.repo.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Replace("gitboot.toml", `"one"`, `"two"`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Commit(s.ctx, "Go on to the second step"); err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(s.dir, "own.tar")
+	s.insideTar(t, own, second.Dir)
+	if _, _, err := s.registry.Push(s.ctx, "lab:inside", nil, lab.Layer{Path: rootfs}, lab.Layer{Path: own}); err != nil {
+		t.Fatal(err)
+	}
+	a, crypt := s.encryptedStage(t, 640)
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.reconcile(t, s, disk)
+	encrypt(t, crypt)
+
+	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+	console := &transcript{to: asks}
+	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: console})
+	for _, step := range []string{"one", "two"} {
+		s.typeIn(t, vm, asks, passphrase)
+		for _, line := range []string{`lab: step ` + step + `, stage on \S+ ext4`, `lab: LVM leaves it alone`, `lab: done with step ` + step} {
+			m, err := vm.WaitFor(s.ctx, regexp.MustCompile(line+`|lab: failed in step.*`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
+			if strings.Contains(m.Groups[0], "failed") {
+				t.Fatal(vm.Tail(60))
+			}
+		}
+	}
+	if err := vm.Wait(s.ctx); err != nil {
+		t.Fatal(err)
+	}
+	text := console.String()
+	for _, want := range []string{`active +debian-vg/root`, `encryption /dev/vd\S+: it is opened by passphrase \(slot 0\)`} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("the console does not say %s", want)
+		}
+	}
+	// what the root is on cannot be let go of, and is of nobody's concern any more
+	for _, complaint := range []string{`stop job is running`, `[Ff]ailed (to )?unmount\w*`, `Could not (unmount|remount)`, `file systems.*, ignoring`} {
+		if line := regexp.MustCompile(`.*` + complaint + `.*`).FindString(text); line != "" {
+			t.Errorf("the console says %s", line)
+		}
+	}
+}
+
+// insideTar is what the Debian has besides its packages.
+func (s *site) insideTar(t *testing.T, path, repo string) {
+	t.Helper()
+	entries := []entry{}
+	add := func(name, from string, mode int64) {
+		data, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, entry{tar.Header{Name: name, Mode: mode}, string(data)})
+	}
+	add("usr/local/bin/gitboot", s.gitboot, 0o755)
+	add("usr/local/lib/gitboot/gitboot-init", s.gitboot+"-init", 0o755)
+	add("etc/rc.local", "testdata/inside/rc.local", 0o755)
+	err := filepath.WalkDir(repo, func(file string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			rel, _ := filepath.Rel(repo, file)
+			add(filepath.Join("srv/fleet", rel), file, 0o644)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeLayer(t, path, entries)
+}
