@@ -46,6 +46,9 @@ func TrialID(deployment string) string {
 // RecoveryID is the menu id of the recovery entry.
 const RecoveryID = "gitboot.recovery"
 
+// SafeGraphicsID is the menu id of the entry that keeps graphics drivers out.
+const SafeGraphicsID = "gitboot.safe-graphics"
+
 // OlderID returns the menu id of the submenu with an image's older entries.
 func OlderID(image string) string { return "gitboot-" + IDPart(image) + "-older" }
 

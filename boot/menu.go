@@ -43,6 +43,9 @@ type Menu struct {
 	// Trial is an entry that boots when it is chosen, by hand or for one boot, and
 	// never by itself; nil without one. Its id is TrialID's.
 	Trial *Entry
+	// Safe is an entry of what another boots, without graphics drivers, for whoever chooses
+	// it; nil without one. Its id is SafeGraphicsID.
+	Safe *Entry
 	// Recovery is an entry that needs nothing of the stage but its kernel and
 	// initramfs, nil without one. Its id is RecoveryID.
 	Recovery *Entry
@@ -53,13 +56,20 @@ func (m *Menu) All() (all []Entry) {
 	for _, image := range m.Images {
 		all = append(all, image.Entries...)
 	}
-	if m.Trial != nil {
-		all = append(all, *m.Trial)
-	}
-	if m.Recovery != nil {
-		all = append(all, *m.Recovery)
+	for _, e := range m.Apart() {
+		all = append(all, *e)
 	}
 	return all
+}
+
+// Apart returns those entries that are no image's generations, in the menu's order.
+func (m *Menu) Apart() (apart []*Entry) {
+	for _, e := range []*Entry{m.Safe, m.Trial, m.Recovery} {
+		if e != nil {
+			apart = append(apart, e)
+		}
+	}
+	return apart
 }
 
 // A MenuImage is one image's entries, of which there is at least one, newest
@@ -94,6 +104,9 @@ func (m *Menu) Check() error {
 	}
 	if m.Trial != nil && !strings.HasPrefix(m.Trial.ID, TrialID("")) {
 		return fmt.Errorf("menu id %q is none of TrialID's", m.Trial.ID)
+	}
+	if m.Safe != nil && m.Safe.ID != SafeGraphicsID {
+		return fmt.Errorf("menu id %q is not that of safe graphics", m.Safe.ID)
 	}
 	if m.Recovery != nil && m.Recovery.ID != RecoveryID {
 		return fmt.Errorf("menu id %q is not the recovery entry's", m.Recovery.ID)

@@ -105,6 +105,26 @@ func TestRaspberryPi(t *testing.T) {
 	}
 }
 
+// An entry without graphics drivers is for menus of plain entries.
+func TestSafeGraphics(t *testing.T) {
+	const fleet = "[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\narch = \"arm64\"\n"
+	if w := mustResolve(t, fleet+"boot = { safe_graphics = true }\n", "m"); !w.Boot.SafeGraphics {
+		t.Error("it is not wanted")
+	}
+	for declared, want := range map[string]string{
+		`loader = "systemd-boot", secure_boot = true`: "there is none with secure_boot = true; leave it out, and declare another image",
+		`loader = "rpi"`: `there is none with loader = "rpi"`,
+	} {
+		f, err := Load(t.Context(), repo(fleet+"boot = { safe_graphics = true, "+declared+" }\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Resolve(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", declared, err)
+		}
+	}
+}
+
 func place(t *testing.T, d *layout.Disk) []layout.Placed {
 	t.Helper()
 	placed, err := layout.Place(d.Partitions, 8e9, "seed")

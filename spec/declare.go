@@ -82,6 +82,7 @@ type bootDecl struct {
 	Tries   *int    `key:"tries" is:"tries" default:"3" doc:"In mode managed, how often what is new may boot by itself without proving good, before what was good boots again."`
 	Loader  *string `key:"loader" is:"boot-loader" doc:"Which boot loader shows the entries: grub, systemd-boot, extlinux for U-Boot and what else reads an extlinux.conf, or rpi for the firmware of a Raspberry Pi. Absent: GRUB or systemd-boot, whichever is there, and of both the one that has started the machine; on a Raspberry Pi with neither, its firmware."`
 	Secure  *bool   `key:"secure_boot" default:"false" doc:"With loader systemd-boot: each entry is one program of kernel, initramfs and command line, signed with the machine's key (gitboot keys), which the firmware starts while Secure Boot is on. With verity = \"enforce\" it covers all that boots."`
+	Safe    *bool   `key:"safe_graphics" default:"false" doc:"The menu has one more entry, of the first image's newest good generation, with the kernel argument nomodeset: for a screen that a driver leaves dark. It boots when it is chosen, and never by itself."`
 	OnBad   *string `key:"on_bad" is:"on-bad" doc:"In mode managed, what is done besides about what has proved bad. revert: a branch gitboot/revert-MACHINE-COMMIT is pushed to the config repo, with a commit that takes back what brought it; agent.toml says with what credential."`
 }
 

@@ -128,3 +128,30 @@ func (s *atBootDecl) Rules(d *problem.List) {
 }
 
 const interpreterHint = "begin it with #!/bin/sh, or like"
+
+// safeless is why there is no menu of plain entries.
+func safeless(b *Boot) string {
+	if b.SecureBoot {
+		return "secure_boot = true"
+	}
+	return "loader = \"" + b.Loader + "\""
+}
+
+// readFirmware reads what is otherwise where a Raspberry Pi's firmware boots the machine: it
+// starts kernels of one architecture here, and tries what is new once, or not.
+func readFirmware(r *resolver, to *Boot) {
+	if to.Loader != "rpi" {
+		return
+	}
+	where, of := r.decl.where, "machine "+r.name+", which a Raspberry Pi's firmware boots,"
+	if arch := text(r.merged.Arch); arch != "arm64" {
+		r.Add(where, arch, of+" is no arm64", `write arch = "arm64" for it`)
+	}
+	if b := r.merged.Boot; b.Tries != nil && *b.Tries != 1 {
+		r.Add(where, "tries", of+" tries what is new once", "leave boot.tries out")
+	}
+	to.Tries = 1
+	if t := to.Timeout; t != nil {
+		r.Add(where, "timeout", of+" shows no menu", "leave boot.timeout out")
+	}
+}

@@ -208,6 +208,8 @@ type Boot struct {
 	Loader string `json:",omitempty"`
 	// SecureBoot has each entry be one signed program.
 	SecureBoot bool `json:",omitempty"`
+	// SafeGraphics adds an entry without graphics drivers.
+	SafeGraphics bool `json:",omitempty"`
 	// OnBad is "revert" where commits that brought what is bad are taken back on a
 	// branch of their own, else "".
 	OnBad string `json:",omitempty"`
@@ -225,31 +227,16 @@ func readBoot(r *resolver, to *Boot) {
 	if to.SecureBoot && to.Loader != "systemd-boot" {
 		r.Add(r.decl.where, "secure_boot", "boot.secure_boot of machine "+r.name+" is for systemd-boot, which starts one signed program for each entry", `write loader = "systemd-boot" beside it, or leave it out: GRUB's entries are as safe as the distribution's shim makes them`)
 	}
+	if to.SafeGraphics = b.Safe != nil && *b.Safe; to.SafeGraphics && (to.SecureBoot || to.Loader == "rpi") {
+		r.Add(r.decl.where, "safe_graphics", "boot.safe_graphics of machine "+r.name+" adds an entry to a menu of plain ones, which there is none with "+safeless(to),
+			`leave it out, and declare another image of the same reference with kernel_args = ["nomodeset"]`)
+	}
 	if b.Tries != nil {
 		to.Tries = *b.Tries
 	}
 	readFirmware(r, to)
 	if to.OnBad = text(b.OnBad); to.OnBad != "" && to.Mode != "managed" {
 		r.Add(r.decl.where, to.OnBad, "boot.on_bad of machine "+r.name+" is for what has proved bad, and in mode \""+to.Mode+"\" nothing is tried", `write mode = "managed" beside it, or leave it out`)
-	}
-}
-
-// readFirmware reads what is otherwise where a Raspberry Pi's firmware boots the machine: it
-// starts kernels of one architecture here, and tries what is new once, or not.
-func readFirmware(r *resolver, to *Boot) {
-	if to.Loader != "rpi" {
-		return
-	}
-	where, of := r.decl.where, "machine "+r.name+", which a Raspberry Pi's firmware boots,"
-	if arch := text(r.merged.Arch); arch != "arm64" {
-		r.Add(where, arch, of+" is no arm64", `write arch = "arm64" for it`)
-	}
-	if b := r.merged.Boot; b.Tries != nil && *b.Tries != 1 {
-		r.Add(where, "tries", of+" tries what is new once", "leave boot.tries out")
-	}
-	to.Tries = 1
-	if t := to.Timeout; t != nil {
-		r.Add(where, "timeout", of+" shows no menu", "leave boot.timeout out")
 	}
 }
 

@@ -47,7 +47,7 @@ func At(at boot.Filesystem, m boot.Menu) boot.Menu {
 func with(m boot.Menu, change func(boot.Entry) (boot.Entry, bool)) boot.Menu {
 	images := m.Images
 	m.Images = nil
-	for _, one := range []**boot.Entry{&m.Trial, &m.Recovery} {
+	for _, one := range []**boot.Entry{&m.Safe, &m.Trial, &m.Recovery} {
 		if *one == nil {
 			continue
 		}

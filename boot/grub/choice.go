@@ -231,8 +231,8 @@ func (w *script) trial(m *boot.Menu) error {
 // menuPath returns how GRUB is told of an entry, "" of none: an older one is named
 // through its submenu.
 func menuPath(m *boot.Menu, id string) string {
-	for _, one := range []*boot.Entry{m.Trial, m.Recovery} {
-		if one != nil && one.ID == id {
+	for _, one := range m.Apart() {
+		if one.ID == id {
 			return id
 		}
 	}

@@ -2,6 +2,7 @@ package grub
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -65,12 +66,10 @@ func renderIn(folder boot.Filesystem, b *envFile, m boot.Menu, note []string) ([
 			return nil, fmt.Errorf("write boot menu: image %q: %w", image.Name, err)
 		}
 	}
-	for i, e := range []*boot.Entry{m.Trial, m.Recovery} {
-		if e == nil {
-			continue
-		}
+	for _, e := range m.Apart() {
 		w.line("")
-		if err := w.entry(&m, [...]string{"try", "recovery"}[i], *e); err != nil {
+		class := map[string]string{boot.SafeGraphicsID: "safe-graphics", boot.RecoveryID: "recovery"}[e.ID]
+		if err := w.entry(&m, cmp.Or(class, "try"), *e); err != nil {
 			return nil, fmt.Errorf("write boot menu: entry %s: %w", e.ID, err)
 		}
 	}

@@ -80,6 +80,9 @@ func TestGolden(t *testing.T) {
 	recovery := testMenu(boot.ModeManaged)
 	recovery.Images, recovery.Default = recovery.Images[1:], boot.RecoveryID
 	recovery.Recovery = &boot.Entry{ID: boot.RecoveryID, Title: "Recovery", Kernel: kernelA, Initrd: initrdA, Args: []string{"gitboot.recovery=1"}}
+	safe := testMenu(boot.ModeMenu)
+	safe.Images = safe.Images[1:]
+	safe.Safe = &boot.Entry{ID: boot.SafeGraphicsID, Title: "desktop, safe graphics", Kernel: kernelA, Initrd: initrdA, Args: []string{"nomodeset"}}
 	trying := testMenu(boot.ModeManaged)
 	trying.Default, trying.Fallback, trying.Tries = newest.Default, trying.Default, 3
 	beside := boot.Filesystem{UUID: "1234-ABCD", Type: "vfat", Path: "/grub/gitboot"}
@@ -95,6 +98,7 @@ func TestGolden(t *testing.T) {
 		"menu.cfg":     render(t, testMenu(boot.ModeMenu)),
 		"tried.cfg":    render(t, tried),
 		"recovery.cfg": render(t, recovery),
+		"safe.cfg":     render(t, safe),
 		"managed.cfg":  render(t, managed),
 		"newest.cfg":   render(t, newest),
 		"trying.cfg":   render(t, trying),

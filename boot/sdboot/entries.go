@@ -50,7 +50,7 @@ func (l *Loader) entries() string { return filepath.Join(l.boot, filepath.FromSl
 
 // own are the ids that gitboot gives.
 var own = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(gitboot-.+-[0-9a-f]{16}|` + regexp.QuoteMeta(boot.TrialID("")) + `[0-9a-f]{16}|` + regexp.QuoteMeta(boot.RecoveryID) + `)$`)
+	return regexp.MustCompile(`^(gitboot-.+-[0-9a-f]{16}|` + regexp.QuoteMeta(boot.TrialID("")) + `[0-9a-f]{16}|` + regexp.QuoteMeta(boot.RecoveryID) + `|` + regexp.QuoteMeta(boot.SafeGraphicsID) + `)$`)
 })
 
 // files returns our entries, by their names.

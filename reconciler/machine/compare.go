@@ -237,7 +237,7 @@ func (j *Job) foresee(ctx context.Context) {
 	}
 	j.next.Approval = plan.Approval{Manual: j.Wants.Approve.Manual, After: j.Wants.Approve.After, Tag: j.Wants.Approve.Tag}
 	j.next.Mode, j.next.Timeout, j.next.Tries, j.next.Order = j.Wants.Boot.Mode, j.Wants.Boot.Timeout, j.Wants.Boot.Tries, nil
-	j.next.Loader, j.next.SecureBoot = j.Wants.Boot.Loader, j.Wants.Boot.SecureBoot
+	j.next.Loader, j.next.SecureBoot, j.next.SafeGraphics = j.Wants.Boot.Loader, j.Wants.Boot.SecureBoot, j.Wants.Boot.SafeGraphics
 	if j.next.Tries == state.DefaultTries {
 		j.next.Tries = 0 // as of a gitboot that did not count
 	}

@@ -71,7 +71,7 @@ func (b *Book) Menu(fs boot.Filesystem, doc *state.Machine, counted *deployment.
 			all = append(all, boot.Candidate{Image: name, ID: e.ID, State: e.State})
 		}
 	}
-	m.Trial, m.Recovery = b.trial(doc, fs), b.recovery(doc, fs)
+	m.Safe, m.Trial, m.Recovery = safeGraphics(b, doc, fs), b.trial(doc, fs), b.recovery(doc, fs)
 	if m.Mode == boot.ModeManaged {
 		m.Default, m.Fallback = choose(doc, all, m.Recovery != nil && m.Recovery.State == "")
 	}

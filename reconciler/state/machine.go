@@ -34,6 +34,8 @@ type Machine struct {
 	Loader string `json:"loader,omitempty"`
 	// SecureBoot says that what boots is signed.
 	SecureBoot bool `json:"secureBoot,omitempty"`
+	// SafeGraphics says that there is an entry without graphics drivers.
+	SafeGraphics bool `json:"safeGraphics,omitempty"`
 	// Default is the entry id that `boot set-default` chose, empty for the
 	// first image's newest generation.
 	Default string `json:"default,omitempty"`

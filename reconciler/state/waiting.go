@@ -30,16 +30,18 @@ type Terms struct {
 	Approval plan.Approval `json:"approval,omitzero"`
 	// SecureBoot says that what boots is signed.
 	SecureBoot bool `json:"secureBoot,omitempty"`
+	// SafeGraphics says that there is an entry without graphics drivers.
+	SafeGraphics bool `json:"safeGraphics,omitempty"`
 }
 
 // Terms are those of what is published.
 func (m *Machine) Terms() Terms {
-	return Terms{m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval, m.SecureBoot}
+	return Terms{m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval, m.SecureBoot, m.SafeGraphics}
 }
 
 func (m *Machine) setTerms(t Terms) {
 	m.Order, m.Mode, m.Loader, m.Timeout, m.Tries, m.Approval = t.Order, t.Mode, t.Loader, t.Timeout, t.Tries, t.Approval
-	m.SecureBoot = t.SecureBoot
+	m.SecureBoot, m.SafeGraphics = t.SecureBoot, t.SafeGraphics
 }
 
 // Approvers are patterns of the tags that have to approve of what is published next:

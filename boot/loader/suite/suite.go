@@ -62,6 +62,16 @@ func publishes(t *testing.T, l loader.Loader) {
 		}
 		shows(t, l, m.Images...)
 	}
+	safe := menu()
+	safe.Safe = &boot.Entry{ID: boot.SafeGraphicsID, Title: "safe", Kernel: kernel("2"), Initrd: initrd("2"), Args: []string{"nomodeset"}}
+	if err := l.Publish(t.Context(), safe); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, l, append(slices.Clone(safe.Images), boot.MenuImage{Entries: []boot.Entry{*safe.Safe}})...)
+	if err := l.Publish(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, l, full.Images...)
 	other := menu()
 	other.Choose(other.Images[1].Entries[0].ID)
 	if why, err := l.Stale(t.Context(), other); err != nil || why == "" {
