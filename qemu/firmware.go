@@ -63,6 +63,16 @@ func (d descriptor) serves(b board, f Firmware) bool {
 	return false
 }
 
+// there reports whether its files are: Debian 12 describes one for arm64 that it has not.
+func (d descriptor) there() bool {
+	for _, file := range []string{d.Mapping.Executable.Filename, d.Mapping.Template.Filename} {
+		if _, err := os.Stat(file); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // flash finds the files of UEFI: its code, and what its variables are when nothing was
 // written there.
 func flash(b board, f Firmware) (code, variables string, err error) {
@@ -81,7 +91,7 @@ func flash(b board, f Firmware) (code, variables string, err error) {
 				return "", "", err
 			}
 			var d descriptor
-			if json.Unmarshal(data, &d) == nil && d.serves(b, f) {
+			if json.Unmarshal(data, &d) == nil && d.serves(b, f) && d.there() {
 				return d.Mapping.Executable.Filename, d.Mapping.Template.Filename, nil
 			}
 		}

@@ -65,6 +65,8 @@ type Config struct {
 	Location *boot.Filesystem
 	// BootLocation, if set, is where Boot will lie, likewise.
 	BootLocation *boot.Filesystem
+	// Arch is the architecture of the machine that boots the stage, "" for this computer's.
+	Arch string
 	// SigningKeys is the folder of the keys that sign what boots, "" for the stage's own.
 	SigningKeys string
 	// Booted is the id of the deployment that is running, empty if this
@@ -239,7 +241,7 @@ func (cfg Config) shop(st *stage.Stage) workshop.Shop {
 func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
 		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Written: deployment.UpperMount, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
-		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, FolderLocation: cfg.BootLocation, SigningKeys: cmp.Or(cfg.SigningKeys, filepath.Join(st.Dir(), stage.KeysDir)), Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
+		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, FolderLocation: cfg.BootLocation, Arch: cfg.Arch, SigningKeys: cmp.Or(cfg.SigningKeys, filepath.Join(st.Dir(), stage.KeysDir)), Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
 		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}

@@ -87,7 +87,7 @@ func (r *resolver) wants() *Wants {
 	}
 	w.Recovery, w.BootTest = r.recovery(w.Images), bootTest(r.merged.BootTest)
 	if w.Disk = r.disk(); w.Disk != nil {
-		if err := layout.CheckLoader(w.Boot.Loader, w.Disk.Arch, w.Disk.Partitions); err != nil {
+		if err := layout.CheckLoader(w.Boot.Loader, w.Disk.Partitions); err != nil {
 			r.Add(decl.where, w.Boot.Loader, "machine "+machine+": "+err.Error(), "")
 		}
 	}

@@ -44,7 +44,9 @@ table() {
 	test   qemu-efi-aarch64      its UEFI firmware
 	test   grub-efi-arm64-bin:arm64  GRUB for it; files alone, nothing of them is executed
 	test   u-boot-qemu           U-Boot for it
+	test   qemu-user-static      executes programs of it: steps of an image for another architecture
 	demo   systemd-boot-efi      systemd-boot itself, which boots by UEFI
+	test   systemd-boot-efi:arm64  the same for arm64; files alone, nothing of them is executed
 	demo   efitools              signs what firmware is told to trust
 	test   sbsigntool            a second opinion on signatures of boot images
 	test   shim-signed           has firmware with Microsoft's keys start GRUB

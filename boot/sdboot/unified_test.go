@@ -29,7 +29,7 @@ func unify(t *testing.T, l *Loader) *uki.Signer {
 	must(t, keys.Create("test", "", "", time.Now()))
 	signer, err := keys.Signer()
 	must(t, err)
-	stub, err := uki.ReadStub(uki.Stub)
+	stub, err := uki.ReadStub(uki.Stub(""))
 	must(t, err)
 	l.Unify(stub, signer, presigned.Folder(filepath.Join(t.TempDir(), "signed")))
 	return signer

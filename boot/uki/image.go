@@ -1,6 +1,7 @@
 package uki
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,13 +10,26 @@ import (
 	"hash"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
-// Stub is where distributions have systemd's.
-const Stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+// Folder is where distributions have systemd-boot, and the stub of boot images.
+const Folder = "/usr/lib/systemd/boot/efi/"
+
+// Stub is where they have that for machines of an architecture, "" for this computer's.
+func Stub(arch string) string { return Folder + "linux" + Suffix(arch) + ".efi.stub" }
+
+// Suffix is how the names of programs that UEFI starts end for an architecture (its
+// specification, 3.5.1.1), in lower case.
+func Suffix(arch string) string {
+	if cmp.Or(arch, runtime.GOARCH) == "arm64" {
+		return "aa64"
+	}
+	return "x64"
+}
 
 // An Image is what one is made of.
 type Image struct {
@@ -37,7 +51,7 @@ type Part struct{ File, SHA256 string }
 func ReadStub(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read the stub of boot images: %w; install systemd-boot-efi", err)
+		return nil, fmt.Errorf("read the stub of boot images: %w; install systemd-boot-efi, for another architecture than this computer's systemd-boot-efi:arm64 or :amd64", err)
 	}
 	defer f.Close()
 	code, err := io.ReadAll(io.LimitReader(f, MaxStub+1))

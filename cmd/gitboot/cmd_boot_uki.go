@@ -32,7 +32,7 @@ has its generation only for as long as that is kept (gitboot pin).`,
 	f.StringVarP(&out, "output", "o", "", "file to write")
 	f.StringVar(&o.Key, "key", "", "private key that signs, in PEM form, which nobody else may read")
 	f.StringVar(&o.Certificate, "certificate", "", "its certificate, in PEM form")
-	f.StringVar(&o.Stub, "stub", uki.Stub, "the stub that starts the kernel")
+	f.StringVar(&o.Stub, "stub", uki.Stub(""), "the stub that starts the kernel")
 	c.RunE = func(c *cobra.Command, names []string) error {
 		switch {
 		case out == "":

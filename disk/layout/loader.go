@@ -10,12 +10,9 @@ const (
 
 // CheckLoader refuses a machine whose disk cannot have the boot loader that is declared,
 // "" for the usual one, or not with these partitions.
-func CheckLoader(declared, arch string, partitions []Partition) error {
+func CheckLoader(declared string, partitions []Partition) error {
 	if declared != SystemdBoot {
 		return nil
-	}
-	if !hasBIOS(arch) {
-		return fmt.Errorf("boot.loader is %q, and disks of %s boot with %s; write loader = %q", declared, arch, Loader, Loader)
 	}
 	has := map[string]bool{}
 	for _, p := range partitions {

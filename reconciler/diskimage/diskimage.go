@@ -113,11 +113,12 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if p.wanted, err = r.Wanted(ctx); err != nil {
 		return err
 	}
+	p.Config.Arch = p.arch()
 	p.partitions = layout.Default(p.arch())
 	if d := p.wanted.Wants.Disk; d != nil {
 		p.partitions = d.Partitions
 	}
-	if err := layout.CheckLoader(p.loader(), p.arch(), p.partitions); err != nil {
+	if err := layout.CheckLoader(p.loader(), p.partitions); err != nil {
 		return err
 	}
 	if p.Enroll && !p.secure() {

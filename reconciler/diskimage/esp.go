@@ -13,15 +13,13 @@ import (
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/boot/secureboot"
+	"github.com/gitboot/gitboot/boot/uki"
 	"github.com/gitboot/gitboot/disk"
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/disk/tree"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/stage"
 )
-
-// systemdBoot is where distributions have it.
-const systemdBoot = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 // autoFolder is from where systemd-boot, in setup mode, tells the firmware whom to trust:
 // when somebody chooses it in its menu, or at its first start where enrollNow is set.
@@ -38,7 +36,8 @@ func (p *preparation) bootFolder(ctx context.Context, placed []layout.Placed) (s
 	id := strings.ToUpper(layout.Find(placed, layout.ESP).FSID)
 	p.Config.BootLocation = &boot.Filesystem{UUID: id[:4] + "-" + id[4:], Type: layout.FAT, Path: "/"}
 	dir := filepath.Join(p.Temp, "esp")
-	for _, name := range []string{"EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"} {
+	suffix := uki.Suffix(p.arch())
+	for _, name := range []string{"EFI/systemd/systemd-boot" + suffix + ".efi", "EFI/BOOT/BOOT" + strings.ToUpper(suffix) + ".EFI"} {
 		if err := p.program(filepath.Join(dir, name)); err != nil {
 			return "", err
 		}
@@ -67,8 +66,9 @@ func (p *preparation) program(to string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
+	systemdBoot := uki.Folder + "systemd-boot" + uki.Suffix(p.arch()) + ".efi"
 	if _, err := os.Stat(systemdBoot); err != nil {
-		return fmt.Errorf("find systemd-boot for the disk: %w; install it: on Debian and Ubuntu the package systemd-boot-efi", err)
+		return fmt.Errorf("find systemd-boot for the disk: %w; install it: on Debian and Ubuntu the package systemd-boot-efi:%s", err, p.arch())
 	}
 	if !p.secure() {
 		data, err := os.ReadFile(systemdBoot)

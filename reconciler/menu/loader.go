@@ -46,6 +46,8 @@ type finder struct {
 	folder, stage string
 	// keys is the folder of those that sign.
 	keys string
+	// arch is the machine's, "" for this computer's.
+	arch string
 	// partition, if set, is where the boot loader's own folder will lie.
 	partition *boot.Filesystem
 	// foreign says that the system which boots is not this one.
@@ -56,7 +58,7 @@ type finder struct {
 }
 
 func loaders(b *Book) finder {
-	return finder{b.Folder, b.Stage.Dir(), b.SigningKeys, b.FolderLocation, b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
+	return finder{b.Folder, b.Stage.Dir(), b.SigningKeys, b.Arch, b.FolderLocation, b.Folder != "" || b.Location != nil, b.Booted != "" && b.Folder == ""}
 }
 
 func (f finder) which(declared string) (name, why string) {
@@ -86,7 +88,7 @@ func (f finder) unify(l *sdboot.Loader) error {
 	if err != nil {
 		return err
 	}
-	stub, err := uki.ReadStub(uki.Stub)
+	stub, err := uki.ReadStub(uki.Stub(f.arch))
 	if err != nil && signer.CanSign() { // else it comes with signatures
 		return err
 	}

@@ -46,7 +46,9 @@ type Book struct {
 	Location *boot.Filesystem
 	// FolderLocation, if set, is where Folder will lie, likewise.
 	FolderLocation *boot.Filesystem
-	Log            *slog.Logger
+	// Arch is the architecture of the machine that boots, "" for this computer's.
+	Arch string
+	Log  *slog.Logger
 }
 
 // Menu is the one for the generations in state: the wanted images in their

@@ -94,7 +94,7 @@ func writeSmall(w *tar.Writer, busybox, start string) error {
 }
 
 // smallModules are what the small system's kernel needs on a virtual disk and network.
-var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|cdrom|virtio)|fs/(ext4|fat|isofs|jbd2|nls|overlayfs|squashfs)|lib|crypto)/|/(mbcache|dm-(mod|bufio|verity|crypt)|md-mod|raid1|virtio_net|net_failover|failover)\.ko`)
+var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|cdrom|virtio)|fs/(ext4|fat|isofs|jbd2|nls|overlayfs|squashfs)|lib|crypto)/|/(mbcache|dax|dm-(mod|bufio|verity|crypt)|md-mod|raid1|virtio_net|net_failover|failover)\.ko`)
 
 // smallKernel says whether the small system has a file of Debian's.
 func smallKernel(name string, modules []string) bool {
