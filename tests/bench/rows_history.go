@@ -59,6 +59,9 @@ func (s *site) compareHistories(ctx context.Context, r row, do func(w *world, n 
 // history is a world that has as many generations of one image of many layers as it
 // keeps.
 func (s *site) history(ctx context.Context, n int) (*world, error) {
+	if w := s.histories[n]; w != nil {
+		return w, nil
+	}
 	base, err := s.image(ctx, "zstd")
 	if err != nil {
 		return nil, err
@@ -84,6 +87,7 @@ func (s *site) history(ctx context.Context, n int) (*world, error) {
 	if err == nil && kept != n {
 		err = fmt.Errorf("there are %d generations on the stage instead of %d", kept, n)
 	}
+	s.histories[n] = w
 	return w, err
 }
 

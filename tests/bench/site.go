@@ -22,11 +22,13 @@ type site struct {
 	rootfs   string // Debian's, with a kernel for virtual machines
 	registry *lab.Registry
 
-	undo    []func() error // last first
-	worlds  int
-	pushed  map[string]string // references by what they hold
-	generic *genericKernel
-	builder *engine
+	undo   []func() error // last first
+	worlds int
+	pushed map[string]string // references by what they hold
+	// histories are worlds by how many generations they have.
+	histories map[int]*world
+	generic   *genericKernel
+	builder   *engine
 }
 
 // newSite takes the folder "bench" in the cache. What a killed run left there
@@ -43,7 +45,7 @@ func newSite(ctx context.Context) (*site, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another benchmark is running (%s is locked); wait for it to end", lock.Name()), lock.Close())
 	}
-	s := &site{dir: filepath.Join(cache, "bench"), lock: lock, pushed: map[string]string{}}
+	s := &site{dir: filepath.Join(cache, "bench"), lock: lock, pushed: map[string]string{}, histories: map[int]*world{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}

@@ -12,10 +12,11 @@ import (
 const rootMode = 0o755
 
 func (m *meta) header(name string) *tar.Header {
+	more := m.more()
 	return &tar.Header{
-		Typeflag: m.typeflag, Name: name, Linkname: m.linkname, Size: m.size,
+		Typeflag: m.typeflag, Name: name, Linkname: more.linkname, Size: m.size,
 		Mode: int64(m.mode), Uid: int(m.uid), Gid: int(m.gid), ModTime: time.Unix(int64(m.mtime), 0),
-		Devmajor: int64(m.major), Devminor: int64(m.minor), PAXRecords: m.xattrs,
+		Devmajor: int64(more.major), Devminor: int64(more.minor), PAXRecords: more.xattrs,
 	}
 }
 
@@ -132,7 +133,7 @@ func header(n *node, name string) *tar.Header {
 		ino.home = n
 		return ino.meta.header(name)
 	}
-	return (&meta{typeflag: tar.TypeLink, linkname: ino.home.path()}).header(name)
+	return (&meta{typeflag: tar.TypeLink, rare: &rare{linkname: ino.home.path()}}).header(name)
 }
 
 // homes gives every file with content its final name, which is the first in

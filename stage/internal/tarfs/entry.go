@@ -45,16 +45,37 @@ type entry struct {
 	device bool // a whiteout in overlayfs's own form
 }
 
-// meta is what an inode carries besides its content.
+// meta is what an inode carries besides its content. A layer may have hundreds of
+// thousands, so that what few have is apart.
 type meta struct {
-	typeflag     byte
-	mode         uint16
-	uid, gid     uint32
-	mtime        uint32
+	typeflag byte
+	mode     uint16
+	uid, gid uint32
+	mtime    uint32
+	size     int64
+	rare     *rare // nil: nothing of it
+}
+
+// rare is what few inodes carry.
+type rare struct {
 	major, minor uint32
-	size         int64
 	linkname     string
 	xattrs       map[string]string
+}
+
+// more is what a meta has of what few have, own that to be written to.
+func (m *meta) more() rare {
+	if m.rare == nil {
+		return rare{}
+	}
+	return *m.rare
+}
+
+func (m *meta) own() *rare {
+	if m.rare == nil {
+		m.rare = new(rare)
+	}
+	return m.rare
 }
 
 // streamed reports whether the entry has content, which is written at once.
@@ -153,12 +174,12 @@ func newMeta(hdr *tar.Header) (*meta, error) {
 	case tar.TypeReg, '\x00', tar.TypeCont, tar.TypeGNUSparse:
 		m.typeflag, m.size = tar.TypeReg, hdr.Size
 	case tar.TypeSymlink:
-		m.linkname, m.mode = hdr.Linkname, 0o777
+		m.own().linkname, m.mode = hdr.Linkname, 0o777
 	case tar.TypeChar, tar.TypeBlock:
 		if hdr.Devmajor < 0 || hdr.Devmajor > maxMajor || hdr.Devminor < 0 || hdr.Devminor > maxMinor {
 			return nil, fmt.Errorf("device %d:%d is not possible", hdr.Devmajor, hdr.Devminor)
 		}
-		m.major, m.minor = uint32(hdr.Devmajor), uint32(hdr.Devminor)
+		m.own().major, m.own().minor = uint32(hdr.Devmajor), uint32(hdr.Devminor)
 	}
 	return m, nil
 }

@@ -30,17 +30,21 @@ type inode struct {
 	children map[string]*node
 	// opaque: what lower layers have in this directory is hidden.
 	opaque bool
-	// target is set while a hard link waits for its target to appear; alias
-	// is the target when it has.
-	target string
-	alias  *inode
 	// content: a file that is not empty; number is its place among such files.
 	content bool
-	number  int
+	number  int32
+	// link is of a hard link that came before its target.
+	link *link
 	// open gives the content of a file that a lower layer lent.
 	open func() (io.Reader, error)
 	// home is the name below which the inode is in the output.
 	home *node
+}
+
+// A link waits for its target to appear; alias is the target when it has.
+type link struct {
+	target string
+	alias  *inode
 }
 
 type tree struct {
@@ -122,7 +126,7 @@ func (i *inode) symlink() string {
 	if i.meta == nil {
 		return ""
 	}
-	return i.meta.linkname
+	return i.meta.more().linkname
 }
 
 func (t *tree) attach(dir *node, name string) *node {
@@ -142,8 +146,8 @@ func (t *tree) attach(dir *node, name string) *node {
 // charge refuses a layer whose names and attributes need too much memory.
 func (t *tree) charge(m *meta) error {
 	if m != nil {
-		t.memory += 100 + len(m.linkname)
-		for key, value := range m.xattrs {
+		t.memory += 100 + len(m.more().linkname)
+		for key, value := range m.more().xattrs {
 			t.memory += 100 + len(key) + len(value)
 		}
 	}
@@ -187,7 +191,7 @@ func (rw *Rewriter) add(e *entry) error {
 		rw.replace(n)
 		n.ino = &inode{meta: e.meta}
 		if e.streamed() {
-			n.ino.content, n.ino.home, n.ino.number = true, n, len(rw.files)
+			n.ino.content, n.ino.home, n.ino.number = true, n, int32(len(rw.files))
 			rw.files = append(rw.files, n.ino)
 			e.name = n.path()
 		}
@@ -222,10 +226,10 @@ func (rw *Rewriter) addDir(n *node, e *entry) {
 // merge gives a directory the attributes of an entry. Extended attributes of
 // an earlier entry stay unless they are set again.
 func (i *inode) merge(e *entry) {
-	if i.meta != nil && i.meta.xattrs != nil {
-		old := i.meta.xattrs
-		maps.Copy(old, e.meta.xattrs)
-		e.meta.xattrs = old
+	if i.meta != nil && i.meta.more().xattrs != nil {
+		old := i.meta.more().xattrs
+		maps.Copy(old, e.meta.more().xattrs)
+		e.meta.own().xattrs = old
 	}
 	i.meta = e.meta
 	i.opaque = i.opaque || e.opaque
@@ -255,7 +259,7 @@ func (rw *Rewriter) addLink(n *node, e *entry) error {
 		n.white, n.device = true, true
 	default:
 		rw.replace(n)
-		n.ino = &inode{target: strings.Clone(e.target)}
+		n.ino = &inode{link: &link{target: strings.Clone(e.target)}}
 		t.waiting = true
 	}
 	return nil
@@ -283,7 +287,7 @@ func (t *tree) settle() error {
 		return nil
 	}
 	return t.root.each(func(n *node) error {
-		if n.ino == nil || n.ino.target == "" || n.ino.alias != nil {
+		if n.ino == nil || n.ino.link == nil || n.ino.link.alias != nil {
 			return nil
 		}
 		alias, err := t.follow(n.ino)
@@ -292,9 +296,9 @@ func (t *tree) settle() error {
 			alias, err = t.borrow(gone)
 		}
 		if err != nil {
-			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.target), err)
+			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.link.target), err)
 		}
-		n.ino.alias = alias
+		n.ino.link.alias = alias
 		return nil
 	})
 }
@@ -316,20 +320,20 @@ func (n *node) each(do func(*node) error) error {
 
 // real returns the inode that n stands for in the end.
 func (n *node) real() *inode {
-	if n.ino != nil && n.ino.alias != nil {
-		return n.ino.alias
+	if n.ino != nil && n.ino.link != nil && n.ino.link.alias != nil {
+		return n.ino.link.alias
 	}
 	return n.ino
 }
 
 func (t *tree) follow(ino *inode) (*inode, error) {
 	seen := map[*inode]bool{}
-	for ino.target != "" {
+	for ino.link != nil {
 		if seen[ino] {
 			return nil, errors.New("the links go round in a circle")
 		}
 		seen[ino] = true
-		dir, base, err := t.find(ino.target, false)
+		dir, base, err := t.find(ino.link.target, false)
 		if err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ const (
 // below; only its opaque mark is understood, as a tar of an overlay's upper
 // directory has it.
 func (e *entry) takeXattrs(records map[string]string, report *Report) error {
-	acl, other, total := false, false, len(e.name)+len(e.meta.linkname)
+	acl, other, total := false, false, len(e.name)+len(e.meta.more().linkname)
 	for record, value := range records {
 		key, ok := strings.CutPrefix(record, paxXattr)
 		switch {
@@ -31,10 +31,11 @@ func (e *entry) takeXattrs(records map[string]string, report *Report) error {
 		case len(key) > maxName || len(value) > maxXattr:
 			return fmt.Errorf("extended attribute %q of %d bytes is too long", clip(key), len(value))
 		default:
-			if e.meta.xattrs == nil {
-				e.meta.xattrs = make(map[string]string)
+			more := e.meta.own()
+			if more.xattrs == nil {
+				more.xattrs = make(map[string]string)
 			}
-			e.meta.xattrs[record] = value
+			more.xattrs[record] = value
 			total += len(record) + len(value) + 16
 		}
 	}
