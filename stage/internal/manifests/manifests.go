@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -78,19 +77,19 @@ func (m *Manifests) look(id string, itself bool) (*known, error) {
 	if k == nil || itself && !k.read {
 		return m.read(id)
 	}
-	if now, err := stamp(os.Stat(m.path(id))); err != nil || now != k.Stamp {
+	if now, err := stampOf(os.Stat(m.path(id))); err != nil || now != k.Stamp {
 		return m.read(id)
 	}
 	return k, nil
 }
 
-func (m *Manifests) path(id string) string { return filepath.Join(m.dir, id+".json") }
+func (m *Manifests) path(id string) string { return m.dir + "/" + id + ".json" }
 
 // read reads a manifest, and forgets it if it is not what its name says.
 func (m *Manifests) read(id string) (*known, error) {
 	before := m.known[id]
 	delete(m.known, id)
-	data, stamp, err := readFile(m.path(id))
+	data, is, err := readFile(m.path(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = ErrNone
 	}
@@ -104,32 +103,39 @@ func (m *Manifests) read(id string) (*known, error) {
 	if k.kept, err = m.keep(k.manifest); err != nil {
 		return nil, fmt.Errorf("deployment %s: %w", id, err)
 	}
-	k.Stamp, m.known[id] = stamp, k
-	m.changed = m.changed || before == nil || before.Stamp != stamp
+	k.Stamp, m.known[id] = is, k
+	m.changed = m.changed || before == nil || before.Stamp != is
 	return k, nil
 }
 
 // readFile returns a file's content, and by what it is seen that it is the same.
-func readFile(path string) (data []byte, is string, err error) {
+func readFile(path string) (data []byte, is stamp, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", err
+		return nil, is, err
 	}
 	defer f.Close()
-	if is, err = stamp(f.Stat()); err != nil {
-		return nil, "", err
+	if is, err = stampOf(f.Stat()); err != nil {
+		return nil, is, err
 	}
 	data, err = io.ReadAll(f)
 	return data, is, err
 }
 
-// stamp tells a file from what it was, and from others.
-func stamp(info fs.FileInfo, err error) (string, error) {
+// A stamp tells a file from what it was, and from others: inode, length, times.
+type stamp struct {
+	Inode    uint64 `json:"inode"`
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"`
+	Changed  int64  `json:"changed"`
+}
+
+func stampOf(info fs.FileInfo, err error) (stamp, error) {
 	if err != nil {
-		return "", err
+		return stamp{}, err
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	return fmt.Sprint(st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()), nil
+	return stamp{st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}, nil
 }
 
 // Objects calls do with each object that these deployments name, each once.

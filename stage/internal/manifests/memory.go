@@ -24,7 +24,7 @@ type document struct {
 
 // A kept manifest is one without what others have, too.
 type kept struct {
-	Stamp string `json:"stamp"`
+	Stamp stamp `json:"stamp"`
 	// Objects are all that it names, Layers its layers and Trees their hash trees,
 	// among those of the document.
 	Objects spans `json:"objects"`
