@@ -5,6 +5,7 @@ package vm
 import (
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/gitboot/gitboot/tests/lab"
@@ -24,6 +25,20 @@ func TestLongShimUnsigned(t *testing.T) {
 	s.expect(t, disk, lab.MicrosoftUEFI, trying, secureOn, `Power down`)
 	s.publishSmall(t, disk, smallFleet, unsigned)
 	s.expect(t, disk, lab.MicrosoftUEFI, `bad shim signature`, good, secureOn, `Power down`)
+}
+
+// So does gitboot's own virtual machine with Secure Boot on.
+func TestLongShimVM(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.secureTar(t, archive, "poweroff\n")
+	disk := s.disk(t, lab.DiskOptions{Shim: true})
+	s.publishSmall(t, disk, smallFleet, archive)
+	out, err := exec.CommandContext(s.ctx, s.gitboot, "vm", disk.Path, "--secure-boot", "--timeout", "10m").CombinedOutput()
+	need.Done(t, err, out)
+	if !regexp.MustCompile(secureOn).Match(out) {
+		t.Errorf("it does not say that Secure Boot is on:\n%s", out)
+	}
 }
 
 // unsign writes a small system without its kernel's signature.
