@@ -22,6 +22,8 @@ type Made struct {
 	// description says of how it was made; Init is that of objects.Description.
 	Published, Squasher, Init string
 	Rewriter                  int
+	// SignedBy is the file of the keys of which one has signed it.
+	SignedBy string
 	// Open streams the object, verified as Layer.Open's stream is.
 	Open func(context.Context) (io.ReadCloser, error)
 	// BlockMap fetches what says of what blocks it consists (package blockmap), and Part
@@ -38,16 +40,16 @@ type Part = registry.Part
 type MadeKernel struct {
 	objects.Kernel
 	// Published is the digest of what was published, Init the checksum of the gitboot-init
-	// in the initramfs.
-	Published, Init string
+	// in the initramfs; SignedBy is as in Made.
+	Published, Init, SignedBy string
 	// OpenKernel and OpenInitramfs stream them, verified as Layer.Open's stream is.
 	OpenKernel, OpenInitramfs func(context.Context) (io.ReadCloser, error)
 }
 
 // FindMade finds the objects of an image's layers that were published beside it, notes
-// them as the layers' Made and the image's Kernels, and says of what was not believed why. Only those count
-// that are signed as one of the policies wants; without a policy none does, and nobody
-// is asked. Nothing of an object is fetched.
+// them as the layers' Made and the image's Kernels, and says of what was not believed
+// why. Only those count that are signed as one of the policies wants; without a policy
+// none does, and nobody is asked. Nothing of an object is fetched.
 func FindMade(ctx context.Context, ref string, img *Image, trust []cosign.Policy, opts Options) (doubts []error, err error) {
 	if len(trust) == 0 {
 		return nil, nil
@@ -77,7 +79,8 @@ func FindMade(ctx context.Context, ref string, img *Image, trust []cosign.Policy
 
 // addMade adds what an artifact has of the layers that are not known yet.
 func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosign.Policy, opts Options) error {
-	if err := signedByAny(ctx, a, trust, opts); err != nil {
+	by, err := signedByAny(ctx, a, trust, opts)
+	if err != nil {
 		return err
 	}
 	data, err := a.Config(ctx, objects.MaxSize)
@@ -97,12 +100,14 @@ func addMade(ctx context.Context, a registry.Artifact, img *Image, trust []cosig
 		if l.Made != nil || at < 0 {
 			continue
 		}
-		l.Made = madeOf(a, d, d.Layers[at])
+		if l.Made = madeOf(a, d, d.Layers[at]); l.Made != nil {
+			l.Made.SignedBy = by
+		}
 	}
 	for _, k := range d.Kernels {
 		kernel, initramfs := madeFile(a, k.Kernel), madeFile(a, k.Initramfs)
 		if kernel != nil && initramfs != nil {
-			img.Kernels = append(img.Kernels, MadeKernel{k, a.Digest.String(), d.Init, kernel, initramfs})
+			img.Kernels = append(img.Kernels, MadeKernel{k, a.Digest.String(), d.Init, by, kernel, initramfs})
 		}
 	}
 	return nil
@@ -134,13 +139,14 @@ func madeFile(a registry.Artifact, want objects.File) func(context.Context) (io.
 	return a.Open(f)
 }
 
-// signedByAny is nil where one policy is fulfilled, or else says why the first is not.
-func signedByAny(ctx context.Context, a registry.Artifact, trust []cosign.Policy, opts Options) error {
+// signedByAny returns the file of the first policy that is fulfilled, or else says why the
+// first is not.
+func signedByAny(ctx context.Context, a registry.Artifact, trust []cosign.Policy, opts Options) (string, error) {
 	var first error
 	for _, policy := range trust {
 		err := a.Signed(ctx, policy, opts.registry())
 		if err == nil {
-			return nil
+			return policy.File, nil
 		}
 		if first == nil {
 			first = err
@@ -149,5 +155,5 @@ func signedByAny(ctx context.Context, a registry.Artifact, trust []cosign.Policy
 			break // it could not be asked
 		}
 	}
-	return first
+	return "", first
 }
