@@ -50,27 +50,16 @@ func (m *monitor) Close() {
 	}
 }
 
-// ask has QEMU do something. Only what unplug asks for is answered to anybody.
-func (m *monitor) ask(ctx context.Context, format string, args ...any) error {
+// unplug pulls out a device, and returns when it is gone.
+func (m *monitor) unplug(ctx context.Context, id string) error {
 	select {
 	case conn := <-m.conn:
 		defer func() { m.conn <- conn }()
-		_, err := fmt.Fprintf(conn, format, args...)
-		return err
+		if _, err := fmt.Fprintf(conn, `{"execute":"device_del","arguments":{"id":%q},"id":%q}`, id, deviceDel); err != nil {
+			return err
+		}
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// key presses a key of the keyboard, by QEMU's name for it, and lets go of it.
-func (m *monitor) key(ctx context.Context, name string) error {
-	return m.ask(ctx, `{"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":%q}]}}`, name)
-}
-
-// unplug pulls out a device, and returns when it is gone.
-func (m *monitor) unplug(ctx context.Context, id string) error {
-	if err := m.ask(ctx, `{"execute":"device_del","arguments":{"id":%q},"id":%q}`, id, deviceDel); err != nil {
-		return err
 	}
 	select {
 	case err := <-m.done:

@@ -210,24 +210,6 @@ func (vm *VM) PullStick(ctx context.Context) error {
 	return nil
 }
 
-// Press types lower-case text and a return on the machine's keyboard. It is not for one
-// that stays in its process (StartVM).
-func (vm *VM) Press(ctx context.Context, text string) error {
-	vm.mu.Lock()
-	m := vm.monitor
-	vm.mu.Unlock()
-	for _, letter := range text {
-		name := string(letter)
-		if letter == ' ' {
-			name = "spc"
-		}
-		if err := m.key(ctx, name); err != nil {
-			return fmt.Errorf("press a key: %w", err)
-		}
-	}
-	return m.key(ctx, "ret")
-}
-
 // Wait waits until the machine has powered itself off.
 func (vm *VM) Wait(ctx context.Context) error {
 	select {

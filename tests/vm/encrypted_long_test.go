@@ -153,3 +153,21 @@ func (s *site) insideTar(t *testing.T, path, repo string) {
 	}
 	writeLayer(t, path, entries)
 }
+
+// A key slot as cryptsetup makes it by default takes a gigabyte at boot, too: a machine
+// that has less says so, and what to do.
+func TestLongEncryptedLittleMemory(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, smallStart+goodEnd)
+	s.commitSmall(t, encryptedFleet, archive)
+	a, crypt := s.encryptedStage(t, 320)
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.reconcile(t, s, disk)
+	encrypt(t, crypt, "--pbkdf-memory", "1048576", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "4")
+
+	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.BIOS, More: []string{crypt}, Snapshot: true, Console: asks})
+	s.typeIn(t, vm, asks, passphrase)
+	s.follow(t, vm, `by passphrase: key slot 0: argon2id takes 1024 MiB, and \d+ are free; add a passphrase that takes less`, `rebooting in 5s, so that the boot loader falls back`)
+}
