@@ -40,8 +40,6 @@ func folder(st *stage.Stage) presigned.Folder {
 // An UnsignedError says that nobody has signed what a machine would boot by.
 type UnsignedError struct {
 	Machine, Deployment, Cmdline string
-	// At is where a signature would lie.
-	At image.Document
 }
 
 func (e *UnsignedError) Error() string {
@@ -60,7 +58,7 @@ func Borrow(ctx context.Context, find *origin.Finder, st *stage.Stage, machine s
 	case err != nil:
 		return err
 	case !found:
-		return &UnsignedError{machine, p.Deployment, p.Cmdline, at}
+		return &UnsignedError{machine, p.Deployment, p.Cmdline}
 	}
 	got, err := presigned.Parse(data, p.Body())
 	if err == nil && got.Deployment != p.Deployment {

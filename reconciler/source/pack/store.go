@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -26,90 +23,12 @@ const maxBorrowed = 5
 type Store struct {
 	ctx      context.Context
 	packs    []*stored
+	opened   map[string]bool // the packs' indexes
 	loose    []looseDir
 	recent   recent
 	meter    meter // from: the packs
 	inflater *inflater
 	buf      *bufio.Reader
-}
-
-// Open opens a repo's folder objects, and those that it borrows from (git's
-// info/alternates). Packs that come later are not seen.
-func Open(ctx context.Context, dir string) (*Store, error) {
-	s := &Store{ctx: ctx, buf: newBuffer()}
-	s.inflater = newInflater(&s.meter)
-	if err := s.open(dir, 0); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
-
-func (s *Store) open(dir string, depth int) error {
-	loose, err := openLoose(dir)
-	if err != nil {
-		return err
-	}
-	s.loose = append(s.loose, loose)
-	if err := s.openPacks(dir); err != nil {
-		return err
-	}
-	others, err := readBorrowed(filepath.Join(dir, "info", "alternates"))
-	if err != nil || depth == maxBorrowed {
-		return ignoreMissing(err)
-	}
-	for line := range strings.Lines(string(others)) {
-		other := strings.TrimRight(line, "\n")
-		if other == "" || strings.HasPrefix(other, "#") {
-			continue
-		}
-		if !filepath.IsAbs(other) {
-			other = filepath.Join(dir, other)
-		}
-		if slices.ContainsFunc(s.loose, func(l looseDir) bool { return l.dir == filepath.Clean(other) }) {
-			continue
-		}
-		if err := s.open(filepath.Clean(other), depth+1); err != nil {
-			return fmt.Errorf("reading what is borrowed: %w", err)
-		}
-	}
-	return nil
-}
-
-// maxLooks is how often packs are looked for that replace those which went meanwhile.
-const maxLooks = 4
-
-// openPacks opens a folder's packs. Somebody else may be joining them just now: who finds
-// one gone that was listed looks again for what has replaced it. One that goes on being
-// listed and is not there was never whole.
-func (s *Store) openPacks(dir string) error {
-	opened := map[string]bool{}
-	for range maxLooks {
-		indexes, err := filepath.Glob(filepath.Join(escapeGlob(dir), "pack", "*.idx"))
-		if err != nil {
-			return err
-		}
-		gone := false
-		for _, path := range indexes {
-			if opened[path] {
-				continue
-			}
-			p, err := openStored(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				gone = true
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			opened[path] = true
-			s.packs = append(s.packs, p)
-			s.meter.from += p.end
-		}
-		if !gone {
-			break
-		}
-	}
-	return nil
 }
 
 // Folders are those that objects are read from.
@@ -118,17 +37,6 @@ func (s *Store) Folders() (dirs []string) {
 		dirs = append(dirs, l.dir)
 	}
 	return dirs
-}
-
-func escapeGlob(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // Close closes its files.
@@ -157,6 +65,35 @@ func (s *Store) find(name plumbing.Hash) (*stored, int64) {
 	return nil, 0
 }
 
+// A located object is in a pack, or has a file of its own, which was read as far as its
+// content.
+type located struct {
+	pack *stored
+	at   int64
+	file io.ReadCloser // nil of one in a pack
+	head head
+}
+
+// locate finds an object. One that is nowhere may have gone into a pack since packs were
+// looked for, as git gc does it while somebody reads: they are looked for again.
+func (s *Store) locate(name plumbing.Hash) (o located, err error) {
+	if o.pack, o.at = s.find(name); o.pack != nil {
+		return o, nil
+	}
+	if o.file, o.head, err = s.openLoose(name); !errors.Is(err, plumbing.ErrObjectNotFound) {
+		return o, err
+	}
+	for _, l := range s.loose {
+		if err := s.openPacks(l.dir); err != nil {
+			return o, err
+		}
+	}
+	if o.pack, o.at = s.find(name); o.pack != nil {
+		return o, nil
+	}
+	return o, err
+}
+
 // Read gives the content of an object that is to be of a type, which the
 // caller does not change: nothing is put together of one that is of another.
 // It is not compared with the name: what is written elsewhere is named anew by
@@ -165,19 +102,20 @@ func (s *Store) Read(name plumbing.Hash, want plumbing.ObjectType) ([]byte, erro
 	if err := s.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if p, at := s.find(name); p != nil {
-		c, err := s.unpack(p, at, want)
-		return c.data, err
-	}
-	r, h, err := s.openLoose(name)
+	o, err := s.locate(name)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	if o.file == nil {
+		c, err := s.unpack(o.pack, o.at, want)
+		return c.data, err
+	}
+	defer o.file.Close()
+	h := o.head
 	if err := cmp.Or(is(h.kind, want), fitsPatched(h.kind, h.size), s.meter.add(h.size)); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(r, h.size+1))
+	data, err := io.ReadAll(io.LimitReader(o.file, h.size+1))
 	if err == nil && int64(len(data)) != h.size {
 		err = fmt.Errorf("%w: object %s is not as long as it says", errMalformed, name)
 	}
@@ -209,14 +147,14 @@ func (s *Store) OpenBlob(name plumbing.Hash) (io.Reader, int64, error) {
 
 // Size gives an object's.
 func (s *Store) Size(name plumbing.Hash) (int64, error) {
-	if p, at := s.find(name); p != nil {
-		return s.sizeAt(p, at)
-	}
-	r, h, err := s.openLoose(name)
+	o, err := s.locate(name)
 	if err != nil {
 		return 0, err
 	}
-	return h.size, r.Close()
+	if o.file == nil {
+		return s.sizeAt(o.pack, o.at)
+	}
+	return o.head.size, o.file.Close()
 }
 
 func (s *Store) sizeAt(p *stored, at int64) (int64, error) {

@@ -23,11 +23,15 @@ func (s *Store) Write(ctx context.Context, to io.Writer, objects []plumbing.Hash
 	out.Write(appendHeader(nil, uint32(len(objects))))
 	byPack := map[*stored][]entry{}
 	for _, name := range objects {
-		if p, at := s.find(name); p != nil {
-			byPack[p] = append(byPack[p], entry{name: name, at: at})
+		o, err := s.locate(name)
+		if err != nil {
+			return err
+		}
+		if o.file == nil {
+			byPack[o.pack] = append(byPack[o.pack], entry{name: name, at: o.at})
 			continue
 		}
-		if err := s.writeLoose(ctx, out, name); err != nil {
+		if err := writeLoose(ctx, out, name, o); err != nil {
 			return err
 		}
 	}
@@ -113,16 +117,13 @@ func (s *Store) writeWhole(out *outgoing, p *stored, at int64) error {
 	return out.object(head{kind: c.kind, size: int64(len(c.data))}, bytes.NewReader(c.data))
 }
 
-func (s *Store) writeLoose(ctx context.Context, out *outgoing, name plumbing.Hash) error {
+// writeLoose writes one that has a file of its own, and closes that.
+func writeLoose(ctx context.Context, out *outgoing, name plumbing.Hash, o located) error {
+	defer o.file.Close()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r, h, err := s.openLoose(name)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	if err := out.object(h, r); err != nil {
+	if err := out.object(o.head, o.file); err != nil {
 		return fmt.Errorf("copying object %s: %w", name, err)
 	}
 	return nil
