@@ -11,8 +11,12 @@ const (
 // CheckLoader refuses a machine whose disk cannot have the boot loader that is declared,
 // "" for the usual one, or not with these partitions.
 func CheckLoader(declared string, partitions []Partition) error {
-	if declared != SystemdBoot {
+	switch declared {
+	case SystemdBoot:
+	case "", Loader:
 		return nil
+	default:
+		return fmt.Errorf("boot.loader is %q, which comes with a board, on a disk that is made for it: such disks are not made here; leave the disk out, and have the stage on the board's own", declared)
 	}
 	has := map[string]bool{}
 	for _, p := range partitions {
