@@ -149,21 +149,12 @@ func (l *Loader) write(m boot.Menu) error {
 
 // change replaces our part of extlinux.conf, which comes last.
 func (l *Loader) change(part func(*marked.File) []byte) error {
-	f, err := marked.Read(l.Where())
-	if err != nil {
-		return err
-	}
-	f.Last()
-	return f.Replace(part(f))
+	return marked.ChangeLast(l.Where(), part)
 }
 
 // Linked reports whether extlinux.conf says that the menu of this stage is shown.
 func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
-	f, err := marked.Read(l.Where())
-	if err != nil {
-		return false, err
-	}
-	return f.Linked() == marked.Stage(stage), nil
+	return marked.IsLinked(l.Where(), stage)
 }
 
 // Link notes in extlinux.conf whose menu this is.

@@ -124,3 +124,22 @@ func (f *File) Replace(part []byte) error {
 	}
 	return durable.WriteSettled(f.Path, text, 0o644)
 }
+
+// ChangeLast replaces our part of a file, and has it come last.
+func ChangeLast(path string, part func(*File) []byte) error {
+	f, err := Read(path)
+	if err != nil {
+		return err
+	}
+	f.Last()
+	return f.Replace(part(f))
+}
+
+// IsLinked reports whether a file says that the menu of this stage is its own.
+func IsLinked(path string, stage boot.Filesystem) (bool, error) {
+	f, err := Read(path)
+	if err != nil {
+		return false, err
+	}
+	return f.Linked() == Stage(stage), nil
+}

@@ -144,21 +144,12 @@ func surplus(dir string, r rendered) (paths []string, err error) {
 
 // change replaces our part of config.txt, which comes last.
 func (l *Loader) change(part func(*marked.File) []byte) error {
-	f, err := marked.Read(l.Where())
-	if err != nil {
-		return err
-	}
-	f.Last()
-	return f.Replace(part(f))
+	return marked.ChangeLast(l.Where(), part)
 }
 
 // Linked reports whether config.txt says that the menu of this stage is its own.
 func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
-	f, err := marked.Read(l.Where())
-	if err != nil {
-		return false, err
-	}
-	return f.Linked() == marked.Stage(stage), nil
+	return marked.IsLinked(l.Where(), stage)
 }
 
 // Link notes in config.txt whose menu this is.

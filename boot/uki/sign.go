@@ -136,15 +136,7 @@ func (s *Signer) Sign(f *os.File) error {
 	if s.key == nil {
 		return errors.New("sign a boot image: there is no private key here")
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	p, err := open(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("sign a boot image: %w", err)
-	}
-	digest, err := p.digest()
+	p, digest, err := toSign(f)
 	if err != nil {
 		return err
 	}
@@ -155,6 +147,19 @@ func (s *Signer) Sign(f *os.File) error {
 		return fmt.Errorf("sign a boot image: %w", err)
 	}
 	return p.append(f, data)
+}
+
+// toSign opens a program, and has the hash that signatures of it sign.
+func toSign(f *os.File) (p *signable, digest []byte, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if p, err = open(f, info.Size()); err != nil {
+		return nil, nil, fmt.Errorf("sign a boot image: %w", err)
+	}
+	digest, err = p.digest()
+	return p, digest, err
 }
 
 // append adds a SignedData to the program's table, in its file.
@@ -172,15 +177,7 @@ func (p *signable) append(f io.WriterAt, data []byte) error {
 // attach adds a signature that was made elsewhere, if it is by this certificate and of
 // this program.
 func (s *Signer) attach(f *os.File, data []byte) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	p, err := open(f, info.Size())
-	if err != nil {
-		return fmt.Errorf("sign a boot image: %w", err)
-	}
-	digest, err := p.digest()
+	p, digest, err := toSign(f)
 	if err != nil {
 		return err
 	}
