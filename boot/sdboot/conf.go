@@ -13,11 +13,7 @@ func (l *Loader) conf() (*marked.File, error) { return marked.Read(l.Where()) }
 
 // Linked reports whether loader.conf says that the menu of this stage is shown.
 func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
-	c, err := l.conf()
-	if err != nil {
-		return false, err
-	}
-	return c.Linked() == marked.Stage(stage), nil
+	return marked.IsLinked(l.Where(), stage)
 }
 
 // Link notes in loader.conf whose menu this is. What the menu sets there stays.
