@@ -48,10 +48,8 @@ func (b *Engine) Build(ctx context.Context, j engine.Job) (engine.Image, error) 
 		return engine.Image{}, err
 	}
 	begun := time.Now().Add(-time.Second) // files' times may be a little behind
-	out := &printed{Reader: steps.NewReader(j.Progress, steps.Count(text)), program: b.Program}
-	c := b.command(append(args, j.Context)...)
-	c.Dir, c.Log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, plain.Lines(out.line))
-	if err := c.Run(ctx); err != nil {
+	out, err := b.run(ctx, j, append(args, j.Context), steps.Count(text))
+	if err != nil {
 		if ctx.Err() == nil {
 			err = errors.Join(err, out.complaint) // then nothing may be left to run
 		}
@@ -76,15 +74,43 @@ func (b *Engine) Build(ctx context.Context, j engine.Job) (engine.Image, error) 
 	return img, b.note(used)
 }
 
+// attempts is how often a build is begun if a step of it could not even be started. All
+// steps before that one are taken from the cache, unless there is to be none.
+const attempts = 3
+
+// run runs the program, and returns what it printed.
+func (b *Engine) run(ctx context.Context, j engine.Job, args []string, count int) (out *printed, err error) {
+	for attempt := 1; ; attempt++ {
+		out = &printed{Reader: steps.NewReader(j.Progress, count), program: b.Program}
+		c := b.command(args...)
+		c.Dir, c.Log = filepath.Dir(j.Containerfile), io.MultiWriter(j.Log, plain.Lines(out.line))
+		err = c.Run(ctx)
+		if err == nil || ctx.Err() != nil || !out.unsealed || attempt == attempts {
+			return out, err
+		}
+		fmt.Fprintf(j.Log, "%s could not start the step: the kernel held on to memory of its copy of itself; the build begins again\n", b.Program)
+	}
+}
+
 // What is printed is is learned from what the program prints.
 type printed struct {
 	*steps.Reader
 	program string
 	// complaint is that it could not take mounts away.
 	complaint error
+	// unsealed is that a step was not started.
+	unsealed bool
 }
 
+// unsealedLine is what a step's process ends with before it is one: it executes a copy
+// of the program in memory, and the kernel does not seal that as long as some other part
+// of it has hold of a page, such as one that moves pages while memory is short (fcntl(2),
+// F_SEAL_WRITE; pkg/unshare/unshare.c of containers/storage). It passes. A step that
+// prints the same, and fails, runs again.
+const unsealedLine = "Close_Fd sealing memfd copy: Device or resource busy"
+
 func (p *printed) line(line string) {
+	p.unsealed = p.unsealed || line == unsealedLine
 	if strings.HasPrefix(line, "time=") && strings.Contains(line, "unable to cleanup run mount") {
 		p.complaint = &LostMountError{p.program, "it says: " + line}
 	}
