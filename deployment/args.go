@@ -179,10 +179,13 @@ func Foreign(args []string) []string {
 // CheckArgs accepts the arguments of one image on one machine, each of which
 // CheckArg accepts, if they leave room for what gitboot adds.
 func CheckArgs(machine, image string, args []string) error {
-	total, room := 0, MaxCmdline-ownLength(machine, image)
+	total, unlocks := 0, false
 	for _, arg := range args {
-		total += wordLength(unquoted(arg))
+		word := unquoted(arg)
+		total += wordLength(word)
+		unlocks = unlocks || strings.HasPrefix(word, ParamUnlock+"=")
 	}
+	room := MaxCmdline - ownLength(longest(machine, image, unlocks))
 	if total > room {
 		return fmt.Errorf("make %d bytes, and %d are left on the kernel's command line of %d", total, room, MaxCmdline)
 	}
@@ -190,8 +193,7 @@ func CheckArgs(machine, image string, args []string) error {
 }
 
 // ownLength is what gitboot's own part of a command line takes at most.
-func ownLength(machine, image string) int {
-	own := longest(machine, image)
+func ownLength(own Cmdline) int {
 	total := len(`BOOT_IMAGE="" `) + len(own.Stage.Path) + len("/") + len(Object{SHA256: own.Deployment}.Path())
 	for _, arg := range own.Args() {
 		total += wordLength(arg)
@@ -199,16 +201,21 @@ func ownLength(machine, image string) int {
 	return total
 }
 
-// longest is the longest that gitboot's own part may be. In a menu's id some
-// letters of an image's name are three. A stage may be on more than LVM on an encrypted
-// mirror: nobody could name all that it might be on.
-func longest(machine, image string) Cmdline {
+// longest is the longest that gitboot's own part may be. What a stage is on, its machine
+// alone knows, which refuses what leaves no room for that; here there is room for LVM on
+// an encrypted mirror where it is declared how to open that.
+func longest(machine, image string, unlocks bool) Cmdline {
 	hash := strings.Repeat("0", hashLength)
 	on := func(path int) Location {
 		return Location{Device: "UUID=" + hash[:36], Path: "/" + strings.Repeat("p", path-1)}
 	}
-	return Cmdline{
-		Stage: on(maxStagePath), Assembly: NewAssembly(Step{AssembleRAID, hash[:36], ""}, Step{AssembleLUKS, hash[:36], ""}, Step{AssembleLVM, hash[:32], hash[:32]}), Deployment: hash, Machine: machine, Trying: true,
-		Entry: "gitboot-" + strings.Repeat(image, 3) + "-" + hash[:16], Block: on(maxBlockPath),
+	own := Cmdline{
+		Stage: on(maxStagePath), Deployment: hash, Machine: machine, Trying: true,
+		// In a menu's id, this letter is three.
+		Entry: "gitboot-" + strings.ReplaceAll(image, "_", "_5f") + "-" + hash[:16], Block: on(maxBlockPath),
 	}
+	if unlocks {
+		own.Assembly = NewAssembly(Step{AssembleRAID, hash[:36], ""}, Step{AssembleLUKS, hash[:36], ""}, Step{AssembleLVM, hash[:32], hash[:32]})
+	}
+	return own
 }

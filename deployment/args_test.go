@@ -40,31 +40,34 @@ func TestCheckArg(t *testing.T) {
 	}
 }
 
-// What a config repo may declare leaves room for gitboot's own: any stage path
-// that room is kept for, any machine's name, and LVM on an encrypted mirror.
+// What a config repo may declare leaves room for gitboot's own: any stage path that room
+// is kept for, any machine's name; and LVM on an encrypted mirror where one is declared.
 func TestCheckArgsLeavesRoom(t *testing.T) {
 	machine, image := strings.Repeat("m", 64), strings.Repeat("_", 64)
-	args := []string{`a="b c"`}
-	for CheckArgs(machine, image, append(args, "xxxxx")) == nil {
-		args = append(args, "xxxxx")
-	}
-	if len(args) < 100 {
-		t.Fatalf("there is room for %d arguments of five letters only", len(args))
-	}
 	hash := strings.Repeat("f", hashLength)
 	const uuid = "0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
-	own := Cmdline{
-		Stage:      Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("s", maxStagePath-1)},
-		Assembly:   NewAssembly(Step{AssembleRAID, uuid, ""}, Step{AssembleLUKS, uuid, ""}, Step{AssembleLVM, hash[:32], hash[:32]}),
-		Deployment: hash, Machine: machine, Trying: true, Entry: "gitboot-" + strings.Repeat("_5f", 64) + "-" + hash[:16],
-		Block: Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("b", maxBlockPath-1)},
-	}
-	kernel := own.Stage.Path + "/" + Object{SHA256: hash}.Path()
-	if _, err := Words(kernel, append(own.Args(), args...)); err != nil {
-		t.Error(err)
-	}
-	if _, err := Words(kernel, append(append(own.Args(), args...), "xxxxx")); err == nil {
-		t.Error("room is left unused")
+	on := NewAssembly(Step{AssembleRAID, uuid, ""}, Step{AssembleLUKS, uuid, ""}, Step{AssembleLVM, hash[:32], hash[:32]})
+	for first, assembly := range map[string]Assembly{`a="b c"`: "", ParamUnlock + "=tpm2,passphrase": on} {
+		args := []string{first}
+		for CheckArgs(machine, image, append(args, "xxxxx")) == nil {
+			args = append(args, "xxxxx")
+		}
+		if len(args) < 100 {
+			t.Fatalf("%s: there is room for %d arguments of five letters only", first, len(args))
+		}
+		own := Cmdline{
+			Stage:      Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("s", maxStagePath-1)},
+			Assembly:   assembly,
+			Deployment: hash, Machine: machine, Trying: true, Entry: "gitboot-" + strings.Repeat("_5f", 64) + "-" + hash[:16],
+			Block: Location{Device: "UUID=" + uuid, Path: "/" + strings.Repeat("b", maxBlockPath-1)},
+		}
+		kernel := own.Stage.Path + "/" + Object{SHA256: hash}.Path()
+		if _, err := Words(kernel, append(own.Args(), args...)); err != nil {
+			t.Errorf("%s: %v", first, err)
+		}
+		if _, err := Words(kernel, append(append(own.Args(), args...), "xxxxx")); err == nil {
+			t.Errorf("%s: room is left unused", first)
+		}
 	}
 }
 
