@@ -18,8 +18,9 @@ import (
 	"github.com/gitboot/gitboot/stage/squash"
 )
 
-// blockSize is the size of the reads of whole files.
-const blockSize = 1 << 20
+// blockSize is the size of the reads of whole files, headSize how much of one says what
+// it is.
+const blockSize, headSize = 1 << 20, 4 << 10
 
 // has reports whether the object is there with its full length, and not known to
 // be damaged.
@@ -124,6 +125,8 @@ type Fetched struct {
 	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
 	// only after what was read has been found to be Object.
 	Open func(context.Context) (io.ReadCloser, error)
+	// Soon says that all of it is read before long.
+	Soon bool
 	// Blocks, if it is not nil, is used instead of Open.
 	Blocks *squash.Blocks
 	// Check refuses one by its first bytes and its length; nil takes any.
@@ -151,7 +154,7 @@ func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
 		return err
 	}
 	if n := what.Object.Size; what.Check != nil {
-		head := make([]byte, min(n, blockSize))
+		head := make([]byte, min(n, headSize))
 		if _, err := f.ReadAt(head, 0); err != nil {
 			return err
 		}
@@ -169,8 +172,11 @@ func (what Fetched) copy(ctx context.Context, s *Stage, f *durable.File, seen io
 		return err
 	}
 	room := &durable.Reserving{Reader: io.TeeReader(body, seen), Dir: s.Temp(), Reserve: s.Reserve}
-	// Without its ReadFrom, so that the buffer is used: a quarter of the processor time.
-	n, err := io.CopyBuffer(struct{ io.Writer }{f}, room, make([]byte, blockSize))
+	write := durable.Stream
+	if what.Soon {
+		write = throughCache
+	}
+	n, err := write(f.File, room)
 	if err = errors.Join(err, body.Close()); err != nil {
 		return err
 	}
@@ -178,6 +184,12 @@ func (what Fetched) copy(ctx context.Context, s *Stage, f *durable.File, seen io
 		return fmt.Errorf("it has %d bytes instead of %d", n, what.Object.Size)
 	}
 	return nil
+}
+
+// throughCache writes what is read again before long.
+func throughCache(f *os.File, r io.Reader) (int64, error) {
+	// Without its ReadFrom, so that the buffer is used: a quarter of the processor time.
+	return io.CopyBuffer(struct{ io.Writer }{f}, r, make([]byte, blockSize))
 }
 
 // join puts it together of blocks, and verifies the whole.

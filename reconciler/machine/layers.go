@@ -81,7 +81,7 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	var tally readymade.Tally
 	for i, l := range list {
 		sources[i] = tally.Count(stage.Tar{
-			Made:   a.made(s, l),
+			Made:   a.made(s, l, early),
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}, l.Size)
@@ -93,14 +93,16 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	return err
 }
 
-// made is what others have made of a layer, nil if it is to be made here.
-func (a fetcher) made(s *staging, l image.Layer) *squash.Made {
+// made is what others have made of a layer, nil if it is to be made here. It is read as
+// soon as it is there for an initramfs that nobody offers, and for a hash tree.
+func (a fetcher) made(s *staging, l image.Layer, early *headStart) *squash.Made {
 	if s.image.rebuilds() {
 		return nil
 	}
 	made := readymade.Take(l.Made)
 	if made != nil {
 		made.Blocks = s.image.blocks[l.DiffID]
+		made.Soon = early.offer == nil || s.Inputs.Verity != ""
 	}
 	return made
 }
