@@ -195,13 +195,17 @@ func TestSeveralDevices(t *testing.T) {
 					t.Fatal(err)
 				}
 				loop := strings.TrimSpace(string(out))
-				t.Cleanup(func() { _ = exec.Command("losetup", "--detach", loop).Run() })
+				t.Cleanup(func() {
+					// btrfs would take the next file system on a device of this number for this one's.
+					_ = exec.Command("btrfs", "device", "scan", "--forget", loop).Run()
+					_ = exec.Command("losetup", "--detach", loop).Run()
+				})
 				files, loops = append(files, file), append(loops, loop)
 			}
 			point := t.TempDir()
 			for _, command := range [][]string{
 				append([]string{"mkfs.btrfs", "-q", "-f", "-d", profile, "-m", "raid1"}, loops...),
-				{"btrfs", "device", "scan"},
+				append([]string{"btrfs", "device", "scan"}, loops...),
 				{"mount", "-t", "btrfs", loops[0], point},
 				{"cp", "-r", src + "/.", point},
 				{"umount", point},

@@ -23,6 +23,8 @@ type checker struct {
 
 	mu            sync.Mutex
 	tried, failed int
+	// refused are states that were mounted from a second device only.
+	refused int
 	// theirs are states in which a gitboot of before leaves GRUB to the distribution.
 	theirs int
 	// seen are the sums of states, and trees those of mounted ones, of which one of
@@ -98,6 +100,24 @@ func (c *checker) check(ctx context.Context, d *disk, s state, possible []versio
 	if err := agrees(found, possible); err != nil && !c.excused(found, possible) {
 		return fmt.Errorf("GRUB's view: %w", err)
 	}
+	err = c.mount(ctx, d, possible, repair, dir)
+	if first := (refusal{}); errors.As(err, &first) {
+		// The state is what is on the disk: what else the kernel has against a device is
+		// not the state's, and not against every other one.
+		if err := errors.Join(d.renew(), d.become(s.change)); err != nil {
+			return err
+		}
+		if err = c.mount(ctx, d, possible, repair, dir); err == nil {
+			c.mu.Lock()
+			c.refused++
+			c.mu.Unlock()
+		}
+	}
+	return err
+}
+
+// mount looks at a state as it is mounted, and may let it go on.
+func (c *checker) mount(ctx context.Context, d *disk, possible []version, repair bool, dir string) error {
 	if repair {
 		if err := c.filesystem.repair(ctx, d.file.Name()); err != nil {
 			return err

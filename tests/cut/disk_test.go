@@ -110,6 +110,17 @@ func (d *disk) close() (err error) {
 	return errors.Join(err, d.file.Close(), os.Remove(d.file.Name()))
 }
 
+// renew shows work as another device.
+func (d *disk) renew() error {
+	before := d.device
+	device, err := attach(d.file)
+	if err != nil {
+		return err
+	}
+	d.device = device
+	return before.Close()
+}
+
 // extents calls do with each part of a file that has data.
 func extents(fd int, do func(from, to int64) error) error {
 	for at := int64(0); ; {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,6 +42,9 @@ type filesystem struct {
 	// uncounted is that GRUB cannot write there, and a new machine not have mode
 	// managed.
 	uncounted bool
+	// forgets is that it remembers devices by their numbers, and has to be told that one
+	// is another's.
+	forgets bool
 }
 
 // xfsLog is where XFS has its log, in which each sector tells of which time it is, by
@@ -63,15 +67,47 @@ func (f filesystem) mounted(image *os.File, dir string, do func() error) (err er
 	return f.mountedFrom(device, dir, do)
 }
 
+// A refusal is that the kernel does not mount a disk.
+type refusal struct{ error }
+
 // mountedFrom is mounted of a device's.
 func (f filesystem) mountedFrom(device *os.File, dir string, do func() error) (err error) {
+	if f.forgets {
+		if err := forget(device); err != nil {
+			return err
+		}
+	}
 	// btrfs does not let go at once of the state before, which has the same UUID.
 	err = patiently(unix.EEXIST, func() error { return unix.Mount(device.Name(), dir, f.name, unix.MS_NOATIME, f.options) })
 	if err != nil {
-		return fmt.Errorf("mount: %w", err)
+		return refusal{fmt.Errorf("mount %s: %w", device.Name(), err)}
 	}
 	defer func() { err = errors.Join(err, unmount(dir)) }()
 	return do()
+}
+
+// forgetDevice is BTRFS_IOC_FORGET_DEV of linux/btrfs.h.
+const forgetDevice = 0x50009405
+
+// forget has btrfs forget what it has seen on a device of this number: that may have been
+// another's, with a file system of several devices, which it goes on to be taken for as
+// long as the UUID of this one is known from elsewhere.
+func forget(device *os.File) error {
+	control, err := os.OpenFile("/dev/btrfs-control", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	var args struct { // btrfs_ioctl_vol_args
+		fd   int64
+		name [4088]byte
+	}
+	copy(args.name[:], device.Name())
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, control.Fd(), forgetDevice, uintptr(unsafe.Pointer(&args)))
+	if errno != 0 && errno != unix.ENOENT {
+		return fmt.Errorf("have btrfs forget %s: %w", device.Name(), errno)
+	}
+	return nil
 }
 
 // repair runs what the system runs at boot before it mounts. Its status 1 is that
