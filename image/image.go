@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -46,6 +47,10 @@ type Options struct {
 	// through the environment's proxy.
 	Connections *Connections
 
+	// Local, if set, answers in place of all registries and mirrors, and nothing is asked
+	// of the network.
+	Local http.Handler
+
 	Timing   Timing
 	Log      *slog.Logger
 	Progress progress.Sink
@@ -66,7 +71,7 @@ func (o Options) withDefaults() Options {
 func (o Options) registry() registry.Options {
 	return registry.Options{
 		Mirrors: o.Mirrors, TrustMirrorTags: o.TrustMirrorTags, Insecure: o.Insecure, CredentialsFile: o.CredentialsFile,
-		TokenServers: o.TokenServers, Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress,
+		TokenServers: o.TokenServers, Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress, Local: o.Local,
 	}
 }
 
@@ -89,6 +94,8 @@ type Image struct {
 	Layers []Layer
 	// Kernels are those that somebody who is believed has published, newest first.
 	Kernels []MadeKernel
+	// Originals are the documents that it was opened by.
+	Originals []Original
 	// Labels come from the configuration.
 	Labels map[string]string
 	// Env are the configuration's variables, NAME=VALUE each: what commands

@@ -42,10 +42,12 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 	if err != nil {
 		return nil, err
 	}
-	img, err := openManifest(ctx, s, want, parsed.Name(), opts)
+	from := &noting{store: s}
+	img, err := openManifest(ctx, from, want, parsed.Name(), opts)
 	if err != nil {
 		return nil, fmt.Errorf("open %s at %s: %w", parsed.Name(), digest, err)
 	}
+	img.Originals = append(img.Originals, from.originals...)
 	img.Registry = parsed.Context().RegistryStr()
 	return img, nil
 }
@@ -60,7 +62,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 	if err := checkManifest(m); err != nil {
 		return nil, err
 	}
-	config, err := readConfig(ctx, from, m.Config)
+	config, original, err := readConfig(ctx, from, m.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +73,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 		return nil, fmt.Errorf("manifest %s has %d layers, its configuration %d diff ids; build and push the image again", digest, len(m.Layers), len(config.RootFS.DiffIDs))
 	}
 	img := newImage(digest, config)
+	img.Originals = []Original{{Data: original}}
 	for i, d := range m.Layers {
 		blob := from.Blob(d.Digest, d.Size)
 		if isForeign(d) {
@@ -95,22 +98,23 @@ func newImage(digest v1.Hash, config *v1.ConfigFile) *Image {
 }
 
 // readConfig reads and verifies a configuration.
-func readConfig(ctx context.Context, from store, d v1.Descriptor) (*v1.ConfigFile, error) {
+func readConfig(ctx context.Context, from store, d v1.Descriptor) (config *v1.ConfigFile, original []byte, err error) {
 	what := "configuration " + d.Digest.String()
 	if d.Size > untrusted.MaxDocument {
-		return nil, untrusted.TooBig(what)
+		return nil, nil, untrusted.TooBig(what)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	rc, err := from.Blob(d.Digest, d.Size)(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	data, err := io.ReadAll(rc)
+	original, err = io.ReadAll(rc)
 	if err := errors.Join(err, rc.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, nil, fmt.Errorf("read %s: %w", what, err)
 	}
-	return parseConfig(data, what)
+	config, err = parseConfig(original, what)
+	return config, original, err
 }
 
 func parseConfig(data []byte, what string) (*v1.ConfigFile, error) {

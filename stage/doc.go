@@ -12,7 +12,7 @@
 //	quarantine/<hex>-<n>     objects that were damaged and are replaced; a running
 //	                         deployment may still read them
 //	deployments/<id>.json    manifests; the id is the sha256 of the file
-//	boot/, repo/, state.json belong to other packages
+//	boot/, repo/, documents/, state.json belong to other packages
 //	tmp/                     unfinished files; emptied by Clean
 //	lock                     flock(2) of whoever writes to all but the workshop
 //	workshop/lock            flock(2) of whoever makes images

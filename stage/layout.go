@@ -70,6 +70,10 @@ const WantsFile = "wants"
 // manifestsFile is the name of what is remembered of manifests (package manifests).
 const manifestsFile = "manifests"
 
+// DocumentsDir is the name of the folder with what registries say of the images of
+// deployments (package documents).
+const DocumentsDir = "documents"
+
 // BootTestsDir is the name of the folder with the logs of boot tests.
 const BootTestsDir = "boottests"
 
@@ -101,7 +105,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, DocumentsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

@@ -13,15 +13,20 @@ import (
 func newServe(a *app) *cobra.Command {
 	var at listen.Options
 	c := &cobra.Command{Use: "serve", Short: "Give other machines what is on this stage, as a registry's mirror", Args: usage.NoArgs,
-		Long: `serve answers over HTTP for what this machine has staged: objects of images' layers,
-kernels and initramfs, by their digest, read-only. Machines that name it among an image's
-mirrors and believe those who published its objects (objects_from, cosign_key) fetch them
-from here, and everything else, such as what a tag means and the signatures, from the
-registry: one download for a house.
+		Long: `serve answers over HTTP, as a registry that nothing can be pushed to, for what this
+machine has staged: what registries say of images (manifests, signatures, descriptions
+of what is ready-made), and objects of their layers, kernels and initramfs. Machines that
+name it among an image's mirrors and believe those who published its objects
+(objects_from, cosign_key) fetch from here what has a digest: one download for a house.
+
+What a tag means they ask of the registry. Where the config repo says
+trust_mirror_tags = true, they ask here first: a tag means what it meant when this
+machine staged the image, and a machine converges though its registry is gone. An
+image's own layers are not here, only what they became.
 
 Layers of hooks, which may hold secrets, and a recovery entry are not given out, nor is
-anything of the config repo or the state. Whoever reaches the address and knows the digest
-of an image's object gets it, also of an image whose registry asks for a password.
+anything of the config repo or the state. Whoever reaches the address gets an image's
+manifest and objects, also of an image whose registry asks for a password.
 
 It serves until it is stopped. The agent does the same with a section [serve] in
 agent.toml.`,

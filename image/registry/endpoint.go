@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -31,6 +32,9 @@ type endpoint struct {
 
 // newEndpoints gives the sources of a reference in the order to be asked.
 func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint, error) {
+	if opts.Local != nil {
+		return []*endpoint{localEndpoint(ref, opts)}, nil
+	}
 	base, err := opts.Connections.Transport(opts.Insecure, opts.Insecure)
 	if err != nil {
 		return nil, err
@@ -49,6 +53,13 @@ func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint
 		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), timing: opts.Timing})
 	}
 	return list, nil
+}
+
+// localEndpoint is what is asked of this process, and needs no login.
+func localEndpoint(ref Reference, opts Options) *endpoint {
+	base, repo := exchange.Local(opts.Local), ref.Context()
+	nobody := credentials.Credentials{Auth: authn.Anonymous, Note: "anonymous (nobody else is asked)"}
+	return &endpoint{repo: repo, creds: nobody, scope: transport.PullScope, base: base, guard: newGuard(base, repo.RegistryStr(), nil), timing: opts.Timing}
 }
 
 // mirrorRepository is where mirror keeps repo; mirror "" is repo's registry.

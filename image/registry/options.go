@@ -4,6 +4,7 @@ package registry
 
 import (
 	"log/slog"
+	"net/http"
 
 	"github.com/gitboot/gitboot/image/internal/exchange"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -20,4 +21,6 @@ type Options struct {
 	Timing          exchange.Timing
 	Log             *slog.Logger
 	Progress        progress.Sink
+	// Local, if set, is asked in place of all mirrors and registries.
+	Local http.Handler
 }

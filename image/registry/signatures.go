@@ -71,9 +71,12 @@ func (s *search) signature(ctx context.Context, digest v1.Hash) error {
 	return s.judge.Verdict()
 }
 
+// signatureTag is where cosign puts signatures of what has a digest.
+func signatureTag(digest v1.Hash) string { return digest.Algorithm + "-" + digest.Hex + ".sig" }
+
 // tagged looks at the image that the tag sha256-….sig names.
 func (s *search) tagged(ctx context.Context, digest v1.Hash) (bool, error) {
-	tag := digest.Algorithm + "-" + digest.Hex + ".sig"
+	tag := signatureTag(digest)
 	data, err := s.document(ctx, "manifests/"+tag, "signature "+tag)
 	if errors.As(err, new(*exchange.NotFoundError)) {
 		return false, nil
@@ -157,7 +160,7 @@ func (s *search) layers(ctx context.Context, data []byte) (bool, error) {
 			s.judge.Refuse(fmt.Errorf("it is larger than %d MiB", maxSignature>>20))
 			continue
 		}
-		data, err := s.blob(ctx, d)
+		data, err := s.small(ctx, d, "signature "+d.Digest.String())
 		if lacks(err) {
 			continue
 		}
@@ -171,20 +174,139 @@ func (s *search) layers(ctx context.Context, data []byte) (bool, error) {
 	return false, nil
 }
 
-// blob fetches a small blob, and verifies it.
-func (s *search) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) {
-	what := "signature " + d.Digest.String()
-	resp, err := s.do(ctx, request{method: http.MethodGet, path: "blobs/" + d.Digest.String(), what: what}, http.StatusOK)
+// small fetches a small blob, whose size is checked already, and verifies it.
+func (e *endpoint) small(ctx context.Context, d v1.Descriptor, what string) ([]byte, error) {
+	resp, err := e.do(ctx, request{method: http.MethodGet, path: "blobs/" + d.Digest.String(), what: what}, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, d.Size+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s from %s: %w", what, s, untrusted.Clean(err))
+		return nil, fmt.Errorf("read %s from %s: %w", what, e, untrusted.Clean(err))
 	}
 	if got := untrusted.SHA256(data); got != d.Digest {
-		return nil, &untrusted.DigestError{What: what, From: s.String(), Want: d.Digest.String(), Got: got.String()}
+		return nil, &untrusted.DigestError{What: what, From: e.String(), Want: d.Digest.String(), Got: got.String()}
 	}
 	return data, nil
+}
+
+const (
+	// maxOriginals is how many manifests are fetched that belong to one image, and
+	// maxOriginal how large a file of theirs may be, in bytes.
+	maxOriginals = 64
+	maxOriginal  = 16 << 20
+)
+
+// An Original is a document exactly as a registry has it.
+type Original struct {
+	// Manifest: it is one, or an index, and no blob.
+	Manifest bool
+	// Tag is by which tag it was found, "" if by its digest.
+	Tag  string
+	Data []byte
+}
+
+// Belonging fetches what others have published about manifests of an image: signatures,
+// and what refers to them, with those of its files that are wanted by their media type.
+// Mirrors are asked, too; the first of the sources that has any is the one that counts.
+func Belonging(ctx context.Context, ref string, subjects []v1.Hash, wanted func(mediaType string) bool, opts Options) ([]Original, error) {
+	_, s, err := NewSources(ctx, ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	var found []Original
+	err = s.each(ctx, s.list, func(e *endpoint) error {
+		g := &gathering{endpoint: e, wanted: wanted, seen: map[v1.Hash]bool{}}
+		for _, subject := range subjects {
+			if err := g.about(ctx, subject, 1); err != nil {
+				return err
+			}
+		}
+		if found = g.found; len(found) == 0 {
+			return &exchange.NotFoundError{Repository: e.String(), What: "anything about the image"}
+		}
+		return nil
+	})
+	if errors.As(err, new(*exchange.NotFoundError)) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// A gathering is of one source.
+type gathering struct {
+	*endpoint
+	wanted    func(mediaType string) bool
+	seen      map[v1.Hash]bool
+	manifests int
+	found     []Original
+}
+
+// about gathers what there is about a manifest, and with depth about that, too: what is
+// ready-made is signed.
+func (g *gathering) about(ctx context.Context, subject v1.Hash, depth int) error {
+	if g.seen[subject] {
+		return nil
+	}
+	g.seen[subject] = true
+	list, _, err := g.listReferrers(ctx, subject)
+	if err != nil && !lacks(err) {
+		return err
+	}
+	for _, d := range list {
+		if g.manifests >= maxOriginals {
+			break
+		}
+		data, err := g.manifest(ctx, d.Digest, "manifest "+d.Digest.String())
+		if lacks(err) {
+			continue
+		}
+		if err == nil {
+			err = g.add(ctx, Original{Manifest: true, Data: data})
+		}
+		if err == nil && depth > 0 && !mayBeSignature(d) {
+			err = g.about(ctx, d.Digest, depth-1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	tag := signatureTag(subject)
+	data, err := g.document(ctx, "manifests/"+tag, "signature "+tag)
+	if lacks(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return g.add(ctx, Original{Manifest: true, Tag: tag, Data: data})
+}
+
+// add takes a manifest, and of its files what is wanted.
+func (g *gathering) add(ctx context.Context, o Original) error {
+	g.manifests++
+	if untrusted.CheckDocument(o.Data, "manifest") != nil {
+		return nil
+	}
+	m, err := v1.ParseManifest(bytes.NewReader(o.Data))
+	if err != nil {
+		return nil
+	}
+	g.found = append(g.found, o)
+	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
+		if g.seen[d.Digest] || d.Size < 0 || d.Size > maxOriginal || !g.wanted(string(d.MediaType)) {
+			continue
+		}
+		g.seen[d.Digest] = true
+		data, err := g.small(ctx, d, "document "+d.Digest.String())
+		if lacks(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		g.found = append(g.found, Original{Data: data})
+	}
+	return nil
 }

@@ -55,6 +55,7 @@ func (a *application) way() []step {
 		{"menu", plan.WriteMenu, a.publishMenu},       // one rename: from here on the new one boots
 		{"link", plan.LinkMenu, a.linkMenu},           // GRUB's own menu reads ours
 		{"settle-menu", "", a.settle},
+		{"documents", "", librarian{a}.keep}, // what registries say, for other machines
 	})
 	after := []step{
 		{"replace", "", keeper{a}.replace},          // what waited before
@@ -62,7 +63,7 @@ func (a *application) way() []step {
 		{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
 	}
 	if a.plan.Held() {
-		publish = slices.Concat(stage, []step{{"note", "", keeper{a}.note}}) // what is staged, for the run that publishes it
+		publish = slices.Concat(stage, []step{{"note", "", keeper{a}.note}, {"documents", "", librarian{a}.keep}}) // what is staged, for the run that publishes it
 		after = after[:1]
 	}
 	late := step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/lending"
+	"github.com/gitboot/gitboot/reconciler/library"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
@@ -205,7 +206,30 @@ func (a *application) collect(ctx context.Context, list []plan.Action) error {
 	if err == nil && collected.Objects > 0 {
 		a.Log.Info("collected objects that nothing reaches", "objects", collected.Objects, "bytes", collected.Bytes)
 	}
-	return errors.Join(err, a.pruneDownloads(), lending.Settle(a.Stage))
+	return errors.Join(err, a.pruneDownloads(), library.Collect(a.Stage, a.next), lending.Settle(a.Stage))
+}
+
+// askDocuments is how long registries are asked for what belongs to images, for which
+// nothing else waits.
+const askDocuments = 20 * time.Second
+
+// A librarian keeps what registries say of what is staged, for other machines. That it
+// cannot fails nothing.
+type librarian struct{ *application }
+
+func (a librarian) keep(ctx context.Context, _ []plan.Action) error {
+	asking, cancel := context.WithTimeout(ctx, askDocuments)
+	defer cancel()
+	for _, s := range a.stagings {
+		if s.err != nil || s.image.want.Pull == nil {
+			continue
+		}
+		book := library.Book{Pull: s.image.want.Pull, Origin: s.image.origin, Opened: s.image.opened}
+		if err := library.Keep(asking, library.On(a.Stage), &a.Find, book, a.now()); err != nil && ctx.Err() == nil {
+			a.Log.Warn("what its registry says of an image is not kept for other machines", "image", s.Image, "error", err)
+		}
+	}
+	return ctx.Err()
 }
 
 // pruneDownloads removes the archives that no image of the machine is in any

@@ -52,7 +52,7 @@ func (c *Connections) Transport(plain, unverified bool) (*Transport, error) {
 // logging in and those after a redirect too.
 type Transport struct {
 	Plain bool // plain HTTP is allowed
-	inner *http.Transport
+	inner http.RoundTripper
 }
 
 // sessions is how many servers' are remembered, of some KB each.
