@@ -20,6 +20,8 @@ type board struct {
 	// what keeps its variables from the system.
 	secured  string
 	securing []string
+	// unset says where firmware in setup mode is if none is told of.
+	unset string
 	// console is the kernel's name of the serial port.
 	console string
 }
@@ -41,6 +43,7 @@ func boardOf(arch string) (board, error) {
 			name: "aarch64", program: "qemu-system-aarch64", debian: "qemu-system-arm",
 			firmware: "Debian and Ubuntu have it in the package qemu-efi-aarch64, Fedora and Arch in edk2-aarch64",
 			machine:  "virt", versioned: "virt-9.9", console: "ttyAMA0", secured: "secure-boot",
+			unset:    "Debian's package qemu-efi-aarch64 has it as what it calls plain: choose uefi, which trusts whom a disk tells it, too",
 			windowed: []string{"-device", "virtio-gpu-pci", "-device", "qemu-xhci", "-device", "usb-kbd"},
 		}, nil
 	}

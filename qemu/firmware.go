@@ -96,6 +96,12 @@ func flash(b board, f Firmware) (code, variables string, err error) {
 			}
 		}
 	}
+	switch {
+	case f == SetupUEFI && b.unset != "":
+		return "", "", fmt.Errorf("run a virtual machine: there is no UEFI for %s that says of itself that it is in setup mode; %s", b.name, b.unset)
+	case f.secures():
+		return "", "", fmt.Errorf("run a virtual machine: there is no UEFI for %s that is %s; %s", b.name, f, b.firmware)
+	}
 	return "", "", fmt.Errorf("run a virtual machine: there is no UEFI for it; %s", b.firmware)
 }
 

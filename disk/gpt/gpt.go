@@ -1,6 +1,7 @@
 // Package gpt is the codec of partition tables: what is written at both ends of a
 // disk, and read there again. UEFI specification 2.10, sections 5.2 (the protective
-// MBR) and 5.3; sectors of 512 bytes, a table of 128 entries.
+// MBR) and 5.3; sectors of 512 bytes, a table of 128 entries, or of
+// more where somebody else has written it.
 package gpt
 
 import (
@@ -25,6 +26,8 @@ const (
 	entrySize  = 128
 	entries    = 128
 	table      = entries * entrySize / Sector // sectors
+	// maxEntries is more than programs make room for.
+	maxEntries = 1024
 	// bootCode is how much of the first sector is not the table's.
 	bootCode = 446
 )
@@ -166,10 +169,11 @@ func Read(disk io.ReaderAt, size int64) (t Table, err error) {
 	}
 	sum := le.Uint32(h[16:])
 	le.PutUint32(h[16:], 0)
-	if le.Uint32(h[12:]) != headerSize || le.Uint32(h[80:]) != entries || le.Uint32(h[84:]) != entrySize || le.Uint64(h[72:]) != 2 {
+	count := le.Uint32(h[80:])
+	if le.Uint32(h[12:]) != headerSize || count < entries || count > maxEntries || le.Uint32(h[84:]) != entrySize || le.Uint64(h[72:]) != 2 {
 		return t, errors.New("the partition table has an unusual form; make it anew")
 	}
-	all := make([]byte, entries*entrySize)
+	all := make([]byte, count*entrySize)
 	if _, err := disk.ReadAt(all, 2*Sector); err != nil {
 		return t, fmt.Errorf("read the partition table: %w", err)
 	}
@@ -177,7 +181,7 @@ func Read(disk io.ReaderAt, size int64) (t Table, err error) {
 		return t, errors.New("the partition table is damaged: its checksums are not those of what is there")
 	}
 	t.UUID = formatUUID(h[56:72])
-	for i := range entries {
+	for i := range count {
 		p, ok := partition(all[i*entrySize : (i+1)*entrySize])
 		if !ok {
 			continue

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gitboot/gitboot/tests/need"
 )
 
 const mib = 1 << 20
@@ -55,6 +57,27 @@ func TestWrite(t *testing.T) {
 	code := make([]byte, 4)
 	if _, err := f.ReadAt(code, 0); err != nil || string(code) != "boot" {
 		t.Errorf("the boot code is %q now", code)
+	}
+}
+
+// A table with room for more partitions is read as well: media's are.
+func TestRoomier(t *testing.T) {
+	need.Program(t, "sgdisk")
+	disk := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(disk, make([]byte, 4*mib), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("sgdisk", "--resize-table=248", "--new=248:1M:2M", disk).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	f, err := os.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := Read(f, 4*mib)
+	if err != nil || len(got.Partitions) != 1 || got.Partitions[0].Start != mib {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

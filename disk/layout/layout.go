@@ -38,6 +38,9 @@ const (
 // Filesystems are those that can be declared.
 func Filesystems() []string { return []string{Ext4, XFS, Btrfs} }
 
+// TypeESP is an EFI system partition's type in a table.
+const TypeESP = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+
 const (
 	mib = 1 << 20
 	// Table is what the partition table takes at each end of a disk.
@@ -119,7 +122,7 @@ type trait struct {
 // traits is never written to.
 var traits = map[string]trait{
 	BIOS:  {usual: mib, least: mib, once: true, kind: "21686148-6449-6E6F-744E-656564454649"},
-	ESP:   {usual: 512 * mib, least: 34 * mib, filesystem: FAT, once: true, kind: "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
+	ESP:   {usual: 512 * mib, least: 34 * mib, filesystem: FAT, once: true, kind: TypeESP},
 	Boot:  {usual: 1024 * mib, least: 64 * mib, filesystem: Ext4, once: true, kind: "BC13C2FF-59E6-4262-A352-B275FD6F7172"},
 	Stage: {least: 256 * mib, filesystem: Ext4, once: true, kind: "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
 	Data:  {least: 16 * mib, filesystem: Ext4, kind: "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},

@@ -10,10 +10,11 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// What was built here for another architecture boots there.
+// What was built here for another architecture boots there, from a disk and as it is staged.
 func TestLongForeignBuild(t *testing.T) {
-	s := foreign(t)
-	s.run(t, "small was built on aarch64", s.program, "vm", filepath.Join(s.dir, "a.img"), "--arch", "arm64")
+	s := foreign(t, built(), lab.SmallARM64, "400MB")
+	s.run(t, "small was built on aarch64", s.program, "vm", filepath.Join(s.dir, "a.img"))
+	s.run(t, "small was built on aarch64", s.program, "vm", "small", "--stage", filepath.Join(s.dir, "stage"))
 }
 
 // arm64's systemd-boot starts and counts entries, and signed programs, for which it has the

@@ -1,11 +1,13 @@
 package virtual
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
+	"github.com/gitboot/gitboot/disk/removable"
 	"github.com/gitboot/gitboot/qemu"
 	"github.com/gitboot/gitboot/reconciler/rehearsal"
 )
@@ -28,8 +31,12 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	if f.untilGood || f.json {
 		return m, usage.Errorf("--until-good is for what is staged: what a disk boots is judged by itself, on its own stage")
 	}
+	if f.arch != "" && !slices.Contains(qemu.Architectures(), f.arch) {
+		return m, usage.Errorf("--arch %q: there is %s", f.arch, strings.Join(qemu.Architectures(), " and "))
+	}
+	arch := cmp.Or(f.arch, architecture(c.Context(), file, f.cdrom))
 	m = qemu.Options{
-		Arch: f.arch, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
+		Arch: arch, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
 		Firmware: qemu.Firmware(f.firmware), Drives: []qemu.Drive{{Path: file, Snapshot: true, CD: filepath.Ext(file) == ".iso"}},
 	}
 	if f.secureBoot {
@@ -43,9 +50,6 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	default:
 		return m, usage.Errorf("--firmware %q: there is %s, %s, %s and %s", f.firmware, qemu.UEFI, qemu.BIOS, qemu.SecureUEFI, qemu.SetupUEFI)
 	}
-	if f.arch != "" && !slices.Contains(qemu.Architectures(), f.arch) {
-		return m, usage.Errorf("--arch %q: there is %s", f.arch, strings.Join(qemu.Architectures(), " and "))
-	}
 	switch {
 	case f.keep != "" && !same(f.keep, file):
 		return m, usage.Errorf("--keep of a disk is that disk: write --keep %s, and what the machine writes stays there", file)
@@ -55,8 +59,24 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	if f.cdrom != "" {
 		m.Drives = append(m.Drives, qemu.Drive{Path: f.cdrom, CD: true})
 	}
-	m.Accel = qemu.Accelerator(c.Context(), f.arch, qemu.HostKernel(), o.Known)
+	m.Accel = qemu.Accelerator(c.Context(), arch, qemu.HostKernel(), o.Known)
 	return m, nil
+}
+
+// architecture is that of what boots: of a disk, or of the medium beside one that boots
+// nothing. It is this computer's if they boot that, too, or do not say.
+func architecture(ctx context.Context, files ...string) string {
+	for _, file := range files {
+		all, err := removable.Architectures(ctx, file)
+		switch {
+		case err != nil || len(all) == 0: // what is wrong with a file, the machine tells
+			continue
+		case slices.Contains(all, runtime.GOARCH):
+			return runtime.GOARCH
+		}
+		return all[0]
+	}
+	return runtime.GOARCH
 }
 
 func same(a, b string) bool {

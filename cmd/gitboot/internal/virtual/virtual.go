@@ -53,8 +53,8 @@ disks are not there. There is no network; with --ssh the machine's sshd is reach
 (ssh -p PORT 127.0.0.1), and with --network the machine reaches what this one does.
 
 FILE is a disk that was made (gitboot disk image, raw or qcow2) or a medium (gitboot
-disk iso). It boots as on its own machine: by firmware and boot loader, and again when it
-restarts. What it writes is thrown away, unless --keep names that very file. --cdrom puts
+disk iso). It boots as on its own machine: of the architecture that it has a boot loader
+for, by firmware and boot loader, and again when it restarts. What it writes is thrown away, unless --keep names that very file. --cdrom puts
 a medium into the machine, which is booted if the disk boots nothing.
 
 --until-good boots it as a deployment on trial and ends when it is judged by the
@@ -83,7 +83,7 @@ func New(s Site) *cobra.Command {
 	c.Flags().StringVar(&f.keep, "keep", "", "keep the disk in `FILE`, and boot it again from there")
 	c.Flags().StringVar(&f.firmware, "firmware", string(qemu.UEFI), "what boots a disk: uefi, bios, secure-uefi, which boots what its maker trusts, or setup-uefi, which trusts whom the disk tells it")
 	c.Flags().BoolVar(&f.secureBoot, "secure-boot", false, "boot a disk with Secure Boot on, as hardware does that is sold: short for --firmware secure-uefi")
-	c.Flags().StringVar(&f.arch, "arch", "", "the architecture that a disk boots, amd64 or arm64 (default this computer's)")
+	c.Flags().StringVar(&f.arch, "arch", "", "the architecture that a disk boots, amd64 or arm64 (default what its EFI system partition is for, or this computer's)")
 	c.Flags().StringVar(&f.cdrom, "cdrom", "", "a medium in `FILE`, booted if the disk boots nothing")
 	c.Flags().IntVar(&f.ssh, "ssh", 0, "forward `PORT` of 127.0.0.1 to the machine's sshd")
 	c.Flags().StringVar(&f.timeout, "timeout", "", "pull the plug after `TIME`, such as 10m")
