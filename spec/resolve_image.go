@@ -93,6 +93,7 @@ func (r *resolver) build(image *imageDecl) *Build {
 		Schedule:       text(decl.Schedule),
 		Timeout:        duration(decl.Timeout),
 		Test:           text(decl.Test),
+		Relayer:        text(decl.Relayer),
 		NoCache:        decl.NoCache != nil && *decl.NoCache,
 		RootfsFixes:    decl.RootfsFixes == nil || *decl.RootfsFixes,
 	}

@@ -358,6 +358,8 @@ type Build struct {
 	NoCache bool
 	// Test is "boot" where what is built has to come up in a virtual machine.
 	Test string `json:",omitempty"`
+	// Relayer is "packages" where what is built gets layers by its packages.
+	Relayer string `json:",omitempty"`
 	// RootfsFixes puts right what building inside a container leaves behind.
 	RootfsFixes bool
 }

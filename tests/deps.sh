@@ -91,8 +91,8 @@ table() {
 	test   systemd-container     systemd-nspawn boots a system with the package in it
 	test   rpm                   installs the RPM package
 	test   pacman-package-manager  installs the Arch package
-	bench  umoci                 peer: unpacks images as Darch does
-	bench  skopeo                peer: pulls images as Darch does
+	test   umoci                 unpacks images as other clients do, and Darch
+	test   skopeo                pulls images as other clients do, and Darch
 	bench  ostree                peer: deploys a small change
 	END
 }

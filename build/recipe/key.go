@@ -33,6 +33,8 @@ type Settings struct {
 	Engine string
 	// Test is what the image has to pass before it counts as built, if something.
 	Test string
+	// Relayer says what its layers are made of anew, if they are.
+	Relayer string
 }
 
 // Key returns what the image is built from. Its parts are named as the config
@@ -51,6 +53,9 @@ func (p *Prepared) Key(s Settings) Key {
 	put(hashPart("secrets", []byte(strings.Join(slices.Sorted(maps.Keys(p.Secrets)), " "))))
 	if s.Test != "" { // what was built before it had to pass is built once more
 		put(hashPart("test", []byte(s.Test)))
+	}
+	if s.Relayer != "" {
+		put(hashPart("relayer", []byte(s.Relayer)))
 	}
 	if p.Platform != "" {
 		put(hashPart("platform", []byte(p.Platform)))

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/relayer"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -131,7 +132,6 @@ func compareMade(st *stage.Stage, list []image.Layer) error {
 // takeBuilt puts the layers of an image that the workshop has ready on the
 // stage, straight from the engine's store.
 func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
-	made := s.image.made
 	if s.layers, err = a.Stage.Layers(layerIDs(s.image.list())); err != nil || !slices.Contains(s.layers, deployment.Object{}) {
 		return err
 	}
@@ -140,11 +140,7 @@ func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	e, err := a.Engine(cmp.Or(made.Engine, s.image.want.Build.Engine))
-	if err != nil {
-		return err
-	}
-	stored, err := e.Image(ctx, made.ID)
+	stored, err := a.stored(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -154,6 +150,19 @@ func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
 	}
 	s.layers, err = a.Stage.AddLayers(ctx, sources, 1)
 	return err
+}
+
+// stored is what the workshop has ready of an image, where it keeps it.
+func (a fetcher) stored(ctx context.Context, s *staging) (engine.Image, error) {
+	made := s.image.made
+	if made.Relayered != nil {
+		return relayer.Open(a.EngineDir).Image(ctx, made.Relayered.ID)
+	}
+	e, err := a.Engine(cmp.Or(made.Engine, s.image.want.Build.Engine))
+	if err != nil {
+		return engine.Image{}, err
+	}
+	return e.Image(ctx, made.ID)
 }
 
 func (a fetcher) reuseLayers(s *staging) error {

@@ -43,6 +43,9 @@ type Build struct {
 	Engine  string `json:"engine,omitempty"`
 	Content string `json:"content,omitempty"`
 	Digest  string `json:"digest,omitempty"`
+	// Relayered is what was made of that, where its layers are by packages: Digest,
+	// Layers, Sizes and Config are then this one's.
+	Relayered *Relayered `json:"relayered,omitempty"`
 	// Layers are diff ids, and Sizes those of their tars in bytes, absent if
 	// that is not known.
 	Layers []string `json:"layers,omitempty"`
@@ -65,6 +68,16 @@ type Build struct {
 	// Packages is which of them changed with the last build, if that was found
 	// out before it was staged.
 	Packages *BuiltPackages `json:"packages,omitempty"`
+}
+
+// Relayered is an image that was made of one that an engine built.
+type Relayered struct {
+	// ID is the image in the store of such images, Key a hash of all that it was made
+	// from.
+	ID  string `json:"id"`
+	Key string `json:"key"`
+	// Built changes when the layers of what the engine built do.
+	Built string `json:"built"`
 }
 
 // Made is the build that gave what an image is now. Those after it gave the
@@ -212,6 +225,9 @@ func (w *Workshop) Newest() (newest time.Time) {
 func (w *Workshop) Stored() (ids []string) {
 	for _, b := range w.Builds {
 		ids = append(ids, b.ID, b.BaseID)
+		if b.Relayered != nil {
+			ids = append(ids, b.Relayered.ID)
+		}
 	}
 	return ids
 }

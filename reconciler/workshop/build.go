@@ -99,7 +99,7 @@ func (b *build) decide(now time.Time) {
 }
 
 func (b *build) key() recipe.Key {
-	s := recipe.Settings{Base: b.state.Base.Digest, Engine: cmp.Or(b.want.Build.Engine, engines.Default), Test: b.want.Build.Test}
+	s := recipe.Settings{Base: b.state.Base.Digest, Engine: cmp.Or(b.want.Build.Engine, engines.Default), Test: b.want.Build.Test, Relayer: b.want.Build.Relayer}
 	if b.parent != nil {
 		s.Base = b.parent.state.Content
 	}

@@ -44,7 +44,8 @@ func (j maker) execute(ctx context.Context, b *build, task *progress.BuildTask) 
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	opts.CredentialsFile = credentials
-	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) {
+	// Where layers are by packages, files that did not change keep their times, too.
+	if opts.Epoch.IsZero() || !key.Equal(b.state.Key) && b.want.Build.Relayer == "" {
 		opts.Epoch = j.Revision.Time.UTC().Truncate(time.Second)
 	}
 	if err := j.run(ctx, e, b, key, opts); err != nil {
@@ -66,17 +67,21 @@ func (j maker) run(ctx context.Context, e engine.Engine, b *build, key recipe.Ke
 	if img, err = j.unlessSame(ctx, e, b, key, img); err != nil {
 		return err
 	}
-	if err := j.rehearse(ctx, b, img, opts); err != nil {
+	out, relayered, err := storing(j).relayer(ctx, b, img, opts)
+	if err != nil {
 		return err
 	}
-	b.state.Engine = e.Name()
-	return errors.Join(j.recordBuild(b, key, img, opts.Epoch), fault.Point("build.recorded"))
+	if err := j.rehearse(ctx, b, out, opts); err != nil {
+		return err
+	}
+	b.state.Engine, b.state.Relayered = e.Name(), relayered
+	return errors.Join(j.recordBuild(b, key, img, out, opts.Epoch), fault.Point("build.recorded"))
 }
 
 // unlessSame returns what a rebuild gave, or the image from before if only logs
 // and caches differ: nobody wants a new deployment for these.
 func (j maker) unlessSame(ctx context.Context, e engine.Engine, b *build, key recipe.Key, img engine.Image) (engine.Image, error) {
-	if b.state.ID == "" || b.state.Digest == img.Digest || !key.Equal(b.state.Key) {
+	if b.state.ID == "" || builtDigest(b.state) == img.Digest || !key.Equal(b.state.Key) {
 		return img, nil
 	}
 	before, err := e.Image(ctx, b.state.ID)
@@ -152,14 +157,14 @@ func (j maker) importParent(ctx context.Context, e engine.Engine, b *build, opts
 }
 
 // recordBuild notes a built image at once: whatever becomes of the run, it need not
-// be built again.
-func (j maker) recordBuild(b *build, key recipe.Key, img engine.Image, epoch time.Time) error {
+// be built again. What is staged of it is the same image, or one that was made of it.
+func (j maker) recordBuild(b *build, key recipe.Key, built, img engine.Image, epoch time.Time) error {
 	s := b.state
 	now := j.now()
 	if err := made(s, img, state.Made{Time: now, Revision: j.Revision.Hash}); err != nil {
 		return err
 	}
-	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, img.ID, img.Content, img.Digest, epoch
+	s.Key, s.ID, s.Content, s.Digest, s.Epoch = key, built.ID, built.Content, img.Digest, epoch
 	s.Built, s.Revision, s.Failure = now, j.Revision.Hash, nil
 	if b.parent != nil && s.BaseDigest != b.baseDigest() {
 		s.BaseID, s.BaseDigest = "", ""

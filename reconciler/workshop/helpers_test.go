@@ -148,7 +148,7 @@ func (s *testShop) hold(t *testing.T, files map[string]string) engine.Image {
 func (s *testShop) give(t *testing.T, j *Job, name string, files map[string]string) {
 	t.Helper()
 	b, img := j.build(name), s.hold(t, files)
-	must(t, maker{j}.recordBuild(b, b.key(), img, s.now))
+	must(t, maker{j}.recordBuild(b, b.key(), img, img, s.now))
 }
 
 // giveAll does so with all images that have something to be built.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/relayer"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
@@ -34,7 +35,7 @@ func (j maker) buildAll(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, stored.end()) }()
 	}
-	if err := clean(ctx, engines); err != nil {
+	if err := errors.Join(clean(ctx, engines), relayer.Open(j.EngineDir).Clean(ctx)); err != nil {
 		return err
 	}
 	var group errgroup.Group

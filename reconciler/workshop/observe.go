@@ -88,11 +88,7 @@ func (j looker) observeStores(ctx context.Context) error {
 			}
 			continue
 		}
-		e, err := j.engine(b)
-		if err != nil {
-			return err
-		}
-		_, err = e.Image(ctx, b.state.ID)
+		err = j.holds(ctx, b)
 		if b.gone = errors.Is(err, engine.ErrGone); err != nil && !b.gone {
 			return err
 		}

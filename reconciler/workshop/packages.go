@@ -73,11 +73,7 @@ func (j maker) installed(ctx context.Context, b *build) ([]packages.Package, err
 
 // addStored puts the layers of a built image upon a root, from a given one on.
 func (j maker) addStored(ctx context.Context, root packages.Root, b *build, from int) (packages.Root, error) {
-	e, err := j.engine(b)
-	if err != nil {
-		return nil, err
-	}
-	stored, err := e.Image(ctx, b.state.ID)
+	stored, err := j.stored(ctx, b)
 	if err != nil {
 		return nil, err
 	}

@@ -176,11 +176,7 @@ func (j publisher) publishObjects(ctx context.Context, b *build, p *publication,
 // upload describes what is to be pushed. Blobs that are known of this image or
 // of another one are not made again.
 func (j publisher) upload(ctx context.Context, b *build, p *publication) (image.Upload, error) {
-	e, err := j.engine(b)
-	if err != nil {
-		return image.Upload{}, err
-	}
-	stored, err := e.Image(ctx, b.state.ID)
+	stored, err := j.stored(ctx, b)
 	if errors.Is(err, engine.ErrGone) {
 		return image.Upload{}, fmt.Errorf("%w any more; `gitboot image build %s --no-cache` builds it anew", err, b.want.Name)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/relayer"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -112,6 +113,9 @@ func (s *Shop) CollectCaches(ctx context.Context) (freed int64, err error) {
 	doc, err := state.LoadWorkshop(s.Stage.Dir())
 	if err != nil {
 		return 0, err
+	}
+	if freed, err = relayer.Open(s.EngineDir).Collect(ctx, doc.Stored(), s.cacheSize()); err != nil {
+		return freed, err
 	}
 	for _, name := range s.Engines {
 		e, err := s.Engine(name)

@@ -2,6 +2,7 @@ package packages
 
 import (
 	"testing"
+	"testing/fstest"
 )
 
 // FuzzRPM changes bytes of good files; nothing may panic or go on for ever.
@@ -19,9 +20,14 @@ func FuzzRPM(f *testing.F) {
 			copy(data[int(at)%len(data):], change)
 		}
 		data = data[:min(len(data), int(length))]
-		_, _ = parseRPM(name, data, nil)
-		_, _ = parseRPM(name, good[name], data)
-		_, _ = parseRPM(name, data, wal)
+		read := func(data, wal []byte) {
+			root := fsRoot{fstest.MapFS{"var/lib/rpm/" + name: {Data: data}, "var/lib/rpm/" + name + walSuffix: {Data: wal}}}
+			_, _ = readRPM(root)
+			_ = ownersRPM(root, func(Owner, string) {})
+		}
+		read(data, nil)
+		read(good[name], data)
+		read(data, wal)
 	})
 }
 

@@ -9,24 +9,41 @@ import (
 	"strconv"
 )
 
-// readRPM reads rpm's database in whichever of its three forms it is there:
+// readRPM reads which packages rpm's database has.
+func readRPM(root Root) (found []Package, err error) {
+	err = eachHeader(root, func(header []byte) error {
+		if len(found) == maxEntries {
+			return errors.New("there are more packages than any system has")
+		}
+		p, err := parseHeader(header)
+		if err == nil && p.Name != "gpg-pubkey" { // a key that rpm keeps beside the packages
+			found = append(found, p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// eachHeader reads rpm's database in whichever of its three forms it is there:
 // sqlite, ndb or Berkeley DB. All of them hold one header per package.
-func readRPM(root Root) ([]Package, error) {
+func eachHeader(root Root, do func([]byte) error) error {
 	data, name, err := firstFile(root, maxRPM, rpmFiles()...)
 	if err != nil || len(data) == 0 {
-		return nil, err
+		return err
 	}
 	var wal []byte
 	if path.Base(name) == sqliteFile {
 		if wal, _, err = firstFile(root, maxRPM, name+walSuffix); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	found, err := parseRPM(path.Base(name), data, wal)
-	if err != nil {
-		return nil, fmt.Errorf("read package database /%s: %w", name, err)
+	if err := rpmBlobs(path.Base(name), data, wal, do); err != nil {
+		return fmt.Errorf("read package database /%s: %w", name, err)
 	}
-	return found, nil
+	return nil
 }
 
 const (
@@ -41,26 +58,14 @@ func rpmFiles() (paths []string) {
 	return paths
 }
 
-func parseRPM(name string, data, wal []byte) (found []Package, err error) {
-	add := func(header []byte) error {
-		if len(found) == maxEntries {
-			return errors.New("there are more packages than any system has")
-		}
-		p, err := parseHeader(header)
-		if err == nil && p.Name != "gpg-pubkey" { // a key that rpm keeps beside the packages
-			found = append(found, p)
-		}
-		return err
-	}
+func rpmBlobs(name string, data, wal []byte, do func([]byte) error) error {
 	switch name {
 	case sqliteFile:
-		err = sqliteBlobs(data, wal, "Packages", add)
+		return sqliteBlobs(data, wal, "Packages", do)
 	case "Packages.db":
-		err = ndbBlobs(data, add)
-	default:
-		err = bdbBlobs(data, add)
+		return ndbBlobs(data, do)
 	}
-	return found, err
+	return bdbBlobs(data, do)
 }
 
 // Tags and types of an rpm header (rpm's include/rpm/rpmtag.h).
@@ -81,22 +86,39 @@ const maxTags = 4096
 
 var errHeader = errors.New("a package's header is damaged")
 
-// parseHeader reads a header as the database holds it: how many entries and how
-// many bytes of data, the entries (tag, type, offset, count), the data; all
+// eachTag calls do with the entries of a header as the database holds it: how many there
+// are and how many bytes of data, the entries (tag, type, offset, count), the data; all
 // numbers big-endian (rpm's docs, "RPM v4 package format").
-func parseHeader(b []byte) (Package, error) {
-	p := Package{System: RPM}
+func eachTag(b []byte, do func(tag uint32, v headerEntry) error) error {
 	if len(b) < 8 {
-		return p, errHeader
+		return errHeader
 	}
 	entries, size := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
 	if entries > maxTags || entries*16+size > int64(len(b)-8) {
-		return p, errHeader
+		return errHeader
 	}
 	index, data := b[8:8+entries*16], b[8+entries*16:]
-	var release, epoch string
 	for ; len(index) > 0; index = index[16:] {
-		tag, kind, offset := binary.BigEndian.Uint32(index), binary.BigEndian.Uint32(index[4:]), int64(binary.BigEndian.Uint32(index[8:]))
+		u32 := func(at int) uint32 { return binary.BigEndian.Uint32(index[at:]) }
+		if err := do(u32(0), headerEntry{data, u32(4), int64(u32(8)), int64(u32(12))}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A headerEntry is where a header has the values of a tag: count of a kind from offset on.
+type headerEntry struct {
+	data          []byte
+	kind          uint32
+	offset, count int64
+}
+
+// parseHeader reads which package a header is of.
+func parseHeader(b []byte) (Package, error) {
+	p := Package{System: RPM}
+	var release, epoch string
+	err := eachTag(b, func(tag uint32, e headerEntry) (err error) {
 		var field *string
 		switch tag {
 		case tagName:
@@ -110,13 +132,13 @@ func parseHeader(b []byte) (Package, error) {
 		case tagArch:
 			field = &p.Arch
 		default:
-			continue
+			return nil
 		}
-		value, err := headerValue(data, kind, offset)
-		if err != nil {
-			return p, err
-		}
-		*field = value
+		*field, err = headerValue(e.data, e.kind, e.offset)
+		return err
+	})
+	if err != nil {
+		return p, err
 	}
 	if epoch != "" {
 		p.Version = epoch + ":" + p.Version

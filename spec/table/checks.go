@@ -156,6 +156,7 @@ var checks = map[string]Check{
 	"verity":          oneOf("a way to verify layers", "off", "report", "enforce"),
 	"objects":         oneOf("a use of objects", "use", "make", "rebuild"),
 	"image-test":      oneOf("a test of images", "boot"),
+	"relayering":      oneOf("a way of making layers", "packages"),
 	"on-bad":          oneOf("what can be done about what is bad", "revert"),
 	"boot-test":       oneOf("a boot test", "on", "off"),
 	"test-network":    oneOf("a network of a virtual machine", "none", "isolated", "outside"),
