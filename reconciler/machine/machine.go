@@ -97,7 +97,7 @@ type Result struct {
 }
 
 // Run makes one run. One that finds nothing to do takes no lock and writes
-// nothing. Failures of single images are in the result, not in the error. What
+// nothing, but what is wanted if that is not remembered. Failures of single images are in the result, not in the error. What
 // comes on stop ends waiting for images that take long. On a machine that is
 // suspended nothing is even looked at: that is a *plan.SuspendedError.
 func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
@@ -110,8 +110,12 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 		return Result{Plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}, err
 	}
 	j, err := look(ctx, m, doc, w, req)
-	if err != nil || j.Settled() {
+	if err != nil {
 		return j.result(nil), err
+	}
+	if j.Settled() {
+		remember(ctx, j)
+		return j.result(nil), nil
 	}
 	lock, err := m.lock(ctx, req.Wait)
 	if err != nil {

@@ -150,10 +150,27 @@ func (a *application) clear(ctx context.Context, _ []plan.Action) error {
 		a.next.Drift = plan.Mend(a.next.Drift, seen, a.now())
 	}
 	stage.Remember(a.Stage)
-	if err := a.Remember(); err != nil {
-		a.Log.Debug("the next run reads the whole config repo again", "error", err)
-	}
+	tellForgotten(a.Job, a.Remember())
 	return a.next.Save(a.Stage.Dir())
+}
+
+// remember keeps what the revision applied last wants, where a run that does nothing
+// else had to find it out, as the first of a newer gitboot has.
+func remember(ctx context.Context, j *Job) {
+	if !j.Lacking() || j.Revision.Hash != j.doc.Revision {
+		return
+	}
+	lock, err := j.Stage.Lock(ctx, false)
+	if err == nil {
+		err = errors.Join(j.Remember(), lock.Release())
+	}
+	tellForgotten(j, err)
+}
+
+func tellForgotten(j *Job, err error) {
+	if err != nil {
+		j.Log.Debug("the next run reads the whole config repo again", "error", err)
+	}
 }
 
 func (a *application) publishMenu(ctx context.Context, list []plan.Action) error {

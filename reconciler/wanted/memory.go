@@ -62,10 +62,13 @@ func (m memory) restored() *spec.Wants {
 	return m.Wants
 }
 
+// Lacking reports whether what is wanted had to be found out, and can be remembered.
+func (w *Wanted) Lacking() bool { return w.memory != "" && w.known.Program != "" }
+
 // Remember writes what is wanted into the file for it, for the next process. That it
 // cannot costs time, and no more.
 func (w *Wanted) Remember() error {
-	if w.memory == "" || w.known.Program == "" {
+	if !w.Lacking() {
 		return nil
 	}
 	kept := memory{basis: w.known, Wants: w.Wants}
