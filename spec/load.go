@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/spec/find"
 	"github.com/gitboot/gitboot/spec/position"
 	"github.com/gitboot/gitboot/spec/problem"
+	"github.com/gitboot/gitboot/spec/render"
 	"github.com/gitboot/gitboot/spec/table"
 )
 
@@ -26,16 +27,18 @@ const RootFile = "gitboot.toml"
 // A Fleet is what one config repo declares. It doesn't change, and can be
 // used by several goroutines.
 type Fleet struct {
-	fsys     fs.FS
-	files    *bounds.Cache
-	repo     *string
-	defaults defaultsDecl
-	profiles map[string]*profileDecl
-	images   map[string]*imageDecl
-	machines map[string]*machineDecl
-	hooks    map[string]*hookDecl
-	secrets  map[string]*secretDecl
-	readers  map[string]Reader
+	fsys  fs.FS
+	files *bounds.Cache
+	// templates are those that were executed for another machine.
+	templates *render.Templates
+	repo      *string
+	defaults  defaultsDecl
+	profiles  map[string]*profileDecl
+	images    map[string]*imageDecl
+	machines  map[string]*machineDecl
+	hooks     map[string]*hookDecl
+	secrets   map[string]*secretDecl
+	readers   map[string]Reader
 }
 
 // A Reader says what is wrong with a file, for who will read it on the machine.
@@ -158,13 +161,14 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 		roots:   map[string]*position.Node{},
 		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{
-			fsys:     fsys,
-			files:    new(bounds.Cache),
-			profiles: map[string]*profileDecl{},
-			images:   map[string]*imageDecl{},
-			machines: map[string]*machineDecl{},
-			hooks:    map[string]*hookDecl{},
-			secrets:  map[string]*secretDecl{},
+			fsys:      fsys,
+			files:     new(bounds.Cache),
+			templates: new(render.Templates),
+			profiles:  map[string]*profileDecl{},
+			images:    map[string]*imageDecl{},
+			machines:  map[string]*machineDecl{},
+			hooks:     map[string]*hookDecl{},
+			secrets:   map[string]*secretDecl{},
 		},
 	}
 	l.recipes.Reference, l.recipes.Spend = table.Of("image-ref").Text, l.spend

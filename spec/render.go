@@ -87,7 +87,7 @@ func (r *onImage) content(p position.Place, b *bodyDecl) ([]byte, []kind.Insert)
 	}
 	var secrets []render.Secret
 	out := r.executed(at, file, template, func(spend func(int) error) (out string, err error) {
-		out, secrets, err = render.File(template, r.v.data, spend)
+		out, secrets, err = r.templates.File(template, r.v.data, spend)
 		return out, err
 	})
 	return []byte(out), r.inserts(at, secrets, false)
@@ -126,7 +126,7 @@ func (r *onImage) render(p position.Place, s string) string {
 // renderFrom executes a template that lies in a file, or in the config itself
 // if that is "".
 func (r *onImage) renderFrom(p position.Place, file, s string) string {
-	return r.executed(p, file, s, func(spend func(int) error) (string, error) { return render.Text(s, r.v.data, spend) })
+	return r.executed(p, file, s, func(spend func(int) error) (string, error) { return r.templates.Text(s, r.v.data, spend) })
 }
 
 // executed returns what is made of a template, or reports why nothing is.

@@ -37,35 +37,6 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	return w, nil
 }
 
-// Check resolves machines and names all of their problems. Its error is as
-// that of Resolve.
-func (f *Fleet) Check(ctx context.Context, machines []string) error {
-	var all problem.List
-	left := bounds.MaxWorkInAll
-	for _, machine := range machines {
-		decl, ok := f.machines[machine]
-		if !ok {
-			return &UnknownMachineError{Name: machine, Known: f.Machines()}
-		}
-		m := &bounds.Meter{Ctx: ctx, Left: bounds.MaxWork, Enough: bounds.ErrWork}
-		if left < bounds.MaxWork {
-			m.Left, m.Enough = left, bounds.ErrWorkInAll
-		}
-		before := m.Left
-		r := f.resolver(m, machine, decl)
-		r.wants()
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("resolving machine %s: %w", machine, err)
-		}
-		if all.Join(&r.List); r.over {
-			break
-		}
-		left -= before - m.Left
-	}
-	f.checkSecrets(ctx, &all, machines)
-	return all.Err()
-}
-
 func (r *resolver) wants() *Wants {
 	machine, decl := r.name, r.decl
 	w := &Wants{Machine: machine, MachineID: text(decl.MachineID), Arch: text(r.merged.Arch), Boot: Boot{Mode: "menu", Tries: 3}}

@@ -38,11 +38,11 @@ func (r *resolver) hooks(image Image) []kind.Hook {
 	}
 	slices.SortStableFunc(chosen, func(a, b *hookDecl) int { return cmp.Compare(a.order(), b.order()) })
 	hooks := make([]kind.Hook, 0, len(chosen))
+	on := &onImage{r, r.view(image)}
 	for _, decl := range chosen {
 		if !r.spend(5 + len(decl.Remove) + len(decl.Dir) + len(decl.File) + len(decl.Link) + len(decl.Run) + len(decl.AtBoot)) {
 			return nil
 		}
-		on := &onImage{r, r.view(image)}
 		hooks = append(hooks, on.hook(name[decl], decl))
 	}
 	for _, c := range conflict.Find(hooks) {

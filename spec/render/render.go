@@ -54,42 +54,6 @@ func Check(text string) error {
 	return err
 }
 
-// A Secret is one that a template prints: what it is, others put there.
-type Secret struct {
-	Name string
-	At   int // where in the text it goes
-}
-
-// Text executes a template. spend is told what is going to be done, in units,
-// and its error, if it has one, is returned. A template that prints secrets has
-// no text.
-func Text(text string, data map[string]any, spend func(units int) error) (string, error) {
-	return (&counter{spend: spend}).execute(text, data)
-}
-
-// File executes the template of a file, which may print secrets. They are not in
-// the text yet.
-func File(text string, data map[string]any, spend func(units int) error) (string, []Secret, error) {
-	c := &counter{spend: spend, secretive: true}
-	out, err := c.execute(text, data)
-	return out, c.secrets, err
-}
-
-func (c *counter) execute(text string, data map[string]any) (string, error) {
-	if err := c.spend(20 + len(text)/perUnit); err != nil {
-		return "", err
-	}
-	t, err := parsed(text, c.functions())
-	if err != nil {
-		return "", err
-	}
-	err = t.Funcs(c.inserted()).Execute(c, data)
-	if c.ended != nil {
-		return "", c.ended
-	}
-	return c.out.String(), place(err)
-}
-
 func parsed(text string, functions template.FuncMap) (*template.Template, error) {
 	switch {
 	case len(text) > maxSource && strings.Contains(text, "{{"):

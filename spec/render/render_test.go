@@ -49,7 +49,7 @@ func TestSameAsTextTemplate(t *testing.T) {
 		`{{ $x := 1 }}{{ range 3 }}{{ $x = . }}{{ end }}{{ $x }}`, `{{ (index .Vars "table").a }}`, `{{ with $x := .Vars.table }}{{ $x.a }}{{ end }}`, `{{ "quoted" }}{{ 'c' }}{{ 1e3 }}{{ true }}`,
 		`{{/* comment */}}{{ "}}" }}`, "{{ .Vars.table.a | printf \"%s-%s\" \"x\" }}",
 	} {
-		got, err := Text(text, data, budget(1e6))
+		got, err := new(Templates).Text(text, data, budget(1e6))
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -79,7 +79,7 @@ func TestErrors(t *testing.T) {
 		"{{ call .Vars.name }}":                     `line 1: <call .Vars.name>: error calling call: non-function .Vars.name of type string missing `,
 		"{{ define \"\\\"x\" }}\n{{ .a }}{{ end }}{{ template \"\\\"x\" .Vars }}": `line 2: <.a>: map has no entry for key "a" missing a`,
 	} {
-		_, err := Text(text, data, budget(1e6))
+		_, err := new(Templates).Text(text, data, budget(1e6))
 		e := (*Error)(nil)
 		if !errors.As(err, &e) || e.Error()+" missing "+e.Missing != want {
 			t.Errorf("%q: got %v, not %s", text, err, want)
@@ -141,7 +141,7 @@ func TestBounded(t *testing.T) {
 	for name, text := range hostile {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			_, err := Text(text, data, budget(1e5))
+			_, err := new(Templates).Text(text, data, budget(1e5))
 			if err == nil {
 				t.Fatal("it was executed")
 			}
@@ -160,7 +160,7 @@ func TestBounded(t *testing.T) {
 func TestStops(t *testing.T) {
 	for name, text := range hostile {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		_, err := Text(text, data, func(int) error { return ctx.Err() })
+		_, err := new(Templates).Text(text, data, func(int) error { return ctx.Err() })
 		late := time.Now()
 		if deadline, _ := ctx.Deadline(); late.Sub(deadline) > 10*time.Second {
 			t.Errorf("%s: ended %s late", name, late.Sub(deadline))
@@ -182,11 +182,12 @@ func FuzzText(f *testing.F) {
 	}
 	f.Add(`{{ printf "%v %[2]*[1]d %6.2f" . 3 1.5 }}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := Text(text, data, budget(1e4))
+		var templates Templates
+		got, err := templates.Text(text, data, budget(1e4))
 		if err != nil {
 			return
 		}
-		if again, err := Text(text, data, budget(1e4)); err != nil || again != got {
+		if again, err := templates.Text(text, data, budget(1e4)); err != nil || again != got {
 			t.Errorf("%q then %q, %v", got, again, err)
 		}
 		if size := len(got); size > maxText {
@@ -207,7 +208,7 @@ func TestSecrets(t *testing.T) {
 		`{{ "x" | secret }}`:                                              {{"x", 0}},
 		`{{ if false }}{{ secret "x" }}{{ end }}`:                         nil,
 	} {
-		out, got, err := File(text, map[string]any{"Vars": map[string]any{"list": []any{"1", "2", "3"}}}, budget(1e5))
+		out, got, err := new(Templates).File(text, map[string]any{"Vars": map[string]any{"list": []any{"1", "2", "3"}}}, budget(1e5))
 		if err != nil || !slices.Equal(got, want) || strings.Contains(out, "x") {
 			t.Errorf("%s: %q, %v, %v", text, out, got, err)
 		}
@@ -217,11 +218,11 @@ func TestSecrets(t *testing.T) {
 		`{{ slice (secret "x") 0 1 }}`, `{{ (secret "x").Name }}`, `{{ (secret "x").secret }}`, `{{ if eq (secret "x") "x" }}{{ end }}`,
 		`{{ range secret "x" }}{{ end }}`, `{{ secret }}`, `{{ secret 1 }}`, `{{ println 1 (secret "x") }}`, `{{ index (secret "x") 0 }}`,
 	} {
-		if out, _, err := File(text, nil, budget(1e5)); err == nil {
+		if out, _, err := new(Templates).File(text, nil, budget(1e5)); err == nil {
 			t.Errorf("%s: %q", text, out)
 		}
 	}
-	if out, err := Text(`{{ secret "x" }}`, nil, budget(1e5)); err == nil || !strings.Contains(err.Error(), "only be put into a file") {
+	if out, err := new(Templates).Text(`{{ secret "x" }}`, nil, budget(1e5)); err == nil || !strings.Contains(err.Error(), "only be put into a file") {
 		t.Errorf("in a text: %q, %v", out, err)
 	}
 	if err := Check(`{{ secret "x" }}`); err != nil {
