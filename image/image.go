@@ -120,6 +120,8 @@ type Layer struct {
 
 	// Made is what somebody who is believed has made of it, nil if nobody has.
 	Made *Made
+	// Chunked is how parts of it are had, nil where it comes whole or not at all.
+	Chunked *Chunked
 
 	blob     opener
 	progress progress.Sink

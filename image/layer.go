@@ -2,13 +2,17 @@ package image
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/gitboot/gitboot/image/chunked"
 	"github.com/gitboot/gitboot/image/internal/expand"
 	"github.com/gitboot/gitboot/image/internal/untrusted"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -102,4 +106,58 @@ func (r *layerReader) Close() error {
 		r.task.End(r.err)
 	}
 	return err
+}
+
+// A Chunked is a layer of which some pieces of files can be had without the others.
+type Chunked struct {
+	chunked.Form
+	// Part reads some bytes of the blob.
+	Part func(ctx context.Context, off, n int64) (Part, error)
+	// Largest is how many bytes the layer may hold at most.
+	Largest int64
+}
+
+// chunkedOf is how a layer is had by parts, nil where it cannot be: then it is read whole
+// as any other.
+func chunkedOf(from store, d v1.Descriptor, largest int64, log *slog.Logger) *Chunked {
+	part := from.Parts(d.Digest, d.Size)
+	if part == nil || d.MediaType != types.OCILayerZStd {
+		return nil
+	}
+	form, err := chunked.Of(d.Annotations, d.Size)
+	if err != nil {
+		log.Warn("a layer is pulled whole: what it says of its parts cannot be read", "layer", d.Digest, "error", err)
+	}
+	if form == nil {
+		return nil
+	}
+	return &Chunked{*form, part, largest}
+}
+
+// sectionTries is how often a section is asked for where sources give something else.
+const sectionTries = 3
+
+// Section fetches a section, which must have this digest.
+func (c *Chunked) Section(ctx context.Context, s chunked.Section, digest string) ([]byte, error) {
+	for try := 1; ; try++ {
+		part, err := c.Part(ctx, s.Offset, s.Length)
+		if err != nil {
+			return nil, err
+		}
+		data := make([]byte, s.Length)
+		if _, err := io.ReadFull(part, data); err != nil {
+			return nil, errors.Join(err, part.Close())
+		}
+		got := fmt.Sprintf("sha256:%x", sha256.Sum256(data))
+		if got != digest {
+			part.Reject()
+			err = fmt.Errorf("%d bytes from %d on have the digest %s instead of %s", s.Length, s.Offset, got, untrusted.Printable(digest, 80))
+		}
+		if err = errors.Join(err, part.Close()); err == nil {
+			return data, nil
+		}
+		if got == digest || try == sectionTries {
+			return nil, err
+		}
+	}
 }

@@ -141,4 +141,7 @@ func (l layout) Blob(digest v1.Hash, size int64) func(context.Context) (io.ReadC
 	}
 }
 
+// Parts gives none: what is on this machine is read as a whole.
+func (l layout) Parts(v1.Hash, int64) func(context.Context, int64, int64) (Part, error) { return nil }
+
 func blobPath(d v1.Hash) string { return "blobs/" + d.Algorithm + "/" + d.Hex }

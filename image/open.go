@@ -21,6 +21,9 @@ type store interface {
 	Manifest(ctx context.Context, digest v1.Hash) ([]byte, error)
 	// Blob describes how to read a verified blob; nothing is read yet.
 	Blob(digest v1.Hash, size int64) func(context.Context) (io.ReadCloser, error)
+	// Parts describes how to read parts of it, which nothing verifies; nil where it comes
+	// as a whole.
+	Parts(digest v1.Hash, size int64) func(ctx context.Context, off, n int64) (Part, error)
 }
 
 // Open fetches the manifest and configuration of ref at digest for the wanted
@@ -88,6 +91,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 			progress:  opts.Progress,
 			allowed:   expand.LayerDiet(),
 			expansion: opts.Expansion,
+			Chunked:   chunkedOf(from, d, opts.Expansion.Bound(d.Size), opts.Log),
 		})
 	}
 	return img, nil

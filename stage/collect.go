@@ -121,5 +121,8 @@ func dropRecords(l Layout, live func(deployment.Object) bool) error {
 	if err := record.DropTrees(record.Trees(l.Dir()), live); err != nil {
 		return err
 	}
+	if err := record.DropContents(record.Contents(l.Dir()), live); err != nil {
+		return err
+	}
 	return record.Drop(l.kernels(), func(r *record.Kernel) (left, changed bool) { return live(r.Kernel) && live(r.Initramfs), false })
 }

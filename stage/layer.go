@@ -50,6 +50,9 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 	if err != nil || o != (deployment.Object{}) {
 		return o, err
 	}
+	if o, err = a.join(ctx); err != nil || o != (deployment.Object{}) {
+		return o, err
+	}
 	if r != nil && r.Blob != a.Blob {
 		a.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
@@ -119,6 +122,22 @@ func (a *adding) fetch(ctx context.Context, what Fetched, bytes int64) (err erro
 	task := progress.StartLayer(a.Progress, "fetch "+a.Tar.String(), a.DiffID, bytes)
 	defer func() { task.End(err) }()
 	return Fetch(ctx, a.stage, what, task)
+}
+
+// join makes the layer of what is here of it and of what is fetched besides. Where that
+// fails, or is not the layer, it returns the zero Object.
+func (a *adding) join(ctx context.Context) (deployment.Object, error) {
+	if a.Partial == nil {
+		return deployment.Object{}, nil
+	}
+	joined := *a
+	joined.Open, joined.Blob = a.Partial.Open, "" // the tar itself is hashed
+	o, err := joined.add(ctx)
+	if err != nil {
+		a.stage.log().Warn("a layer is pulled whole: it could not be put together of its parts", "layer", a.Tar.String(), "error", err)
+		return deployment.Object{}, ctx.Err()
+	}
+	return o, nil
 }
 
 func (a *adding) add(ctx context.Context) (deployment.Object, error) {

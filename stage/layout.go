@@ -105,7 +105,7 @@ func own() []string { return append(folders(), "lock", "state.json", "workshop")
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, DocumentsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return append(own(), "trees", "contents", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, DocumentsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

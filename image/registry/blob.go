@@ -220,10 +220,15 @@ type Part interface {
 	Reject()
 }
 
-// Parts describes how to read parts of one of the artifact's files: n bytes from off
-// on. Who has no part to give but the whole file gives none.
+// Parts describes how to read parts of one of the artifact's files; see Sources.Parts.
 func (a Artifact) Parts(d v1.Descriptor) func(ctx context.Context, off, n int64) (Part, error) {
-	b := &remoteBlob{from: a.from, digest: d.Digest, size: d.Size, liars: map[*endpoint]bool{}}
+	return a.from.Parts(d.Digest, d.Size)
+}
+
+// Parts describes how to read parts of a blob: n bytes from off on. Who has no part to
+// give but the whole blob gives none.
+func (s *Sources) Parts(digest v1.Hash, size int64) func(ctx context.Context, off, n int64) (Part, error) {
+	b := &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}}
 	return b.openPart
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/initramfs/processor"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/partial"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
@@ -65,6 +66,8 @@ type observedImage struct {
 	// blocks are how layers are had for fewer bytes than their objects have, by diff
 	// id; nil where there is no such way.
 	blocks map[string]*squash.Blocks
+	// parts are how layers are had for fewer bytes than their blobs have, likewise.
+	parts map[string]*partial.Way
 	// cause tells what the image is staged from, as far as it was declared or made
 	// here: what failed is tried again at once if that is another.
 	cause string
@@ -75,6 +78,15 @@ type observedImage struct {
 // the same, and compared.
 func (i *observedImage) rebuilds() bool {
 	return i.want.Pull != nil && i.want.Pull.Objects == spec.RebuildObjects
+}
+
+// part is how parts of a layer are had, nil if it is pulled whole.
+func (i *observedImage) part(diffID string) *squash.Partial {
+	way := i.parts[diffID]
+	if way == nil {
+		return nil
+	}
+	return &way.Partial
 }
 
 // A PendingError says that an image is not built yet. It is nobody's failure.

@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/partial"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/stage"
@@ -82,7 +83,7 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	var tally readymade.Tally
 	for i, l := range list {
 		sources[i] = tally.Count(stage.Tar{
-			Made:   a.made(s, l, early),
+			Made: a.made(s, l, early), Partial: s.image.part(l.DiffID),
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}, l.Size)
@@ -90,6 +91,19 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	defer func() { s.fetched = tally.Fetched() }()
 	if s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce); err == nil && s.image.rebuilds() {
 		err = compareMade(a.Stage, list)
+	}
+	if err == nil {
+		err = a.keepContents(ctx, s)
+	}
+	return err
+}
+
+// keepContents keeps which files the layers have, for those that come after them.
+func (a fetcher) keepContents(ctx context.Context, s *staging) error {
+	err := partial.Keep(ctx, a.Stage, s.image.opened.Layers, s.image.parts, s.layers)
+	if err != nil && ctx.Err() == nil {
+		a.Log.Warn("the next layers of an image are pulled whole: which files these have cannot be kept", "image", s.Image, "error", err)
+		return nil
 	}
 	return err
 }

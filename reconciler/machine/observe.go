@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/inventory"
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
+	"github.com/gitboot/gitboot/reconciler/partial"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -107,6 +108,9 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 	if err := observeBlocks(ctx, j, img, objects); err != nil {
 		return err
 	}
+	if err := observeParts(ctx, j, img, objects); err != nil {
+		return err
+	}
 	for i, l := range list {
 		layer := plan.Layer{DiffID: l.DiffID, Bytes: l.Size, Staged: objects[i] != deployment.Object{}}
 		if readymade.Take(l.Made) != nil && !img.rebuilds() {
@@ -114,6 +118,9 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 		}
 		if way := img.blocks[l.DiffID]; way != nil {
 			layer.Bytes, layer.Whole = way.Fetch, l.Made.Size
+		}
+		if way := img.parts[l.DiffID]; way != nil {
+			layer.Bytes, layer.Whole = way.Fetch, l.Size
 		}
 		if img.made != nil && i < len(img.made.Sizes) {
 			layer.Tar = img.made.Sizes[i]
@@ -138,6 +145,25 @@ func observeBlocks(ctx context.Context, j *Job, img *observedImage, staged []dep
 	img.blocks = map[string]*squash.Blocks{}
 	for i, way := range ways {
 		img.blocks[list[i].DiffID] = way
+	}
+	return err
+}
+
+// observeParts finds out of which layers that are made here some files are on the stage,
+// so that the others alone are fetched.
+func observeParts(ctx context.Context, j *Job, img *observedImage, staged []deployment.Object) error {
+	list := img.list()
+	lacking := make([]*image.Layer, len(list))
+	for i, l := range list {
+		if staged[i] == (deployment.Object{}) && (readymade.Take(l.Made) == nil || img.rebuilds()) {
+			lacking[i] = &list[i]
+		}
+	}
+	f := partial.Finder{Stage: j.Stage, Older: inventory.Older(j.Stage, j.doc, img.want.Name), Log: j.Log, Progress: j.Progress}
+	ways, err := f.Ways(ctx, img.want.Name, lacking)
+	img.parts = map[string]*partial.Way{}
+	for i, way := range ways {
+		img.parts[list[i].DiffID] = way
 	}
 	return err
 }

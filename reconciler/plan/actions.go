@@ -63,8 +63,14 @@ const ReadyMade = "ready-made"
 // layer on the stage has.
 const ByBlocks = ReadyMade + ", by blocks"
 
+// InPart is the reason of adding one of which only those files are fetched that no layer on
+// the stage has.
+const InPart = "in part"
+
 func (l Layer) reason() string {
 	switch {
+	case l.Whole > 0 && !l.Made:
+		return InPart
 	case l.Whole > 0:
 		return ByBlocks
 	case l.Made:
@@ -74,12 +80,12 @@ func (l Layer) reason() string {
 }
 
 // Layers says in words how many layers are added, of how many bytes, and how many of them
-// are ready-made; bytes that are not known are 0. Where some are had by blocks, it says of
-// how many bytes that is.
+// are ready-made; bytes that are not known are 0. Where some are had by blocks or in part,
+// it says of how many bytes that is.
 func Layers(adding []Action) string {
-	made, bytes, whole := 0, int64(0), int64(0)
+	made, bytes, whole, ways := 0, int64(0), int64(0), map[string]bool{}
 	for _, a := range adding {
-		bytes, whole = bytes+a.Bytes, whole+max(a.Bytes, a.Whole)
+		bytes, whole, ways[a.Reason] = bytes+a.Bytes, whole+max(a.Bytes, a.Whole), true
 		if a.Reason == ReadyMade || a.Reason == ByBlocks {
 			made++
 		}
@@ -97,7 +103,15 @@ func Layers(adding []Action) string {
 		words += ", " + progress.Bytes(bytes)
 	}
 	if whole > bytes {
-		words += " of " + progress.Bytes(whole) + " by blocks"
+		words += " of " + progress.Bytes(whole)
+	}
+	switch {
+	case ways[ByBlocks] && ways[InPart]:
+		words += " by blocks and " + InPart
+	case ways[ByBlocks]:
+		words += " by blocks"
+	case ways[InPart]:
+		words += " " + InPart
 	}
 	return words
 }

@@ -21,8 +21,8 @@ type Layer struct {
 	Bytes, Tar int64
 	Staged     bool
 	// Made says that somebody else has made it: it is fetched as it will lie here.
-	// Whole is then its size, if it is put together of blocks that are on the stage and
-	// of Bytes that are fetched; else 0.
+	// Whole is what has to be read without what is on the stage, if it is put together of
+	// that, by blocks or by files, and of Bytes that are fetched; else 0.
 	Made  bool
 	Whole int64
 }

@@ -30,6 +30,7 @@ const (
 	asLayer way = iota
 	asObject
 	byBlocks
+	byParts
 )
 
 // Count returns a layer which is counted when it is fetched, of so many bytes as it is
@@ -43,15 +44,25 @@ func (t *Tally) Count(src stage.Tar, stored int64) stage.Tar {
 		}
 		src.Made = &made
 	}
+	if src.Partial != nil {
+		joined := *src.Partial
+		joined.Open = t.began(src.DiffID, fetchedLayer{byParts, stored}, joined.Fetch, joined.Open)
+		src.Partial = &joined
+	}
 	src.Open = t.opened(src.DiffID, fetchedLayer{asLayer, stored}, src.Open)
 	return src
 }
 
 func (t *Tally) opened(layer string, l fetchedLayer, open func(context.Context) (io.ReadCloser, error)) func(context.Context) (io.ReadCloser, error) {
+	return t.began(layer, l, l.whole, open)
+}
+
+// began counts so many bytes of a layer when they begin to come.
+func (t *Tally) began(layer string, l fetchedLayer, bytes int64, open func(context.Context) (io.ReadCloser, error)) func(context.Context) (io.ReadCloser, error) {
 	return func(ctx context.Context) (io.ReadCloser, error) {
 		r, err := open(ctx)
 		if err == nil {
-			t.add(layer, l, l.whole)
+			t.add(layer, l, bytes)
 		}
 		return r, err
 	}
@@ -93,6 +104,8 @@ func (t *Tally) Fetched() *state.Fetched {
 			f.Objects++
 		case byBlocks:
 			f.Blocks++
+		case byParts:
+			f.Parts++
 		}
 	}
 	return f

@@ -172,10 +172,12 @@ type Fetched struct {
 	Bytes int64 `json:"bytes"`
 	Whole int64 `json:"whole"`
 	// Layers were made here of what the image has, Objects had been made by others, and
-	// of Blocks only parts were fetched.
+	// of Blocks only parts were fetched; of Parts only files were that the stage had not,
+	// and they were made here.
 	Layers  int `json:"layers,omitempty"`
 	Objects int `json:"objects,omitempty"`
 	Blocks  int `json:"blocks,omitempty"`
+	Parts   int `json:"parts,omitempty"`
 }
 
 // Pin is somebody's wish that a generation stays, with a word of why.

@@ -29,11 +29,22 @@ type Tar struct {
 	// Made is what somebody else has made of the layer, nil if nobody has. What
 	// cannot be had of it is made here.
 	Made *Made
+	// Partial is a cheaper way to the tar than Open, nil if there is none.
+	Partial *Partial
 	// Readable, if it is set, is called once when the squashfs is complete at
 	// path: of a new layer before it is hashed, synced and named. Whoever
 	// wants to read it opens it before returning: the path may not last.
 	Readable func(path string)
 	Progress progress.Sink
+}
+
+// A Partial puts a layer's tar together out of files that are here, and of what is fetched
+// besides.
+type Partial struct {
+	// Fetch is how many bytes are fetched.
+	Fetch int64
+	// Open gives the tar as Tar.Open does, but nothing has verified it.
+	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
 // String names the layer in messages.

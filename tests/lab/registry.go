@@ -102,6 +102,10 @@ type Layer struct {
 	Path string
 	// Compression is Zstd, Gzip or None; Zstd if empty.
 	Compression string
+	// Packed is the compressed tar; it is made if this is empty.
+	Packed string
+	// Annotations are the layer's in the manifest.
+	Annotations map[string]string
 }
 
 // Push stores an image of the layers, lowest first, under repo:tag and returns
@@ -138,7 +142,7 @@ func (r *Registry) image(labels map[string]string, layers []Layer) (v1.Image, er
 		if err != nil {
 			return nil, err
 		}
-		if img, err = mutate.AppendLayers(img, b); err != nil {
+		if img, err = mutate.Append(img, mutate.Addendum{Layer: b, Annotations: layer.Annotations}); err != nil {
 			return nil, err
 		}
 	}
@@ -169,8 +173,32 @@ func (b *blob) MediaType() (types.MediaType, error) {
 	return types.OCILayerZStd, nil
 }
 
+// packed is the blob of a layer that has been compressed.
+func packed(layer Layer) (*blob, error) {
+	digest, size, err := hashed(layer.Packed)
+	if err != nil {
+		return nil, err
+	}
+	diffID, _, err := hashed(layer.Path)
+	return &blob{layer, layer.Packed, digest, diffID, size}, err
+}
+
+func hashed(path string) (v1.Hash, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return v1.Hash{}, 0, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	return sha(sum), n, err
+}
+
 // compress makes the blob of a layer in one pass.
 func compress(layer Layer, dir string) (_ *blob, err error) {
+	if layer.Packed != "" {
+		return packed(layer)
+	}
 	in, err := os.Open(layer.Path)
 	if err != nil {
 		return nil, err

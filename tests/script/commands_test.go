@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
@@ -154,13 +155,21 @@ func cmdRandom(ts *testscript.TestScript, args []string) error {
 	return writeRandom(ts.MkAbs(args[0]), size)
 }
 
-// push NAME:TAG DIR...
+// push [--chunked] NAME:TAG DIR...
 func cmdPush(ts *testscript.TestScript, args []string) error {
-	var dirs []string
-	for _, dir := range args[1:] {
-		dirs = append(dirs, ts.MkAbs(dir))
+	makes := layerOf
+	if args[0] == "--chunked" {
+		makes, args = chunkedLayerOf, args[1:]
 	}
-	digest, err := push(context.Background(), ts.Getenv("REGISTRY")+"/"+args[0], dirs...)
+	var layers []mutate.Addendum
+	for _, dir := range args[1:] {
+		l, err := makes(ts.MkAbs(dir))
+		if err != nil {
+			return err
+		}
+		layers = append(layers, l)
+	}
+	digest, err := push(context.Background(), ts.Getenv("REGISTRY")+"/"+args[0], layers...)
 	if err == nil {
 		ts.Setenv("DIGEST", digest)
 	}

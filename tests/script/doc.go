@@ -20,7 +20,8 @@
 //	kernel [-bare] DIR VERSION put a kernel into a root file system; without
 //	                           its modules if bare
 //	random FILE BYTES          make a file that cannot be compressed
-//	push NAME:TAG DIR...       push an image, a layer from each folder; its
+//	push [--chunked] NAME:TAG DIR...
+//	                           push an image, a layer from each folder; its
 //	                           digest is then $DIGEST
 //	signer NAME                make a key pair for cosign: NAME/cosign.pub
 //	sign NAME FORM IMAGE       sign with it, in the form simple or bundle

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -19,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/gitboot/gitboot/tests/lab"
 )
 
 // writeRandom makes a file that no compressor makes smaller within a block of
@@ -79,9 +83,8 @@ func addFile(out *tar.Writer, dir, path string, d fs.DirEntry) error {
 	return err
 }
 
-// push stores an image whose layers are folders, lowest first, and returns
-// its digest.
-func push(ctx context.Context, ref string, dirs ...string) (string, error) {
+// push stores an image of layers, lowest first, and returns its digest.
+func push(ctx context.Context, ref string, layers ...mutate.Addendum) (string, error) {
 	tag, err := name.NewTag(ref, name.Insecure)
 	if err != nil {
 		return "", err
@@ -94,23 +97,41 @@ func push(ctx context.Context, ref string, dirs ...string) (string, error) {
 		return "", err
 	}
 	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
-	for _, dir := range dirs {
-		var archive bytes.Buffer
-		if err := writeTar(&archive, dir); err != nil {
-			return "", err
-		}
-		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil }
-		layer, err := tarball.LayerFromOpener(open, tarball.WithCompression(compression.ZStd), tarball.WithMediaType(types.OCILayerZStd))
-		if err != nil {
-			return "", err
-		}
-		if img, err = mutate.AppendLayers(img, layer); err != nil {
-			return "", err
-		}
+	if img, err = mutate.Append(img, layers...); err != nil {
+		return "", err
 	}
 	if err := remote.Write(tag, img, remote.WithContext(ctx)); err != nil {
 		return "", err
 	}
 	digest, err := img.Digest()
 	return digest.String(), err
+}
+
+// layerOf is a folder as a layer.
+func layerOf(dir string) (mutate.Addendum, error) {
+	var archive bytes.Buffer
+	if err := writeTar(&archive, dir); err != nil {
+		return mutate.Addendum{}, err
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil }
+	layer, err := tarball.LayerFromOpener(open, tarball.WithCompression(compression.ZStd), tarball.WithMediaType(types.OCILayerZStd))
+	return mutate.Addendum{Layer: layer}, err
+}
+
+// chunkedLayerOf is one as zstd:chunked, made beside the folder.
+func chunkedLayerOf(dir string) (mutate.Addendum, error) {
+	var archive bytes.Buffer
+	if err := writeTar(&archive, dir); err != nil {
+		return mutate.Addendum{}, err
+	}
+	path := fmt.Sprintf("%s-%x.tar", dir, sha256.Sum256(archive.Bytes()))
+	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
+		return mutate.Addendum{}, err
+	}
+	made, err := lab.Chunked(context.Background(), path)
+	if err != nil {
+		return mutate.Addendum{}, err
+	}
+	layer, err := tarball.LayerFromFile(made.Packed, tarball.WithMediaType(types.OCILayerZStd))
+	return mutate.Addendum{Layer: layer, Annotations: made.Annotations}, err
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/build/engine"
-	"github.com/gitboot/gitboot/build/engine/buildah/tarsplit"
+	"github.com/gitboot/gitboot/image/tarsplit"
 )
 
 // A store is what the program keeps, in the format of
@@ -150,7 +150,7 @@ func chain(top string, parents map[string]string) (out []string) {
 func (s *store) opener(l storedLayer) func(context.Context) (io.ReadCloser, error) {
 	split := filepath.Join(s.root, s.driver+"-layers", l.ID+".tar-split.gz")
 	dir := s.layerDir(l.ID)
-	return func(ctx context.Context) (io.ReadCloser, error) { return tarsplit.Assemble(ctx, split, dir) }
+	return func(ctx context.Context) (io.ReadCloser, error) { return tarsplit.FromFolder(ctx, split, dir) }
 }
 
 // layerDir is where the store holds a layer's files.

@@ -30,7 +30,7 @@ func split(t *testing.T, entries ...splitEntry) string {
 	return path
 }
 
-func TestAssemble(t *testing.T) {
+func TestFromFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o700), os.WriteFile(filepath.Join(dir, "d", "f"), []byte("content"), 0o600),
 		os.WriteFile(filepath.Join(dir, "\xff"), []byte("bytes"), 0o600), os.Symlink("/etc", filepath.Join(dir, "out"))); err != nil {
@@ -49,7 +49,7 @@ func TestAssemble(t *testing.T) {
 		"a way out":         {[]splitEntry{file("out/passwd", 1)}, "escapes"},
 		"a way up":          {[]splitEntry{file("../../etc/passwd", 1)}, "no such file"},
 	} {
-		in, err := Assemble(t.Context(), split(t, c.entries...), dir)
+		in, err := FromFolder(t.Context(), split(t, c.entries...), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestAssemble(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	in, err := Assemble(ctx, split(t, head), dir)
+	in, err := FromFolder(ctx, split(t, head), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestAssemble(t *testing.T) {
 	if _, err := io.ReadAll(in); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
-	if _, err := Assemble(t.Context(), filepath.Join(dir, "none"), dir); err == nil || !strings.Contains(err.Error(), "build again") {
+	if _, err := FromFolder(t.Context(), filepath.Join(dir, "none"), dir); err == nil || !strings.Contains(err.Error(), "build again") {
 		t.Errorf("a layer that lacks its archive: %v", err)
 	}
 }
