@@ -59,9 +59,9 @@ type Tree struct {
 // Installed reports which programs, or parts of the boot loader, are not here that
 // partitions of a machine of an architecture take.
 func Installed(arch, loader string, partitions []layout.Partition) error {
-	names, platforms := bootcode.Programs(), []string(nil)
-	if loader == layout.SystemdBoot {
-		names = nil
+	names, platforms := []string(nil), []string(nil)
+	if loader == layout.Loader {
+		names = bootcode.Programs()
 	}
 	makers := map[string][]string{layout.FAT: fat.Programs(), layout.Ext4: ext4.Programs(), layout.XFS: xfs.Programs(), layout.Btrfs: btrfs.Programs()}
 	for _, p := range partitions {
@@ -77,7 +77,7 @@ func Installed(arch, loader string, partitions []layout.Partition) error {
 			}
 		}
 	}
-	if loader == layout.SystemdBoot {
+	if loader != layout.Loader {
 		return tool.Installed(names...)
 	}
 	return errors.Join(tool.Installed(names...), bootcode.Installed(platforms...))

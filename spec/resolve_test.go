@@ -492,7 +492,8 @@ func TestLoaderOfADisk(t *testing.T) {
 		{`boot = { loader = "systemd-boot" }`, `partitions = [{ role = "esp" }, ` + boot + stage + `]`, `a partition with the role "boot" is for GRUB's files`},
 		{`boot = { loader = "grub" }`, `partitions = [{ role = "esp" }, ` + boot + stage + `]`, ""},
 		{"arch = \"arm64\"\nboot = { loader = \"systemd-boot\" }", ``, ""},
-		{"arch = \"arm64\"\nboot = { loader = \"extlinux\" }", ``, "such disks are not made here"},
+		{"arch = \"arm64\"\nboot = { loader = \"extlinux\" }", ``, ""},
+		{`boot = { loader = "extlinux" }`, `partitions = [{ role = "bios" }, ` + stage + `]`, `U-Boot reads from a partition that there is not; add { role = "esp" }`},
 		{"arch = \"arm64\"\nboot = { loader = \"rpi\" }", ``, "such disks are not made here"},
 	} {
 		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n"+c.machine+"\n[machine.m.disk]\ndevice = \"/dev/vda\"\n"+c.disk+"\n"))

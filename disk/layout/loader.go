@@ -6,16 +6,22 @@ import "fmt"
 const (
 	Loader      = "grub" // the usual one
 	SystemdBoot = "systemd-boot"
+	Extlinux    = "extlinux"
 )
+
+// starts says who starts a boot loader from the EFI system partition.
+func starts(loader string) string {
+	return map[string]string{SystemdBoot: "UEFI starts", Extlinux: "U-Boot reads"}[loader]
+}
 
 // CheckLoader refuses a machine whose disk cannot have the boot loader that is declared,
 // "" for the usual one, or not with these partitions.
 func CheckLoader(declared string, partitions []Partition) error {
-	switch declared {
-	case SystemdBoot:
-	case "", Loader:
+	if declared == "" || declared == Loader {
 		return nil
-	default:
+	}
+	by := starts(declared)
+	if by == "" {
 		return fmt.Errorf("boot.loader is %q, which comes with a board, on a disk that is made for it: such disks are not made here; leave the disk out, and have the stage on the board's own", declared)
 	}
 	has := map[string]bool{}
@@ -24,7 +30,7 @@ func CheckLoader(declared string, partitions []Partition) error {
 	}
 	switch {
 	case !has[ESP]:
-		return fmt.Errorf("boot.loader is %q, which UEFI starts from a partition that there is not; add { role = %q } to the disk's partitions", declared, ESP)
+		return fmt.Errorf("boot.loader is %q, which %s from a partition that there is not; add { role = %q } to the disk's partitions", declared, by, ESP)
 	case has[Boot]:
 		return fmt.Errorf("boot.loader is %q, and a partition with the role %q is for GRUB's files; leave that out, and give the partition with the role %q a size with room for kernels", declared, Boot, ESP)
 	}

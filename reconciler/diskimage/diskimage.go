@@ -98,7 +98,7 @@ type preparation struct {
 	size       int64
 	partitions []layout.Partition
 	seed       string
-	folder     string // the boot loader's, here
+	folder     string // what lies where the boot loader looks, here
 	filesystem string // the stage's
 	// secretsOf tells which secrets of the config repo what was staged of an image holds.
 	secretsOf func(image string) ([]string, error)
@@ -151,22 +151,18 @@ func (p *preparation) stage(ctx context.Context) error {
 	at := layout.Find(placed, layout.Stage)
 	p.Config.Location = &boot.Filesystem{UUID: at.Search(), Type: at.Filesystem, Path: stagePath}
 	p.filesystem = at.Filesystem
-	role, folder := disk.GRUBFolder(p.partitions)
-	with := layout.Find(placed, role)
-	p.Config.BootLocation = &boot.Filesystem{UUID: with.Search(), Type: with.Filesystem, Path: folder}
 	if o := p.Order.Stage; o != nil {
 		p.Config.Location, at.FSID = o, o.UUID
 	}
 	if err := p.own(at.FSID); err != nil {
 		return err
 	}
-	if p.folder, err = p.bootFolder(ctx, placed); err != nil {
+	if err := p.bootFolder(ctx, placed); err != nil {
 		return err
 	}
 	if p.ESP != nil {
 		p.Config.BootLocation = p.ESP
 	}
-	p.Config.Boot = p.folder
 	r, err := reconciler.New(p.Config)
 	if err != nil {
 		return err
@@ -195,6 +191,13 @@ func (p *preparation) own(uuid string) error {
 		return fmt.Errorf("the stage %s is booted from where it lies, and not one for disks of machine %s; name another folder with --stage, or leave it out", p.Config.Stage, p.Config.Machine)
 	}
 	return nil
+}
+
+// grubLocation is where GRUB's folder lies.
+func (p *preparation) grubLocation(placed []layout.Placed) *boot.Filesystem {
+	role, folder := disk.GRUBFolder(p.partitions)
+	with := layout.Find(placed, role)
+	return &boot.Filesystem{UUID: with.Search(), Type: with.Filesystem, Path: folder}
 }
 
 // grub makes GRUB's folder, to which the reconcile adds custom.cfg.
@@ -285,7 +288,7 @@ func (p *preparation) fill(out *Plan, doc *state.Machine) error {
 
 // addLoader adds the boot loader's folder.
 func (p *preparation) addLoader(d *disk.Disk) (err error) {
-	if p.loader() == layout.SystemdBoot {
+	if p.loader() != layout.Loader {
 		d.ESP, err = p.espFiles(layout.Find(d.Partitions, layout.ESP).Length)
 	} else {
 		d.GRUB, err = grubTree(p.folder)

@@ -28,13 +28,34 @@ const (
 	enrollNow  = "secure-boot-enroll force\n"
 )
 
-// bootFolder makes the boot loader's folder, to which the reconcile adds its menu.
-func (p *preparation) bootFolder(ctx context.Context, placed []layout.Placed) (string, error) {
-	if p.loader() != layout.SystemdBoot {
-		return p.grub()
+// extlinuxFolder is where U-Boot looks on a partition (its doc/develop/distro.rst).
+const extlinuxFolder = "/extlinux"
+
+// bootFolder makes what is to lie where the boot loader looks; to its own folder there, the
+// reconcile adds the menu.
+func (p *preparation) bootFolder(ctx context.Context, placed []layout.Placed) (err error) {
+	switch p.loader() {
+	case layout.SystemdBoot:
+		p.folder, err = p.systemdBoot(ctx)
+		p.Config.Boot, p.Config.BootLocation = p.folder, onESP(placed, "/")
+	case layout.Extlinux:
+		p.folder = filepath.Join(p.Temp, "esp")
+		p.Config.Boot, p.Config.BootLocation = filepath.Join(p.folder, extlinuxFolder), onESP(placed, extlinuxFolder)
+		err = os.MkdirAll(p.Config.Boot, 0o700)
+	default:
+		p.folder, err = p.grub()
+		p.Config.Boot, p.Config.BootLocation = p.folder, p.grubLocation(placed)
 	}
-	id := strings.ToUpper(layout.Find(placed, layout.ESP).FSID)
-	p.Config.BootLocation = &boot.Filesystem{UUID: id[:4] + "-" + id[4:], Type: layout.FAT, Path: "/"}
+	return err
+}
+
+// onESP is a folder of the EFI system partition.
+func onESP(placed []layout.Placed, folder string) *boot.Filesystem {
+	return &boot.Filesystem{UUID: layout.Find(placed, layout.ESP).Search(), Type: layout.FAT, Path: folder}
+}
+
+// systemdBoot makes its partition.
+func (p *preparation) systemdBoot(ctx context.Context) (string, error) {
 	dir := filepath.Join(p.Temp, "esp")
 	suffix := uki.Suffix(p.arch())
 	for _, name := range []string{"EFI/systemd/systemd-boot" + suffix + ".efi", "EFI/BOOT/BOOT" + strings.ToUpper(suffix) + ".EFI"} {
