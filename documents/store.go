@@ -86,7 +86,7 @@ func (s Store) Saw(repository, named, tag string, now time.Time) (bool, error) {
 	if err != nil || at < 0 {
 		return false, err
 	}
-	if list[at].Tag == tag {
+	if tag == "" || list[at].Tag == tag {
 		return true, nil
 	}
 	list[at].Tag, list[at].Seen = tag, now

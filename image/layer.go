@@ -44,6 +44,9 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 	return r, nil
 }
 
+// Stored streams the layer's blob as it is stored, verified as Open's stream is.
+func (l Layer) Stored(ctx context.Context) (io.ReadCloser, error) { return l.blob(ctx) }
+
 // Largest is how many bytes the layer may hold at most.
 func (l Layer) Largest() int64 { return l.expansion.Bound(0) }
 

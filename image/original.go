@@ -49,6 +49,25 @@ func Belonging(ctx context.Context, ref, named string, img *Image, opts Options)
 	return found, nil
 }
 
+// Attachment is an artifact about an image, as a registry would have it, but for its
+// files: its manifest and its document, and a signature of them, if somebody signs.
+func Attachment(ref string, u ArtifactUpload, subject []byte, by *cosign.Signer) ([]Original, error) {
+	manifest, err := u.Manifest(subject)
+	if err != nil {
+		return nil, err
+	}
+	made := []Original{{Data: u.Config}, {Manifest: true, Data: manifest}}
+	if by == nil {
+		return made, nil
+	}
+	repository, _, err := Repository(ref)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := registry.Signed(repository, untrusted.SHA256(manifest), *by)
+	return append(made, signed...), err
+}
+
 // small reports whether files of a media type are documents.
 func small(mediaType string) bool {
 	switch mediaType {

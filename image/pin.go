@@ -25,3 +25,13 @@ func Pinned(ref, digest string) (string, error) {
 	}
 	return full + "@" + digest, nil
 }
+
+// HasDigest reports whether a reference says itself which digest it means.
+func HasDigest(ref string) bool {
+	parsed, err := registry.ParseReference(ref)
+	if err != nil {
+		return false
+	}
+	_, ok := parsed.Reference.(name.Digest)
+	return ok
+}

@@ -4,19 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
-	"github.com/gitboot/gitboot/internal/ctxio"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
-	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/upkeep"
 	"github.com/gitboot/gitboot/stage"
@@ -111,118 +104,6 @@ func newStageGC(a *app) *cobra.Command {
 		return err
 	}
 	return c
-}
-
-func newStageExport(a *app) *cobra.Command {
-	var out string
-	var secrets bool
-	c := &cobra.Command{Use: "export NAME", Short: "Write one deployment as a single file", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: a.completeGenerations(false),
-		Long:    "export writes a deployment with all it needs as one file, for a machine that has\nno registry. The file holds the hooks' files too, ssh host keys included: keep it\nas you keep those. One that holds secrets of the config repo, in the clear, is\nwritten with --with-secrets only.",
-		Example: "  gitboot stage export desktop -o desktop.gitboot\n  gitboot stage export desktop:3 | ssh host gitboot stage import -"}
-	c.Flags().StringVarP(&out, "output", "o", "-", "file to write, - for standard output")
-	secretsFlag(c, &secrets)
-	c.RunE = func(c *cobra.Command, names []string) error {
-		if out == "-" {
-			if err := binaryTo(c.OutOrStdout()); err != nil {
-				return err
-			}
-		}
-		show := screen.New(c.ErrOrStderr())
-		r, err := a.stageReconciler(c, show)
-		if err != nil {
-			return errors.Join(err, show.Close())
-		}
-		if held, err := r.Machine.Secrets(names[0]); err != nil || len(held) > 0 && !secrets {
-			return errors.Join(err, inTheClear(names[0], held), show.Close())
-		}
-		return errors.Join(toOutput(c, out, func(w io.Writer) error { return r.Machine.Export(c.Context(), names[0], w) }), show.Close())
-	}
-	return c
-}
-
-// toOutput writes to a file, or with "-" to standard output.
-func toOutput(c *cobra.Command, path string, write func(io.Writer) error) error {
-	if path == "-" {
-		return write(screen.Document(c.OutOrStdout()))
-	}
-	return toFile(path, write)
-}
-
-// toFile leaves no file behind unless it is whole.
-func toFile(path string, write func(io.Writer) error) (err error) {
-	if path, err = filepath.Abs(path); err != nil {
-		return err
-	}
-	defer func() { err = notWritten(filepath.Dir(path), err) }()
-	f, err := durable.Create(filepath.Dir(path), 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &usage.Error{Err: err}
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Discard()
-	if err := write(f); err != nil {
-		return err
-	}
-	return f.Publish(path)
-}
-
-// notWritten adds what to do to an error of a disk that is full or fails on which a
-// file is written.
-func notWritten(dir string, err error) error {
-	file, met := durable.Met(err)
-	if full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT); full && met && durable.Below(dir, file) {
-		return fmt.Errorf("%w; make room in %s, or name a file elsewhere", err, dir)
-	}
-	return durable.Failing(dir, err)
-}
-
-func newStageImport(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "import FILE", Short: "Stage a deployment from a file that export wrote", Args: usage.Args(cobra.ExactArgs(1)),
-		Example: "  gitboot stage import desktop.gitboot"}
-	c.Flags().BoolVar(&a.wait, "wait", false, "wait for another run to finish instead of failing")
-	c.RunE = func(c *cobra.Command, names []string) error {
-		show := screen.New(c.ErrOrStderr())
-		cfg, err := a.reconcilerConfig(c, show)
-		if err != nil {
-			return errors.Join(err, show.Close())
-		}
-		r, err := reconciler.New(cfg)
-		if err != nil {
-			return errors.Join(err, show.Close())
-		}
-		file, err := openInput(c, names[0])
-		if err != nil {
-			return errors.Join(&usage.Error{Err: err}, show.Close())
-		}
-		defer file.Close()
-		found, err := r.Machine.Import(c.Context(), file, a.wait)
-		if err = errors.Join(err, show.Close()); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "imported %s:%d (%s)\n", found.Image, found.N, plan.Short(found.Deployment))
-		return err
-	}
-	return c
-}
-
-// openInput opens a file, or standard input, of which not even the opening may
-// end.
-func openInput(c *cobra.Command, name string) (io.ReadCloser, error) {
-	open := func() (io.ReadCloser, error) {
-		file, err := filepath.Abs(name) // so that errors tell where that is
-		if err != nil {
-			return nil, err
-		}
-		return os.Open(file)
-	}
-	if name == "-" {
-		open = func() (io.ReadCloser, error) { return io.NopCloser(c.InOrStdin()), nil }
-	} else if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {
-		return open()
-	}
-	return ctxio.Detached(c.Context(), open), nil
 }
 
 func newStageRemove(a *app) *cobra.Command {

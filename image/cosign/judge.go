@@ -25,6 +25,8 @@ type Policy struct {
 	// Repository is what signatures must name, if they name one; "" is the
 	// image's own. Signatures that were copied with an image name the other.
 	Repository string
+	// Anyone: what nobody has signed will do.
+	Anyone bool
 }
 
 // A Judge holds the signatures that are found of one image against a policy.

@@ -91,14 +91,11 @@ func (a *attacher) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	described, err := describe(subject)
+	manifest, err := a.what.Manifest(subject)
 	if err != nil {
 		return fmt.Errorf("manifest %s: %w", a.subject, err)
 	}
-	manifest, err := a.manifest(&described)
-	if err != nil {
-		return err
-	}
+	a.digest = untrusted.SHA256(manifest)
 	if a.there, err = a.listed(ctx); err != nil || a.there {
 		return err
 	}
@@ -126,23 +123,28 @@ func describe(manifest []byte) (v1.Descriptor, error) {
 	return v1.Descriptor{MediaType: cmp.Or(m.MediaType, types.OCIManifestSchema1), Digest: untrusted.SHA256(manifest), Size: int64(len(manifest))}, nil
 }
 
-// manifest returns the artifact's, and notes its digest.
-func (a *attacher) manifest(subject *v1.Descriptor) ([]byte, error) {
+// Manifest returns the artifact's, which refers to that of an image, or to nothing.
+func (u ArtifactUpload) Manifest(subject []byte) ([]byte, error) {
 	m := v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.what.Type, Subject: subject,
-		Config: v1.Descriptor{MediaType: types.MediaType(a.what.Type), Digest: untrusted.SHA256(a.what.Config), Size: int64(len(a.what.Config))},
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: u.Type,
+		Config: v1.Descriptor{MediaType: types.MediaType(u.Type), Digest: untrusted.SHA256(u.Config), Size: int64(len(u.Config))},
 		Layers: []v1.Descriptor{},
 	}
-	for _, f := range a.what.Files {
+	if subject != nil {
+		described, err := describe(subject)
+		if err != nil {
+			return nil, err
+		}
+		m.Subject = &described
+	}
+	for _, f := range u.Files {
 		digest, err := v1.NewHash("sha256:" + f.SHA256)
 		if err != nil {
 			return nil, err
 		}
 		m.Layers = append(m.Layers, v1.Descriptor{MediaType: types.MediaType(f.MediaType), Digest: digest, Size: f.Size})
 	}
-	data, err := json.Marshal(m)
-	a.digest = untrusted.SHA256(data)
-	return data, err
+	return json.Marshal(m)
 }
 
 // listed reports whether the registry has it and tells of it.
@@ -263,7 +265,7 @@ func (d Document) Publish(ctx context.Context, data []byte, opts Options) error 
 	s.list[0].scope = transport.PushScope
 	a := &attacher{pusher: pusher{to: s.list[0], from: s, opts: opts}, what: ArtifactUpload{Type: d.Type, Config: data}}
 	a.Config = data
-	manifest, err := a.manifest(nil)
+	manifest, err := a.what.Manifest(nil)
 	if err == nil {
 		err = a.config(ctx)
 	}
@@ -301,41 +303,58 @@ func Sign(ctx context.Context, ref string, digest v1.Hash, by cosign.Signer, opt
 }
 
 func (a *attacher) sign(ctx context.Context, digest v1.Hash, repository string, by cosign.Signer) error {
-	payload, signature, err := by.Sign(repository, digest.String())
-	if err != nil {
-		return err
-	}
-	tag := digest.Algorithm + "-" + digest.Hex + ".sig"
+	tag := signatureTag(digest)
 	layers, err := a.signatures(ctx, tag)
 	if err != nil {
 		return err
 	}
-	layers = append(layers, v1.Descriptor{
+	made, err := newSignature(repository, digest, by, layers)
+	if err != nil {
+		return err
+	}
+	if err := a.document(ctx, "signature", made.payload); err != nil {
+		return err
+	}
+	a.Config = made.config
+	if err := a.config(ctx); err != nil {
+		return err
+	}
+	_, err = a.put(ctx, tag, types.OCIManifestSchema1, made.manifest)
+	return err
+}
+
+// A signature is what is published of one: what was signed, and the image that holds it.
+type signature struct{ payload, config, manifest []byte }
+
+// newSignature signs what has a digest, and adds that to other signatures of it.
+func newSignature(repository string, digest v1.Hash, by cosign.Signer, others []v1.Descriptor) (s signature, err error) {
+	payload, text, err := by.Sign(repository, digest.String())
+	if err != nil {
+		return s, err
+	}
+	layers := append(slices.Clone(others), v1.Descriptor{
 		MediaType: cosign.SimpleSigning, Digest: untrusted.SHA256(payload), Size: int64(len(payload)),
-		Annotations: map[string]string{cosign.SignatureAnnotation: signature},
+		Annotations: map[string]string{cosign.SignatureAnnotation: text},
 	})
 	config := v1.ConfigFile{OS: "linux", RootFS: v1.RootFS{Type: "layers"}}
 	for _, l := range layers {
 		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, l.Digest)
 	}
-	if a.Config, err = json.Marshal(config); err != nil {
-		return err
+	s.payload = payload
+	if s.config, err = json.Marshal(config); err != nil {
+		return s, err
 	}
-	manifest, err := json.Marshal(v1.Manifest{
+	s.manifest, err = json.Marshal(v1.Manifest{
 		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, Layers: layers,
-		Config: v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: untrusted.SHA256(a.Config), Size: int64(len(a.Config))},
+		Config: v1.Descriptor{MediaType: types.OCIConfigJSON, Digest: untrusted.SHA256(s.config), Size: int64(len(s.config))},
 	})
-	if err != nil {
-		return err
-	}
-	if err := a.document(ctx, "signature", payload); err != nil {
-		return err
-	}
-	if err := a.config(ctx); err != nil {
-		return err
-	}
-	_, err = a.put(ctx, tag, types.OCIManifestSchema1, manifest)
-	return err
+	return s, err
+}
+
+// Signed is a signature as a registry would have it.
+func Signed(repository string, digest v1.Hash, by cosign.Signer) ([]Original, error) {
+	s, err := newSignature(repository, digest, by, nil)
+	return []Original{{Data: s.payload}, {Data: s.config}, {Manifest: true, Tag: signatureTag(digest), Data: s.manifest}}, err
 }
 
 // signatures are those that the tag names already.

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -64,4 +65,22 @@ func Collect(st *stage.Stage, doc *state.Machine) error {
 		}
 	}
 	return On(st).Collect(func(i documents.Image) bool { return used[i.Named] })
+}
+
+// Add adds to what is kept of an image, which was named by a digest, what somebody has made.
+func Add(to documents.Store, ref, named string, made []image.Original) error {
+	repository, _, err := image.Repository(ref)
+	if err != nil {
+		return err
+	}
+	list, err := to.Images()
+	at := slices.IndexFunc(list, func(i documents.Image) bool { return i.Repository == repository && i.Named == named })
+	if err != nil || at < 0 {
+		return errors.Join(err, fmt.Errorf("nothing is kept of %s", ref))
+	}
+	var add []documents.Document
+	for _, o := range made {
+		add = append(add, documents.Document(o))
+	}
+	return to.Put(list[at], add)
 }

@@ -147,6 +147,10 @@ func (f *Finder) findMade(ctx context.Context, want *spec.Pull, opened *image.Im
 	if err != nil {
 		return err
 	}
+	if len(trust) == 0 && opts.Local != nil && !image.HasDigest(want.Ref) {
+		// Who says what a tag means, and nobody has to sign that, may say this, too.
+		trust = []cosign.Policy{{Anyone: true}}
+	}
 	doubts, err := image.FindMade(ctx, want.Ref, opened, trust, opts)
 	if opts.Log == nil || ctx.Err() != nil {
 		return ctx.Err()

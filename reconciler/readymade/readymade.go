@@ -112,7 +112,23 @@ type Published struct {
 }
 
 // Publish publishes the objects of an image.
-func (p Publisher) Publish(ctx context.Context, img Image) (out Published, err error) {
+func (p Publisher) Publish(ctx context.Context, img Image) (Published, error) {
+	var attached image.Attached
+	out, err := p.Make(ctx, img, func(upload image.ArtifactUpload) (err error) {
+		attached, err = image.Attach(ctx, upload, p.Options)
+		return err
+	})
+	out.Attached = attached
+	if err != nil || p.Key == nil {
+		return out, err
+	}
+	out.Signed = true
+	return out, image.Sign(ctx, img.Ref, out.Digest, *p.Key, p.Options)
+}
+
+// Make makes what is published of an image, and hands it over: its files are there until
+// take returns.
+func (p Publisher) Make(ctx context.Context, img Image, take func(image.ArtifactUpload) error) (out Published, err error) {
 	w := &bench{Publisher: p, layers: img.Layers}
 	defer func() { err = errors.Join(err, w.clear()) }()
 	if err := w.squash(ctx); err != nil {
@@ -140,11 +156,7 @@ func (p Publisher) Publish(ctx context.Context, img Image) (out Published, err e
 	for _, f := range upload.Files {
 		out.Bytes += f.Size
 	}
-	if out.Attached, err = image.Attach(ctx, upload, p.Options); err != nil || p.Key == nil {
-		return out, err
-	}
-	out.Signed = true
-	return out, image.Sign(ctx, img.Ref, out.Digest, *p.Key, p.Options)
+	return out, take(upload)
 }
 
 // Take is what a machine is told of an object that was published, nil where there is none
