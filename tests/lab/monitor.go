@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -52,14 +51,24 @@ func (m *monitor) Close() {
 
 // unplug pulls out a device, and returns when it is gone.
 func (m *monitor) unplug(ctx context.Context, id string) error {
+	return m.do(ctx, unplugging, "device_del", map[string]string{"id": id})
+}
+
+// unplugging is what is not done when it is answered, but when the device is gone.
+const unplugging = "unplug"
+
+// do has QEMU execute a command, whose answer has an id, and returns when it is done.
+func (m *monitor) do(ctx context.Context, id, command string, arguments any) error {
+	var conn net.Conn
 	select {
-	case conn := <-m.conn:
-		defer func() { m.conn <- conn }()
-		if _, err := fmt.Fprintf(conn, `{"execute":"device_del","arguments":{"id":%q},"id":%q}`, id, deviceDel); err != nil {
-			return err
-		}
+	case conn = <-m.conn:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	defer func() { m.conn <- conn }()
+	err := json.NewEncoder(conn).Encode(map[string]any{"execute": command, "arguments": arguments, "id": id})
+	if err != nil {
+		return err
 	}
 	select {
 	case err := <-m.done:
@@ -68,9 +77,6 @@ func (m *monitor) unplug(ctx context.Context, id string) error {
 		return ctx.Err()
 	}
 }
-
-// deviceDel is how unplug's command is called.
-const deviceDel = "unplug"
 
 // listen returns the reason for which the machine ended, "" if it has said none.
 func (m *monitor) listen() (reason string) {
@@ -95,9 +101,9 @@ func (m *monitor) listen() (reason string) {
 		switch {
 		case said.Event == "SHUTDOWN":
 			reason = said.Data.Reason
-		case said.ID == deviceDel && said.Error.Desc != "":
+		case said.ID != "" && said.Error.Desc != "":
 			m.done <- errors.New(said.Error.Desc)
-		case said.Event == "DEVICE_DELETED":
+		case said.Event == "DEVICE_DELETED", said.ID != "" && said.ID != unplugging:
 			m.done <- nil
 		}
 	}

@@ -104,29 +104,36 @@ func (s *site) encryptedStage(t *testing.T, mb int64) (a *assembledStage, crypt 
 	return &assembledStage{image: image, group: group, volume: "root", location: fmt.Sprintf("%s@UUID=%s:/gitboot", assembly, assembledUUID)}, crypt
 }
 
-// typeIn types when a machine asks, each text once.
+// typeIn types on the serial console when a machine asks, each text once.
 func (s *site) typeIn(t *testing.T, vm *lab.VM, asks *prompt, texts ...string) {
 	t.Helper()
 	for _, typed := range texts {
-		select {
-		case <-asks.asked:
-		case <-s.ctx.Done():
-			t.Fatal(vm.Tail(20))
-		}
+		s.asked(t, vm, asks)
 		if err := vm.Send(typed + "\r"); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
+// asked waits until a machine asks.
+func (s *site) asked(t *testing.T, vm *lab.VM, asks *prompt) {
+	t.Helper()
+	select {
+	case <-asks.asked:
+	case <-s.ctx.Done():
+		t.Fatal(vm.Tail(20))
+	}
+}
+
 // A machine as Debian's installer encrypts it, with a plain /boot and all else on a
-// logical volume of a LUKS2 partition, boots by GRUB with the passphrase that is typed on
-// the serial console, at the second try; and what came up is good.
+// logical volume of a LUKS2 partition, boots by GRUB with the passphrase that is typed, at
+// the second try: on the serial console first, then on the keyboard beside the screen; and
+// what came up is good.
 func TestEncrypted(t *testing.T) {
 	s := newEmptySite(t)
 	archive := filepath.Join(s.dir, "small.tar")
 	s.smallTar(t, archive, smallStart+goodEnd)
-	s.commitSmall(t, encryptedFleet, archive)
+	s.commitSmall(t, strings.Replace(encryptedFleet, `"console=ttyS0"`, `"console=tty0", "console=ttyS0"`, 1), archive)
 	a, crypt := s.encryptedStage(t, 320)
 	assembly, _, _ := strings.Cut(a.location, "@")
 	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
@@ -136,7 +143,11 @@ func TestEncrypted(t *testing.T) {
 	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
 	o := lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: asks}
 	vm := s.start(t, o)
-	s.typeIn(t, vm, asks, "wrong", passphrase)
+	s.typeIn(t, vm, asks, "wrong")
+	s.asked(t, vm, asks)
+	if err := vm.Type(s.ctx, passphrase+"\r"); err != nil {
+		t.Fatal(err)
+	}
 	s.follow(t, vm, `Passphrase for the disk /dev/vdb`, `That was wrong: it opens no key slot; tries left: 2. Passphrase for the disk`,
 		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=`+assembly+` `, `lab: /bin/busybox started small on overlay`, `Power down`)
 	if err := vm.Wait(s.ctx); err != nil {

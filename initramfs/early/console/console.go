@@ -38,9 +38,20 @@ func Ask(ctx context.Context, question string) ([]byte, error) {
 	return ask(ctx, question, terminals)
 }
 
-// ask asks on terminals, and closes them.
-func ask(ctx context.Context, question string, terminals []*os.File) ([]byte, error) {
-	if len(terminals) == 0 {
+// ask asks on terminals, and closes them. None shows what is typed before any shows the
+// question: whoever answers it on one may have read it on another.
+func ask(ctx context.Context, question string, files []*os.File) ([]byte, error) {
+	var terminals []*terminal
+	var problems []error
+	for _, f := range files {
+		t, err := silence(f)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("asking on %s: %w", f.Name(), err), f.Close())
+			continue
+		}
+		terminals = append(terminals, t)
+	}
+	if len(files) == 0 {
 		return nil, errors.New("there is no console to ask on")
 	}
 	type answer struct {
@@ -54,11 +65,10 @@ func ask(ctx context.Context, question string, terminals []*os.File) ([]byte, er
 	defer cancel()
 	for _, t := range terminals {
 		asking.Go(func() {
-			line, err := askOn(ctx, t, question)
+			line, err := t.ask(ctx, question)
 			answers <- answer{line, err}
 		})
 	}
-	var problems []error
 	for range terminals {
 		select {
 		case a := <-answers:
@@ -76,42 +86,69 @@ func ask(ctx context.Context, question string, terminals []*os.File) ([]byte, er
 	return nil, errors.Join(problems...)
 }
 
-// askOn asks on one terminal, without showing what is typed.
-func askOn(ctx context.Context, t *os.File, question string) ([]byte, error) {
-	defer t.Close()
+// A terminal is one that does not show what is typed.
+type terminal struct {
+	*os.File
+	was *unix.Termios
+}
+
+// silence drops what was typed before anything was asked.
+func silence(f *os.File) (*terminal, error) {
+	t := &terminal{File: f}
+	return t, t.control(func(fd int) (err error) {
+		if t.was, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
+			return err
+		}
+		silent := *t.was
+		silent.Lflag = silent.Lflag&^unix.ECHO | unix.ICANON
+		return become(fd, &silent)
+	})
+}
+
+// close drops what was typed since the answer, too: it may be more of a secret.
+func (t *terminal) close() {
+	_ = t.control(func(fd int) error { return become(fd, t.was) })
+	_ = t.Close()
+}
+
+// become changes how a terminal works without waiting until all that was written is out
+// (TCSETSF): nobody may be at a serial port's other end, and the question has been
+// answered on another terminal.
+func become(fd int, mode *unix.Termios) error {
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, mode); err != nil {
+		return err
+	}
+	return unix.IoctlSetInt(fd, unix.TCFLSH, unix.TCIFLUSH)
+}
+
+// control does something with the descriptor, and leaves reads able to end.
+func (t *terminal) control(do func(fd int) error) error {
 	raw, err := t.SyscallConn()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var was *unix.Termios
-	set := func(mode *unix.Termios) error {
-		var serr error
-		err := raw.Control(func(fd uintptr) {
-			if mode == nil {
-				if was, serr = unix.IoctlGetTermios(int(fd), unix.TCGETS); serr != nil {
-					return
-				}
-				silent := *was
-				silent.Lflag = silent.Lflag&^unix.ECHO | unix.ICANON
-				mode = &silent
-			}
-			serr = unix.IoctlSetTermios(int(fd), unix.TCSETSF, mode)
-		})
-		return errors.Join(err, serr)
-	}
-	if err := set(nil); err != nil {
-		return nil, fmt.Errorf("asking on %s: %w", t.Name(), err)
-	}
-	defer func() { _ = set(was) }()
+	var done error
+	err = raw.Control(func(fd uintptr) { done = do(int(fd)) })
+	return errors.Join(err, done)
+}
+
+// last is how long the end of a line may take where nobody has answered.
+const last = 100 * time.Millisecond
+
+// ask asks, until ctx ends or somebody has answered.
+func (t *terminal) ask(ctx context.Context, question string) ([]byte, error) {
+	defer t.close()
+	// reads and writes end with their deadline
+	stop := context.AfterFunc(ctx, func() { _ = t.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	if _, err := t.WriteString("\r\n" + question); err != nil {
 		return nil, fmt.Errorf("asking on %s: %w", t.Name(), err)
 	}
-	defer func() { _, _ = t.WriteString("\r\n") }()
-	// a read ends with its deadline
-	stop := context.AfterFunc(ctx, func() { _ = t.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
 	line := make([]byte, maxLine)
 	n, err := t.Read(line)
+	stop()
+	_ = t.SetWriteDeadline(time.Now().Add(last))
+	_, _ = t.WriteString("\r\n")
 	if err != nil {
 		clear(line)
 		return nil, fmt.Errorf("reading what is typed on %s: %w", t.Name(), err)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal's two sides: who asks, and who sits there.
-func terminal(t *testing.T) (machine, person *os.File) {
+// terminals are one's two sides: who asks, and who sits there.
+func terminals(t *testing.T) (machine, person *os.File) {
 	t.Helper()
 	person, machine, err := pty.Open()
 	if err != nil {
@@ -45,8 +45,8 @@ func read(t *testing.T, person *os.File, until string) string {
 // Whoever types first on any of the terminals is heard, and what is typed is not
 // shown; afterwards terminals are as they were.
 func TestAsk(t *testing.T) {
-	one, _ := terminal(t)
-	two, person := terminal(t)
+	one, _ := terminals(t)
+	two, person := terminals(t)
 	shown := make(chan string, 1)
 	go func() {
 		seen := read(t, person, "Passphrase: ")
@@ -75,7 +75,7 @@ func TestAsk(t *testing.T) {
 
 // Where nobody types, asking ends with its context.
 func TestAskEnds(t *testing.T) {
-	machine, person := terminal(t)
+	machine, person := terminals(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := errors.New("gone")
 	go func() {
@@ -87,5 +87,30 @@ func TestAskEnds(t *testing.T) {
 	}
 	if _, err := ask(t.Context(), "PIN: ", nil); err == nil {
 		t.Error("there is no terminal, and no error")
+	}
+}
+
+// A terminal that takes no output, as a serial port with nothing at its other end, keeps
+// nobody from answering on another one.
+func TestAskBlocked(t *testing.T) {
+	blocked, _ := terminals(t)
+	two, person := terminals(t)
+	held, err := os.OpenFile(blocked.Name(), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := unix.IoctlSetInt(int(held.Fd()), unix.TCXONC, unix.TCOOFF); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		read(t, person, "Passphrase: ")
+		if _, err := person.WriteString("correct horse\n"); err != nil {
+			t.Error(err)
+		}
+	}()
+	line, err := ask(t.Context(), "Passphrase: ", []*os.File{blocked, two})
+	if err != nil || string(line) != "correct horse" {
+		t.Errorf("%q, %v", line, err)
 	}
 }
