@@ -12,6 +12,7 @@ package mirror
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,10 +26,10 @@ import (
 // Connections are how many are worth serving at once.
 const Connections = 64
 
-// New answers for a stage.
-func New(st *stage.Stage) http.Handler {
+// New answers for a stage, and logs who got what.
+func New(st *stage.Stage, log *slog.Logger) http.Handler {
 	m := mirror{st}
-	return documents.Shelf{Store: documents.Store(filepath.Join(st.Dir(), stage.DocumentsDir)), Object: m.open}.Handler()
+	return told(documents.Shelf{Store: documents.Store(filepath.Join(st.Dir(), stage.DocumentsDir)), Object: m.open}.Handler(), log)
 }
 
 type mirror struct{ stage *stage.Stage }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -63,7 +64,8 @@ func TestWhatIsGiven(t *testing.T) {
 	_, err = st.Publish(&deployment.Manifest{Version: deployment.Version, Image: "recovery", Kernel: kernel, Initramfs: keys, KernelVersion: "6.1.0-test", Recovery: true})
 	must(t, err)
 	loose := file(t, st, "of no deployment")
-	s := httptest.NewServer(New(st))
+	var log bytes.Buffer
+	s := httptest.NewServer(New(st, slog.New(slog.NewTextHandler(&log, nil))))
 	defer s.Close()
 	blob := func(o deployment.Object) string { return "/v2/fleet/os/blobs/sha256:" + o.SHA256 }
 	for what, c := range map[string]struct {
@@ -110,6 +112,12 @@ func TestWhatIsGiven(t *testing.T) {
 	if resp.StatusCode != http.StatusPartialContent || string(part) != "kernel" || resp.Header.Get("Content-Range") != "bytes 2-7/8" {
 		t.Errorf("a part: %s %q %q", resp.Status, part, resp.Header.Get("Content-Range"))
 	}
+	s.Close() // which waits for what is logged
+	if !strings.Contains(log.String(), kernel.SHA256+" status=206 bytes=6") || strings.Count(log.String(), "\n") != 4 {
+		t.Errorf("told: %s", &log)
+	}
+	s = httptest.NewServer(New(st, slog.New(slog.DiscardHandler)))
+	defer s.Close()
 	// What is damaged is no other machine's to find out.
 	must(t, os.Truncate(st.ObjectPath(initramfs), 3))
 	resp, err = http.Get(s.URL + blob(initramfs))

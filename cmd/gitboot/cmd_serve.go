@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/mirror"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 )
 
@@ -28,7 +30,8 @@ Layers of hooks, which may hold secrets, and a recovery entry are not given out,
 anything of the config repo or the state. Whoever reaches the address gets an image's
 manifest and objects, also of an image whose registry asks for a password.
 
-It serves until it is stopped. The agent does the same with a section [serve] in
+It logs each object that it gives out, to whom, and how much of it, and serves until it
+is stopped. The agent does the same with a section [serve] in
 agent.toml.`,
 		Example: `  gitboot serve --listen 192.168.1.2:8376 --tls-cert cert.pem --tls-key key.pem
   gitboot serve --listen 192.168.1.2:8376 --insecure`}
@@ -44,12 +47,17 @@ agent.toml.`,
 		if err != nil {
 			return err
 		}
+		show := screen.New(c.ErrOrStderr())
+		log, err := a.logger(c.ErrOrStderr(), show)
+		if err != nil {
+			return errors.Join(err, show.Close())
+		}
 		l, err := at.Open()
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "serving %s at %s\n", st.Dir(), l.Addr())
-		return listen.Serve(c.Context(), l, mirror.Connections, mirror.New(st))
+		return errors.Join(listen.Serve(c.Context(), l, mirror.Connections, mirror.New(st, log)), show.Close())
 	}
 	return c
 }
