@@ -45,7 +45,10 @@ func newBootTest(r *Reconciler, w *wanted.Wanted, staged machine.Result, req Req
 // virtual machine first has done so, or not.
 func converge(ctx context.Context, r *Reconciler, w *wanted.Wanted, req Request) (result machine.Result, err error) {
 	for {
-		if result, err = r.Machine.Run(ctx, w, req.machine(nil), nil); err != nil || req.Fetch {
+		if result, err = r.Machine.Run(ctx, w, req.machine(nil), nil); err == nil && result.Plan.Asks() {
+			result, err = r.Machine.Run(ctx, w, req.machine(nil), nil)
+		}
+		if err != nil || req.Fetch {
 			return result, err
 		}
 		test, due := newBootTest(r, w, result, req)

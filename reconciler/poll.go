@@ -51,6 +51,10 @@ type poll struct {
 	building bool
 	job      *workshop.Job
 	more     *Ask
+	// signing says that what other machines boot is signed; resign is the wish for that to
+	// be done once more, nil without one.
+	signing bool
+	resign  *Ask
 	// takingBack says that what takes back commits is pushed.
 	takingBack bool
 }
@@ -89,7 +93,7 @@ func (p *poll) settle(ctx context.Context) {
 		p.restart(ctx)
 	}
 	if len(p.waiting) > 0 {
-		p.answer(errors.Join(p.outcome[event.Repo], p.outcome[event.Workshop], p.outcome[event.Machine]))
+		p.answer(errors.Join(p.outcome[event.Repo], p.outcome[event.Workshop], p.outcome[event.Machine], p.outcome[event.Signing]))
 	}
 	if p.worked && p.watch.Rest != nil {
 		p.worked = false
@@ -204,6 +208,9 @@ func (p *poll) overtake(newer *wanted.Wanted) {
 // ready asks for a run of the machine that takes what the workshop has made.
 const ready = "workshop"
 
+// signatureTrigger asks for the run that publishes what is staged, if that was signed.
+const signatureTrigger = "signature"
+
 // converge has the machine make a run, now or after the one that goes on.
 func (p *poll) converge(ctx context.Context, ask Ask) {
 	switch {
@@ -244,6 +251,9 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 			p.takeBack(ctx)
 			if errors.Is(err, machine.ErrSuperseded) {
 				p.again = p.again.and(ask) // which it has not had
+			}
+			if result.Plan.Asks() && ask.Trigger != signatureTrigger {
+				p.again = p.again.and(Ask{Trigger: signatureTrigger})
 			}
 			if p.again != nil {
 				p.converge(ctx, *p.again)
@@ -358,6 +368,10 @@ func (p *poll) made(ctx context.Context, ask Ask, job *workshop.Job, err error) 
 	p.journal.made(ctx, event.Workshop, job, err)
 	if p.more != nil {
 		p.build(ctx, *p.more)
+		return
+	}
+	if err == nil {
+		p.sign(ctx, ask, job)
 	}
 }
 

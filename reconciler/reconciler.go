@@ -136,6 +136,8 @@ type Reconciler struct {
 	notices string
 	kexec   bool
 	log     *slog.Logger
+	// config is what it was made of.
+	config Config
 }
 
 // New opens the stage, or creates it where its parent folder exists.
@@ -217,7 +219,7 @@ func on(st *stage.Stage, cfg Config, place string) *Reconciler {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	st.Log, st.Reserve, st.Entries = cfg.Log, cfg.Reserve, cfg.LayerEntries
-	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), notices: cfg.Notices, kexec: cfg.Kexec, log: cfg.Log}
+	return &Reconciler{Repo: cfg.repo(st), Shop: cfg.shop(st), Machine: cfg.machine(st, place), notices: cfg.Notices, kexec: cfg.Kexec, log: cfg.Log, config: cfg}
 }
 
 func (cfg Config) repo(st *stage.Stage) wanted.Repo {

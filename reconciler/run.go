@@ -134,7 +134,10 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	}
 	var published error
 	if !req.Fetch {
-		published = job.Publish(ctx)
+		if published = job.Publish(ctx); published == nil {
+			_, pushed, _ := job.Made()
+			_, published = sign(ctx, r, w, req.Update || len(pushed) > 0, req.Patient)
+		}
 	}
 	result := merge(converged, job)
 	return result, errors.Join(made, err, published, job.End())

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +123,29 @@ func TestSafeGraphics(t *testing.T) {
 		}
 		if _, err = f.Resolve(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", declared, err)
+		}
+	}
+}
+
+// Who signs what a machine boots knows of it, and signs nothing that lies in no registry.
+func TestSignedBy(t *testing.T) {
+	const fleet = "[image.a]\npull = \"a\"\n[image.b.build]\nfrom = \"a\"\n[profile.p.boot]\nloader = \"systemd-boot\"\nsecure_boot = true\nsigned_by = \"n\"\n[machine.n]\nimages = [\"b\"]\n[machine.m]\nimages = [\"%s\"]\nprofiles = [\"p\"]\n[machine.l]\nimages = [\"a\"]\nprofiles = [\"p\"]\n"
+	if w := mustResolve(t, fmt.Sprintf(fleet, "a"), "n"); !slices.Equal(w.Signs, []string{"l", "m"}) || w.Boot.SignedBy != "" {
+		t.Errorf("%q %q", w.Signs, w.Boot.SignedBy)
+	}
+	if w := mustResolve(t, fmt.Sprintf(fleet, "a"), "m"); w.Boot.SignedBy != "n" || len(w.Signs) > 0 {
+		t.Errorf("%q %q", w.Boot.SignedBy, w.Signs)
+	}
+	for config, want := range map[string]string{
+		fmt.Sprintf(fleet, "b"): `comes from no registry, and machine m boots what machine n has signed`,
+		fmt.Sprintf(fleet, "a") + "[machine.m.boot]\nsecure_boot = false\n": `boot.signed_by of machine m is for what boots signed`,
+	} {
+		f, err := Load(t.Context(), repo(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.Resolve(t.Context(), "m"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func (l *linker) link() {
 		l.refs(l.profiles, m.where.At("profiles"), m.Profiles)
 		l.machineRefs(m.where, &m.machineSettings)
 		l.machine(m)
+		l.signer(name, m)
 	}
 	for _, name := range f.Images() {
 		l.imageRefs(name, f.images[name])
@@ -123,6 +124,41 @@ func (l *linker) machineRefs(p position.Place, m *machineSettings) {
 		if image := l.fleet.images[name]; image != nil && image.Build == nil {
 			l.Add(p.At("builds").Item(i), name, fmt.Sprintf("is not an image that is built, see %s", image.where), "remove it, or give the image a build")
 		}
+	}
+}
+
+// signer notes who signs what a machine boots.
+func (l *linker) signer(name string, m *machineDecl) {
+	var boots []*bootDecl
+	if d := l.fleet.defaults.Machine; d != nil {
+		boots = append(boots, d.Boot)
+	}
+	profiles := l.fleet.profilesOf(m.Profiles)
+	if !l.spend(len(profiles)) {
+		return
+	}
+	for _, p := range profiles {
+		boots = append(boots, p.Boot)
+	}
+	boots = append(boots, m.Boot)
+	signer := ""
+	for _, b := range boots {
+		if b != nil && b.Signer != nil {
+			signer = *b.Signer
+		}
+	}
+	place := m.where
+	if m.Boot != nil && m.Boot.Signer != nil {
+		place = place.At("boot").At("signed_by")
+	}
+	switch {
+	case signer == "":
+	case signer == name:
+		l.Add(place, signer, "signs what it boots itself", "leave it out, and have db.key there")
+	case !l.machines.known[signer]:
+		l.ref(l.machines, place, signer)
+	default:
+		l.fleet.signs[signer] = append(l.fleet.signs[signer], name)
 	}
 }
 

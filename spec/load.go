@@ -39,6 +39,8 @@ type Fleet struct {
 	hooks     map[string]*hookDecl
 	secrets   map[string]*secretDecl
 	readers   map[string]Reader
+	// signs are the machines for which each signs.
+	signs map[string][]string
 }
 
 // A Reader says what is wrong with a file, for who will read it on the machine.
@@ -169,6 +171,7 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 			machines:  map[string]*machineDecl{},
 			hooks:     map[string]*hookDecl{},
 			secrets:   map[string]*secretDecl{},
+			signs:     map[string][]string{},
 		},
 	}
 	l.recipes.Reference, l.recipes.Spend = table.Of("image-ref").Text, l.spend

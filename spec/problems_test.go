@@ -127,6 +127,8 @@ var mistakes = map[string]struct{ text, want string }{
 	"missing hook":        {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nhooks_append = [\"fstb\"]\n", `gitboot.toml:5: machine.m.hooks_append[0] = "fstb": is no hook of this repo (did you mean "fstab"?)`},
 	"twice in a list":     {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\", \"a\"]\n", `gitboot.toml:4: machine.m.images[1] = "a": is listed twice`},
 	"no images":           {"[machine.m]\n", `gitboot.toml:1: machine.m: has no images`},
+	"signed by nobody":    {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n[machine.m.boot]\nloader = \"systemd-boot\"\nsecure_boot = true\nsigned_by = \"n\"\n", `gitboot.toml:8: machine.m.boot.signed_by = "n": is no machine of this repo`},
+	"signed by itself":    {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n[machine.m.boot]\nloader = \"systemd-boot\"\nsecure_boot = true\nsigned_by = \"m\"\n", `gitboot.toml:8: machine.m.boot.signed_by = "m": signs what it boots itself`},
 	"builds a pulled":     {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nbuilds = [\"a\"]\n", `gitboot.toml:5: machine.m.builds[0] = "a": is not an image that is built`},
 	"shared machine id":   {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nmachine_id = \"0123456789abcdef0123456789abcdef\"\n[machine.n]\nimages = [\"a\"]\nmachine_id = \"0123456789abcdef0123456789abcdef\"\n", `gitboot.toml:8: machine.n.machine_id = "0123456789abcdef0123456789abcdef": is also the id of another machine, at gitboot.toml:5`},
 	"boot mode":           {"[profile.p.boot]\nmode = \"manged\"\n", `gitboot.toml:2: profile.p.boot.mode = "manged": is not a boot mode (did you mean "managed"?)`},

@@ -67,6 +67,8 @@ func (r *resolver) wants() *Wants {
 	for _, name := range slices.Compact(builds) {
 		w.Builds = append(w.Builds, r.image(name))
 	}
+	w.Signs = r.signs[machine]
+	checkLent(r, w)
 	return w
 }
 

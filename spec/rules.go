@@ -155,3 +155,17 @@ func readFirmware(r *resolver, to *Boot) {
 		r.Add(where, "timeout", of+" shows no menu", "leave boot.timeout out")
 	}
 }
+
+// checkLent refuses images of which nobody else could tell what a machine makes of them:
+// signatures lie beside images in registries.
+func checkLent(r *resolver, w *Wants) {
+	if w.Boot.SignedBy == "" {
+		return
+	}
+	for _, image := range w.Images {
+		if image.Pull == nil && !r.over {
+			r.Add(r.decl.where.At("images"), image.Name, "comes from no registry, and machine "+r.name+" boots what machine "+w.Boot.SignedBy+" has signed, beside images in registries",
+				"give the image a pull, or a build that is pushed and is not in builds of this machine; or leave boot.signed_by out")
+		}
+	}
+}

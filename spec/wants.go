@@ -32,6 +32,8 @@ type Wants struct {
 	// Builds are the images that this machine builds by declaration, whether
 	// it boots them or not, sorted by name.
 	Builds []Image
+	// Signs are the machines for which this one signs what they boot, sorted.
+	Signs []string `json:",omitempty"`
 	// Approve says what has to approve of a revision before its entries are
 	// published; nothing if it is empty.
 	Approve Approve `json:",omitzero"`
@@ -208,6 +210,9 @@ type Boot struct {
 	Loader string `json:",omitempty"`
 	// SecureBoot has each entry be one signed program.
 	SecureBoot bool `json:",omitempty"`
+	// SignedBy is the machine that signs them, where this one has the certificate alone;
+	// "" if none is declared to.
+	SignedBy string `json:",omitempty"`
 	// SafeGraphics adds an entry without graphics drivers.
 	SafeGraphics bool `json:",omitempty"`
 	// OnBad is "revert" where commits that brought what is bad are taken back on a
@@ -230,6 +235,9 @@ func readBoot(r *resolver, to *Boot) {
 	if to.SafeGraphics = b.Safe != nil && *b.Safe; to.SafeGraphics && (to.SecureBoot || to.Loader == "rpi") {
 		r.Add(r.decl.where, "safe_graphics", "boot.safe_graphics of machine "+r.name+" adds an entry to a menu of plain ones, which there is none with "+safeless(to),
 			`leave it out, and declare another image of the same reference with kernel_args = ["nomodeset"]`)
+	}
+	if to.SignedBy = text(b.Signer); to.SignedBy != "" && !to.SecureBoot {
+		r.Add(r.decl.where, to.SignedBy, "boot.signed_by of machine "+r.name+" is for what boots signed", "write secure_boot = true beside it, or leave it out")
 	}
 	if b.Tries != nil {
 		to.Tries = *b.Tries

@@ -216,3 +216,21 @@ func (w Workshop) Temp() string { return filepath.Join(string(w), "tmp") }
 func (w Workshop) Downloads() string { return filepath.Join(string(w), "downloads") }
 
 func (w Workshop) lockFile() string { return filepath.Join(string(w), "lock") }
+
+// Signing holds what this machine signs for another: what that boots, staged as there, and
+// a record.
+func (w Workshop) Signing(machine string) string { return filepath.Join(w.signing(), machine) }
+
+func (w Workshop) signing() string { return filepath.Join(string(w), "signing") }
+
+// SignedFor are the machines for which something was signed.
+func (w Workshop) SignedFor() (machines []string, err error) {
+	all, err := os.ReadDir(w.signing())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range all {
+		machines = append(machines, e.Name())
+	}
+	return machines, err
+}

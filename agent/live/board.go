@@ -168,7 +168,7 @@ func (b *Board) note(e event.Event) {
 	case event.Held:
 		b.held = held{e.Held, e.Reason}
 	case event.Failed:
-		if e.Part != event.Testing && e.Part != event.Revert {
+		if e.Part != event.Testing && e.Part != event.Revert && e.Part != event.Signing {
 			b.fail(e)
 		}
 	case event.Recovered:

@@ -148,8 +148,12 @@ func printResult(w io.Writer, result reconciler.Result, took time.Duration, asJS
 		failed := slices.Sorted(maps.Keys(result.Unpublished))
 		_, err = fmt.Fprintf(w, "%s: %s: %s\n", machine, paint.In(screen.Red, "converged on revision "+revision+", but these images were not published"), strings.Join(failed, ", "))
 	case result.Plan.Held():
-		_, err = fmt.Fprintf(w, "%s: %s waits %s\nWhat it boots is staged, and the menu is what it was; gitboot approve publishes it now.\n",
-			machine, paint.In(screen.Yellow, "revision "+revision), plan.Words(result.Plan.Holds))
+		now := "; gitboot approve publishes it now"
+		if slices.ContainsFunc(result.Plan.Holds, func(h plan.Hold) bool { return h.Firm }) {
+			now = ""
+		}
+		_, err = fmt.Fprintf(w, "%s: %s waits %s\nWhat it boots is staged, and the menu is what it was%s.\n",
+			machine, paint.In(screen.Yellow, "revision "+revision), plan.Words(result.Plan.Holds), now)
 	case result.Changed:
 		_, err = fmt.Fprintf(w, "%s: %s in %s: %s\n", machine, paint.In(screen.Green, "converged on revision "+revision), took.Round(10*time.Millisecond), difference.Sum(result.Plan))
 	default:

@@ -163,7 +163,7 @@ func printStatus(w io.Writer, s control.Status) error {
 			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g, g.Entry == s.Default)})
 		}
 	}
-	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes))
+	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes), printSigns(w, s.Signs))
 }
 
 // printDrift shows what is not as it was written, and what was put right last.
@@ -206,6 +206,20 @@ func printPushes(w io.Writer, pushes []report.PushStatus) error {
 		return nil
 	}
 	return screen.Table(w, "PUBLISHED\tREFERENCE\tTAG\tDIGEST\tTIME", rows)
+}
+
+// printSigns shows what this machine signs for others, if anything.
+func printSigns(w io.Writer, signs []report.SigningStatus) error {
+	var rows [][]any
+	for _, s := range signs {
+		for _, img := range s.Images {
+			rows = append(rows, []any{s.Machine, img.Image, plan.Short(img.Deployment), img.Ref, img.Time.Local().Format(minutes)})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return screen.Table(w, "SIGNED FOR\tIMAGE\tDEPLOYMENT\tREFERENCE\tTIME", rows)
 }
 
 // note says what is special about a generation. Only the one that boots by itself is
@@ -273,6 +287,11 @@ func failures(s report.Status) error {
 	for _, p := range s.Pushes {
 		if p.Failure != nil {
 			errs = append(errs, fmt.Errorf("image %q has not been pushed since %s: %s", p.Image, p.Failure.Since.Local().Format(minutes), p.Failure.Message+retry(p.Failure)))
+		}
+	}
+	for _, one := range s.Signs {
+		if f := one.Failure; f != nil {
+			errs = append(errs, fmt.Errorf("what machine %s boots has not been signed since %s: %s", one.Machine, f.Since.Local().Format(minutes), f.Message+retry(f)))
 		}
 	}
 	return errors.Join(errs...)

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -26,13 +25,13 @@ import (
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/placement"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
 )
 
-// stagePath is where the stage lies on its file system.
-const stagePath = "/gitboot"
+const stagePath = placement.StagePath
 
 // An Order is what is to be made.
 type Order struct {
@@ -93,13 +92,11 @@ func Prepare(ctx context.Context, o Order) (*Plan, error) {
 // A preparation is on the way to a plan.
 type preparation struct {
 	Order
-	now        func() time.Time
-	wanted     *wanted.Wanted
-	size       int64
-	partitions []layout.Partition
-	seed       string
-	folder     string // what lies where the boot loader looks, here
-	filesystem string // the stage's
+	now    func() time.Time
+	wanted *wanted.Wanted
+	size   int64
+	place  placement.Placement
+	folder string // what lies where the boot loader looks, here
 	// secretsOf tells which secrets of the config repo what was staged of an image holds.
 	secretsOf func(image string) ([]string, error)
 }
@@ -113,55 +110,32 @@ func (p *preparation) read(ctx context.Context) (err error) {
 	if p.wanted, err = r.Wanted(ctx); err != nil {
 		return err
 	}
-	p.Config.Arch = p.arch()
-	p.partitions = layout.Default(p.arch())
-	if d := p.wanted.Wants.Disk; d != nil {
-		p.partitions = d.Partitions
-	}
-	if err := layout.CheckLoader(p.loader(), p.partitions); err != nil {
+	if p.place, err = placement.Of(p.wanted.Wants); err != nil {
 		return err
 	}
+	p.Config.Arch = p.place.Arch
 	if p.Enroll && !p.secure() {
 		return fmt.Errorf("machine %s does not declare secure_boot = true: there is nothing that its firmware could be told to trust", p.wanted.Wants.Machine)
 	}
 	if p.size, err = p.Size(p.wanted.Wants.Disk); err != nil {
 		return err
 	}
-	p.seed = p.wanted.Wants.Machine + "/" + p.wanted.Wants.MachineID
 	at := p.wanted.Revision.Time
 	p.now = func() time.Time { return at }
-	if need := layout.Need(p.partitions); p.size != 0 && p.size < need {
+	if need := layout.Need(p.place.Partitions); p.size != 0 && p.size < need {
 		return &layout.TooSmallError{Size: p.size, Need: need}
 	}
-	return disk.Installed(p.arch(), p.loader(), p.partitions)
+	return disk.Installed(p.place.Arch, p.place.Loader, p.place.Partitions)
 }
-
-// loader is the boot loader's name.
-func (p *preparation) loader() string { return cmp.Or(p.wanted.Wants.Boot.Loader, layout.Loader) }
-
-// arch is the machine's, or this computer's.
-func (p *preparation) arch() string { return cmp.Or(p.wanted.Wants.Arch, runtime.GOARCH) }
 
 // stage makes what is wanted, and the boot loader's folder, as if both lay on the disk.
 func (p *preparation) stage(ctx context.Context) error {
-	placed, err := layout.Place(p.partitions, layout.Need(p.partitions), p.seed)
-	if err != nil {
+	p.Config.Location, p.Config.BootLocation = cmp.Or(p.Order.Stage, &p.place.Stage), cmp.Or(p.ESP, &p.place.Boot)
+	if err := p.own(p.Config.Location.UUID); err != nil {
 		return err
 	}
-	at := layout.Find(placed, layout.Stage)
-	p.Config.Location = &boot.Filesystem{UUID: at.Search(), Type: at.Filesystem, Path: stagePath}
-	p.filesystem = at.Filesystem
-	if o := p.Order.Stage; o != nil {
-		p.Config.Location, at.FSID = o, o.UUID
-	}
-	if err := p.own(at.FSID); err != nil {
+	if err := p.bootFolder(ctx); err != nil {
 		return err
-	}
-	if err := p.bootFolder(ctx, placed); err != nil {
-		return err
-	}
-	if p.ESP != nil {
-		p.Config.BootLocation = p.ESP
 	}
 	r, err := reconciler.New(p.Config)
 	if err != nil {
@@ -191,13 +165,6 @@ func (p *preparation) own(uuid string) error {
 		return fmt.Errorf("the stage %s is booted from where it lies, and not one for disks of machine %s; name another folder with --stage, or leave it out", p.Config.Stage, p.Config.Machine)
 	}
 	return nil
-}
-
-// grubLocation is where GRUB's folder lies.
-func (p *preparation) grubLocation(placed []layout.Placed) *boot.Filesystem {
-	role, folder := disk.GRUBFolder(p.partitions)
-	with := layout.Find(placed, role)
-	return &boot.Filesystem{UUID: with.Search(), Type: with.Filesystem, Path: folder}
 }
 
 // grub makes GRUB's folder, to which the reconcile adds custom.cfg.
@@ -247,14 +214,14 @@ func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 	if err := p.fill(out, doc); err != nil {
 		return nil, err
 	}
-	out.Disk = disk.Disk{Arch: p.arch(), UUID: layout.DiskUUID(p.seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage, Temp: p.Temp}
-	room := out.Room(p.filesystem)
+	out.Disk = disk.Disk{Arch: p.place.Arch, UUID: layout.DiskUUID(p.place.Seed), Size: p.size, Time: p.wanted.Revision.Time, Stage: stage, Temp: p.Temp}
+	room := out.Room(p.place.Stage.Type)
 	if p.size == 0 {
 		const unit = 1_000_000_000
-		out.Size = max(least, (layout.With(p.partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
+		out.Size = max(least, (layout.With(p.place.Partitions, layout.Stage, 2*room+spare)+unit-1)/unit*unit)
 	}
 	out.Size = out.Size / whole * whole
-	if out.Partitions, err = layout.Place(p.partitions, out.Size, p.seed); err != nil {
+	if out.Partitions, err = layout.Place(p.place.Partitions, out.Size, p.place.Seed); err != nil {
 		return nil, err
 	}
 	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
@@ -288,7 +255,7 @@ func (p *preparation) fill(out *Plan, doc *state.Machine) error {
 
 // addLoader adds the boot loader's folder.
 func (p *preparation) addLoader(d *disk.Disk) (err error) {
-	if p.loader() != layout.Loader {
+	if p.place.Loader != layout.Loader {
 		d.ESP, err = p.espFiles(layout.Find(d.Partitions, layout.ESP).Length)
 	} else {
 		d.GRUB, err = grubTree(p.folder)

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/boot/secureboot"
 	"github.com/gitboot/gitboot/boot/uki"
@@ -18,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/disk/tree"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/reconciler/placement"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -28,36 +28,28 @@ const (
 	enrollNow  = "secure-boot-enroll force\n"
 )
 
-// extlinuxFolder is where U-Boot looks on a partition (its doc/develop/distro.rst).
-const extlinuxFolder = "/extlinux"
-
 // bootFolder makes what is to lie where the boot loader looks; to its own folder there, the
 // reconcile adds the menu.
-func (p *preparation) bootFolder(ctx context.Context, placed []layout.Placed) (err error) {
-	switch p.loader() {
+func (p *preparation) bootFolder(ctx context.Context) (err error) {
+	switch p.place.Loader {
 	case layout.SystemdBoot:
 		p.folder, err = p.systemdBoot(ctx)
-		p.Config.Boot, p.Config.BootLocation = p.folder, onESP(placed, "/")
+		p.Config.Boot = p.folder
 	case layout.Extlinux:
 		p.folder = filepath.Join(p.Temp, "esp")
-		p.Config.Boot, p.Config.BootLocation = filepath.Join(p.folder, extlinuxFolder), onESP(placed, extlinuxFolder)
+		p.Config.Boot = filepath.Join(p.folder, placement.ExtlinuxFolder)
 		err = os.MkdirAll(p.Config.Boot, 0o700)
 	default:
 		p.folder, err = p.grub()
-		p.Config.Boot, p.Config.BootLocation = p.folder, p.grubLocation(placed)
+		p.Config.Boot = p.folder
 	}
 	return err
-}
-
-// onESP is a folder of the EFI system partition.
-func onESP(placed []layout.Placed, folder string) *boot.Filesystem {
-	return &boot.Filesystem{UUID: layout.Find(placed, layout.ESP).Search(), Type: layout.FAT, Path: folder}
 }
 
 // systemdBoot makes its partition.
 func (p *preparation) systemdBoot(ctx context.Context) (string, error) {
 	dir := filepath.Join(p.Temp, "esp")
-	suffix := uki.Suffix(p.arch())
+	suffix := uki.Suffix(p.place.Arch)
 	for _, name := range []string{"EFI/systemd/systemd-boot" + suffix + ".efi", "EFI/BOOT/BOOT" + strings.ToUpper(suffix) + ".EFI"} {
 		if err := p.program(filepath.Join(dir, name)); err != nil {
 			return "", err
@@ -87,9 +79,9 @@ func (p *preparation) program(to string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	systemdBoot := uki.Folder + "systemd-boot" + uki.Suffix(p.arch()) + ".efi"
+	systemdBoot := uki.Folder + "systemd-boot" + uki.Suffix(p.place.Arch) + ".efi"
 	if _, err := os.Stat(systemdBoot); err != nil {
-		return fmt.Errorf("find systemd-boot for the disk: %w; install it: on Debian and Ubuntu the package systemd-boot-efi:%s", err, p.arch())
+		return fmt.Errorf("find systemd-boot for the disk: %w; install it: on Debian and Ubuntu the package systemd-boot-efi:%s", err, p.place.Arch)
 	}
 	if !p.secure() {
 		data, err := os.ReadFile(systemdBoot)

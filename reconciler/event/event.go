@@ -62,6 +62,8 @@ const (
 	// Reverted: commits that have brought something bad are taken back on a branch of
 	// their own, or there is nothing to take back; Reason says which.
 	Reverted Kind = "reverted"
+	// Signed: what another machine boots was signed, and that published.
+	Signed Kind = "signed"
 	// RebootNeeded: what boots next is another than what runs; Reason says why, and
 	// is empty when it is over.
 	RebootNeeded Kind = "reboot-needed"
@@ -81,6 +83,8 @@ const (
 	Testing = "testing"
 	// Revert is the taking back of commits. That it fails changes nothing here.
 	Revert = "revert"
+	// Signing is that of what other machines boot. That it fails changes nothing here.
+	Signing = "signing"
 )
 
 // An Event is one thing that has happened. The JSON fields are stable.
@@ -122,7 +126,7 @@ const maxWords = 200
 
 // Notable are the kinds of which there are events that people are told of.
 func Notable() []Kind {
-	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Drifted, Held, Operated, Booted, Good, Bad, FellBack, Reverted, RebootNeeded, Settings}
+	return []Kind{Looked, Refused, Staged, Built, Published, Failed, Recovered, Drifted, Held, Operated, Booted, Good, Bad, FellBack, Reverted, Signed, RebootNeeded, Settings}
 }
 
 // Told reports whether an event is one that people are told of, and not only of
@@ -177,7 +181,7 @@ func (e Event) Message() string {
 		return fmt.Sprintf("%s, generation %d, is bad: %s%s", e.Image, e.Generation, e.Reason, lastWords(e.Log))
 	case FellBack:
 		return fmt.Sprintf("this machine has fallen back from %s, generation %d", e.Image, e.Generation)
-	case Reverted:
+	case Reverted, Signed:
 		return e.Reason
 	case RebootNeeded:
 		if e.Reason == "" {
@@ -219,6 +223,9 @@ func (e Event) what() string {
 	}
 	if e.Part == Revert {
 		return "taking back what was bad"
+	}
+	if e.Part == Signing {
+		return "signing what other machines boot"
 	}
 	return "the " + cmp.Or(e.Part, Machine)
 }

@@ -37,40 +37,50 @@ func folder(st *stage.Stage) presigned.Folder {
 	return presigned.Folder(filepath.Join(st.Dir(), stage.SignedDir))
 }
 
-// An UnsignedError says that nobody has signed what a machine would boot by.
-type UnsignedError struct {
-	Machine, Deployment, Cmdline string
+// get is what was published of a program that boots an image, nil if nothing is.
+func get(ctx context.Context, find *origin.Finder, want spec.Image, p menu.Program) (at image.Document, got *presigned.Signature, err error) {
+	if at, err = document(want, p.Body()); err != nil {
+		return at, nil, err
+	}
+	data, found, err := image.FetchDocument(ctx, at, presigned.MaxSize, find.PullOptions(want.Pull))
+	if err != nil || !found {
+		return at, nil, err
+	}
+	s, err := presigned.Parse(data, p.Body())
+	if err == nil && s.Deployment != p.Deployment {
+		err = errors.New("it says that it is of another deployment")
+	}
+	if err != nil {
+		return at, nil, unusable(at, p, err)
+	}
+	return at, &s, nil
 }
 
-func (e *UnsignedError) Error() string {
-	return fmt.Sprintf("here is the certificate and not the key that signs, and nobody has signed deployment %s as it would boot here: run `gitboot keys publish %s` where the key is, for the same revision and images, by the same gitboot, and with the stage where it lies here; or put db.key beside the certificate. It would boot with: %s", plan.Short(e.Deployment), e.Machine, e.Cmdline)
+func unusable(at image.Document, p menu.Program, err error) error {
+	return fmt.Errorf("the signature %s of deployment %s: %w", at, plan.Short(p.Deployment), err)
+}
+
+// Published reports whether there is a signature of a program that boots an image. It is
+// not verified.
+func Published(ctx context.Context, find *origin.Finder, want spec.Image, p menu.Program) (bool, error) {
+	_, got, err := get(ctx, find, want, p)
+	return got != nil, err
 }
 
 // Borrow keeps on a machine's stage the signature of a program that boots an image, if
 // that is to be had and is one of it.
-func Borrow(ctx context.Context, find *origin.Finder, st *stage.Stage, machine string, want spec.Image, p menu.Program) error {
-	at, err := document(want, p.Body())
-	if err != nil {
-		return err
-	}
-	data, found, err := image.FetchDocument(ctx, at, presigned.MaxSize, find.PullOptions(want.Pull))
+func Borrow(ctx context.Context, find *origin.Finder, st *stage.Stage, want spec.Image, p menu.Program) error {
+	at, got, err := get(ctx, find, want, p)
 	switch {
 	case err != nil:
 		return err
-	case !found:
-		return &UnsignedError{machine, p.Deployment, p.Cmdline}
+	case got == nil:
+		return fmt.Errorf("the signature %s of deployment %s is gone from there; have it signed again where the key is", at, plan.Short(p.Deployment))
 	}
-	got, err := presigned.Parse(data, p.Body())
-	if err == nil && got.Deployment != p.Deployment {
-		err = errors.New("it says that it is of another deployment")
+	if err := verify(ctx, st, p, *got); err != nil {
+		return unusable(at, p, err)
 	}
-	if err == nil {
-		err = verify(ctx, st, p, got)
-	}
-	if err != nil {
-		return fmt.Errorf("the signature %s of deployment %s: %w", at, plan.Short(p.Deployment), err)
-	}
-	return folder(st).Keep(got)
+	return folder(st).Keep(*got)
 }
 
 // verify makes the program once, which fails with a signature that is not of it.

@@ -11,8 +11,6 @@ import (
 	"github.com/gitboot/gitboot/hooks"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/inventory"
-	"github.com/gitboot/gitboot/reconciler/lending"
-	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/writable"
@@ -218,25 +216,6 @@ func (j *Job) planPackages(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// A borrower gets the signatures of what the images would boot by, on a machine that has
-// the certificate alone.
-type borrower struct{ *application }
-
-func (a borrower) get(ctx context.Context, _ []plan.Action) error {
-	return a.each(ctx, "signature", func(ctx context.Context, s *staging) error {
-		m := s.manifest()
-		canonical, err := m.Canonical()
-		if err != nil {
-			return err
-		}
-		p, err := menu.ProgramOf(ctx, &a.Book, a.location, a.next, s.Image, deployment.ID(canonical), m)
-		if err != nil || p == nil || p.Signer.CanSign() || p.Signature != nil {
-			return err
-		}
-		return lending.Borrow(ctx, &a.Find, a.Stage, a.Wants.Machine, s.image.want, *p)
-	})
 }
 
 func (a *application) deployments(ctx context.Context, list []plan.Action) error {

@@ -45,12 +45,12 @@ func (a *application) way() []step {
 		{"init", "", entrance{a}.look},                     // is there one to enter?
 		{"trees", "", fetcher{a}.trees},                    // hash trees of what is to be verified
 		{"packages", "", a.packages},                       // which ones changed, for people
-		{"signatures", "", borrower{a}.get},                // of who has the key, where that is not here
 		{"deployments", plan.AddDeployment, a.deployments}, // manifests
 		{"recovery", plan.AddRecovery, recoverer{a}.make},  // the entry that needs none of these
 		{"settle", "", a.settle},                           // on disk so that GRUB can read it
 	}
 	publish := slices.Concat(stage, []step{
+		{"signatures", "", borrower{a.Job}.get(a)},    // of who has the key, where that is not here
 		{"state", plan.RecordRevision, a.recordState}, // generations, revision, failures
 		{"menu", plan.WriteMenu, a.publishMenu},       // one rename: from here on the new one boots
 		{"link", plan.LinkMenu, a.linkMenu},           // GRUB's own menu reads ours

@@ -36,8 +36,8 @@ func (j *Job) compare(ctx context.Context) error {
 	if err := notice(ctx, j, observed); err != nil {
 		return err
 	}
-	if (holder{j}).hold(); j.plan.Held() {
-		return nil
+	if err := (holder{j}).hold(ctx); err != nil || j.plan.Held() {
+		return err
 	}
 	if observed.MenuStale == "" {
 		return nil
@@ -66,16 +66,20 @@ type holder struct{ *Job }
 
 // hold holds back what may not be published now. What a run stages then waits, in
 // place of what did before.
-func (j holder) hold() {
+func (j holder) hold(ctx context.Context) error {
 	waits := j.next.Waits(j.doc.Waiting, j.waiting(), j.now())
 	now := j.Now()
 	j.plan.Terms = j.doc.Approval.Asks() && j.doc.Approval != j.next.Approval
+	unsigned, err := borrower(j).lacking(ctx)
+	if err != nil {
+		return err
+	}
 	p := plan.Publication{
 		Now: now, Windows: spec.Windows(j.Wants.Windows, j.Wants.Machine, now.Location()), Doubt: j.Find.Unset, Anyway: j.req.Anyway,
 		Approvals: []plan.Approval{j.doc.Approval, j.next.Approval}, Since: waits.Since, First: j.doc.Revision == "", Tags: j.Approvals,
-		Fetched: j.req.Fetch, Untested: j.untested(),
+		Fetched: j.req.Fetch, Untested: j.untested(), Unsigned: unsigned,
 	}
-	j.plan.Untested, j.plan.Disk = p.Untested, j.Wants.Disk
+	j.plan.Untested, j.plan.Unsigned, j.plan.Disk = p.Untested, p.Unsigned, j.Wants.Disk
 	j.plan.Wait(p.Holds())
 	if j.plan.Publishes() && !j.plan.Held() {
 		j.approved = p.Approved()
@@ -84,6 +88,7 @@ func (j holder) hold() {
 		j.next.Wait(j.doc, waits)
 	}
 	j.keepReady()
+	return nil
 }
 
 // untested are the boot tests that come before publishing what is staged.

@@ -31,7 +31,7 @@ func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, so
 		_, err = m.Book.Memory(ctx, fs)
 	}
 	if err == nil {
-		err = menu.Signs(&m.Book)
+		err = signs(m)
 	}
 	if err != nil {
 		return t, fmt.Errorf("try %s: %w", source, err)
@@ -48,6 +48,15 @@ func (m *Machine) Try(ctx context.Context, w *wanted.Wanted, want spec.Image, so
 	began := m.Now().UTC()
 	t, err = j.try(ctx, want, source)
 	return t, errors.Join(err, j.keepRecord(began, Result{Changed: err == nil}, err))
+}
+
+// signs refuses what somebody elsewhere would have to sign who does not know of it.
+func signs(m *Machine) error {
+	borrows, err := menu.Borrows(&m.Book)
+	if err == nil && borrows {
+		err = errors.New("here is the certificate and not the key that signs, and what is signed elsewhere is what the config repo says; declare it as an image there")
+	}
+	return err
 }
 
 // Rehearse stages an image as Try does, for as long as prepare takes what it needs of

@@ -2,7 +2,6 @@ package menu
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/gitboot/gitboot/boot"
@@ -39,13 +38,15 @@ func ProgramOf(ctx context.Context, b *Book, fs boot.Filesystem, doc *state.Mach
 	return &Program{*p, image, id}, nil
 }
 
-// Signs refuses what somebody elsewhere would have to sign who does not know of it.
-func Signs(b *Book) error {
+// Borrows reports whether here is the certificate and not the key, so that what boots is
+// signed elsewhere.
+func Borrows(b *Book) (bool, error) {
 	l, err := b.loader(declared(b))
-	if s, ok := l.(*sdboot.Loader); ok && err == nil && sdboot.Borrows(s) {
-		return errors.New("here is the certificate and not the key that signs, and what is signed elsewhere is what the config repo says")
+	if err != nil {
+		return false, err
 	}
-	return err
+	s, ok := l.(*sdboot.Loader)
+	return ok && sdboot.Borrows(s), nil
 }
 
 // Programs are those of the newest generations, in the menu's order.

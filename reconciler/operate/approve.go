@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,9 @@ func pending(doc *state.Machine, revision string) (Approved, error) {
 		return Approved{}, ErrNothingWaits
 	case !strings.HasPrefix(w.Revision, revision):
 		return Approved{}, fmt.Errorf("revision %.40q does not wait; %s does, since %s", revision, plan.Short(w.Revision), w.Since.Local().Format("2006-01-02 15:04"))
+	}
+	if i := slices.IndexFunc(w.Holds, func(h plan.Hold) bool { return h.Firm }); i >= 0 {
+		return Approved{}, fmt.Errorf("revision %s waits %s, which nobody's approval stands in for", plan.Short(w.Revision), w.Holds[i])
 	}
 	return Approved{Revision: w.Revision, Since: w.Since, Actions: doc.Unpublished()}, nil
 }

@@ -20,6 +20,8 @@ type Hold struct {
 	Until time.Time `json:"until,omitzero"`
 	// Note says why what might have ended it did not.
 	Note string `json:"note,omitempty"`
+	// Firm says that nobody's approval ends it.
+	Firm bool `json:"firm,omitempty"`
 }
 
 // String is the hold for people.
@@ -65,6 +67,8 @@ type Publication struct {
 	Tags map[string]Consent
 	// Untested are the boot tests that are to be made first.
 	Untested []Untested
+	// Unsigned are the signatures that have to come first.
+	Unsigned []Unsigned
 	// Fetched says that it is to be fetched and staged, and no more.
 	Fetched bool
 }
@@ -74,7 +78,7 @@ func (p Publication) Holds() (holds []Hold) {
 	if p.Fetched {
 		holds = append(holds, Hold{Why: "for a run that publishes it"})
 	}
-	return slices.Concat(holds, p.tests(), p.approvals(), p.windows())
+	return slices.Concat(holds, p.tests(), p.signatures(), p.approvals(), p.windows())
 }
 
 // An Untested is an image whose new deployment has to come up in a virtual machine

@@ -34,6 +34,15 @@ func TestHolds(t *testing.T) {
 		"none is open, but who would wait":   {plan.Publication{Now: noon, Windows: night, Anyway: true}, ""},
 		"one would be open, but by no clock": {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning, Doubt: "it is 1970"}, "until the clock is set, since entries change only in windows"},
 		"a boot test":                        {plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}}}, "for the boot test of a"},
+		"a signature, of what is staged first": {plan.Publication{Now: noon, Unsigned: []plan.Unsigned{{Image: "a", By: "builder"}}}, "for a signature of a by builder (it is asked for when that is staged)"},
+		"a signature, though nobody would wait": {
+			plan.Publication{Now: noon, Anyway: true, Unsigned: []plan.Unsigned{{Image: "a", By: "builder", Deployment: "d1", Cmdline: "quiet"}}},
+			"for a signature of deployment d1 of a by builder (it would boot with: quiet)",
+		},
+		"a signature that cannot be asked for": {
+			plan.Publication{Now: noon, Unsigned: []plan.Unsigned{{Image: "a", By: "builder", Deployment: "d1", Cmdline: "quiet", Failure: "no route"}}},
+			"for a signature of deployment d1 of a by builder (no route)",
+		},
 		"two, of which one cannot be made": {
 			plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}, {Image: "b", Failure: "no room", Next: noon}}},
 			"for the boot test of a; for the boot test of b (no room; it is tried again at " + noon.Local().Format("2006-01-02 15:04") + ")",

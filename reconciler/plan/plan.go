@@ -154,6 +154,7 @@ type Plan struct {
 	// Holds say why what is new is staged now, and not published.
 	Holds    []Hold
 	Untested []Untested // the images whose boot tests come before publishing
+	Unsigned []Unsigned // those whose signatures do
 	// Space is for people, nil where it is not known.
 	Space *Space
 	// Disk is how the machine's is declared to be divided, for people: no run changes it.

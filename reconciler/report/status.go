@@ -69,6 +69,40 @@ type Status struct {
 	Builds []BuildStatus `json:"builds"`
 	// Pushes are the images that this machine publishes, by name.
 	Pushes []PushStatus `json:"pushes"`
+	// Signs is what this machine has signed for others, by their names; absent if nothing.
+	Signs []SigningStatus `json:"signs,omitempty"`
+}
+
+// SigningStatus is what was signed for another machine: all of the revision, at that time.
+type SigningStatus struct {
+	Machine  string         `json:"machine"`
+	Revision string         `json:"revision,omitempty"`
+	Time     time.Time      `json:"time,omitzero"`
+	Images   []SignedStatus `json:"images"`
+	Failure  *state.Failure `json:"failure,omitempty"`
+}
+
+// SignedStatus is what was signed of an image, and where the signature lies.
+type SignedStatus struct {
+	Image      string    `json:"image"`
+	Deployment string    `json:"deployment"`
+	Ref        string    `json:"ref"`
+	Tag        string    `json:"tag"`
+	Time       time.Time `json:"time"`
+}
+
+// signs returns what was signed for other machines.
+func signs(dir string) (out []SigningStatus, err error) {
+	all, err := state.Signings(dir)
+	for _, s := range all {
+		one := SigningStatus{s.Machine, s.Revision, s.Time, []SignedStatus{}, public(s.Failure)}
+		for _, image := range slices.Sorted(maps.Keys(s.Images)) {
+			signed := s.Images[image]
+			one.Images = append(one.Images, SignedStatus{image, signed.Deployment, signed.Ref, signed.Tag, signed.Time})
+		}
+		out = append(out, one)
+	}
+	return out, err
 }
 
 // PushStatus is what was published of an image: Digest and Tag, the dated one,
@@ -284,6 +318,9 @@ func Of(ctx context.Context, book *menu.Book) (Status, error) {
 	for _, r := range doc.Reverts {
 		r.Failure = public(r.Failure)
 		s.Reverts = append(s.Reverts, r)
+	}
+	if s.Signs, err = signs(book.Stage.Dir()); err != nil {
+		return Status{}, err
 	}
 	if last := integrity.Last(book.Stage.Dir()); !last.Ended.IsZero() {
 		s.Verified = &last

@@ -20,3 +20,9 @@ func (r *Repo) At(ctx context.Context, clone, revision string) (*Wanted, error) 
 	wants, err := r.resolve(ctx, files)
 	return &Wanted{Revision: source.Revision{Hash: revision}, Wants: wants, Files: files}, err
 }
+
+// Of is what the revision wants of this machine that was read for another.
+func (r *Repo) Of(ctx context.Context, other *Wanted) (*Wanted, error) {
+	w := &Wanted{Revision: other.Revision, Files: other.Files}
+	return w, r.understand(ctx, w)
+}

@@ -98,8 +98,8 @@ func TestLongSignedElsewhere(t *testing.T) {
 	s.commitSmall(t, strings.Replace(secureFleet(), `archive = "ARCHIVE"`, `pull = "`+s.registry.Addr+`/lab/small:1"`, 1), archive)
 	key, away := filepath.Join(s.dir, "keys/db.key"), filepath.Join(s.dir, "db.key")
 	need.Done(t, os.Rename(key, away))
-	if said, err := s.runsESP(t, disk, "reconcile", "--once"); err == nil || !strings.Contains(said, "gitboot keys publish small") {
-		t.Fatalf("what nobody has signed is published: %v", err)
+	if said, err := s.runsESP(t, disk, "reconcile", "--once"); err != nil || !strings.Contains(said, "gitboot keys publish small") {
+		t.Fatalf("what nobody has signed does not wait: %v\n%s", err, said)
 	}
 	need.Done(t, os.Rename(away, key))
 	out, err := exec.CommandContext(s.ctx, s.gitboot, "keys", "publish", "small", "--repo", s.repo.Dir, "--stage", filepath.Join(s.dir, "made"),
