@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -44,6 +43,8 @@ func Open(engines string) *Store {
 type Options struct {
 	// Name is that under which is remembered where packages were.
 	Name string
+	// Again replaces layers that are there already: they may be damaged.
+	Again bool
 	// Reserve is how much of the file system stays free (durable.Room).
 	Reserve int64
 	// Doing is told what is done now.
@@ -211,13 +212,13 @@ func (m *making) publish() (out []oci.Descriptor, err error) {
 		}
 		d := oci.Descriptor{MediaType: oci.MediaLayer, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: size}
 		path := oci.Blob(m.Dir, d.Digest)
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err = os.Stat(path); err != nil || m.opts.Again {
 			err = f.Publish(path)
 		}
+		f.Discard()
 		if err != nil {
 			return nil, err
 		}
-		f.Discard()
 		out = append(out, d)
 	}
 	return out, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -185,6 +186,17 @@ func TestLayersByPackages(t *testing.T) {
 	}
 	if again := relayered(t, Open(t.TempDir()), img); again.ID != out.ID {
 		t.Error("the same image becomes another one")
+	}
+	// What is damaged is made again by who asks for that.
+	lost := oci.Blob(s.Dir, out.Layers[0].DiffID)
+	if err := os.WriteFile(lost, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Make(t.Context(), img, Options{Name: "test", Again: true}); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(lost); err != nil || info.Size() != out.Layers[0].Size {
+		t.Errorf("a damaged layer stays: %v %v", info, err)
 	}
 	if !bytes.Contains(out.Config, []byte(`"Interval":30000000000`)) || !bytes.Contains(out.Config, []byte(`"a":"b"`)) || bytes.Contains(out.Config, []byte("RUN x")) {
 		t.Errorf("its configuration is %s", out.Config)

@@ -41,19 +41,19 @@ func (j maker) collectCaches(ctx context.Context) {
 
 // relayer returns what is staged and published of what an engine has built: that itself,
 // or where it is declared an image of the same files in layers by packages. Of the same it
-// is made once.
+// is made once, unless somebody asks for it without cache.
 func (j storing) relayer(ctx context.Context, b *build, img engine.Image, opts engine.Options) (engine.Image, *state.Relayered, error) {
 	if b.want.Build.Relayer == "" {
 		return img, nil, nil
 	}
 	store, key := relayer.Open(j.EngineDir), relayer.Key(img)
-	if known := b.state.Relayered; known != nil && known.Key == key {
+	if known := b.state.Relayered; known != nil && known.Key == key && !b.verdict.Forced {
 		if out, err := store.Image(ctx, known.ID); !errors.Is(err, engine.ErrGone) {
 			return out, known, err
 		}
 	}
 	out, err := store.Make(ctx, img, relayer.Options{
-		Name: b.want.Name, Reserve: j.Reserve, Doing: func(what string) { opts.Progress.Step(0, 0, what) },
+		Name: b.want.Name, Again: b.verdict.Forced, Reserve: j.Reserve, Doing: func(what string) { opts.Progress.Step(0, 0, what) },
 	})
 	if err := errors.Join(err, fault.Point("build.relayered")); err != nil {
 		return engine.Image{}, nil, err
