@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 )
 
@@ -9,12 +10,40 @@ const storedPlain = 1 << 24
 
 // Open returns a regular file's content. The reader holds one block at a
 // time; several may be open at once.
-func (r *Reader) Open(i *Inode) (io.Reader, error) {
+func (r *Reader) Open(i *Inode) (io.Reader, error) { return r.OpenAt(i, 0) }
+
+// OpenAt returns it from the byte at off on. The blocks before are not read.
+func (r *Reader) OpenAt(i *Inode, off int64) (io.Reader, error) {
 	if i.kind != typeFile {
 		return nil, corrupt("opening what is no regular file")
 	}
+	if off < 0 || off > i.Size {
+		return nil, fmt.Errorf("byte %d of a file of %d", off, i.Size)
+	}
 	sizes := *i.sizes
-	return &file{r: r, inode: i, sizes: &sizes, left: i.Size, pos: i.start}, nil
+	f := &file{r: r, inode: i, sizes: &sizes, left: i.Size, pos: i.start}
+	return f, f.skip(off)
+}
+
+// skip goes on at a byte of a file of which nothing was read.
+func (f *file) skip(off int64) error {
+	bs := int64(f.r.super.BlockSize)
+	for ; off >= bs; off -= bs {
+		b, err := f.sizes.take(4)
+		if err != nil {
+			return err
+		}
+		f.pos += int64(binary.LittleEndian.Uint32(b) &^ storedPlain)
+		f.left -= bs
+	}
+	if off == 0 {
+		return nil
+	}
+	if err := f.next(); err != nil {
+		return err
+	}
+	f.rest = f.rest[off:]
+	return nil
 }
 
 type file struct {

@@ -156,3 +156,29 @@ func walk(r *rootfs.Reader, dir *rootfs.Inode, depth int) {
 		}
 	}
 }
+
+// A file is read from any byte on as it is from its beginning: within a block, at its
+// edge, in a hole, in the tail, at its end; and not from elsewhere.
+func TestOpenAt(t *testing.T) {
+	r, err := rootfs.New(bytes.NewReader(makeImage(t, "zstd")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := inode(t, r, nil, "")
+	big := inode(t, r, &root, "big")
+	want := content(300_001)
+	for _, off := range []int64{0, 1, 100_000, 131_071, 131_072, 131_073, 200_000, 262_144, 299_999, 300_001} {
+		f, err := r.OpenAt(&big, off)
+		if err != nil {
+			t.Fatalf("%d: %v", off, err)
+		}
+		if got, err := io.ReadAll(f); err != nil || !bytes.Equal(got, want[off:]) {
+			t.Errorf("from %d on: %d bytes, %v", off, len(got), err)
+		}
+	}
+	for _, off := range []int64{-1, 300_002} {
+		if _, err := r.OpenAt(&big, off); err == nil {
+			t.Errorf("byte %d is there", off)
+		}
+	}
+}

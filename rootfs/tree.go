@@ -286,11 +286,14 @@ func (t *Tree) OpenFile(name string) (io.ReadCloser, error) {
 }
 
 // Open returns a regular file's content.
-func (t *Tree) Open(n *Node) (io.Reader, error) {
+func (t *Tree) Open(n *Node) (io.Reader, error) { return t.OpenAt(n, 0) }
+
+// OpenAt returns it from the byte at off on. What is before is not read.
+func (t *Tree) OpenAt(n *Node, off int64) (io.Reader, error) {
 	if !n.Mode().IsRegular() {
 		return nil, fmt.Errorf("opening /%s: it is not a regular file", n.Path)
 	}
-	return t.layers[n.parts[0].layer].fs.Open(&n.parts[0].inode)
+	return t.layers[n.parts[0].layer].fs.OpenAt(&n.parts[0].inode, off)
 }
 
 // MaxRead bounds what is held in memory of one file of the image.

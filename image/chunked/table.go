@@ -16,6 +16,8 @@ import (
 const (
 	// maxEntries bounds how many files and pieces of them a table has.
 	maxEntries = 1 << 20
+	// maxValue bounds one value of a table: a file's entry has some hundred bytes.
+	maxValue = 1 << 20
 	// window bounds what a section's decoder allocates.
 	window = 8 << 20
 )
@@ -74,11 +76,32 @@ func Read(packed []byte, each func(File) error) (tarSplit string, err error) {
 		return "", err
 	}
 	defer r.Close()
-	t := table{d: json.NewDecoder(r), each: each}
+	return readTable(r, each)
+}
+
+func readTable(r io.Reader, each func(File) error) (tarSplit string, err error) {
+	in := &portions{Reader: r}
+	t := table{in: in, d: json.NewDecoder(in), each: each}
 	if err := t.read(); err != nil {
 		return "", fmt.Errorf("table of contents: %w", err)
 	}
 	return t.tarSplit, nil
+}
+
+// A portions reader gives no more than maxValue bytes until it is told that what came of
+// them is taken: a JSON decoder holds a value in memory until it ends.
+type portions struct {
+	io.Reader
+	given int
+}
+
+func (p *portions) Read(b []byte) (int, error) {
+	if p.given >= maxValue {
+		return 0, fmt.Errorf("a value of more than %d bytes", maxValue)
+	}
+	n, err := p.Reader.Read(b[:min(len(b), maxValue-p.given)])
+	p.given += n
+	return n, err
 }
 
 // Decompress decompresses a section. It gives no more than limit bytes.
@@ -102,6 +125,7 @@ func (s *unpacked) Close() error {
 
 // A table is one that is being read.
 type table struct {
+	in       *portions
 	d        *json.Decoder
 	each     func(File) error
 	tarSplit string
@@ -117,7 +141,7 @@ func (t *table) read() error {
 		return err
 	}
 	version := 0
-	for t.d.More() {
+	for t.more() {
 		key, err := t.d.Token()
 		if err != nil {
 			return err
@@ -143,6 +167,12 @@ func (t *table) read() error {
 	return err
 }
 
+// more reports whether another value follows.
+func (t *table) more() bool {
+	t.in.given = 0
+	return t.d.More()
+}
+
 func (t *table) open(what json.Delim) error {
 	if at, err := t.d.Token(); err != nil {
 		return err
@@ -156,7 +186,7 @@ func (t *table) readEntries() error {
 	if err := t.open('['); err != nil {
 		return err
 	}
-	for t.d.More() {
+	for t.more() {
 		if t.entries++; t.entries > maxEntries {
 			return fmt.Errorf("more than %d entries", maxEntries)
 		}

@@ -26,8 +26,8 @@ type older struct {
 	objects []deployment.Object
 	open    map[int]*opened
 
-	// file is the one that was read last, at is how far.
-	file *place
+	// rest is what is left of the file that was read last, from next on.
+	next place
 	rest io.Reader
 }
 
@@ -52,22 +52,18 @@ func (o *older) close() error {
 
 // copy writes so many bytes of what lies at a place.
 func (o *older) copy(to io.Writer, from place, size int64) error {
-	if o.file == nil || o.file.object != from.object || o.file.path != from.path || o.file.at > from.at {
-		r, err := o.find(from)
-		if err != nil {
+	if o.rest == nil || o.next != from {
+		var err error
+		if o.rest, err = o.find(from); err != nil {
 			return fmt.Errorf("%s in object %s: %w", from.path, o.objects[from.object].Path(), err)
 		}
-		o.file, o.rest = &place{from.object, from.path, 0}, r
-	}
-	if _, err := io.CopyN(io.Discard, o.rest, from.at-o.file.at); err != nil {
-		return err
 	}
 	_, err := io.CopyN(to, o.rest, size)
-	o.file.at = from.at + size
+	o.next = place{from.object, from.path, from.at + size}
 	return err
 }
 
-// find opens a file.
+// find opens a file at a place.
 func (o *older) find(from place) (io.Reader, error) {
 	in := o.open[from.object]
 	if in == nil {
@@ -96,5 +92,5 @@ func (o *older) find(from place) (io.Reader, error) {
 	if node == nil {
 		return nil, errors.New("it is not there")
 	}
-	return in.tree.Open(node)
+	return in.tree.OpenAt(node, from.at)
 }
