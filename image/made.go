@@ -22,6 +22,8 @@ type Made struct {
 	// description says of how it was made; Init is that of objects.Description.
 	Published, Squasher, Init string
 	Rewriter                  int
+	// PatchedFrom is that of objects.Description.
+	PatchedFrom []string
 	// SignedBy is the file of the keys of which one has signed it.
 	SignedBy string
 	// Open streams the object, verified as Layer.Open's stream is.
@@ -30,6 +32,15 @@ type Made struct {
 	// some of its bytes; nil where that was not published.
 	BlockMap func(context.Context) ([]byte, error)
 	Part     func(ctx context.Context, off, n int64) (Part, error)
+	// Patches are those that were published, which need the block map, too.
+	Patches []MadePatch
+}
+
+// A MadePatch makes blocks of an object out of older ones.
+type MadePatch struct {
+	objects.LayerPatch
+	// Open streams it, verified as Layer.Open's stream is.
+	Open func(context.Context) (io.ReadCloser, error)
 }
 
 // A Part reads some bytes of a file in a registry. Nothing has verified them.
@@ -119,15 +130,25 @@ func madeOf(a registry.Artifact, d objects.Description, l objects.Layer) *Made {
 	if !ok {
 		return nil
 	}
-	m := &Made{Layer: l, Published: a.Digest.String(), Squasher: d.Squasher, Init: d.Init, Rewriter: d.Rewriter, Open: a.Open(object)}
+	m := &Made{Layer: l, Published: a.Digest.String(), Squasher: d.Squasher, Init: d.Init, Rewriter: d.Rewriter, PatchedFrom: d.PatchedFrom, Open: a.Open(object)}
 	if l.Blocks == nil {
 		return m
 	}
 	if blocks, ok := a.File(l.Blocks.SHA256, l.Blocks.Size); ok {
 		m.BlockMap = func(ctx context.Context) ([]byte, error) { return a.Read(ctx, blocks, blocks.Size) }
 		m.Part = a.Parts(object)
+		m.Patches = patchesOf(a, l.Patches)
 	}
 	return m
+}
+
+func patchesOf(a registry.Artifact, list []objects.LayerPatch) (patches []MadePatch) {
+	for _, p := range list {
+		if open := madeFile(a, p.File); open != nil {
+			patches = append(patches, MadePatch{p, open})
+		}
+	}
+	return patches
 }
 
 // madeFile describes how to read a file of an artifact, nil where it has no such file.

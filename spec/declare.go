@@ -214,6 +214,7 @@ type buildDecl struct {
 	CosignRepo     *string           `key:"cosign_repository" is:"repository" doc:"As an image's, for from and for other images that steps name."`
 	Push           *string           `key:"push" is:"tagged-ref" doc:"Where the built image is published; machines that don't build it pull this."`
 	Compression    *string           `key:"push_compression" is:"compression" default:"zstd" doc:"How layers are compressed for push: zstd, or gzip for readers that know no zstd."`
+	Deltas         *int              `key:"deltas" is:"deltas" default:"0" doc:"From how many of the images pushed before patches are published with this one, so that machines which have one of them fetch less."`
 	Test           *string           `key:"test" is:"image-test" doc:"boot: what is built is booted in a virtual machine on the building machine, and counts as built if it comes up. Nothing is tested if absent."`
 	Relayer        *string           `key:"relayer" is:"relayering" doc:"packages: what is built gets layers by its packages, at most 32, of which few change with an update. The layers that its steps make if absent."`
 	NoCache        *bool             `key:"no_cache" default:"false" doc:"Never use the layer cache."`

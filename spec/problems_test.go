@@ -121,6 +121,8 @@ var mistakes = map[string]struct{ text, want string }{
 	"pushed as one":       {"[image.a.build]\nfrom = \"x\"\npush = \"r.lan/a:1\"\n[image.b.build]\nfrom = \"x\"\npush = \"r.lan/a:1\"\n", `gitboot.toml:6: image.b.build.push = "r.lan/a:1": is also where another image is published, at gitboot.toml:3; give each`},
 	"pushed on its base":  {"[image.a.build]\nfrom = \"r.lan/a:1\"\npush = \"r.lan/a:1\"\n", `gitboot.toml:3: image.a.build.push = "r.lan/a:1": is also what the image is built from`},
 	"compression":         {"[image.a.build]\nfrom = \"x\"\npush_compression = \"xz\"\n", `gitboot.toml:3: image.a.build.push_compression = "xz": is not a compression`},
+	"too many deltas":     {"[image.a.build]\nfrom = \"x\"\npush = \"a:b\"\ndeltas = 11\n", `gitboot.toml:4: image.a.build.deltas = "11": is not a number of images`},
+	"deltas of nothing":   {"[image.a.build]\nfrom = \"x\"\ndeltas = 3\n", `gitboot.toml:3: image.a.build.deltas = "3": is for images that are pushed`},
 	"bad timeout":         {"[image.a.build]\nfrom = \"a\"\ntimeout = \"5 minutes\"\n", `gitboot.toml:3: image.a.build.timeout = "5 minutes": is not a duration`},
 	"missing image":       {"[image.desktop]\npull = \"a\"\n[machine.m]\nimages = [\n\"desktop\",\n\"desktpo\"]\n", `gitboot.toml:6: machine.m.images[1] = "desktpo": is no image of this repo (did you mean "desktop"?)`},
 	"missing profile":     {"[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\nprofiles = [\"x\"]\n", `gitboot.toml:5: machine.m.profiles[0] = "x": is no profile of this repo`},

@@ -120,6 +120,9 @@ func (r *resolver) registries(image *imageDecl, b *Build) {
 			Ref: own.Ref, Insecure: own.Insecure,
 			CredentialsFile: cmp.Or(text(decl.Credentials), own.CredentialsFile), Compression: cmp.Or(text(decl.Compression), "zstd"),
 		}
+		if decl.Deltas != nil {
+			b.Push.Deltas = *decl.Deltas
+		}
 	}
 }
 

@@ -52,6 +52,9 @@ func (i *imageDecl) signed(d *problem.List) {
 func (b *buildDecl) Rules(d *problem.List) {
 	from := text(b.From)
 	archive, isArchive := strings.CutPrefix(from, "archive:")
+	if b.Deltas != nil && *b.Deltas > 0 && b.Push == nil {
+		d.Add(b.where.At("deltas"), strconv.Itoa(*b.Deltas), "is for images that are pushed", "add push, or remove it")
+	}
 	switch {
 	case isArchive && table.IsURL(archive) && b.SHA256 == nil:
 		d.Add(b.where.At("from"), from, "is a URL without a sha256", `add sha256 = "…"`)

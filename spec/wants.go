@@ -380,6 +380,8 @@ type Push struct {
 	// CredentialsFile is an absolute path on the machine, or "".
 	CredentialsFile string
 	Compression     string // "zstd" or "gzip"
+	// Deltas is from how many of the images pushed before patches are published.
+	Deltas int `json:",omitempty"`
 }
 
 // A Copy brings From, relative to the config repo, to To in the image.

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,7 @@ const (
 	Type   = "application/vnd.gitboot.objects.v1+json"
 	Object = "application/vnd.gitboot.layer.v1.squashfs"
 	Blocks = "application/vnd.gitboot.layer.v1.blocks"
+	Patch  = "application/vnd.gitboot.layer.v1.patch"
 	// KernelFile and InitramfsFile are as a boot loader loads them.
 	KernelFile    = "application/vnd.gitboot.kernel.v1"
 	InitramfsFile = "application/vnd.gitboot.initramfs.v1"
@@ -40,6 +42,9 @@ const (
 	maxLayers, maxLacks = 500, 10_000
 	// maxBlocks is how large a block map may be, in bytes: larger than any is.
 	maxBlocks = 32 << 20
+	// maxPatches is how many there may be for one layer, and how many images they may be
+	// made from; maxFrom is of how many objects one may be made.
+	maxPatches, maxFrom = 16, 128
 	// maxKernels is how many are told of, and maxText how long what is said of one may be.
 	maxKernels, maxText = 16, 4096
 )
@@ -56,8 +61,11 @@ type Description struct {
 	Layers []Layer `json:"layers"`
 	// Init is the checksum of the gitboot-init that is in the initramfs of Kernels, ""
 	// where none were to be made.
-	Init    string   `json:"init,omitempty"`
-	Kernels []Kernel `json:"kernels,omitempty"`
+	Init string `json:"init,omitempty"`
+	// PatchedFrom are the digests of the images from which patches were made, where
+	// these are worth it.
+	PatchedFrom []string `json:"patchedFrom,omitempty"`
+	Kernels     []Kernel `json:"kernels,omitempty"`
 }
 
 // A Kernel is one of the image's, and the initramfs that was made for it.
@@ -93,6 +101,18 @@ type Layer struct {
 	// above others it becomes another object.
 	Lacks *Lacks `json:"lacks,omitempty"`
 	Taken string `json:"taken,omitempty"`
+	// Patches make most of its blocks out of older objects.
+	Patches []LayerPatch `json:"patches,omitempty"`
+}
+
+// A LayerPatch makes blocks (package blockpatch) of a layer's object for who has all of
+// some older objects.
+type LayerPatch struct {
+	File
+	// From are these objects, by their sha256, in the patch's order.
+	From []string `json:"from"`
+	// Rest is how many bytes of the object are fetched besides.
+	Rest int64 `json:"rest"`
 }
 
 // Lacks are what a layer takes from those below it.
@@ -135,6 +155,9 @@ func Parse(data []byte, image string) (Description, error) {
 			return d, err
 		}
 	}
+	if len(d.PatchedFrom) > maxPatches {
+		return d, fmt.Errorf("it has patches from more than %d images", maxPatches)
+	}
 	if len(d.Kernels) > maxKernels || len(d.Init) > maxText {
 		return d, fmt.Errorf("it tells of more than %d kernels, or too much of them", maxKernels)
 	}
@@ -171,6 +194,25 @@ func (l Layer) check() error {
 		return errors.New("it has a layer that took what it does not lack")
 	case l.Lacks != nil && len(l.Lacks.Folders)+len(l.Lacks.Files) > maxLacks:
 		return fmt.Errorf("it has a layer that lacks more than %d paths", maxLacks)
+	case len(l.Patches) > maxPatches:
+		return fmt.Errorf("it has a layer with more than %d patches", maxPatches)
+	}
+	for _, p := range l.Patches {
+		if err := p.check(l.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p LayerPatch) check(whole int64) error {
+	switch {
+	case !isHash(p.SHA256) || slices.ContainsFunc(p.From, func(o string) bool { return !isHash(o) }):
+		return errors.New("it has a patch that is named, or made from what is named, by what is no sha256")
+	case len(p.From) == 0 || len(p.From) > maxFrom:
+		return fmt.Errorf("it has a patch that is made from %d objects", len(p.From))
+	case p.Size <= 0 || p.Size >= whole || p.Rest < 0 || p.Rest >= whole:
+		return fmt.Errorf("it has a patch of %d bytes, and %d besides, for a layer of %d", p.Size, p.Rest, whole)
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 			layer.Bytes, layer.Made = l.Made.Size, true
 		}
 		if way := img.blocks[l.DiffID]; way != nil {
-			layer.Bytes, layer.Whole = way.Fetch, l.Made.Size
+			layer.Bytes, layer.Whole, layer.Patch = way.Fetch, l.Made.Size, way.Patch
 		}
 		if way := img.parts[l.DiffID]; way != nil {
 			layer.Bytes, layer.Whole = way.Fetch, l.Size

@@ -63,6 +63,10 @@ const ReadyMade = "ready-made"
 // layer on the stage has.
 const ByBlocks = ReadyMade + ", by blocks"
 
+// ByPatch is the reason of adding one of whose blocks most are made out of older ones, by
+// what others have published for that.
+const ByPatch = ReadyMade + ", by patch"
+
 // InPart is the reason of adding one of which only those files are fetched that no layer on
 // the stage has.
 const InPart = "in part"
@@ -71,6 +75,8 @@ func (l Layer) reason() string {
 	switch {
 	case l.Whole > 0 && !l.Made:
 		return InPart
+	case l.Patch:
+		return ByPatch
 	case l.Whole > 0:
 		return ByBlocks
 	case l.Made:
@@ -79,14 +85,29 @@ func (l Layer) reason() string {
 	return ""
 }
 
+// way is how a layer comes of which not all is fetched, "" if all is.
+func way(reason string) string {
+	switch reason {
+	case ByBlocks, ByPatch:
+		return strings.TrimPrefix(reason, ReadyMade+", ")
+	case InPart:
+		return InPart
+	}
+	return ""
+}
+
 // Layers says in words how many layers are added, of how many bytes, and how many of them
-// are ready-made; bytes that are not known are 0. Where some are had by blocks or in part,
-// it says of how many bytes that is.
+// are ready-made; bytes that are not known are 0. Where some are had in another way than
+// whole, it says of how many bytes that is.
 func Layers(adding []Action) string {
-	made, bytes, whole, ways := 0, int64(0), int64(0), map[string]bool{}
+	made, bytes, whole := 0, int64(0), int64(0)
+	var ways []string
 	for _, a := range adding {
-		bytes, whole, ways[a.Reason] = bytes+a.Bytes, whole+max(a.Bytes, a.Whole), true
-		if a.Reason == ReadyMade || a.Reason == ByBlocks {
+		bytes, whole = bytes+a.Bytes, whole+max(a.Bytes, a.Whole)
+		if way := way(a.Reason); way != "" && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+		if strings.HasPrefix(a.Reason, ReadyMade) {
 			made++
 		}
 	}
@@ -105,13 +126,9 @@ func Layers(adding []Action) string {
 	if whole > bytes {
 		words += " of " + progress.Bytes(whole)
 	}
-	switch {
-	case ways[ByBlocks] && ways[InPart]:
-		words += " by blocks and " + InPart
-	case ways[ByBlocks]:
-		words += " by blocks"
-	case ways[InPart]:
-		words += " " + InPart
+	if len(ways) > 0 {
+		slices.Sort(ways)
+		words += " " + strings.Join(ways, " and ")
 	}
 	return words
 }

@@ -22,9 +22,10 @@ type Layer struct {
 	Staged     bool
 	// Made says that somebody else has made it: it is fetched as it will lie here.
 	// Whole is what has to be read without what is on the stage, if it is put together of
-	// that, by blocks or by files, and of Bytes that are fetched; else 0.
-	Made  bool
-	Whole int64
+	// that, by blocks or by files, and of Bytes that are fetched; else 0. Patch says that a
+	// patch is among these.
+	Made, Patch bool
+	Whole       int64
 }
 
 // A Want is one image as the config repo and the registry give it now.

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/objects"
+	"github.com/gitboot/gitboot/rootfs/blockmap"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/squash"
 )
@@ -25,6 +26,8 @@ type bench struct {
 	objects []deployment.Object
 	holds   *stage.Stage
 	lacked  int
+	// maps are those that mapOf has made.
+	maps    map[deployment.Object]blockmap.Map
 	scratch *stage.Stage
 	dir     string
 }
@@ -100,10 +103,11 @@ func (b *bench) upload(ctx context.Context, img Image) (image.ArtifactUpload, ob
 		if m.Lacks != nil {
 			l.Lacks = &objects.Lacks{Folders: m.Lacks.Folders, Files: m.Lacks.Files, Root: m.Lacks.Root}
 		}
-		blocks, err := blockMap(ctx, b.holds, m.Object)
+		blockMap, err := b.mapOf(ctx, m.Object)
 		if err != nil {
 			return u, d, err
 		}
+		blocks := blocksFile(blockMap.Encode())
 		l.Blocks = &objects.File{SHA256: blocks.SHA256, Size: blocks.Size}
 		d.Layers = append(d.Layers, l)
 		if !there[m.Object] {
@@ -115,6 +119,21 @@ func (b *bench) upload(ctx context.Context, img Image) (image.ArtifactUpload, ob
 		return u, d, fmt.Errorf("none of the %d layers of %s became an object that others could use", len(b.layers), img.Ref)
 	}
 	return u, d, nil
+}
+
+// mapOf says of what blocks an object consists that is published.
+func (b *bench) mapOf(ctx context.Context, o deployment.Object) (m blockmap.Map, err error) {
+	if b.maps[o] != nil {
+		return b.maps[o], nil
+	}
+	if m, err = blockMap(ctx, b.holds, o); err != nil {
+		return nil, err
+	}
+	if b.maps == nil {
+		b.maps = map[deployment.Object]blockmap.Map{}
+	}
+	b.maps[o] = m
+	return m, nil
 }
 
 func file(kind string, o deployment.Object, open func() (io.ReadCloser, error)) image.ArtifactFile {

@@ -29,18 +29,18 @@ const (
 	requestsAtOnce = 4
 )
 
-// blockMap is the file that says of what blocks an object consists.
-func blockMap(ctx context.Context, st *stage.Stage, o deployment.Object) (f image.ArtifactFile, err error) {
+// blockMap says of what blocks an object consists.
+func blockMap(ctx context.Context, st *stage.Stage, o deployment.Object) (blockmap.Map, error) {
 	object, err := os.Open(st.ObjectPath(o))
 	if err != nil {
-		return f, err
+		return nil, err
 	}
 	defer object.Close()
 	m, err := blockmap.Of(ctx, object, o.Size)
 	if err != nil {
-		return f, fmt.Errorf("blocks of object %s: %w", o.SHA256, err)
+		return nil, fmt.Errorf("blocks of object %s: %w", o.SHA256, err)
 	}
-	return blocksFile(m.Encode()), nil
+	return m, nil
 }
 
 func blocksFile(data []byte) image.ArtifactFile {
@@ -122,15 +122,34 @@ func (f Finder) way(made *image.Made, m blockmap.Map, places []blockmap.Place) *
 	if m == nil {
 		return nil
 	}
-	j := &joiner{blocks: m, places: places, missing: m.Missing(places, gap, maxRequests), part: made.Part, path: f.Stage.ObjectPath, older: f.Older}
-	fetch := made.Blocks.Size
-	for _, run := range j.missing {
-		fetch += run.Length
+	j := &joiner{blocks: m, places: places, missing: m.Missing(places, gap, maxRequests), part: made.Part, log: f.Log}
+	for _, o := range f.Older {
+		j.files = append(j.files, f.Stage.ObjectPath(o))
 	}
-	if fetch >= made.Size {
+	way := &squash.Blocks{Fetch: made.Blocks.Size + lengthOf(j.missing), Join: j.join}
+	for _, p := range made.Patches {
+		if fetch := made.Blocks.Size + p.Size + p.Rest; fetch < way.Fetch && f.has(p.From) {
+			way.Fetch, way.Patch, j.patch = fetch, true, &patch{f.Stage, p}
+		}
+	}
+	if way.Fetch >= made.Size {
 		return nil
 	}
-	return &squash.Blocks{Fetch: fetch, Join: j.join}
+	return way
+}
+
+// has reports whether all objects of a patch are among the older ones.
+func (f Finder) has(from []string) bool {
+	return !slices.ContainsFunc(from, func(sum string) bool {
+		return !slices.ContainsFunc(f.Older, func(o deployment.Object) bool { return o.SHA256 == sum })
+	})
+}
+
+func lengthOf(runs []blockmap.Run) (n int64) {
+	for _, run := range runs {
+		n += run.Length
+	}
+	return n
 }
 
 func lookIn(ctx context.Context, search *blockmap.Search, n int, path string, size int64) error {

@@ -63,7 +63,12 @@ func filesTar(t *testing.T, changed ...int) []byte {
 // pushFiles pushes an image of one layer.
 func (s *shelf) pushFiles(t *testing.T, repository string, changed ...int) (ref string) {
 	t.Helper()
-	content := filesTar(t, changed...)
+	return s.pushTar(t, repository, filesTar(t, changed...))
+}
+
+// pushTar pushes an image of one layer that is given.
+func (s *shelf) pushTar(t *testing.T, repository string, content []byte) (ref string) {
+	t.Helper()
 	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil })
 	must(t, err)
 	img, err := mutate.AppendLayers(empty.Image, l)
@@ -354,9 +359,9 @@ func TestWrongMap(t *testing.T) {
 	f := newFollower(t, trust)
 	old, _ := f.follow(t, first)
 	mapOf := func(o deployment.Object) []byte {
-		file, err := blockMap(t.Context(), f.Stage, o)
+		m, err := blockMap(t.Context(), f.Stage, o)
 		must(t, err)
-		return read(t, file)
+		return m.Encode()
 	}
 	for what, spoil := range map[string]func(right []byte) []byte{
 		"of the older object": func([]byte) []byte { return mapOf(old) },

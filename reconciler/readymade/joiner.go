@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/rootfs/blockmap"
 )
@@ -24,12 +25,57 @@ type joiner struct {
 	places  []blockmap.Place
 	missing []blockmap.Run
 	part    func(ctx context.Context, off, n int64) (image.Part, error)
-	path    func(deployment.Object) string
-	older   []deployment.Object
+	// files are those that places number.
+	files []string
+	// patch makes blocks that are missing, nil if none does.
+	patch *patch
+	log   *slog.Logger
 }
 
-// join copies what is here while it fetches what is not.
+// join puts together what is here, what is made of it and what is fetched.
 func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+	if j.patch == nil {
+		return j.merge(ctx, to, fetched)
+	}
+	made, err := j.patch.make(ctx, j.blocks.Size(), fetched)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		j.log.Warn("blocks are fetched: a patch that would make them is of no use here", "error", err)
+		return j.merge(ctx, to, fetched)
+	}
+	defer made.Discard()
+	with, err := j.with(ctx, made.Name())
+	if err != nil {
+		return err
+	}
+	return with.merge(ctx, to, fetched)
+}
+
+// with returns a joiner that finds blocks in one file more.
+func (j *joiner) with(ctx context.Context, path string) (*joiner, error) {
+	n, search := len(j.files), j.blocks.Search()
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := lookIn(ctx, search, n, path, info.Size()); err != nil {
+		return nil, err
+	}
+	w := *j
+	w.files, w.places = append(slices.Clone(j.files), path), slices.Clone(j.places)
+	for i, at := range search.Places() {
+		if w.places[i] == blockmap.Nowhere {
+			w.places[i] = at
+		}
+	}
+	w.missing = j.blocks.Missing(w.places, gap, maxRequests)
+	return &w, nil
+}
+
+// merge copies what is here while it fetches what is not.
+func (j *joiner) merge(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return j.copyFound(ctx, to) })
 	group.Go(func() error {
@@ -44,9 +90,9 @@ func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) er
 	return group.Wait()
 }
 
-// copyFound copies the blocks that are in older objects.
+// copyFound copies the blocks that are in files.
 func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
-	files := make([]*os.File, len(j.older))
+	files := make([]*os.File, len(j.files))
 	defer func() {
 		for _, f := range files {
 			if f != nil {
@@ -64,7 +110,7 @@ func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
 				return err
 			}
 			if files[at.File] == nil {
-				if files[at.File], err = os.Open(j.path(j.older[at.File])); err != nil {
+				if files[at.File], err = os.Open(j.files[at.File]); err != nil {
 					return err
 				}
 			}

@@ -33,7 +33,10 @@ type Publisher struct {
 	// none.
 	Init string
 	// Key signs what is published, nil if somebody else does.
-	Key      *cosign.Signer
+	Key *cosign.Signer
+	// Earlier are references of images that machines may have: patches are made from
+	// what was published of them, signed by the same key.
+	Earlier  []string
 	Log      *slog.Logger
 	Progress progress.Sink
 }
@@ -80,14 +83,21 @@ func (p Publisher) published(ctx context.Context, ref string, opened *image.Imag
 	if _, err := image.FindMade(ctx, ref, opened, []cosign.Policy{ours}, p.Options); err != nil {
 		return out, err
 	}
+	earlier, err := p.earlierDigests(ctx, opened.Digest)
+	if err != nil {
+		return out, err
+	}
 	counted := map[string]bool{}
 	for _, l := range opened.Layers {
-		if l.Made == nil || l.Made.Rewriter != stage.Rewriter || l.Made.Squasher != squash.Squasher || l.Made.Init != init || l.Made.BlockMap == nil {
+		if l.Made == nil || l.Made.Rewriter != stage.Rewriter || l.Made.Squasher != squash.Squasher || l.Made.Init != init || l.Made.BlockMap == nil || !containsAll(l.Made.PatchedFrom, earlier) {
 			return Published{}, nil
 		}
 		if out.Digest = l.Made.Published; !counted[l.Made.SHA256] {
 			counted[l.Made.SHA256] = true
 			out.Layers, out.Bytes = out.Layers+1, out.Bytes+l.Made.Size+l.Made.Blocks.Size
+			for _, patch := range l.Made.Patches {
+				out.Patches, out.Bytes = out.Patches+1, out.Bytes+patch.Size
+			}
 		}
 	}
 	if len(opened.Kernels) > 0 {
@@ -104,6 +114,8 @@ type Published struct {
 	// Layers is how many layers' objects there are, and Made how many of them the stage
 	// did not have.
 	Layers, Made int
+	// Patches is how many patches there are.
+	Patches int
 	// Kernel is the release of the kernel that is published with an initramfs, "" if none
 	// is.
 	Kernel string
@@ -142,6 +154,14 @@ func (p Publisher) Make(ctx context.Context, img Image, take func(image.Artifact
 	for _, f := range upload.Files {
 		if f.MediaType == objects.Object {
 			out.Layers++
+		}
+	}
+	if err := w.addPatches(ctx, img, &upload, &d); err != nil {
+		return out, err
+	}
+	for _, f := range upload.Files {
+		if f.MediaType == objects.Patch {
+			out.Patches++
 		}
 	}
 	if err := w.addKernel(ctx, &upload, &d); err != nil {

@@ -31,6 +31,7 @@ const (
 	asObject
 	byBlocks
 	byParts
+	byPatch
 )
 
 // Count returns a layer which is counted when it is fetched, of so many bytes as it is
@@ -40,7 +41,11 @@ func (t *Tally) Count(src stage.Tar, stored int64) stage.Tar {
 		whole, made := src.Made.Object.Size, *src.Made
 		made.Open = t.opened(src.DiffID, fetchedLayer{asObject, whole}, made.Open)
 		if made.Blocks != nil {
-			made.Blocks = t.joined(src.DiffID, fetchedLayer{byBlocks, whole}, *made.Blocks)
+			way := byBlocks
+			if made.Blocks.Patch {
+				way = byPatch
+			}
+			made.Blocks = t.joined(src.DiffID, fetchedLayer{way, whole}, *made.Blocks)
 		}
 		src.Made = &made
 	}
@@ -106,6 +111,8 @@ func (t *Tally) Fetched() *state.Fetched {
 			f.Blocks++
 		case byParts:
 			f.Parts++
+		case byPatch:
+			f.Patches++
 		}
 	}
 	return f

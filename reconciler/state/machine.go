@@ -172,11 +172,12 @@ type Fetched struct {
 	Bytes int64 `json:"bytes"`
 	Whole int64 `json:"whole"`
 	// Layers were made here of what the image has, Objects had been made by others, and
-	// of Blocks only parts were fetched; of Parts only files were that the stage had not,
-	// and they were made here.
+	// of Blocks only parts were fetched; of Patches these were made out of older ones; of
+	// Parts only files were that the stage had not, and they were made here.
 	Layers  int `json:"layers,omitempty"`
 	Objects int `json:"objects,omitempty"`
 	Blocks  int `json:"blocks,omitempty"`
+	Patches int `json:"patches,omitempty"`
 	Parts   int `json:"parts,omitempty"`
 }
 

@@ -96,6 +96,9 @@ type Push struct {
 	Digest string    `json:"digest,omitempty"`
 	Tag    string    `json:"tag,omitempty"`
 	Time   time.Time `json:"time,omitzero"`
+	// Earlier are the digests of what was pushed before, newest first, as many as patches
+	// are made from.
+	Earlier []string `json:"earlier,omitempty"`
 	// Blobs are what the layers became, by diff id.
 	Blobs   map[string]image.Blob `json:"blobs,omitempty"`
 	Failure *Failure              `json:"failure,omitempty"`

@@ -43,9 +43,9 @@ func (s *Shop) publication(b *build) *publication {
 }
 
 // key hashes what decides what is published. How the registry is reached does
-// not.
+// not, nor what helps machines that have an earlier one.
 func (p publication) key() string {
-	p.Insecure, p.CredentialsFile = false, ""
+	p.Insecure, p.CredentialsFile, p.Deltas = false, "", 0
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // strings always marshal

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,6 +135,7 @@ func (j publisher) push(ctx context.Context, b *build) error {
 		}
 	}
 	if err == nil {
+		next.Earlier = earlier(next, done.Digest, p.Deltas)
 		err = j.publishObjects(ctx, b, p, upload, done.Digest)
 	}
 	if err != nil {
@@ -145,6 +147,17 @@ func (j publisher) push(ctx context.Context, b *build) error {
 		j.Log.Info("pushed", "image", b.want.Name, "ref", p.Ref, "tag", p.Tag, "digest", plan.Short(done.Digest), "took", j.Now().Sub(began).Round(10*time.Millisecond))
 	}
 	return nil
+}
+
+// earlier are the digests of what was pushed before this, newest first and no more than
+// are asked for.
+func earlier(known *state.Push, digest string, most int) (list []string) {
+	for _, d := range append([]string{known.Digest}, known.Earlier...) {
+		if d != "" && d != digest && len(list) < most && !slices.Contains(list, d) {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // publishObjects publishes what the layers of a pushed image become, if there is a key to
@@ -163,12 +176,19 @@ func (j publisher) publishObjects(ctx context.Context, b *build, p *publication,
 	}
 	to := readymade.Publisher{Options: j.Find.PushOptions(&p.Push), Stage: j.Stage, Scratch: j.Stage.Workshop().Temp(), Init: j.Init, Key: key, Log: j.Log, Progress: j.Progress}
 	to.Options.Platform = b.want.Build.Platform
+	for _, digest := range b.state.Push.Earlier {
+		ref, err := image.Pinned(p.Ref, digest)
+		if err != nil {
+			return err
+		}
+		to.Earlier = append(to.Earlier, ref)
+	}
 	out, err := to.Publish(ctx, what)
 	if err != nil {
 		return fmt.Errorf("publish what its layers become: %w", err)
 	}
 	if !out.There {
-		j.Log.Info("published what layers become", "ref", p.Ref, "objects", out.Layers, "kernel", out.Kernel, "bytes", out.Bytes, "sent", out.Sent, "digest", plan.Short(out.Digest))
+		j.Log.Info("published what layers become", "ref", p.Ref, "objects", out.Layers, "patches", out.Patches, "kernel", out.Kernel, "bytes", out.Bytes, "sent", out.Sent, "digest", plan.Short(out.Digest))
 	}
 	return nil
 }

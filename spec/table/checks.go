@@ -131,6 +131,7 @@ var checks = map[string]Check{
 	"image-glob":      matching("a glob over image:tag", `^`+visible+`+$`, `write for example "*", "desktop" or "router:stable*"`).with(badGlob).upTo(256),
 	"keep":            {Want: "a number of generations", Min: 1, Max: 1000},
 	"strip":           {Want: "a number of folders", Min: 0, Max: 8},
+	"deltas":          {Want: "a number of images", Min: 0, Max: 10},
 	"fs-dump":         {Want: "a number that fstab(5) has there", Min: 0, Max: 1},
 	"mtu":             {Want: "a size of packets", Min: 576, Max: 65535},
 	"backend":         oneOf("a known one", kind.Backends()...),

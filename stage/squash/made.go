@@ -31,6 +31,8 @@ type Made struct {
 type Blocks struct {
 	// Fetch is how many bytes are fetched.
 	Fetch int64
+	// Patch says that a patch is among them.
+	Patch bool
 	// Join writes all of it, in any order, and what it fetches to fetched as well.
 	// Nothing has verified what it writes.
 	Join func(ctx context.Context, to io.WriterAt, fetched io.Writer) error
