@@ -98,20 +98,13 @@ func load(l *loader) (*Fleet, error) {
 		l.declare(RootFile, root)
 		l.fleet.repo = root.Repo
 	}
-	for _, name := range l.included(root.Include) {
-		if l.Ctx.Err() != nil || l.full {
-			break
-		}
-		doc, ok := l.read(name)
-		if !ok {
-			continue
-		}
-		for key, given := range map[string]bool{"include": doc.Include != nil, "repo": doc.Repo != nil} {
-			if given {
-				l.Add(position.Place{File: name, Node: l.roots[name]}.At(key), "", "is only read in "+RootFile, "move it there")
+	for some := range slices.Chunk(l.included(root.Include), filesAhead) {
+		for i, file := range l.ahead(some) {
+			if l.Ctx.Err() != nil || l.full {
+				break
 			}
+			l.include(some[i], file)
 		}
-		l.declare(name, doc)
 	}
 	// What a file that could not be read declares is unknown: to call it
 	// missing would hide the one real problem behind a hundred.
@@ -178,106 +171,90 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	return l
 }
 
-// read parses and decodes one file. It returns false if the file's
-// declarations cannot be known.
-func (l *loader) read(name string) (document, bool) {
+// include adds what a file declares that is not the root.
+func (l *loader) include(name string, file parsed) {
+	if !l.fits(file) {
+		file = l.parsed(name)
+	}
+	doc, ok := l.decode(name, file)
+	if !ok {
+		return
+	}
+	for key, given := range map[string]bool{"include": doc.Include != nil, "repo": doc.Repo != nil} {
+		if given {
+			l.Add(position.Place{File: name, Node: l.roots[name]}.At(key), "", "is only read in "+RootFile, "move it there")
+		}
+	}
+	l.declare(name, doc)
+}
+
+// read reads and decodes one file. It returns false if the file's declarations cannot
+// be known.
+func (l *loader) read(name string) (document, bool) { return l.decode(name, l.parsed(name)) }
+
+func (l *loader) decode(name string, file parsed) (document, bool) {
 	var doc document
-	text, err := bounds.ReadFile(l.fleet.fsys, name, l.bytes)
-	if errors.As(err, new(bounds.TooLargeError)) {
+	if errors.As(file.unread, new(bounds.TooLargeError)) {
 		l.tooMuch(position.Place{File: name}, fmt.Sprintf("makes the config files larger than %d MiB in all", bounds.MaxConfig>>20))
 		return doc, false
 	}
-	l.bytes -= len(text)
-	if err != nil {
+	l.bytes -= len(file.text)
+	if file.unread != nil {
 		l.incomplete = true
 		hint := "make it readable"
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(file.unread, fs.ErrNotExist) {
 			hint = "gitboot init writes one to begin with"
 		}
-		l.Add(position.Place{File: name}, "", "cannot be read: "+bounds.Reason(err), hint)
+		l.Add(position.Place{File: name}, "", "cannot be read: "+bounds.Reason(file.unread), hint)
 		return doc, false
 	}
-	table, ok := l.parse(name, string(text))
+	ok := l.accept(name, file)
 	if ok {
-		l.Table(position.Place{File: name, Node: l.roots[name]}, table, reflect.ValueOf(&doc).Elem())
+		l.Table(position.Place{File: name, Node: l.roots[name]}, file.table, reflect.ValueOf(&doc).Elem())
 	}
 	return doc, ok
 }
 
-// parse returns a file's TOML as maps, and keeps its positions.
-func (l *loader) parse(name, text string) (table map[string]any, ok bool) {
-	s := position.Scan(text, l.keys)
+// accept keeps the positions of a file's TOML, and reports what is wrong with it.
+func (l *loader) accept(name string, file parsed) (ok bool) {
+	defer func() { l.incomplete = l.incomplete || !ok }()
+	if l.Ctx.Err() != nil {
+		return false
+	}
+	s, text, err := file.scan, file.text, file.wrong
 	l.keys -= s.Keys
 	l.roots[name] = s.Root
-	defer func() { l.incomplete = l.incomplete || !ok }()
 	if s.Keys > s.Most {
 		l.tooMuch(onLineOf(name, s.Line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", bounds.MaxKeys))
-		return nil, false
+		return false
 	}
 	if s.Refused != "" {
 		l.Add(onLineOf(name, s.Line, ""), "", s.Refused, "write it flatter and shorter")
-		return nil, false
-	}
-	table, err := l.decoded(text)
-	if l.Ctx.Err() != nil {
-		return nil, false
+		return false
 	}
 	if err == nil {
 		for _, added := range s.Added {
 			l.complete(onLineOf(name, added.Line, added.Node.Key()), position.Place{File: name, Node: added.Node})
 		}
-		return table, len(s.Added) == 0
+		return len(s.Added) == 0
 	}
 	var bad toml.ParseError
 	if !errors.As(err, &bad) {
 		l.Add(position.Place{File: name}, "", "is not valid TOML: "+err.Error(), "see https://toml.io")
-		return nil, false
+		return false
 	}
 	if strings.Contains(bad.Message, "already been defined") && len(s.Again) > 0 {
 		for _, again := range s.Again {
 			l.twice(onLineOf(name, again.Line, again.Node.Key()), position.Place{File: name, Node: again.Node})
 		}
-		return nil, false
+		return false
 	}
 	// Position.Line is the next line's if a newline is what is wrong.
 	before := max(0, min(bad.Position.Start, len(text))) // it can be -1
 	line := 1 + strings.Count(text[:before], "\n")
 	l.Add(onLineOf(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
-	return nil, false
-}
-
-// decoded is a document's TOML. The library cannot be interrupted: what it
-// does for a large document is left alone when the context ends.
-func (l *loader) decoded(text string) (map[string]any, error) {
-	type outcome struct {
-		table map[string]any
-		err   error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		var o outcome
-		o.err = decodeTOML(text, &o.table)
-		done <- o
-	}()
-	select {
-	case o := <-done:
-		return o.table, o.err
-	case <-l.Ctx.Done():
-		return nil, l.Ctx.Err()
-	}
-}
-
-// decodeTOML turns the library's own failed assertions into errors: no
-// document may end the agent.
-func decodeTOML(text string, into *map[string]any) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("the parser gave up: %v", r)
-		}
-	}()
-	_, err = toml.Decode(text, into)
-	return err
+	return false
 }
 
 // declare adds a file's declarations to the fleet's.
