@@ -79,11 +79,11 @@ has objects_key_file; deltas of an image says how many patches are made of it.`,
 		show := screen.New(c.ErrOrStderr())
 		cfg, err := configOf(a, c, show, settings.Settings.Publishing)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		r, done, err := reconciler.Preview(cfg)
 		if err != nil {
-			return err
+			return errors.Join(err, show.Close())
 		}
 		p.Options, p.Stage, p.Log, p.Progress = r.Machine.Find.Options, r.Machine.Stage, cfg.Log, cfg.Progress
 		p.Options.Insecure, p.Options.Platform = opts.Insecure, opts.Platform
