@@ -134,13 +134,16 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	}
 	var published error
 	if !req.Fetch {
-		if published = job.Publish(ctx); published == nil {
-			_, pushed, _ := job.Made()
-			_, published = sign(ctx, r, w, req.Update || len(pushed) > 0, req.Patient)
-		}
+		published = job.Publish(ctx)
 	}
 	result := merge(converged, job)
-	return result, errors.Join(made, err, published, job.End())
+	failures := errors.Join(made, err, published, job.End())
+	if !req.Fetch && published == nil {
+		_, pushed, _ := job.Made()
+		_, err := sign(ctx, r, w, req.Update || len(pushed) > 0, req.Patient)
+		failures = errors.Join(failures, err)
+	}
+	return result, failures
 }
 
 // judge notes how the machine was booted. That it cannot keeps nothing from

@@ -54,9 +54,23 @@ func (e *SigningError) Unwrap() error { return e.err }
 
 // sign signs for all machines that name this one, and returns what was signed now. What has
 // failed is left alone for a while by who is patient; update looks for new digests, though
-// no schedule is due.
+// no schedule is due. It is done with the workshop's lock, as it is written to its folder:
+// who has that lock already does so later.
 func sign(ctx context.Context, r *Reconciler, w *wanted.Wanted, update, patient bool) (signed []state.Signing, err error) {
-	err = unsign(r, w)
+	before, err := r.Machine.Stage.Workshop().SignedFor()
+	if err != nil || len(before)+len(w.Wants.Signs) == 0 {
+		return nil, err
+	}
+	lock, err := r.Machine.Stage.LockWorkshop(ctx, false)
+	if errors.Is(err, stage.ErrLocked) {
+		r.log.Info("another run builds; what other machines boot is signed at the next look")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	err = unsign(r, w, before)
 	for _, name := range w.Wants.Signs {
 		news, failure := signer{r, w, name}.noted(ctx, update, patient)
 		if ctx.Err() != nil {
@@ -72,13 +86,34 @@ func sign(ctx context.Context, r *Reconciler, w *wanted.Wanted, update, patient 
 	return signed, err
 }
 
-// unsign forgets what was signed for machines that do not name this one any more.
-func unsign(r *Reconciler, w *wanted.Wanted) error {
-	shop := r.Machine.Stage.Workshop()
-	all, err := shop.SignedFor()
-	for _, name := range all {
+// unsign forgets what was signed for machines that do not name this one any more, but for
+// what hooks have generated once, which would be something else if it was made again.
+func unsign(r *Reconciler, w *wanted.Wanted, before []string) (err error) {
+	for _, name := range before {
 		if !slices.Contains(w.Wants.Signs, name) {
-			err = errors.Join(err, os.RemoveAll(shop.Signing(name)))
+			err = errors.Join(err, forget(r.Machine.Stage.Workshop(), name))
+		}
+	}
+	return err
+}
+
+// forget removes what was signed for a machine.
+func forget(shop stage.Workshop, name string) error {
+	staged := shop.SigningStage(name)
+	return errors.Join(
+		removeBut(filepath.Base(staged.Secrets()), staged.Dir()),
+		removeBut(filepath.Base(staged.Dir()), shop.Signing(name)))
+}
+
+// removeBut removes what is in a folder, but for what has that name.
+func removeBut(name, dir string) error {
+	all, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range all {
+		if e.Name() != name {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err
@@ -150,8 +185,8 @@ func (s signer) run(ctx context.Context, doc *state.Signing, update bool) error 
 func (s signer) machine(ctx context.Context) (*Reconciler, *wanted.Wanted, error) {
 	repo := s.Repo
 	repo.Machine, repo.MachineFrom, repo.Known = s.other, "signed_by of "+s.other, nil
-	dir := s.Machine.Stage.Workshop().Signing(s.other)
-	staged := filepath.Join(dir, "stage")
+	shop := s.Machine.Stage.Workshop()
+	dir, staged := shop.Signing(s.other), shop.SigningStage(s.other).Dir()
 	repo.Memory = filepath.Join(staged, stage.WantsFile)
 	found, err := repo.Of(ctx, s.of)
 	if err != nil {

@@ -223,14 +223,26 @@ func (w Workshop) Signing(machine string) string { return filepath.Join(w.signin
 
 func (w Workshop) signing() string { return filepath.Join(string(w), "signing") }
 
-// SignedFor are the machines for which something was signed.
+// SigningStage is the stage of the other machine's.
+func (w Workshop) SigningStage(machine string) Layout {
+	return Layout(filepath.Join(w.Signing(machine), signingStage))
+}
+
+const signingStage = "stage"
+
+// SignedFor are the machines for which something is signed: the stage alone is what was
+// kept of one that names nobody any more.
 func (w Workshop) SignedFor() (machines []string, err error) {
 	all, err := os.ReadDir(w.signing())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	for _, e := range all {
-		machines = append(machines, e.Name())
+		there, failed := os.ReadDir(w.Signing(e.Name()))
+		err = errors.Join(err, failed)
+		if slices.ContainsFunc(there, func(e fs.DirEntry) bool { return e.Name() != signingStage }) {
+			machines = append(machines, e.Name())
+		}
 	}
 	return machines, err
 }

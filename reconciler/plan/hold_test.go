@@ -27,13 +27,13 @@ func TestHolds(t *testing.T) {
 		p    plan.Publication
 		want string
 	}{
-		"no windows":                         {plan.Publication{Now: noon}, ""},
-		"no windows, and no clock":           {plan.Publication{Now: noon, Doubt: "it is 1970"}, ""},
-		"one is open":                        {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning}, ""},
-		"none is open":                       {plan.Publication{Now: noon, Windows: night}, "for a window in which entries may change, until " + noon.Add(11*time.Hour).Local().Format("2006-01-02 15:04")},
-		"none is open, but who would wait":   {plan.Publication{Now: noon, Windows: night, Anyway: true}, ""},
-		"one would be open, but by no clock": {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning, Doubt: "it is 1970"}, "until the clock is set, since entries change only in windows"},
-		"a boot test":                        {plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}}}, "for the boot test of a"},
+		"no windows":                           {plan.Publication{Now: noon}, ""},
+		"no windows, and no clock":             {plan.Publication{Now: noon, Doubt: "it is 1970"}, ""},
+		"one is open":                          {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning}, ""},
+		"none is open":                         {plan.Publication{Now: noon, Windows: night}, "for a window in which entries may change, until " + noon.Add(11*time.Hour).Local().Format("2006-01-02 15:04")},
+		"none is open, but who would wait":     {plan.Publication{Now: noon, Windows: night, Anyway: true}, ""},
+		"one would be open, but by no clock":   {plan.Publication{Now: noon.Add(-time.Minute), Windows: morning, Doubt: "it is 1970"}, "until the clock is set, since entries change only in windows"},
+		"a boot test":                          {plan.Publication{Now: noon, Untested: []plan.Untested{{Image: "a"}}}, "for the boot test of a"},
 		"a signature, of what is staged first": {plan.Publication{Now: noon, Unsigned: []plan.Unsigned{{Image: "a", By: "builder"}}}, "for a signature of a by builder (it is asked for when that is staged)"},
 		"a signature, though nobody would wait": {
 			plan.Publication{Now: noon, Anyway: true, Unsigned: []plan.Unsigned{{Image: "a", By: "builder", Deployment: "d1", Cmdline: "quiet"}}},
