@@ -68,10 +68,10 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 // A client of registries finds all of it here: by tag and by digest, and what refers to it.
 func TestRegistry(t *testing.T) {
 	s := Store(t.TempDir() + "/documents")
-	img, list, layer := kept(t, "registry.lan/fleet/os", "stable", noon)
-	must(t, s.Put(img, list))
 	older, otherList, _ := kept(t, "registry.lan/fleet/os", "stable", noon.Add(-time.Hour))
 	must(t, s.Put(older, otherList))
+	img, list, layer := kept(t, "registry.lan/fleet/os", "stable", noon)
+	must(t, s.Put(img, list))
 	object := t.TempDir() + "/layer"
 	must(t, os.WriteFile(object, layer, 0o600))
 	server := httptest.NewServer(Shelf{s, func(sha256 string) (*os.File, error) {
@@ -121,6 +121,42 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s is here", ref)
 		}
 	}
+}
+
+// A tag means what it meant last, though it moved and moved back within a second.
+func TestTagMoves(t *testing.T) {
+	s := Store(t.TempDir() + "/documents")
+	var named []string
+	for range 4 {
+		img, list, _ := kept(t, "registry.example/desktop", "stable", noon)
+		must(t, s.Put(img, list))
+		named = append(named, img.Named)
+		if got := tagged(t, s); got != img.Named {
+			t.Errorf("stable is %s, want the new %s", got, img.Named)
+		}
+	}
+	for _, want := range named {
+		there, err := s.Saw("registry.example/desktop", want, "stable", noon)
+		if err != nil || !there {
+			t.Errorf("%v %v", there, err)
+		}
+		if got := tagged(t, s); got != want {
+			t.Errorf("stable is %s, want %s again", got, want)
+		}
+	}
+}
+
+// tagged is what the only image with a tag was named.
+func tagged(t *testing.T, s Store) (named string) {
+	t.Helper()
+	list, err := s.Images()
+	must(t, err)
+	for _, img := range list {
+		if img.Tag != "" {
+			named += img.Named
+		}
+	}
+	return named
 }
 
 // Two registries may have a repository of the same path: only who says which is meant is

@@ -57,7 +57,25 @@ func (s Store) Put(img Image, list []Document) error {
 			add(e)
 		}
 	}
-	return s.write(img)
+	return s.tagged(img)
+}
+
+// tagged writes a record, and takes its tag from others, as that means this image now.
+func (s Store) tagged(img Image) error {
+	if err := s.write(img); err != nil || img.Tag == "" {
+		return err
+	}
+	list, err := s.Images()
+	if err != nil {
+		return s.failed(img, err)
+	}
+	for _, other := range list {
+		if other.Repository == img.Repository && other.Tag == img.Tag && other.Named != img.Named {
+			other.Tag = ""
+			err = errors.Join(err, s.write(other))
+		}
+	}
+	return err
 }
 
 func (s Store) write(img Image) error {
@@ -86,11 +104,12 @@ func (s Store) Saw(repository, named, tag string, now time.Time) (bool, error) {
 	if err != nil || at < 0 {
 		return false, err
 	}
-	if tag == "" || list[at].Tag == tag {
+	means := func(i Image) bool { return i.Repository == repository && i.Tag == tag }
+	if tag == "" || means(list[at]) && !slices.ContainsFunc(list, func(i Image) bool { return means(i) && i.Named != named }) {
 		return true, nil
 	}
 	list[at].Tag, list[at].Seen = tag, now
-	return true, s.write(list[at])
+	return true, s.tagged(list[at])
 }
 
 // Images are all of which something is kept, those that were seen last first. A record

@@ -218,7 +218,8 @@ func TestCutAtEveryPoint(t *testing.T) {
 		t.Run("disk full at "+name, func(t *testing.T) {
 			m := before.copy(t)
 			out, err := m.run(t, []string{"GITBOOT_FAULT=" + name + ":enospc"}, "reconcile", "--once")
-			if err == nil || !strings.Contains(out, "no space left") {
+			beside := name == "documents.record" // kept for other machines: nothing of this one lacks
+			if (err == nil) != beside || !strings.Contains(out, "no space left") {
 				t.Errorf("the run does not say that the disk is full: %v\n%s", err, out)
 			}
 			if menu := m.readMenu(t); menu != oldMenu && menu != newMenu {
