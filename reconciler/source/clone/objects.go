@@ -49,7 +49,7 @@ func missing(ctx context.Context, from, to *pack.Store, root Root, shallow func(
 			return nil, err
 		}
 		for _, p := range parents {
-			if !shallow(h) || from.Has(p) {
+			if !shallow(h) || from.Find(p) == nil {
 				commits = append(commits, p)
 			}
 		}
@@ -88,8 +88,10 @@ func (w *walker) tree(root plumbing.Hash) error {
 			case link.Mode == filemode.Submodule:
 			case link.Mode == filemode.Dir:
 				trees = append(trees, link.Name)
-			case w.add(link.Name) && !w.from.Has(link.Name):
-				return fmt.Errorf("reading object %s: %w", link.Name, plumbing.ErrObjectNotFound)
+			case w.add(link.Name):
+				if err := w.from.Find(link.Name); err != nil {
+					return fmt.Errorf("reading object %s: %w", link.Name, err)
+				}
 			}
 		}
 	}
@@ -172,8 +174,10 @@ func (w *walker) unfold(h plumbing.Hash, depth int) (shape, error) {
 			if below, err = w.unfold(link.Name, depth+1); err != nil {
 				return s, err
 			}
-		case w.add(link.Name) && !w.from.Has(link.Name):
-			return s, fmt.Errorf("reading object %s: %w", link.Name, plumbing.ErrObjectNotFound)
+		case w.add(link.Name):
+			if err := w.from.Find(link.Name); err != nil {
+				return s, fmt.Errorf("reading object %s: %w", link.Name, err)
+			}
 		}
 		s.paths += 1 + below.paths
 		s.depth = max(s.depth, 1+below.depth)

@@ -220,7 +220,7 @@ func (r *reader) Has(h plumbing.Hash) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s, err := r.store()
-	return err == nil && s.Has(h)
+	return err == nil && s.Find(h) == nil
 }
 
 func (r *reader) Read(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {

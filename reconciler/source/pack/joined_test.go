@@ -34,7 +34,7 @@ func TestOpenedWhileJoined(t *testing.T) {
 		if err = errors.Join(err, <-joined); err != nil {
 			t.Fatal(err)
 		}
-		if !s.Has(objects[0]) {
+		if s.Find(objects[0]) != nil {
 			lacking++
 		}
 		if err := s.Close(); err != nil {
@@ -53,6 +53,7 @@ func TestPackedSince(t *testing.T) {
 	for way, read := range map[string]func(*Store, plumbing.Hash) error{
 		"read": func(s *Store, name plumbing.Hash) error { _, err := s.Read(name, plumbing.AnyObject); return err },
 		"size": func(s *Store, name plumbing.Hash) error { _, err := s.Size(name); return err },
+		"find": func(s *Store, name plumbing.Hash) error { return s.Find(name) },
 		"write": func(s *Store, name plumbing.Hash) error {
 			return s.Write(t.Context(), io.Discard, []plumbing.Hash{name})
 		},

@@ -48,12 +48,22 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Has reports whether an object is there.
+// Has reports whether an object was there when packs were looked for last.
 func (s *Store) Has(name plumbing.Hash) bool {
 	if p, _ := s.find(name); p != nil {
 		return true
 	}
 	return slices.ContainsFunc(s.loose, func(l looseDir) bool { return l.has(name) })
+}
+
+// Find fails with plumbing.ErrObjectNotFound if an object is nowhere, nor in a pack that it
+// has gone into since packs were looked for.
+func (s *Store) Find(name plumbing.Hash) error {
+	if s.Has(name) {
+		return nil
+	}
+	_, err := s.Size(name)
+	return err
 }
 
 func (s *Store) find(name plumbing.Hash) (*stored, int64) {
