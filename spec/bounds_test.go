@@ -56,13 +56,15 @@ func TestLongNames(t *testing.T) {
 
 // large are fleets in which little is multiplied with little.
 var large = map[string]string{
-	"hooks by images": "[defaults.machine]\nimages = [" + many(3000, `"i%d",`) + "]\nhooks = [" + many(3000, `"h%d",`) + "]\n" + many(3000, "[image.i%d]\npull = \"a\"\n[hook.h%d.hostname]\n[machine.m%d]\n"),
-	"bases":           "[image.i]\npull = \"a\"\n[image.i0.build]\nfrom = \"image:i\"\nrun = [\"x\"]\n" + chain(20000) + many(1000, "[machine.m%d]\nimages = [\"i20000\"]\n"),
-	"templates":       "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[machine.m]\n" + many(20000, "[[hook.h.file]]\npath = \"/f%d\"\ntemplate = \"{{ range 5000 }}{{ end }}\"\n"),
-	"loop":            "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ntemplate = \"{{ range 9000000000000 }}{{ end }}\"\n" + many(10000, "[machine.m%d]\n"),
-	"content":         "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ncontent = '" + strings.Repeat("x", 9<<20) + "'\n" + many(10000, "[machine.m%d]\n"),
-	"vars":            "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[defaults.machine.vars]\n" + many(50000, "v%d = 1\n") + "[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ntemplate = \"{{ .Vars.v1 }}\"\n" + many(10000, "[machine.m%d]\n"),
-	"profiles":        "[image.a]\npull = \"a\"\n[profile.p0]\n" + profiles(20000) + many(10000, "[machine.m%d]\nimages = [\"a\"]\nprofiles = [\"p20000\"]\n"),
+	"hooks by images":  "[defaults.machine]\nimages = [" + many(3000, `"i%d",`) + "]\nhooks = [" + many(3000, `"h%d",`) + "]\n" + many(3000, "[image.i%d]\npull = \"a\"\n[hook.h%d.hostname]\n[machine.m%d]\n"),
+	"bases":            "[image.i]\npull = \"a\"\n[image.i0.build]\nfrom = \"image:i\"\nrun = [\"x\"]\n" + chain(20000) + many(1000, "[machine.m%d]\nimages = [\"i20000\"]\n"),
+	"templates":        "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[machine.m]\n" + many(20000, "[[hook.h.file]]\npath = \"/f%d\"\ntemplate = \"{{ range 5000 }}{{ end }}\"\n"),
+	"loop":             "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ntemplate = \"{{ range 9000000000000 }}{{ end }}\"\n" + many(10000, "[machine.m%d]\n"),
+	"content":          "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ncontent = '" + strings.Repeat("x", 9<<20) + "'\n" + many(10000, "[machine.m%d]\n"),
+	"vars":             "[defaults.machine]\nimages = [\"a\"]\nhooks = [\"h\"]\n[defaults.machine.vars]\n" + many(50000, "v%d = 1\n") + "[image.a]\npull = \"a\"\n[[hook.h.file]]\npath = \"/f\"\ntemplate = \"{{ .Vars.v1 }}\"\n" + many(10000, "[machine.m%d]\n"),
+	"profiles' images": "[profile.p0]\n" + profiles(20000) + many(10000, "[machine.m%d]\nprofiles = [\"p20000\"]\n"),
+	"signers":          "[image.a]\npull = \"a\"\n[profile.p0]\nboot.signed_by = \"m0\"\n" + profiles(20000) + many(10000, "[machine.m%d]\nimages = [\"a\"]\nprofiles = [\"p20000\"]\n"),
+	"profiles":         "[image.a]\npull = \"a\"\n[profile.p0]\n" + profiles(20000) + many(10000, "[machine.m%d]\nimages = [\"a\"]\nprofiles = [\"p20000\"]\n"),
 }
 
 func chain(n int) string {

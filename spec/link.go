@@ -31,12 +31,15 @@ func (l *linker) link() {
 		l.refs(l.profiles, profile.where.At("profiles"), profile.Profiles)
 		l.machineRefs(profile.where, &profile.machineSettings)
 	}
+	signed := l.fleet.namesSigners()
 	for _, name := range f.Machines() {
 		m := f.machines[name]
 		l.refs(l.profiles, m.where.At("profiles"), m.Profiles)
 		l.machineRefs(m.where, &m.machineSettings)
 		l.machine(m)
-		l.signer(name, m)
+		if signed {
+			l.signer(name, m)
+		}
 	}
 	for _, name := range f.Images() {
 		l.imageRefs(name, f.images[name])
@@ -127,14 +130,40 @@ func (l *linker) machineRefs(p position.Place, m *machineSettings) {
 	}
 }
 
+// merged are a machine's profiles, false where the repo has declared too much: they are not
+// even looked for then.
+func (l *linker) merged(m *machineDecl) ([]*profileDecl, bool) {
+	if l.full {
+		return nil, false
+	}
+	profiles := l.fleet.profilesOf(m.Profiles)
+	return profiles, l.spend(len(profiles))
+}
+
+// namesSigners says whether anything of the repo names who signs what a machine boots.
+func (f *Fleet) namesSigners() bool {
+	names := func(m *machineSettings) bool { return m.Boot != nil && m.Boot.Signer != nil }
+	for _, m := range f.machines {
+		if names(&m.machineSettings) {
+			return true
+		}
+	}
+	for _, p := range f.profiles {
+		if names(&p.machineSettings) {
+			return true
+		}
+	}
+	return f.defaults.Machine != nil && names(f.defaults.Machine)
+}
+
 // signer notes who signs what a machine boots.
 func (l *linker) signer(name string, m *machineDecl) {
 	var boots []*bootDecl
 	if d := l.fleet.defaults.Machine; d != nil {
 		boots = append(boots, d.Boot)
 	}
-	profiles := l.fleet.profilesOf(m.Profiles)
-	if !l.spend(len(profiles)) {
+	profiles, ok := l.merged(m)
+	if !ok {
 		return
 	}
 	for _, p := range profiles {
@@ -169,8 +198,8 @@ func (l *linker) machine(m *machineDecl) {
 		images = d.Images
 	}
 	if m.Images == nil {
-		profiles := l.fleet.profilesOf(m.Profiles)
-		if !l.spend(len(profiles)) {
+		profiles, ok := l.merged(m)
+		if !ok {
 			return
 		}
 		for _, p := range profiles {
