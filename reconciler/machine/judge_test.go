@@ -2,7 +2,9 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,6 +64,19 @@ func (f *firmware) boot(t *testing.T, name, verdict string) {
 	path := filepath.Join(f.Stage.Dir(), record.Path())
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(t, os.WriteFile(path, data, 0o600))
+	f.later(t)
+}
+
+// later has records of boots be newer than the document: no boot is within the same tick
+// of the file system's clock.
+func (f *firmware) later(t *testing.T) {
+	t.Helper()
+	doc, err := os.Stat(f.Stage.StateFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	must(t, err)
+	must(t, os.Chtimes(filepath.Join(f.Stage.Dir(), deployment.BootsDir), time.Time{}, doc.ModTime().Add(time.Millisecond)))
 }
 
 // judge judges, and sees what became known.
@@ -206,6 +221,7 @@ func (f *firmware) finds(t *testing.T, name string) {
 	data, err := record.Encode()
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(f.Stage.Dir(), record.Path()), data, 0o600))
+	f.later(t)
 }
 
 // Tried once more is also what is on the stage still.
