@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -154,20 +155,30 @@ func (s Store) Read(sha256 string) ([]byte, error) {
 	return data, err
 }
 
-func readBounded(path string, limit int64) ([]byte, error) {
-	info, err := os.Lstat(path)
+// OpenRegular opens a file that lies there itself, and is one: a folder may be a stranger's.
+// What is none is fs.ErrNotExist.
+func OpenRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, limit)
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, f.Close(), fmt.Errorf("%s is no file: %w", path, fs.ErrNotExist))
 	}
-	f, err := os.Open(path)
+	return f, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit))
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return data, err
 }
 
 // Collect removes what is kept of images that are of no use any more, and documents that

@@ -25,8 +25,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/documents"
 	"github.com/gitboot/gitboot/internal/ctxio"
@@ -74,7 +72,7 @@ func (f Folder) listing() string { return filepath.Join(string(f), listing) }
 
 // read says what is in the folder, finished or not.
 func (f Folder) read() (l Listing, err error) {
-	file, err := openRegular(f.listing())
+	file, err := documents.OpenRegular(f.listing())
 	if err != nil {
 		return l, err
 	}
@@ -104,25 +102,13 @@ func (f Folder) finished() (Listing, error) {
 	return l, err
 }
 
-// openRegular opens a file that lies there itself: a stick is a stranger's.
-func openRegular(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, file.Close(), fmt.Errorf("%s is no file: %w", path, fs.ErrNotExist))
-	}
-	return file, nil
-}
-
 // handler answers for all registries.
 func (f Folder) handler() http.Handler {
 	return documents.Shelf{Store: f.documents(), Object: f.object}.Handler()
 }
 
 func (f Folder) object(hash string) (*os.File, error) {
-	return openRegular(filepath.Join(f.objects(), hash))
+	return documents.OpenRegular(filepath.Join(f.objects(), hash))
 }
 
 // begin makes the folder, or takes one that has a parcel, which is one no more until it is
