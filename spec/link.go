@@ -142,42 +142,35 @@ func (l *linker) merged(m *machineDecl) ([]*profileDecl, bool) {
 
 // namesSigners says whether anything of the repo names who signs what a machine boots.
 func (f *Fleet) namesSigners() bool {
-	names := func(m *machineSettings) bool { return m.Boot != nil && m.Boot.Signer != nil }
 	for _, m := range f.machines {
-		if names(&m.machineSettings) {
+		if signerOf(&m.machineSettings) != nil {
 			return true
 		}
 	}
 	for _, p := range f.profiles {
-		if names(&p.machineSettings) {
+		if signerOf(&p.machineSettings) != nil {
 			return true
 		}
 	}
-	return f.defaults.Machine != nil && names(f.defaults.Machine)
+	return f.defaults.Machine != nil && signerOf(f.defaults.Machine) != nil
+}
+
+func signerOf(m *machineSettings) *string {
+	if m.Boot == nil {
+		return nil
+	}
+	return m.Boot.Signer
 }
 
 // signer notes who signs what a machine boots.
 func (l *linker) signer(name string, m *machineDecl) {
-	var boots []*bootDecl
-	if d := l.fleet.defaults.Machine; d != nil {
-		boots = append(boots, d.Boot)
-	}
 	profiles, ok := l.merged(m)
 	if !ok {
 		return
 	}
-	for _, p := range profiles {
-		boots = append(boots, p.Boot)
-	}
-	boots = append(boots, m.Boot)
-	signer := ""
-	for _, b := range boots {
-		if b != nil && b.Signer != nil {
-			signer = *b.Signer
-		}
-	}
+	signer := text(last(l.fleet, profiles, m, signerOf))
 	place := m.where
-	if m.Boot != nil && m.Boot.Signer != nil {
+	if signerOf(&m.machineSettings) != nil {
 		place = place.At("boot").At("signed_by")
 	}
 	switch {

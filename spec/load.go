@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -333,6 +334,18 @@ func (f *Fleet) profilesOf(names []string) []*profileDecl {
 	}
 	visit(names)
 	return out
+}
+
+// last is what holds of a machine's defaults, its profiles and itself: what the last says
+// that says something, nil if none does.
+func last[T any](f *Fleet, profiles []*profileDecl, m *machineDecl, of func(*machineSettings) *T) (said *T) {
+	if d := f.defaults.Machine; d != nil {
+		said = of(d)
+	}
+	for _, p := range profiles {
+		said = cmp.Or(of(&p.machineSettings), said)
+	}
+	return cmp.Or(of(&m.machineSettings), said)
 }
 
 // sortedKeys returns a map's keys in order.

@@ -76,17 +76,8 @@ func (f *Fleet) BootTests(machines []string) (names []string) {
 		if decl == nil {
 			continue
 		}
-		layers := []*machineSettings{f.defaults.Machine}
-		for _, p := range f.profilesOf(decl.Profiles) {
-			layers = append(layers, &p.machineSettings)
-		}
-		var last *bootTestDecl
-		for _, layer := range append(layers, &decl.machineSettings) {
-			if layer != nil && layer.BootTest != nil {
-				last = layer.BootTest
-			}
-		}
-		if bootTest(last) != nil {
+		declared := last(f, f.profilesOf(decl.Profiles), decl, func(m *machineSettings) *bootTestDecl { return m.BootTest })
+		if bootTest(declared) != nil {
 			names = append(names, name)
 		}
 	}
