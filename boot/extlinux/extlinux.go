@@ -2,8 +2,6 @@ package extlinux
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +13,6 @@ import (
 	"github.com/gitboot/gitboot/boot/copies"
 	"github.com/gitboot/gitboot/boot/loader"
 	"github.com/gitboot/gitboot/boot/marked"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
 )
 
@@ -132,9 +129,6 @@ func (l *Loader) Publish(ctx context.Context, m boot.Menu) error {
 	if why, err := l.Stale(ctx, m); err != nil || why == "" {
 		return err
 	}
-	if err := durable.MkdirAll(l.copies().Dir, 0o700); err != nil {
-		return err
-	}
 	return l.copies().Publish(ctx, m, l.write)
 }
 
@@ -144,12 +138,7 @@ func (l *Loader) write(m boot.Menu) error {
 	if err != nil {
 		return err
 	}
-	return l.change(func(f *marked.File) []byte { return marked.Part(f.Linked(), lines) })
-}
-
-// change replaces our part of extlinux.conf, which comes last.
-func (l *Loader) change(part func(*marked.File) []byte) error {
-	return marked.ChangeLast(l.Where(), part)
+	return marked.ChangeLast(l.Where(), func(f *marked.File) []byte { return marked.Part(f.Linked(), lines) })
 }
 
 // Linked reports whether extlinux.conf says that the menu of this stage is shown.
@@ -159,19 +148,12 @@ func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) 
 
 // Link notes in extlinux.conf whose menu this is.
 func (l *Loader) Link(_ context.Context, stage boot.Filesystem) error {
-	err := stage.Check()
-	if err == nil {
-		err = l.change(func(f *marked.File) []byte { return marked.Part(marked.Stage(stage), f.Settings()) })
-	}
-	if err != nil {
-		return fmt.Errorf("link the boot menu: %w", err)
-	}
-	return nil
+	return marked.LinkLast(l.Where(), stage, (*marked.File).Settings)
 }
 
 // Unlink takes our part of extlinux.conf, and the kernels that it names, away.
 func (l *Loader) Unlink() error {
-	if err := l.change(func(*marked.File) []byte { return nil }); err != nil {
+	if err := marked.ChangeLast(l.Where(), func(*marked.File) []byte { return nil }); err != nil {
 		return fmt.Errorf("unlink the boot menu: %w", err)
 	}
 	return l.copies().Remove()
@@ -188,16 +170,6 @@ func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := loader.Trace{Name: f.Path, Part: true, Want: sum(marked.Part(f.Linked(), want))}
-	if f.Ours != nil {
-		t.Have = sum(marked.Part(f.Linked(), f.Settings()))
-	}
 	out, err := l.copies().Trace(m)
-	return append(out, t), err
-}
-
-// sum tells texts apart.
-func sum(text []byte) string {
-	s := sha256.Sum256(text)
-	return hex.EncodeToString(s[:])
+	return append(out, loader.PartOf(f.Path, marked.Part(f.Linked(), want), f.Part(f.Settings()))), err
 }

@@ -2,8 +2,6 @@ package grub
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
@@ -30,7 +28,7 @@ func (g *GRUB) Trace(ctx context.Context, m boot.Menu) (out []loader.Trace, err 
 		if path == g.menuPath() { // wherever the stage is mounted
 			name = filepath.FromSlash(MenuFile)
 		}
-		out = append(out, loader.Trace{Name: name, Want: sum(menu), Have: sum(have)})
+		out = append(out, loader.Trace{Name: name, Want: loader.Sum(menu), Have: loader.Sum(have)})
 	}
 	if g.dir == "" {
 		return out, nil
@@ -47,14 +45,5 @@ func (g *GRUB) Trace(ctx context.Context, m boot.Menu) (out []loader.Trace, err 
 		return nil, err
 	}
 	_, ours, _, err := split(c.data)
-	return append(out, loader.Trace{Name: filepath.Join(g.dir, "custom.cfg"), Part: true, Want: sum([]byte(s.block())), Have: sum(ours)}), err
-}
-
-// sum tells texts apart, "" of none.
-func sum(text []byte) string {
-	if text == nil {
-		return ""
-	}
-	s := sha256.Sum256(text)
-	return hex.EncodeToString(s[:])
+	return append(out, loader.PartOf(filepath.Join(g.dir, "custom.cfg"), []byte(s.block()), ours)), err
 }

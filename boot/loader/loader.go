@@ -4,6 +4,8 @@ package loader
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/deployment"
@@ -104,4 +106,18 @@ type Trace struct {
 	// Want is a checksum of what it is to hold, and Have of what it holds, "" if it is
 	// not there.
 	Want, Have string
+}
+
+// PartOf is the trace of a part of a file that is others' else, nil where it is not there.
+func PartOf(path string, want, have []byte) Trace {
+	return Trace{Name: path, Part: true, Want: Sum(want), Have: Sum(have)}
+}
+
+// Sum is the checksum of a text in a trace, "" of none.
+func Sum(text []byte) string {
+	if text == nil {
+		return ""
+	}
+	s := sha256.Sum256(text)
+	return hex.EncodeToString(s[:])
 }

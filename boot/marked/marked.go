@@ -89,6 +89,14 @@ func (f *File) Lines() []string {
 	return slices.DeleteFunc(slices.Clone(f.Ours), func(line string) bool { return line == writtenLine || strings.HasPrefix(line, stageMark) })
 }
 
+// Part is our part as it would be with these lines, nil if there is none.
+func (f *File) Part(lines []string) []byte {
+	if f.Ours == nil {
+		return nil
+	}
+	return Part(f.Linked(), lines)
+}
+
 // Last has our part come after all that is somebody's.
 func (f *File) Last() { f.Before, f.After = slices.Concat(f.Before, f.After), nil }
 
@@ -133,6 +141,19 @@ func ChangeLast(path string, part func(*File) []byte) error {
 	}
 	f.Last()
 	return f.Replace(part(f))
+}
+
+// LinkLast notes in a file whose menu its last part is. The lines that stay there are those
+// which lines returns.
+func LinkLast(path string, stage boot.Filesystem, lines func(*File) []string) error {
+	err := stage.Check()
+	if err == nil {
+		err = ChangeLast(path, func(f *File) []byte { return Part(Stage(stage), lines(f)) })
+	}
+	if err != nil {
+		return fmt.Errorf("link the boot menu: %w", err)
+	}
+	return nil
 }
 
 // IsLinked reports whether a file says that the menu of this stage is its own.

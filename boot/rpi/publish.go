@@ -2,8 +2,6 @@ package rpi
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -83,9 +81,6 @@ func (l *Loader) Publish(ctx context.Context, m boot.Menu) error {
 	if why, err := l.Stale(ctx, m); err != nil || why == "" {
 		return err
 	}
-	if err := durable.MkdirAll(l.copies().Dir, 0o700); err != nil {
-		return err
-	}
 	return l.copies().Publish(ctx, m, l.write)
 }
 
@@ -104,7 +99,7 @@ func (l *Loader) write(m boot.Menu) error {
 	if err := fault.Point("boot.arguments.published"); err != nil {
 		return err
 	}
-	if err := l.change(func(f *marked.File) []byte { return marked.Part(f.Linked(), lines) }); err != nil {
+	if err := marked.ChangeLast(l.Where(), func(f *marked.File) []byte { return marked.Part(f.Linked(), lines) }); err != nil {
 		return err
 	}
 	if err := l.forget(r, lines); err != nil {
@@ -142,11 +137,6 @@ func surplus(dir string, r rendered) (paths []string, err error) {
 	return paths, nil
 }
 
-// change replaces our part of config.txt, which comes last.
-func (l *Loader) change(part func(*marked.File) []byte) error {
-	return marked.ChangeLast(l.Where(), part)
-}
-
 // Linked reports whether config.txt says that the menu of this stage is its own.
 func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) {
 	return marked.IsLinked(l.Where(), stage)
@@ -154,19 +144,12 @@ func (l *Loader) Linked(_ context.Context, stage boot.Filesystem) (bool, error) 
 
 // Link notes in config.txt whose menu this is.
 func (l *Loader) Link(_ context.Context, stage boot.Filesystem) error {
-	err := stage.Check()
-	if err == nil {
-		err = l.change(func(f *marked.File) []byte { return marked.Part(marked.Stage(stage), f.Lines()) })
-	}
-	if err != nil {
-		return fmt.Errorf("link the boot menu: %w", err)
-	}
-	return nil
+	return marked.LinkLast(l.Where(), stage, (*marked.File).Lines)
 }
 
 // Unlink takes our part of config.txt, tryboot.txt if it is ours, and what they name away.
 func (l *Loader) Unlink() error {
-	err := l.change(func(*marked.File) []byte { return nil })
+	err := marked.ChangeLast(l.Where(), func(*marked.File) []byte { return nil })
 	if err == nil && l.checkTry() == nil {
 		err = durable.Remove(l.path(tryboot.Try))
 	}
@@ -194,16 +177,6 @@ func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := loader.Trace{Name: f.Path, Part: true, Want: sum(marked.Part(f.Linked(), want))}
-	if f.Ours != nil {
-		t.Have = sum(marked.Part(f.Linked(), f.Lines()))
-	}
 	out, err := l.copies().Trace(m)
-	return append(out, t), err
-}
-
-// sum tells texts apart.
-func sum(text []byte) string {
-	s := sha256.Sum256(text)
-	return hex.EncodeToString(s[:])
+	return append(out, loader.PartOf(f.Path, marked.Part(f.Linked(), want), f.Part(f.Lines()))), err
 }

@@ -2,8 +2,6 @@ package sdboot
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"path/filepath"
 
 	"github.com/gitboot/gitboot/boot"
@@ -26,7 +24,7 @@ func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
 	have := map[string]string{}
 	for _, f := range files {
 		if f.shown() { // what is not yet is no more than a count
-			have[f.ID] = sum(f.text)
+			have[f.ID] = loader.Sum(f.text)
 		}
 	}
 	out, err := l.copies().Trace(m)
@@ -34,21 +32,11 @@ func (l *Loader) Trace(_ context.Context, m boot.Menu) ([]loader.Trace, error) {
 		return nil, err
 	}
 	for _, e := range want {
-		out = append(out, loader.Trace{Name: filepath.Join(l.entries(), e.id+counter.Entry), One: true, Want: sum([]byte(e.text)), Have: have[e.id]})
+		out = append(out, loader.Trace{Name: filepath.Join(l.entries(), e.id+counter.Entry), One: true, Want: loader.Sum([]byte(e.text)), Have: have[e.id]})
 	}
 	c, err := l.conf()
 	if err != nil {
 		return nil, err
 	}
-	t := loader.Trace{Name: c.Path, Part: true, Want: sum(marked.Part(c.Linked(), settings(m)))}
-	if c.Ours != nil {
-		t.Have = sum(marked.Part(c.Linked(), c.Settings()))
-	}
-	return append(out, t), nil
-}
-
-// sum tells texts apart.
-func sum(text []byte) string {
-	s := sha256.Sum256(text)
-	return hex.EncodeToString(s[:])
+	return append(out, loader.PartOf(c.Path, marked.Part(c.Linked(), settings(m)), c.Part(c.Settings()))), nil
 }
