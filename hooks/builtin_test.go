@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 func renderBuiltin(t *testing.T, b kind.Builtin, change func(*Input)) (map[string]entry, error) {
@@ -227,7 +228,6 @@ func TestOneBuiltin(t *testing.T) {
 
 // TestSquash has the program that makes layers take ours.
 func TestSquash(t *testing.T) {
-	tool := need.Program(t, "tar2sqfs")
 	_, out, err := renderInput(t, Input{Machine: "m", Hooks: []kind.Hook{
 		{Name: "host", Builtin: &kind.Builtin{Hostname: &kind.Hostname{Name: "host"}}},
 		{Name: "run", Run: []kind.Script{sh("mkdir -p $GITBOOT_OUT/a/b; mkfifo $GITBOOT_OUT/a/p; ln -s x $GITBOOT_OUT/a/l")}},
@@ -239,11 +239,7 @@ func TestSquash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tool, "-q", filepath.Join(t.TempDir(), "out.squashfs"))
-	cmd.Stdin = layer
-	if msg, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("tar2sqfs: %v: %s", err, msg)
-	}
+	squashed.File(t, layer)
 }
 
 func TestRunCapabilities(t *testing.T) {

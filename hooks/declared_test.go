@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"github.com/gitboot/gitboot/hooks/kind"
 	"github.com/gitboot/gitboot/hooks/layer"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 // imageOf makes a real layer of files: a path that ends in / is a folder, a
@@ -67,13 +66,7 @@ func imageOf(t *testing.T, files map[string]string) *rootfs.Tree {
 
 func squash(t *testing.T, archive *bytes.Buffer) *rootfs.Tree {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "layer.squashfs")
-	cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", "-X", "level=1", file)
-	cmd.Stdin = archive
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("tar2sqfs (package squashfs-tools-ng): %v: %s", err, out)
-	}
-	tree, err := rootfs.OpenTree([]string{file})
+	tree, err := rootfs.OpenTree([]string{squashed.File(t, archive)})
 	if err != nil {
 		t.Fatal(err)
 	}

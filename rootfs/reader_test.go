@@ -6,19 +6,16 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/gitboot/gitboot/rootfs"
-	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 // makeImage squashes a small tree with every kind of inode.
 func makeImage(t testing.TB, compressor string) []byte {
 	t.Helper()
-	need.Program(t, "tar2sqfs")
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, h := range []*tar.Header{
@@ -40,13 +37,7 @@ func makeImage(t testing.TB, compressor string) []byte {
 		}
 	}
 	w.Close()
-	file := filepath.Join(t.TempDir(), "image")
-	cmd := exec.Command("tar2sqfs", "-q", "-c", compressor, file)
-	cmd.Stdin = &b
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("tar2sqfs: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(file)
+	data, err := os.ReadFile(squashed.By(t, compressor, &b))
 	if err != nil {
 		t.Fatal(err)
 	}

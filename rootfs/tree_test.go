@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 // An entry is one file of a layer; a name with a slash at its end is a
@@ -55,7 +54,7 @@ func (e entry) head() *tar.Header {
 func openTree(t *testing.T, layers ...[]entry) *rootfs.Tree {
 	t.Helper()
 	var files []string
-	for i, entries := range layers {
+	for _, entries := range layers {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
 		for _, e := range entries {
@@ -67,12 +66,7 @@ func openTree(t *testing.T, layers ...[]entry) *rootfs.Tree {
 			}
 		}
 		w.Close()
-		files = append(files, filepath.Join(t.TempDir(), string(rune('a'+i))+".sqfs"))
-		cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", "-X", "level=3", "-f", files[i])
-		cmd.Stdin = &b
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("tar2sqfs: %v\n%s", err, out)
-		}
+		files = append(files, squashed.File(t, &b))
 	}
 	tree, err := rootfs.OpenTree(files)
 	if err != nil {

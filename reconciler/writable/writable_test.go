@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 // layer is one of a running system that has a writable layer with some files.
@@ -34,19 +36,18 @@ func layer(t *testing.T, files ...string) Layer {
 // generation is one of an image with some files.
 func generation(t *testing.T, n int, booted time.Time, files map[string]string) Generation {
 	t.Helper()
-	dir := t.TempDir()
-	top, tar, object := filepath.Join(dir, "root"), filepath.Join(dir, "tar"), filepath.Join(dir, "object")
+	top := t.TempDir()
 	for name, text := range files {
 		file := filepath.Join(top, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, argv := range [][]string{{"tar", "-C", top, "-cf", tar, "."}, {"sh", "-c", `exec tar2sqfs -q -c zstd "$1" < "$0"`, tar, object}} {
-		if _, err := lab.Run(t.Context(), argv[0], argv[1:]...); err != nil {
-			t.Fatal(err)
-		}
+	archive, err := lab.Run(t.Context(), "tar", "-C", top, "-c", ".")
+	if err != nil {
+		t.Fatal(err)
 	}
+	object := squashed.File(t, strings.NewReader(archive))
 	return Generation{N: n, Booted: booted, Open: func() (*rootfs.Tree, error) { return rootfs.OpenTree([]string{object}) }}
 }
 

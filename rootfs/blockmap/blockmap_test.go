@@ -7,13 +7,11 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/gitboot/gitboot/rootfs/blockmap"
-	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 func must(t testing.TB, err error) {
@@ -36,7 +34,6 @@ func noise(seed uint64, n int) []byte {
 // that squashfs has an index of it.
 func pack(t testing.TB, files map[int][]byte) []byte {
 	t.Helper()
-	need.Program(t, "tar2sqfs")
 	var in bytes.Buffer
 	w := tar.NewWriter(&in)
 	for i := range 3000 {
@@ -48,13 +45,7 @@ func pack(t testing.TB, files map[int][]byte) []byte {
 		must(t, err)
 	}
 	must(t, w.Close())
-	file := filepath.Join(t.TempDir(), "object")
-	cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", "-X", "level=1", file)
-	cmd.Stdin = &in
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("tar2sqfs: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(file)
+	data, err := os.ReadFile(squashed.File(t, &in))
 	must(t, err)
 	return data
 }

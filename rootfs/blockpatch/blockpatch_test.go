@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/gitboot/gitboot/rootfs"
 	"github.com/gitboot/gitboot/rootfs/blockpatch"
-	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 func must(t testing.TB, err error) {
@@ -45,9 +43,8 @@ func (f file) content() []byte {
 	return b
 }
 
-func squashed(t testing.TB, files ...file) *rootfs.Reader {
+func opened(t testing.TB, files ...file) *rootfs.Reader {
 	t.Helper()
-	need.Program(t, "tar2sqfs")
 	var in bytes.Buffer
 	w := tar.NewWriter(&in)
 	for _, f := range files {
@@ -57,13 +54,7 @@ func squashed(t testing.TB, files ...file) *rootfs.Reader {
 		must(t, err)
 	}
 	must(t, w.Close())
-	path := filepath.Join(t.TempDir(), "object")
-	cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", "-X", "level=1", path)
-	cmd.Stdin = &in
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("tar2sqfs: %v\n%s", err, out)
-	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(squashed.File(t, &in))
 	must(t, err)
 	r, err := rootfs.New(bytes.NewReader(data))
 	must(t, err)
@@ -109,8 +100,8 @@ func TestMake(t *testing.T) {
 		old = append(old, file{fmt.Sprintf(module, n), uint64(100 + n), 30_000, false})
 		changed = append(changed, file{fmt.Sprintf("usr/lib/modules/6.1.0-56/kernel/%02d.ko", n), uint64(100 + n), 30_000, true})
 	}
-	lower, upper := squashed(t, append(old, file{"etc/both", 7, 400_000, false})...), squashed(t, file{"etc/both", 8, 400_000, false})
-	r := squashed(t, append(changed, file{"etc/both", 8, 400_000, true}, file{"etc/new", 9, 20_000, false})...)
+	lower, upper := opened(t, append(old, file{"etc/both", 7, 400_000, false})...), opened(t, file{"etc/both", 8, 400_000, false})
+	r := opened(t, append(changed, file{"etc/both", 8, 400_000, true}, file{"etc/new", 9, 20_000, false})...)
 	patch := made(t, r, []*rootfs.Reader{lower, upper}, all)
 	if len(patch) > 60_000 {
 		t.Errorf("the patch has %d bytes", len(patch))
@@ -131,7 +122,7 @@ func TestMake(t *testing.T) {
 
 // Only what is wanted is made, and of nothing it is made all the same.
 func TestMakeWanted(t *testing.T) {
-	r := squashed(t, file{"a", 1, 300_000, false}, file{"b", 2, 300_000, false})
+	r := opened(t, file{"a", 1, 300_000, false}, file{"b", 2, 300_000, false})
 	var first int64 = -1
 	must(t, r.Spans(func(_ string, spans []rootfs.Span) error { first = max(first, spans[0].Offset); return nil }))
 	wanted := func(off int64) bool { return off == first }
@@ -147,7 +138,7 @@ func TestMakeWanted(t *testing.T) {
 
 // What is no patch of what is there is refused.
 func TestApplyRefuses(t *testing.T) {
-	old, r := squashed(t, file{"a", 1, 300_000, false}), squashed(t, file{"a", 1, 300_000, true})
+	old, r := opened(t, file{"a", 1, 300_000, false}), opened(t, file{"a", 1, 300_000, true})
 	good := made(t, r, []*rootfs.Reader{old}, all)
 	const head = "gitboot patch\n\x01"
 	number := binary.AppendUvarint
@@ -179,7 +170,7 @@ func TestApplyRefuses(t *testing.T) {
 
 // FuzzApply changes bytes of a good patch; nothing may panic, or make more than a step may.
 func FuzzApply(f *testing.F) {
-	old, r := squashed(f, file{"a", 1, 300_000, false}), squashed(f, file{"a", 1, 300_000, true})
+	old, r := opened(f, file{"a", 1, 300_000, false}), opened(f, file{"a", 1, 300_000, true})
 	good := made(f, r, []*rootfs.Reader{old}, all)
 	f.Add(uint32(16), []byte{1, 1, 0, 0, 2})
 	f.Add(uint32(0), []byte("gitboot patch\n\x01\x00"))

@@ -7,15 +7,13 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gitboot/gitboot/rootfs"
-	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/squashed"
 )
 
 type entry struct {
@@ -50,16 +48,9 @@ func pack(t *testing.T, entries ...entry) []byte {
 // tree makes a layer of each tar, the lowest first.
 func tree(t *testing.T, tars ...[]byte) *rootfs.Tree {
 	t.Helper()
-	need.Programs(t, "tar2sqfs")
 	var layers []string
 	for _, data := range tars {
-		file := filepath.Join(t.TempDir(), "layer")
-		cmd := exec.Command("tar2sqfs", "-q", "-c", "zstd", file)
-		cmd.Stdin = bytes.NewReader(data)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		layers = append(layers, file)
+		layers = append(layers, squashed.File(t, bytes.NewReader(data)))
 	}
 	joined, err := rootfs.OpenTree(layers)
 	if err != nil {
