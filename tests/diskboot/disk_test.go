@@ -208,7 +208,13 @@ func (s *site) run(t *testing.T, want string, args ...string) {
 // read returns a file of the stage's file system.
 func (s *site) read(t *testing.T, at, path string) string {
 	t.Helper()
-	out, err := exec.CommandContext(s.ctx, "debugfs", "-R", "cat "+path, at).Output()
+	return s.debugfs(t, at, "cat "+path)
+}
+
+// debugfs is what that says of the stage's file system.
+func (s *site) debugfs(t *testing.T, at, request string) string {
+	t.Helper()
+	out, err := exec.CommandContext(s.ctx, "debugfs", "-R", request, at).Output()
 	must(t, err)
 	return string(out)
 }

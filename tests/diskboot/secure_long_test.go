@@ -4,6 +4,7 @@ package diskboot
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,5 +37,21 @@ func TestLongSecureDisk(t *testing.T) {
 	at, _ := stageOf(t, filepath.Join(s.dir, "a.img"))
 	if boots := s.read(t, at, "/gitboot/state.json"); !strings.Contains(boots, `"secureBoot": true`) {
 		t.Errorf("the stage's state is %.300s", boots)
+	}
+}
+
+// A stick that nobody has signed installs a machine whose disk has all signed and not the
+// key: the firmware, in setup mode before, trusts that key and starts what was installed.
+func TestLongSecureMedium(t *testing.T) {
+	s := newSiteOf(t, secureConfig(), func(ctx context.Context, path, start string) error { return lab.Small(ctx, path, start) })
+	if out, err := s.command("keys", "create", "--keys", "keys").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, os.WriteFile(filepath.Join(s.dir, "install.toml"), []byte(answers), 0o644))
+	stick, disk := s.iso(t, "--answers", "install.toml", "--keys", "keys", "--enroll", "--without-signing-key"), s.blank(t)
+	s.says(t, []string{`/dev/vda: boots small at revision`, `Enrolling secure boot keys`, `UEFI Secure Boot is enabled`, `lab: gitboot.entry=gitboot-small-\S* .*gitboot.trying=counted`, `lab: small started`}, "disk", "setup-uefi", "--cdrom", stick, "--keep", "disk")
+	at, _ := stageOf(t, disk)
+	if keys := s.debugfs(t, at, "ls /gitboot/keys"); !strings.Contains(keys, "db.crt") || strings.Contains(keys, "db.key") {
+		t.Errorf("the keys of the disk are %s", keys)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -51,11 +50,8 @@ const imageExamples = `  gitboot disk image laptop -o laptop.img
 type imageFlags struct {
 	file diskimage.File
 	size string
-	keys string
-	// keepKey has the disk not hold the key that signs.
-	keepKey bool
-	enroll  bool
-	json    bool
+	sign signingFlags
+	json bool
 }
 
 func newImage(s Site) *cobra.Command {
@@ -67,9 +63,7 @@ func newImage(s Site) *cobra.Command {
 	c.Flags().StringVarP(&f.file.Path, "output", "o", "", "the `FILE` to write")
 	c.Flags().StringVar(&f.file.Format, "format", diskimage.Raw, "raw or qcow2")
 	c.Flags().StringVar(&f.size, "size", "", "how large the disk is, such as 40GB")
-	c.Flags().StringVar(&f.keys, "keys", "", "`FOLDER` of the keys that sign what boots (default: signing_keys of agent.toml)")
-	c.Flags().BoolVar(&f.enroll, "enroll", false, "have firmware in setup mode trust these keys alone at the first start")
-	c.Flags().BoolVar(&f.keepKey, "without-signing-key", false, "leave the private key that signs what boots off the disk")
+	f.sign.add(c)
 	c.Flags().BoolVar(&f.file.Force, "force", false, "replace the file if it is there")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) error { return s.image(c, names[0], f) }
@@ -105,17 +99,12 @@ func (s Site) image(c *cobra.Command, machine string, f imageFlags) (err error) 
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
-	if f.keys != "" {
-		if cfg.SigningKeys, err = filepath.Abs(f.keys); err != nil {
-			return errors.Join(err, show.Close())
-		}
-	}
 	temp, err := diskimage.NewTemp(rehearsal.TempDir())
 	if err != nil {
 		return errors.Join(err, show.Close())
 	}
 	began := time.Now()
-	made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, KeepKey: f.keepKey, Enroll: f.enroll, Size: func(*layout.Disk) (int64, error) { return size, nil }})
+	made, err := prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }}, f.sign)
 	if err == nil {
 		err = made.Write(c.Context(), f.file, show.Progress())
 	}
