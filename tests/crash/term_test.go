@@ -11,7 +11,7 @@ import (
 )
 
 // soon is how long an agent may take to end that was told to.
-const soon = 5 * time.Second
+const soon = 15 * time.Second
 
 // An agent that is told to end, at whichever step, ends soon and by itself, with
 // all it needs to go on from there.

@@ -123,7 +123,7 @@ func (s *screen) text() string {
 // until waits for a text to be shown.
 func (s *screen) until(t *testing.T, want string) {
 	t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(30 * time.Second)
 	for !strings.Contains(s.text(), want) {
 		select {
 		case <-s.changed:
