@@ -54,8 +54,9 @@ disks are not there. There is no network; with --ssh the machine's sshd is reach
 
 FILE is a disk that was made (gitboot disk image, raw or qcow2) or a medium (gitboot
 disk iso). It boots as on its own machine: of the architecture that it has a boot loader
-for, by firmware and boot loader, and again when it restarts. What it writes is thrown away, unless --keep names that very file. --cdrom puts
-a medium into the machine, which is booted if the disk boots nothing.
+for, by firmware and boot loader, and again when it restarts. What it writes is thrown
+away, unless --keep names that very file. --cdrom puts a medium into the machine, which
+is booted if the disk boots nothing.
 
 --until-good boots it as a deployment on trial and ends when it is judged by the
 machine's health: the command exits with 1 if it is not good.`
