@@ -17,7 +17,7 @@ const filesAhead, sizeAhead = 32, 64 << 10
 
 // A parsed file is its TOML as maps, and where its keys are.
 type parsed struct {
-	text string
+	name, text string
 	// unread is why it could not be read; then there is nothing else.
 	unread error
 	scan   *position.Scanner
@@ -77,13 +77,13 @@ func (l *loader) parsed(name string) (file parsed) {
 // open reads a file, up to what may still be read.
 func (p *parsed) open(l *loader, name string, most int) bool {
 	text, err := bounds.ReadFile(l.fleet.fsys, name, min(l.bytes, most))
-	p.text, p.unread = string(text), err
+	p.name, p.text, p.unread = name, string(text), err
 	return err == nil
 }
 
 // parse finds the keys, at most so many, and has the library parse what is not too much.
 func (p *parsed) parse(most int) {
-	p.scan = position.Scan(p.text, most)
+	p.scan = position.Scan(p.name, p.text, most)
 	if p.scan.Keys <= p.scan.Most && p.scan.Refused == "" {
 		p.wrong = decodeTOML(p.text, &p.table)
 	}

@@ -20,7 +20,7 @@
 // TOML library's values, merge lays them over each other, and Schema prints
 // them as JSON Schema, all led by the same struct tags; checks.go says what
 // each kind of value must be. Since the library keeps positions to itself, a
-// scanner (index.go) notes the line of every key and array element.
+// scanner (position) notes the line of every key and array element.
 //
 // Load is linear in the size of the repo. Resolve looks at one machine, its
 // profiles, images and hooks, and reads no file but those its hooks name.

@@ -63,7 +63,7 @@ func checkProblems(t *testing.T, fsys fs.FS, err error) {
 
 func checkPositions(t *testing.T, text string) {
 	t.Helper()
-	s := position.Scan(text, bounds.MaxKeys)
+	s := position.Scan(RootFile, text, bounds.MaxKeys)
 	if s.Refused != "" {
 		return
 	}
@@ -74,30 +74,30 @@ func checkPositions(t *testing.T, text string) {
 }
 
 // sameShape holds that the nodes have every key and element of the value.
-func sameShape(t *testing.T, v any, n *position.Node, text string) {
+func sameShape(t *testing.T, v any, n position.Place, text string) {
 	t.Helper()
 	switch v := v.(type) {
 	case map[string]any:
 		for key, value := range v {
-			c := n.Find(key)
-			if c == nil {
+			c := n.At(key)
+			if !c.Has() {
 				t.Fatalf("no line for %q in %q", key, text)
 			}
 			sameShape(t, value, c, text)
 		}
 	case []any:
-		if len(v) != len(n.Items) {
-			t.Fatalf("%d elements, %d lines in %q", len(v), len(n.Items), text)
+		if len(v) != n.Items() {
+			t.Fatalf("%d elements, %d lines in %q", len(v), n.Items(), text)
 		}
 		for i := range v {
-			sameShape(t, v[i], n.Items[i], text)
+			sameShape(t, v[i], n.Item(i), text)
 		}
 	case []map[string]any:
-		if len(v) != len(n.Items) {
-			t.Fatalf("%d tables, %d lines in %q", len(v), len(n.Items), text)
+		if len(v) != n.Items() {
+			t.Fatalf("%d tables, %d lines in %q", len(v), n.Items(), text)
 		}
 		for i := range v {
-			sameShape(t, v[i], n.Items[i], text)
+			sameShape(t, v[i], n.Item(i), text)
 		}
 	}
 }

@@ -28,8 +28,7 @@ func included(t *testing.T, files []string, globs ...string) ([]string, Problems
 		fsys[name] = &fstest.MapFile{}
 	}
 	l := newLoader(t.Context(), fsys)
-	l.roots[RootFile] = &position.Node{Line: 1}
-	return l.included(globs), l.All()
+	return l.included(position.OnLine(RootFile, 1, "include"), globs), l.All()
 }
 
 func TestInclude(t *testing.T) {

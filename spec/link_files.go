@@ -177,7 +177,7 @@ func (l *fileChecks) file(p position.Place, name string, folder bool) (ok bool) 
 	switch {
 	case err != nil:
 		hint := "add it, or correct the path; paths begin at the repo's root"
-		beside := path.Join(path.Dir(p.File), name)
+		beside := path.Join(path.Dir(p.File()), name)
 		if _, err := fs.Stat(l.fleet.fsys, beside); err == nil {
 			hint = fmt.Sprintf("paths begin at the repo's root: write %q", beside)
 		}
@@ -237,12 +237,12 @@ func isRepoPath(name string) bool {
 // declaration by its key.
 func (l *fileChecks) recipeProblem(b *buildDecl, p recipe.Problem) {
 	if p.File != "" {
-		l.Add(position.Place{File: p.File, Node: &position.Node{Line: p.Line}}, p.Value, p.Message, p.Hint)
+		l.Add(position.OnLine(p.File, p.Line, ""), p.Value, p.Message, p.Hint)
 		return
 	}
 	at := b.where
 	for _, key := range p.At {
-		if n, err := strconv.Atoi(key); err == nil && at.Node != nil && len(at.Node.Items) > n {
+		if n, err := strconv.Atoi(key); err == nil && n < at.Items() {
 			at = at.Item(n)
 		} else {
 			at = at.At(key)

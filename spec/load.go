@@ -94,17 +94,17 @@ func LoadToSeal(ctx context.Context, fsys fs.FS) (*Fleet, error) {
 }
 
 func load(l *loader) (*Fleet, error) {
-	root, ok := l.read(RootFile)
-	if ok {
-		l.declare(RootFile, root)
+	file := l.parsed(RootFile)
+	if root, ok := l.decode(file); ok {
+		l.declare(root)
 		l.fleet.repo = root.Repo
-	}
-	for some := range slices.Chunk(l.included(root.Include), filesAhead) {
-		for i, file := range l.ahead(some) {
-			if l.Ctx.Err() != nil || l.full {
-				break
+		for some := range slices.Chunk(l.included(file.scan.Root.At("include"), root.Include), filesAhead) {
+			for _, file := range l.ahead(some) {
+				if l.Ctx.Err() != nil || l.full {
+					break
+				}
+				l.include(file)
 			}
-			l.include(some[i], file)
 		}
 	}
 	// What a file that could not be read declares is unknown: to call it
@@ -138,7 +138,6 @@ func (f *Fleet) Hooks() []string { return sortedKeys(f.hooks) }
 type loader struct {
 	table.Decoder
 	fleet *Fleet
-	roots map[string]*position.Node
 	// recipes checks what images are built from.
 	recipes *recipe.Checker
 	// sealing: the secrets' files need not be right.
@@ -154,7 +153,6 @@ type loader struct {
 func newLoader(ctx context.Context, fsys fs.FS) *loader {
 	l := &loader{
 		Decoder: table.Decoder{Ctx: ctx}, bytes: bounds.MaxConfig, keys: bounds.MaxKeys, work: bounds.Meter{Ctx: ctx, Left: bounds.MaxWork},
-		roots:   map[string]*position.Node{},
 		recipes: recipe.NewChecker(fsys),
 		fleet: &Fleet{
 			fsys:      fsys,
@@ -173,30 +171,27 @@ func newLoader(ctx context.Context, fsys fs.FS) *loader {
 }
 
 // include adds what a file declares that is not the root.
-func (l *loader) include(name string, file parsed) {
+func (l *loader) include(file parsed) {
 	if !l.fits(file) {
-		file = l.parsed(name)
+		file = l.parsed(file.name)
 	}
-	doc, ok := l.decode(name, file)
+	doc, ok := l.decode(file)
 	if !ok {
 		return
 	}
 	for key, given := range map[string]bool{"include": doc.Include != nil, "repo": doc.Repo != nil} {
 		if given {
-			l.Add(position.Place{File: name, Node: l.roots[name]}.At(key), "", "is only read in "+RootFile, "move it there")
+			l.Add(file.scan.Root.At(key), "", "is only read in "+RootFile, "move it there")
 		}
 	}
-	l.declare(name, doc)
+	l.declare(doc)
 }
 
-// read reads and decodes one file. It returns false if the file's declarations cannot
-// be known.
-func (l *loader) read(name string) (document, bool) { return l.decode(name, l.parsed(name)) }
-
-func (l *loader) decode(name string, file parsed) (document, bool) {
+// decode returns what a file declares, or false if that cannot be known.
+func (l *loader) decode(file parsed) (document, bool) {
 	var doc document
 	if errors.As(file.unread, new(bounds.TooLargeError)) {
-		l.tooMuch(position.Place{File: name}, fmt.Sprintf("makes the config files larger than %d MiB in all", bounds.MaxConfig>>20))
+		l.tooMuch(position.InFile(file.name), fmt.Sprintf("makes the config files larger than %d MiB in all", bounds.MaxConfig>>20))
 		return doc, false
 	}
 	l.bytes -= len(file.text)
@@ -206,60 +201,59 @@ func (l *loader) decode(name string, file parsed) (document, bool) {
 		if errors.Is(file.unread, fs.ErrNotExist) {
 			hint = "gitboot init writes one to begin with"
 		}
-		l.Add(position.Place{File: name}, "", "cannot be read: "+bounds.Reason(file.unread), hint)
+		l.Add(position.InFile(file.name), "", "cannot be read: "+bounds.Reason(file.unread), hint)
 		return doc, false
 	}
-	ok := l.accept(name, file)
+	ok := l.accept(file)
 	if ok {
-		l.Table(position.Place{File: name, Node: l.roots[name]}, file.table, reflect.ValueOf(&doc).Elem())
+		l.Table(file.scan.Root, file.table, reflect.ValueOf(&doc).Elem())
 	}
 	return doc, ok
 }
 
-// accept keeps the positions of a file's TOML, and reports what is wrong with it.
-func (l *loader) accept(name string, file parsed) (ok bool) {
+// accept reports what is wrong with a file's TOML.
+func (l *loader) accept(file parsed) (ok bool) {
 	defer func() { l.incomplete = l.incomplete || !ok }()
 	if l.Ctx.Err() != nil {
 		return false
 	}
-	s, text, err := file.scan, file.text, file.wrong
+	s, name, text, err := file.scan, file.name, file.text, file.wrong
 	l.keys -= s.Keys
-	l.roots[name] = s.Root
 	if s.Keys > s.Most {
-		l.tooMuch(onLineOf(name, s.Line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", bounds.MaxKeys))
+		l.tooMuch(position.OnLine(name, s.Line, ""), fmt.Sprintf("is where the config files have more than %d keys and elements in all", bounds.MaxKeys))
 		return false
 	}
 	if s.Refused != "" {
-		l.Add(onLineOf(name, s.Line, ""), "", s.Refused, "write it flatter and shorter")
+		l.Add(position.OnLine(name, s.Line, ""), "", s.Refused, "write it flatter and shorter")
 		return false
 	}
 	if err == nil {
 		for _, added := range s.Added {
-			l.complete(onLineOf(name, added.Line, added.Node.Key()), position.Place{File: name, Node: added.Node})
+			l.complete(position.OnLine(name, added.Line, added.First.Key()), added.First)
 		}
 		return len(s.Added) == 0
 	}
 	var bad toml.ParseError
 	if !errors.As(err, &bad) {
-		l.Add(position.Place{File: name}, "", "is not valid TOML: "+err.Error(), "see https://toml.io")
+		l.Add(position.InFile(name), "", "is not valid TOML: "+err.Error(), "see https://toml.io")
 		return false
 	}
 	if strings.Contains(bad.Message, "already been defined") && len(s.Again) > 0 {
 		for _, again := range s.Again {
-			l.twice(onLineOf(name, again.Line, again.Node.Key()), position.Place{File: name, Node: again.Node})
+			l.twice(position.OnLine(name, again.Line, again.First.Key()), again.First)
 		}
 		return false
 	}
 	// Position.Line is the next line's if a newline is what is wrong.
 	before := max(0, min(bad.Position.Start, len(text))) // it can be -1
 	line := 1 + strings.Count(text[:before], "\n")
-	l.Add(onLineOf(name, line, bad.LastKey), "",
+	l.Add(position.OnLine(name, line, bad.LastKey), "",
 		"is not valid TOML: "+strings.TrimSuffix(bad.Message, "."), "see https://toml.io")
 	return false
 }
 
 // declare adds a file's declarations to the fleet's.
-func (l *loader) declare(name string, doc document) {
+func (l *loader) declare(doc document) {
 	f := l.fleet
 	addAll(l, f.profiles, doc.Profile, func(d *profileDecl) position.Place { return d.where })
 	addAll(l, f.images, doc.Image, func(d *imageDecl) position.Place { return d.where })
@@ -267,7 +261,7 @@ func (l *loader) declare(name string, doc document) {
 	addAll(l, f.hooks, doc.Hook, func(d *hookDecl) position.Place { return d.where })
 	addAll(l, f.secrets, doc.Secret, func(d *secretDecl) position.Place { return d.where })
 	if d := doc.Defaults; d != nil {
-		if f.defaults.where.File != "" {
+		if f.defaults.where.File() != "" {
 			l.twice(d.where, f.defaults.where)
 			return
 		}
@@ -283,11 +277,6 @@ func addAll[D any](l *loader, all, more map[string]*D, where func(*D) position.P
 		}
 		all[name] = decl
 	}
-}
-
-// onLineOf is a place that no node stands for.
-func onLineOf(file string, line int, key string) position.Place {
-	return position.Place{File: file, Node: &position.Node{Line: line}, Absent: key}
 }
 
 func (l *loader) twice(second, first position.Place) {
@@ -310,7 +299,7 @@ func (l *loader) spend(n int) bool {
 		return true
 	}
 	if !l.full && l.Ctx.Err() == nil {
-		l.tooMuch(position.Place{File: RootFile}, "declares too much")
+		l.tooMuch(position.InFile(RootFile), "declares too much")
 	}
 	return false
 }
@@ -359,8 +348,7 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // included returns the files that the globs name, sorted, the root left out.
-func (l *loader) included(globs []string) []string {
-	at := position.Place{File: RootFile, Node: l.roots[RootFile]}.At("include")
+func (l *loader) included(at position.Place, globs []string) []string {
 	before := l.Told()
 	w := &find.Walk{List: &l.List, FS: l.fleet.fsys, Meter: bounds.Meter{Ctx: l.Ctx, Left: bounds.MaxSearch}, Found: map[string]bool{}, Places: at}
 	good := map[int]string{}

@@ -180,7 +180,7 @@ func (s *Secret) fill(f *Fleet, keys map[string]secret.Recipient) {
 func (f *Fleet) checkSecrets(ctx context.Context, all *problem.List, machines []string) {
 	secrets, err := f.Secrets(ctx)
 	if err != nil && ctx.Err() == nil {
-		all.Add(position.Place{File: RootFile}, "", err.Error(), "give machines what they share by fewer secrets")
+		all.Add(position.InFile(RootFile), "", err.Error(), "give machines what they share by fewer secrets")
 	}
 	for _, s := range secrets {
 		if wrong := s.Mismatch(); wrong != "" && slices.ContainsFunc(s.Machines, func(m string) bool { return slices.Contains(machines, m) }) {

@@ -36,9 +36,9 @@ func TestTOMLSuite(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := newLoader(t.Context(), nil)
-		file := parsed{text: string(text)}
+		file := parsed{name: name, text: string(text)}
 		file.parse(l.keys)
-		ok := l.accept(name, file)
+		ok := l.accept(file)
 		if want := strings.HasPrefix(name, "valid/") || newer[name]; ok != want {
 			t.Errorf("%s: taken is %t: %v\n%s", name, ok, l.All(), text)
 		}

@@ -5,13 +5,15 @@ package position
 // them. Keys in arrays have none.
 func Lines(document string, most int) map[string]int {
 	lines := map[string]int{}
-	var note func(*Node)
-	note = func(n *Node) {
-		for _, key := range n.keys {
-			lines[key.Key()] = key.Line
+	d := Scan("", document, most).Root.doc
+	var note func(table uint32)
+	note = func(table uint32) {
+		first := d.nodes[table].first + d.nodes[table].items
+		for key := first; key < first+d.nodes[table].keys; key++ {
+			lines[d.key(key)] = int(d.nodes[key].line)
 			note(key)
 		}
 	}
-	note(Scan(document, most).Root)
+	note(root)
 	return lines
 }

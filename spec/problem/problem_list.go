@@ -40,11 +40,11 @@ func (l *List) Add(p position.Place, value, message, hint string) {
 	}
 	l.seen[id] = struct{}{}
 	l.added++
-	if l.last != nil && cmp.Or(cmp.Compare(p.File, l.last.File), cmp.Compare(p.Line(), l.last.Line)) > 0 {
+	if l.last != nil && cmp.Or(cmp.Compare(p.File(), l.last.File), cmp.Compare(p.Line(), l.last.Line)) > 0 {
 		return
 	}
 	l.all = append(l.all, Problem{
-		File: p.File, Line: p.Line(), Key: p.Key(),
+		File: p.File(), Line: p.Line(), Key: p.Key(),
 		Value: position.Shorten(value, 120), Message: position.Shorten(message, 600), Hint: position.Shorten(hint, 1000),
 	})
 	if len(l.all) >= 4*Max {
@@ -92,7 +92,7 @@ func (l *List) Err() error {
 // Reported says whether something below p was found wrong before.
 func (l *List) Reported(p position.Place) bool {
 	for _, problem := range l.all {
-		if problem.File == p.File && strings.HasPrefix(problem.Key, p.Key()) {
+		if problem.File == p.File() && strings.HasPrefix(problem.Key, p.Key()) {
 			return true
 		}
 	}

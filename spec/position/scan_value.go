@@ -6,7 +6,7 @@ import (
 )
 
 // assignment reads key = value into table.
-func (s *Scanner) assignment(table *Node, depth int) bool {
+func (s *Scanner) assignment(table uint32, depth int) bool {
 	line := s.Line
 	key, ok := s.key()
 	if s.Keys += len(key); !ok || !s.eat("=") || s.Keys > s.Most {
@@ -14,24 +14,24 @@ func (s *Scanner) assignment(table *Node, depth int) bool {
 	}
 	n := table
 	for i, part := range key {
-		if n = n.child(part, line); i < len(key)-1 {
+		if n = s.child(n, part, line); i < len(key)-1 {
 			s.through(n, line)
 		}
 	}
-	names, length := n.path()
+	names, length := s.path(n)
 	if s.Keys += names / 6; length > maxPath {
 		return s.refuse(fmt.Sprintf("has a key of more than %d bytes, with the tables that it is in", maxPath))
 	}
 	s.mark(n, line)
-	if n.made != implied {
-		s.Added = append(s.Added, Repeat{Node: n, Line: line})
+	if s.found[n].made != implied {
+		s.Added = append(s.Added, Repeat{node: n, Line: line})
 	}
-	n.made = whole
+	s.found[n].made = complete
 	return s.value(n, depth)
 }
 
 // value reads one value into n.
-func (s *Scanner) value(n *Node, depth int) bool {
+func (s *Scanner) value(n uint32, depth int) bool {
 	if depth > maxDepth {
 		return s.refuse(nestsTooDeep)
 	}
@@ -50,7 +50,7 @@ func (s *Scanner) value(n *Node, depth int) bool {
 			if s.Keys++; s.Keys > s.Most {
 				return false
 			}
-			return s.value(n.element(s.Line), depth+1)
+			return s.value(s.element(n, s.Line), depth+1)
 		})
 	case '{':
 		return s.list('}', func() bool { return s.assignment(n, depth+1) })

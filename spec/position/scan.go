@@ -4,7 +4,6 @@ package position
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -24,24 +23,6 @@ const (
 
 var nestsTooDeep = fmt.Sprintf("nests more than %d deep", maxDepth)
 
-// A Node is the place of one key or array element in a TOML document. The
-// tree has the document's shape, so that a problem with any value can name
-// its line; the TOML library keeps positions to itself.
-type Node struct {
-	Line   int
-	parent *Node
-	name   string // of a key
-	nth    int    // of an array's element
-	keys   []*Node
-	Items  []*Node
-	// byName finds a key once there are many.
-	byName map[string]*Node
-	// set: by a key or header of its own, not only as part of a longer one.
-	set bool
-	// made is by what the table was defined, if it was.
-	made definition
-}
-
 // A definition is how a table comes into being, which decides what may be
 // added to it (TOML 1.0.0, "Table" and "Inline Table").
 type definition uint8
@@ -54,96 +35,109 @@ const (
 	// byDots: b in a.b.c = …; more keys with dots may follow, and headers of
 	// tables below it, but none of its own.
 	byDots
-	// whole: a = …; there is no adding to it.
-	whole
+	// complete: a = …; there is no adding to it.
+	complete
 )
 
 // few is how many keys are searched one by one: nearly all tables are small,
 // and a map for each would cost more than all else here.
 const few = 12
 
-// Find returns a key of a table, or nil.
-func (n *Node) Find(name string) *Node {
-	if n.byName != nil {
-		return n.byName[name]
+// find returns a key of a table, or false.
+func (s *Scanner) find(table uint32, name string) (uint32, bool) {
+	if names := s.many[table]; names != nil {
+		n, ok := names[name]
+		return n, ok
 	}
-	for _, c := range n.keys {
-		if c.name == name {
-			return c
+	keys := s.found[table].keys
+	for n, left := keys.first, keys.count; left > 0; n, left = s.found[n].next, left-1 {
+		if s.found[n].name == name {
+			return n, true
 		}
 	}
-	return nil
+	return 0, false
 }
 
 // child returns a key of a table and adds it if need be.
-func (n *Node) child(name string, line int) *Node {
-	if c := n.Find(name); c != nil {
-		return c
+func (s *Scanner) child(table uint32, name string, line int) uint32 {
+	n, ok := s.find(table, name)
+	if ok {
+		return n
 	}
-	c := &Node{Line: line, parent: n, name: name}
-	n.keys = append(n.keys, c)
-	if len(n.keys) == few {
-		n.byName = make(map[string]*Node, 2*few)
-		for _, c := range n.keys {
-			n.byName[c.name] = c
-		}
-	} else if n.byName != nil {
-		n.byName[name] = c
+	n = s.add(found{name: name, line: uint32(line), parent: table})
+	keys := &s.found[table].keys
+	s.link(keys, n)
+	if names := s.many[table]; names != nil {
+		names[name] = n
+	} else if keys.count == few {
+		s.index(table)
 	}
-	return c
+	return n
+}
+
+// index finds a table's keys by a map from now on.
+func (s *Scanner) index(table uint32) {
+	names := make(map[string]uint32, 2*few)
+	for _, n := range s.found[table].keys.appendTo(nil, s.found) {
+		names[s.found[n].name] = n
+	}
+	if s.many == nil {
+		s.many = map[uint32]map[string]uint32{}
+	}
+	s.many[table] = names
 }
 
 // element adds an element to an array.
-func (n *Node) element(line int) *Node {
-	c := &Node{Line: line, parent: n, nth: len(n.Items)}
-	n.Items = append(n.Items, c)
-	return c
+func (s *Scanner) element(array uint32, line int) uint32 {
+	n := s.add(found{line: uint32(line), parent: array})
+	s.link(&s.found[array].items, n)
+	return n
 }
 
-// Key is the dotted path of a node.
-func (n *Node) Key() string {
-	switch {
-	case n.parent == nil:
-		return ""
-	case n.name == "" && n.nth < len(n.parent.Items) && n.parent.Items[n.nth] == n:
-		return n.parent.Key() + "[" + strconv.Itoa(n.nth) + "]"
-	}
-	return join(n.parent.Key(), Shorten(n.name, 80))
+func (s *Scanner) add(f found) uint32 {
+	s.found = append(s.found, f)
+	return uint32(len(s.found) - 1)
 }
 
-func join(prefix, key string) string {
-	if prefix == "" {
-		return key
+func (s *Scanner) link(to *list, n uint32) {
+	if to.count == 0 {
+		to.first = n
+	} else {
+		s.found[to.last].next = n
 	}
-	return prefix + "." + key
+	to.last = n
+	to.count++
 }
 
 // path is how many names lead to a node, and how long they are.
-func (n *Node) path() (names, length int) {
-	for ; n != nil; n = n.parent {
-		if n.name != "" {
+func (s *Scanner) path(n uint32) (names, length int) {
+	for ; n != root; n = s.found[n].parent {
+		if s.found[n].name != "" {
 			names++
 		}
-		length += len(n.name)
+		length += len(s.found[n].name)
 	}
 	return names, length
 }
 
 // A Repeat is a key that a document sets for the second time.
 type Repeat struct {
-	Node *Node // of the first
-	Line int   // of the second
+	First Place
+	Line  int // of the second
+	node  uint32
 }
 
-// A Scanner builds the nodes of a document. It accepts every valid TOML
+// root is the node of the document.
+const root uint32 = 0
+
+// A Scanner finds the keys of a document. It accepts every valid TOML
 // document (1.1 included) and many that are not: whether a document is valid
 // is for the TOML library to say. Where the scanner cannot go on it stops,
 // and there the library finds the error.
 type Scanner struct {
-	src   string
-	pos   int
+	// Root is the place of the document.
+	Root  Place
 	Line  int
-	Root  *Node
 	Again []Repeat
 	// Added are tables that something is added to after they were complete,
 	// which the TOML library merges.
@@ -154,12 +148,23 @@ type Scanner struct {
 	// ones several times: the library keeps each with its path. The scanner
 	// stops when there are more than most.
 	Keys, Most int
+
+	src   string
+	pos   int
+	found []found
+	many  map[uint32]map[string]uint32 // the keys of large tables
 }
 
+// usual is how many keys and elements most documents have at most.
+const usual = 16
+
 // Scan reads a document up to so many keys and elements.
-func Scan(src string, most int) *Scanner {
-	s := &Scanner{src: strings.TrimPrefix(src, "\xef\xbb\xbf"), Line: 1, Root: &Node{Line: 1}, Most: most}
-	table := s.Root
+func Scan(file, src string, most int) *Scanner {
+	s := &Scanner{
+		src: strings.TrimPrefix(src, "\xef\xbb\xbf"), Line: 1, Most: most,
+		found: append(make([]found, 0, usual), found{line: 1}),
+	}
+	table := root
 	for s.skip(true) {
 		ok := true
 		if s.src[s.pos] == '[' {
@@ -171,7 +176,20 @@ func Scan(src string, most int) *Scanner {
 			break
 		}
 	}
+	s.arrange(file)
 	return s
+}
+
+// arrange makes places of what was found, and forgets how.
+func (s *Scanner) arrange(file string) {
+	doc, places := arranged(file, s.found)
+	s.Root = Place{doc: doc}
+	for _, repeats := range [][]Repeat{s.Again, s.Added} {
+		for i := range repeats {
+			repeats[i].First = Place{doc: doc, node: places[repeats[i].node]}
+		}
+	}
+	s.src, s.found, s.many = "", nil, nil
 }
 
 // skip passes over white space and, if lines, over newlines and comments. It
@@ -204,31 +222,31 @@ func (s *Scanner) eat(token string) bool {
 }
 
 // header reads [a.b] or [[a.b]] and returns the table that it opens.
-func (s *Scanner) header() (table *Node, ok bool) {
+func (s *Scanner) header() (table uint32, ok bool) {
 	line := s.Line
 	s.eat("[")
 	array := s.eat("[")
 	key, ok := s.key()
 	if s.Keys += len(key); s.Keys > s.Most {
-		return nil, false
+		return root, false
 	}
 	if !ok || !s.eat("]") || array && !s.eat("]") {
-		return nil, false
+		return root, false
 	}
-	n, late := s.Root, false
+	n, late := root, false
 	for i, part := range key {
-		n = n.child(part, line)
-		if final := i == len(key)-1; n.made == whole || final && n.made == byDots {
+		n = s.child(n, part, line)
+		if final, made := i == len(key)-1, s.found[n].made; made == complete || final && made == byDots {
 			late = true
-			s.Added = append(s.Added, Repeat{Node: n, Line: line})
+			s.Added = append(s.Added, Repeat{node: n, Line: line})
 		}
-		if last := len(n.Items); last > 0 && (i < len(key)-1 || !array) {
-			n = n.Items[last-1]
+		if items := s.found[n].items; items.count > 0 && (i < len(key)-1 || !array) {
+			n = items.last
 		}
 	}
-	if n.made = byHeader; array {
-		n = n.element(line)
-		n.made = byHeader
+	if s.found[n].made = byHeader; array {
+		n = s.element(n, line)
+		s.found[n].made = byHeader
 		return n, true
 	}
 	if !late {
@@ -238,21 +256,21 @@ func (s *Scanner) header() (table *Node, ok bool) {
 }
 
 // through steps into the table that a key with dots defines or goes on with.
-func (s *Scanner) through(n *Node, line int) {
-	if n.made != implied && n.made != byDots {
-		s.Added = append(s.Added, Repeat{Node: n, Line: line})
+func (s *Scanner) through(n uint32, line int) {
+	if made := &s.found[n].made; *made == implied || *made == byDots {
+		*made = byDots
 		return
 	}
-	n.made = byDots
+	s.Added = append(s.Added, Repeat{node: n, Line: line})
 }
 
-// mark notes that n is set here, or was before.
-func (s *Scanner) mark(n *Node, line int) {
-	if n.set {
-		s.Again = append(s.Again, Repeat{Node: n, Line: line})
+// mark notes that a node is set here, or was before.
+func (s *Scanner) mark(n uint32, line int) {
+	if s.found[n].set {
+		s.Again = append(s.Again, Repeat{node: n, Line: line})
 		return
 	}
-	n.set, n.Line = true, line
+	s.found[n].set, s.found[n].line = true, uint32(line)
 }
 
 func (s *Scanner) refuse(what string) bool {
