@@ -20,6 +20,7 @@ import (
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/partial"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/spec"
@@ -66,6 +67,8 @@ type observedImage struct {
 	// blocks are how layers are had for fewer bytes than their objects have, by diff
 	// id; nil where there is no such way.
 	blocks map[string]*squash.Blocks
+	// learned are block maps that were read or fetched for that.
+	learned readymade.Learned
 	// parts are how layers are had for fewer bytes than their blobs have, likewise.
 	parts map[string]*partial.Way
 	// cause tells what the image is staged from, as far as it was declared or made

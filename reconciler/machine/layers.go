@@ -98,8 +98,11 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	return err
 }
 
-// keepContents keeps which files the layers have, for those that come after them.
+// keepContents keeps what the layers consist of, for those that come after them.
 func (a fetcher) keepContents(ctx context.Context, s *staging) error {
+	if err := s.image.learned.Keep(a.Stage); err != nil {
+		a.Log.Warn("objects are read again for the next image: what blocks they have cannot be kept", "image", s.Image, "error", err)
+	}
 	err := partial.Keep(ctx, a.Stage, s.image.opened.Layers, s.image.parts, s.layers)
 	if err != nil && ctx.Err() == nil {
 		a.Log.Warn("the next layers of an image are pulled whole: which files these have cannot be kept", "image", s.Image, "error", err)

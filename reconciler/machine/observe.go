@@ -141,8 +141,8 @@ func observeBlocks(ctx context.Context, j *Job, img *observedImage, staged []dep
 		}
 	}
 	f := readymade.Finder{Stage: j.Stage, Older: inventory.Older(j.Stage, j.doc, img.want.Name), Log: j.Log}
-	ways, err := f.ByBlocks(ctx, lacking)
-	img.blocks = map[string]*squash.Blocks{}
+	ways, learned, err := f.ByBlocks(ctx, lacking)
+	img.blocks, img.learned = map[string]*squash.Blocks{}, learned
 	for i, way := range ways {
 		img.blocks[list[i].DiffID] = way
 	}

@@ -155,7 +155,7 @@ func TestPartsOfDamaged(t *testing.T) {
 				return strings.NewReplacer(`"usr/05"`, `"usr/06"`, `"usr/06"`, `"usr/05"`).Replace(table)
 			})
 		}, "is not what was told of it"},
-		"what was told is no table": {func(m *machine) error { return contents.Put(m.Stage, m.had[0], []byte("no table")) }, "is of no use"},
+		"what was told is no table": {func(m *machine) error { return contents.Put(m.Stage, m.had[0], contents.Files, []byte("no table")) }, "is of no use"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			m := newMachine(t)
@@ -171,7 +171,7 @@ func TestPartsOfDamaged(t *testing.T) {
 
 // rewrite changes what is told of the newest object.
 func (m *machine) rewrite(change func(string) string) error {
-	packed, err := contents.Of(m.Stage, m.had[0])
+	packed, err := contents.Of(m.Stage, m.had[0], contents.Files)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (m *machine) rewrite(change func(string) string) error {
 	if err != nil {
 		return err
 	}
-	return contents.Put(m.Stage, m.had[0], e.EncodeAll([]byte(change(string(table))), nil))
+	return contents.Put(m.Stage, m.had[0], contents.Files, e.EncodeAll([]byte(change(string(table))), nil))
 }
 
 // An image's maker may say of a layer what is not true: what comes of it is not the layer,

@@ -53,7 +53,7 @@ type Way struct {
 // contents. One that cannot be had or read does not help.
 func (f Finder) Ways(ctx context.Context, name string, layers []*image.Layer) ([]*Way, error) {
 	ways := make([]*Way, len(layers))
-	older := slices.DeleteFunc(slices.Clone(f.Older), func(o deployment.Object) bool { return !contents.Known(f.Stage, o) })
+	older := slices.DeleteFunc(slices.Clone(f.Older), func(o deployment.Object) bool { return !contents.Known(f.Stage, o, contents.Files) })
 	if len(older) == 0 {
 		return ways, nil
 	}
@@ -108,7 +108,7 @@ func (f Finder) search(ctx context.Context, older []deployment.Object, jobs []*a
 		}
 	}
 	for i, o := range older {
-		table, err := contents.Of(f.Stage, o)
+		table, err := contents.Of(f.Stage, o, contents.Files)
 		if err == nil {
 			_, err = chunked.Read(table, func(file chunked.File) error {
 				at := int64(0)
@@ -140,7 +140,7 @@ func (f Finder) search(ctx context.Context, older []deployment.Object, jobs []*a
 // later. Ways are those that were found for them, objects what they became.
 func Keep(ctx context.Context, st *stage.Stage, layers []image.Layer, ways map[string]*Way, objects []deployment.Object) error {
 	for i, l := range layers {
-		if l.Chunked == nil || l.Size < smallest || contents.Known(st, objects[i]) {
+		if l.Chunked == nil || l.Size < smallest || contents.Known(st, objects[i], contents.Files) {
 			continue
 		}
 		var table []byte
@@ -152,7 +152,7 @@ func Keep(ctx context.Context, st *stage.Stage, layers []image.Layer, ways map[s
 				return err
 			}
 		}
-		if err := contents.Put(st, objects[i], table); err != nil {
+		if err := contents.Put(st, objects[i], contents.Files, table); err != nil {
 			return err
 		}
 	}

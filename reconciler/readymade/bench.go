@@ -126,7 +126,7 @@ func (b *bench) mapOf(ctx context.Context, o deployment.Object) (m blockmap.Map,
 	if b.maps[o] != nil {
 		return b.maps[o], nil
 	}
-	if m, err = blockMap(ctx, b.holds, o); err != nil {
+	if m, _, err = blockMap(ctx, b.holds, o); err != nil {
 		return nil, err
 	}
 	if b.maps == nil {

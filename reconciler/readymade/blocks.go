@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/image/objects"
 	"github.com/gitboot/gitboot/rootfs/blockmap"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/contents"
 	"github.com/gitboot/gitboot/stage/squash"
 )
 
@@ -29,18 +30,53 @@ const (
 	requestsAtOnce = 4
 )
 
-// blockMap says of what blocks an object consists.
-func blockMap(ctx context.Context, st *stage.Stage, o deployment.Object) (blockmap.Map, error) {
-	object, err := os.Open(st.ObjectPath(o))
+// blockMap says of what blocks an object consists: as is kept of it, or as it is read.
+func blockMap(ctx context.Context, st *stage.Stage, o deployment.Object) (m blockmap.Map, kept bool, err error) {
+	if data, err := contents.Of(st, o, contents.Blocks); err == nil && data != nil {
+		if m, err := blockmap.Parse(data, o.Size); err == nil {
+			return m, true, nil
+		}
+	}
+	if m, err = mapOfFile(ctx, st.ObjectPath(o)); err != nil {
+		return nil, false, fmt.Errorf("blocks of object %s: %w", o.SHA256, err)
+	}
+	return m, false, nil
+}
+
+func mapOfFile(ctx context.Context, path string) (blockmap.Map, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer object.Close()
-	m, err := blockmap.Of(ctx, object, o.Size)
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("blocks of object %s: %w", o.SHA256, err)
+		return nil, err
 	}
-	return m, nil
+	return blockmap.Of(ctx, f, info.Size())
+}
+
+// Learned are block maps of objects that the stage has, or will have, which it does not
+// keep yet.
+type Learned map[deployment.Object]blockmap.Map
+
+// keptFrom is the smallest object whose map is kept: smaller ones are read as soon.
+const keptFrom = 1 << 20
+
+func (l Learned) add(o deployment.Object, m blockmap.Map) {
+	if o.Size >= keptFrom {
+		l[o] = m
+	}
+}
+
+// Keep keeps them on the stage, for the next image. The caller holds the stage's lock.
+func (l Learned) Keep(st *stage.Stage) error {
+	for o, m := range l {
+		if err := contents.Put(st, o, contents.Blocks, m.Encode()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func blocksFile(data []byte) image.ArtifactFile {
@@ -58,14 +94,14 @@ type Finder struct {
 	Log   *slog.Logger
 }
 
-// ByBlocks finds out which blocks of objects are in older ones. Of an object for which
-// there is no cheaper way it says nil; of nil, nil. What is fetched for that are the
-// block maps. A map that cannot be had, and an older object that cannot be read, do not
-// help.
-func (f Finder) ByBlocks(ctx context.Context, list []*image.Made) ([]*squash.Blocks, error) {
-	ways := make([]*squash.Blocks, len(list))
+// ByBlocks finds out which blocks of objects are in older ones, and what maps it has
+// learned on the way. Of an object for which there is no cheaper way it says nil; of nil,
+// nil. What is fetched for that are the block maps. A map that cannot be had, and an older
+// object that cannot be read, do not help.
+func (f Finder) ByBlocks(ctx context.Context, list []*image.Made) ([]*squash.Blocks, Learned, error) {
+	ways, learned := make([]*squash.Blocks, len(list)), Learned{}
 	if len(f.Older) == 0 {
-		return ways, nil
+		return ways, nil, nil
 	}
 	maps := make([]blockmap.Map, len(list))
 	group, mapCtx := errgroup.WithContext(ctx)
@@ -76,17 +112,19 @@ func (f Finder) ByBlocks(ctx context.Context, list []*image.Made) ([]*squash.Blo
 		}
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	places, err := f.search(ctx, slices.Concat(maps...))
+	places, err := f.search(ctx, slices.Concat(maps...), learned)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i, m := range maps {
-		ways[i] = f.way(list[i], m, places[:len(m)])
+		if ways[i] = f.way(list[i], m, places[:len(m)]); m != nil {
+			learned.add(deployment.Object{SHA256: list[i].SHA256, Size: list[i].Size}, m)
+		}
 		places = places[len(m):]
 	}
-	return ways, nil
+	return ways, learned, nil
 }
 
 // fetchMap fetches one map, if it can be had.
@@ -102,16 +140,22 @@ func (f Finder) fetchMap(ctx context.Context, made *image.Made, m *blockmap.Map)
 }
 
 // search looks for blocks in all older objects.
-func (f Finder) search(ctx context.Context, blocks blockmap.Map) ([]blockmap.Place, error) {
+func (f Finder) search(ctx context.Context, blocks blockmap.Map, learned Learned) ([]blockmap.Place, error) {
 	search := blocks.Search()
 	for i, o := range f.Older {
 		if search.Done() {
 			break
 		}
-		if err := lookIn(ctx, search, i, f.Stage.ObjectPath(o), o.Size); ctx.Err() != nil {
+		m, kept, err := blockMap(ctx, f.Stage, o)
+		if ctx.Err() != nil {
 			return nil, ctx.Err()
-		} else if err != nil {
+		}
+		if err != nil {
 			f.Log.Debug("an older object is of no use", "object", o.Path(), "error", err)
+			continue
+		}
+		if search.In(i, m); !kept {
+			learned.add(o, m)
 		}
 	}
 	return search.Places(), nil
@@ -150,13 +194,4 @@ func lengthOf(runs []blockmap.Run) (n int64) {
 		n += run.Length
 	}
 	return n
-}
-
-func lookIn(ctx context.Context, search *blockmap.Search, n int, path string, size int64) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return search.In(ctx, n, f, size)
 }

@@ -118,7 +118,7 @@ func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) 
 	if l.Made == nil {
 		t.Fatal("nothing is ready-made")
 	}
-	ways, err := Finder{f.Stage, older, f.Log}.ByBlocks(t.Context(), []*image.Made{nil, l.Made})
+	ways, learned, err := Finder{f.Stage, older, f.Log}.ByBlocks(t.Context(), []*image.Made{nil, l.Made})
 	must(t, err)
 	made := Take(l.Made)
 	if made.Blocks = ways[1]; made.Blocks != nil {
@@ -128,6 +128,7 @@ func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) 
 	o, err := f.AddLayer(t.Context(), tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: made, Open: l.Open}, l.Size))
 	must(t, err)
 	f.fetched = tally.Fetched()
+	must(t, learned.Keep(f.Stage))
 	must(t, stage.Intact(t.Context(), f.Stage, o))
 	return o, promised
 }
@@ -359,7 +360,7 @@ func TestWrongMap(t *testing.T) {
 	f := newFollower(t, trust)
 	old, _ := f.follow(t, first)
 	mapOf := func(o deployment.Object) []byte {
-		m, err := blockMap(t.Context(), f.Stage, o)
+		m, _, err := blockMap(t.Context(), f.Stage, o)
 		must(t, err)
 		return m.Encode()
 	}

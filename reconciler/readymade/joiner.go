@@ -16,8 +16,12 @@ import (
 	"github.com/gitboot/gitboot/rootfs/blockmap"
 )
 
-// tries is how often a run is asked for where several sources give wrong blocks.
-const tries = 3
+const (
+	// tries is how often a run is asked for where several sources give wrong blocks.
+	tries = 3
+	// maxWrong is how many blocks that are here may be damaged.
+	maxWrong = 64
+)
 
 // A joiner puts an object together.
 type joiner struct {
@@ -55,14 +59,12 @@ func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) er
 
 // with returns a joiner that finds blocks in one file more.
 func (j *joiner) with(ctx context.Context, path string) (*joiner, error) {
-	n, search := len(j.files), j.blocks.Search()
-	info, err := os.Stat(path)
+	m, err := mapOfFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	if err := lookIn(ctx, search, n, path, info.Size()); err != nil {
-		return nil, err
-	}
+	search := j.blocks.Search()
+	search.In(len(j.files), m)
 	w := *j
 	w.files, w.places = append(slices.Clone(j.files), path), slices.Clone(j.places)
 	for i, at := range search.Places() {
@@ -77,11 +79,11 @@ func (j *joiner) with(ctx context.Context, path string) (*joiner, error) {
 // merge copies what is here while it fetches what is not.
 func (j *joiner) merge(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return j.copyFound(ctx, to) })
+	fetched = &oneByOne{Writer: fetched}
+	group.Go(func() error { return j.copyFound(ctx, to, fetched) })
 	group.Go(func() error {
 		fetching, ctx := errgroup.WithContext(ctx)
 		fetching.SetLimit(requestsAtOnce)
-		fetched := &oneByOne{Writer: fetched}
 		for _, run := range j.missing {
 			fetching.Go(func() error { return j.fetch(ctx, run, to, fetched) })
 		}
@@ -90,8 +92,9 @@ func (j *joiner) merge(ctx context.Context, to io.WriterAt, fetched io.Writer) e
 	return group.Wait()
 }
 
-// copyFound copies the blocks that are in files.
-func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
+// copyFound copies the blocks that are in files. One that is another there, as an older
+// object is damaged, is fetched.
+func (j *joiner) copyFound(ctx context.Context, to io.WriterAt, fetched io.Writer) (err error) {
 	files := make([]*os.File, len(j.files))
 	defer func() {
 		for _, f := range files {
@@ -100,7 +103,7 @@ func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
 			}
 		}
 	}()
-	buf, off, missing := make([]byte, blockmap.MaxBlock), int64(0), j.missing
+	buf, off, missing, wrong := make([]byte, blockmap.MaxBlock), int64(0), j.missing, 0
 	for i, b := range j.blocks {
 		for len(missing) > 0 && missing[0].End <= i {
 			missing = missing[1:]
@@ -117,7 +120,14 @@ func (j *joiner) copyFound(ctx context.Context, to io.WriterAt) (err error) {
 			if _, err := files[at.File].ReadAt(buf[:b.Length], at.Offset); err != nil {
 				return err
 			}
-			if _, err := to.WriteAt(buf[:b.Length], off); err != nil {
+			if data := buf[:b.Length]; b.Is(data) {
+				_, err = to.WriteAt(data, off)
+			} else if wrong++; wrong <= maxWrong {
+				err = j.fetch(ctx, blockmap.Run{First: i, End: i + 1, Offset: off, Length: int64(b.Length)}, to, fetched)
+			} else {
+				err = fmt.Errorf("more than %d blocks of %s are damaged", maxWrong, j.files[at.File])
+			}
+			if err != nil {
 				return err
 			}
 		}

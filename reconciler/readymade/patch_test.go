@@ -164,7 +164,7 @@ func TestWrongPatch(t *testing.T) {
 	must(t, err)
 	lie.Rest = 0
 	made.Patches = []image.MadePatch{{LayerPatch: lie, Open: secondMade.Layers[0].Made.Patches[0].Open}}
-	ways, err := Finder{f.Stage, []deployment.Object{old}, f.Log}.ByBlocks(t.Context(), []*image.Made{made})
+	ways, _, err := Finder{f.Stage, []deployment.Object{old}, f.Log}.ByBlocks(t.Context(), []*image.Made{made})
 	must(t, err)
 	if ways[0] == nil || !ways[0].Patch || out.Patches != 0 {
 		t.Fatalf("the way is %+v", ways[0])

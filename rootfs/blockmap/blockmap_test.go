@@ -111,7 +111,7 @@ func TestSearch(t *testing.T) {
 	} {
 		s := m.Search()
 		for i, f := range c.files {
-			must(t, s.In(t.Context(), i, bytes.NewReader(f), int64(len(f))))
+			s.In(i, mapOf(t, f))
 		}
 		places := s.Places()
 		if s.Done() != (c.most == 0) {

@@ -1,11 +1,6 @@
 package blockmap
 
-import (
-	"context"
-	"fmt"
-	"io"
-	"slices"
-)
+import "slices"
 
 // A Place is where a block was found: in which file, as the search was told, and where
 // in it.
@@ -17,59 +12,36 @@ type Place struct {
 // Nowhere is the place of a block that was not found.
 var Nowhere = Place{File: -1}
 
-// A Search looks in files for the blocks of a map.
+// A Search looks in files, of which there are maps, for the blocks of a map.
 type Search struct {
 	m      Map
 	places map[Block]Place
-	// lengths are how many different blocks of a length are still looked for: no other
-	// need be read.
-	lengths map[int32]int
+	// left is how many different blocks are still looked for.
+	left int
 }
 
 // Search begins to look for a map's blocks.
 func (m Map) Search() *Search {
-	s := &Search{m: m, places: make(map[Block]Place, len(m)), lengths: map[int32]int{}}
+	s := &Search{m: m, places: make(map[Block]Place, len(m))}
 	for _, b := range m {
-		if _, known := s.places[b]; !known {
-			s.places[b] = Nowhere
-			s.lengths[b.Length]++
-		}
+		s.places[b] = Nowhere
 	}
+	s.left = len(s.places)
 	return s
 }
 
 // Done reports whether all have been found.
-func (s *Search) Done() bool { return len(s.lengths) == 0 }
+func (s *Search) Done() bool { return s.left == 0 }
 
-// In looks in a squashfs of a size, which places call n.
-func (s *Search) In(ctx context.Context, n int, file io.ReaderAt, size int64) error {
-	lengths, err := lengthsOf(file, size)
-	if err != nil {
-		return err
-	}
-	buf, off := make([]byte, MaxBlock), int64(0)
-	for _, length := range lengths {
-		if s.lengths[length] > 0 {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if _, err := file.ReadAt(buf[:length], off); err != nil {
-				return fmt.Errorf("read the block at %d: %w", off, err)
-			}
-			s.found(blockOf(buf[:length]), Place{n, off})
+// In looks in a file, which places call n.
+func (s *Search) In(n int, m Map) {
+	off := int64(0)
+	for _, b := range m {
+		if at, wanted := s.places[b]; wanted && at == Nowhere {
+			s.places[b] = Place{n, off}
+			s.left--
 		}
-		off += int64(length)
-	}
-	return nil
-}
-
-func (s *Search) found(b Block, at Place) {
-	if known, wanted := s.places[b]; !wanted || known != Nowhere {
-		return
-	}
-	s.places[b] = at
-	if s.lengths[b.Length]--; s.lengths[b.Length] == 0 {
-		delete(s.lengths, b.Length)
+		off += int64(b.Length)
 	}
 }
 

@@ -24,28 +24,29 @@ func TestContents(t *testing.T) {
 	must(t, err)
 	goes, err := s.AddFile(t.Context(), strings.NewReader("goes"))
 	must(t, err)
-	if table, err := Of(s, stays); table != nil || err != nil || Known(s, stays) {
+	if table, err := Of(s, stays, Files); table != nil || err != nil || Known(s, stays, Blocks) {
 		t.Errorf("%s %v", table, err)
 	}
 	_, err = s.Collect(t.Context(), true) // nothing was ever told
 	must(t, err)
 	for _, o := range []deployment.Object{stays, goes} {
-		must(t, Put(s, o, []byte("before")))
-		must(t, Put(s, o, []byte("table")))
+		must(t, Put(s, o, Files, []byte("before")))
+		must(t, Put(s, o, Files, []byte("table")))
+		must(t, Put(s, o, Blocks, []byte("map")))
 	}
 	_, err = s.Publish(&deployment.Manifest{Version: deployment.Version, Image: "desktop", Kernel: stays, Initramfs: stays, KernelVersion: "6.1", Layers: []deployment.Object{stays}})
 	must(t, err)
 	_, err = s.Collect(t.Context(), true)
 	must(t, err)
-	if !Known(s, goes) {
+	if !Known(s, goes, Blocks) {
 		t.Error("counting garbage has removed something")
 	}
 	_, err = s.Collect(t.Context(), false)
 	must(t, err)
-	if table, err := Of(s, stays); string(table) != "table" || err != nil || !Known(s, stays) {
+	if table, err := Of(s, stays, Files); string(table) != "table" || err != nil || !Known(s, stays, Blocks) {
 		t.Errorf("%s %v", table, err)
 	}
-	if Known(s, goes) {
+	if Known(s, goes, Blocks) || Known(s, goes, Files) {
 		t.Error("what is told of an object that is gone is still there")
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gitboot/gitboot/deployment"
 )
 
-// Contents is where a stage keeps what is told of the files in objects, each by the
-// object's name. It is not there before the first.
+// Contents is where a stage keeps what is told of objects, in files that are named as these
+// are, but for what follows a dot. It is not there before the first.
 func Contents(stage string) string { return filepath.Join(stage, "contents") }
 
 // DropContents removes what is told of objects that are not live. A cut in between leaves
@@ -21,7 +22,7 @@ func DropContents(dir string, live func(deployment.Object) bool) error {
 		return nil
 	}
 	for _, e := range entries {
-		if err == nil && !live(deployment.Object{SHA256: e.Name()}) {
+		if name, _, _ := strings.Cut(e.Name(), "."); err == nil && !live(deployment.Object{SHA256: name}) {
 			err = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
