@@ -38,11 +38,11 @@ var blockNames = [...]string{onceName, tryingName, leftName, goodName, badName}
 // lie nowhere else.
 const espDir = "EFI/gitboot"
 
-// Writes reports whether GRUB can change a file in place on a file system of the
+// writes reports whether GRUB can change a file in place on a file system of the
 // kernel's name, as save_env does with its environment block. It knows where the
 // blocks of a file lie, and cannot where they are checksummed, compressed, or
 // made of several devices'.
-func Writes(fstype string) bool {
+func writes(fstype string) bool {
 	return slices.Contains([]string{"ext2", "ext3", "ext4", "xfs", "vfat"}, fstype)
 }
 
@@ -72,14 +72,14 @@ func (g *GRUB) Memory(ctx context.Context, stage boot.Filesystem) (loader.Memory
 func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	at, file := s.menu()
 	at.Path = path.Dir(path.Join(at.Path, file))
-	unwritten := writable(at)
+	unwritten := Writable(at)
 	if unwritten == nil {
 		return &envFile{block.File(filepath.Join(filepath.Dir(g.menuPaths(s)[0]), blockFile)), at, !s.copies()}, nil
 	}
 	if g.dir == "" {
 		return nil, fmt.Errorf("%w; where it can lies in another system: mount that, and name the folder of custom.cfg there with --boot", unwritten)
 	}
-	if beside, err := g.findBeside(ctx); err == nil && beside.UUID != at.UUID && writable(*beside) == nil {
+	if beside, err := g.findBeside(ctx); err == nil && beside.UUID != at.UUID && Writable(*beside) == nil {
 		return &envFile{File: block.File(filepath.Join(g.beside().Dir, blockFile)), folder: *beside}, nil
 	}
 	for _, dir := range g.espDirs() {
@@ -100,7 +100,7 @@ func blockIn(ctx context.Context, dir string) *envFile {
 		base = filepath.Dir(base)
 	}
 	at, err := place.Of(ctx, base)
-	if err != nil || at.Check() != nil || writable(at) != nil {
+	if err != nil || at.Check() != nil || Writable(at) != nil {
 		return nil
 	}
 	rest, err := filepath.Rel(base, dir)
@@ -123,11 +123,11 @@ func (g *GRUB) espDirs() (dirs []string) {
 	return dirs
 }
 
-// writable says why GRUB could not write to a file there, in place and behind the
+// Writable says why GRUB could not write to a file there, in place and behind the
 // file system's back.
-func writable(at boot.Filesystem) error {
+func Writable(at boot.Filesystem) error {
 	switch {
-	case at.Type != "" && !Writes(at.Type):
+	case at.Type != "" && !writes(at.Type):
 		return fmt.Errorf("GRUB cannot write to %s, and so not note what it boots", at.Type)
 	case at.Assembly != "" || at.Device != "" && mapped(at.Device):
 		return fmt.Errorf("GRUB cannot write to %s, which is made of other devices, and so not note what it boots", cmp.Or(at.Device, at.UUID))
@@ -135,14 +135,22 @@ func writable(at boot.Filesystem) error {
 	return nil
 }
 
-// mapped reports whether a device is LVM's, RAID's or an encrypted one.
+// mapped reports whether a device is LVM's, RAID's or an encrypted one, or a partition of
+// such a one.
 func mapped(device string) bool {
 	real, err := filepath.EvalSymlinks(device)
 	if err != nil {
 		return false
 	}
-	for _, kind := range []string{"dm", "md"} {
-		if _, err := os.Stat(filepath.Join("/sys/class/block", filepath.Base(real), kind)); err == nil {
+	sys, err := filepath.EvalSymlinks(filepath.Join("/sys/class/block", filepath.Base(real)))
+	return err == nil && isMapped(sys)
+}
+
+// isMapped is mapped for a device's folder in sysfs, which is in that of the whole device
+// if it is a partition.
+func isMapped(sys string) bool {
+	for _, kind := range []string{"dm", "md", "../dm", "../md"} {
+		if _, err := os.Stat(filepath.Join(sys, kind)); err == nil {
 			return true
 		}
 	}

@@ -18,7 +18,7 @@ func Render(m boot.Menu) ([]byte, error) {
 	s := site{stage: m.Stage}
 	folder, _ := s.menu()
 	folder.Path = path.Dir(path.Join(folder.Path, MenuFile))
-	if writable(folder) != nil {
+	if Writable(folder) != nil {
 		return s.render(m, nil)
 	}
 	return s.render(m, &envFile{folder: folder, onStage: true})

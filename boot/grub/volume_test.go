@@ -34,7 +34,7 @@ func TestReadsVolume(t *testing.T) {
 	if text := s.block(); !strings.Contains(text, " lvm;") {
 		t.Errorf("GRUB is not told to load its module:\n%s", text)
 	}
-	if writable(m.Stage) == nil {
+	if Writable(m.Stage) == nil {
 		t.Error("GRUB is taken to write to a volume")
 	}
 	text, err := s.render(m, b)
@@ -65,5 +65,18 @@ func TestReadsVolume(t *testing.T) {
 	tool(t, "mcopy", "-o", "-n", "-i", at("esp"), "::"+espDir+"/"+blockFile, string(b.File))
 	if is, err := b.Read(); err != nil || is.Left != 1 {
 		t.Errorf("it remembers %+v, %v", is, err)
+	}
+}
+
+// A partition of an array is as little a place to write to as the array.
+func TestIsMapped(t *testing.T) {
+	sys := t.TempDir()
+	for _, dir := range []string{"md0/md", "md0/md0p1", "sda/sda1", "dm-0/dm"} {
+		must(t, os.MkdirAll(filepath.Join(sys, dir), 0o755))
+	}
+	for name, want := range map[string]bool{"md0": true, "md0/md0p1": true, "dm-0": true, "sda": false, "sda/sda1": false} {
+		if got := isMapped(filepath.Join(sys, name)); got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
 	}
 }

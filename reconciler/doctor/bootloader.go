@@ -145,8 +145,8 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 	if err != nil {
 		return warn("GRUB may not be able to write its block: "+err.Error(), once)
 	}
-	if !grub.Writes(at.Type) {
-		return warn(fmt.Sprintf("GRUB cannot write its block in %s, which is on %s", g.Dir(), at.Type), once)
+	if err := grub.Writable(at); err != nil {
+		return warn(fmt.Sprintf("%s: %v", g.Dir(), err), once)
 	}
 	path := filepath.Join(g.Dir(), "grubenv")
 	data, err := os.ReadFile(path)
