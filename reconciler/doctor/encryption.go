@@ -94,9 +94,12 @@ func judgeEncrypted(h *luks.Header, how deployment.Unlock, restarts bool, memory
 		}
 	}
 	way := "it is opened by " + strings.Join(open, ", then ")
-	if restarts && !unlocking.Unattended(ways) {
+	switch {
+	case unlocking.Unattended(ways):
+		return append(out, ok("%s", way)...)
+	case restarts:
 		return append(out, warn(way+": the agent restarts this machine, which then waits for somebody at its console, and what is new counts as failed if nobody comes",
 			"add a TPM (systemd-cryptenroll --tpm2-device=auto --tpm2-pcrs=7) or a key file, or set reboot = \"never\" in agent.toml")...)
 	}
-	return append(out, ok("%s", way)...)
+	return append(out, ok("%s; somebody has to be there at each boot", way)...)
 }

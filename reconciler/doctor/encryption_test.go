@@ -41,7 +41,7 @@ func TestEncryption(t *testing.T) {
 		memory   int64
 		want     string
 	}{
-		"people restart it":  {memory: 1 << 30, want: "ok it is opened by passphrase (slot 0)"},
+		"people restart it":  {memory: 1 << 30, want: "ok it is opened by passphrase (slot 0); somebody has to be there"},
 		"nobody is there":    {restarts: true, want: "warn it is opened by passphrase (slot 0): the agent restarts this machine, which then waits"},
 		"a key file is":      {how: key, restarts: true, want: "warn tpm2 is tried, and leads nowhere: | ok it is opened by keyfile (LABEL=keys:/k)"},
 		"a small memory":     {memory: 70 << 20, want: "warn key slot 0 takes 64 MiB of memory at boot, of the 70 MiB | ok it is opened by passphrase"},

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/qemu"
 	"github.com/gitboot/gitboot/reconciler/drift"
 	"github.com/gitboot/gitboot/reconciler/inventory"
+	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -32,6 +34,9 @@ func (j *Job) compare(ctx context.Context) error {
 	if j.uncounted != nil {
 		j.plan.Warn("boots of it are not counted, and so the machine does not fall back from it: " + j.uncounted.Error())
 	}
+	if err := warnAttended(j); err != nil {
+		return err
+	}
 	compareRecovery(j)
 	if err := notice(ctx, j, observed); err != nil {
 		return err
@@ -43,6 +48,20 @@ func (j *Job) compare(ctx context.Context) error {
 		return nil
 	}
 	return j.fits(ctx)
+}
+
+// warnAttended has the plan tell of new generations that boot only where somebody types.
+func warnAttended(j *Job) error {
+	for _, s := range j.plan.Stagings {
+		disks, err := menu.Attended(&j.Book, j.images[s.Image].want, j.location)
+		if err != nil {
+			return err
+		}
+		if len(disks) > 0 {
+			j.plan.SetNotes(s.Image, s.Notes, []string{"somebody has to open " + strings.Join(disks, ", ") + " at each boot of it; if nobody does, what is on trial counts as failed (see unlock of the machine)"})
+		}
+	}
+	return nil
 }
 
 // notice has the plan tell what is not as it was written, which is looked for where

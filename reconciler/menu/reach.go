@@ -52,3 +52,20 @@ func Reachable(b *Book, want spec.Image, fs boot.Filesystem) error {
 	}
 	return nil
 }
+
+// Attended are the encrypted disks that the stage is on and that somebody has to open at
+// each boot of what is wanted: where nobody comes, what is on trial fails. Of a machine
+// that this one is not, nobody can know.
+func Attended(b *Book, want spec.Image, fs boot.Filesystem) (disks []string, err error) {
+	if b.Location != nil {
+		return nil, nil
+	}
+	encrypted, err := place.EncryptedBelow(fs)
+	how := deployment.UnlockIn(want.KernelArgs)
+	for _, e := range encrypted {
+		if !unlocking.Unattended(unlocking.Ways(e.Header, how)) {
+			disks = append(disks, e.Path)
+		}
+	}
+	return disks, err
+}
