@@ -150,6 +150,14 @@ func collectStaged(set setter, s report.Status) {
 			set("gitboot_image_checked_timestamp_seconds", seconds(img.Checked), img.Name)
 		}
 	}
+	for _, other := range s.Signs {
+		if !other.Time.IsZero() {
+			set("gitboot_signed_timestamp_seconds", seconds(other.Time), other.Machine)
+		}
+		if other.Failure != nil {
+			set("gitboot_signing_failure_since_timestamp_seconds", seconds(other.Failure.Since), other.Machine)
+		}
+	}
 	for _, b := range s.Builds {
 		if !b.Built.IsZero() {
 			set("gitboot_build_timestamp_seconds", seconds(b.Built), b.Image)

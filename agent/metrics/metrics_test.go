@@ -23,6 +23,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/report"
+	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -46,6 +47,7 @@ func busy() Options {
 				Images: []report.ImageStatus{{Name: "desktop", Checked: at, Generations: []report.GenerationStatus{{Created: at, Damaged: "gone"}, {Booted: true}}}},
 				Drift:  []plan.Drift{{Path: "boot/gitboot.cfg", How: "is missing", Noticed: at}},
 				Builds: []report.BuildStatus{{Image: "desktop", Built: at}},
+				Signs:  []report.SigningStatus{{Machine: "till", Time: at, Failure: &state.Failure{Since: at.Add(time.Hour)}}},
 			}, nil
 		},
 		Stage: func() string { return "/" },

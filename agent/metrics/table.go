@@ -38,6 +38,8 @@ func Table() []Metric {
 		{"gitboot_image_trying", gauge, "image", "1 if its newest generation is on trial, else 0."},
 		{"gitboot_image_outdated", gauge, "image", "1 if the system that runs is of this image and not of its newest generation, else 0."},
 		{"gitboot_build_timestamp_seconds", gauge, "image", "When an image was last built here with success."},
+		{"gitboot_signed_timestamp_seconds", gauge, "machine", "When all that another machine boots was signed here at a new revision. Absent until it is."},
+		{"gitboot_signing_failure_since_timestamp_seconds", gauge, "machine", "Since when signing what another machine boots fails. Absent while it does not."},
 		{"gitboot_stage_size_bytes", gauge, "", "How large the stage's file system is."},
 		{"gitboot_stage_free_bytes", gauge, "", "How much of it is free."},
 		{"gitboot_events_total", counter, "kind", "Events since the agent began, by the kinds of `gitboot events`."},

@@ -37,7 +37,7 @@ type hub struct {
 
 // sections are the parts of a page that change.
 func sections() []string {
-	return []string{"top", "alerts", "now", "images", "conditions", "actions", "next", "history"}
+	return []string{"top", "alerts", "now", "images", "conditions", "actions", "next", "signs", "history"}
 }
 
 // render makes the sections of a page.

@@ -100,6 +100,7 @@ func checks() []check {
 		{name: "menu", look: checkMenu},
 		{name: "boot-block", look: checkBootBlock},
 		{name: "secure-boot", look: checkSecureBoot},
+		{name: "signing", look: checkSigning},
 		{name: "boot-test", look: checkBootTest},
 		{name: "service", look: checkService},
 		{name: "restart", look: checkRestart},

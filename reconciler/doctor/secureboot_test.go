@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/boot/efivar"
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/secured"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/tests/need"
@@ -41,6 +43,26 @@ func TestKernelsThatAShimRefuses(t *testing.T) {
 				t.Errorf("found %+v", found)
 			}
 		})
+	}
+}
+
+// Where programs are signed, each that the firmware would not start is told of, and that
+// none is found.
+func TestProgramsThatTheFirmwareRefuses(t *testing.T) {
+	good, bad := secured.Program{Path: "/efi/EFI/BOOT/BOOTX64.EFI", By: "db of laptop"}, secured.Program{Path: "/efi/gitboot/1", Wrong: "it is not signed"}
+	for name, c := range map[string]struct {
+		status secured.Status
+		want   Verdict
+		says   string
+	}{
+		"all":     {secured.Status{Programs: []secured.Program{good, good}}, OK, "trusts all 2 programs"},
+		"one":     {secured.Status{Programs: []secured.Program{good, bad}}, Fail, "does not start /efi/gitboot/1: it is not signed"},
+		"nothing": {secured.Status{Unfound: errors.New("there is no systemd-boot")}, Warn, "there is no systemd-boot"},
+	} {
+		found := checkStarted(c.status)
+		if len(found) != 1 || found[0].Verdict != c.want || !strings.Contains(found[0].Message, c.says) {
+			t.Errorf("%s: %+v", name, found)
+		}
 	}
 }
 

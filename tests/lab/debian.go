@@ -59,7 +59,7 @@ func newDebian(ctx context.Context, d *Disk) (*Disk, error) {
 }
 
 func debianDisk(path string) *Disk {
-	return &Disk{Path: path, UUID: debianUUID, Type: "ext4", sizeMB: 4096}
+	return &Disk{Path: path, UUID: debianUUID, Type: "ext4", sizeMB: 4096, espUUID: espUUID}
 }
 
 // debianRecipe takes the newest kernel but one, so that there is one to upgrade

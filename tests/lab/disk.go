@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -45,6 +46,9 @@ type DiskOptions struct {
 	// Shim has UEFI start Debian's signed GRUB by Debian's shim, which MicrosoftUEFI
 	// takes.
 	Shim bool
+	// UUID and ESPUUID are those of the large file system and of the EFI system partition's,
+	// where it matters which.
+	UUID, ESPUUID string
 }
 
 // A Disk is a raw disk image that GRUB boots, by BIOS or by UEFI. Its one
@@ -58,6 +62,7 @@ type Disk struct {
 	Type string
 
 	sizeMB   int64
+	espUUID  string
 	bootUUID string // that of /boot's own file system, or ""
 	onLVM    bool   // the large file system is on a volume, called as Ubuntu Server's
 	mnt      string // where it is mounted, or ""
@@ -65,13 +70,7 @@ type Disk struct {
 
 // NewDisk makes a disk image at path and installs GRUB on it.
 func NewDisk(ctx context.Context, path string, o DiskOptions) (*Disk, error) {
-	d := &Disk{Path: path, UUID: newUUID(), Type: o.Type, sizeMB: o.SizeMB}
-	if d.Type == "" {
-		d.Type = "ext4"
-	}
-	if d.sizeMB == 0 {
-		d.sizeMB = 4096
-	}
+	d := &Disk{Path: path, UUID: cmp.Or(o.UUID, newUUID()), Type: cmp.Or(o.Type, "ext4"), sizeMB: cmp.Or(o.SizeMB, 4096), espUUID: cmp.Or(o.ESPUUID, espUUID)}
 	if d.onLVM = o.OnLVM; o.BootApart {
 		d.bootUUID = newUUID()
 	}

@@ -14,7 +14,7 @@ import (
 // systemdBoot is where Debian's systemd-boot-efi puts it.
 const systemdBoot = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
-// espUUID is that of the EFI system partition's file system.
+// espUUID is that of the EFI system partition's file system, unless a test says another.
 const espUUID = "5D1B-0E5A"
 
 // InstallSystemdBoot has UEFI start systemd-boot from the disk, in place of GRUB.
@@ -63,7 +63,7 @@ func (d *Disk) ESP(ctx context.Context, do func(dir string) error) (err error) {
 	if _, err := Run(ctx, "mcopy", "-s", "-n", "-m", "-i", d.espFile(), "::", dir); err != nil {
 		return err
 	}
-	if err := replaceIn(filepath.Join(dir, "loader/entries"), espUUID, uuid); err != nil {
+	if err := replaceIn(filepath.Join(dir, "loader/entries"), d.espUUID, uuid); err != nil {
 		return err
 	}
 	if err := do(dir); err != nil {
@@ -89,11 +89,11 @@ func (d *Disk) espFile() string { return fmt.Sprintf("%s@@%d", d.Path, espStart*
 func (d *Disk) writeESP(ctx context.Context, dir, uuid string) error {
 	esp := filepath.Join(filepath.Dir(dir), filepath.Base(dir)+".vfat")
 	defer os.Remove(esp)
-	if err := d.formatESP(ctx, esp, "-i", strings.ReplaceAll(espUUID, "-", "")); err != nil {
+	if err := d.formatESP(ctx, esp, "-i", strings.ReplaceAll(d.espUUID, "-", "")); err != nil {
 		return err
 	}
 	if uuid != "" {
-		if err := replaceIn(filepath.Join(dir, "loader/entries"), uuid, espUUID); err != nil {
+		if err := replaceIn(filepath.Join(dir, "loader/entries"), uuid, d.espUUID); err != nil {
 			return err
 		}
 	}

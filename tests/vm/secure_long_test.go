@@ -117,12 +117,17 @@ func (s *site) snakeoil(t *testing.T) {
 	key := filepath.Join(s.dir, "key")
 	out, err := exec.Command("openssl", "rsa", "-in", lab.SnakeoilKey, "-passin", "pass:snakeoil", "-out", key).CombinedOutput()
 	need.Done(t, err, out)
-	config := fmt.Sprintf("signing_keys = %q\nboot_location = \"UUID=5D1B-0E5A:/\"\n", filepath.Join(s.dir, "keys"))
-	if err := errors.Join(os.Chmod(key, 0o600), os.WriteFile(filepath.Join(s.dir, "agent.toml"), []byte(config), 0o600)); err != nil {
+	if err := errors.Join(os.Chmod(key, 0o600), s.settings(filepath.Join(s.dir, "keys"), "5D1B-0E5A")); err != nil {
 		t.Fatal(err)
 	}
 	out, err = exec.Command(s.gitboot, "keys", "create", "--config", filepath.Join(s.dir, "agent.toml"), "--key", key, "--certificate", lab.SnakeoilCertificate).CombinedOutput()
 	need.Done(t, err, out)
+}
+
+// settings are where a machine's keys are, and which file system its firmware starts from.
+func (s *site) settings(keys, esp string) error {
+	text := fmt.Sprintf("signing_keys = %q\nboot_location = \"UUID=%s:/\"\n", keys, esp)
+	return os.WriteFile(filepath.Join(s.dir, "agent.toml"), []byte(text), 0o600)
 }
 
 // entryProgram is the program of the entry that boots by itself.

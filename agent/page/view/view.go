@@ -55,7 +55,9 @@ type Page struct {
 	Images          []Image
 	Managed, Chosen bool
 	Next            []Coming
-	Days            []Day
+	// Signs are the machines of which this one signs what they boot.
+	Signs []Signing
+	Days  []Day
 }
 
 // A Revision is a commit and what it is to this machine.
@@ -115,6 +117,7 @@ func Of(f Facts) Page {
 	if s := f.Staged.Suspension; s.Stands(f.Now) {
 		p.Suspended = plain.Line(s.Words())
 	}
+	p.Signs = signs(f)
 	p.Notices, p.Waiting = notices(f.Staged), waiting(f.Staged.Waiting)
 	for _, c := range f.Live.Next {
 		p.Next = append(p.Next, Coming{What: coming(c), At: At(c.Time)})
@@ -229,6 +232,11 @@ func alerts(f Facts) (out []Alert) {
 	for _, p := range f.Staged.Pushes {
 		if p.Failure != nil {
 			out = append(out, Alert{"pushing image " + p.Image, Lines(p.Failure.Message), At(p.Failure.Since)})
+		}
+	}
+	for _, s := range f.Staged.Signs {
+		if s.Failure != nil {
+			out = append(out, Alert{"signing what " + s.Machine + " boots", Lines(s.Failure.Message), At(s.Failure.Since)})
 		}
 	}
 	if f.Broken != nil {

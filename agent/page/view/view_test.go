@@ -89,3 +89,25 @@ func TestPast(t *testing.T) {
 		t.Errorf("failures: %v", p.Days[1].Runs[0].Failures)
 	}
 }
+
+// What is signed for another machine is told with the last revision of which it was all;
+// that it is not yet, and that it fails, are seen.
+func TestSigned(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	failure := &state.Failure{Message: "the registry refuses", Since: at}
+	p := view.Of(view.Facts{Live: live.Status{Wanted: live.Revision{Hash: "0123456789abcdef"}}, Staged: report.Status{Signs: []report.SigningStatus{
+		{Machine: "desk", Revision: "0123456789abcdef", Time: at}, {Machine: "kiosk"}, {Machine: "lamp", Revision: "fedcba9876543210", Time: at},
+		{Machine: "till", Revision: "0123456789abcdef", Time: at, Failure: failure},
+	}}})
+	want := []view.Signing{
+		{Machine: "desk", Is: "signed", Tone: view.Good, Revision: "0123456789ab", Since: view.At(at)}, {Machine: "kiosk", Is: "pending", Tone: view.Busy},
+		{Machine: "lamp", Is: "pending", Tone: view.Busy, Revision: "fedcba987654", Since: view.At(at)},
+		{Machine: "till", Is: "fails", Tone: view.Bad, Revision: "0123456789ab", Since: view.At(at)},
+	}
+	if d := cmp.Diff(want, p.Signs); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]view.Alert{{What: "signing what till boots", Message: "the registry refuses", Since: view.At(at)}}, p.Alerts); d != "" {
+		t.Error(d)
+	}
+}

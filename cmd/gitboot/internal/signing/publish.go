@@ -26,8 +26,10 @@ Its stage is where a disk of the machine has it (gitboot disk image); that of an
 where --stage-location says, and boot_location of agent.toml its EFI system partition.
 --stage keeps what was staged in a folder: the next time takes a fraction.
 
-Run it when config repo or images have changed, before the machine's next reconcile: what
-is not signed yet is tried again there, and what boots stays until then.`
+The agent of a machine that has the key does so by itself for each machine that names it
+with signed_by; gitboot status says there how far it is. Where nobody is named, run this
+when config repo or images have changed, before the machine's next reconcile: what is not
+signed yet is tried again there, and what boots stays until then.`
 
 // lentJSON is a signature that was published.
 type lentJSON struct {
