@@ -62,8 +62,9 @@ type Setup struct {
 	// Page is where people look, without an address nowhere.
 	Page listen.Options
 	// Mirror is where other machines fetch what is on the stage, without an address
-	// nowhere.
-	Mirror listen.Options
+	// nowhere; MirrorRepo gives them the config repo, too.
+	Mirror     listen.Options
+	MirrorRepo bool
 }
 
 // Options are what an agent is made of.

@@ -7,6 +7,9 @@
 // them, and what the images' registries say of them. Neither layers of hooks, which may
 // hold secrets, nor a recovery entry's initramfs, which holds keys, nor manifests of
 // deployments, nor anything else of the stage.
+//
+// Where it is asked to, it gives the config repo, too, as a git server (package
+// uploadpack) at /repo.
 package mirror
 
 import (
@@ -20,16 +23,34 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/documents"
+	"github.com/gitboot/gitboot/reconciler/source/uploadpack"
 	"github.com/gitboot/gitboot/stage"
 )
 
 // Connections are how many are worth serving at once.
 const Connections = 64
 
+// RepoPath is where the config repo is.
+const RepoPath = "/repo"
+
+// Options say what is given.
+type Options struct {
+	Stage *stage.Stage
+	// Repo gives the config repo, too, whose Ref is followed here.
+	Repo bool
+	Ref  string
+	Log  *slog.Logger
+}
+
 // New answers for a stage, and logs who got what.
-func New(st *stage.Stage, log *slog.Logger) http.Handler {
-	m := mirror{st}
-	return told(documents.Shelf{Store: documents.Store(filepath.Join(st.Dir(), stage.DocumentsDir)), Object: m.open}.Handler(), log)
+func New(o Options) http.Handler {
+	m := mirror{o.Stage}
+	mux := http.NewServeMux()
+	mux.Handle("/", documents.Shelf{Store: documents.Store(filepath.Join(o.Stage.Dir(), stage.DocumentsDir)), Object: m.open}.Handler())
+	if o.Repo {
+		mux.Handle(RepoPath+"/", http.StripPrefix(RepoPath, uploadpack.Repo{Dir: o.Stage.Repo(), Ref: o.Ref, Log: o.Log}.Handler()))
+	}
+	return told(mux, o.Log)
 }
 
 type mirror struct{ stage *stage.Stage }

@@ -65,7 +65,7 @@ func TestWhatIsGiven(t *testing.T) {
 	must(t, err)
 	loose := file(t, st, "of no deployment")
 	var log bytes.Buffer
-	s := httptest.NewServer(New(st, slog.New(slog.NewTextHandler(&log, nil))))
+	s := httptest.NewServer(New(Options{Stage: st, Log: slog.New(slog.NewTextHandler(&log, nil))}))
 	defer s.Close()
 	blob := func(o deployment.Object) string { return "/v2/fleet/os/blobs/sha256:" + o.SHA256 }
 	for what, c := range map[string]struct {
@@ -87,6 +87,7 @@ func TestWhatIsGiven(t *testing.T) {
 		"a manifest":           {"GET", "/v2/fleet/manifests/latest", 404},
 		"what refers to it":    {"GET", "/v2/fleet/referrers/sha256:" + base.SHA256, 404},
 		"something else":       {"GET", "/state.json", 404},
+		"the config repo":      {"GET", "/repo/info/refs?service=git-upload-pack", 404},
 		"an upload":            {"POST", "/v2/fleet/blobs/uploads/", 405},
 		"a removal":            {"DELETE", blob(base), 405},
 		"of no repository":     {"GET", "/v2/blobs/sha256:" + base.SHA256, 404},
@@ -116,7 +117,7 @@ func TestWhatIsGiven(t *testing.T) {
 	if !strings.Contains(log.String(), kernel.SHA256+" status=206 bytes=6") || strings.Count(log.String(), "\n") != 4 {
 		t.Errorf("told: %s", &log)
 	}
-	s = httptest.NewServer(New(st, slog.New(slog.DiscardHandler)))
+	s = httptest.NewServer(New(Options{Stage: st, Log: slog.New(slog.DiscardHandler)}))
 	defer s.Close()
 	// What is damaged is no other machine's to find out.
 	must(t, os.Truncate(st.ObjectPath(initramfs), 3))

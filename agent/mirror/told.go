@@ -8,14 +8,16 @@ import (
 	"time"
 )
 
-// told tells of each object that was given out: to whom, and how much of it. Documents are
+// told tells of each object that was given out, and of what was of the config repo: to whom,
+// and how much of it. Documents, and what others look whether there is something new, are
 // many and small, and told of to who looks for faults.
 func told(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, counted := time.Now(), &counter{ResponseWriter: w}
 		next.ServeHTTP(counted, r)
 		level := slog.LevelDebug
-		if strings.Contains(r.URL.Path, "/blobs/") && counted.sent > 0 && r.Method == http.MethodGet && counted.status < http.StatusBadRequest {
+		object := r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/")
+		if (object || r.Method == http.MethodPost) && counted.sent > 0 && counted.status < http.StatusBadRequest {
 			level = slog.LevelInfo
 		}
 		log.Log(r.Context(), level, "gave to another machine", "to", r.RemoteAddr, "what", r.URL.Path, "status", counted.status, "bytes", counted.sent, "took", time.Since(began).Round(time.Millisecond))

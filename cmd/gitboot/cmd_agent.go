@@ -112,7 +112,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	out.Socket, out.Own = set.ControlSocket(a.config != "")
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forges = set.Notifications(), set.Forges(cfg.Machine)
-	out.Page, out.Mirror = set.Page.Options(), set.Serve.Options()
+	out.Page, out.Mirror, out.MirrorRepo = set.Page.Options(), set.Serve.Options(), set.Serve.Repo
 	return out, nil
 }
 

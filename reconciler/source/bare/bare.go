@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -33,14 +32,10 @@ func Copy(ctx context.Context, dir, ref, revision, to string, log *slog.Logger) 
 		return err
 	}
 	defer unlock()
-	branch := "refs/heads/main"
-	if name := strings.TrimPrefix(ref, "refs/heads/"); name != "" && plumbing.ReferenceName("refs/heads/"+name).Validate() == nil && !strings.HasPrefix(name, "refs/") {
-		branch = "refs/heads/" + name
-	}
 	if err := copyObjects(ctx, c, to); err != nil {
 		return fmt.Errorf("copying the config repo: %w", err)
 	}
-	for _, f := range []struct{ name, text string }{{branch, revision + "\n"}, {"HEAD", "ref: " + branch + "\n"}, {"config", config}} {
+	for _, f := range []struct{ name, text string }{{branch(ref), revision + "\n"}, {"HEAD", "ref: " + branch(ref) + "\n"}, {"config", config}} {
 		path := filepath.Join(to, filepath.FromSlash(f.name))
 		if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
@@ -63,7 +58,7 @@ func copyObjects(ctx context.Context, c *clone.Clone, to string) error {
 	if err != nil {
 		return err
 	}
-	names := []string{"shallow"}
+	names := []string{shallow}
 	for _, e := range entries {
 		if ext := filepath.Ext(e.Name()); ext == ".pack" || ext == ".idx" {
 			names = append(names, filepath.Join(packs, e.Name()))
@@ -71,7 +66,7 @@ func copyObjects(ctx context.Context, c *clone.Clone, to string) error {
 	}
 	for _, name := range names {
 		f, _, err := durable.Copy(ctx, filepath.Dir(filepath.Join(to, name)), 0o600, filepath.Join(c.Dir(), name))
-		if name == "shallow" && errors.Is(err, fs.ErrNotExist) {
+		if name == shallow && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {

@@ -99,6 +99,10 @@ func (c *Clone) readHead() (plumbing.Hash, error) {
 	return plumbing.NewHash(s), nil
 }
 
+// Admitted is the commit that the clone in a folder has admitted last, zero if there is
+// none. Nothing is healed: it is for who reads while others write.
+func Admitted(dir string) (plumbing.Hash, error) { return (&Clone{dir: dir}).readHead() }
+
 // SetHead records the commit that was admitted last.
 func (c *Clone) SetHead(tip plumbing.Hash) error {
 	err := durable.WriteFile(filepath.Join(c.dir, "HEAD"), []byte(tip.String()+"\n"), 0o600)

@@ -2,7 +2,6 @@ package clone
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -51,12 +50,9 @@ func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing
 
 func (w *walker) link(h plumbing.Hash) (Link, error) {
 	at := Link{Commit: h}
-	content, err := w.from.Read(h, plumbing.CommitObject)
-	if err == nil {
-		_, at.Parents, err = pack.CommitLinks(content)
-	}
-	if err != nil {
-		return at, fmt.Errorf("reading commit %s: %w", h, err)
+	var err error
+	if _, at.Parents, err = w.commit(h); err != nil {
+		return at, err
 	}
 	for _, p := range at.Parents {
 		if !w.from.Has(p) {

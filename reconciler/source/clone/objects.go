@@ -25,36 +25,93 @@ type Root struct{ Commit, Tag plumbing.Hash }
 
 // missing lists the objects that a root needs, in from, and that to lacks (nil =
 // all). Parents of a shallow commit may be missing.
-func missing(ctx context.Context, from, to *pack.Store, root Root, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
+func missing(from, to *pack.Store, root Root, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
 	w := &walker{from: from, to: to, seen: map[plumbing.Hash]bool{}}
 	if !root.Tag.IsZero() {
 		w.add(root.Tag)
 	}
-	commits := []plumbing.Hash{root.Commit}
-	for len(commits) > 0 {
-		h := commits[len(commits)-1]
-		commits = commits[:len(commits)-1]
+	trees, _, err := w.commits(root.Commit, nil, func(h, parent plumbing.Hash) bool { return !shallow(h) || from.Find(parent) == nil })
+	if err == nil {
+		err = w.trees(trees)
+	}
+	return w.found, err
+}
+
+// Wanting lists the objects that roots need and that somebody lacks who has some commits
+// of the store and all that they come from, but for the parents of those in ends. A file
+// may be among them that was there once, and in none of the commits that the new ones
+// begin from.
+func Wanting(from *pack.Store, roots []Root, has []plumbing.Hash, ends map[plumbing.Hash]bool) ([]plumbing.Hash, error) {
+	old := &walker{from: from, seen: map[plumbing.Hash]bool{}}
+	for _, h := range has {
+		if _, _, err := old.commits(h, nil, func(h, parent plumbing.Hash) bool { return !ends[h] && from.Has(parent) }); err != nil {
+			return nil, err
+		}
+	}
+	w := &walker{from: from, seen: map[plumbing.Hash]bool{}}
+	var trees, edge []plumbing.Hash
+	for _, root := range roots {
+		if !root.Tag.IsZero() {
+			w.add(root.Tag)
+		}
+		added, met, err := w.commits(root.Commit, old.seen, func(_, parent plumbing.Hash) bool { return from.Find(parent) == nil })
+		if err != nil {
+			return nil, err
+		}
+		trees, edge = append(trees, added...), append(edge, met...)
+	}
+	found := w.found
+	for _, h := range edge {
+		tree, _, err := w.commit(h)
+		if err == nil {
+			err = w.trees([]plumbing.Hash{tree})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	w.found = found
+	err := w.trees(trees)
+	return w.found, err
+}
+
+// commits adds a commit and what it comes from, as far as that is to be followed and not
+// old, and returns their trees, and the old ones where it ends.
+func (w *walker) commits(tip plumbing.Hash, old map[plumbing.Hash]bool, follow func(h, parent plumbing.Hash) bool) (trees, edge []plumbing.Hash, err error) {
+	for todo := []plumbing.Hash{tip}; len(todo) > 0; {
+		h := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if old[h] {
+			edge = append(edge, h)
+			continue
+		}
 		if !w.add(h) {
 			continue
 		}
-		c, err := w.from.Read(h, plumbing.CommitObject)
+		tree, parents, err := w.commit(h)
 		if err != nil {
-			return nil, fmt.Errorf("reading commit %s: %w", h, err)
+			return nil, nil, err
 		}
-		tree, parents, err := pack.CommitLinks(c)
-		if err != nil {
-			return nil, fmt.Errorf("reading commit %s: %w", h, err)
-		}
-		if err := w.tree(tree); err != nil {
-			return nil, err
-		}
+		trees = append(trees, tree)
 		for _, p := range parents {
-			if !shallow(h) || from.Find(p) == nil {
-				commits = append(commits, p)
+			if follow(h, p) {
+				todo = append(todo, p)
 			}
 		}
 	}
-	return w.found, nil
+	return trees, edge, nil
+}
+
+// commit reads what a commit names.
+func (w *walker) commit(h plumbing.Hash) (tree plumbing.Hash, parents []plumbing.Hash, err error) {
+	content, err := w.from.Read(h, plumbing.CommitObject)
+	if err == nil {
+		tree, parents, err = pack.CommitLinks(content)
+	}
+	if err != nil {
+		err = fmt.Errorf("reading commit %s: %w", h, err)
+	}
+	return tree, parents, err
 }
 
 // add notes an object, and says whether it was new and is lacking.
@@ -70,8 +127,9 @@ func (w *walker) add(h plumbing.Hash) bool {
 	return true
 }
 
-func (w *walker) tree(root plumbing.Hash) error {
-	for trees := []plumbing.Hash{root}; len(trees) > 0; {
+// trees adds folders, with all that is below them.
+func (w *walker) trees(trees []plumbing.Hash) error {
+	for len(trees) > 0 {
 		h := trees[len(trees)-1]
 		trees = trees[:len(trees)-1]
 		if !w.add(h) {
@@ -110,7 +168,7 @@ func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, root Root, w
 	if whole {
 		to = nil
 	}
-	lacking, err := missing(ctx, from, to, root, shallow)
+	lacking, err := missing(from, to, root, shallow)
 	if err != nil || len(lacking) == 0 {
 		return err
 	}

@@ -84,7 +84,7 @@ func (c *Clone) Compact(ctx context.Context, tag plumbing.Hash) error {
 		return err
 	}
 	defer from.Close()
-	all, err := missing(ctx, from, nil, Root{Commit: c.tip, Tag: tag}, func(plumbing.Hash) bool { return true })
+	all, err := missing(from, nil, Root{Commit: c.tip, Tag: tag}, func(plumbing.Hash) bool { return true })
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}

@@ -39,6 +39,9 @@ func (s *Store) Folders() (dirs []string) {
 	return dirs
 }
 
+// Packed is how large its packs are, in bytes.
+func (s *Store) Packed() int64 { return s.meter.from }
+
 // Close closes its files.
 func (s *Store) Close() error {
 	var errs []error

@@ -49,6 +49,7 @@ type serveConfig struct {
 	TLSCert  string `toml:"tls_cert" is:"path" holds:"public"`
 	TLSKey   string `toml:"tls_key" is:"path" holds:"secret"`
 	Insecure bool   `toml:"insecure"`
+	Repo     bool   `toml:"repo"` // the config repo, too
 }
 
 // Options say where other machines are listened to.

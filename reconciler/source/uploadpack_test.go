@@ -1,0 +1,185 @@
+package source
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gitboot/gitboot/reconciler/source/clone"
+	"github.com/gitboot/gitboot/reconciler/source/uploadpack"
+)
+
+// A house is a clone that others follow, over HTTP.
+type house struct {
+	*Source
+	url string
+	log *bytes.Buffer
+}
+
+func newHouse(t *testing.T, o Options, start func(http.Handler) *httptest.Server) *house {
+	t.Helper()
+	h := &house{Source: open(t, o), log: &bytes.Buffer{}}
+	server := start(uploadpack.Repo{Dir: o.Dir, Ref: o.Ref, Log: slog.New(slog.NewTextHandler(h.log, nil))}.Handler())
+	t.Cleanup(func() {
+		server.Close()
+		if h.log.Len() > 0 {
+			t.Errorf("logged: %s", h.log)
+		}
+	})
+	h.url = server.URL
+	return h
+}
+
+// Real git follows a clone: all of it, what is new, and what is there already; whatever
+// version of its protocol it would rather speak.
+func TestGitFollowsAClone(t *testing.T) {
+	for _, version := range []string{"0", "1", "2"} {
+		t.Run("protocol "+version, func(t *testing.T) {
+			t.Parallel()
+			origin := newRepo(t)
+			origin.commits(300)
+			h := newHouse(t, origin.options(), httptest.NewServer)
+			if out := runGit(t, t.TempDir(), "ls-remote", h.url); out != "" {
+				t.Errorf("of an empty clone: %s", out)
+			}
+			tip := h.mustFetch(t, "").Hash
+			if out := runGit(t, t.TempDir(), "-c", "protocol.version="+version, "ls-remote", "--symref", h.url); out != "ref: refs/heads/main\tHEAD\n"+tip+"\tHEAD\n"+tip+"\trefs/heads/main" {
+				t.Errorf("refs: %s", out)
+			}
+			copied := filepath.Join(t.TempDir(), "copy")
+			git := func(args ...string) string {
+				return runGit(t, copied, append([]string{"-c", "protocol.version=" + version}, args...)...)
+			}
+			runGit(t, t.TempDir(), "-c", "protocol.version="+version, "clone", "-q", h.url, copied)
+			git("fsck", "--strict")
+			if got := git("rev-parse", "HEAD"); got != tip {
+				t.Errorf("cloned %s, want %s", got, tip)
+			}
+			// A side branch that begins long ago, and commits of their own in the copy.
+			origin.git("checkout", "-q", "-b", "side", "HEAD~200")
+			origin.commit("side.toml", "b = 1\n")
+			origin.git("checkout", "-q", "main")
+			origin.git("merge", "-q", "-m", "merge", "side")
+			for i := range 5 {
+				origin.commit("machines/1.toml", fmt.Sprintf("a = %d\n", i))
+			}
+			tip = h.mustFetch(t, "").Hash
+			git("commit", "-q", "--allow-empty", "-m", "of the copy")
+			git("fetch", "-q")
+			if out := git("count-objects"); !strings.HasPrefix(out, "26 objects") {
+				t.Errorf("not what the copy lacked was fetched, of seven commits, and its own: %s", out)
+			}
+			git("fsck", "--strict")
+			if got := git("rev-parse", "origin/main"); got != tip {
+				t.Errorf("fetched %s, want %s", got, tip)
+			}
+			git("fetch")
+		})
+	}
+}
+
+// What is asked for that is not given is refused in words that git shows.
+func TestGitIsRefused(t *testing.T) {
+	origin := newRepo(t)
+	old := origin.commit("gitboot.toml", "a = 1\n")
+	h := newHouse(t, origin.options(), httptest.NewServer)
+	h.mustFetch(t, "")
+	origin.commit("gitboot.toml", "a = 2\n")
+	h.mustFetch(t, "")
+	copied := newRepo(t)
+	copied.commit("gitboot.toml", "a = 3\n")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"clone", "-q", "--depth", "1", h.url, t.TempDir()}, "histories are given whole"},
+		{[]string{"fetch", h.url, old}, "unadvertised object"},
+		{[]string{"fetch", h.url, "other"}, "couldn't find remote ref other"},
+		{[]string{"push", h.url, "HEAD:x"}, "403"},
+	} {
+		cmd := exec.Command("git", c.args...)
+		cmd.Dir, cmd.Env = copied.dir, gitEnv()
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("git %v: %v, %s", c.args, err, out)
+		}
+	}
+}
+
+// Another gitboot follows the clone, verifies what it would verify of a server, and lacks
+// nothing though packs come and are joined meanwhile.
+func TestGitbootFollowsAClone(t *testing.T) {
+	key, pub := newKey(t, "ada")
+	origin := newRepo(t)
+	origin.signing(key)
+	origin.commit("gitboot.toml", "a = 0\n")
+	var server *httptest.Server
+	h := newHouse(t, origin.options(), func(handler http.Handler) *httptest.Server {
+		server = httptest.NewTLSServer(handler)
+		return server
+	})
+	o := origin.options()
+	o.URL, o.TrustedKeys, o.CAFile = h.url, trusting(t, "", pub), filepath.Join(t.TempDir(), "ca.pem")
+	writeFile(t, o.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	var empty *EmptyError
+	if _, err := open(t, o).Fetch(t.Context(), ""); !errors.As(err, &empty) {
+		t.Errorf("of an empty clone: %v", err)
+	}
+	// Each fetch is a pack, and when they are too many they are joined.
+	last := ""
+	for i := range 2*clone.MaxPacks + 5 {
+		tip := origin.commit("gitboot.toml", fmt.Sprintf("a = %d\n", i+1))
+		followed := make(chan error)
+		go func() {
+			_, err := open(t, h.opts).Fetch(t.Context(), "")
+			followed <- err
+		}()
+		if i > 0 {
+			last = open(t, o).mustFetch(t, last).Hash // the one before, or this one
+		}
+		if err := <-followed; err != nil {
+			t.Fatal(err)
+		}
+		if i%10 == 0 {
+			if last = open(t, o).mustFetch(t, last).Hash; last != tip {
+				t.Fatalf("followed %s, want %s", last, tip)
+			}
+		}
+	}
+	origin.commit("gitboot.toml", "a = 1000\n", "--no-gpg-sign")
+	open(t, h.opts).mustFetch(t, "") // which trusts whoever pushes
+	var untrusted *UntrustedError
+	if _, err := open(t, o).Fetch(t.Context(), last); !errors.As(err, &untrusted) {
+		t.Errorf("an unsigned commit: %v", err)
+	}
+}
+
+// What a clone lacks because its own server lacked it, its followers lack, too, and know.
+func TestShallowIsToldOn(t *testing.T) {
+	origin := newRepo(t)
+	origin.commits(30)
+	few := filepath.Join(t.TempDir(), "few")
+	runGit(t, t.TempDir(), "clone", "-q", "--depth", "3", "file://"+origin.dir, few)
+	h := newHouse(t, Options{URL: few, Dir: filepath.Join(t.TempDir(), "clone")}, httptest.NewServer)
+	tip := h.mustFetch(t, "").Hash
+	copied := filepath.Join(t.TempDir(), "copy")
+	runGit(t, t.TempDir(), "clone", "-q", h.url, copied)
+	if n := runGit(t, copied, "rev-list", "--count", "HEAD"); n != "3" {
+		t.Errorf("%s commits", n)
+	}
+	origin.commit("new.toml", "a = 1\n")
+	runGit(t, few, "pull", "-q")
+	next := h.mustFetch(t, tip).Hash
+	runGit(t, copied, "fetch", "-q")
+	runGit(t, copied, "fsck", "--strict")
+	if got := runGit(t, copied, "rev-parse", "origin/main"); got != next {
+		t.Errorf("fetched %s, want %s", got, next)
+	}
+}
