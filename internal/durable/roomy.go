@@ -16,6 +16,12 @@ const (
 	roomyLength = 64
 )
 
+// longest is how long a name can be, and entryHead what ext4 notes of each besides.
+const (
+	longest   = 255
+	entryHead = 8
+)
+
 // Roomy makes a folder one whose names stay where they are when others come. A boot
 // loader, which replays no journal, may see the place that names have left and not
 // yet the one that they went to: what was in the folder before is gone for it until
@@ -49,10 +55,10 @@ func roomyExt4(dir string) (err error) {
 		return err
 	}
 	defer f.Discard()
-	names := make([]string, roomyNames)
+	names := make([]string, roomyNames*(roomyLength+entryHead)/(longest+entryHead)) // as much of fewer: each costs
 	for i := range names {
 		name := fmt.Sprintf("%sroom-%d-", TempPrefix, i)
-		names[i] = filepath.Join(dir, name+strings.Repeat("0", roomyLength-len(name)))
+		names[i] = filepath.Join(dir, name+strings.Repeat("0", longest-len(name)))
 	}
 	defer func() {
 		for _, name := range names {
@@ -87,7 +93,6 @@ func roomyXFS(dir string) error {
 	}
 	// A name that takes them out first: the room may be theirs now, and the attribute
 	// would go to a block instead.
-	const longest = 255
 	out := filepath.Join(dir, TempPrefix+strings.Repeat("0", longest-len(TempPrefix)))
 	if err := os.WriteFile(out, nil, 0o600); err != nil {
 		return err

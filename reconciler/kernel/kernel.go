@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -15,23 +17,36 @@ import (
 	"github.com/gitboot/gitboot/stage"
 )
 
-// Add stores a kernel of a root file system, and an initramfs for it.
+// Add stores a kernel of a root file system, and beside it an initramfs for it.
 func Add(ctx context.Context, st *stage.Stage, tree *rootfs.Tree, k initramfs.Kernel, o initramfs.Options, sink progress.Sink) (stage.KernelRecord, error) {
 	record := stage.KernelRecord{Version: k.Version}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		record.Kernel, err = addKernel(ctx, st, tree, k)
+		return err
+	})
+	group.Go(func() (err error) {
+		record.Initramfs, err = addInitramfs(ctx, st, tree, k, o, sink)
+		return err
+	})
+	return record, group.Wait()
+}
+
+func addKernel(ctx context.Context, st *stage.Stage, tree *rootfs.Tree, k initramfs.Kernel) (deployment.Object, error) {
 	file, err := tree.OpenFile(k.Path)
 	if err != nil {
-		return record, fmt.Errorf("open kernel %s: %w", k.Path, err)
+		return deployment.Object{}, fmt.Errorf("open kernel %s: %w", k.Path, err)
 	}
 	defer file.Close()
 	plain, err := unpacked(file)
 	if err != nil {
-		return record, fmt.Errorf("unpack kernel %s: %w", k.Path, err)
+		return deployment.Object{}, fmt.Errorf("unpack kernel %s: %w", k.Path, err)
 	}
-	if record.Kernel, err = st.AddFile(ctx, plain); err != nil {
-		return record, fmt.Errorf("store kernel %s: %w", k.Path, err)
+	o, err := st.AddFile(ctx, plain)
+	if err != nil {
+		return o, fmt.Errorf("store kernel %s: %w", k.Path, err)
 	}
-	record.Initramfs, err = addInitramfs(ctx, st, tree, k, o, sink)
-	return record, err
+	return o, nil
 }
 
 // addInitramfs streams the initramfs into an object while it is made.

@@ -74,7 +74,7 @@ func fetchKernel(ctx context.Context, st *stage.Stage, k image.MadeKernel, w Wis
 	r := recordOf(k)
 	task := progress.Start(w.Progress, "fetch kernel and initramfs of "+w.Image, r.Kernel.Size+r.Initramfs.Size)
 	group, ctx := errgroup.WithContext(ctx)
-	for _, what := range []stage.Fetched{{Object: r.Kernel, Open: k.OpenKernel, Soon: true}, {Object: r.Initramfs, Open: k.OpenInitramfs, Soon: true}} {
+	for _, what := range []stage.Fetched{{Object: r.Kernel, Open: k.OpenKernel}, {Object: r.Initramfs, Open: k.OpenInitramfs}} {
 		group.Go(func() error { return stage.Fetch(ctx, st, what, task) })
 	}
 	err := group.Wait()
