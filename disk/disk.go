@@ -47,6 +47,8 @@ type Disk struct {
 	// ESP is what lies on the EFI system partition if that is another boot loader than
 	// GRUB, nil for GRUB.
 	ESP []tree.File
+	// MBR has a firmware that knows no GPT find that partition, by the MBR.
+	MBR bool
 }
 
 // A Tree is files and folders; their paths are absolute on the stage's file system, and
@@ -115,7 +117,7 @@ func (d Disk) Bytes() (n int64) {
 func (d Disk) Lay(ctx context.Context) (*piece.Disk, error) {
 	out := &piece.Disk{Size: d.Size, Table: gpt.Table{UUID: d.UUID}}
 	for _, p := range d.Partitions {
-		out.Table.Partitions = append(out.Table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow})
+		out.Table.Partitions = append(out.Table.Partitions, gpt.Partition{Type: p.Type, UUID: p.UUID, Name: p.Label, Start: p.Start, Length: p.Length, Grow: p.Grow, MBR: d.MBR && p.Role == layout.ESP})
 	}
 	m := maker{Disk: d}
 	if m.ESP == nil {

@@ -494,7 +494,8 @@ func TestLoaderOfADisk(t *testing.T) {
 		{"arch = \"arm64\"\nboot = { loader = \"systemd-boot\" }", ``, ""},
 		{"arch = \"arm64\"\nboot = { loader = \"extlinux\" }", ``, ""},
 		{`boot = { loader = "extlinux" }`, `partitions = [{ role = "bios" }, ` + stage + `]`, `U-Boot reads from a partition that there is not; add { role = "esp" }`},
-		{"arch = \"arm64\"\nboot = { loader = \"rpi\" }", ``, "such disks are not made here"},
+		{"arch = \"arm64\"\nboot = { loader = \"rpi\" }", ``, ""},
+		{"arch = \"arm64\"\nboot = { loader = \"rpi\" }", `partitions = [` + stage + `]`, `a Raspberry Pi's firmware reads from a partition that there is not; add { role = "esp" }`},
 	} {
 		f, err := Load(t.Context(), repo("[image.a]\npull = \"a\"\n[machine.m]\nimages = [\"a\"]\n"+c.machine+"\n[machine.m.disk]\ndevice = \"/dev/vda\"\n"+c.disk+"\n"))
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/boot/block"
 	"github.com/gitboot/gitboot/boot/copies"
 	"github.com/gitboot/gitboot/boot/loader"
+	"github.com/gitboot/gitboot/boot/marked"
 	"github.com/gitboot/gitboot/boot/place"
 	"github.com/gitboot/gitboot/boot/rpi/tryboot"
 	"github.com/gitboot/gitboot/deployment"
@@ -149,4 +150,25 @@ func elsewhere(auto string) string {
 		}
 	}
 	return ""
+}
+
+// alone reports whether the firmware finds nothing to boot besides our part of config.txt:
+// no kernel with a name of its own choice, and no line that leads to another.
+func (l *Loader) alone() (bool, error) {
+	if kernels, err := filepath.Glob(l.path("kernel*.img")); err != nil || len(kernels) > 0 {
+		return false, err
+	}
+	f, err := marked.Read(l.Where())
+	if err != nil {
+		return false, err
+	}
+	f.Last()
+	for line := range strings.Lines(string(f.Before)) {
+		for _, leads := range []string{"kernel=", "os_prefix=", "include "} {
+			if strings.HasPrefix(line, leads) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
 }

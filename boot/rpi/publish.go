@@ -43,7 +43,8 @@ func (l *Loader) wanted(m boot.Menu) (r rendered, lines []string, err error) {
 	if err != nil {
 		is = boot.Memory{} // nothing is known to be good
 	}
-	return r, r.lines(usual(m, is)), nil
+	alone, err := l.alone()
+	return r, r.lines(usual(m, is, alone)), err
 }
 
 // Stale says why what the firmware boots is not this menu, "" if it is.

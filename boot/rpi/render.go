@@ -57,15 +57,28 @@ func (r rendered) lines(boots string) []string {
 }
 
 // usual is the entry that config.txt boots, by what is remembered: one on trial boots by
-// tryboot.txt alone, until it was found good.
-func usual(m boot.Menu, is boot.Memory) string {
+// tryboot.txt alone, until it was found good. "" leaves that to what stands above our part;
+// where nothing else boots (alone), something of ours has to, tried or not.
+func usual(m boot.Menu, is boot.Memory, alone bool) string {
 	switch {
-	case m.Mode != boot.ModeManaged:
-		return ""
-	case m.Tries == 0 || is.Good == m.Default:
+	case m.Mode == boot.ModeManaged && (m.Tries == 0 || is.Good == m.Default):
 		return m.Default
+	case m.Mode == boot.ModeManaged && m.Fallback != "":
+		return m.Fallback
+	case alone:
+		return first(m)
 	}
-	return m.Fallback
+	return ""
+}
+
+// first is the default, or the first entry where there is none; "" of an empty menu.
+func first(m boot.Menu) string {
+	if m.Default == "" {
+		for _, e := range m.All() {
+			return e.ID
+		}
+	}
+	return m.Default
 }
 
 // copyOf is where the firmware finds one of our files.

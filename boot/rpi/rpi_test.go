@@ -2,6 +2,7 @@ package rpi
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,6 +185,33 @@ func TestTrial(t *testing.T) {
 	}
 	if got := ask(t, l, m); got != "" {
 		t.Errorf("what boots by itself is asked for: %q", got)
+	}
+}
+
+// Where nothing else could boot, as on a disk that was made for the board, what is new boots
+// by itself, and in mode menu the first entry.
+func TestAlone(t *testing.T) {
+	for name, alone := range map[string]bool{"": true, "kernel8.img": false, "kernel=theirs.img": false, "include more.txt": false} {
+		l := open(t)
+		must(t, errors.Join(os.Remove(l.path("kernel8.img")), os.WriteFile(l.Where(), []byte("enable_uart=1\n"), 0o600)))
+		switch {
+		case strings.HasSuffix(name, ".img") && !strings.Contains(name, "="):
+			must(t, os.WriteFile(l.path(name), nil, 0o600))
+		case name != "":
+			must(t, os.WriteFile(l.Where(), []byte(name+"\n"), 0o600))
+		}
+		m := trial(t, l)
+		m.Images[0].Entries, m.Fallback = m.Images[0].Entries[:1], ""
+		for _, mode := range []string{boot.ModeManaged, boot.ModeMenu} {
+			if m.Mode = mode; mode == boot.ModeMenu {
+				m.Default, m.Tries = "", 0
+			}
+			must(t, l.Publish(t.Context(), m))
+			board := firmware{top: l.dir, model: "pi4"}
+			if got := board.boots(t).kernel == copyOf(m.Images[0].Entries[0].Kernel); got != alone {
+				t.Errorf("%q, mode %s: ours boots: %v", name, mode, got)
+			}
+		}
 	}
 }
 

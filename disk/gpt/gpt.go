@@ -45,6 +45,9 @@ type Partition struct {
 	// Grow says that the file system is to be as large as the partition
 	// (Discoverable Partitions Specification, partition attribute flags).
 	Grow bool
+	// MBR says that the MBR has the partition, too, for firmware that knows no GPT and
+	// reads FAT.
+	MBR bool `json:",omitempty"`
 }
 
 // growBit is that in an entry.
@@ -62,12 +65,16 @@ func (t Table) Write(disk io.WriterAt, size int64) error {
 	if err != nil {
 		return err
 	}
+	mbr, err := t.mbr(sectors)
+	if err != nil {
+		return err
+	}
 	last := sectors - 1
 	for _, part := range []struct {
 		at   int64
 		data []byte
 	}{
-		{bootCode, protective(sectors)},
+		{bootCode, mbr},
 		{1 * Sector, header(id, all, 1, last, 2, last)},
 		{2 * Sector, all},
 		{(last - table) * Sector, all},
@@ -144,16 +151,6 @@ func header(id [16]byte, all []byte, own, other, tableAt, last int64) []byte {
 	return h
 }
 
-// protective keeps those away who know no GPT: one partition of type EE, all over.
-func protective(sectors int64) []byte {
-	mbr := make([]byte, Sector-bootCode)
-	copy(mbr[1:], []byte{0x00, 0x02, 0x00, 0xee, 0xff, 0xff, 0xff})
-	binary.LittleEndian.PutUint32(mbr[8:], 1)
-	binary.LittleEndian.PutUint32(mbr[12:], uint32(min(sectors-1, 0xffffffff)))
-	mbr[64], mbr[65] = 0x55, 0xaa
-	return mbr
-}
-
 // ErrNone says that there is no table.
 var ErrNone = errors.New("there is no GPT partition table")
 
@@ -191,7 +188,7 @@ func Read(disk io.ReaderAt, size int64) (t Table, err error) {
 		}
 		t.Partitions = append(t.Partitions, p)
 	}
-	return t, nil
+	return t, t.showsInMBR(disk)
 }
 
 func partition(entry []byte) (p Partition, used bool) {

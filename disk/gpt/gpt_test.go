@@ -2,6 +2,7 @@ package gpt
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -57,6 +58,47 @@ func TestWrite(t *testing.T) {
 	code := make([]byte, 4)
 	if _, err := f.ReadAt(code, 0); err != nil || string(code) != "boot" {
 		t.Errorf("the boot code is %q now", code)
+	}
+}
+
+// Firmware that knows no GPT finds a partition by the MBR, and so do others; sgdisk finds no
+// fault, and what was read is written as it was.
+func TestMBR(t *testing.T) {
+	need.Programs(t, "sgdisk", "sfdisk", "partx")
+	const size = 12 * mib
+	shown := Table{UUID: sample.UUID, Partitions: slices.Clone(sample.Partitions)}
+	shown.Partitions[1].MBR = true
+	disk := filepath.Join(t.TempDir(), "disk")
+	f, err := os.Create(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := errors.Join(f.Truncate(size), shown.Write(f, size)); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"No problems found": {"sgdisk", "-v", disk},
+		"   2            4096           20479   8.0 MiB     EF00  esp":    {"sgdisk", "-p", disk},
+		"disk1 : start=        4096, size=       16384, type=c, bootable": {"sfdisk", "--label-nested", "dos", "--dump", disk},
+		"NR START   END SECTORS SIZE NAME UUID\n":                         {"partx", "--show", disk},
+	} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: want %q: %v\n%s", args, want, err, out)
+		}
+	}
+	got, err := Read(f, size)
+	if err != nil || !slices.Equal(got.Partitions, shown.Partitions) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if fat, err := ReadMBR(f); err != nil || len(fat.Partitions) != 1 || fat.Partitions[0].Start != 2*mib || fat.Partitions[0].Length != 8*mib {
+		t.Errorf("%+v, %v", fat, err)
+	}
+	for i := range 4 {
+		shown.Partitions = append(shown.Partitions, shown.Partitions[1])
+		if err := shown.Write(discard{}, size); (err != nil) != (i > 1) {
+			t.Errorf("with %d in the MBR: %v", i+2, err)
+		}
 	}
 }
 

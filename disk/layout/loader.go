@@ -7,11 +7,12 @@ const (
 	Loader      = "grub" // the usual one
 	SystemdBoot = "systemd-boot"
 	Extlinux    = "extlinux"
+	RaspberryPi = "rpi"
 )
 
 // starts says who starts a boot loader from the EFI system partition.
 func starts(loader string) string {
-	return map[string]string{SystemdBoot: "UEFI starts", Extlinux: "U-Boot reads"}[loader]
+	return map[string]string{SystemdBoot: "UEFI starts", Extlinux: "U-Boot reads", RaspberryPi: "a Raspberry Pi's firmware reads"}[loader]
 }
 
 // CheckLoader refuses a machine whose disk cannot have the boot loader that is declared,
@@ -21,9 +22,6 @@ func CheckLoader(declared string, partitions []Partition) error {
 		return nil
 	}
 	by := starts(declared)
-	if by == "" {
-		return fmt.Errorf("boot.loader is %q, which comes with a board, on a disk that is made for it: such disks are not made here; leave the disk out, and have the stage on the board's own", declared)
-	}
 	has := map[string]bool{}
 	for _, p := range partitions {
 		has[p.Role] = true

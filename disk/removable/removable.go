@@ -22,55 +22,97 @@ import (
 	"github.com/gitboot/gitboot/disk/tool"
 )
 
+// ErrRaspberryPi says that what starts of a disk is started by a Raspberry Pi's firmware.
+var ErrRaspberryPi = errors.New("it is a Raspberry Pi's, whose firmware starts it")
+
 // Architectures are those that a file's EFI system partitions have a program for, in Go's
 // words and sorted; none if it has no such partition. The file is a disk, or in QEMU's
-// format.
+// format; its table a GPT, or an MBR.
 func Architectures(ctx context.Context, file string) (found []string, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("find out which machines %s is for: %w", file, err)
 		}
 	}()
-	disk, err := os.Open(file)
+	table, err := tableOf(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range table.Partitions {
+		here, err := of(ctx, file, p.Start)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, here...)
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// tableOf is a disk's partitions from which firmware starts.
+func tableOf(ctx context.Context, file string) (table gpt.Table, err error) {
+	disk, _, err := open(ctx, file, 0)
+	if err != nil {
+		return table, err
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	table, err = gpt.Read(disk, math.MaxInt64)
+	if errors.Is(err, gpt.ErrNone) {
+		return gpt.ReadMBR(disk)
+	}
+	table.Partitions = slices.DeleteFunc(table.Partitions, func(p gpt.Partition) bool { return !strings.EqualFold(p.Type, layout.TypeESP) })
+	return table, err
+}
+
+// of are the architectures of one partition, which begins at a place.
+func of(ctx context.Context, file string, at int64) (found []string, err error) {
+	disk, at, err := open(ctx, file, at)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, disk.Close()) }()
-	if packed(disk) {
-		if disk, err = unpacked(ctx, file, disk); err != nil {
-			return nil, err
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if found, err = programs(ctx, disk, at); len(found) == 0 {
+		if _, none := list(ctx, disk, at, "config.txt"); none == nil {
+			return nil, ErrRaspberryPi
 		}
 	}
-	table, err := gpt.Read(disk, math.MaxInt64)
-	if errors.Is(err, gpt.ErrNone) {
-		return nil, nil
-	}
-	for _, p := range table.Partitions {
-		if err == nil && strings.EqualFold(p.Type, layout.TypeESP) {
-			var here []string
-			here, err = programs(ctx, disk, p.Start)
-			found = append(found, here...)
-		}
-	}
-	slices.Sort(found)
-	return slices.Compact(found), err
+	return found, err
 }
 
-// limit is how long it may take to list a folder, however broken the file system is.
+// limit is how long it may take to list folders, however broken the file system is.
 const limit = 10 * time.Second
 
 // programs are the architectures of those on the FAT file system that begins at a place.
 func programs(ctx context.Context, disk *os.File, at int64) (found []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	all := layout.Architectures()
-	list, _, err := tool.Run(ctx, time.Unix(0, 0), "", "mdir", "-b", "-i", scratch.Path(disk)+"@@"+strconv.FormatInt(at, 10), "::"+path.Dir(bootcode.Removable(all[0])))
+	names, err := list(ctx, disk, at, path.Dir(bootcode.Removable(all[0])))
 	for _, arch := range all {
-		if strings.Contains(strings.ToUpper(list), bootcode.Removable(arch)) {
+		if strings.Contains(strings.ToUpper(names), bootcode.Removable(arch)) {
 			found = append(found, arch)
 		}
 	}
 	return found, err
+}
+
+// list names what lies at a path of it.
+func list(ctx context.Context, disk *os.File, at int64, path string) (string, error) {
+	names, _, err := tool.Run(ctx, time.Unix(0, 0), "", "mdir", "-b", "-i", scratch.Path(disk)+"@@"+strconv.FormatInt(at, 10), "::"+path)
+	return names, err
+}
+
+// open opens a file where something begins, and says where that is in what is opened.
+func open(ctx context.Context, file string, at int64) (*os.File, int64, error) {
+	disk, err := os.Open(file)
+	if err != nil || !packed(disk) {
+		return disk, at, err
+	}
+	if err := disk.Close(); err != nil {
+		return nil, 0, err
+	}
+	disk, err = unpacked(ctx, file, at/unit)
+	return disk, at % unit, err
 }
 
 // packed reports whether a file is in QEMU's format (QEMU's docs/interop/qcow2).
@@ -80,23 +122,22 @@ func packed(f io.ReaderAt) bool {
 	return err == nil && string(head[:]) == "QFI\xfb"
 }
 
-// What is unpacked of a disk in QEMU's format is its beginning, where the folders of its
-// EFI system partition are; behind it, it is as if nothing were written.
+// What is unpacked of a disk in QEMU's format is the beginning of a table or a file system,
+// where folders are; behind it, it is as if nothing were written.
 const (
 	unit  = 1 << 20
 	units = 32
 )
 
-// unpacked takes the place of a file, in memory.
-func unpacked(ctx context.Context, file string, packed *os.File) (*os.File, error) {
-	if err := packed.Close(); err != nil {
-		return nil, err
-	}
+// unpacked is such a part of a file, in memory.
+func unpacked(ctx context.Context, file string, from int64) (*os.File, error) {
 	disk, err := scratch.New(0)
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = tool.Run(ctx, time.Unix(0, 0), "", "qemu-img", "dd", "-f", "qcow2", "-O", "raw", "bs="+strconv.Itoa(unit), "count="+strconv.Itoa(units), "if="+file, "of="+scratch.Path(disk))
+	// (What skip= leaves of count= depends on QEMU's version.)
+	source := fmt.Sprintf("driver=raw,offset=%d,file.driver=qcow2,file.file.driver=file,file.file.filename=%s", from*unit, strings.ReplaceAll(file, ",", ",,"))
+	_, _, err = tool.Run(ctx, time.Unix(0, 0), "", "qemu-img", "dd", "--image-opts", "-O", "raw", "bs="+strconv.Itoa(unit), "count="+strconv.Itoa(units), "if="+source, "of="+scratch.Path(disk))
 	if err == nil {
 		err = disk.Truncate(1 << 40)
 	}

@@ -227,7 +227,7 @@ func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 	if has := layout.Find(out.Partitions, layout.Stage).Length; has < room {
 		return nil, fmt.Errorf("the stage holds %s, and its partition has %s; take a larger disk, or give the partition more", progress.Bytes(room), progress.Bytes(has))
 	}
-	return out, p.addLoader(&out.Disk)
+	return out, p.addLoader(ctx, out)
 }
 
 // fill says which images the disk boots, and what they hold.
@@ -254,12 +254,18 @@ func (p *preparation) fill(out *Plan, doc *state.Machine) error {
 }
 
 // addLoader adds the boot loader's folder.
-func (p *preparation) addLoader(d *disk.Disk) (err error) {
-	if p.place.Loader != layout.Loader {
-		d.ESP, err = p.espFiles(layout.Find(d.Partitions, layout.ESP).Length)
-	} else {
-		d.GRUB, err = grubTree(p.folder)
+func (p *preparation) addLoader(ctx context.Context, out *Plan) (err error) {
+	switch p.place.Loader {
+	case layout.Loader:
+		out.GRUB, err = grubTree(p.folder)
+		return err
+	case layout.RaspberryPi:
+		out.MBR = true // a board's ROM reads no other table
+		if err := p.addFirmware(ctx, out); err != nil {
+			return err
+		}
 	}
+	out.ESP, err = p.espFiles(layout.Find(out.Partitions, layout.ESP).Length)
 	return err
 }
 

@@ -39,6 +39,9 @@ func (p *preparation) bootFolder(ctx context.Context) (err error) {
 		p.folder = filepath.Join(p.Temp, "esp")
 		p.Config.Boot = filepath.Join(p.folder, placement.ExtlinuxFolder)
 		err = os.MkdirAll(p.Config.Boot, 0o700)
+	case layout.RaspberryPi:
+		p.folder, err = p.raspberryPi()
+		p.Config.Boot = p.folder
 	default:
 		p.folder, err = p.grub()
 		p.Config.Boot = p.folder

@@ -48,7 +48,7 @@ func Of(w *spec.Wants) (p Placement, err error) {
 	at := layout.Find(p.Placed, layout.Stage)
 	p.Stage = boot.Filesystem{UUID: at.Search(), Type: at.Filesystem, Path: StagePath}
 	switch p.Loader {
-	case layout.SystemdBoot:
+	case layout.SystemdBoot, layout.RaspberryPi:
 		p.Boot = onESP(p.Placed, "/")
 		return p, nil
 	case layout.Extlinux:

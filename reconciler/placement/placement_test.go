@@ -17,13 +17,11 @@ func TestOf(t *testing.T) {
 	for loader, folder := range map[string]boot.Filesystem{
 		"":                 {UUID: stage.UUID, Type: layout.Ext4, Path: "/boot/grub"},
 		layout.SystemdBoot: {UUID: "23BC-B9B2", Type: layout.FAT, Path: "/"},
+		layout.RaspberryPi: {UUID: "23BC-B9B2", Type: layout.FAT, Path: "/"},
 	} {
 		p, err := placement.Of(&spec.Wants{Machine: "laptop", Arch: layout.AMD64, Boot: spec.Boot{Loader: loader}})
 		if err != nil || !reflect.DeepEqual(p.Stage, stage) || !reflect.DeepEqual(p.Boot, folder) {
 			t.Errorf("%q: %v %v %v", loader, p.Stage, p.Boot, err)
 		}
-	}
-	if _, err := placement.Of(&spec.Wants{Machine: "laptop", Boot: spec.Boot{Loader: "rpi"}}); err == nil {
-		t.Error("a disk is made for a boot loader that a board brings with it")
 	}
 }

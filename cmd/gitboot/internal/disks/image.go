@@ -23,7 +23,7 @@ import (
 const imageLong = `image makes a disk that boots a machine of the config repo, by BIOS and by UEFI: a
 partition table, GRUB, and a stage with all that the machine boots, as a reconcile there
 would make it. Where another boot loader is declared it has systemd-boot, or what U-Boot
-reads (extlinux). How it is divided is declared ([machine.NAME.disk]); if it is not, it is
+(extlinux) or a Raspberry Pi's firmware (rpi) reads. How it is divided is declared ([machine.NAME.disk]); if it is not, it is
 as is right for a laptop. Nothing on this computer changes, and it needs neither root
 nor loop devices.
 

@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,10 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 	if f.arch != "" && !slices.Contains(qemu.Architectures(), f.arch) {
 		return m, usage.Errorf("--arch %q: there is %s", f.arch, strings.Join(qemu.Architectures(), " and "))
 	}
-	arch := cmp.Or(f.arch, architecture(c.Context(), file, f.cdrom))
+	arch, err := f.architecture(c.Context(), file)
+	if err != nil {
+		return m, err
+	}
 	m = qemu.Options{
 		Arch: arch, Memory: o.Memory, CPUs: o.CPUs, Network: o.Network, SSH: o.SSH, Window: o.Window, Temp: o.Temp, Restarts: true,
 		Firmware: qemu.Firmware(f.firmware), Drives: []qemu.Drive{{Path: file, Snapshot: true, CD: filepath.Ext(file) == ".iso"}},
@@ -65,18 +67,23 @@ func (f flags) machine(c *cobra.Command, file string, o rehearsal.Options) (m qe
 
 // architecture is that of what boots: of a disk, or of the medium beside one that boots
 // nothing. It is this computer's if they boot that, too, or do not say.
-func architecture(ctx context.Context, files ...string) string {
-	for _, file := range files {
+func (f flags) architecture(ctx context.Context, disk string) (string, error) {
+	if f.arch != "" {
+		return f.arch, nil
+	}
+	for _, file := range []string{disk, f.cdrom} {
 		all, err := removable.Architectures(ctx, file)
 		switch {
+		case errors.Is(err, removable.ErrRaspberryPi):
+			return "", fmt.Errorf("%w, and there is no virtual machine with that; boot what is staged of the machine (gitboot vm MACHINE), or, if UEFI starts the disk, say which --arch", err)
 		case err != nil || len(all) == 0: // what is wrong with a file, the machine tells
 			continue
 		case slices.Contains(all, runtime.GOARCH):
-			return runtime.GOARCH
+			return runtime.GOARCH, nil
 		}
-		return all[0]
+		return all[0], nil
 	}
-	return runtime.GOARCH
+	return runtime.GOARCH, nil
 }
 
 func same(a, b string) bool {
