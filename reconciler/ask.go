@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/reconciler/machine"
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/reconciler/takeover"
@@ -24,7 +25,7 @@ func (r *Reconciler) Wanted(ctx context.Context) (*wanted.Wanted, error) {
 
 // Status reports what is staged. It asks neither the config repo nor a registry.
 func (r *Reconciler) Status(ctx context.Context) (report.Status, error) {
-	s, err := report.Of(ctx, &r.Machine.Book)
+	s, err := report.Of(ctx, &r.Machine.Book, machine.Bench{Machine: &r.Machine}.Foresee)
 	if !s.Suspension.Stands(r.Machine.Now()) {
 		s.Suspension = nil
 	}

@@ -28,11 +28,8 @@ type Bench struct{ *Machine }
 // takes no lock and writes nothing if nothing has, which costs no more than two
 // small files.
 func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
-	if b.BootID == "" {
-		return nil, nil
-	}
 	doc, err := state.LoadMachine(b.Stage.Dir())
-	if err != nil || doc.Machine != b.Name || doc.Boot == b.BootID && !b.decided(doc) {
+	if err != nil || !b.unjudged(doc) {
 		return nil, err
 	}
 	seen, err := b.look(ctx)
@@ -62,6 +59,23 @@ func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
 		}
 	}
 	return changes, nil
+}
+
+// Foresee has a document that is only shown say what the next run will note of the
+// deployment that runs: process 1 has decided of it, whether somebody takes it down or not.
+// What cannot be read is told by the run.
+func (b Bench) Foresee(ctx context.Context, doc *state.Machine) {
+	if b.Book.Booted == "" || !b.unjudged(doc) {
+		return
+	}
+	if seen, err := b.look(ctx); err == nil {
+		verdict.Judge(doc, seen)
+	}
+}
+
+// unjudged reports whether there may be something to judge by that a document does not know.
+func (b Bench) unjudged(doc *state.Machine) bool {
+	return b.BootID != "" && doc.Machine == b.Name && (doc.Boot != b.BootID || b.decided(doc))
 }
 
 // decided reports whether process 1 may have decided of a boot on trial, or found

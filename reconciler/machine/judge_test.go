@@ -152,6 +152,11 @@ func TestOnTrial(t *testing.T) {
 	f.boot(t, "plain:1", "")
 	f.judge(t)
 	f.boot(t, "plain:1", "good")
+	shown := f.doc(t)
+	Bench{f.Machine}.Foresee(t.Context(), shown)
+	if id := shown.Images["plain"].Newest().Deployment; shown.Verdicts.State(id) != boot.Good || f.doc(t).Verdicts.State(id) != boot.Trying {
+		t.Errorf("shown is %+v, noted %+v", shown.Verdicts[id], f.doc(t).Verdicts[id])
+	}
 	f.judge(t, "plain, generation 1, is good")
 	if m := f.menu(t); strings.Contains(m, "gitboot.trying") || strings.Contains(m, "gitboot_count") {
 		t.Error(m)

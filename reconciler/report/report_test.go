@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -55,9 +56,12 @@ func add(t *testing.T, st *stage.Stage, doc *state.Machine, image string, n int,
 	doc.Image(image).Add(state.Generation{N: n, Deployment: id, Revision: "r1", Created: noon, Inputs: plan.Inputs{ImageDigest: "sha256:d"}})
 }
 
+// asNoted is of a machine of which no more has become known.
+func asNoted(context.Context, *state.Machine) {}
+
 // What is not there is shown as such, and its lists are lists.
 func TestNothing(t *testing.T) {
-	got, err := Of(t.Context(), newBook(t))
+	got, err := Of(t.Context(), newBook(t), asNoted)
 	must(t, err)
 	text, err := json.Marshal(got)
 	must(t, err)
@@ -89,7 +93,7 @@ func TestStatus(t *testing.T) {
 		"base":    {Push: &state.Push{Ref: "r.lan/base:1", Tag: "1-x", Digest: "sha256:p", Time: noon, Failure: &state.Failure{Message: "no route", Since: noon, Tries: tries}}},
 	}}
 	must(t, made.Save(book.Stage.Dir()))
-	got, err := Of(t.Context(), book)
+	got, err := Of(t.Context(), book, asNoted)
 	must(t, err)
 
 	if got.Failure == nil || got.Failure.Message != "the disk was full" || got.Default != boot.EntryID("router", doc.Images["router"].Newest().Deployment) || got.Machine != "laptop" || got.Booted != book.Booted {
@@ -135,7 +139,7 @@ func TestStatus(t *testing.T) {
 	// The machine's own failure comes before the workshop's.
 	doc.Failure = &state.Failure{Message: "no repo"}
 	must(t, doc.Save(book.Stage.Dir()))
-	if got, err = Of(t.Context(), book); err != nil || got.Failure.Message != "no repo" {
+	if got, err = Of(t.Context(), book, asNoted); err != nil || got.Failure.Message != "no repo" {
 		t.Errorf("%+v %v", got.Failure, err)
 	}
 }
@@ -145,7 +149,7 @@ func TestStatusOfDamagedDocuments(t *testing.T) {
 	for _, file := range []string{"state.json", "workshop/state.json"} {
 		book := newBook(t)
 		must(t, os.WriteFile(filepath.Join(book.Stage.Dir(), file), []byte("{"), 0o600))
-		if _, err := Of(t.Context(), book); err == nil || !strings.Contains(err.Error(), "move the file away") {
+		if _, err := Of(t.Context(), book, asNoted); err == nil || !strings.Contains(err.Error(), "move the file away") {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

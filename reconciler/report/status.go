@@ -294,12 +294,13 @@ func trialStatus(ctx context.Context, book *menu.Book, t *state.Trial) *TrialSta
 }
 
 // Of reports what is staged, newest generation first, images as the menu shows
-// them.
-func Of(ctx context.Context, book *menu.Book) (Status, error) {
+// them. What has become known since the document was written, foresee adds to it.
+func Of(ctx context.Context, book *menu.Book, foresee func(context.Context, *state.Machine)) (Status, error) {
 	doc, err := state.LoadMachine(book.Stage.Dir())
 	if err != nil {
 		return Status{}, err
 	}
+	foresee(ctx, doc)
 	made, err := state.LoadWorkshop(book.Stage.Dir())
 	if err != nil {
 		return Status{}, err

@@ -12,7 +12,7 @@ import (
 
 // What was built here for another architecture boots there, from a disk and as it is staged.
 func TestLongForeignBuild(t *testing.T) {
-	s := foreign(t)
+	s := foreign(t, built(), lab.SmallARM64, "400MB")
 	s.run(t, "small was built on aarch64", s.program, "vm", filepath.Join(s.dir, "a.img"))
 	s.run(t, "small was built on aarch64", s.program, "vm", "small", "--stage", filepath.Join(s.dir, "stage"))
 }

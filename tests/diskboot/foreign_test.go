@@ -1,6 +1,7 @@
 package diskboot
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,18 +11,23 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// foreign has a disk of a machine of another architecture made, whose image is built here
-// by steps that only an interpreter can execute.
-func foreign(t *testing.T) *site {
-	t.Helper()
-	s := newSiteOf(t, strings.Replace(arm64, "archive     = \"ARCHIVE\"\n", "", 1)+`
+// built is arm64 with an image that is built here.
+func built() string {
+	return strings.Replace(arm64, "archive     = \"ARCHIVE\"\n", "", 1) + `
 [image.small.build]
 from = "archive:ARCHIVE"
 run  = ['/bin/busybox sed -i "s/started/was built on $(/bin/busybox uname -m)/" /etc/rc']
-`, lab.SmallARM64)
+`
+}
+
+// foreign has a disk of a machine of another architecture made, whose image is built here
+// by steps that only an interpreter can execute.
+func foreign(t *testing.T, config string, small func(ctx context.Context, path, start string) error, size string) *site {
+	t.Helper()
+	s := newSiteOf(t, config, small)
 	must(t, lab.BuildInit(s.ctx, filepath.Dir(s.program), "arm64"))
 	s.run(t, "", "chown", "-R", "0", s.dir) // who builds is root
-	cmd := exec.CommandContext(s.ctx, s.program, "disk", "image", "small", "-o", filepath.Join(s.dir, "a.img"), "--size", "400MB", "--stage", filepath.Join(s.dir, "stage"), "--repo", filepath.Join(s.dir, "repo"))
+	cmd := exec.CommandContext(s.ctx, s.program, "disk", "image", "small", "-o", filepath.Join(s.dir, "a.img"), "--size", size, "--stage", filepath.Join(s.dir, "stage"), "--repo", filepath.Join(s.dir, "repo"))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + s.dir, "HOME=" + s.dir}
 	must(t, lab.ExecutesARM64(cmd))
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -32,7 +38,7 @@ run  = ['/bin/busybox sed -i "s/started/was built on $(/bin/busybox uname -m)/" 
 
 // What steps for another architecture have made is on the stage, as they made it.
 func TestForeignBuild(t *testing.T) {
-	s := foreign(t)
+	s := foreign(t, built(), lab.SmallARM64, "400MB")
 	objects, err := filepath.Glob(filepath.Join(s.dir, "stage/objects/sha256/*"))
 	must(t, err)
 	for _, o := range objects {

@@ -26,12 +26,17 @@ func Build(ctx context.Context, dir string, tags ...string) (string, error) {
 // BuildInit builds the gitboot-init of another architecture into dir, beside what Build
 // has put there.
 func BuildInit(ctx context.Context, dir, arch string) error {
+	return BuildFor(ctx, arch, "gitboot-init", filepath.Join(dir, "gitboot-init-"+arch))
+}
+
+// BuildFor builds a program for another architecture.
+func BuildFor(ctx context.Context, arch, name, path string) error {
 	root, err := SourceDir(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = runEnv(ctx, append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch), "go", "-C", root, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", filepath.Join(dir, "gitboot-init-"+arch), "./cmd/gitboot-init")
+		"-o", path, "./cmd/"+name)
 	return err
 }
 

@@ -117,12 +117,17 @@ func Run(ctx context.Context, name string, args ...string) (string, error) {
 }
 
 func runEnv(ctx context.Context, env []string, name string, args ...string) (string, error) {
-	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, &stdout, &stderr
-	cmd.WaitDelay = 5 * time.Second
+	cmd.Env = env
+	return output(cmd)
+}
+
+// output runs a command, and returns what it prints.
+func output(cmd *exec.Cmd) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &stdout, &stderr, 5*time.Second
 	if err := cmd.Run(); err != nil {
-		return stdout.String(), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(stderr.String(), 2000))
+		return stdout.String(), fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, tail(stderr.String(), 2000))
 	}
 	return stdout.String(), nil
 }

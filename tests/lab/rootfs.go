@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -33,14 +34,17 @@ const (
 	// BookwormARM64 is Debian 12 for arm64, unpacked and not set up: no program of it ran,
 	// which another kind of computer could not execute.
 	BookwormARM64 Kind = "bookworm-arm64"
+	// SystemdARM64 is Bookworm for arm64, which an interpreter has set up.
+	SystemdARM64 Kind = "bookworm-arm64-systemd"
 	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
 	Trixie Kind = "trixie"
 )
 
 type recipe struct {
-	// arch is Debian's name of an architecture that is only unpacked, "" for this
-	// computer's.
+	// arch is Debian's name of an architecture, "" for this computer's; setUp says that
+	// programs for it are executed, too, and not only unpacked.
 	suite, arch string
+	setUp       bool
 	packages    []string
 	hooks       []string // mmdebstrap's --…-hook arguments
 }
@@ -61,11 +65,18 @@ func (k Kind) recipe() (recipe, error) {
 		return recipe{suite: "bookworm", packages: []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
 	case BookwormARM64:
 		return recipe{suite: "bookworm", arch: "arm64", packages: []string{"linux-image-cloud-arm64", "busybox-static"}}, nil
+	case SystemdARM64:
+		return recipe{suite: "bookworm", arch: "arm64", setUp: true, hooks: []string{noInitrd},
+			packages: []string{"linux-image-cloud-arm64", "udev", "kmod", "systemd-sysv", "dbus", "libpam-systemd", "squashfs-tools-ng"}}, nil
 	case Trixie:
 		return recipe{suite: "trixie", packages: append(common, "systemd-sysv")}, nil
 	}
 	return recipe{}, fmt.Errorf("there is no recipe for the root file system %q", k)
 }
+
+// noInitrd keeps Debian's initrd from being made, which nobody boots: emulated, it takes
+// most of the time.
+const noInitrd = `--essential-hook=chroot "$1" dpkg-divert --quiet --local --rename --add /usr/sbin/update-initramfs && ln -s /bin/true "$1/usr/sbin/update-initramfs"`
 
 // args returns mmdebstrap's arguments but for the output. The mirror is
 // mmdebstrap's choice, from this computer's apt configuration, unless
@@ -74,7 +85,10 @@ func (r recipe) args() []string {
 	slices.Sort(r.packages)
 	args := []string{"--variant=minbase"}
 	if r.arch != "" {
-		args = []string{"--variant=extract", "--architectures=" + r.arch, "--skip=check/qemu"}
+		if !r.setUp {
+			args[0] = "--variant=extract"
+		}
+		args = append(args, "--architectures="+r.arch, "--skip=check/qemu")
 	}
 	args = append(args, "--format=tar", "--quiet",
 		"--include="+strings.Join(r.packages, ","),
@@ -105,8 +119,14 @@ func makeRootFS(ctx context.Context, r recipe, path string) error {
 	if mirror := os.Getenv("GITBOOT_MIRROR"); mirror != "" {
 		args = append(args, mirror)
 	}
-	env := append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
-	if _, err := runEnv(ctx, env, "mmdebstrap", args...); err != nil {
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
+	if r.setUp {
+		if err := ExecutesARM64(cmd); err != nil {
+			return err
+		}
+	}
+	if _, err := output(cmd); err != nil {
 		return fmt.Errorf("%w; it needs a Debian mirror: set http_proxy, or GITBOOT_MIRROR to one that is reachable", err)
 	}
 	return nil
