@@ -50,10 +50,11 @@ func openDockerSave(ctx context.Context, open archive.Member, where string, opts
 	if len(config.RootFS.DiffIDs) != len(m.Layers) {
 		return nil, fmt.Errorf("manifest.json has %d layers, the configuration %d diff ids; save the image again", len(m.Layers), len(config.RootFS.DiffIDs))
 	}
-	img := newImage(digest, config)
+	img, history := newImage(digest, config), historyOf(config)
 	for i, name := range m.Layers {
 		img.Layers = append(img.Layers, Layer{
 			DiffID:      config.RootFS.DiffIDs[i].String(),
+			CreatedBy:   history[i],
 			blob:        memberOpener(open, name),
 			progress:    opts.Progress,
 			checkDiffID: true,

@@ -117,6 +117,9 @@ type Layer struct {
 	Size int64
 	// MediaType is what the manifest calls the blob, "" outside of manifests.
 	MediaType string
+	// CreatedBy is what the image's history says that the layer came of, "" if nothing. It
+	// is printable.
+	CreatedBy string
 
 	// Made is what somebody who is believed has made of it, nil if nobody has.
 	Made *Made

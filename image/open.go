@@ -75,7 +75,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 	if len(config.RootFS.DiffIDs) != len(m.Layers) {
 		return nil, fmt.Errorf("manifest %s has %d layers, its configuration %d diff ids; build and push the image again", digest, len(m.Layers), len(config.RootFS.DiffIDs))
 	}
-	img := newImage(digest, config)
+	img, history := newImage(digest, config), historyOf(config)
 	img.Originals = []Original{{Data: original}}
 	for i, d := range m.Layers {
 		blob := from.Blob(d.Digest, d.Size)
@@ -87,6 +87,7 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 			Digest:    d.Digest.String(),
 			Size:      d.Size,
 			MediaType: string(d.MediaType),
+			CreatedBy: history[i],
 			blob:      blob,
 			progress:  opts.Progress,
 			allowed:   expand.LayerDiet(),
@@ -99,6 +100,33 @@ func openManifest(ctx context.Context, from store, digest v1.Hash, what string, 
 
 func newImage(digest v1.Hash, config *v1.ConfigFile) *Image {
 	return &Image{Digest: digest.String(), Labels: config.Config.Labels, Env: config.Config.Env, Created: config.Created.Time}
+}
+
+// maxHistory bounds what is told of one layer's history, in bytes.
+const maxHistory = 8 << 10
+
+// History is what a configuration's history says of each layer (Layer.CreatedBy).
+func History(config []byte) ([]string, error) {
+	c, err := parseConfig(config, "the configuration")
+	if err != nil {
+		return nil, err
+	}
+	return historyOf(c), nil
+}
+
+// historyOf has an element for each layer. Steps that gave none are left out; a history of
+// another number of layers says nothing.
+func historyOf(config *v1.ConfigFile) []string {
+	var said []string
+	for _, step := range config.History {
+		if !step.EmptyLayer {
+			said = append(said, untrusted.Printable(step.CreatedBy, maxHistory))
+		}
+	}
+	if n := len(config.RootFS.DiffIDs); len(said) != n {
+		return make([]string, n)
+	}
+	return said
 }
 
 // readConfig reads and verifies a configuration.

@@ -83,7 +83,7 @@ func upload(t *testing.T, ref string, contents ...string) Upload {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u.Config, err = PublicConfig(engine, time.Unix(1e9, 0), map[string]string{"org.opencontainers.image.title": "desktop", "own": "2"}); err != nil {
+	if u.Config, err = PublicConfig(engine, time.Unix(1e9, 0), map[string]string{"org.opencontainers.image.title": "desktop", "own": "2"}, ""); err != nil {
 		t.Fatal(err)
 	}
 	return u

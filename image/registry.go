@@ -77,6 +77,6 @@ func CheckTokenServer(host string) error { return registry.CheckTokenServer(host
 
 // PublicConfig makes the configuration that is published of one that an engine
 // made.
-func PublicConfig(engine []byte, created time.Time, labels map[string]string) ([]byte, error) {
-	return registry.PublicConfig(engine, created, labels)
+func PublicConfig(engine []byte, created time.Time, labels map[string]string, telling string) ([]byte, error) {
+	return registry.PublicConfig(engine, created, labels, telling)
 }

@@ -116,7 +116,7 @@ func (r *Reconciler) Inspect(ctx context.Context, name string) (*image.Image, er
 		if err != nil {
 			return nil, err
 		}
-		return builtImage(name, made.Build(name))
+		return builtImage(ctx, &r.Shop, name, made.Build(name))
 	}
 	found, opened, err := r.Machine.Find.Resolve(ctx, state.Origin{}, want, w.Files)
 	if err != nil || opened != nil {
@@ -152,11 +152,12 @@ func imageOf(w *wanted.Wanted, name string) (spec.Image, error) {
 }
 
 // builtImage tells what the last build of an image gave.
-func builtImage(name string, b *state.Build) (*image.Image, error) {
+func builtImage(ctx context.Context, shop *workshop.Shop, name string, b *state.Build) (*image.Image, error) {
 	if b.Digest == "" {
 		return nil, fmt.Errorf("image %q is not built yet; `gitboot image build %s` builds it, and so does the next reconcile", name, name)
 	}
-	return &image.Image{Digest: b.Digest, Created: b.Epoch, Layers: workshop.Layers(b)}, nil
+	layers, err := shop.Layers(ctx, b)
+	return &image.Image{Digest: b.Digest, Created: b.Epoch, Layers: layers}, err
 }
 
 // Machines returns the names of the machines that the config repo has in the

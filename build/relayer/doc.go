@@ -12,7 +12,8 @@
 // together with those that are expected to change as often. A group stays where it is until
 // it changes: that is remembered beside the images, and costs nothing then, because its layer
 // becomes another anyway. Who has changed once is from then on with those that change.
-// Configuration and state (/etc, /var) are in the highest layer, whosever they are.
+// Configuration and state (/etc, /var, package databases) are in the highest layer, whosever
+// they are.
 //
 // # What stays the same
 //

@@ -53,7 +53,7 @@ type grouping struct {
 }
 
 // errNoPackages says that nothing can be grouped.
-var errNoPackages = errors.New(`no package in the image is known to own a file (dpkg, rpm, pacman and apk are); take relayer = "packages" away`)
+var errNoPackages = errors.New(`no package in the image is known to own a file (dpkg, rpm, pacman, apk and xbps are); take relayer = "packages" away`)
 
 // group finds out who owns what.
 func group(t *unpacked.Tree) (*grouping, error) {
@@ -136,7 +136,7 @@ func (g *grouping) final(n *unpacked.Node) string {
 func (g *grouping) of(n *unpacked.Node) int32 {
 	name := n.Path()
 	top, below, deep := strings.Cut(name, "/")
-	if !deep || slices.Contains([]string{"etc", "var", "root", "run", "tmp"}, top) {
+	if !deep || slices.Contains([]string{"etc", "var", "root", "run", "tmp"}, top) || isState(name) {
 		return g.called(rest)
 	}
 	if number, owned := g.owners[n]; owned {
@@ -151,6 +151,12 @@ func (g *grouping) of(n *unpacked.Node) int32 {
 		return g.called("/" + top + "/" + next)
 	}
 	return g.called("/" + top)
+}
+
+// isState reports whether a file below /usr changes with whatever is installed: package
+// databases, and what some managers keep beside theirs.
+func isState(name string) bool {
+	return packages.IsDatabase(name) || strings.HasPrefix(name, "usr/lib/sysimage/")
 }
 
 // compiledFrom is what Python has compiled a file from, nil if it is none such: it changes

@@ -29,6 +29,8 @@ type layout struct {
 	where    map[string]Place
 	// sizes are the layers' as far as they are known.
 	sizes [MaxLayers]int64
+	// groups are the names of those that a layer has.
+	groups [MaxLayers]map[string]bool
 	// in says in which layers a folder is.
 	in map[*unpacked.Node]uint32
 	// newest are the times of what lies in a folder in one layer.
@@ -55,6 +57,10 @@ func newLayout(t *unpacked.Tree, g *grouping, where map[string]Place, entries []
 			return
 		}
 		layer := l.layer(n)
+		if l.groups[layer] == nil {
+			l.groups[layer] = map[string]bool{}
+		}
+		l.groups[layer][g.final(n)] = true
 		if at := (folderIn{n.Parent, layer}); l.newest[at].Before(n.File.ModTime()) {
 			l.newest[at] = n.File.ModTime()
 		}

@@ -23,7 +23,7 @@ import (
 )
 
 // Version changes when the same image would get other layers.
-const Version = "1"
+const Version = "2"
 
 // A Store keeps the images that were made, for whoever reads them as an engine's.
 type Store struct{ blobs.Store }
@@ -89,7 +89,7 @@ func (m *making) make() (engine.Image, error) {
 	if err != nil {
 		return engine.Image{}, err
 	}
-	id, err := m.describe(layers)
+	id, err := m.describe(layers, l.history())
 	if err == nil {
 		err = m.remember(places)
 	}
@@ -234,14 +234,14 @@ func (m *making) discard() {
 
 // describe stores the configuration, which is the old one but for the layers, and the
 // manifest, which makes an image of it all.
-func (m *making) describe(layers []oci.Descriptor) (id string, err error) {
+func (m *making) describe(layers []oci.Descriptor, said []string) (id string, err error) {
 	config := map[string]json.RawMessage{}
 	if err := json.Unmarshal(m.img.Config, &config); err != nil {
 		return "", fmt.Errorf("read the image's configuration: %w", err)
 	}
 	diffIDs, history := []string{}, []any{}
-	for _, d := range layers {
-		step := map[string]any{"created_by": "gitboot: files by packages"}
+	for i, d := range layers {
+		step := map[string]any{"created_by": said[i]}
 		if created, ok := config["created"]; ok {
 			step["created"] = created
 		}

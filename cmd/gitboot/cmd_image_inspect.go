@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,7 @@ type layerJSON struct {
 	MediaType string `json:"mediaType"`
 	Bytes     int64  `json:"bytes"`
 	Staged    bool   `json:"staged"`
+	CreatedBy string `json:"createdBy,omitempty"`
 	// Made is what was published of it and is believed here.
 	Made *madeJSON `json:"made,omitempty"`
 }
@@ -59,7 +61,9 @@ func newImageInspect(a *app) *cobra.Command {
 		Long: `inspect asks where an image comes from for its digest, its layers and their sizes. Of
 an image in a registry it also says what was published beside it and is believed here: which
 layers come ready-made and how large they are then, with which kernel, and whose keys have
-signed that. What is not believed is told as a warning, with the reason.`,
+signed that. What is not believed is told as a warning, with the reason. What layers were
+created by is what the image's history says; of layers by packages it is which packages are
+in them, all of which --json shows.`,
 		Example: "  gitboot image inspect desktop --json"}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, names []string) error {
@@ -88,12 +92,15 @@ func (a *app) inspect(name string, img *image.Image) (inspection, error) {
 		return inspection{}, err
 	}
 	out := inspection{Name: name, Digest: img.Digest, Labels: img.Labels, Layers: []layerJSON{}}
+	if out.Labels == nil {
+		out.Labels = map[string]string{} // what is built here gets its own when it is pushed
+	}
 	staged, err := upkeep.Staged(set.StageDir(), img)
 	if err != nil {
 		return out, err
 	}
 	for i, l := range img.Layers {
-		shown := layerJSON{DiffID: l.DiffID, Digest: l.Digest, MediaType: l.MediaType, Bytes: l.Size, Staged: staged[i]}
+		shown := layerJSON{DiffID: l.DiffID, Digest: l.Digest, MediaType: l.MediaType, Bytes: l.Size, Staged: staged[i], CreatedBy: l.CreatedBy}
 		if m := l.Made; m != nil {
 			shown.Made = &madeJSON{m.SHA256, m.Size, m.Rewriter, m.Squasher, readymade.Take(m) != nil, m.Published, m.SignedBy}
 		}
@@ -105,10 +112,24 @@ func (a *app) inspect(name string, img *image.Image) (inspection, error) {
 	return out, nil
 }
 
+// brief is as much of what created a layer as fits beside the rest.
+func brief(s string) string {
+	const limit = 80
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit-1]) + "…"
+	}
+	return s
+}
+
 func printInspection(c *cobra.Command, in inspection) error {
 	w := c.OutOrStdout()
 	fmt.Fprintf(w, "%s %s\n", in.Name, in.Digest)
 	var rows [][]any
+	header := "LAYER\tSIZE\tTYPE\tREADY-MADE\tSTAGED"
+	said := slices.ContainsFunc(in.Layers, func(l layerJSON) bool { return l.CreatedBy != "" })
+	if said {
+		header += "\tCREATED BY"
+	}
 	for _, l := range in.Layers {
 		made := ""
 		if l.Made != nil {
@@ -118,8 +139,11 @@ func printInspection(c *cobra.Command, in inspection) error {
 			}
 		}
 		rows = append(rows, []any{plan.Short(l.DiffID), progress.Bytes(l.Bytes), cmp.Or(l.MediaType, "tar"), made, screen.Mark(l.Staged)})
+		if said {
+			rows[len(rows)-1] = append(rows[len(rows)-1], brief(l.CreatedBy))
+		}
 	}
-	if err := screen.Table(w, "LAYER\tSIZE\tTYPE\tREADY-MADE\tSTAGED", rows); err != nil {
+	if err := screen.Table(w, header, rows); err != nil {
 		return err
 	}
 	for _, k := range in.Kernels {

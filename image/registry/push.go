@@ -240,8 +240,9 @@ func short(diffID string) string {
 
 // PublicConfig makes the configuration that is published of one that an engine
 // made: the same for the same content, whenever and wherever that was built.
-// The labels are added where the image has none of that name.
-func PublicConfig(engine []byte, created time.Time, labels map[string]string) ([]byte, error) {
+// The labels are added where the image has none of that name. Of its history is published
+// what begins with telling; the rest differs from build to build.
+func PublicConfig(engine []byte, created time.Time, labels map[string]string, telling string) ([]byte, error) {
 	from, err := v1.ParseConfigFile(bytes.NewReader(engine))
 	if err != nil {
 		return nil, fmt.Errorf("read the built image's configuration: %w", err)
@@ -261,8 +262,12 @@ func PublicConfig(engine []byte, created time.Time, labels map[string]string) ([
 	if out.Config.Labels = all; len(all) == 0 {
 		out.Config.Labels = nil
 	}
-	for range from.RootFS.DiffIDs {
-		out.History = append(out.History, v1.History{Created: at, CreatedBy: "gitboot"})
+	for i := range from.RootFS.DiffIDs {
+		by := "gitboot"
+		if len(from.History) == len(from.RootFS.DiffIDs) && strings.HasPrefix(from.History[i].CreatedBy, telling) {
+			by = from.History[i].CreatedBy
+		}
+		out.History = append(out.History, v1.History{Created: at, CreatedBy: by})
 	}
 	return json.Marshal(out)
 }

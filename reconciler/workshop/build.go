@@ -170,8 +170,8 @@ func (b *build) baseDigest() string {
 	return b.prepared.BootstrapHash()
 }
 
-// Layers are the layers of what was built, lowest first.
-func Layers(s *state.Build) (out []image.Layer) {
+// layersOf are the layers of what was built, lowest first.
+func layersOf(s *state.Build) (out []image.Layer) {
 	for i, diffID := range s.Layers {
 		l := image.Layer{DiffID: diffID}
 		if i < len(s.Sizes) {

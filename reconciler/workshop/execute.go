@@ -11,6 +11,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/recipe"
+	"github.com/gitboot/gitboot/build/relayer"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -200,7 +201,7 @@ func (j maker) sameEngine(b *build, e engine.Engine) bool {
 
 // made notes what a build gave, and whether that is anything new.
 func made(s *state.Build, img engine.Image, at state.Made) error {
-	config, err := image.PublicConfig(img.Config, time.Time{}, nil)
+	config, err := image.PublicConfig(img.Config, time.Time{}, nil, relayer.Made)
 	if err != nil {
 		return err
 	}

@@ -268,7 +268,7 @@ func TestRender(t *testing.T) {
 
 func TestLayers(t *testing.T) {
 	b := &state.Build{Layers: []string{"sha256:a", "sha256:b"}, Sizes: []int64{7}}
-	got := Layers(b)
+	got := layersOf(b)
 	if len(got) != 2 || got[0].DiffID != "sha256:a" || got[0].Size != 7 || got[1].Size != 0 {
 		t.Errorf("%+v", got)
 	}

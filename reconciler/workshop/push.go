@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gitboot/gitboot/build/engine"
+	"github.com/gitboot/gitboot/build/relayer"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -204,7 +205,7 @@ func (j publisher) upload(ctx context.Context, b *build, p *publication) (image.
 		return image.Upload{}, err
 	}
 	u := image.Upload{Ref: p.Ref, Tags: []string{p.Tag}, Compression: p.Compression}
-	if u.Config, err = image.PublicConfig(stored.Config, b.state.Made.Time, p.Labels); err != nil {
+	if u.Config, err = image.PublicConfig(stored.Config, b.state.Made.Time, p.Labels, relayer.Made); err != nil {
 		return u, err
 	}
 	for _, l := range stored.Layers {

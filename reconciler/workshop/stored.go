@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/relayer"
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -80,6 +81,27 @@ func (s *Shop) stored(ctx context.Context, b *build) (engine.Image, error) {
 		return engine.Image{}, err
 	}
 	return e.Image(ctx, b.state.ID)
+}
+
+// Layers are the layers of what was built, lowest first. Of those by packages it is known
+// whose files they have, while the image is there.
+func (s *Shop) Layers(ctx context.Context, b *state.Build) ([]image.Layer, error) {
+	out := layersOf(b)
+	if b.Relayered == nil {
+		return out, nil
+	}
+	img, err := relayer.Open(s.EngineDir).Image(ctx, b.Relayered.ID)
+	if errors.Is(err, engine.ErrGone) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	said, err := image.History(img.Config)
+	for i := range min(len(out), len(said)) {
+		out[i].CreatedBy = said[i]
+	}
+	return out, err
 }
 
 // holds reports an error that is engine.ErrGone if what was built is not there any more.

@@ -44,13 +44,32 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		found := append(parseDpkg(text), parseApk(text)...)
-		more, _ := parseXbps(text)
+		xbps, _ := parseXbps(text)
 		folder, _ := parsePacman(text)
-		for _, p := range append(append(found, more...), folder) {
+		for _, o := range xbps {
+			found = append(found, o.Package)
+		}
+		for _, p := range append(found, folder) {
 			if len(printable(p.Name)) > 3*maxWord {
 				t.Errorf("a name of %d bytes", len(p.Name))
 			}
 		}
+	})
+}
+
+// FuzzOwners has one text be all that the databases of text say.
+func FuzzOwners(f *testing.F) {
+	for _, seed := range []string{dpkgStatus, apkInstalled, xbpsPackage, "/a\n/b\nc\n", "%FILES%\na\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		root := fsRoot{files("var/lib/dpkg/status", text, dpkgInfo+"/bash.list", text, dpkgDiversions, text, "lib/apk/db/installed", text,
+			"var/lib/pacman/local/a-1-1/files", text, "var/lib/pacman/local/a-1-1/desc", text, xbpsDir+"/pkgdb-0.38.plist", text, xbpsDir+"/.bash"+xbpsFiles, text)}
+		_ = Owners(root, func(o Owner, path string) {
+			if path == "" || path[0] == '/' || len(o.Source) > 3*maxWord {
+				t.Errorf("%q of %q", path, o.Source)
+			}
+		})
 	})
 }
 

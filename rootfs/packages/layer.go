@@ -88,7 +88,7 @@ func (r *layered) matters(name string) (part, above bool) {
 		above = above || strings.HasPrefix(db, name+"/")
 	}
 	// pacman and xbps keep lists of files beside, which are large.
-	if base := path.Base(name); base == "files" || base == "mtree" || strings.HasSuffix(base, "-files.plist") {
+	if base := path.Base(name); base == "files" || base == "mtree" || strings.HasSuffix(base, xbpsFiles) {
 		part = false
 	}
 	return part, above

@@ -20,7 +20,7 @@ type Owner struct {
 // not be there. An error leaves out what the rest of its database says.
 func Owners(root Root, do func(owner Owner, path string)) error {
 	var errs []error
-	for _, read := range []func(Root, func(Owner, string)) error{ownersDpkg, ownersApk, ownersPacman, ownersRPM} {
+	for _, read := range []func(Root, func(Owner, string)) error{ownersDpkg, ownersApk, ownersPacman, ownersXbps, ownersRPM} {
 		errs = append(errs, read(root, func(o Owner, file string) {
 			if o.Source == "" {
 				o.Source = o.Name
@@ -36,14 +36,20 @@ func Owners(root Root, do func(owner Owner, path string)) error {
 
 // IsDatabase reports whether Read or Owners would read a file.
 func IsDatabase(name string) bool {
-	if strings.HasPrefix(name, dpkgInfo+"/") {
+	switch {
+	case strings.HasPrefix(name, dpkgInfo+"/"):
 		return strings.HasSuffix(name, ".list")
+	case name == dpkgDiversions:
+		return true
 	}
 	return slices.ContainsFunc(databases(), func(db string) bool { return name == db || strings.HasPrefix(name, db+"/") }) &&
 		path.Base(name) != "mtree"
 }
 
-const dpkgInfo = "var/lib/dpkg/info"
+const (
+	dpkgInfo       = "var/lib/dpkg/info"
+	dpkgDiversions = "var/lib/dpkg/diversions"
+)
 
 // ownersDpkg reads the lists that dpkg keeps of each package's files, info/NAME.list or
 // NAME:ARCH.list, a path on each line (dpkg's doc/spec/, and pkg-list.c).
@@ -61,6 +67,11 @@ func ownersDpkg(root Root, do func(Owner, string)) error {
 	if err != nil {
 		return err
 	}
+	diverted, _, err := firstFile(root, maxText, dpkgDiversions)
+	if err != nil {
+		return err
+	}
+	diversions := dpkgDiverted(string(diverted))
 	for _, file := range names {
 		name, ok := strings.CutSuffix(file, ".list")
 		p, installed := known[name]
@@ -72,10 +83,27 @@ func ownersDpkg(root Root, do func(Owner, string)) error {
 			return err
 		}
 		for line := range strings.Lines(string(data)) {
-			do(Owner{p, sources[p.Name]}, strings.TrimSuffix(line, "\n"))
+			file := strings.TrimSuffix(line, "\n")
+			if d, ok := diversions[file]; ok && d.by != p.Name {
+				file = d.to
+			}
+			do(Owner{p, sources[p.Name]}, file)
 		}
 	}
 	return nil
+}
+
+// A diversion is where dpkg puts all packages' files of a name but those of one package.
+type diversion struct{ to, by string }
+
+// dpkgDiverted reads diversions: for each three lines, from where and to where, and by which
+// package, ":" if the administrator has asked for it (dpkg's lib/dpkg/db-fsys-divert.c).
+func dpkgDiverted(text string) map[string]diversion {
+	out, lines := map[string]diversion{}, strings.Split(text, "\n")
+	for ; len(lines) >= 3; lines = lines[3:] {
+		out[lines[0]] = diversion{lines[1], lines[2]}
+	}
+	return out
 }
 
 // dpkgSources are the names of source packages by those of packages, where they differ.

@@ -33,11 +33,20 @@ func TestOwners(t *testing.T) {
 		"dpkg": {files("var/lib/dpkg/status", status, "var/lib/dpkg/info/libc6:amd64.list", "/.\n/lib/x/libc.so.6\n", "var/lib/dpkg/info/bash.list", "/bin/bash\n",
 			"var/lib/dpkg/info/old.list", "/etc/old\n", "var/lib/dpkg/info/bash.md5sums", "0  bin/bash\n"),
 			[]string{"dpkg bash bash 5.2-2 bin/bash", "dpkg glibc libc6 2.36-9 lib/x/libc.so.6"}},
+		"dpkg, diverted": {files("var/lib/dpkg/status", status, "var/lib/dpkg/info/libc6:amd64.list", "/bin/sh\n/bin/own\n", "var/lib/dpkg/info/bash.list", "/bin/sh\n",
+			"var/lib/dpkg/diversions", "/bin/sh\n/bin/sh.distrib\nbash\n/bin/own\n/bin/own.mine\n:\n"),
+			[]string{"dpkg bash bash 5.2-2 bin/sh", "dpkg glibc libc6 2.36-9 bin/own.mine", "dpkg glibc libc6 2.36-9 bin/sh.distrib"}},
 		"apk": {files("lib/apk/db/installed", "P:musl\nV:1.2-r4\nA:x86_64\no:musl-source\nF:lib\nR:ld.so\na:0:0:755\nR:libc.so\n\nP:own\nV:1\nA:x86_64\nF:\nR:top\n"),
 			[]string{"apk musl-source musl 1.2-r4 lib/ld.so", "apk musl-source musl 1.2-r4 lib/libc.so", "apk own own 1 top"}},
 		"pacman": {files("var/lib/pacman/local/gcc-libs-13.2.1-3/desc", "%NAME%\ngcc-libs\n\n%BASE%\ngcc\n\n%ARCH%\nx86_64\n",
 			"var/lib/pacman/local/gcc-libs-13.2.1-3/files", "%FILES%\nusr/\nusr/lib/libgcc_s.so\n\n%BACKUP%\netc/x\tabc\n"),
 			[]string{"pacman gcc gcc-libs 13.2.1-3 usr", "pacman gcc gcc-libs 13.2.1-3 usr/lib/libgcc_s.so"}},
+		"xbps": {files("var/db/xbps/pkgdb-0.38.plist", "<plist><dict><key>libgcc</key><dict><key>pkgver</key><string>libgcc-13.2.0_2</string><key>source-revisions</key><string>gcc:0a1b2c</string></dict>"+
+			"<key>half</key><dict><key>pkgver</key><string>half-1_1</string><key>state</key><string>half-removed</string></dict></dict></plist>",
+			"var/db/xbps/.libgcc-files.plist", "<plist><dict><key>dirs</key><array><dict><key>file</key><string>/usr/lib</string></dict></array><key>files</key><array><dict><key>file</key><string>/usr/lib/a&amp;b</string>"+
+				"<key>sha256</key><string>00</string></dict></array><key>links</key><array><dict><key>file</key><string>/usr/lib/l</string><key>target</key><string>/usr/lib/a</string></dict></array></dict></plist>",
+			"var/db/xbps/.half-files.plist", "<plist><dict><key>files</key><array><dict><key>file</key><string>/usr/half</string></dict></array></dict></plist>"),
+			[]string{"xbps gcc libgcc 13.2.0_2 usr/lib", "xbps gcc libgcc 13.2.0_2 usr/lib/a&b", "xbps gcc libgcc 13.2.0_2 usr/lib/l"}},
 		"none": {files("etc/os-release", ""), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,8 +76,8 @@ func TestOwnersRPM(t *testing.T) {
 
 func TestIsDatabase(t *testing.T) {
 	for path, want := range map[string]bool{
-		"var/lib/dpkg/status": true, "var/lib/dpkg/info/a.list": true, "var/lib/dpkg/info/a.md5sums": false, "var/lib/dpkg/status-old": false,
-		"lib/apk/db/installed": true, "var/lib/pacman/local/a-1-1/files": true, "var/lib/pacman/local/a-1-1/mtree": false,
+		"var/lib/dpkg/status": true, "var/lib/dpkg/info/a.list": true, "var/lib/dpkg/info/a.md5sums": false, "var/lib/dpkg/status-old": false, "var/lib/dpkg/diversions": true,
+		"lib/apk/db/installed": true, "var/lib/pacman/local/a-1-1/files": true, "var/lib/pacman/local/a-1-1/mtree": false, "var/db/xbps/.a-files.plist": true,
 		"usr/lib/sysimage/rpm/rpmdb.sqlite": true, "usr/lib/sysimage/rpm/rpmdb.sqlite-wal": true, "usr/bin/rpm": false, "": false,
 	} {
 		if IsDatabase(path) != want {

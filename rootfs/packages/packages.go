@@ -12,12 +12,14 @@
 //	changes := packages.Compare(before, after)
 //	fmt.Println(packages.Summarize(changes)) // 2 upgraded (linux 6.1 → 6.2, openssl), 1 added (jq 1.6)
 //
+// Owners says which files packages own.
+//
 // A database is a stranger's input: how much is read is bounded, a damaged one
 // gives an error and never a panic, and what a name or version may hold is
 // printable.
 //
-// What it does not do: say which files a package owns, whether it is intact,
-// or what was installed past the package manager.
+// What it does not do: say whether a package is intact, or what was installed
+// past the package manager.
 package packages
 
 import (

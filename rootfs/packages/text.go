@@ -136,11 +136,22 @@ func parsePacman(folder string) (Package, bool) {
 	return Package{System: Pacman, Name: folder[:version], Version: folder[version+1:]}, true
 }
 
-const xbpsDir = "var/db/xbps"
+const (
+	xbpsDir   = "var/db/xbps"
+	xbpsFiles = "-files.plist" // ends the names of lists of files
+)
 
-// readXbps reads the property list that xbps keeps: a dictionary of
-// dictionaries, by package.
 func readXbps(root Root) (found []Package, err error) {
+	all, err := listXbps(root)
+	for _, o := range all {
+		found = append(found, o.Package)
+	}
+	return found, err
+}
+
+// listXbps reads the property list that xbps keeps: a dictionary of
+// dictionaries, by package.
+func listXbps(root Root) (found []Owner, err error) {
 	names, err := list(root, xbpsDir)
 	if err != nil {
 		return nil, err

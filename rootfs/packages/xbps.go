@@ -2,91 +2,135 @@ package packages
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
 var errPlist = errors.New("the property list is damaged")
 
-// parseXbps reads an XML property list whose top dictionary has a dictionary
-// per package, with pkgver (name-version_revision), architecture and state. It
-// knows as much of XML as proplib writes: elements without attributes that
-// matter, the five entities, comments.
-func parseXbps(text string) ([]Package, error) {
-	x := plist{}
+// parseXbps reads a property list whose top dictionary has a dictionary per package, with
+// pkgver (name-version_revision), architecture and state.
+func parseXbps(text string) ([]Owner, error) {
+	x := xbpsPackages{}
+	err := eachElement(text, x.start, x.end)
+	return x.found, err
+}
+
+// eachElement calls functions where elements begin and end. It knows as much of XML as
+// proplib writes: elements without attributes that matter, the five entities, comments.
+func eachElement(text string, start func(element string, depth int), end func(element, text string, depth int)) error {
+	depth := 0 // dictionaries and arrays around
 	for {
 		before, rest, ok := strings.Cut(text, "<")
 		if !ok {
 			break
 		}
-		end := ">"
+		mark := ">"
 		if strings.HasPrefix(rest, "!--") {
-			end = "-->"
+			mark = "-->"
 		}
-		element, rest, ok := strings.Cut(rest, end)
-		if !ok || x.depth < 0 {
-			return nil, errPlist
+		element, rest, ok := strings.Cut(rest, mark)
+		if !ok || depth < 0 {
+			return errPlist
 		}
-		if name, closing := strings.CutPrefix(element, "/"); closing {
-			x.end(name, before)
+		name, closing := strings.CutPrefix(element, "/")
+		if !closing && container(name) {
+			depth++
+		}
+		if closing {
+			end(name, before, depth)
 		} else {
-			x.start(element)
+			start(name, depth)
+		}
+		if closing && container(name) {
+			depth--
 		}
 		text = rest
 	}
-	if x.depth != 0 {
-		return nil, errPlist
+	if depth != 0 {
+		return errPlist
 	}
-	return x.found, nil
+	return nil
 }
 
-// A plist is how far the reading of a property list is.
-type plist struct {
-	depth   int    // dictionaries and arrays around
+func container(element string) bool { return element == "dict" || element == "array" }
+
+func unescape(s string) string {
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&amp;", "&").Replace(s)
+}
+
+// xbpsPackages is how far the reading of a list of packages is.
+type xbpsPackages struct {
 	key     string // last one in the package's dictionary
-	current Package
+	current Owner
 	state   string
-	found   []Package
+	found   []Owner
 }
 
 // packageDepth is where the values of one package are.
 const packageDepth = 2
 
-func container(element string) bool { return element == "dict" || element == "array" }
-
-func (x *plist) start(element string) {
-	if !container(element) {
-		return
-	}
-	if x.depth++; x.depth == packageDepth {
-		x.current, x.state, x.key = Package{System: Xbps}, "installed", ""
+func (x *xbpsPackages) start(element string, depth int) {
+	if container(element) && depth == packageDepth {
+		x.current, x.state, x.key = Owner{Package: Package{System: Xbps}}, "installed", ""
 	}
 }
 
 // end takes in an element that ends after some text.
-func (x *plist) end(element, text string) {
+func (x *xbpsPackages) end(element, text string, depth int) {
 	switch {
+	case depth != packageDepth:
 	case container(element):
-		if x.depth == packageDepth && x.current.Name != "" && (x.state == "installed" || x.state == "unpacked") {
+		if x.current.Name != "" && (x.state == "installed" || x.state == "unpacked") {
 			x.found = append(x.found, x.current)
 		}
-		x.depth--
-	case x.depth == packageDepth && element == "key":
+	case element == "key":
 		x.key = text
-	case x.depth == packageDepth && element == "string":
-		x.value(text)
+	case element == "string":
+		x.value(unescape(text))
 	}
 }
 
-func (x *plist) value(s string) {
+func (x *xbpsPackages) value(s string) {
 	switch x.key {
 	case "pkgver":
-		s = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&amp;", "&").Replace(s)
 		if i := strings.LastIndexByte(s, '-'); i > 0 {
 			x.current.Name, x.current.Version = s[:i], s[i+1:]
 		}
 	case "architecture":
 		x.current.Arch = s
+	case "source-revisions": // SOURCE:COMMIT
+		x.current.Source, _, _ = strings.Cut(s, ":")
 	case "state":
 		x.state = s
 	}
+}
+
+// ownersXbps reads the lists that xbps keeps of each package's files, .NAME-files.plist: a
+// dictionary of arrays, by kind, of dictionaries with "file" (xbps' lib/package_unpack.c).
+func ownersXbps(root Root, do func(Owner, string)) error {
+	found, err := listXbps(root)
+	if err != nil {
+		return err
+	}
+	for _, o := range found {
+		data, path, err := firstFile(root, maxText/4, xbpsDir+"/."+o.Name+xbpsFiles)
+		if err != nil {
+			return err
+		}
+		key := ""
+		err = eachElement(string(data), func(string, int) {}, func(element, text string, depth int) {
+			switch {
+			case depth != packageDepth+1:
+			case element == "key":
+				key = text
+			case element == "string" && key == "file":
+				do(o, unescape(text))
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("read package database /%s: %w", path, err)
+		}
+	}
+	return nil
 }
