@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -27,6 +28,9 @@ func (l Layer) Open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		cancel()
 		return nil, err
+	}
+	if l.Chunked != nil {
+		blob = &passing{ReadCloser: blob, of: l.Chunked}
 	}
 	task := progress.StartLayer(l.progress, "pull "+shortDigest(l), l.DiffID, l.Size)
 	r := &layerReader{name: shortDigest(l), raw: expand.NewAhead(blob, cancel), task: task}
@@ -118,6 +122,9 @@ type Chunked struct {
 	Part func(ctx context.Context, off, n int64) (Part, error)
 	// Largest is how many bytes the layer may hold at most.
 	Largest int64
+
+	// table is that of contents, as it went by when the blob was read whole.
+	table atomic.Pointer[[]byte]
 }
 
 // chunkedOf is how a layer is had by parts, nil where it cannot be: then it is read whole
@@ -134,7 +141,38 @@ func chunkedOf(from store, d v1.Descriptor, largest int64, log *slog.Logger) *Ch
 	if form == nil {
 		return nil
 	}
-	return &Chunked{*form, part, largest}
+	return &Chunked{Form: *form, Part: part, Largest: largest}
+}
+
+func digestOf(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
+
+// Contents is the layer's table of contents, which is fetched if it has not gone by.
+func (c *Chunked) Contents(ctx context.Context) ([]byte, error) {
+	if table := c.table.Load(); table != nil && digestOf(*table) == c.Checksum {
+		return *table, nil
+	}
+	return c.Section(ctx, c.Table, c.Checksum)
+}
+
+// A passing reader keeps the table of contents of a blob that is read.
+type passing struct {
+	io.ReadCloser
+	of    *Chunked
+	at    int64
+	table []byte
+}
+
+func (p *passing) Read(b []byte) (int, error) {
+	n, err := p.ReadCloser.Read(b)
+	begin, end := p.of.Table.Offset, p.of.Table.Offset+p.of.Table.Length
+	if from, to := max(begin, p.at), min(end, p.at+int64(n)); from < to {
+		p.table = append(p.table, b[from-p.at:to-p.at]...)
+		if to == end {
+			p.of.table.Store(&p.table)
+		}
+	}
+	p.at += int64(n)
+	return n, err
 }
 
 // sectionTries is how often a section is asked for where sources give something else.
@@ -151,7 +189,7 @@ func (c *Chunked) Section(ctx context.Context, s chunked.Section, digest string)
 		if _, err := io.ReadFull(part, data); err != nil {
 			return nil, errors.Join(err, part.Close())
 		}
-		got := fmt.Sprintf("sha256:%x", sha256.Sum256(data))
+		got := digestOf(data)
 		if got != digest {
 			part.Reject()
 			err = fmt.Errorf("%d bytes from %d on have the digest %s instead of %s", s.Length, s.Offset, got, untrusted.Printable(digest, 80))

@@ -133,6 +133,10 @@ func (a *adding) join(ctx context.Context) (deployment.Object, error) {
 	joined := *a
 	joined.Open, joined.Blob = a.Partial.Open, "" // the tar itself is hashed
 	o, err := joined.add(ctx)
+	if errors.Is(err, squash.ErrDearer) {
+		a.stage.log().Info("a layer is pulled whole: that is sooner done than putting it together of its parts", "layer", a.Tar.String())
+		return deployment.Object{}, nil
+	}
 	if err != nil {
 		a.stage.log().Warn("a layer is pulled whole: it could not be put together of its parts", "layer", a.Tar.String(), "error", err)
 		return deployment.Object{}, ctx.Err()

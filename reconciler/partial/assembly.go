@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/chunked"
@@ -18,6 +20,8 @@ type assembly struct {
 	layer    *image.Layer
 	name     string
 	progress progress.Sink
+	// measuredFrom is from which size on the way is chosen by what is measured.
+	measuredFrom int64
 
 	// table is the table of contents, files what it says, and split the digest of what
 	// tar-split has kept.
@@ -58,10 +62,13 @@ func (a *assembly) way() *Way {
 // Pieces are what a layer is put together of.
 type pieces struct {
 	// of are those of each file, by its name.
-	of   map[string][]*piece
+	of map[string][]*piece
+	// here are those that older objects have, and runs bring the others.
+	here []*piece
 	runs []*run
-	// fetch is how many bytes are fetched, and spool how many of the files come of them.
-	fetch, spool int64
+	// fetch is how many bytes are fetched, spool how many of the files come of them, and
+	// content how many all files have.
+	fetch, spool, content int64
 }
 
 // A piece is a chunk, and where it is had.
@@ -81,7 +88,10 @@ func (a *assembly) pieces() pieces {
 	for _, f := range a.files {
 		for _, c := range f.Chunks {
 			one := &piece{Chunk: c, place: a.places[c.Digest], at: p.spool}
-			if p.of[f.Name] = append(p.of[f.Name], one); one.place == nil {
+			p.of[f.Name], p.content = append(p.of[f.Name], one), p.content+c.Size
+			if one.place != nil {
+				p.here = append(p.here, one)
+			} else {
 				lacking = append(lacking, one)
 				p.spool += c.Size
 			}
@@ -94,14 +104,27 @@ func (a *assembly) pieces() pieces {
 	return p
 }
 
-// open starts putting it together.
+// open starts putting it together, or says squash.ErrDearer.
 func (a *assembly) open(ctx context.Context) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
+	j, err := a.begin(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	group, joining := errgroup.WithContext(ctx)
+	group.Go(func() error { return j.fetchLacking(joining, a.layer.Chunked.Part) })
+	if a.layer.Size >= a.measuredFrom && j.dearer(joining, a.layer.Size) {
+		cancel()
+		_ = group.Wait() // it was told to stop
+		return nil, j.end(squash.ErrDearer)
+	}
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.CloseWithError(a.write(ctx, w))
+		group.Go(func() error { return j.join(joining, w) })
+		w.CloseWithError(j.end(group.Wait()))
 	}()
 	return &stream{r, func() { cancel(); <-done }}, nil
 }

@@ -8,8 +8,7 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/image/chunked"
 	"github.com/gitboot/gitboot/image/tarsplit"
 	"github.com/gitboot/gitboot/internal/progress"
@@ -20,35 +19,58 @@ type joiner struct {
 	pieces
 	older *older
 	spool *os.File
+	// split is what tar-split has kept, as it lies in the blob, of size bytes.
+	split []byte
+	size  int64
+	task  *progress.Task
+	gauge *gauge
+	// fetched is closed when nothing more comes.
+	fetched chan struct{}
 }
 
-// write writes the tar, while it fetches what lacks.
-func (a *assembly) write(ctx context.Context, to io.Writer) (err error) {
-	j := &joiner{pieces: a.pieces(), older: newOlder(a.stage, a.older)}
-	if err := a.stage.HasRoom(j.pieces.spool); err != nil {
-		return err
+// begin makes a joiner, whose end must be called.
+func (a *assembly) begin(ctx context.Context) (*joiner, error) {
+	c := a.layer.Chunked
+	j := &joiner{pieces: a.pieces(), older: newOlder(a.stage, a.older), size: c.TarSplit.Size, fetched: make(chan struct{})}
+	err := a.stage.HasRoom(j.pieces.spool)
+	if err != nil {
+		return nil, err
 	}
 	if j.spool, err = newSpool(a.stage.Temp()); err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, j.older.close(), j.spool.Close()) }()
-	task := progress.StartLayer(a.progress, "pull parts of "+a.name, a.layer.DiffID, j.fetch)
-	defer func() { task.End(err) }()
-	c := a.layer.Chunked
-	split, err := c.Section(ctx, c.TarSplit, a.split)
-	if err != nil {
-		return err
+	j.task = progress.StartLayer(a.progress, "pull parts of "+a.name, a.layer.DiffID, j.fetch)
+	if j.split, err = c.Section(ctx, c.TarSplit, a.split); err != nil {
+		return nil, j.end(err)
 	}
-	task.Add(c.TarSplit.Length)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return fetcher{c.Part, j.spool, task}.all(ctx, j.runs) })
-	group.Go(func() error { return j.join(ctx, to, split, c.TarSplit.Size) })
-	return group.Wait()
+	j.task.Add(c.TarSplit.Length)
+	j.gauge = newGauge(j.task)
+	return j, nil
 }
 
-// join writes it in the order of what tar-split has kept.
-func (j *joiner) join(ctx context.Context, to io.Writer, packed []byte, size int64) error {
-	split, err := chunked.Decompress(packed, size)
+// end closes what is open, and returns why it ended.
+func (j *joiner) end(err error) error {
+	err = errors.Join(err, j.older.close(), j.spool.Close())
+	j.task.End(err)
+	return err
+}
+
+// fetchLacking fetches what lacks.
+func (j *joiner) fetchLacking(ctx context.Context, part func(ctx context.Context, off, n int64) (image.Part, error)) error {
+	defer close(j.fetched)
+	return fetcher{part, j.spool, j.gauge}.all(ctx, j.runs)
+}
+
+// dearer reports whether the layer, of so many bytes, comes sooner whole.
+func (j *joiner) dearer(ctx context.Context, whole int64) bool {
+	coming := j.gauge.speed(ctx, j.fetched)
+	reading, err := j.readingSpeed(ctx)
+	return err == nil && dearer(whole, j.content, coming, reading)
+}
+
+// join writes the tar, in the order of what tar-split has kept.
+func (j *joiner) join(ctx context.Context, to io.Writer) error {
+	split, err := chunked.Decompress(j.split, j.size)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@
 package partial
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,9 @@ type Finder struct {
 	Older    []deployment.Object
 	Log      *slog.Logger
 	Progress progress.Sink
+	// measuredFrom is of which layers it is measured whether they come sooner whole, by
+	// their size; 0 means those of which it matters.
+	measuredFrom int64
 }
 
 // A Way is how a layer is had for fewer bytes.
@@ -62,7 +66,7 @@ func (f Finder) Ways(ctx context.Context, name string, layers []*image.Layer) ([
 	group.SetLimit(requestsAtOnce)
 	for i, l := range layers {
 		if l != nil && l.Chunked != nil && l.Size >= smallest {
-			jobs[i] = &assembly{stage: f.Stage, layer: l, name: fmt.Sprintf("%s %.19s", name, l.DiffID), older: older, progress: f.Progress}
+			jobs[i] = &assembly{stage: f.Stage, layer: l, name: fmt.Sprintf("%s %.19s", name, l.DiffID), older: older, progress: f.Progress, measuredFrom: cmp.Or(f.measuredFrom, measuredFrom)}
 			group.Go(func() error { return f.fetchTable(tables, jobs[i]) })
 		}
 	}
@@ -82,8 +86,7 @@ func (f Finder) Ways(ctx context.Context, name string, layers []*image.Layer) ([
 
 // fetchTable fetches a table of contents, if it can be had and is one.
 func (f Finder) fetchTable(ctx context.Context, a *assembly) error {
-	c := a.layer.Chunked
-	table, err := c.Section(ctx, c.Table, c.Checksum)
+	table, err := a.layer.Chunked.Contents(ctx)
 	if err == nil {
 		err = a.read(table)
 	}
@@ -148,7 +151,7 @@ func Keep(ctx context.Context, st *stage.Stage, layers []image.Layer, ways map[s
 			table = way.table
 		} else {
 			var err error
-			if table, err = l.Chunked.Section(ctx, l.Chunked.Table, l.Chunked.Checksum); err != nil {
+			if table, err = l.Chunked.Contents(ctx); err != nil {
 				return err
 			}
 		}

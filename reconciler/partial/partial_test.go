@@ -129,6 +129,10 @@ type machine struct {
 	log bytes.Buffer
 	// had is what it has of it.
 	had []deployment.Object
+	// size is that of the layer that was pulled last, in the registry.
+	size int64
+	// measuredFrom is the Finder's.
+	measuredFrom int64
 }
 
 func newMachine(t *testing.T) *machine {
@@ -147,10 +151,10 @@ func (m *machine) pull(t *testing.T, ref string) (promised int64) {
 	img, err := image.Open(t.Context(), ref, "", image.Options{Insecure: true, Log: m.Log, Timing: image.Timing{Attempts: 2, Backoff: time.Millisecond}})
 	must(t, err)
 	l := img.Layers[0]
-	if l.Chunked == nil {
+	if m.size = l.Size; l.Chunked == nil {
 		t.Fatal("the layer is not in chunks")
 	}
-	f := Finder{Stage: m.Stage, Older: m.had, Log: m.Log}
+	f := Finder{Stage: m.Stage, Older: m.had, Log: m.Log, measuredFrom: m.measuredFrom}
 	found, err := f.Ways(t.Context(), "desktop", []*image.Layer{nil, &l})
 	must(t, err)
 	src := stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open}
@@ -180,6 +184,10 @@ func TestParts(t *testing.T) {
 	ref := s.push(t, first)
 	if promised := m.pull(t, ref); promised != 0 {
 		t.Errorf("%d bytes are fetched of what nothing is here of", promised)
+	}
+	// Its table of contents is kept as it went by.
+	if sent := s.sent.Load(); sent > m.size+documents {
+		t.Errorf("%d bytes were sent of a layer of %d", sent, m.size)
 	}
 	s.push(t, second)
 	s.sent.Store(0)

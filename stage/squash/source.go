@@ -2,6 +2,7 @@ package squash
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 
@@ -43,9 +44,13 @@ type Tar struct {
 type Partial struct {
 	// Fetch is how many bytes are fetched.
 	Fetch int64
-	// Open gives the tar as Tar.Open does, but nothing has verified it.
+	// Open gives the tar as Tar.Open does, but nothing has verified it. It says ErrDearer
+	// where Tar.Open is found to be the cheaper way.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
+
+// ErrDearer says that a layer comes sooner whole.
+var ErrDearer = errors.New("it comes sooner whole")
 
 // String names the layer in messages.
 func (src Tar) String() string {

@@ -1,0 +1,99 @@
+package partial
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+// What is measured before a large layer is put together: how fast what lacks comes, for so
+// many bytes and no longer than so long, and how fast what is here is read, for so many.
+const (
+	measured    = 8 << 20
+	measuring   = time.Second
+	measureRead = 16 << 20
+	// measuredFrom is the size of layers of which that is measured: of smaller ones
+	// neither way takes long.
+	measuredFrom = 64 << 20
+	// fewest is how many bytes must have come for their speed to mean anything.
+	fewest = 256 << 10
+)
+
+// A speed is how many bytes took how long.
+type speed struct {
+	bytes int64
+	took  time.Duration
+}
+
+// of is how long so many bytes take.
+func (s speed) of(bytes int64) time.Duration {
+	return time.Duration(float64(bytes) / float64(s.bytes) * float64(s.took))
+}
+
+// dearer reports whether a layer comes sooner whole than it is put together: whether all of
+// it is here before the content that it has could be read here. Packing that content, which
+// both ways do, takes about as long, and hides what comes meanwhile.
+func dearer(whole, content int64, coming, reading speed) bool {
+	if coming.bytes < fewest || reading.bytes == 0 {
+		return false
+	}
+	return coming.of(whole) < reading.of(content)
+}
+
+// A gauge tells how fast bytes come that are written to it.
+type gauge struct {
+	io.Writer
+	began time.Time
+
+	mu     sync.Mutex
+	bytes  int64
+	enough chan struct{}
+}
+
+func newGauge(to io.Writer) *gauge {
+	return &gauge{Writer: to, began: time.Now(), enough: make(chan struct{})}
+}
+
+func (m *gauge) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.bytes
+	if m.bytes += int64(len(p)); before < measured && m.bytes >= measured {
+		close(m.enough)
+	}
+	return m.Writer.Write(p)
+}
+
+// speed waits until enough has come, or all, or long enough.
+func (m *gauge) speed(ctx context.Context, all <-chan struct{}) speed {
+	ctx, cancel := context.WithTimeout(ctx, measuring)
+	defer cancel()
+	select {
+	case <-m.enough:
+	case <-all:
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return speed{m.bytes, time.Since(m.began)}
+}
+
+// readingSpeed reads some of what is here.
+func (j *joiner) readingSpeed(ctx context.Context) (s speed, err error) {
+	began := time.Now()
+	for _, p := range j.here {
+		if s.bytes >= measureRead {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		if err := j.copy(ctx, io.Discard, p); err != nil {
+			return s, err
+		}
+		s.bytes += p.Size
+	}
+	s.took = time.Since(began)
+	return s, nil
+}
