@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -185,12 +186,31 @@ func CheckArgs(machine, image string, args []string) error {
 		total += wordLength(word)
 		unlocks = unlocks || strings.HasPrefix(word, ParamUnlock+"=")
 	}
-	room := MaxCmdline - ownLength(longest(machine, image, unlocks))
+	room := MaxCmdline - ownLongest(machine, image, unlocks)
 	if total > room {
 		return fmt.Errorf("make %d bytes, and %d are left on the kernel's command line of %d", total, room, MaxCmdline)
 	}
 	return nil
 }
+
+// ownLongest is what gitboot's own part takes at most. Names alone make it longer.
+func ownLongest(machine, image string, unlocks bool) int {
+	shortest := ownShortest()
+	own := shortest.plain
+	if unlocks {
+		own = shortest.unlocks
+	}
+	return own + len(machine) + len(inEntry(image)) - 2
+}
+
+// ownShortest is it for names of one letter.
+var ownShortest = sync.OnceValue(func() (of struct{ plain, unlocks int }) {
+	of.plain, of.unlocks = ownLength(longest("m", "i", false)), ownLength(longest("m", "i", true))
+	return of
+})
+
+// inEntry is an image's name in a menu's id, where this letter is three.
+func inEntry(image string) string { return strings.ReplaceAll(image, "_", "_5f") }
 
 // ownLength is what gitboot's own part of a command line takes at most.
 func ownLength(own Cmdline) int {
@@ -211,8 +231,7 @@ func longest(machine, image string, unlocks bool) Cmdline {
 	}
 	own := Cmdline{
 		Stage: on(maxStagePath), Deployment: hash, Machine: machine, Trying: true,
-		// In a menu's id, this letter is three.
-		Entry: "gitboot-" + strings.ReplaceAll(image, "_", "_5f") + "-" + hash[:16], Block: on(maxBlockPath),
+		Entry: "gitboot-" + inEntry(image) + "-" + hash[:16], Block: on(maxBlockPath),
 	}
 	if unlocks {
 		own.Assembly = NewAssembly(Step{AssembleRAID, hash[:36], ""}, Step{AssembleLUKS, hash[:36], ""}, Step{AssembleLVM, hash[:32], hash[:32]})

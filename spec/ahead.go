@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/BurntSushi/toml"
 
@@ -25,27 +26,24 @@ type parsed struct {
 	wrong  error // with the TOML
 }
 
-// ahead reads files, and parses some of them while it reads the next. Some may not fit.
+// ahead reads and parses files, several side by side. Some may not fit.
 func (l *loader) ahead(names []string) []parsed {
 	files := make([]parsed, len(names))
-	read := make(chan *parsed)
+	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
 		workers.Go(func() {
-			for file := range read {
-				file.parse(l.keys)
+			for l.Ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(names) {
+					return
+				}
+				if files[i].open(l, names[i], sizeAhead) {
+					files[i].parse(l.keys)
+				}
 			}
 		})
 	}
-	for i, name := range names {
-		if l.Ctx.Err() != nil || l.full {
-			break
-		}
-		if file := &files[i]; file.open(l, name, sizeAhead) {
-			read <- file
-		}
-	}
-	close(read)
 	workers.Wait()
 	return files
 }

@@ -36,7 +36,7 @@ func (l *fileChecks) builtinFiles(h *hookDecl) {
 
 // builtin resolves a hook's built-in, nil if it has none.
 func (r *onImage) builtin(decl *hookDecl) *kind.Builtin {
-	if len(decl.Builtin.Set()) == 0 {
+	if decl.Builtin == (kind.Builtin{}) {
 		return nil
 	}
 	b := deepCopy(reflect.ValueOf(decl.Builtin)).Interface().(kind.Builtin)

@@ -81,8 +81,8 @@ func WrongText(is, s string) string {
 // messages about other files than the config repo's. Keys in arrays have none.
 func Lines(document string) map[string]int { return position.Lines(document, bounds.MaxKeys) }
 
-// Load reads a config repo and checks all of it. Its error is Problems, or the
-// context's.
+// Load reads a config repo, by several goroutines, and checks all of it. Its error is
+// Problems, or the context's.
 func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) { return load(newLoader(ctx, fsys)) }
 
 // LoadToSeal reads a config repo for who is about to encrypt its secrets: their

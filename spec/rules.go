@@ -92,10 +92,10 @@ func (w *windowDecl) Rules(d *problem.List) {
 }
 
 func (h *hookDecl) Rules(d *problem.List) {
-	if len(h.File)+len(h.Link)+len(h.Dir)+len(h.Remove)+len(h.Run)+len(h.AtBoot)+len(h.Builtin.Set()) == 0 {
+	if len(h.File)+len(h.Link)+len(h.Dir)+len(h.Remove)+len(h.Run)+len(h.AtBoot) == 0 && h.Builtin == (kind.Builtin{}) {
 		d.Add(h.where, "", "does nothing", "give it a file, link, dir, remove, run, at_boot, or one of "+strings.Join(kind.Names(), ", "))
 	}
-	if len(h.Builtin.Set()) > 1 {
+	if _, _, err := h.Builtin.One(); err != nil && h.Builtin != (kind.Builtin{}) {
 		d.Add(h.where, "", "has more than one built-in hook", "declare a hook for each")
 	}
 	for _, targets := range h.targets() {

@@ -3,6 +3,7 @@ package kind
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 
@@ -47,28 +48,28 @@ type Help struct {
 	Text string
 }
 
-// Set returns the settings of every built-in that is declared, by name.
-func (b *Builtin) Set() map[string]Settings {
-	set := map[string]Settings{}
-	v := reflect.ValueOf(b).Elem()
-	for i := range v.NumField() {
-		if f := v.Field(i); !f.IsNil() {
-			set[v.Type().Field(i).Tag.Get("key")] = f.Interface().(Settings)
+// Set yields the name and settings of every built-in that is declared.
+func (b *Builtin) Set() iter.Seq2[string, Settings] {
+	return func(yield func(string, Settings) bool) {
+		v := reflect.ValueOf(b).Elem()
+		for i := range v.NumField() {
+			if f := v.Field(i); !f.IsNil() && !yield(v.Type().Field(i).Tag.Get("key"), f.Interface().(Settings)) {
+				return
+			}
 		}
 	}
-	return set
 }
 
 // One returns the name and settings of the one built-in that is declared.
-func (b *Builtin) One() (string, Settings, error) {
-	set := b.Set()
-	if len(set) != 1 {
-		return "", nil, fmt.Errorf("it has %d built-ins; a hook has one", len(set))
+func (b *Builtin) One() (name string, settings Settings, err error) {
+	n := 0
+	for name, settings = range b.Set() {
+		n++
 	}
-	for name, s := range set {
-		return name, s, nil
+	if n != 1 {
+		return "", nil, fmt.Errorf("it has %d built-ins; a hook has one", n)
 	}
-	panic("unreachable")
+	return name, settings, nil
 }
 
 // New returns a built-in with nothing said about it; ok is false if there is
@@ -100,9 +101,11 @@ func Helps() []Help {
 	var all []Help
 	for _, name := range Names() {
 		b, _ := New(name)
-		help := b.Set()[name].Help()
-		help.Name = name
-		all = append(all, help)
+		for _, settings := range b.Set() {
+			help := settings.Help()
+			help.Name = name
+			all = append(all, help)
+		}
 	}
 	slices.SortFunc(all, func(a, b Help) int { return cmp.Compare(a.Name, b.Name) })
 	return all
