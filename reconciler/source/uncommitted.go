@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -64,14 +65,11 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 		return 0, err
 	}
 	defer top.Close()
-	w := &workTree{ctx: ctx, top: top, at: &handle{}, index: idx, differ: map[string]bool{}, tracked: map[string]bool{}}
+	w := &workTree{ctx: ctx, top: top, index: idx, differ: map[string]bool{}}
 	if err := w.staged(s.clone, commit); err != nil {
 		return 0, err
 	}
-	if err := w.changed(); err != nil {
-		return 0, err
-	}
-	err = w.added()
+	err = w.compare()
 	return len(w.differ), err
 }
 
@@ -79,35 +77,12 @@ func (s *Source) Uncommitted(ctx context.Context, hash string) (int, error) {
 type workTree struct {
 	ctx    context.Context
 	top    *os.Root // what the index names leads nowhere else
-	at     *handle  // of the folder of the file which was looked at last
 	index  *index.Index
 	differ map[string]bool
-	// tracked are the files in the index, and their folders.
-	tracked map[string]bool
+	// tracked are the files in the index that were not seen yet, and their folders, of
+	// which there is nothing to know.
+	tracked map[string]*index.Entry
 	ignored gitignore.Matcher
-}
-
-// A handle is of a folder, opened once for all files in it that follow each other in the index.
-type handle struct {
-	*os.Root // nil if it cannot be opened
-	path     string
-}
-
-// in opens a folder of the work tree, nil if that cannot be.
-func (w *workTree) in(dir string) *os.Root {
-	if dir != w.at.path {
-		w.leave()
-		w.at.path = dir
-		w.at.Root, _ = w.top.OpenRoot(dir) // what is in one that is gone is gone
-	}
-	return w.at.Root
-}
-
-func (w *workTree) leave() {
-	if w.at.Root != nil {
-		_ = w.at.Close()
-	}
-	w.at.Root = nil
 }
 
 // staged notes what the index has otherwise than the commit. Git keeps the
@@ -157,36 +132,70 @@ func (w *workTree) collect(c *clone.Clone, tree plumbing.Hash, dir string, files
 	return nil
 }
 
-// changed notes what lies there otherwise than the index says.
-func (w *workTree) changed() error {
-	defer w.leave()
+// compare notes what lies there otherwise than the index says, or is not in it, and what
+// is gone. Each folder is read once, with what is known of its files.
+func (w *workTree) compare() error {
+	w.tracked = make(map[string]*index.Entry, len(w.index.Entries))
 	for _, e := range w.index.Entries {
-		if err := w.ctx.Err(); err != nil {
-			return err
+		w.tracked[e.Name] = e
+		for dir := path.Dir(e.Name); dir != "."; dir = path.Dir(dir) {
+			if _, known := w.tracked[dir]; known {
+				break
+			}
+			w.tracked[dir] = nil
 		}
-		for name := e.Name; name != "." && !w.tracked[name]; name = filepath.Dir(name) {
-			w.tracked[name] = true
-		}
-		if e.SkipWorktree || e.Mode == filemode.Submodule {
-			continue
-		}
-		same, err := w.same(e)
-		if err != nil {
-			return err
-		}
-		if !same {
-			w.differ[e.Name] = true
+	}
+	if err := fs.WalkDir(w.top.FS(), ".", w.look); err != nil {
+		return err
+	}
+	for name, e := range w.tracked {
+		if e != nil && !unread(e) {
+			w.differ[name] = true
 		}
 	}
 	return nil
 }
 
-func (w *workTree) same(e *index.Entry) (bool, error) {
-	dir, name := w.in(filepath.Dir(e.Name)), filepath.Base(e.Name)
-	if dir == nil {
-		return false, nil
+// unread reports whether what lies in the place of an entry is not compared, there or not.
+func unread(e *index.Entry) bool { return e.SkipWorktree || e.Mode == filemode.Submodule }
+
+// look is told what lies in the work tree.
+func (w *workTree) look(name string, d fs.DirEntry, err error) error {
+	if err != nil || name == "." {
+		return err
 	}
-	info, err := dir.Lstat(name)
+	e, tracked := w.tracked[name]
+	switch {
+	case e != nil && unread(e):
+		return skip(d)
+	case e != nil:
+		delete(w.tracked, name)
+		same, err := w.same(e, d)
+		if err == nil && !same {
+			w.differ[name] = true
+		}
+		return cmp.Or(err, w.ctx.Err())
+	case !fs.ValidPath(name): // not UTF-8
+		w.differ[name] = true
+		return skip(d)
+	case d.Name() == gitdir.Name:
+		return skip(d)
+	case tracked && d.IsDir():
+		return w.ctx.Err()
+	case w.ignores(name, d.IsDir()):
+		return skip(d)
+	case d.IsDir():
+		if _, err := w.top.Lstat(filepath.Join(name, gitdir.Name)); err == nil {
+			return fs.SkipDir // another repo
+		}
+		return w.ctx.Err()
+	}
+	w.differ[name] = true
+	return nil
+}
+
+func (w *workTree) same(e *index.Entry, d fs.DirEntry) (bool, error) {
+	info, err := d.Info()
 	if err != nil {
 		return false, nil
 	}
@@ -199,10 +208,10 @@ func (w *workTree) same(e *index.Entry) (bool, error) {
 		return true, nil
 	}
 	if mode == filemode.Symlink {
-		to, err := dir.Readlink(name)
+		to, err := w.top.Readlink(e.Name)
 		return plumbing.ComputeHash(plumbing.BlobObject, []byte(to)) == e.Hash, err
 	}
-	f, err := dir.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := w.top.OpenFile(e.Name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return false, err
 	}
@@ -213,35 +222,6 @@ func (w *workTree) same(e *index.Entry) (bool, error) {
 	sum := plumbing.NewHasher(plumbing.BlobObject, info.Size())
 	_, err = io.Copy(sum, ctxio.Reader(w.ctx, f))
 	return sum.Sum() == e.Hash, err
-}
-
-// added notes files that are not in the index, but for ignored ones.
-func (w *workTree) added() error {
-	return fs.WalkDir(w.top.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
-		}
-		switch {
-		case w.tracked[name] && !d.IsDir():
-			return w.ctx.Err()
-		case !fs.ValidPath(name): // not UTF-8
-			w.differ[name] = true
-			return skip(d)
-		case d.Name() == gitdir.Name:
-			return skip(d)
-		case w.tracked[name]:
-			return w.ctx.Err()
-		case w.ignores(name, d.IsDir()):
-			return skip(d)
-		case d.IsDir():
-			if _, err := w.top.Lstat(filepath.Join(name, gitdir.Name)); err == nil {
-				return fs.SkipDir // another repo
-			}
-			return w.ctx.Err()
-		}
-		w.differ[name] = true
-		return nil
-	})
 }
 
 func skip(d fs.DirEntry) error {

@@ -61,13 +61,39 @@ func TestUncommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	count(5, "made executable")
+	r.write("d/x", "1\n")
+	count(6, "a folder in a file's place")
+	if err := os.RemoveAll(path("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("new", path("a")); err != nil {
+		t.Fatal(err)
+	}
+	count(7, "a link in a folder's place")
 	r.git("rm", "-q", "--cached", "link")
-	if got, err := s.Uncommitted(context.Background(), tip); err != nil || got != 6 {
+	if got, err := s.Uncommitted(context.Background(), tip); err != nil || got != 8 {
 		t.Errorf("taken out of the index: %d, %v", got, err)
 	}
 	r.git("checkout", "-q", "--orphan", "other")
 	if got, err := s.Uncommitted(context.Background(), tip); err != nil || got != 0 {
 		t.Errorf("another branch is checked out: %d, %v", got, err)
+	}
+}
+
+// TestUncommittedSubmodule leaves what is in a submodule to its own repo.
+func TestUncommittedSubmodule(t *testing.T) {
+	inner, r := newRepo(t), newRepo(t)
+	inner.commit("x", "1")
+	r.commit("a", "1")
+	r.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", inner.dir, "sub")
+	tip := r.commitAll("with a submodule")
+	s := open(t, r.options())
+	s.mustFetch(t, "")
+	for _, want := range []int{0, 1} {
+		if n, err := s.Uncommitted(t.Context(), tip); err != nil || n != want {
+			t.Errorf("%d files differ, %v; want %d", n, err, want)
+		}
+		r.write("b", "1")
 	}
 }
 
