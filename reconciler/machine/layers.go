@@ -20,10 +20,6 @@ import (
 	"github.com/gitboot/gitboot/stage/trees"
 )
 
-// layersAtOnce bounds how many layers are squashed side by side: each squasher
-// uses every processor by itself, so more would only cost memory.
-const layersAtOnce = 2
-
 func (a *application) reserve(ctx context.Context, _ []plan.Action) error {
 	var need int64
 	return a.each(ctx, "reserve room", func(ctx context.Context, s *staging) error {
@@ -89,7 +85,7 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 		}, l.Size)
 	}
 	defer func() { s.fetched = tally.Fetched() }()
-	if s.layers, err = a.Stage.AddLayers(ctx, sources, layersAtOnce); err == nil && s.image.rebuilds() {
+	if s.layers, err = a.Stage.AddLayers(ctx, sources, plan.LayersAtOnce); err == nil && s.image.rebuilds() {
 		err = compareMade(a.Stage, list)
 	}
 	if err == nil {

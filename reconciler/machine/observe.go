@@ -117,10 +117,13 @@ func (j *Job) observeLayers(ctx context.Context, img *observedImage) (err error)
 			layer.Bytes, layer.Made = l.Made.Size, true
 		}
 		if way := img.blocks[l.DiffID]; way != nil {
-			layer.Bytes, layer.Whole, layer.Patch = way.Fetch, l.Made.Size, way.Patch
+			layer.Bytes, layer.Whole = way.Fetch, l.Made.Size
+			if way.Patch != nil {
+				layer.Patch, layer.Beside = true, way.Patch.Room
+			}
 		}
 		if way := img.parts[l.DiffID]; way != nil {
-			layer.Bytes, layer.Whole = way.Fetch, l.Size
+			layer.Bytes, layer.Whole, layer.Beside = way.Fetch, l.Size, way.Room
 		}
 		if img.made != nil && i < len(img.made.Sizes) {
 			layer.Tar = img.made.Sizes[i]
@@ -140,7 +143,9 @@ func observeBlocks(ctx context.Context, j *Job, img *observedImage, staged []dep
 			lacking[i] = l.Made
 		}
 	}
-	f := readymade.Finder{Stage: j.Stage, Older: inventory.Older(j.Stage, j.doc, img.want.Name), Log: j.Log}
+	f := readymade.Finder{
+		Stage: j.Stage, Older: inventory.Older(j.Stage, j.doc, img.want.Name), Unpatched: j.doc.Images[img.want.Name].Unpatched(), Log: j.Log,
+	}
 	ways, learned, err := f.ByBlocks(ctx, lacking)
 	img.blocks, img.learned = map[string]*squash.Blocks{}, learned
 	for i, way := range ways {

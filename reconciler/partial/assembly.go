@@ -52,11 +52,12 @@ func (a *assembly) way() *Way {
 	if a.files == nil {
 		return nil
 	}
-	fetch := a.layer.Chunked.Table.Length + a.pieces().fetch
+	p := a.pieces()
+	fetch := a.layer.Chunked.Table.Length + p.fetch
 	if fetch > a.layer.Size-a.layer.Size/8 {
 		return nil
 	}
-	return &Way{squash.Partial{Fetch: fetch, Open: a.open}, a.table}
+	return &Way{squash.Partial{Fetch: fetch, Room: p.spool, Open: a.open}, a.table}
 }
 
 // Pieces are what a layer is put together of.

@@ -26,6 +26,8 @@ type Layer struct {
 	// patch is among these.
 	Made, Patch bool
 	Whole       int64
+	// Beside is how much may lie beside it while it is put together.
+	Beside int64
 }
 
 // A Want is one image as the config repo and the registry give it now.

@@ -98,6 +98,10 @@ func TestRoom(t *testing.T) {
 	if got := s.Room(); got != 900+500+around {
 		t.Errorf("%d", got)
 	}
+	joined := plan.Staging{Layers: []plan.Layer{{Bytes: 80, Whole: 800, Beside: 300}, {Beside: 1000}, {Bytes: 80, Whole: 800, Beside: 500}}}
+	if got := joined.Room(); got != 2*900+1000+500+around {
+		t.Errorf("put together: %d", got)
+	}
 	p := plan.Plan{Stagings: []plan.Staging{s, {}, {Ready: "it is there"}}}
 	if got, want := *p.NewSpace(100, 7), (plan.Space{Needed: 1400 + 56<<20, Free: 100, Freed: 7, Left: 107 - 1400 - 56<<20}); got != want {
 		t.Errorf("%+v, want %+v", got, want)

@@ -1,5 +1,11 @@
 package plan
 
+import "slices"
+
+// LayersAtOnce bounds how many layers are added side by side: each squasher uses every
+// processor by itself, so more would only cost memory.
+const LayersAtOnce = 2
+
 // Room kept free besides the layers, in bytes: for hooks and manifests, and
 // for the kernel and initramfs that new layers may bring.
 const (
@@ -9,7 +15,8 @@ const (
 
 // Room is how much a new generation may take on the stage, in bytes, until what goes
 // in exchange is gone: an object is a little larger than a zstd layer, and about
-// half of a tar. What is staged already takes none.
+// half of a tar. What is staged already takes none. What lies beside layers while they are
+// put together goes with each, so that those count that may be added at once.
 func (s Staging) Room() (n int64) {
 	if s.Ready != "" {
 		return 0
@@ -17,9 +24,15 @@ func (s Staging) Room() (n int64) {
 	if len(s.Layers) > 0 {
 		n = kernelRoom
 	}
+	var beside []int64
 	for _, l := range s.Layers {
 		bytes := max(l.Bytes, l.Whole)
 		n += bytes + bytes/8 + l.Tar/2
+		beside = append(beside, l.Beside)
+	}
+	slices.Sort(beside)
+	for _, bytes := range beside[max(len(beside)-LayersAtOnce, 0):] {
+		n += bytes
 	}
 	if s.Inputs.Verity != "" {
 		n += n / 100 // a tree takes less than that of its layer

@@ -91,7 +91,9 @@ type Finder struct {
 	Stage *stage.Stage
 	// Older are objects of the stage that may have blocks of them, the likeliest first.
 	Older []deployment.Object
-	Log   *slog.Logger
+	// Unpatched says that patches are of no use here.
+	Unpatched bool
+	Log       *slog.Logger
 }
 
 // ByBlocks finds out which blocks of objects are in older ones, and what maps it has
@@ -172,8 +174,8 @@ func (f Finder) way(made *image.Made, m blockmap.Map, places []blockmap.Place) *
 	}
 	way := &squash.Blocks{Fetch: made.Blocks.Size + lengthOf(j.missing), Join: j.join}
 	for _, p := range made.Patches {
-		if fetch := made.Blocks.Size + p.Size + p.Rest; fetch < way.Fetch && f.has(p.From) {
-			way.Fetch, way.Patch, j.patch = fetch, true, &patch{f.Stage, p}
+		if fetch := made.Blocks.Size + p.Size + p.Rest; fetch < way.Fetch && !f.Unpatched && f.has(p.From) {
+			way.Fetch, way.Patch, j.patch = fetch, &squash.Patch{Room: mostPatched(m), Unfit: func() bool { return j.unfit }}, &patch{f.Stage, p}
 		}
 	}
 	if way.Fetch >= made.Size {

@@ -96,6 +96,8 @@ type follower struct {
 	log   bytes.Buffer
 
 	fetched *state.Fetched
+	// unpatched is the Finder's.
+	unpatched bool
 }
 
 func newFollower(t *testing.T, trust cosign.Policy) *follower {
@@ -118,7 +120,7 @@ func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) 
 	if l.Made == nil {
 		t.Fatal("nothing is ready-made")
 	}
-	ways, learned, err := Finder{f.Stage, older, f.Log}.ByBlocks(t.Context(), []*image.Made{nil, l.Made})
+	ways, learned, err := Finder{Stage: f.Stage, Older: older, Unpatched: f.unpatched, Log: f.Log}.ByBlocks(t.Context(), []*image.Made{nil, l.Made})
 	must(t, err)
 	made := Take(l.Made)
 	if made.Blocks = ways[1]; made.Blocks != nil {

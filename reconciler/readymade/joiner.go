@@ -33,6 +33,8 @@ type joiner struct {
 	files []string
 	// patch makes blocks that are missing, nil if none does.
 	patch *patch
+	// unfit says that it was not worth fetching.
+	unfit bool
 	log   *slog.Logger
 }
 
@@ -41,7 +43,7 @@ func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) er
 	if j.patch == nil {
 		return j.merge(ctx, to, fetched)
 	}
-	made, err := j.patch.make(ctx, j.blocks.Size(), fetched)
+	made, err := j.patch.make(ctx, j.blocks, fetched)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -53,6 +55,10 @@ func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) er
 	with, err := j.with(ctx, made.Name())
 	if err != nil {
 		return err
+	}
+	if spared := lengthOf(j.missing) - lengthOf(with.missing); spared <= j.patch.Size {
+		j.unfit = true
+		j.log.Info("blocks are fetched: what a patch makes comes out otherwise here, and none is fetched of the next images", "patch", j.patch.Size, "spared", spared)
 	}
 	return with.merge(ctx, to, fetched)
 }

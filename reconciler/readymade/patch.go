@@ -2,6 +2,7 @@ package readymade
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/rootfs"
+	"github.com/gitboot/gitboot/rootfs/blockmap"
 	"github.com/gitboot/gitboot/rootfs/blockpatch"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/squash"
@@ -20,11 +22,10 @@ type patch struct {
 	image.MadePatch
 }
 
-// make fetches the patch and makes a squashfs that has the blocks, if they are packed
-// here as they were there; the object is whole bytes long. The caller discards it.
-func (p patch) make(ctx context.Context, whole int64, fetched io.Writer) (*durable.File, error) {
-	// What it makes lies beside the object, and is not much smaller at worst.
-	if err := p.stage.HasRoom(2 * whole); err != nil {
+// make fetches the patch and makes a squashfs that has blocks of an object, if they are
+// packed here as they were there. The caller discards it.
+func (p patch) make(ctx context.Context, object blockmap.Map, fetched io.Writer) (*durable.File, error) {
+	if err := p.stage.HasRoom(object.Size() + mostPatched(object)); err != nil {
 		return nil, err
 	}
 	older := make([]string, len(p.From))
@@ -36,11 +37,21 @@ func (p patch) make(ctx context.Context, whole int64, fetched io.Writer) (*durab
 		return nil, err
 	}
 	defer body.Close()
-	return patched(ctx, p.stage, older, io.TeeReader(body, fetched))
+	return patched(ctx, p.stage, older, io.TeeReader(body, fetched), object)
 }
 
-// patched makes the squashfs that a patch and older files make.
-func patched(ctx context.Context, st *stage.Stage, older []string, body io.Reader) (f *durable.File, err error) {
+// besideBlock is what a squashfs has for a piece beside its block, and besidePieces for
+// all of them.
+const besideBlock, besidePieces = 64, 1 << 20
+
+// mostPatched is how large what a patch to an object makes may become: it makes blocks of
+// it, each once.
+func mostPatched(object blockmap.Map) int64 {
+	return object.Size() + int64(len(object))*besideBlock + besidePieces
+}
+
+// patched makes the squashfs that a patch to an object and older files make.
+func patched(ctx context.Context, st *stage.Stage, older []string, body io.Reader, object blockmap.Map) (f *durable.File, err error) {
 	readers, closeAll, err := openAll(older)
 	if err != nil {
 		return nil, err
@@ -49,9 +60,26 @@ func patched(ctx context.Context, st *stage.Stage, older []string, body io.Reade
 	if f, err = durable.Create(st.Temp(), 0o600); err != nil {
 		return nil, err
 	}
+	left := len(object)
+	fits := func() error {
+		info, err := f.Stat()
+		if err == nil && (left < 0 || info.Size() > mostPatched(object)) {
+			err = errors.New("it makes more than the object has")
+		}
+		return err
+	}
 	err = squash.Pieces(ctx, f.File, func(add func([]byte) error) error {
-		return blockpatch.Apply(ctx, body, readers, add)
+		return blockpatch.Apply(ctx, body, readers, func(piece []byte) error {
+			left--
+			if err := fits(); err != nil {
+				return err
+			}
+			return add(piece)
+		})
 	})
+	if err == nil {
+		err = fits()
+	}
 	if err != nil {
 		f.Discard()
 		return nil, err

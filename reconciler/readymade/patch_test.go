@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/image/objects"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/rootfs/blockmap"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -95,6 +98,13 @@ func TestByPatch(t *testing.T) {
 	if strings.Contains(f.log.String(), "WARN") {
 		t.Errorf("warned: %s", &f.log)
 	}
+	// Who knows that patches are of no use fetches the blocks.
+	f = newFollower(t, trust)
+	old, _ = f.follow(t, first)
+	f.unpatched = true
+	if got, promised = f.follow(t, second, old); got != whole || promised < 2_000_000 || f.fetched.Patches != 0 {
+		t.Errorf("without patches: became %v, want %v; %d promised, fetched %+v", got, whole, promised, f.fetched)
+	}
 	// Another object that it has is not what the patch was made from.
 	f = newFollower(t, trust)
 	other, _ := f.follow(t, s.publishFiles(t, "other:1", signer, 1))
@@ -164,9 +174,9 @@ func TestWrongPatch(t *testing.T) {
 	must(t, err)
 	lie.Rest = 0
 	made.Patches = []image.MadePatch{{LayerPatch: lie, Open: secondMade.Layers[0].Made.Patches[0].Open}}
-	ways, _, err := Finder{f.Stage, []deployment.Object{old}, f.Log}.ByBlocks(t.Context(), []*image.Made{made})
+	ways, _, err := Finder{Stage: f.Stage, Older: []deployment.Object{old}, Log: f.Log}.ByBlocks(t.Context(), []*image.Made{made})
 	must(t, err)
-	if ways[0] == nil || !ways[0].Patch || out.Patches != 0 {
+	if ways[0] == nil || ways[0].Patch == nil || out.Patches != 0 {
 		t.Fatalf("the way is %+v", ways[0])
 	}
 	take := Take(made)
@@ -175,7 +185,48 @@ func TestWrongPatch(t *testing.T) {
 	l := opened.Layers[0]
 	got, err := f.AddLayer(t.Context(), tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: take, Open: l.Open}, l.Size))
 	must(t, err)
-	if got.SHA256 != made.SHA256 || tally.Fetched().Objects != 0 {
+	if got.SHA256 != made.SHA256 || tally.Fetched().Objects != 0 || !tally.Fetched().Unfit {
 		t.Errorf("became %v, want %s; fetched %+v", got, made.SHA256, tally.Fetched())
+	}
+}
+
+// A patch makes no more than there is of the object.
+func TestPatchBounds(t *testing.T) {
+	s := newShelf(t)
+	_, signer, trust := newKey(t)
+	first := s.publishFiles(t, "desktop:1", signer)
+	second, _, _ := s.publishMoved(t, "desktop:2", signer, first)
+	f := newFollower(t, trust)
+	old, _ := f.follow(t, first)
+	opened, err := image.Open(t.Context(), second, "", options())
+	must(t, err)
+	_, err = image.FindMade(t.Context(), second, opened, []cosign.Policy{trust}, options())
+	must(t, err)
+	made := opened.Layers[0].Made
+	data, err := made.BlockMap(t.Context())
+	must(t, err)
+	m, err := blockmap.Parse(data, made.Size)
+	must(t, err)
+	for what, c := range map[string]struct {
+		object blockmap.Map
+		fits   bool
+	}{
+		"as it is":       {m, true},
+		"fewer blocks":   {m[:3], false},
+		"smaller blocks": {slices.Repeat(blockmap.Map{{Length: 1}}, len(m)), false},
+	} {
+		body, err := made.Patches[0].Open(t.Context())
+		must(t, err)
+		file, err := patched(t.Context(), f.Stage, []string{f.ObjectPath(old)}, body, c.object)
+		must(t, body.Close())
+		if err == nil {
+			file.Discard()
+		}
+		if (err == nil) != c.fits || err != nil && !strings.Contains(err.Error(), "it makes more than the object has") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if left, err := os.ReadDir(f.Temp()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
 	}
 }

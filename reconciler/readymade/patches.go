@@ -30,6 +30,11 @@ type earlier struct {
 	made   []*image.Made
 }
 
+// has reports whether an object is one of its layers': whoever has the image has it.
+func (e earlier) has(o deployment.Object) bool {
+	return slices.ContainsFunc(e.made, func(m *image.Made) bool { return m.SHA256 == o.SHA256 })
+}
+
 // openEarlier finds what was published of an image by the same key.
 func (p Publisher) openEarlier(ctx context.Context, ref string) (e earlier, err error) {
 	ours, err := p.Key.Policy("")
@@ -106,9 +111,10 @@ func (b *bench) patchFrom(ctx context.Context, e earlier, u *image.ArtifactUploa
 	made := map[string]*objects.LayerPatch{}
 	for i := range d.Layers {
 		l := &d.Layers[i]
+		object := deployment.Object{SHA256: l.SHA256, Size: l.Size}
 		p, again := made[l.SHA256]
-		if !again {
-			if p, err = b.makePatch(ctx, deployment.Object{SHA256: l.SHA256, Size: l.Size}, from, paths); err != nil {
+		if !again && !e.has(object) {
+			if p, err = b.makePatch(ctx, object, from, paths); err != nil {
 				return fmt.Errorf("layer %s: %w", l.DiffID, err)
 			}
 			if made[l.SHA256] = p; p != nil {
@@ -166,7 +172,7 @@ func (b *bench) makePatch(ctx context.Context, o deployment.Object, from []deplo
 		j = with
 	}
 	byBlocks := lengthOf(j.missing)
-	if byBlocks < worthPatching || slices.Contains(from, o) {
+	if byBlocks < worthPatching {
 		return nil, nil
 	}
 	st, err := b.own()
@@ -184,7 +190,7 @@ func (b *bench) makePatch(ctx context.Context, o deployment.Object, from []deplo
 		return nil, err
 	}
 	defer body.Close()
-	made, err := patched(ctx, st, paths, body)
+	made, err := patched(ctx, st, paths, body, m)
 	if err != nil {
 		return nil, err
 	}

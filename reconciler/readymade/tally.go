@@ -17,6 +17,8 @@ type Tally struct {
 	// layers are those of which something was fetched, by their diff ids: the last way
 	// that was taken, and what all of it is.
 	layers map[string]fetchedLayer
+	// unfit says that a patch was not worth fetching.
+	unfit bool
 }
 
 type fetchedLayer struct {
@@ -42,7 +44,7 @@ func (t *Tally) Count(src stage.Tar, stored int64) stage.Tar {
 		made.Open = t.opened(src.DiffID, fetchedLayer{asObject, whole}, made.Open)
 		if made.Blocks != nil {
 			way := byBlocks
-			if made.Blocks.Patch {
+			if made.Blocks.Patch != nil {
 				way = byPatch
 			}
 			made.Blocks = t.joined(src.DiffID, fetchedLayer{way, whole}, *made.Blocks)
@@ -77,7 +79,13 @@ func (t *Tally) joined(layer string, l fetchedLayer, b squash.Blocks) *squash.Bl
 	join := b.Join
 	b.Join = func(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
 		t.add(layer, l, b.Fetch)
-		return join(ctx, to, fetched)
+		err := join(ctx, to, fetched)
+		if b.Patch != nil && b.Patch.Unfit() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.unfit = true
+		}
+		return err
 	}
 	return &b
 }
@@ -99,7 +107,7 @@ func (t *Tally) Fetched() *state.Fetched {
 	if len(t.layers) == 0 {
 		return nil
 	}
-	f := &state.Fetched{Bytes: t.bytes}
+	f := &state.Fetched{Bytes: t.bytes, Unfit: t.unfit}
 	for _, l := range t.layers {
 		f.Whole += l.whole
 		switch l.way {

@@ -179,6 +179,9 @@ type Fetched struct {
 	Blocks  int `json:"blocks,omitempty"`
 	Patches int `json:"patches,omitempty"`
 	Parts   int `json:"parts,omitempty"`
+	// Unfit says that a patch came out otherwise here than where it was made, and was not
+	// worth fetching.
+	Unfit bool `json:"unfit,omitempty"`
 }
 
 // Pin is somebody's wish that a generation stays, with a word of why.
@@ -379,6 +382,12 @@ func (i *Image) Waiting(deployment string) *Generation {
 		return nil
 	}
 	return i.Ready
+}
+
+// Unpatched reports whether patches are of no use for the image: as long as a generation
+// is kept for which one was fetched in vain.
+func (i *Image) Unpatched() bool {
+	return i != nil && slices.ContainsFunc(i.Generations, func(g Generation) bool { return g.Fetched != nil && g.Fetched.Unfit })
 }
 
 // Newest returns the last generation, nil if there is none.

@@ -31,11 +31,20 @@ type Made struct {
 type Blocks struct {
 	// Fetch is how many bytes are fetched.
 	Fetch int64
-	// Patch says that a patch is among them.
-	Patch bool
+	// Patch is one that is among them, nil if none is.
+	Patch *Patch
 	// Join writes all of it, in any order, and what it fetches to fetched as well.
 	// Nothing has verified what it writes.
 	Join func(ctx context.Context, to io.WriterAt, fetched io.Writer) error
+}
+
+// A Patch makes blocks out of others.
+type Patch struct {
+	// Room is how much may lie beside the object for that.
+	Room int64
+	// Unfit reports, after joining, that it was not worth fetching: what it makes comes
+	// out otherwise here.
+	Unfit func() bool
 }
 
 // Fits looks whether above these files, lowest first, the layer becomes what was made.

@@ -42,8 +42,9 @@ type Tar struct {
 // A Partial puts a layer's tar together out of files that are here, and of what is fetched
 // besides.
 type Partial struct {
-	// Fetch is how many bytes are fetched.
-	Fetch int64
+	// Fetch is how many bytes are fetched, and Room how much may lie beside what becomes
+	// of the layer.
+	Fetch, Room int64
 	// Open gives the tar as Tar.Open does, but nothing has verified it. It says ErrDearer
 	// where Tar.Open is found to be the cheaper way.
 	Open func(ctx context.Context) (io.ReadCloser, error)
