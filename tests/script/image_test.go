@@ -66,6 +66,13 @@ func addFile(out *tar.Writer, dir, path string, d fs.DirEntry) error {
 		h.Name, h.Mode, h.Typeflag = rel+"/", 0o755, tar.TypeDir
 		return out.WriteHeader(h)
 	}
+	if d.Type() == fs.ModeSymlink {
+		if h.Linkname, err = os.Readlink(path); err != nil {
+			return err
+		}
+		h.Mode, h.Typeflag = 0o777, tar.TypeSymlink
+		return out.WriteHeader(h)
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
