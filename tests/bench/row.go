@@ -38,6 +38,10 @@ func rows() []row {
 	return []row{
 		{"cold-zstd", "pull to bootable, cold, zstd layers", "`zstd -dc blob | zstd -3 -T2`, the limit", 7, coldLimit("zstd", 1.5)},
 		{"ready-made", "the same, layers ready-made in the registry", "`zstd -dc blob | zstd -3 -T2`, the limit", 7, readyMade},
+		{"update-blocks", "an update by blocks, layers ready-made in the registry", "the changed files alone, packed alike", 1, updateReadyMade("blocks", false, 1.05)},
+		{"update-patch", "the same by a patch", "the changed files alone, packed alike", 1, updateReadyMade("patch", true, 0.65)},
+		{"update-chunked", "an update of a zstd:chunked layer", "the changed files alone, `tar | zstd -3`", 1, updateChunked},
+		{"update-chunked-near", "the same, from this computer", "the whole layer", 3, updateChunkedNear},
 		{"cold-gzip", "the same, gzip layers", "`gzip -dc blob | zstd -3 -T2`", 7, coldLimit("gzip", 1.3)},
 		{"cold-darch", "the same, gzip layers", "Darch's way: skopeo, umoci, mksquashfs", 3, coldDarch},
 		{"layer-darch", "a changed 100 KB top layer", "Darch's way", 3, layerDarch},

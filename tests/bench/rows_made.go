@@ -26,7 +26,10 @@ func readyMade(ctx context.Context, s *site, r row) (result, error) {
 	}
 	w, err := s.configured(ctx, fmt.Sprintf(madeConfig, ref, `objects_from = ["builder"]`))
 	if err == nil {
-		err = w.publish(ctx, ref)
+		err = w.trustBuilder(ctx)
+	}
+	if err == nil {
+		err = w.publish(ctx, s.gitboot, ref)
 	}
 	if err != nil {
 		return result{}, err
@@ -53,8 +56,8 @@ func readyMade(ctx context.Context, s *site, r row) (result, error) {
 	return res, nil
 }
 
-// publish makes a key, has the config repo trust it, and publishes an image's objects.
-func (w *world) publish(ctx context.Context, ref string) error {
+// trustBuilder makes a key, and has the config repo trust it.
+func (w *world) trustBuilder(ctx context.Context) error {
 	key := w.site.path("objects.key")
 	public := w.site.path("objects.pub")
 	if _, err := script(ctx, fmt.Sprintf("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out %[1]s && chmod 600 %[1]s && openssl pkey -in %[1]s -pubout -out %[2]s", key, public)); err != nil {
@@ -67,9 +70,12 @@ func (w *world) publish(ctx context.Context, ref string) error {
 	if err := w.repo.Write("objects.pub", string(data)); err != nil {
 		return err
 	}
-	if _, err := w.repo.Commit(ctx, "Trust the builder"); err != nil {
-		return err
-	}
-	_, err = command(ctx, w.site.gitboot, "image", "publish", ref, "--insecure", "--key", key, "--scratch", w.site.path())
+	_, err = w.repo.Commit(ctx, "Trust the builder")
+	return err
+}
+
+// publish has a gitboot publish an image's objects, with the key that is trusted.
+func (w *world) publish(ctx context.Context, gitboot, ref string, flags ...string) error {
+	_, err := command(ctx, append([]string{gitboot, "image", "publish", ref, "--insecure", "--key", w.site.path("objects.key"), "--scratch", w.site.path()}, flags...)...)
 	return err
 }

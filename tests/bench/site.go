@@ -29,6 +29,7 @@ type site struct {
 	histories map[int]*world
 	generic   *genericKernel
 	builder   *engine
+	update    *update
 }
 
 // newSite takes the folder "bench" in the cache. What a killed run left there
