@@ -269,8 +269,11 @@ func (m *making) document(media string, v any) (oci.Descriptor, error) {
 	return d, durable.WriteFile(oci.Blob(m.Dir, d.Digest), data, 0o600)
 }
 
+// placesFolder holds what is remembered, a file for each image's name.
+const placesFolder = "places"
+
 // memory is the file of what is remembered of an image.
-func (m *making) memory() string { return filepath.Join(m.Dir, "places", m.opts.Name) }
+func (m *making) memory() string { return filepath.Join(m.Dir, placesFolder, m.opts.Name) }
 
 // remembered is nothing where there is no memory, or a damaged one: then more layers
 // change, once.

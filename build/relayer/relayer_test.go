@@ -198,6 +198,37 @@ func TestLayersByPackages(t *testing.T) {
 	if info, err := os.Stat(lost); err != nil || info.Size() != out.Layers[0].Size {
 		t.Errorf("a damaged layer stays: %v %v", info, err)
 	}
+	// So is what is found to be damaged, which is gone then.
+	if dropped, err := s.DropDamaged(t.Context(), out.ID); err != nil || len(dropped) > 0 {
+		t.Errorf("of a whole image %q is dropped: %v", dropped, err)
+	}
+	if err := os.WriteFile(lost, []byte("spoiled"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dropped, err := s.DropDamaged(t.Context(), out.ID)
+	if diff := cmp.Diff([]string{out.Layers[0].DiffID}, dropped); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	if _, err := s.Image(t.Context(), out.ID); !errors.Is(err, engine.ErrGone) {
+		t.Errorf("what is damaged is still there: %v", err)
+	}
+	if again := relayered(t, s, img); again.ID != out.ID {
+		t.Error("made again it is another one")
+	}
+	// What is remembered goes with the image's name.
+	if err := errors.Join(s.Forget([]string{"test"}), s.Forget([]string{"test"})); err != nil {
+		t.Error(err)
+	}
+	places := filepath.Join(s.Dir, placesFolder, "test")
+	if _, err := os.Stat(places); err != nil {
+		t.Error(err)
+	}
+	if err := s.Forget(nil); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(places); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it stays: %v", err)
+	}
 	if !bytes.Contains(out.Config, []byte(`"Interval":30000000000`)) || !bytes.Contains(out.Config, []byte(`"a":"b"`)) || bytes.Contains(out.Config, []byte("RUN x")) {
 		t.Errorf("its configuration is %s", out.Config)
 	}

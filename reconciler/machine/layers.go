@@ -161,7 +161,23 @@ func (a fetcher) takeBuilt(ctx context.Context, s *staging) (err error) {
 	for _, l := range stored.Layers {
 		sources = append(sources, stage.Tar{DiffID: l.DiffID, Name: s.Image, Size: l.Size, Open: l.Open, Progress: a.Progress})
 	}
-	s.layers, err = a.Stage.AddLayers(ctx, sources, 1)
+	if s.layers, err = a.Stage.AddLayers(ctx, sources, 1); err != nil && ctx.Err() == nil {
+		err = errors.Join(err, a.dropDamaged(ctx, s))
+	}
+	return err
+}
+
+// dropDamaged looks whether layers by packages could not be staged because they are damaged:
+// then they are removed, and the next run makes them again.
+func (a fetcher) dropDamaged(ctx context.Context, s *staging) error {
+	made := s.image.made.Relayered
+	if made == nil {
+		return nil
+	}
+	dropped, err := relayer.Open(a.EngineDir).DropDamaged(ctx, made.ID)
+	if err == nil && len(dropped) > 0 {
+		err = fmt.Errorf("%s of the built image was damaged and is removed; the next run makes it again", plan.Short(dropped[0]))
+	}
 	return err
 }
 

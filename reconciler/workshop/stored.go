@@ -23,6 +23,9 @@ func (j maker) collectCaches(ctx context.Context) {
 	if _, err := relayer.Open(j.EngineDir).Collect(ctx, j.doc.Stored(), limit); err != nil {
 		j.Log.Warn("old images with layers by packages stay", "error", err)
 	}
+	if err := relayer.Open(j.EngineDir).Forget(byPackages(j.Job)); err != nil {
+		j.Log.Warn("what is remembered of images that nobody wants any more stays", "error", err)
+	}
 	collected := map[string]bool{}
 	for _, b := range j.builds {
 		e, err := j.engine(b)
@@ -38,6 +41,24 @@ func (j maker) collectCaches(ctx context.Context) {
 			j.Log.Info("collected the engine's old build cache", "engine", e.Name(), "bytes", freed)
 		}
 	}
+}
+
+// byPackages are the names of images that have layers by packages.
+func byPackages(j *Job) (names []string) {
+	for _, b := range j.builds {
+		if b.want.Build.Relayer != "" {
+			names = append(names, b.want.Name)
+		}
+	}
+	if !j.chosen {
+		return names
+	}
+	for name, b := range j.doc.Builds {
+		if b.Relayered != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // relayer returns what is staged and published of what an engine has built: that itself,
