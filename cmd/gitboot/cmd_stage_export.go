@@ -31,7 +31,7 @@ import (
 type exportOptions struct {
 	out, scratch, key string
 	machines, since   []string
-	secrets           bool
+	secrets, json     bool
 }
 
 func newStageExport(a *app) *cobra.Command {
@@ -74,6 +74,10 @@ has been made before is made anew, and what has not changed stays.`,
 	c.Flags().StringVar(&o.key, "key", "", "with --for: sign with the private key in `FILE` (default: objects_key_file of agent.toml)")
 	c.Flags().StringVar(&o.scratch, "scratch", "/var/tmp", "with --for: folder with room for what has to be made")
 	secretsFlag(c, &o.secrets)
+	c.Flags().BoolVar(&o.json, "json", false, "with --for: print JSON with stable fields")
+	if err := c.RegisterFlagCompletionFunc("for", a.completeMachines); err != nil {
+		panic(err) // there is no such flag
+	}
 	c.RunE = func(c *cobra.Command, names []string) error {
 		if len(o.machines) > 0 {
 			return exportParcel(c, a, o)
@@ -84,8 +88,8 @@ has been made before is made anew, and what has not changed stays.`,
 }
 
 func exportDeployment(c *cobra.Command, a *app, name string, o exportOptions) error {
-	if len(o.since) > 0 || o.key != "" {
-		return usage.Errorf("--since and --key are for a folder; give --for with them")
+	if len(o.since) > 0 || o.key != "" || o.json {
+		return usage.Errorf("--since, --key and --json are for a folder; give --for with them")
 	}
 	if o.out == "-" {
 		if err := binaryTo(c.OutOrStdout()); err != nil {
@@ -128,10 +132,17 @@ func exportParcel(c *cobra.Command, a *app, o exportOptions) error {
 	if err = errors.Join(notWritten(order.To, err), show.Close()); err != nil {
 		return err
 	}
+	return printExported(c, made, o.json)
+}
+
+func printExported(c *cobra.Command, made parcel.Exported, asJSON bool) error {
+	if asJSON {
+		return screen.JSON(c.OutOrStdout(), made)
+	}
 	for _, name := range slices.Sorted(maps.Keys(made.Left)) {
 		fmt.Fprintf(c.ErrOrStderr(), "image %s is not in it: %s\n", name, made.Left[name])
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "exported revision %s for %s: %s, %s, of which %s were written\n", plan.Short(made.Revision), strings.Join(made.Machines, ", "),
+	_, err := fmt.Fprintf(c.OutOrStdout(), "exported revision %s for %s: %s, %s, of which %s were written\n", plan.Short(made.Revision), strings.Join(made.Machines, ", "),
 		screen.Count(len(made.Images), "image"), screen.Count(made.Objects, "object"), progress.Bytes(made.Bytes))
 	return err
 }

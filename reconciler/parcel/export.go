@@ -38,10 +38,10 @@ type Order struct {
 type Exported struct {
 	Listing
 	// Objects and Bytes are what was written.
-	Objects int
-	Bytes   int64
+	Objects int   `json:"objects"`
+	Bytes   int64 `json:"bytes"`
 	// Left are images that are not in it, with the reason.
-	Left map[string]string
+	Left map[string]string `json:"left"`
 }
 
 // Export makes a parcel of what machines want of the revision that was applied to this
@@ -61,7 +61,7 @@ func Export(ctx context.Context, cfg reconciler.Config, o Order) (out Exported, 
 	}
 	e := &exporter{Order: o, r: r, to: Folder(o.To), done: map[Image]bool{}, named: map[string]bool{}, has: map[deployment.Object]bool{}}
 	e.out.Listing = Listing{Version: version, Machines: slices.Sorted(slices.Values(o.Machines)), Revision: doc.Revision, Made: r.Machine.Now().UTC(), Since: o.Since}
-	e.out.Left = map[string]string{}
+	e.out.Images, e.out.Left = []Image{}, map[string]string{}
 	if err := e.leaveOut(doc); err != nil {
 		return out, err
 	}

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -157,6 +158,9 @@ func (f Folder) add(ctx context.Context, o deployment.Object, open func() (io.Re
 	if f.has(ctx, o) {
 		return 0, nil
 	}
+	if err := f.fits(o.Size); err != nil {
+		return 0, err
+	}
 	from, err := open()
 	if err != nil {
 		return 0, err
@@ -173,10 +177,23 @@ func (f Folder) add(ctx context.Context, o deployment.Object, open func() (io.Re
 		err = fmt.Errorf("object %s has become %s; see `gitboot stage verify`", o.SHA256, got.SHA256)
 	}
 	task.End(err)
+	if errors.Is(err, syscall.EFBIG) {
+		err = fmt.Errorf("object %s has %s, and the file system of %s takes no file that large, as FAT takes none of 4 GiB; format the stick with exFAT or ext4: %w", o.SHA256, progress.Bytes(o.Size), f, err)
+	}
 	if err != nil {
 		return 0, err
 	}
 	return o.Size, to.Publish(filepath.Join(f.objects(), o.SHA256))
+}
+
+// fits looks whether there is room for a file before half of it is written to a slow
+// stick. What is in the folder stays, for the next time.
+func (f Folder) fits(size int64) error {
+	free, err := durable.FreeSpace(f.objects())
+	if err == nil && free < size {
+		err = fmt.Errorf("the next object has %s, and %s is free: %w; make room in %s, or name a folder elsewhere", progress.Bytes(size), progress.Bytes(free), syscall.ENOSPC, f)
+	}
+	return err
 }
 
 func hashed(ctx context.Context, to io.Writer, from io.Reader) (o deployment.Object, err error) {
