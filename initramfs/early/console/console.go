@@ -1,4 +1,5 @@
-// Package console asks for secrets on the kernel's consoles.
+// Package console asks for secrets on the kernel's consoles: on those that are screens
+// once there is a keyboard to type on.
 package console
 
 import (
@@ -21,8 +22,9 @@ const activeFile = "/sys/class/tty/console/active"
 const maxLine = 4096
 
 // Ask asks a question on all consoles at once, and returns the first line that is typed
-// on any, which is not shown. It is the caller's to clear.
-func Ask(ctx context.Context, question string) ([]byte, error) {
+// on any, which is not shown. It is the caller's to clear. came is told the names of
+// keyboards that come meanwhile, as devices have them.
+func Ask(ctx context.Context, question string, came func(keyboard string)) ([]byte, error) {
 	active, err := os.ReadFile(activeFile)
 	if err != nil {
 		return nil, fmt.Errorf("looking for consoles: %w", err)
@@ -35,12 +37,23 @@ func Ask(ctx context.Context, question string) ([]byte, error) {
 			terminals = append(terminals, f)
 		}
 	}
-	return ask(ctx, question, terminals)
+	return inquiry{question: question, screen: isScreen, inputs: inputFile, came: came}.ask(ctx, terminals)
+}
+
+// An inquiry is a question that is asked on terminals.
+type inquiry struct {
+	question string
+	// screen knows those that keyboards type on, which inputs is the list of.
+	screen func(path string) bool
+	inputs string
+	came   func(keyboard string)
+	// there are the keyboards before anything is asked.
+	there []string
 }
 
 // ask asks on terminals, and closes them. None shows what is typed before any shows the
 // question: whoever answers it on one may have read it on another.
-func ask(ctx context.Context, question string, files []*os.File) ([]byte, error) {
+func (q inquiry) ask(ctx context.Context, files []*os.File) ([]byte, error) {
 	var terminals []*terminal
 	var problems []error
 	for _, f := range files {
@@ -54,6 +67,7 @@ func ask(ctx context.Context, question string, files []*os.File) ([]byte, error)
 	if len(files) == 0 {
 		return nil, errors.New("there is no console to ask on")
 	}
+	q.there = keyboards(q.inputs)
 	type answer struct {
 		line []byte
 		err  error
@@ -65,7 +79,7 @@ func ask(ctx context.Context, question string, files []*os.File) ([]byte, error)
 	defer cancel()
 	for _, t := range terminals {
 		asking.Go(func() {
-			line, err := t.ask(ctx, question)
+			line, err := t.ask(ctx, q)
 			answers <- answer{line, err}
 		})
 	}
@@ -136,18 +150,30 @@ func (t *terminal) control(do func(fd int) error) error {
 const last = 100 * time.Millisecond
 
 // ask asks, until ctx ends or somebody has answered.
-func (t *terminal) ask(ctx context.Context, question string) ([]byte, error) {
+func (t *terminal) ask(ctx context.Context, q inquiry) ([]byte, error) {
 	defer t.close()
 	// reads and writes end with their deadline
 	stop := context.AfterFunc(ctx, func() { _ = t.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := t.WriteString("\r\n" + question); err != nil {
+	put := func() error {
+		_, err := t.WriteString("\r\n" + q.question)
+		return err
+	}
+	var inviting sync.WaitGroup
+	attended, end := context.WithCancel(ctx)
+	defer inviting.Wait()
+	defer end()
+	if q.screen(t.Name()) {
+		inviting.Go(func() { q.invite(attended, put) })
+	} else if err := put(); err != nil {
 		return nil, fmt.Errorf("asking on %s: %w", t.Name(), err)
 	}
 	line := make([]byte, maxLine)
 	n, err := t.Read(line)
 	stop()
+	end()
 	_ = t.SetWriteDeadline(time.Now().Add(last))
+	inviting.Wait()
 	_, _ = t.WriteString("\r\n")
 	if err != nil {
 		clear(line)

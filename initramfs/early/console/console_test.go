@@ -42,6 +42,11 @@ func read(t *testing.T, person *os.File, until string) string {
 	return seen.String()
 }
 
+// serial is asked where no keyboards type.
+func serial(question string) inquiry {
+	return inquiry{question: question, screen: func(string) bool { return false }}
+}
+
 // Whoever types first on any of the terminals is heard, and what is typed is not
 // shown; afterwards terminals are as they were.
 func TestAsk(t *testing.T) {
@@ -56,7 +61,7 @@ func TestAsk(t *testing.T) {
 		shown <- seen + read(t, person, "\n")
 	}()
 	name := two.Name()
-	line, err := ask(t.Context(), "Passphrase: ", []*os.File{one, two})
+	line, err := serial("Passphrase: ").ask(t.Context(), []*os.File{one, two})
 	if err != nil || string(line) != "correct horse" {
 		t.Errorf("%q, %v", line, err)
 	}
@@ -82,10 +87,10 @@ func TestAskEnds(t *testing.T) {
 		read(t, person, "PIN: ")
 		cancel(gone)
 	}()
-	if line, err := ask(ctx, "PIN: ", []*os.File{machine}); !errors.Is(err, gone) {
+	if line, err := serial("PIN: ").ask(ctx, []*os.File{machine}); !errors.Is(err, gone) {
 		t.Errorf("%q, %v", line, err)
 	}
-	if _, err := ask(t.Context(), "PIN: ", nil); err == nil {
+	if _, err := serial("PIN: ").ask(t.Context(), nil); err == nil {
 		t.Error("there is no terminal, and no error")
 	}
 }
@@ -109,7 +114,7 @@ func TestAskBlocked(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	line, err := ask(t.Context(), "Passphrase: ", []*os.File{blocked, two})
+	line, err := serial("Passphrase: ").ask(t.Context(), []*os.File{blocked, two})
 	if err != nil || string(line) != "correct horse" {
 		t.Errorf("%q, %v", line, err)
 	}

@@ -40,7 +40,7 @@ func (v *volume) ask(ctx context.Context, what string, use func(typed []byte) ([
 	question := fmt.Sprintf("%s for the disk %s (%s): ", what, v.path, v.header.UUID)
 	before := ""
 	for left := tries - 1; ; left-- {
-		typed, err := console.Ask(until, before+question)
+		typed, err := console.Ask(until, before+question, func(keyboard string) { v.Say("the keyboard %q is there", keyboard) })
 		if err != nil {
 			return nil, err
 		}
