@@ -22,7 +22,7 @@ func TestReadMadeByMdadm(t *testing.T) {
 		"0.90": {Minor: 90, Events: 1},
 	} {
 		dir := t.TempDir()
-		m, err := lab.NewMirror(t.Context(), metadata, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+		m, err := lab.NewMirror(t.Context(), lab.MirrorOptions{Metadata: metadata}, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 		if err != nil {
 			t.Fatal(err)
 		}

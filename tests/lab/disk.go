@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,8 @@ type DiskOptions struct {
 	BootApart bool
 	// OnLVM has the large file system, /boot with it, on a volume of LVM's.
 	OnLVM bool
+	// OnMirror has GRUB look for /boot on an array, where MoveBoot takes it.
+	OnMirror bool
 	// OtherSystem puts an entry of another system first in the menu, which
 	// says so on the console and powers off.
 	OtherSystem bool
@@ -65,13 +68,14 @@ type Disk struct {
 	espUUID  string
 	bootUUID string // that of /boot's own file system, or ""
 	onLVM    bool   // the large file system is on a volume, called as Ubuntu Server's
+	onMirror bool   // /boot is on an array, or will be
 	mnt      string // where it is mounted, or ""
 }
 
 // NewDisk makes a disk image at path and installs GRUB on it.
 func NewDisk(ctx context.Context, path string, o DiskOptions) (*Disk, error) {
 	d := &Disk{Path: path, UUID: cmp.Or(o.UUID, newUUID()), Type: cmp.Or(o.Type, "ext4"), sizeMB: cmp.Or(o.SizeMB, 4096), espUUID: cmp.Or(o.ESPUUID, espUUID)}
-	if d.onLVM = o.OnLVM; o.BootApart {
+	if d.onLVM, d.onMirror = o.OnLVM, o.OnMirror; o.BootApart {
 		d.bootUUID = newUUID()
 	}
 	steps := []func(context.Context) error{
@@ -135,6 +139,29 @@ func (d *Disk) Unmount() error {
 	dir := d.mnt
 	d.mnt = ""
 	return os.Remove(dir)
+}
+
+// MoveBoot moves the file system that /boot is on to an array.
+func (d *Disk) MoveBoot(ctx context.Context, m *Mirror) error {
+	part := BootPart
+	if d.bootUUID == "" {
+		var err error
+		if part, err = d.root(ctx); err != nil {
+			return err
+		}
+	}
+	if part.Size*sector > m.Size {
+		return fmt.Errorf("the array has %d bytes, and /boot %d", m.Size, part.Size*sector)
+	}
+	f, err := os.OpenFile(d.Path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = m.Fill(io.NewSectionReader(f, part.Start*sector, part.Size*sector))
+	if err == nil { // nobody is to find it where it was
+		_, err = f.WriteAt(make([]byte, 1<<20), part.Start*sector)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Remove unmounts the disk and deletes its file.

@@ -85,6 +85,9 @@ func (d *Disk) mkimage(ctx context.Context, temp, target string, modules ...stri
 	if d.onLVM && d.bootUUID == "" {
 		args = append(args, "lvm")
 	}
+	if d.onMirror {
+		args = append(args, "mdraid1x")
+	}
 	_, err := Run(ctx, "grub-mkimage", append(args, modules...)...)
 	return image, err
 }

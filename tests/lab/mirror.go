@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,6 @@ import (
 	"time"
 )
 
-// mirrorSize is that of a member.
-const mirrorSize = 256 << 20
-
 // A Mirror is a software RAID of level 1 of two files, made by mdadm in a machine, as it
 // takes a kernel with md.
 type Mirror struct {
@@ -27,23 +25,34 @@ type Mirror struct {
 	Offset, Size int64
 }
 
-const (
-	mirrorHex  = "5a1c0f2b:9d3e4f60:8172a3b4:c5d6e7f8"
-	mirrorUUID = "5a1c0f2b-9d3e-4f60-8172-a3b4c5d6e7f8"
-)
+// MirrorOptions says what mirror to make. Metadata must be set.
+type MirrorOptions struct {
+	// Metadata is the version, such as 1.2.
+	Metadata string
+	// Number is that of the device /dev/mdN, by which one array differs from another.
+	Number int
+	// SizeMB is that of a member, 256 if 0.
+	SizeMB int
+}
 
-// NewMirror makes an array with metadata of a version in two files.
-func NewMirror(ctx context.Context, metadata, a, b string) (*Mirror, error) {
-	made, err := cached(ctx, "mirror-"+metadata+".img", func(temp string) error { return makeMirror(ctx, metadata, temp) })
+// uuid is the array's, in four words.
+func (o MirrorOptions) uuid() string {
+	return fmt.Sprintf("5a1c0f2b:9d3e4f60:8172a3b4:c5d6e7%02x", 0xf8+o.Number)
+}
+
+// NewMirror makes an array in two files.
+func NewMirror(ctx context.Context, o MirrorOptions, a, b string) (*Mirror, error) {
+	o.SizeMB = cmp.Or(o.SizeMB, 256)
+	made, err := cached(ctx, fmt.Sprintf("mirror-%s-%d-%d.img", o.Metadata, o.Number, o.SizeMB), func(temp string) error { return o.make(ctx, temp) })
 	if err != nil {
 		return nil, err
 	}
-	m := &Mirror{UUID: mirrorUUID, Files: [2]string{a, b}}
+	m := &Mirror{UUID: hyphened(o.uuid()), Files: [2]string{a, b}}
 	for i, file := range m.Files {
-		if _, err := Run(ctx, "dd", "status=none", "conv=sparse", "bs=1M", "count=256", fmt.Sprintf("skip=%d", 256*i), "if="+made, "of="+file); err != nil {
+		if _, err := Run(ctx, "dd", "status=none", "conv=sparse", "bs=1M", fmt.Sprintf("count=%d", o.SizeMB), fmt.Sprintf("skip=%d", o.SizeMB*i), "if="+made, "of="+file); err != nil {
 			return nil, err
 		}
-		if err := os.Truncate(file, mirrorSize); err != nil {
+		if err := os.Truncate(file, int64(o.SizeMB)<<20); err != nil {
 			return nil, err
 		}
 	}
@@ -71,6 +80,16 @@ func (m *Mirror) Examine(ctx context.Context, i int) (string, error) {
 	return Run(ctx, "mdadm", "--examine", m.Files[i])
 }
 
+// Fill makes both files' data what is read, from the beginning.
+func (m *Mirror) Fill(from io.Reader) error {
+	to, err := os.OpenFile(m.Files[0], os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.NewOffsetWriter(to, m.Offset), from)
+	return errors.Join(err, to.Close(), m.Copy())
+}
+
 // Copy makes the data of the second file those of the first, as if the array had run.
 func (m *Mirror) Copy() error {
 	from, err := os.Open(m.Files[0])
@@ -86,14 +105,20 @@ func (m *Mirror) Copy() error {
 	return errors.Join(err, to.Close())
 }
 
-// makeMirror has a machine make both members, one after the other in a file.
-func makeMirror(ctx context.Context, metadata, file string) error {
+// hyphened is a UUID as blkid writes it, of the four words that mdadm has for it.
+func hyphened(words string) string {
+	h := strings.ReplaceAll(words, ":", "")
+	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+}
+
+// make has a machine make both members, one after the other in a file.
+func (o MirrorOptions) make(ctx context.Context, file string) error {
 	dir, err := os.MkdirTemp("", "gitboot-mirror-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	initrd, err := mirrorInitrd(ctx, dir, metadata)
+	initrd, err := o.initrd(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -104,7 +129,7 @@ func makeMirror(ctx context.Context, metadata, file string) error {
 	var files [2]string
 	for i := range files {
 		files[i] = filepath.Join(dir, strconv.Itoa(i))
-		if err := errors.Join(os.WriteFile(files[i], nil, 0o600), os.Truncate(files[i], mirrorSize)); err != nil {
+		if err := errors.Join(os.WriteFile(files[i], nil, 0o600), os.Truncate(files[i], int64(o.SizeMB)<<20)); err != nil {
 			return err
 		}
 	}
@@ -121,11 +146,11 @@ func makeMirror(ctx context.Context, metadata, file string) error {
 		return err
 	}
 	for i, member := range files {
-		if _, err := Run(ctx, "dd", "status=none", "conv=sparse,notrunc", "bs=1M", fmt.Sprintf("seek=%d", 256*i), "if="+member, "of="+file); err != nil {
+		if _, err := Run(ctx, "dd", "status=none", "conv=sparse,notrunc", "bs=1M", fmt.Sprintf("seek=%d", o.SizeMB*i), "if="+member, "of="+file); err != nil {
 			return err
 		}
 	}
-	return os.Truncate(file, 2*mirrorSize)
+	return os.Truncate(file, 2*int64(o.SizeMB)<<20)
 }
 
 // mirrorModules are what its kernel needs, in the order in which they are loaded.
@@ -134,8 +159,8 @@ var mirrorModules = []string{
 	"drivers/virtio/virtio_pci", "drivers/block/virtio_blk", "drivers/md/md-mod", "drivers/md/raid1",
 }
 
-// mirrorInitrd is an initramfs with mdadm, whose init makes the array and ends.
-func mirrorInitrd(ctx context.Context, dir, metadata string) (string, error) {
+// initrd makes an initramfs with mdadm, whose init makes the array and ends.
+func (o MirrorOptions) initrd(ctx context.Context, dir string) (string, error) {
 	rootfs, err := RootFS(ctx, Bookworm)
 	if err != nil {
 		return "", err
@@ -150,8 +175,9 @@ func mirrorInitrd(ctx context.Context, dir, metadata string) (string, error) {
 		args = append(args, "./usr/lib/modules/*/kernel/"+module+".ko")
 		script += "insmod /m/" + filepath.Base(module) + ".ko\n"
 	}
-	script += "mdadm --create /dev/md0 --run --assume-clean --bitmap=none --homehost=lab --name=0 --uuid=" + mirrorHex +
-		" --metadata=" + metadata + " --level=1 --raid-devices=2 /dev/vda /dev/vdb && echo lab: the array is made >/dev/console\nmdadm --stop /dev/md0\npoweroff -f\n"
+	array := fmt.Sprintf("/dev/md%d", o.Number)
+	script += fmt.Sprintf("mdadm --create %s --run --assume-clean --bitmap=none --homehost=lab --name=%d --uuid=%s --metadata=%s", array, o.Number, o.uuid(), o.Metadata) +
+		" --level=1 --raid-devices=2 /dev/vda /dev/vdb && echo lab: the array is made >/dev/console\nmdadm --stop " + array + "\npoweroff -f\n"
 	if _, err := Run(ctx, "tar", args...); err != nil {
 		return "", err
 	}

@@ -26,8 +26,8 @@ const (
 	// BookwormGeneric is Debian 12 with systemd and the kernel for real
 	// hardware, which has some 4,000 modules.
 	BookwormGeneric Kind = "bookworm-generic"
-	// BookwormLVM is Bookworm with lvm2 and cryptsetup besides.
-	BookwormLVM Kind = "bookworm-lvm"
+	// BookwormStorage is Bookworm with lvm2, cryptsetup and mdadm besides.
+	BookwormStorage Kind = "bookworm-storage"
 	// BookwormServices is Debian 12 without a kernel, but with everything that
 	// built-in hooks write configuration for.
 	BookwormServices Kind = "bookworm-services"
@@ -57,8 +57,8 @@ func (k Kind) recipe() (recipe, error) {
 	switch k {
 	case Bookworm, BookwormGeneric: // dbus is how the login manager is asked, libpam-systemd what tells it of sessions
 		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "dbus", "libpam-systemd", "squashfs-tools-ng")}, nil
-	case BookwormLVM:
-		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "dbus", "squashfs-tools-ng", "lvm2", "cryptsetup-bin")}, nil
+	case BookwormStorage:
+		return recipe{suite: "bookworm", packages: append(common, "systemd-sysv", "dbus", "squashfs-tools-ng", "lvm2", "cryptsetup-bin", "mdadm")}, nil
 	case BookwormSysV:
 		return recipe{suite: "bookworm", packages: append(common, "sysvinit-core")}, nil
 	case BookwormServices:

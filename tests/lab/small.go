@@ -29,14 +29,14 @@ func Small(ctx context.Context, path, start string, filesystems ...string) error
 	return small(ctx, path, start, Bookworm, string(busybox), modules)
 }
 
-// SmallUSB is Small with the kernel for real hardware, which knows sticks.
+// SmallUSB is Small with the kernel for real hardware, which knows sticks and keyboards.
 func SmallUSB(ctx context.Context, path, start string) error {
 	busybox, err := os.ReadFile("/bin/busybox")
 	if err != nil {
 		return fmt.Errorf("%w; install busybox-static", err)
 	}
 	return small(ctx, path, start, BookwormGeneric, string(busybox), []string{
-		"drivers/usb/host/xhci-", "drivers/usb/core/", "drivers/usb/common/", "drivers/usb/storage/usb-storage.", "drivers/scsi/scsi_mod.", "drivers/scsi/scsi_common.", "drivers/scsi/sd_mod.", "block/t10-pi.",
+		"drivers/usb/host/xhci-", "drivers/usb/core/", "drivers/usb/common/", "drivers/usb/storage/usb-storage.", "drivers/hid/hid.", "drivers/hid/hid-generic.", "drivers/hid/usbhid/", "drivers/scsi/scsi_mod.", "drivers/scsi/scsi_common.", "drivers/scsi/sd_mod.", "block/t10-pi.",
 	})
 }
 

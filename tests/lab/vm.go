@@ -52,12 +52,14 @@ type VMOptions struct {
 	// pulled out.
 	Stick    string
 	StickBus Bus
-	// More are raw disk images, too, that the firmware does not start from.
+	// More are raw disk images, too, that the firmware starts from last.
 	More []string
 	// Firmware is BIOS if empty.
 	Firmware Firmware
 	// Bus is Virtio if empty.
 	Bus Bus
+	// USBKeyboard is the only one, in place of the one that a PC has always had.
+	USBKeyboard bool
 	// MemoryMB is 1024 if 0.
 	MemoryMB int
 	// CPUs is 1 if 0: an emulated machine with more spends a third of its time on
@@ -241,6 +243,9 @@ func qemuArgs(o VMOptions, temp string) ([]string, error) {
 	if o.MAC != "" {
 		args = append(args, "-nic", "user,model=virtio-net-pci,mac="+o.MAC)
 	}
+	if o.USBKeyboard {
+		args = append(args, "-machine", "i8042=off", "-device", "qemu-xhci,id=keys", "-device", "usb-kbd,bus=keys.0")
+	}
 	if o.Firmware != "" && o.Firmware != BIOS {
 		firmware, err := uefiArgs(temp, o.Firmware)
 		if err != nil {
@@ -293,8 +298,10 @@ func stickArgs(o VMOptions) ([]string, error) {
 }
 
 func moreArgs(o VMOptions) (args []string) {
-	for _, file := range o.More {
-		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+file)
+	for i, file := range o.More {
+		id := fmt.Sprintf("more%d", i)
+		// OVMF connects what has an index to boot from, and GRUB sees no other disk
+		args = append(args, "-drive", "if=none,id="+id+",format=raw,cache=unsafe,file="+file, "-device", fmt.Sprintf("virtio-blk-pci,drive=%s,bootindex=%d", id, 3+i))
 	}
 	return args
 }

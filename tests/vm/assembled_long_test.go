@@ -5,7 +5,6 @@ package vm
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,10 +46,13 @@ func TestLongMirrors(t *testing.T) {
 	archive := filepath.Join(s.dir, "small.tar")
 	s.smallTar(t, archive, mirrorStart+goodEnd)
 	s.commitSmall(t, encryptedFleet, archive)
-	m, disk := s.mirror(t, "1.2", false)
+	apart := lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true}
+	disk := s.disk(t, apart)
+	m := s.mirror(t, lab.MirrorOptions{Metadata: "1.2"}, disk, false)
 	s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: m.Files[:]}, `lab: /bin/busybox started small on overlay`, `lab: array md\d+ 0`, `Power down`)
 
-	m, disk = s.mirror(t, "1.0", true)
+	disk = s.disk(t, apart)
+	m = s.mirror(t, lab.MirrorOptions{Metadata: "1.0"}, disk, true)
 	const question = `Passphrase for the disk /dev/md\d+ `
 	for _, c := range []struct {
 		files []string
@@ -70,11 +72,12 @@ func TestLongMirrors(t *testing.T) {
 	}
 }
 
-// mirror makes a stage that takes a whole array, with a passphrase or without.
-func (s *site) mirror(t *testing.T, metadata string, encrypted bool) (*lab.Mirror, *lab.Disk) {
+// mirror makes a stage that takes a whole array, with a passphrase or without, and what is
+// to be booted from a disk.
+func (s *site) mirror(t *testing.T, o lab.MirrorOptions, disk *lab.Disk, encrypted bool) *lab.Mirror {
 	t.Helper()
 	dir := t.TempDir()
-	m, err := lab.NewMirror(s.ctx, metadata, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+	m, err := lab.NewMirror(s.ctx, o, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,21 +93,18 @@ func (s *site) mirror(t *testing.T, metadata string, encrypted bool) (*lab.Mirro
 	if _, err := lab.Run(s.ctx, "mkfs.ext4", "-q", "-F", "-U", assembledUUID, a.image); err != nil {
 		t.Fatal(err)
 	}
-	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
 	a.stage(t, s, disk)
 	if encrypted {
 		encrypt(t, a.image)
 	}
-	in, err1 := os.Open(a.image)
-	out, err2 := os.OpenFile(m.Files[0], os.O_WRONLY, 0)
-	if err := errors.Join(err1, err2); err != nil {
+	in, err := os.Open(a.image)
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = io.Copy(io.NewOffsetWriter(out, m.Offset), in)
-	if err := errors.Join(err, in.Close(), out.Close(), m.Copy(), os.Remove(a.image)); err != nil {
+	if err := errors.Join(m.Fill(in), in.Close(), os.Remove(a.image)); err != nil {
 		t.Fatal(err)
 	}
-	return m, disk
+	return m
 }
 
 // Where /boot is on the stage's own logical volume, GRUB reads menu, kernel and initramfs
@@ -127,5 +127,37 @@ func TestLongVolumeByGRUB(t *testing.T) {
 	s.run(t, disk, "small", "reconcile", "--once", "--stage-location", at)
 	for _, firmware := range []lab.Firmware{lab.BIOS, lab.UEFI} {
 		s.expect(t, disk, firmware, `lab: BOOT_IMAGE=\S+/objects/sha256/\S+ .*gitboot.assemble=lvm:`+group, `lab: /bin/busybox started small on overlay`, `Power down`)
+	}
+}
+
+// Where all of a system is on one array, as Debian's installer makes it, GRUB reads menu,
+// kernel and initramfs from there, under both firmwares, and from either half where the
+// other has gone; boots cannot be counted there, and are not.
+func TestLongArrayByGRUB(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	s.smallTar(t, archive, mirrorStart+goodEnd)
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 320, OnMirror: true})
+	dir := t.TempDir()
+	m, err := lab.NewMirror(s.ctx, lab.MirrorOptions{Metadata: "1.2"}, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := fmt.Sprintf("raid:%s@UUID=%s:/gitboot", m.UUID, disk.UUID)
+	s.commitSmall(t, smallFleet, archive)
+	if out, err := s.runs(t, disk, "small", "reconcile", "--once", "--stage-location", at); err == nil || !strings.Contains(out, "GRUB cannot write to") {
+		t.Errorf("boots are counted: %v\n%s", err, out)
+	}
+	s.commitSmall(t, strings.Replace(smallFleet, `mode = "managed", tries = 1`, `mode = "menu"`, 1), archive)
+	s.run(t, disk, "small", "reconcile", "--once", "--stage-location", at)
+	if err := disk.MoveBoot(s.ctx, m); err != nil {
+		t.Fatal(err)
+	}
+	booted := `lab: BOOT_IMAGE=\S+/objects/sha256/\S+ .*gitboot.assemble=raid:` + m.UUID
+	for _, firmware := range []lab.Firmware{lab.BIOS, lab.UEFI} {
+		s.expectWith(t, lab.VMOptions{Disk: disk.Path, Firmware: firmware, More: m.Files[:]}, booted, `lab: /bin/busybox started small on overlay`, `lab: array md\d+ 0`, `Power down`)
+	}
+	for _, half := range m.Files {
+		s.expectWith(t, lab.VMOptions{Disk: disk.Path, More: []string{half}, Snapshot: true}, booted, `lab: array md\d+ 1`, `Power down`)
 	}
 }

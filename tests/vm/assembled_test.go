@@ -32,8 +32,11 @@ type assembledStage struct {
 	volume string
 	// location is what gitboot is told of it.
 	location, volumeID string
-	// image is the file system, which is written to the volume.
+	// image is the file system, which is written to the volume; of a btrfs of several
+	// devices the first.
 	image string
+	// options are those to mount it with, besides.
+	options string
 }
 
 // assembled makes one, with the superblocks of a version of md's metadata.
@@ -42,7 +45,7 @@ func (s *site) assembled(t *testing.T, metadata string) *assembledStage {
 	dir := t.TempDir()
 	a := &assembledStage{volume: "stage-lv", plain: filepath.Join(dir, "c"), image: filepath.Join(dir, "image")}
 	var err error
-	if a.mirror, err = lab.NewMirror(s.ctx, metadata, filepath.Join(dir, "a"), filepath.Join(dir, "b")); err != nil {
+	if a.mirror, err = lab.NewMirror(s.ctx, lab.MirrorOptions{Metadata: metadata}, filepath.Join(dir, "a"), filepath.Join(dir, "b")); err != nil {
 		t.Fatal(err)
 	}
 	for file, size := range map[string]int64{a.plain: 256 << 20, a.image: 320 << 20} {
@@ -90,7 +93,7 @@ func (a *assembledStage) stage(t *testing.T, s *site, disk *lab.Disk) {
 	if err := os.Mkdir(point, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lab.Run(s.ctx, "mount", "-o", "loop", a.image, point); err != nil {
+	if _, err := lab.Run(s.ctx, "mount", "-o", "loop"+a.options, a.image, point); err != nil {
 		t.Fatal(err)
 	}
 	s.look(t, disk, func(mnt string) error {

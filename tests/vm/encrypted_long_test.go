@@ -65,30 +65,7 @@ func (c *transcript) String() string {
 // root is on, which leaves the stage's file system clean.
 func TestLongEncryptedInside(t *testing.T) {
 	s := newEmptySite(t)
-	rootfs, err := lab.RootFS(s.ctx, lab.BookwormLVM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fleet := strings.Replace(insideFleet, "IMAGE", s.registry.Addr+"/lab:inside", 1)
-	s.commitSmall(t, fleet, "")
-	second, err := lab.NewRepo(s.ctx, filepath.Join(s.dir, "second"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := second.Git(s.ctx, "pull", "--quiet", s.repo.Dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := second.Replace("gitboot.toml", `"one"`, `"two"`); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := second.Commit(s.ctx, "Go on to the second step"); err != nil {
-		t.Fatal(err)
-	}
-	own := filepath.Join(s.dir, "own.tar")
-	s.insideTar(t, own, second.Dir)
-	if _, _, err := s.registry.Push(s.ctx, "lab:inside", nil, lab.Layer{Path: rootfs}, lab.Layer{Path: own}); err != nil {
-		t.Fatal(err)
-	}
+	s.inside(t, insideFleet, "testdata/inside/rc.local", `"one"`, `"two"`)
 	a, crypt := s.encryptedStage(t, 640)
 	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
 	a.reconcile(t, s, disk)
@@ -99,36 +76,80 @@ func TestLongEncryptedInside(t *testing.T) {
 	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.UEFI, More: []string{crypt}, Console: console})
 	for _, step := range []string{"one", "two"} {
 		s.typeIn(t, vm, asks, passphrase)
-		for _, line := range []string{`lab: step ` + step + `, stage on \S+ ext4`, `lab: LVM leaves it alone`, `lab: done with step ` + step} {
-			m, err := vm.WaitFor(s.ctx, regexp.MustCompile(line+`|lab: failed in step.*`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
-			if strings.Contains(m.Groups[0], "failed") {
-				t.Fatal(vm.Tail(60))
-			}
-		}
+		s.story(t, vm, `lab: step `+step+`, stage on \S+ ext4`, `lab: LVM leaves it alone`, `lab: done with step `+step)
 	}
 	if err := vm.Wait(s.ctx); err != nil {
 		t.Fatal(err)
 	}
-	text := console.String()
-	for _, want := range []string{`active +debian-vg/root`, `encryption /dev/vd\S+: it is opened by passphrase \(slot 0\)`} {
-		if !regexp.MustCompile(want).MatchString(text) {
+	wentWell(t, console.String(), `active +debian-vg/root`, `encryption /dev/vd\S+: it is opened by passphrase \(slot 0\)`,
+		`somebody has to open /dev/vd\S+ at each boot of it; if nobody does`)
+}
+
+// story waits for lines of a script that says where it fails.
+func (s *site) story(t *testing.T, vm *lab.VM, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		m, err := vm.WaitFor(s.ctx, regexp.MustCompile(line+`|lab: failed in step.*`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%.1f s: %s", m.At.Seconds(), m.Groups[0])
+		if strings.Contains(m.Groups[0], "failed") {
+			t.Fatal(vm.Tail(60))
+		}
+	}
+}
+
+// wentWell wants to find what a console has said, and no complaint of systemd's at the
+// end: what the root is on cannot be let go of, and is of nobody's concern any more.
+func wentWell(t *testing.T, console string, wanted ...string) {
+	t.Helper()
+	for _, want := range wanted {
+		if !regexp.MustCompile(want).MatchString(console) {
 			t.Errorf("the console does not say %s", want)
 		}
 	}
-	// what the root is on cannot be let go of, and is of nobody's concern any more
 	for _, complaint := range []string{`stop job is running`, `[Ff]ailed (to )?unmount\w*`, `Could not (unmount|remount)`, `file systems.*, ignoring`} {
-		if line := regexp.MustCompile(`.*` + complaint + `.*`).FindString(text); line != "" {
+		if line := regexp.MustCompile(`.*` + complaint + `.*`).FindString(console); line != "" {
 			t.Errorf("the console says %s", line)
 		}
 	}
 }
 
+// inside makes an image of a Debian that is itself what converges its machine: by a script,
+// and a config repo whose second commit, the one in it, has other texts in place of some of
+// the first's.
+func (s *site) inside(t *testing.T, fleet, script string, edits ...string) {
+	t.Helper()
+	rootfs, err := lab.RootFS(s.ctx, lab.BookwormStorage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.commitSmall(t, strings.Replace(fleet, "IMAGE", s.registry.Addr+"/lab:inside", 1), "")
+	second, err := lab.NewRepo(s.ctx, filepath.Join(s.dir, "second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Git(s.ctx, "pull", "--quiet", s.repo.Dir); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(edits); i += 2 {
+		if err := second.Replace("gitboot.toml", edits[i], edits[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := second.Commit(s.ctx, "Go on to the second step"); err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(s.dir, "own.tar")
+	s.insideTar(t, own, script, second.Dir)
+	if _, _, err := s.registry.Push(s.ctx, "lab:inside", nil, lab.Layer{Path: rootfs}, lab.Layer{Path: own}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // insideTar is what the Debian has besides its packages.
-func (s *site) insideTar(t *testing.T, path, repo string) {
+func (s *site) insideTar(t *testing.T, path, script, repo string) {
 	t.Helper()
 	entries := []entry{}
 	add := func(name, from string, mode int64) {
@@ -140,7 +161,7 @@ func (s *site) insideTar(t *testing.T, path, repo string) {
 	}
 	add("usr/local/bin/gitboot", s.gitboot, 0o755)
 	add("usr/local/lib/gitboot/gitboot-init", s.gitboot+"-init", 0o755)
-	add("etc/rc.local", "testdata/inside/rc.local", 0o755)
+	add("etc/rc.local", script, 0o755)
 	err := filepath.WalkDir(repo, func(file string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			rel, _ := filepath.Rel(repo, file)
@@ -152,6 +173,37 @@ func (s *site) insideTar(t *testing.T, path, repo string) {
 		t.Fatal(err)
 	}
 	writeLayer(t, path, entries)
+}
+
+// A keyboard on USB, the only one that there is, has no driver yet when the serial console
+// asks for the passphrase: that it is there is said, and what is typed then is heard.
+func TestLongEncryptedByUSB(t *testing.T) {
+	s := newEmptySite(t)
+	archive := filepath.Join(s.dir, "small.tar")
+	if err := lab.SmallUSB(s.ctx, archive, smallStart+goodEnd); err != nil {
+		t.Fatal(err)
+	}
+	s.commitSmall(t, strings.NewReplacer(`"console=ttyS0"`, `"console=tty0", "console=ttyS0"`, "loglevel=5", "loglevel=6").Replace(encryptedFleet), archive)
+	a, crypt := s.encryptedStage(t, 320)
+	disk := s.disk(t, lab.DiskOptions{SizeMB: 512, OtherSystem: true, BootApart: true})
+	a.reconcile(t, s, disk)
+	encrypt(t, crypt)
+
+	asks := &prompt{question: []byte("(" + luksUUID + "): "), asked: make(chan struct{}, 8)}
+	vm := s.start(t, lab.VMOptions{Disk: disk.Path, Firmware: lab.BIOS, More: []string{crypt}, USBKeyboard: true, Console: asks})
+	s.asked(t, vm, asks)
+	s.follow(t, vm, `the keyboard "QEMU QEMU USB Keyboard" is there`)
+	if err := vm.Type(s.ctx, "wrong\r"); err != nil {
+		t.Fatal(err)
+	}
+	s.asked(t, vm, asks)
+	if err := vm.Type(s.ctx, passphrase+"\r"); err != nil {
+		t.Fatal(err)
+	}
+	s.follow(t, vm, `lab: /bin/busybox started small on overlay`, `Power down`)
+	if err := vm.Wait(s.ctx); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A key slot as cryptsetup makes it by default takes a gigabyte at boot, too: a machine

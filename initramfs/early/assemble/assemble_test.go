@@ -172,7 +172,7 @@ func TestArrayWaits(t *testing.T) {
 	need.Root(t)
 	lab.RequireMachines(t)
 	dir := t.TempDir()
-	m, err := lab.NewMirror(t.Context(), "1.0", filepath.Join(dir, "a"), filepath.Join(dir, "b"))
+	m, err := lab.NewMirror(t.Context(), lab.MirrorOptions{Metadata: "1.0"}, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 	if err != nil {
 		t.Fatal(err)
 	}
