@@ -31,7 +31,7 @@ func (a *Agent) doors(set Setup) []door {
 		}},
 		{"metrics", set.Metrics, 16, func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
 		{"other machines", set.Mirror, mirror.Connections, func(context.Context) (http.Handler, error) {
-			return mirror.New(mirror.Options{Stage: set.Reconciler.Machine.Stage, Repo: set.MirrorRepo, Ref: set.Reconciler.Repo.Source.Ref, Log: a.Log}), nil
+			return mirror.New(mirror.Options{Stage: set.Reconciler.Machine.Stage, Repo: set.MirrorRepo, Ref: set.Reconciler.Repo.Source.Ref, Served: a.metrics.Served, Log: a.Log}), nil
 		}},
 		{"the page", set.Page, 256, func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
 	}

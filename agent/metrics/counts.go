@@ -14,6 +14,7 @@ type counts struct {
 	events, looks, runs *prometheus.CounterVec
 	took                *prometheus.HistogramVec
 	running             *running
+	served, sent        *prometheus.CounterVec
 }
 
 // running is when each part began.
@@ -30,11 +31,16 @@ func newCounts() counts {
 			Buckets: []float64{0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600}, // from a hook that changed to a build of a whole system
 		}, find("gitboot_run_duration_seconds").labels()),
 		running: &running{began: map[string]time.Time{}},
+		served:  newCounter("gitboot_served_requests_total"), sent: newCounter("gitboot_served_bytes_total"),
 	}
 	// What has not happened yet is 0 and not absent, so that its first time is an
 	// increase.
 	for _, outcome := range []string{"followed", "refused"} {
 		c.looks.WithLabelValues(outcome)
+	}
+	for _, kind := range []string{"object", "document", "repo"} {
+		c.served.WithLabelValues(kind)
+		c.sent.WithLabelValues(kind)
 	}
 	for _, part := range []string{event.Machine, event.Workshop} {
 		for _, outcome := range []string{"done", "failed"} {
@@ -51,7 +57,7 @@ func newCounter(name string) *prometheus.CounterVec {
 }
 
 func (c counts) all() []prometheus.Collector {
-	return []prometheus.Collector{c.events, c.looks, c.runs, c.took}
+	return []prometheus.Collector{c.events, c.looks, c.runs, c.took, c.served, c.sent}
 }
 
 func (c counts) tell(e event.Event) {

@@ -57,6 +57,12 @@ func New(opts Options) *Metrics {
 // Tell counts an event.
 func (m *Metrics) Tell(e event.Event) { m.counts.tell(e) }
 
+// Served counts what was given to another machine.
+func (m *Metrics) Served(kind string, bytes int64) {
+	m.counts.served.WithLabelValues(kind).Inc()
+	m.counts.sent.WithLabelValues(kind).Add(float64(bytes))
+}
+
 // Handler serves the three paths.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()

@@ -141,6 +141,8 @@ func TestFigures(t *testing.T) {
 	} {
 		m.Tell(e)
 	}
+	m.Served("object", 6)
+	m.Served("object", 8)
 	served := gather(t, m)
 	for _, c := range []struct {
 		name   string
@@ -154,6 +156,9 @@ func TestFigures(t *testing.T) {
 		{"gitboot_runs_total", []string{"outcome=failed", "part=machine"}, 0},
 		{"gitboot_runs_total", []string{"outcome=failed", "part=workshop"}, 1},
 		{"gitboot_run_duration_seconds", []string{"part=machine"}, 1},
+		{"gitboot_served_requests_total", []string{"kind=object"}, 2},
+		{"gitboot_served_bytes_total", []string{"kind=object"}, 14},
+		{"gitboot_served_bytes_total", []string{"kind=repo"}, 0},
 		{"gitboot_condition", []string{"status=False", "type=Ready"}, 1},
 		{"gitboot_condition", []string{"status=True", "type=Ready"}, 0},
 		{"gitboot_revision_info", []string{"kind=applied", "revision=c1"}, 1},

@@ -46,6 +46,8 @@ func Table() []Metric {
 		{"gitboot_looks_total", counter, "outcome", "Looks at the config repo: followed or refused."},
 		{"gitboot_runs_total", counter, "part, outcome", "Runs of machine and workshop that did something: done or failed."},
 		{"gitboot_run_duration_seconds", histogram, "part", "How long they took."},
+		{"gitboot_served_requests_total", counter, "kind", "Requests of other machines that were answered with something: object, document, repo."},
+		{"gitboot_served_bytes_total", counter, "kind", "Bytes that were sent for them."},
 	}
 }
 

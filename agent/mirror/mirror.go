@@ -39,7 +39,10 @@ type Options struct {
 	// Repo gives the config repo, too, whose Ref is followed here.
 	Repo bool
 	Ref  string
-	Log  *slog.Logger
+	// Served, if set, is told of each answer that gave something: of which kind (object,
+	// document, repo), and how many bytes it had.
+	Served func(kind string, bytes int64)
+	Log    *slog.Logger
 }
 
 // New answers for a stage, and logs who got what.
@@ -50,7 +53,7 @@ func New(o Options) http.Handler {
 	if o.Repo {
 		mux.Handle(RepoPath+"/", http.StripPrefix(RepoPath, uploadpack.Repo{Dir: o.Stage.Repo(), Ref: o.Ref, Log: o.Log}.Handler()))
 	}
-	return told(mux, o.Log)
+	return told(mux, o)
 }
 
 type mirror struct{ stage *stage.Stage }

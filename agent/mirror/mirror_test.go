@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
@@ -65,7 +66,8 @@ func TestWhatIsGiven(t *testing.T) {
 	must(t, err)
 	loose := file(t, st, "of no deployment")
 	var log bytes.Buffer
-	s := httptest.NewServer(New(Options{Stage: st, Log: slog.New(slog.NewTextHandler(&log, nil))}))
+	var served sync.Map
+	s := httptest.NewServer(New(Options{Stage: st, Log: slog.New(slog.NewTextHandler(&log, nil)), Served: func(kind string, bytes int64) { served.Store(kind, bytes) }}))
 	defer s.Close()
 	blob := func(o deployment.Object) string { return "/v2/fleet/os/blobs/sha256:" + o.SHA256 }
 	for what, c := range map[string]struct {
@@ -116,6 +118,9 @@ func TestWhatIsGiven(t *testing.T) {
 	s.Close() // which waits for what is logged
 	if !strings.Contains(log.String(), kernel.SHA256+" status=206 bytes=6") || strings.Count(log.String(), "\n") != 4 {
 		t.Errorf("told: %s", &log)
+	}
+	if n, _ := served.Load("object"); n != int64(6) {
+		t.Errorf("counted last: %v bytes", n)
 	}
 	s = httptest.NewServer(New(Options{Stage: st, Log: slog.New(slog.DiscardHandler)}))
 	defer s.Close()

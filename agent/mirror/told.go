@@ -11,7 +11,7 @@ import (
 // told tells of each object that was given out, and of what was of the config repo: to whom,
 // and how much of it. Documents, and what others look whether there is something new, are
 // many and small, and told of to who looks for faults.
-func told(next http.Handler, log *slog.Logger) http.Handler {
+func told(next http.Handler, o Options) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began, counted := time.Now(), &counter{ResponseWriter: w}
 		next.ServeHTTP(counted, r)
@@ -20,8 +20,21 @@ func told(next http.Handler, log *slog.Logger) http.Handler {
 		if (object || r.Method == http.MethodPost) && counted.sent > 0 && counted.status < http.StatusBadRequest {
 			level = slog.LevelInfo
 		}
-		log.Log(r.Context(), level, "gave to another machine", "to", r.RemoteAddr, "what", r.URL.Path, "status", counted.status, "bytes", counted.sent, "took", time.Since(began).Round(time.Millisecond))
+		if o.Served != nil && counted.sent > 0 && counted.status < http.StatusBadRequest {
+			o.Served(kind(r.URL.Path), counted.sent)
+		}
+		o.Log.Log(r.Context(), level, "gave to another machine", "to", r.RemoteAddr, "what", r.URL.Path, "status", counted.status, "bytes", counted.sent, "took", time.Since(began).Round(time.Millisecond))
 	})
+}
+
+func kind(path string) string {
+	switch {
+	case strings.HasPrefix(path, RepoPath+"/"):
+		return "repo"
+	case strings.Contains(path, "/blobs/"):
+		return "object"
+	}
+	return "document"
 }
 
 // A counter counts what is sent of an answer's body.
