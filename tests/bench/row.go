@@ -61,6 +61,7 @@ func rows() []row {
 		{"verity", "from `Run /init` to the image's init in QEMU, layers verified; then its programs and libraries read", "the same, not verified", 3, verity},
 		{"watcher", "from `Run /init` to the image's init in QEMU, on trial", "the same, known to be good", 5, watched},
 		{"stage-verify", "`stage verify`", "`sha256sum` of its objects", 7, stageVerify},
+		{"login", "from power-on to the login in QEMU, an installed disk, by UEFI and systemd-boot", "the same by GRUB", 5, login},
 		{"boot-test", "a boot test of a staged image, in QEMU", "that boot alone, until it is judged", 3, bootTest},
 		{"disk-image", "`disk image` of a staged machine of 350 MB, without root", "`cp --sparse=always` of the result, and `sync`", 7, diskImage},
 		{"init-size", "gitboot-init", "its limit", 1, initSize},
