@@ -34,6 +34,8 @@ const (
 	// BookwormARM64 is Debian 12 for arm64, unpacked and not set up: no program of it ran,
 	// which another kind of computer could not execute.
 	BookwormARM64 Kind = "bookworm-arm64"
+	// GenericARM64 is the same with the kernel for real hardware, boards among it.
+	GenericARM64 Kind = "bookworm-arm64-generic"
 	// SystemdARM64 is Bookworm for arm64, which an interpreter has set up.
 	SystemdARM64 Kind = "bookworm-arm64-systemd"
 	// Trixie is Debian 13 with systemd; modules are .ko.xz files.
@@ -65,6 +67,8 @@ func (k Kind) recipe() (recipe, error) {
 		return recipe{suite: "bookworm", packages: []string{"ifupdown", "kmod", "network-manager", "procps", "systemd-sysv", "tzdata", "udev"}}, nil
 	case BookwormARM64:
 		return recipe{suite: "bookworm", arch: "arm64", packages: []string{"linux-image-cloud-arm64", "busybox-static"}}, nil
+	case GenericARM64:
+		return recipe{suite: "bookworm", arch: "arm64", packages: []string{"linux-image-arm64", "busybox-static"}}, nil
 	case SystemdARM64:
 		return recipe{suite: "bookworm", arch: "arm64", setUp: true, hooks: []string{noInitrd},
 			packages: []string{"linux-image-cloud-arm64", "udev", "kmod", "systemd-sysv", "dbus", "libpam-systemd", "squashfs-tools-ng"}}, nil

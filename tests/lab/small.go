@@ -42,7 +42,17 @@ func SmallUSB(ctx context.Context, path, start string) error {
 
 // SmallARM64 is the same for arm64.
 func SmallARM64(ctx context.Context, path, start string) error {
-	rootfs, err := RootFS(ctx, BookwormARM64)
+	return smallARM64(ctx, path, start, BookwormARM64)
+}
+
+// SmallBoard is SmallARM64 with the kernel for boards, and device trees of the Raspberry Pi's.
+func SmallBoard(ctx context.Context, path, start string) error {
+	return smallARM64(ctx, path, start, GenericARM64, "drivers/mmc/core/", "drivers/mmc/host/bcm2835.", "drivers/mmc/host/sdhci.", "drivers/mmc/host/sdhci-pltfm.", "drivers/mmc/host/sdhci-iproc.", "drivers/mmc/host/cqhci.",
+		"drivers/dma/bcm2835", "drivers/mailbox/bcm2835", "drivers/clk/bcm/", "drivers/soc/bcm/", "drivers/firmware/raspberrypi.", "drivers/char/hw_random/")
+}
+
+func smallARM64(ctx context.Context, path, start string, kind Kind, modules ...string) error {
+	rootfs, err := RootFS(ctx, kind)
 	if err != nil {
 		return err
 	}
@@ -50,7 +60,7 @@ func SmallARM64(ctx context.Context, path, start string) error {
 	if err != nil {
 		return err
 	}
-	return small(ctx, path, start, BookwormARM64, busybox, nil)
+	return small(ctx, path, start, kind, busybox, modules)
 }
 
 func small(ctx context.Context, path, start string, kind Kind, busybox string, modules []string) error {
@@ -99,7 +109,7 @@ var smallModules = regexp.MustCompile(`/kernel/(drivers/(block|cdrom|virtio)|fs/
 // smallKernel says whether the small system has a file of Debian's.
 func smallKernel(name string, modules []string) bool {
 	switch {
-	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"):
+	case strings.HasPrefix(name, "boot/vmlinuz-"), strings.HasPrefix(name, "boot/config-"), strings.Contains(name, "/broadcom/bcm28"):
 		return true
 	case strings.HasPrefix(name, "usr/lib/modules/"):
 		return !strings.HasSuffix(name, ".ko") || smallModules.MatchString(name) || slices.ContainsFunc(modules, func(beginning string) bool { return strings.Contains(name, "/kernel/"+beginning) })
