@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -67,6 +68,11 @@ func TestCheckArgsLeavesRoom(t *testing.T) {
 		}
 		if _, err := Words(kernel, append(append(own.Args(), args...), "xxxxx")); err == nil {
 			t.Errorf("%s: room is left unused", first)
+		}
+		// An entry without graphics drivers has one more argument, and counts nothing.
+		safe := Cmdline{Stage: own.Stage, Assembly: assembly, Deployment: hash, Machine: machine}
+		if _, err := Words(kernel, slices.Concat(safe.Args(), []string{"nomodeset"}, args)); err != nil {
+			t.Errorf("%s, without graphics drivers: %v", first, err)
 		}
 	}
 }

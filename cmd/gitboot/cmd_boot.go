@@ -36,20 +36,33 @@ type entryJSON struct {
 	// Recovery is the recovery entry, which is no generation: its image is what it was
 	// made of.
 	Recovery bool `json:"recovery,omitempty"`
+	// SafeGraphics is the entry without graphics drivers, of a generation that has one of
+	// its own.
+	SafeGraphics bool `json:"safeGraphics,omitempty"`
 }
+
+// unshown is why an entry is not there that should be.
+const unshown = "not in the boot menu; the next reconcile writes it, or says why not"
 
 // entriesOf are the entries that there are, or should be.
 func entriesOf(s report.Status) []entryJSON {
 	entries := []entryJSON{}
 	for _, img := range s.Images {
 		for _, g := range img.Generations {
-			entries = append(entries, entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.State, g.Hidden, false})
+			entries = append(entries, entryJSON{g.Entry, img.Name, g.Generation, g.Deployment, g.Entry == s.Default, g.Booted, g.State, g.Hidden, false, false})
 		}
 	}
+	if safe := s.SafeGraphics; safe != nil {
+		e := entryJSON{Entry: safe.Entry, Image: safe.Image, Generation: safe.Generation, Deployment: safe.Deployment, SafeGraphics: true}
+		if safe.Hidden {
+			e.Hidden = unshown
+		}
+		entries = append(entries, e)
+	}
 	if r := s.Recovery; r != nil && r.Deployment != "" {
-		e := entryJSON{r.Entry, r.Image, 0, r.Deployment, r.Entry == s.Default, r.Deployment == s.Booted, "", "", true}
+		e := entryJSON{r.Entry, r.Image, 0, r.Deployment, r.Entry == s.Default, r.Deployment == s.Booted, "", "", true, false}
 		if r.Hidden {
-			e.Hidden = "not in the boot menu; the next reconcile writes it, or says why not"
+			e.Hidden = unshown
 		}
 		entries = append(entries, e)
 	}
@@ -58,7 +71,7 @@ func entriesOf(s report.Status) []entryJSON {
 
 func newBootList(a *app) *cobra.Command {
 	c := &cobra.Command{Use: "list", Short: "List gitboot's entries in the boot menu", Args: usage.NoArgs,
-		Long: "list shows the entry of each generation on the stage, and the recovery entry. One that\nthe menu does not have is noted, with the reason."}
+		Long: "list shows the entry of each generation on the stage, that without graphics drivers, and\nthe recovery entry. One that the menu does not have is noted, with the reason."}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := a.staged(c)

@@ -31,6 +31,9 @@ func TestSafeGraphics(t *testing.T) {
 	if m.Default != before.Default || m.Fallback != before.Fallback {
 		t.Errorf("by itself %s boots, or %s", m.Default, m.Fallback)
 	}
+	if of := SafeGraphics(s.doc); of.Name() != "desktop:1" {
+		t.Errorf("it is of %s", of.Name())
+	}
 	must(t, s.Publish(t.Context(), where, s.doc))
 	if shown, err := s.Shown(); err != nil || !shown[boot.SafeGraphicsID] {
 		t.Errorf("shown are %v, %v", shown, err)

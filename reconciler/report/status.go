@@ -52,6 +52,8 @@ type Status struct {
 	Testing *state.Failure `json:"testing,omitempty"`
 	// Recovery is the recovery entry, absent if none is declared.
 	Recovery *RecoveryStatus `json:"recovery,omitempty"`
+	// SafeGraphics is the entry without graphics drivers, absent if none is declared.
+	SafeGraphics *SafeStatus `json:"safeGraphics,omitempty"`
 	// Waiting is a revision that is staged and not published yet, Clock why the
 	// machine's is not believed; absent otherwise.
 	Waiting *WaitingStatus `json:"waiting,omitempty"`
@@ -244,55 +246,6 @@ func Waits(doc *state.Machine) *WaitingStatus {
 	return &WaitingStatus{Revision: w.Revision, Since: w.Since, Holds: w.Holds, Actions: doc.Unpublished()}
 }
 
-// TrialStatus is what is tried. Asked says that it boots next, Booted that it runs;
-// with neither it was booted and left, and the next run removes it.
-type TrialStatus struct {
-	state.Trial
-	Entry  string `json:"entry"`
-	Asked  bool   `json:"asked"`
-	Booted bool   `json:"booted"`
-}
-
-// RecoveryStatus is the recovery entry: Damaged says what it lacks, Hidden that the
-// menu does not have it.
-type RecoveryStatus struct {
-	Entry      string         `json:"entry"`
-	Deployment string         `json:"deployment"`
-	Image      string         `json:"image"`
-	Kernel     string         `json:"kernel"`
-	Made       time.Time      `json:"made,omitzero"`
-	Damaged    string         `json:"damaged,omitempty"`
-	Hidden     bool           `json:"hidden"`
-	Failure    *state.Failure `json:"failure,omitempty"`
-}
-
-func recoveryStatus(book *menu.Book, r *state.Recovery, shown map[string]bool) *RecoveryStatus {
-	if r == nil {
-		return nil
-	}
-	s := &RecoveryStatus{
-		Entry: boot.RecoveryID, Deployment: r.Deployment, Image: r.Image, Kernel: r.Kernel, Made: r.Made, Hidden: !shown[boot.RecoveryID], Failure: public(r.Failure),
-	}
-	if r.Deployment != "" {
-		s.Damaged = inventory.Lack(book.Stage, r.Deployment)
-	}
-	return s
-}
-
-func trialStatus(ctx context.Context, book *menu.Book, t *state.Trial) *TrialStatus {
-	if t == nil {
-		return nil
-	}
-	s := &TrialStatus{Trial: *t, Entry: boot.TrialID(t.Deployment), Booted: t.Deployment == book.Booted}
-	if fs, err := book.Locate(ctx); err == nil {
-		if memory, err := book.Memory(ctx, fs); err == nil {
-			is, err := memory.Read()
-			s.Asked = err == nil && is.Once == s.Entry
-		}
-	}
-	return s
-}
-
 // Of reports what is staged, newest generation first, images as the menu shows
 // them. What has become known since the document was written, foresee adds to it.
 func Of(ctx context.Context, book *menu.Book, foresee func(context.Context, *state.Machine)) (Status, error) {
@@ -329,6 +282,7 @@ func Of(ctx context.Context, book *menu.Book, foresee func(context.Context, *sta
 	s.Fallback, s.Uncounted = fallsBack(ctx, book, doc, shown)
 	s.Testing = public(doc.TestingFailure)
 	s.Trial, s.Recovery = trialStatus(ctx, book, doc.Trial), recoveryStatus(book, doc.Recovery, shown)
+	s.SafeGraphics = safeStatus(doc, shown)
 	if book.Booted != "" {
 		s.Reboot = rebootOf(ctx, book, doc, shown)
 	}
