@@ -40,7 +40,7 @@ func copyContent(out io.Writer, content io.Reader, size int64, buf []byte) error
 // ends the tar.
 func (rw *Rewriter) Finish() error {
 	for p, ino := range rw.tree.borrowed {
-		if ino.meta == nil {
+		if !ino.known() {
 			return fmt.Errorf("hard link to %q: no such name in this layer, and none below it", clip(p))
 		}
 	}
@@ -62,7 +62,7 @@ func (w *walk) dir(n *node, name string) error {
 	if err := w.out.WriteHeader(w.dirHeader(n, name)); err != nil {
 		return fmt.Errorf("entry %q: %w", clip(name), err)
 	}
-	for _, child := range n.ino.sorted() {
+	for _, child := range n.ino.children().nodes() {
 		if err := w.node(child, join(name, child.name)); err != nil {
 			return err
 		}
@@ -71,8 +71,8 @@ func (w *walk) dir(n *node, name string) error {
 }
 
 func (w *walk) dirHeader(n *node, name string) *tar.Header {
-	m := n.ino.meta
-	if m == nil {
+	m := &n.ino.meta
+	if !m.known() {
 		m = &meta{typeflag: tar.TypeDir, mode: rootMode}
 		w.report.Parents++
 	}
@@ -115,11 +115,11 @@ func (w *walk) node(n *node, name string) error {
 
 // lent writes the content of a lower layer's file.
 func (w *walk) lent(ino *inode) error {
-	content, err := ino.open()
+	content, err := ino.more().open()
 	if err != nil {
 		return err
 	}
-	return copyContent(w.out, content, ino.meta.size, w.buf)
+	return copyContent(w.out, content, ino.size, w.buf)
 }
 
 // header returns what n still needs: the file itself at its first name, a
@@ -131,7 +131,7 @@ func header(n *node, name string) *tar.Header {
 		return nil
 	case nil:
 		ino.home = n
-		return ino.meta.header(name)
+		return ino.header(name)
 	}
 	return (&meta{typeflag: tar.TypeLink, rare: &rare{linkname: ino.home.path()}}).header(name)
 }
@@ -139,7 +139,7 @@ func header(n *node, name string) *tar.Header {
 // homes gives every file with content its final name, which is the first in
 // order that it has; "" for those that have none.
 func (rw *Rewriter) homes() ([]string, error) {
-	homes := make([]string, len(rw.files))
+	homes := make([]string, rw.files)
 	err := rw.tree.root.each(func(n *node) error {
 		ino := n.real()
 		if ino != nil && ino.content && homes[ino.number] == "" {

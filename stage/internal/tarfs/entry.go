@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 )
@@ -48,12 +49,12 @@ type entry struct {
 // meta is what an inode carries besides its content. A layer may have hundreds of
 // thousands, so that what few have is apart.
 type meta struct {
-	typeflag byte
-	mode     uint16
+	rare     *rare // nil: nothing of it
+	size     int64
 	uid, gid uint32
 	mtime    uint32
-	size     int64
-	rare     *rare // nil: nothing of it
+	mode     uint16
+	typeflag byte // 0: nothing is known of it
 }
 
 // rare is what few inodes carry.
@@ -61,7 +62,14 @@ type rare struct {
 	major, minor uint32
 	linkname     string
 	xattrs       map[string]string
+	// children of a directory; nil for all else.
+	children *folder
+	link     *link
+	// open gives the content of a file that a lower layer lent.
+	open func() (io.Reader, error)
 }
+
+func (m *meta) known() bool { return m.typeflag != 0 }
 
 // more is what a meta has of what few have, own that to be written to.
 func (m *meta) more() rare {

@@ -34,7 +34,7 @@ func (rw *Rewriter) Lacks() []Lack {
 	}
 	list = appendFolders(list, rw.tree.root)
 	for _, p := range slices.Sorted(maps.Keys(rw.tree.borrowed)) {
-		if ino := rw.tree.borrowed[p]; ino.meta == nil {
+		if ino := rw.tree.borrowed[p]; !ino.known() {
 			list = append(list, Lack{Path: p, File: true, ino: ino})
 		}
 	}
@@ -46,11 +46,11 @@ func appendFolders(list []Lack, n *node) []Lack {
 	if n.white {
 		return list
 	}
-	for _, child := range n.ino.sorted() {
+	for _, child := range n.ino.children().nodes() {
 		if !child.dir() {
 			continue
 		}
-		if child.ino.meta == nil && !child.white {
+		if !child.ino.known() && !child.white {
 			list = append(list, Lack{Path: child.path(), node: child})
 		}
 		if !child.ino.opaque {
@@ -76,9 +76,10 @@ func (rw *Rewriter) Lend(l Lack, hdr *tar.Header, open func() (io.Reader, error)
 	}
 	rw.report.Lent++
 	if l.File {
-		l.ino.meta, l.ino.open = m, open
+		l.ino.set(m)
+		l.ino.own().open = open
 	} else {
-		l.node.ino.meta = m
+		l.node.ino.set(m)
 	}
 	return rw.tree.charge(m)
 }
@@ -90,14 +91,14 @@ func (rw *Rewriter) Move(l Lack, to string) error {
 	if err != nil {
 		return fmt.Errorf("%q: %w", clip(to), err)
 	}
-	n := dir.ino.children[base]
+	n := dir.ino.children().child(base)
 	if n == nil {
 		n = rw.tree.attach(dir, base)
 	}
 	if n.ino == nil {
 		n.ino = newDir()
 	}
-	delete(l.node.parent.ino.children, l.node.name)
+	l.node.parent.ino.children().drop(l.node.name)
 	return rw.graft(l.node, n)
 }
 
@@ -107,13 +108,13 @@ func (rw *Rewriter) graft(from, to *node) error {
 		return fmt.Errorf("%q is a link below, to %q, which is no folder for it", clip(from.path()), clip(to.path()))
 	}
 	to.ino.opaque = to.ino.opaque || from.ino.opaque
-	for _, child := range from.ino.sorted() {
-		there := to.ino.children[child.name]
+	for _, child := range from.ino.children().nodes() {
+		there := to.ino.children().child(child.name)
 		switch {
 		case there == nil || there.ino == nil && child.ino != nil:
 			child.white = child.white || there != nil && there.white
 			child.parent = to
-			to.ino.children[child.name] = child
+			to.ino.children().put(child)
 			rw.spoiled = rw.spoiled || child.written()
 		case child.ino == nil:
 			there.white = true
@@ -145,7 +146,7 @@ func (n *node) written() bool {
 	if n.ino.content && n.ino.home == n {
 		return true
 	}
-	for _, child := range n.ino.children {
+	for _, child := range n.ino.children().nodes() {
 		if child.written() {
 			return true
 		}
@@ -166,7 +167,7 @@ func missingAt(at *node, name string) *missing {
 	p := path.Clean("/" + join(at.path(), name))[1:]
 	m := &missing{path: strings.Clone(p)}
 	first, _, _ := strings.Cut(name, "/")
-	if next := at.ino.children[first]; next != nil && next.white {
+	if next := at.ino.children().child(first); next != nil && next.white {
 		m.hidden = true
 	}
 	for ; at.parent != nil; at = at.parent {

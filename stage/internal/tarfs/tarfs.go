@@ -85,8 +85,8 @@ type Rewriter struct {
 	tree    tree
 	report  Report
 	spoiled bool
-	// files are the files with content, in the layer's order.
-	files []*inode
+	// files counts the files with content.
+	files int32
 	buf   []byte
 	out   *tar.Writer
 	most  Bounds

@@ -3,9 +3,7 @@ package tarfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"slices"
 	"strings"
 )
 
@@ -25,20 +23,15 @@ type node struct {
 
 // An inode is what a name stands for. Several names may share one.
 type inode struct {
-	meta *meta // nil: a directory that has no entry, or a waiting link
-	// children of a directory; nil for all else.
-	children map[string]*node
-	// opaque: what lower layers have in this directory is hidden.
-	opaque bool
-	// content: a file that is not empty; number is its place among such files.
-	content bool
-	number  int32
-	// link is of a hard link that came before its target.
-	link *link
-	// open gives the content of a file that a lower layer lent.
-	open func() (io.Reader, error)
+	meta // unknown: a directory that has no entry, or a waiting link
 	// home is the name below which the inode is in the output.
 	home *node
+	// number is the place of a file with content among such files.
+	number int32
+	// content: a file that is not empty.
+	content bool
+	// opaque: what lower layers have in this directory is hidden.
+	opaque bool
 }
 
 // A link waits for its target to appear; alias is the target when it has.
@@ -61,9 +54,22 @@ type tree struct {
 
 func newTree(most Bounds) tree { return tree{root: &node{ino: newDir()}, folder: most.folder()} }
 
-func newDir() *inode { return &inode{children: make(map[string]*node)} }
+func newDir() *inode { return &inode{meta: meta{rare: &rare{children: new(folder)}}} }
 
-func (n *node) dir() bool { return n.ino != nil && n.ino.children != nil }
+func (n *node) dir() bool { return n.ino != nil && n.ino.children() != nil }
+
+func (i *inode) children() *folder { return i.more().children }
+
+// link is of a hard link that came before its target, nil of all else.
+func (i *inode) link() *link { return i.more().link }
+
+// set gives an inode the attributes of an entry. What is in a directory stays.
+func (i *inode) set(m *meta) {
+	if children := i.children(); children != nil {
+		m.own().children = children
+	}
+	i.meta = *m
+}
 
 func (n *node) path() string {
 	if n.parent == nil {
@@ -91,7 +97,7 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 			}
 			continue
 		}
-		next := at.ino.children[part]
+		next := at.ino.children().child(part)
 		switch {
 		case next == nil || next.ino == nil:
 			if !make {
@@ -101,7 +107,7 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 				next = t.attach(at, part)
 			}
 			next.ino = newDir()
-		case next.ino.children == nil && next.ino.symlink() != "":
+		case next.ino.children() == nil && next.ino.symlink() != "":
 			if followed++; followed > maxFollow {
 				return nil, "", errors.New("too many symbolic links among its parents")
 			}
@@ -111,7 +117,7 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 			}
 			rest = append(strings.Split(target, "/"), rest...)
 			continue
-		case next.ino.children == nil:
+		case next.ino.children() == nil:
 			return nil, "", fmt.Errorf("its parent %q is not a directory", clip(next.path()))
 		}
 		at = next
@@ -123,17 +129,15 @@ func (t *tree) find(path string, make bool) (*node, string, error) {
 }
 
 func (i *inode) symlink() string {
-	if i.meta == nil {
-		return ""
-	}
-	return i.meta.more().linkname
+	return i.more().linkname
 }
 
 func (t *tree) attach(dir *node, name string) *node {
 	name = strings.Clone(name)
 	n := &node{name: name, parent: dir, depth: dir.depth + 1}
-	dir.ino.children[name] = n
-	if len(dir.ino.children) > t.folder {
+	children := dir.ino.children()
+	children.put(n)
+	if len(children.nodes()) > t.folder {
 		t.over = fmt.Errorf("its folder has more than %d names; if that is meant, set layer_entries in agent.toml to twenty times as many", t.folder)
 	}
 	if n.depth > maxDepth {
@@ -174,7 +178,7 @@ func (rw *Rewriter) add(e *entry) error {
 	if err != nil {
 		return err
 	}
-	n := dir.ino.children[base]
+	n := dir.ino.children().child(base)
 	if n == nil {
 		n = t.attach(dir, base)
 	}
@@ -189,10 +193,10 @@ func (rw *Rewriter) add(e *entry) error {
 		return rw.addLink(n, e)
 	case kindFile, kindOther:
 		rw.replace(n)
-		n.ino = &inode{meta: e.meta}
+		n.ino = &inode{meta: *e.meta}
 		if e.streamed() {
-			n.ino.content, n.ino.home, n.ino.number = true, n, int32(len(rw.files))
-			rw.files = append(rw.files, n.ino)
+			n.ino.content, n.ino.home, n.ino.number = true, n, rw.files
+			rw.files++
 			e.name = n.path()
 		}
 	}
@@ -226,12 +230,11 @@ func (rw *Rewriter) addDir(n *node, e *entry) {
 // merge gives a directory the attributes of an entry. Extended attributes of
 // an earlier entry stay unless they are set again.
 func (i *inode) merge(e *entry) {
-	if i.meta != nil && i.meta.more().xattrs != nil {
-		old := i.meta.more().xattrs
+	if old := i.more().xattrs; old != nil {
 		maps.Copy(old, e.meta.more().xattrs)
 		e.meta.own().xattrs = old
 	}
-	i.meta = e.meta
+	i.set(e.meta)
 	i.opaque = i.opaque || e.opaque
 }
 
@@ -242,7 +245,7 @@ func (rw *Rewriter) addLink(n *node, e *entry) error {
 	dir, base, err := t.find(e.target, false)
 	switch {
 	case err == nil:
-		target = dir.ino.children[base]
+		target = dir.ino.children().child(base)
 	case !errors.As(err, &gone):
 		return fmt.Errorf("hard link to %q: %w", clip(e.target), err)
 	}
@@ -259,7 +262,7 @@ func (rw *Rewriter) addLink(n *node, e *entry) error {
 		n.white, n.device = true, true
 	default:
 		rw.replace(n)
-		n.ino = &inode{link: &link{target: strings.Clone(e.target)}}
+		n.ino = &inode{meta: meta{rare: &rare{link: &link{target: strings.Clone(e.target)}}}}
 		t.waiting = true
 	}
 	return nil
@@ -276,7 +279,7 @@ func (rw *Rewriter) replace(n *node) {
 	if ino.home == n {
 		rw.spoiled = true
 	}
-	for _, child := range ino.children {
+	for _, child := range ino.children().nodes() {
 		rw.replace(child)
 	}
 }
@@ -287,7 +290,7 @@ func (t *tree) settle() error {
 		return nil
 	}
 	return t.root.each(func(n *node) error {
-		if n.ino == nil || n.ino.link == nil || n.ino.link.alias != nil {
+		if n.ino == nil || n.ino.link() == nil || n.ino.link().alias != nil {
 			return nil
 		}
 		alias, err := t.follow(n.ino)
@@ -296,16 +299,16 @@ func (t *tree) settle() error {
 			alias, err = t.borrow(gone)
 		}
 		if err != nil {
-			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.link.target), err)
+			return fmt.Errorf("entry %q: hard link to %q: %w", clip(n.path()), clip(n.ino.link().target), err)
 		}
-		n.ino.link.alias = alias
+		n.ino.link().alias = alias
 		return nil
 	})
 }
 
 // each calls do for every name below n, depth first in the order of names.
 func (n *node) each(do func(*node) error) error {
-	for _, child := range n.ino.sorted() {
+	for _, child := range n.ino.children().nodes() {
 		if err := do(child); err != nil {
 			return err
 		}
@@ -320,24 +323,26 @@ func (n *node) each(do func(*node) error) error {
 
 // real returns the inode that n stands for in the end.
 func (n *node) real() *inode {
-	if n.ino != nil && n.ino.link != nil && n.ino.link.alias != nil {
-		return n.ino.link.alias
+	if n.ino != nil {
+		if l := n.ino.link(); l != nil && l.alias != nil {
+			return l.alias
+		}
 	}
 	return n.ino
 }
 
 func (t *tree) follow(ino *inode) (*inode, error) {
 	seen := map[*inode]bool{}
-	for ino.link != nil {
+	for ino.link() != nil {
 		if seen[ino] {
 			return nil, errors.New("the links go round in a circle")
 		}
 		seen[ino] = true
-		dir, base, err := t.find(ino.link.target, false)
+		dir, base, err := t.find(ino.link().target, false)
 		if err != nil {
 			return nil, err
 		}
-		n := dir.ino.children[base]
+		n := dir.ino.children().child(base)
 		switch {
 		case n == nil || n.ino == nil:
 			return nil, missingAt(dir, base)
@@ -347,9 +352,4 @@ func (t *tree) follow(ino *inode) (*inode, error) {
 		ino = n.ino
 	}
 	return ino, nil
-}
-
-// sorted returns a directory's children by name.
-func (i *inode) sorted() []*node {
-	return slices.SortedFunc(maps.Values(i.children), func(a, b *node) int { return strings.Compare(a.name, b.name) })
 }
