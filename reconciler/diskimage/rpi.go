@@ -65,10 +65,13 @@ func (p *preparation) addFirmware(ctx context.Context, out *Plan) (err error) {
 	if err != nil {
 		return fmt.Errorf("find in image %s what a Raspberry Pi starts from: %w", name, err)
 	}
+	left := int64(maxFirmware)
 	for to, from := range files {
-		if err := errors.Join(context.Cause(ctx), extract(tree, from, filepath.Join(p.folder, to))); err != nil {
+		n, err := extract(tree, from, filepath.Join(p.folder, to), left)
+		if err := errors.Join(context.Cause(ctx), err); err != nil {
 			return err
 		}
+		left -= n
 	}
 	return p.upstream(files)
 }
@@ -86,6 +89,9 @@ func (p *preparation) upstream(files map[string]string) error {
 	}
 	return os.WriteFile(config, append([]byte("upstream_kernel=1\n"), text...), 0o600)
 }
+
+// maxFirmware is more than all files for all boards take, in bytes: an image is somebody's.
+const maxFirmware = 256 << 20
 
 // firmwareFolders are where packages have what the boards' processors start: Debian's and
 // Raspberry Pi OS' raspi-firmware, Ubuntu's linux-firmware-raspi, Alpine's
@@ -162,20 +168,23 @@ func firstOf(tree *rootfs.Tree, dirs []string, files map[string]string, to strin
 	return nil
 }
 
-// extract copies a file of an image.
-func extract(tree *rootfs.Tree, from, to string) error {
+// extract copies a file of an image, if it has no more than so many bytes.
+func extract(tree *rootfs.Tree, from, to string, most int64) (n int64, err error) {
 	in, err := tree.OpenFile(from)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer in.Close()
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
+		return 0, err
 	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	n, err = io.Copy(out, io.LimitReader(in, most+1))
+	if n > most {
+		err = fmt.Errorf("with %s there are more than %d MiB of firmware and device trees", from, maxFirmware>>20)
+	}
+	return n, errors.Join(err, out.Close())
 }
