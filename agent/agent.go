@@ -65,6 +65,8 @@ type Setup struct {
 	// nowhere; MirrorRepo gives them the config repo, too.
 	Mirror     listen.Options
 	MirrorRepo bool
+	// Announced says that others find that address by looking for it (package lan).
+	Announced bool
 }
 
 // Options are what an agent is made of.

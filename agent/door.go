@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gitboot/gitboot/agent/lan"
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/mirror"
 	"github.com/gitboot/gitboot/agent/webhook"
@@ -21,19 +22,21 @@ type door struct {
 	at          listen.Options
 	connections int
 	handler     func(ctx context.Context) (http.Handler, error)
+	// announced: others find it by looking.
+	announced bool
 }
 
 // doors are those that there are by agent.toml.
 func (a *Agent) doors(set Setup) []door {
 	return []door{
-		{"webhooks", set.Webhook, 32, func(ctx context.Context) (http.Handler, error) {
+		{what: "webhooks", at: set.Webhook, connections: 32, handler: func(ctx context.Context) (http.Handler, error) {
 			return webhook.New(webhook.Options{SecretFile: set.WebhookSecret, Ask: a.hook(ctx), Log: a.Log})
 		}},
-		{"metrics", set.Metrics, 16, func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
-		{"other machines", set.Mirror, mirror.Connections, func(context.Context) (http.Handler, error) {
+		{what: "metrics", at: set.Metrics, connections: 16, handler: func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
+		{what: "other machines", at: set.Mirror, connections: mirror.Connections, announced: set.Announced, handler: func(context.Context) (http.Handler, error) {
 			return mirror.New(mirror.Options{Stage: set.Reconciler.Machine.Stage, Repo: set.MirrorRepo, Ref: set.Reconciler.Repo.Source.Ref, Served: a.metrics.Served, Log: a.Log}), nil
 		}},
-		{"the page", set.Page, 256, func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
+		{what: "the page", at: set.Page, connections: 256, handler: func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
 	}
 }
 
@@ -50,7 +53,7 @@ func (a *Agent) keep(ctx context.Context, d door) {
 	again := time.NewTicker(knock)
 	defer again.Stop()
 	for {
-		err := d.open(ctx)
+		err := a.open(ctx, d)
 		if ctx.Err() != nil {
 			return
 		}
@@ -63,7 +66,7 @@ func (a *Agent) keep(ctx context.Context, d door) {
 	}
 }
 
-func (d door) open(ctx context.Context) error {
+func (a *Agent) open(ctx context.Context, d door) error {
 	handler, err := d.handler(ctx)
 	if err != nil {
 		return err
@@ -71,6 +74,9 @@ func (d door) open(ctx context.Context) error {
 	l, err := d.at.Open()
 	if err != nil {
 		return err
+	}
+	if d.announced {
+		defer lan.Beside(ctx, l.Addr(), d.at.Cert != "", a.Log)()
 	}
 	return listen.Serve(ctx, l, d.connections, handler)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/gitboot/gitboot/image/internal/exchange"
 	"github.com/gitboot/gitboot/image/internal/expand"
 	"github.com/gitboot/gitboot/image/internal/untrusted"
+	"github.com/gitboot/gitboot/image/registry"
 )
 
 // What callers tell apart, and what is said in a few words of all others.
@@ -30,6 +31,8 @@ var (
 type (
 	// Connections are those to registries and to servers of archives.
 	Connections = exchange.Connections
+	// Peers are machines of the same network that may have what was published.
+	Peers = registry.Peers
 	// Timing bounds how long faults are endured.
 	Timing = exchange.Timing
 	// An Expansion bounds what comes out of a compressed layer.

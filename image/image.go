@@ -47,6 +47,10 @@ type Options struct {
 	// through the environment's proxy.
 	Connections *Connections
 
+	// Peers, if set, are asked before all others for what was published of an image, whose
+	// digests are signed.
+	Peers *Peers
+
 	// Local, if set, answers in place of all registries and mirrors, and nothing is asked
 	// of the network.
 	Local http.Handler
@@ -71,7 +75,7 @@ func (o Options) withDefaults() Options {
 func (o Options) registry() registry.Options {
 	return registry.Options{
 		Mirrors: o.Mirrors, TrustMirrorTags: o.TrustMirrorTags, Insecure: o.Insecure, CredentialsFile: o.CredentialsFile,
-		TokenServers: o.TokenServers, Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress, Local: o.Local,
+		TokenServers: o.TokenServers, Connections: o.Connections, Timing: o.Timing, Log: o.Log, Progress: o.Progress, Peers: o.Peers, Local: o.Local,
 	}
 }
 

@@ -103,6 +103,8 @@ type Config struct {
 	TokenServers []string
 	// Proxy is that for git and registries.
 	Proxy proxy.Settings
+	// Peers, if set, are other machines of this network that may have objects.
+	Peers *image.Peers
 	// LayerSize is how much a layer may hold, in bytes, of an image that does not
 	// say so itself, and LayerEntries how many files; Reserve is how much of the
 	// stage's file system stays free. 0 means the packages' defaults.
@@ -253,7 +255,7 @@ func (cfg Config) find(downloads string) origin.Finder {
 	return origin.Finder{
 		Options: image.Options{
 			CredentialsFile: cfg.CredentialsFile, TokenServers: cfg.TokenServers, CacheDir: downloads,
-			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve, Connections: &image.Connections{Proxy: cfg.Proxy},
+			Expansion: image.Expansion{Size: cfg.LayerSize}, Reserve: cfg.Reserve, Connections: &image.Connections{Proxy: cfg.Proxy}, Peers: cfg.Peers,
 			Timing: cfg.Timing, Log: cfg.Log, Progress: cfg.Progress,
 		},
 		ImageTime: cfg.ImageTime, Now: cfg.Now, Uptime: cfg.Uptime,

@@ -113,6 +113,7 @@ func (a *app) setup(c *cobra.Command, show *screen.Display, board *live.Board) (
 	out.Webhook, out.WebhookSecret, out.Metrics = set.Webhook.Options(), set.Webhook.SecretFile, set.Metrics.Options()
 	out.Notify, out.Forges = set.Notifications(), set.Forges(cfg.Machine)
 	out.Page, out.Mirror, out.MirrorRepo = set.Page.Options(), set.Serve.Options(), set.Serve.Repo
+	out.Announced = set.Announced()
 	return out, nil
 }
 

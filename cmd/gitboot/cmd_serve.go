@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gitboot/gitboot/agent/lan"
 	"github.com/gitboot/gitboot/agent/listen"
 	"github.com/gitboot/gitboot/agent/mirror"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
@@ -34,6 +35,9 @@ also of an image whose registry asks for a password.
 With --with-repo it gives the config repo, too, to whoever reaches the address: git clones
 and fetches it at /repo, as it was fetched here last, and with TLS other machines name that
 as their repo, or as one of several. Nothing can be pushed there.
+
+With peers = "lan" in agent.toml, others of the network that have it, too, find this one
+by DNS-SD, and need not name it.
 
 It logs each object that it gives out, to whom, and how much of it, and serves until it
 is stopped. The agent does the same with a section [serve] in
@@ -68,6 +72,9 @@ agent.toml.`,
 			return errors.Join(err, show.Close())
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "serving %s at %s\n", st.Dir(), l.Addr())
+		if set.Announced() {
+			defer lan.Beside(c.Context(), l.Addr(), at.Cert != "", log)()
+		}
 		return errors.Join(listen.Serve(c.Context(), l, mirror.Connections, mirror.New(mirror.Options{Stage: st, Repo: repo, Ref: set.Ref, Log: log})), show.Close())
 	}
 	return c

@@ -24,13 +24,20 @@ type remoteBlob struct {
 	mu sync.Mutex
 	// liars served other bytes: they are asked last the next time.
 	liars map[*endpoint]bool
+	// peers, if there are, are asked first, but for those that are known to lack it.
+	peers   *Peers
+	lacking map[string]bool
+}
+
+func (s *Sources) blob(digest v1.Hash, size int64) *remoteBlob {
+	return &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}, lacking: map[string]bool{}}
 }
 
 func (b *remoteBlob) what() string { return "blob " + b.digest.String() }
 
 // open starts a verified stream of the blob, which ends with ctx.
 func (b *remoteBlob) open(ctx context.Context) (io.ReadCloser, error) {
-	r := &blobReader{blob: b, ctx: ctx, order: b.order(), until: b.size}
+	r := &blobReader{blob: b, ctx: ctx, peers: b.near(ctx), order: b.order(), until: b.size}
 	if err := r.reopen(); err != nil {
 		return nil, fmt.Errorf("pull %s: %w", b.what(), err)
 	}
@@ -60,6 +67,9 @@ func (b *remoteBlob) mismatch(source string) {
 			b.liars[e] = true
 		}
 	}
+	if b.peers != nil {
+		b.peers.drop(source)
+	}
 }
 
 // A blobReader reads a blob's bytes once and in order, over as many
@@ -67,7 +77,8 @@ func (b *remoteBlob) mismatch(source string) {
 type blobReader struct {
 	blob  *remoteBlob
 	ctx   context.Context
-	order []*endpoint // the first is being read
+	peers []*endpoint // the first is being read, if there is one
+	order []*endpoint // or else the first of these
 	body  io.ReadCloser
 	off   int64
 	until int64 // where it ends
@@ -79,7 +90,12 @@ type blobReader struct {
 	failures int
 }
 
-func (r *blobReader) source() string { return r.order[0].String() }
+func (r *blobReader) source() string {
+	if len(r.peers) > 0 {
+		return r.peers[0].String()
+	}
+	return r.order[0].String()
+}
 
 func (r *blobReader) Read(p []byte) (int, error) {
 	for {
@@ -121,6 +137,11 @@ func (r *blobReader) recover(cause error) error {
 	}
 	cause = fmt.Errorf("%s from %s was cut at byte %d of %d: %w", r.blob.what(), r.source(), r.off, r.until, untrusted.Clean(cause))
 	r.body.Close()
+	if len(r.peers) > 0 {
+		r.leavePeer(cause)
+		r.peers = r.peers[1:]
+		return r.reopen()
+	}
 	if r.off-r.failedAt >= exchange.Stride {
 		r.failures = 0
 	}
@@ -145,6 +166,9 @@ func (r *blobReader) recover(cause error) error {
 
 // reopen connects to the first source that serves, and puts it first.
 func (r *blobReader) reopen() error {
+	if r.fromPeer() {
+		return nil
+	}
 	return r.blob.from.each(r.ctx, r.order, func(e *endpoint) error {
 		body, err := r.from(e)
 		if err != nil {
@@ -222,21 +246,20 @@ type Part interface {
 
 // Parts describes how to read parts of one of the artifact's files; see Sources.Parts.
 func (a Artifact) Parts(d v1.Descriptor) func(ctx context.Context, off, n int64) (Part, error) {
-	return a.from.Parts(d.Digest, d.Size)
+	return a.blob(d).openPart
 }
 
 // Parts describes how to read parts of a blob: n bytes from off on. Who has no part to
 // give but the whole blob gives none.
 func (s *Sources) Parts(digest v1.Hash, size int64) func(ctx context.Context, off, n int64) (Part, error) {
-	b := &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}}
-	return b.openPart
+	return s.blob(digest, size).openPart
 }
 
 func (b *remoteBlob) openPart(ctx context.Context, off, n int64) (Part, error) {
 	if off < 0 || n <= 0 || n > b.size-off {
 		return nil, fmt.Errorf("bytes %d to %d of the %d of %s", off, off+n, b.size, b.what())
 	}
-	r := &blobReader{blob: b, ctx: ctx, order: b.order(), off: off, until: off + n, failedAt: off, part: true}
+	r := &blobReader{blob: b, ctx: ctx, peers: b.near(ctx), order: b.order(), off: off, until: off + n, failedAt: off, part: true}
 	if err := r.reopen(); err != nil {
 		return nil, fmt.Errorf("pull a part of %s: %w", b.what(), err)
 	}

@@ -212,7 +212,15 @@ func (a Artifact) File(sha256 string, size int64) (d v1.Descriptor, ok bool) {
 
 // Open describes how to read one of the artifact's files, verified.
 func (a Artifact) Open(d v1.Descriptor) func(context.Context) (io.ReadCloser, error) {
-	return a.from.Blob(d.Digest, d.Size)
+	return a.blob(d).open
+}
+
+// blob is one of the artifact's files. Machines near this one have such, too; an image's
+// own layers they have not.
+func (a Artifact) blob(d v1.Descriptor) *remoteBlob {
+	b := a.from.blob(d.Digest, d.Size)
+	b.peers = a.from.peers
+	return b
 }
 
 // Fetch fetches a document, of which it is said how large it may be. Mirrors are asked,

@@ -152,6 +152,5 @@ func (e *endpoint) manifest(ctx context.Context, digest v1.Hash, what string) ([
 
 // Blob describes how to read a verified blob; nothing is read yet.
 func (s *Sources) Blob(digest v1.Hash, size int64) func(context.Context) (io.ReadCloser, error) {
-	b := &remoteBlob{from: s, digest: digest, size: size, liars: map[*endpoint]bool{}}
-	return b.open
+	return s.blob(digest, size).open
 }

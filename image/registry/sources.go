@@ -1,20 +1,44 @@
+// Package registry speaks to registries (OCI distribution-spec): what a tag
+// means, what has a digest, from mirrors or the registry itself, and pushing.
 package registry
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/gitboot/gitboot/image/internal/exchange"
+	"github.com/gitboot/gitboot/internal/progress"
 )
+
+// Options are those of package image that matter here, complete.
+type Options struct {
+	Mirrors         []string
+	TrustMirrorTags bool
+	Insecure        bool
+	CredentialsFile string
+	TokenServers    []string
+	Connections     *exchange.Connections
+	Timing          exchange.Timing
+	Log             *slog.Logger
+	Progress        progress.Sink
+	// Peers, if set, are asked first for files of artifacts.
+	Peers *Peers
+	// Local, if set, is asked in place of all mirrors and registries.
+	Local http.Handler
+}
 
 // Sources are the endpoints of one image with the patience for them.
 type Sources struct {
 	list []*endpoint
 	// mirrorTags: not only the last, the registry, says what a tag means.
 	mirrorTags bool
+	// peers, if there are, may have what artifacts hold.
+	peers *Peers
 	exchange.Patience
 }
 
@@ -70,7 +94,11 @@ func NewSources(ctx context.Context, ref string, opts Options) (Reference, *Sour
 	if err != nil {
 		return Reference{}, nil, fmt.Errorf("image %s: %w", parsed.Name(), err)
 	}
-	return parsed, &Sources{list, opts.TrustMirrorTags, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
+	peers := opts.Peers
+	if opts.Local != nil {
+		peers = nil
+	}
+	return parsed, &Sources{list, opts.TrustMirrorTags, peers, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
 }
 
 // tags lists who may say what a tag means. Whoever says it decides what boots,

@@ -91,6 +91,7 @@ func checks() []check {
 		{name: "quarantine", look: checkQuarantine},
 		{name: "config-repo", look: checkConfigRepo},
 		{name: "registry", look: checkRegistries, online: true},
+		{name: "peers", look: checkPeers},
 		{name: "engine", look: checkEngines},
 		{name: "stage", look: checkStage},
 		{name: "space", look: checkSpace},

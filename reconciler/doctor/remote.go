@@ -88,6 +88,24 @@ func (v *visit) askRegistry(ctx context.Context, pulls []spec.Pull) []Finding {
 	return ok("has %s and %d others", pulls[0].Ref, len(pulls)-1)
 }
 
+// checkPeers looks for other machines of this network, if that is what a run does.
+func checkPeers(ctx context.Context, v *visit) []Finding {
+	switch {
+	case v.Config.Peers == nil:
+		return skip("no other machine is looked for")
+	case v.Offline:
+		return skip("asks somebody on a network, and --offline was given")
+	}
+	found, err := v.Config.Peers.Look(ctx)
+	switch {
+	case err != nil:
+		return warn(err.Error(), "all comes from registries until that is put right; without peers in "+v.File+" nobody is looked for")
+	case len(found) == 0:
+		return ok("nobody answers, and all comes from registries")
+	}
+	return ok("%s: asked before registries", strings.Join(found, ", "))
+}
+
 // pullsOf are the images and bases that come from registries, by those.
 func pullsOf(wants *spec.Wants) map[string][]spec.Pull {
 	pulls := map[string][]spec.Pull{}

@@ -63,37 +63,43 @@ const sessions = 16
 var ErrPlainHTTP = errors.New("plain HTTP is not allowed")
 
 func newTransport(p protection, by proxy.Settings) *Transport {
+	t := direct(p.unverified, 15*time.Second)
+	// Its file is read anew, whenever that may have changed.
+	t.Proxy = func(req *http.Request) (*url.URL, error) {
+		choose, err := by.HTTP()
+		if err != nil {
+			return nil, err
+		}
+		return choose(req)
+	}
+	t.OnProxyConnectResponse = func(_ context.Context, by *url.URL, _ *http.Request, answer *http.Response) error {
+		if answer.StatusCode == http.StatusOK {
+			return nil
+		}
+		return &ProxyError{by.Host, answer.StatusCode}
+	}
+	return &Transport{p.plain, t}
+}
+
+// direct reaches servers through no proxy, and gives up connecting after some time.
+func direct(unverified bool, connecting time.Duration) *http.Transport {
 	// HTTP/1.1: a connection for each blob, so that one which is slow to be
 	// read never holds up another, and closing one cuts it.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return &Transport{p.plain, &http.Transport{
-		// Its file is read anew, whenever that may have changed.
-		Proxy: func(req *http.Request) (*url.URL, error) {
-			choose, err := by.HTTP()
-			if err != nil {
-				return nil, err
-			}
-			return choose(req)
-		},
-		OnProxyConnectResponse: func(_ context.Context, by *url.URL, _ *http.Request, answer *http.Response) error {
-			if answer.StatusCode == http.StatusOK {
-				return nil
-			}
-			return &ProxyError{by.Host, answer.StatusCode}
-		},
-		DialContext: (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: p.unverified, MinVersion: tls.VersionTLS12,
+	return &http.Transport{
+		DialContext: (&net.Dialer{Timeout: connecting, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: unverified, MinVersion: tls.VersionTLS12,
 			// A later connection takes a server a fraction of the first one's work.
 			ClientSessionCache: tls.NewLRUClientSessionCache(sessions)},
-		TLSHandshakeTimeout: 15 * time.Second,
+		TLSHandshakeTimeout: connecting,
 		IdleConnTimeout:     20 * time.Second,
 		MaxIdleConnsPerHost: 8,
 		ReadBufferSize:      64 << 10,
 		Protocols:           protocols,
 		// A blob's bytes are wanted as they are stored.
 		DisableCompression: true,
-	}}
+	}
 }
 
 // RoundTrip turns the answers that mean "later" into errors, so that they are

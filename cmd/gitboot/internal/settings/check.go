@@ -175,6 +175,10 @@ func wrongSetting(key, is string, v reflect.Value, c Config, safe func(path stri
 		err = fleetlock.CheckGroup(v.String())
 	case "page":
 		err = c.Page.Options().Check()
+	case "peers":
+		if v.String() != peersOfLAN {
+			return "is no place to look for other machines; write \"" + peersOfLAN + "\", or leave it out"
+		}
 	case "builder":
 		_, _, err = c.Buildkit.find().Builder.Endpoint()
 	}

@@ -83,6 +83,9 @@ type Config struct {
 	ProxyFile string   `toml:"proxy_file" is:"path" holds:"secret" or:"proxy"`
 	NoProxy   []string `toml:"no_proxy"`
 
+	// Peers says where other machines are looked for that may have what is fetched.
+	Peers string `toml:"peers" is:"peers"`
+
 	Timeout duration `toml:"timeout"` // how long the config repo's server may send nothing
 	Poll    duration `toml:"poll"`
 

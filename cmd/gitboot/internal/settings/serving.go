@@ -3,7 +3,9 @@ package settings
 import (
 	"errors"
 
+	"github.com/gitboot/gitboot/agent/lan"
 	"github.com/gitboot/gitboot/agent/listen"
+	"github.com/gitboot/gitboot/image"
 )
 
 // webhookConfig is agent.toml's section [webhook]: where forges and registries
@@ -56,6 +58,19 @@ type serveConfig struct {
 func (c serveConfig) Options() listen.Options {
 	return listen.Options{Address: c.Listen, Cert: c.TLSCert, Key: c.TLSKey, Insecure: c.Insecure, Group: listen.Group}
 }
+
+// peersOfLAN looks for other machines in the networks that this one is in.
+const peersOfLAN = "lan"
+
+func (s Settings) peers() *image.Peers {
+	if s.Peers != peersOfLAN {
+		return nil
+	}
+	return &image.Peers{Look: lan.Look}
+}
+
+// Announced reports whether other machines are to find this one where it serves them.
+func (s Settings) Announced() bool { return s.Peers == peersOfLAN }
 
 // pageConfig is agent.toml's section [page]: where people look at the agent in a
 // browser. It is off without an address.

@@ -131,7 +131,7 @@ func (s Settings) Staged() (reconciler.Config, error) {
 		URL: s.Repo, Mirrors: s.Repos, Ref: s.Ref, TokenFile: s.TokenFile, TokenFiles: s.TokenFiles, SSHKeyFile: s.SSHKeyFile, PushTokenFile: s.PushTokenFile, PushSSHKeyFile: s.PushSSHKeyFile, KnownHostsFile: s.KnownHostsFile, CAFile: s.CAFile,
 		Submodules: s.Submodules, SubmoduleHosts: s.SubmoduleHosts, TrustedKeys: s.TrustedKeys, ApproveKeys: s.ApproveKeys, Every: s.Signed == signedEvery, MinRevision: strings.ToLower(s.MinRevision), Safe: s.Safe, Timeout: time.Duration(s.Timeout),
 	}
-	cfg.Proxy = s.proxies()
+	cfg.Proxy, cfg.Peers = s.proxies(), s.peers()
 	cfg.RepoName, cfg.Subdir, cfg.MachineID = s.RepoName, s.Path, machineID()
 	cfg.CredentialsFile, cfg.TokenServers, cfg.ObjectsKey = s.CredentialsFile, s.TokenServers, s.ObjectsKeyFile
 	cfg.LayerSize, cfg.LayerEntries, cfg.Reserve = int64(s.LayerSize), s.LayerEntries, int64(s.StageReserve)
