@@ -196,6 +196,13 @@ func (m *making) write(l *layout) (err error) {
 	})
 }
 
+// digestOf reads a layer to its end, and says how many bytes that were.
+func digestOf(ctx context.Context, in io.Reader) (digest string, size int64, err error) {
+	sum := sha256.New()
+	size, err = io.Copy(sum, ctxio.Reader(ctx, in))
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), size, err
+}
+
 // publish gives the new layers their names, and takes those that are there already.
 func (m *making) publish() (out []oci.Descriptor, err error) {
 	for _, f := range m.files {
@@ -205,12 +212,11 @@ func (m *making) publish() (out []oci.Descriptor, err error) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return nil, err
 		}
-		sum := sha256.New()
-		size, err := io.Copy(sum, ctxio.Reader(m.ctx, f))
+		digest, size, err := digestOf(m.ctx, f)
 		if err != nil {
 			return nil, err
 		}
-		d := oci.Descriptor{MediaType: oci.MediaLayer, Digest: "sha256:" + hex.EncodeToString(sum.Sum(nil)), Size: size}
+		d := oci.Descriptor{MediaType: oci.MediaLayer, Digest: digest, Size: size}
 		path := oci.Blob(m.Dir, d.Digest)
 		if _, err = os.Stat(path); err != nil || m.opts.Again {
 			err = f.Publish(path)

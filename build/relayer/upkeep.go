@@ -2,11 +2,8 @@ package relayer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +11,6 @@ import (
 
 	"github.com/gitboot/gitboot/build/engine"
 	"github.com/gitboot/gitboot/build/engine/oci"
-	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -43,7 +39,7 @@ func (s *Store) DropDamaged(ctx context.Context, id string) (dropped []string, e
 		return nil, err
 	}
 	for _, l := range img.Layers {
-		is, err := digestOf(ctx, l)
+		is, err := found(ctx, l)
 		if err == nil && is != l.DiffID {
 			dropped = append(dropped, l.DiffID)
 			err = durable.Remove(oci.Blob(s.Dir, l.DiffID))
@@ -55,13 +51,12 @@ func (s *Store) DropDamaged(ctx context.Context, id string) (dropped []string, e
 	return dropped, nil
 }
 
-func digestOf(ctx context.Context, l engine.Layer) (digest string, err error) {
+// found is what a layer is in truth.
+func found(ctx context.Context, l engine.Layer) (digest string, err error) {
 	in, err := l.Open(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, in.Close()) }()
-	sum := sha256.New()
-	_, err = io.Copy(sum, ctxio.Reader(ctx, in))
-	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), err
+	digest, _, err = digestOf(ctx, in)
+	return digest, errors.Join(err, in.Close())
 }
