@@ -37,11 +37,11 @@ func newImagePublish(a *app) *cobra.Command {
 		Long: `publish makes of each layer of an image what a machine would make of it to boot it, a
 squashfs object, and puts these beside the image in its registry, together with the
 image's kernel and an initramfs for it, and with a list of each object's blocks, so that
-who has an older one fetches no more than what differs. Machines that believe it fetch them, and neither
-unpack nor pack anything; one that would make another initramfs, because it has another
-gitboot or needs more in it, makes that itself. The image itself stays as it is, whoever
-made it and whatever else pulls it. What the stage of this machine has already is taken
-from there.
+who has an older one fetches no more than what differs. Machines that believe it fetch
+them, and neither unpack nor pack anything; one that would make another initramfs,
+because it has another gitboot or needs more in it, makes that itself. The image itself
+stays as it is, whoever made it and whatever else pulls it. What the stage of this
+machine has already is taken from there.
 
 It is believed if it is signed: by a key of the image's cosign_key, or by that of a
 machine which objects_from names. With --key it is signed here, by a key that nothing

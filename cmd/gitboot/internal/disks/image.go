@@ -23,9 +23,9 @@ import (
 const imageLong = `image makes a disk that boots a machine of the config repo, by BIOS and by UEFI: a
 partition table, GRUB, and a stage with all that the machine boots, as a reconcile there
 would make it. Where another boot loader is declared it has systemd-boot, or what U-Boot
-(extlinux) or a Raspberry Pi's firmware (rpi) reads. How it is divided is declared ([machine.NAME.disk]); if it is not, it is
-as is right for a laptop. Nothing on this computer changes, and it needs neither root
-nor loop devices.
+(extlinux) or a Raspberry Pi's firmware (rpi) reads. How it is divided is declared
+([machine.NAME.disk]); if it is not, it is as is right for a laptop. Nothing on this
+computer changes, and it needs neither root nor loop devices.
 
 The same revision, images and gitboot give the same bytes. What the machine generates
 once, such as the keys of its ssh server, is made here and is on the disk; who has the

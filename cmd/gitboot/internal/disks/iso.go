@@ -25,8 +25,9 @@ import (
 const isoLong = `iso makes a medium that boots a machine's images and installs the machine: for a CD, or
 for a stick, onto which it is written byte for byte (gitboot disk write). BIOS and UEFI
 start it. Of an IMAGE, which no machine is called like, it boots that image alone, as it
-is, without hooks; there is nothing that it could install. Its menu has each image, from the medium or copied into memory first, and an
-entry that installs the machine on a disk, which takes neither network nor config repo.
+is, without hooks; there is nothing that it could install. Its menu has each image, from
+the medium or copied into memory first, and an entry that installs the machine on a
+disk, which takes neither network nor config repo.
 Nothing on this computer changes, and it needs neither root nor loop devices.
 
 The disk that is installed is as gitboot disk image makes it, of --size or as large as
