@@ -33,7 +33,7 @@ func (r Recipient) String() string { return r.text }
 func ParseRecipient(s string) (Recipient, error) {
 	s = strings.TrimSpace(s)
 	switch {
-	case strings.HasPrefix(strings.ToUpper(s), "AGE-SECRET-KEY-"), strings.Contains(s, "PRIVATE KEY"):
+	case Private([]byte(s)):
 		return Recipient{}, errors.New("is a private key, which belongs in no repo: make a new one")
 	case strings.HasPrefix(s, "age1pq1"):
 		return Recipient{}, errors.New("is a post-quantum key of age, which cannot be mixed with others")
@@ -65,6 +65,11 @@ func sshRecipient(public ssh.PublicKey) (Recipient, error) {
 	// beginning of the key's hash.
 	sum := sha256.Sum256(public.Marshal())
 	return Recipient{text: text, kind: public.Type(), tag: base64.RawStdEncoding.EncodeToString(sum[:4]), key: key}, nil
+}
+
+// Private reports whether a text holds a private key, of age or in PEM.
+func Private(text []byte) bool {
+	return bytes.Contains(text, []byte("PRIVATE KEY")) || bytes.Contains(bytes.ToUpper(text), []byte("AGE-SECRET-KEY-"))
 }
 
 // WrongRecipient returns what keeps a text from being a recipient, or "".

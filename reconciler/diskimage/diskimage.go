@@ -43,6 +43,8 @@ type Order struct {
 	Size func(declared *layout.Disk) (int64, error)
 	// Temp is a folder for what is needed meanwhile.
 	Temp string
+	// Keys is the folder of the keys that sign what it boots, "" for Config's.
+	Keys string
 	// KeepKey has the disk not hold the private key that signs what boots.
 	KeepKey bool
 	// Enroll has a firmware in setup mode trust what is signed so, and nothing else, at
@@ -63,6 +65,10 @@ type Plan struct {
 	Deployments map[string]string
 	// Secrets are those of the config repo that it holds in the clear, sorted.
 	Secrets []string
+	// SigningKey says that it holds the private key that signs what it boots.
+	SigningKey bool
+	// PrivateKeys are files of what the machine keeps that hold others, sorted.
+	PrivateKeys []string
 	// images are those of them that the machine boots, in the menu's order.
 	images   []string
 	declared *layout.Disk
@@ -79,6 +85,12 @@ func Prepare(ctx context.Context, o Order) (*Plan, error) {
 	p.Config.Booted, p.Config.BootID, p.Config.Notices, p.Config.MachineID = "", "", "", "" // another machine boots it
 	if p.Config.Stage == "" {
 		p.Config.Stage = filepath.Join(o.Temp, "stage")
+	}
+	if o.Keys != "" {
+		var err error
+		if p.Config.SigningKeys, err = filepath.Abs(o.Keys); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.read(ctx); err != nil {
 		return nil, err
@@ -114,8 +126,8 @@ func (p *preparation) read(ctx context.Context) (err error) {
 		return err
 	}
 	p.Config.Arch = p.place.Arch
-	if p.Enroll && !p.secure() {
-		return fmt.Errorf("machine %s does not declare secure_boot = true: there is nothing that its firmware could be told to trust", p.wanted.Wants.Machine)
+	if err := p.signs(); err != nil {
+		return err
 	}
 	if p.size, err = p.Size(p.wanted.Wants.Disk); err != nil {
 		return err
@@ -207,10 +219,14 @@ func (p *preparation) plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := privateKeys(p.Config.Stage)
+	if err != nil {
+		return nil, err
+	}
 	if err := p.addKeys(ctx, &stage); err != nil {
 		return nil, err
 	}
-	out := &Plan{Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, wants: p.wanted.Wants.Images, temp: p.Temp}
+	out := &Plan{SigningKey: p.secure() && !p.KeepKey, PrivateKeys: keys, Machine: p.wanted.Wants.Machine, Undeclared: p.wanted.Wants.Undeclared, Revision: p.wanted.Revision.Hash, Deployments: map[string]string{}, declared: p.wanted.Wants.Disk, config: p.Config, wants: p.wanted.Wants.Images, temp: p.Temp}
 	if err := p.fill(out, doc); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package diskimage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,11 +71,26 @@ func (p *preparation) systemdBoot(ctx context.Context) (string, error) {
 
 func (p *preparation) secure() bool { return p.wanted.Wants.Boot.SecureBoot }
 
-func (p *preparation) keys() secureboot.Folder {
-	if p.Config.SigningKeys != "" {
-		return secureboot.Folder(p.Config.SigningKeys)
+// signs refuses what would mean nothing, of a machine of which nothing is signed.
+func (p *preparation) signs() error {
+	var what string
+	switch {
+	case p.secure():
+		return nil
+	case p.Enroll:
+		what = "there is nothing that its firmware could be told to trust"
+	case p.KeepKey:
+		what = "no key that signs would be on its disk anyway"
+	case p.Keys != "":
+		what = "nothing that it boots is signed, by the keys in " + p.Keys + " or others"
+	default:
+		return nil
 	}
-	return secureboot.Folder(filepath.Join(p.Config.Stage, stage.KeysDir))
+	return fmt.Errorf("machine %s does not declare secure_boot = true: %s", p.wanted.Wants.Machine, what)
+}
+
+func (p *preparation) keys() secureboot.Folder {
+	return secureboot.Folder(cmp.Or(p.Config.SigningKeys, filepath.Join(p.Config.Stage, stage.KeysDir)))
 }
 
 // program puts systemd-boot there, signed if what boots is.

@@ -99,6 +99,18 @@ func Read(file string, ask func(file string) ([]byte, error)) ([]secret.Identity
 	return ids, nil
 }
 
+// Holds reports whether one of the files that this machine keeps holds a private key.
+func Holds(file string) (bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKey))
+	defer secret.Wipe(data)
+	return secret.Private(data), err
+}
+
 // private reads a small file into memory that can be wiped.
 func private(file string) ([]byte, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)

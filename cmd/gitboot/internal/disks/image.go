@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,15 +124,7 @@ type madeJSON struct {
 	Partitions []partitionJSON `json:"partitions"`
 	// Deployments are those that boot, sorted by image.
 	Deployments []deploymentJSON `json:"deployments"`
-	// Secrets are those of the config repo that it holds in the clear.
-	Secrets []string `json:"secrets,omitempty"`
-}
-
-// tellSecrets says of a file what its readers would see.
-func tellSecrets(c *cobra.Command, made *diskimage.Plan, file string) {
-	if len(made.Secrets) > 0 {
-		fmt.Fprintf(c.ErrOrStderr(), "%s holds the secrets %s in the clear; keep it as you would keep them\n", file, strings.Join(made.Secrets, ", "))
-	}
+	heldJSON
 }
 
 type deploymentJSON struct {
@@ -154,8 +145,8 @@ type partitionJSON struct {
 }
 
 func printMade(c *cobra.Command, made *diskimage.Plan, f imageFlags, took time.Duration) error {
-	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: partitionsJSON(made.Partitions), Deployments: deploymentsJSON(made.Deployments), Secrets: made.Secrets}
-	tellSecrets(c, made, f.file.Path)
+	out := madeJSON{Machine: made.Machine, Revision: made.Revision, File: f.file.Path, Format: f.file.Format, Size: made.Size, Partitions: partitionsJSON(made.Partitions), Deployments: deploymentsJSON(made.Deployments), heldJSON: held(made)}
+	tellHeld(c, made, f.file.Path)
 	if f.json {
 		return screen.JSON(c.OutOrStdout(), out)
 	}

@@ -126,7 +126,7 @@ func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
 	if err != nil {
 		return err
 	}
-	tellSecrets(c, made, order.Path)
+	tellHeld(c, made, order.Path)
 	if f.image.json {
 		return screen.JSON(c.OutOrStdout(), newMediumJSON(made, order, info.Size()))
 	}
@@ -151,12 +151,11 @@ type mediumJSON struct {
 	How string `json:"how,omitempty"`
 	// Deployments are those that boot, sorted by image.
 	Deployments []deploymentJSON `json:"deployments"`
-	// Secrets are those of the config repo that it holds in the clear.
-	Secrets []string `json:"secrets,omitempty"`
+	heldJSON
 }
 
 func newMediumJSON(made *diskimage.Plan, order diskimage.MediumOrder, size int64) mediumJSON {
-	out := mediumJSON{Revision: made.Revision, File: order.Path, Size: size, Deployments: deploymentsJSON(made.Deployments), Secrets: made.Secrets}
+	out := mediumJSON{Revision: made.Revision, File: order.Path, Size: size, Deployments: deploymentsJSON(made.Deployments), heldJSON: held(made)}
 	if !made.Undeclared {
 		out.Machine, out.How = made.Machine, order.How
 	}

@@ -2,7 +2,6 @@ package disks
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,12 +27,6 @@ func (f signingFlags) given() bool { return f != signingFlags{} }
 
 // prepare stages what an order is of, signed as was said.
 func prepare(ctx context.Context, o diskimage.Order, sign signingFlags) (*diskimage.Plan, error) {
-	o.KeepKey, o.Enroll = sign.keepKey, sign.enroll
-	if sign.keys != "" {
-		var err error
-		if o.Config.SigningKeys, err = filepath.Abs(sign.keys); err != nil {
-			return nil, err
-		}
-	}
+	o.Keys, o.KeepKey, o.Enroll = sign.keys, sign.keepKey, sign.enroll
 	return diskimage.Prepare(ctx, o)
 }

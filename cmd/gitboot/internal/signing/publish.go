@@ -3,7 +3,6 @@ package signing
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -52,17 +51,12 @@ func newPublish(s Site) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *keys != "" {
-			if cfg.SigningKeys, err = filepath.Abs(*keys); err != nil {
-				return err
-			}
-		}
 		temp, err := diskimage.NewTemp(rehearsal.TempDir())
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, temp.Close()) }()
-		made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Stage: cfg.Location, ESP: cfg.BootLocation, Size: func(*layout.Disk) (int64, error) { return 0, nil }})
+		made, err := diskimage.Prepare(c.Context(), diskimage.Order{Config: cfg, Keys: *keys, Temp: temp.Path, Stage: cfg.Location, ESP: cfg.BootLocation, Size: func(*layout.Disk) (int64, error) { return 0, nil }})
 		if err != nil {
 			return err
 		}
