@@ -75,10 +75,11 @@ func (m Medium) Make(ctx context.Context, file, temp string) error {
 	if err := os.WriteFile(list, []byte(grafts(files)), 0o600); err != nil {
 		return err
 	}
+	at := strings.ReplaceAll(UUID(m.Time), "-", "")
 	args := []string{
 		"-no_rc", "-as", "mkisofs", "-quiet", "-o", file,
 		"-iso-level", "3", "-full-iso9660-filenames", "-R", "-uid", "0", "-gid", "0", "-V", m.Label,
-		"--modification-date=" + strings.ReplaceAll(UUID(m.Time), "-", ""),
+		"--modification-date=" + at, "--set_all_file_dates", at,
 	}
 	if slices.Contains(platforms(m.Arch), bootcode.BIOS) {
 		args = append(args, "-b", biosBoot, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info", "--grub2-mbr", bootcode.Hybrid())

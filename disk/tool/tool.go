@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -100,9 +102,28 @@ func run(ctx context.Context, cmd *exec.Cmd, at time.Time, stdin string) (stdout
 	case errors.Is(err, exec.ErrNotFound):
 		return "", "", &MissingError{[]string{name}}
 	case err != nil:
-		return "", "", fmt.Errorf("%s: %w: %s", name, err, said(complaint.String()))
+		return "", "", &failedError{name, said(complaint.String()), err}
 	}
 	return out.String(), complaint.String(), nil
+}
+
+// A failedError is a program's that ended otherwise than well.
+type failedError struct {
+	name, said string
+	err        error
+}
+
+func (e *failedError) Error() string { return fmt.Sprintf("%s: %v: %s", e.name, e.err, e.said) }
+func (e *failedError) Unwrap() error { return e.err }
+
+// noRoom is what they say of a disk that is full, xorriso last.
+var noRoom = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)no space left on device|disk quota exceeded|exceeds free space on media`)
+})
+
+// Is reports that the disk was full, as far as that was said.
+func (e *failedError) Is(target error) bool {
+	return target == syscall.ENOSPC && noRoom().MatchString(e.said)
 }
 
 // said is the beginning of what a program complains of, in one line.

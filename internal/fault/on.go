@@ -56,12 +56,14 @@ func Point(name string) error {
 			return err
 		}
 		return syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
+	case "int":
+		return syscall.Kill(0, syscall.SIGINT)
 	case "stop":
 		return syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
 	case "error":
 		return fmt.Errorf("fault %s: %w", name, errors.ErrUnsupported)
 	}
-	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, term, stop, error, enospc, eio or erofs", action)
+	return fmt.Errorf("GITBOOT_FAULT names action %q, want kill, term, int, stop, error, enospc, eio or erofs", action)
 }
 
 func note(list, name string) error {

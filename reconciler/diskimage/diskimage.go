@@ -79,7 +79,8 @@ type Plan struct {
 
 // Prepare stages all that the disk is to hold. What it makes in Temp must last until
 // the disk is made.
-func Prepare(ctx context.Context, o Order) (*Plan, error) {
+func Prepare(ctx context.Context, o Order) (_ *Plan, err error) {
+	defer func() { err = inTemp(o.Temp, err) }()
 	p := &preparation{Order: o, now: time.Now}
 	p.Config.Now = func() time.Time { return p.now() }
 	p.Config.Booted, p.Config.BootID, p.Config.Notices, p.Config.MachineID = "", "", "", "" // another machine boots it
@@ -289,7 +290,7 @@ func (p *preparation) addLoader(ctx context.Context, out *Plan) (err error) {
 func (p *Plan) Make(ctx context.Context, image *os.File, sink progress.Sink) (err error) {
 	made, err := p.Lay(ctx)
 	if err != nil {
-		return err
+		return inTemp(p.temp, err)
 	}
 	defer func() { err = errors.Join(err, made.Close()) }()
 	task := progress.Start(sink, "writing the disk of "+p.Machine, made.Bytes())

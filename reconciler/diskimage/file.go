@@ -69,39 +69,37 @@ func (p *Plan) Write(ctx context.Context, f File, sink progress.Sink) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
+	if f.Format == QCOW2 {
+		if err := p.room(filepath.Dir(p.temp), tempElsewhere); err != nil {
+			return fmt.Errorf("write %s: %w", f.Path, err)
+		}
+	}
+	return p.publish(ctx, f, func(out *os.File) error { return p.write(ctx, out, f.Format, sink) })
+}
+
+// publish has a file written, and gives it its name.
+func (p *Plan) publish(ctx context.Context, f File, write func(*os.File) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %s: %w", f.Path, p.inFile(f.Path, err))
+		}
+	}()
 	dir := filepath.Dir(f.Path)
-	if err := p.room(dir); err != nil {
-		return fmt.Errorf("write %s: %w", f.Path, err)
+	if err := p.room(dir, elsewhere); err != nil {
+		return err
 	}
 	out, err := durable.Create(dir, 0o600)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", f.Path, err)
-	}
-	defer out.Discard()
-	if err := p.write(ctx, out.File, f.Format, sink); err != nil {
-		return fmt.Errorf("write %s: %w", f.Path, err)
-	}
-	return f.publish(ctx, out)
-}
-
-// publish gives what was written its name.
-func (f File) publish(ctx context.Context, out *durable.File) error {
-	if err := errors.Join(fault.Point("disk.publishing"), context.Cause(ctx), f.Check()); err != nil { // it has taken a while
-		return fmt.Errorf("write %s: %w", f.Path, err)
-	}
-	return out.Publish(f.Path)
-}
-
-// room refuses a folder without room for what is copied.
-func (p *Plan) room(dir string) error {
-	free, err := durable.FreeSpace(dir)
-	if err != nil {
 		return err
 	}
-	if need := p.Bytes() + 32<<20; free < need {
-		return fmt.Errorf("%s are free there, and it takes %s; make room, or name a file elsewhere", progress.Bytes(free), progress.Bytes(need))
+	defer out.Discard()
+	if err := write(out.File); err != nil {
+		return err
 	}
-	return nil
+	if err := errors.Join(fault.Point("disk.publishing"), context.Cause(ctx), f.Check()); err != nil { // it has taken a while
+		return err
+	}
+	return out.Publish(f.Path)
 }
 
 func (p *Plan) write(ctx context.Context, out *os.File, format string, sink progress.Sink) error {

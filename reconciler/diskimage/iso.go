@@ -16,7 +16,6 @@ import (
 	"github.com/gitboot/gitboot/disk/iso"
 	"github.com/gitboot/gitboot/disk/medium"
 	"github.com/gitboot/gitboot/initramfs"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/inventory"
@@ -57,8 +56,7 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	if p.Arch != runtime.GOARCH {
 		return fmt.Errorf("write %s: a medium holds gitboot itself, which is here for %s, and machine %s is %s; make its medium on such a computer, or its disk (gitboot disk image) here", o.Path, runtime.GOARCH, p.Machine, p.Arch)
 	}
-	dir := filepath.Dir(o.Path)
-	if err := p.room(dir); err != nil {
+	if err := p.room(filepath.Dir(o.Path), elsewhere); err != nil { // before all else that takes time
 		return fmt.Errorf("write %s: %w", o.Path, err)
 	}
 	st, err := stage.Open(p.config.Stage)
@@ -71,25 +69,19 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	}
 	for _, step := range m.steps() {
 		if err := errors.Join(fault.Point("disk.medium"), context.Cause(ctx)); err != nil {
-			return err
+			return inTemp(p.temp, err)
 		}
 		if err := step(ctx); err != nil {
-			return err
+			return inTemp(p.temp, err)
 		}
 	}
-	out, err := durable.Create(dir, 0o600)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", o.Path, err)
-	}
-	defer out.Discard()
 	m.menu()
-	task := progress.Start(sink, "writing "+filepath.Base(o.Path), 0)
-	err = m.out.Make(ctx, out.Name(), m.dir)
-	task.End(err)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", o.Path, err)
-	}
-	return o.publish(ctx, out)
+	return p.publish(ctx, o.File, func(out *os.File) error {
+		task := progress.Start(sink, "writing "+filepath.Base(o.Path), 0)
+		err := m.out.Make(ctx, out.Name(), m.dir)
+		task.End(err)
+		return err
+	})
 }
 
 // steps are what is put onto the medium. An image alone is no machine that could be

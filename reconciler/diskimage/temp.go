@@ -27,7 +27,7 @@ func NewTemp(parent string) (*Temp, error) {
 	for {
 		path, err := os.MkdirTemp(parent, tempName)
 		if err != nil {
-			return nil, err
+			return nil, explained(parent, tempElsewhere, err)
 		}
 		if t := locked(path); t != nil {
 			return t, nil // else somebody has swept it away meanwhile

@@ -2,9 +2,11 @@
 package diskboot
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -239,4 +241,15 @@ func (s *site) says(t *testing.T, lines []string, disk, firmware string, more ..
 		}
 	}
 	t.Logf("%s: %.1f s", firmware, time.Since(began).Seconds())
+}
+
+// starts reports whether a disk begins with anything.
+func starts(t *testing.T, disk string) bool {
+	t.Helper()
+	head := make([]byte, 1<<20)
+	f, err := os.Open(disk)
+	must(t, err)
+	_, err = f.ReadAt(head, 0)
+	must(t, errors.Join(err, f.Close()))
+	return !bytes.Equal(head, make([]byte, len(head)))
 }

@@ -5,7 +5,6 @@ package diskboot
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,17 +38,6 @@ func TestLongStickIsPulledOut(t *testing.T) {
 	if now, err := os.ReadFile(other); err != nil || !bytes.Equal(now, junk) {
 		t.Errorf("another disk is not what it was: %v", err)
 	}
-}
-
-// starts reports whether a disk begins with anything.
-func starts(t *testing.T, disk string) bool {
-	t.Helper()
-	head := make([]byte, 1<<20)
-	f, err := os.Open(disk)
-	must(t, err)
-	_, err = f.ReadAt(head, 0)
-	must(t, errors.Join(err, f.Close()))
-	return !bytes.Equal(head, make([]byte, len(head)))
 }
 
 // pulled starts a machine from the stick, pulls that out when a line comes, and returns

@@ -28,7 +28,8 @@ start it. Of an IMAGE, which no machine is called like, it boots that image alon
 is, without hooks; there is nothing that it could install. Its menu has each image, from
 the medium or copied into memory first, and an entry that installs the machine on a
 disk, which takes neither network nor config repo.
-Nothing on this computer changes, and it needs neither root nor loop devices.
+Nothing on this computer changes, and it needs neither root nor loop devices. The same
+revision, images and gitboot give the same bytes.
 
 The disk that is installed is as gitboot disk image makes it, of --size or as large as
 it has to be; the last partition takes in what the disk has besides, if it is declared
