@@ -2,6 +2,8 @@ package spec
 
 import (
 	"fmt"
+	"io/fs"
+	"iter"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -26,9 +28,29 @@ type parsed struct {
 	wrong  error // with the TOML
 }
 
-// ahead reads and parses files, several side by side. Some may not fit.
-func (l *loader) ahead(names []string) []parsed {
+// inTurn gives files in their order. While some are decoded, the next are read and parsed.
+func (l *loader) inTurn(names []string) iter.Seq[parsed] {
+	return func(yield func(parsed) bool) {
+		next := l.ahead(names[:min(filesAhead, len(names))])
+		for len(names) > 0 {
+			files := next()
+			names = names[len(files):]
+			next = l.ahead(names[:min(filesAhead, len(names))])
+			for _, file := range files {
+				if !yield(file) {
+					next()
+					return
+				}
+			}
+		}
+	}
+}
+
+// ahead begins to read and to parse files, several side by side, and returns what waits for
+// them. Some may not fit.
+func (l *loader) ahead(names []string) (wait func() []parsed) {
 	files := make([]parsed, len(names))
+	most, keys := min(l.bytes, sizeAhead), l.keys // which those before them go on spending
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
@@ -38,14 +60,16 @@ func (l *loader) ahead(names []string) []parsed {
 				if i >= len(names) {
 					return
 				}
-				if files[i].open(l, names[i], sizeAhead) {
-					files[i].parse(l.keys)
+				if files[i].open(l.fleet.fsys, names[i], most) {
+					files[i].parse(keys)
 				}
 			}
 		})
 	}
-	workers.Wait()
-	return files
+	return func() []parsed {
+		workers.Wait()
+		return files
+	}
 }
 
 // fits reports whether a file that was read ahead is what it would be if it were read now:
@@ -57,7 +81,7 @@ func (l *loader) fits(file parsed) bool {
 // parsed reads and parses a file. The library cannot be interrupted: what it does for a
 // large document is left alone when the context ends.
 func (l *loader) parsed(name string) (file parsed) {
-	if !file.open(l, name, bounds.MaxConfig) {
+	if !file.open(l.fleet.fsys, name, l.bytes) {
 		return file
 	}
 	done := make(chan parsed, 1)
@@ -72,9 +96,9 @@ func (l *loader) parsed(name string) (file parsed) {
 	return file
 }
 
-// open reads a file, up to what may still be read.
-func (p *parsed) open(l *loader, name string, most int) bool {
-	text, err := bounds.ReadFile(l.fleet.fsys, name, min(l.bytes, most))
+// open reads a file of at most so many bytes.
+func (p *parsed) open(fsys fs.FS, name string, most int) bool {
+	text, err := bounds.ReadFile(fsys, name, most)
 	p.name, p.text, p.unread = name, string(text), err
 	return err == nil
 }

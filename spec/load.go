@@ -98,13 +98,11 @@ func load(l *loader) (*Fleet, error) {
 	if root, ok := l.decode(file); ok {
 		l.declare(root)
 		l.fleet.repo = root.Repo
-		for some := range slices.Chunk(l.included(file.scan.Root.At("include"), root.Include), filesAhead) {
-			for _, file := range l.ahead(some) {
-				if l.Ctx.Err() != nil || l.full {
-					break
-				}
-				l.include(file)
+		for file := range l.inTurn(l.included(file.scan.Root.At("include"), root.Include)) {
+			if l.Ctx.Err() != nil || l.full {
+				break
 			}
+			l.include(file)
 		}
 	}
 	// What a file that could not be read declares is unknown: to call it

@@ -71,7 +71,7 @@ func rows() []row {
 		{"build-line", "a changed line of a built image, commit to bootable", "`buildah build` of the same, the engine alone", 7, buildLine},
 		{"build-stage", "a built base, engine to stage", "`buildah push` and `zstd -3 -T2` of it", 5, buildStage},
 		{"fleet-validate", "`validate`, 10,000 machines, 200 images", "1,000 machines", 5, fleetValidate},
-		{"fleet-plan", "`plan` for one machine of 10,000", "one of 1,000", 5, fleetPlan},
+		{"fleet-plan", "`plan` of a new revision, one machine of 10,000", "one of 1,000", 7, fleetPlan},
 		{"fleet-idle", "nothing changed, one machine of 10,000", "one of 1,000", 11, fleetIdle},
 		{"agent-commit", "agent: commit of a hook on a local repo to the renamed menu", "its limit", 20, agentCommit(following{settings: "poll = \"1h\"\n", median: 200 * time.Millisecond, worst: time.Second})},
 		{"agent-building", "the same while an image is built for two hours", "its limit", 20, agentCommit(following{settings: "poll = \"1h\"\n", building: true, median: 200 * time.Millisecond, worst: time.Second})},

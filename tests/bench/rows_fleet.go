@@ -71,27 +71,41 @@ func fleetValidate(ctx context.Context, s *site, r row) (result, error) {
 	})
 }
 
+// fleetPlan compares plans of a revision that the stage's clone lacks, in which one machine
+// has changed.
 func fleetPlan(ctx context.Context, s *site, r row) (result, error) {
-	res, err := s.compareFleets(ctx, r, shown("plan"), func(w *world) []string { return w.args("plan") })
-	res.Note = "The stage has the config repo's clone already, from a first run that is not counted."
-	return res, err
-}
-
-// fleetIdle compares runs that have nothing to do. The config repo has no work tree, in
-// which edits would be looked for.
-func fleetIdle(ctx context.Context, s *site, r row) (result, error) {
 	var sides []side
 	for _, n := range []int{largeFleet, smallFleet} {
-		w, err := s.fleet(ctx, n)
+		w, work, err := s.stagedFleet(ctx, n)
 		if err != nil {
 			return result{}, err
 		}
-		bare := w.stage + ".git"
-		if _, err := w.repo.Git(ctx, "clone", "--quiet", "--bare", w.repo.Dir, bare); err != nil {
-			return result{}, err
-		}
-		w.repo.Dir = bare
-		if _, err := w.reconcile(ctx); err != nil {
+		sides = append(sides, side{
+			command: shown("plan"),
+			prepare: func(ctx context.Context, _ int) error {
+				if err := work.Replace("machines/m00000.toml", "number ", "number 1"); err != nil { // one digit more
+					return err
+				}
+				if _, err := work.Commit(ctx, "Change a machine"); err != nil {
+					return err
+				}
+				_, err := work.Git(ctx, "push", "--quiet", w.repo.Dir, "HEAD:main")
+				return err
+			},
+			run: func(ctx context.Context, _ int) (usage, error) { return command(ctx, w.args("plan")...) },
+		})
+	}
+	res, err := timed(ctx, r, sides[0], sides[1], func(ratio float64) check { return atMost(ratio, 11) })
+	res.Note = "The repo is a bare one, and the stage has an earlier revision; in each new one another machine's file has changed."
+	return res, err
+}
+
+// fleetIdle compares runs that have nothing to do.
+func fleetIdle(ctx context.Context, s *site, r row) (result, error) {
+	var sides []side
+	for _, n := range []int{largeFleet, smallFleet} {
+		w, _, err := s.stagedFleet(ctx, n)
+		if err != nil {
 			return result{}, err
 		}
 		sides = append(sides, side{command: shown("reconcile --once"), run: func(ctx context.Context, _ int) (usage, error) {
@@ -99,6 +113,21 @@ func fleetIdle(ctx context.Context, s *site, r row) (result, error) {
 		}})
 	}
 	return timed(ctx, r, sides[0], sides[1], func(ratio float64) check { return atMost(ratio, 1.5) })
+}
+
+// stagedFleet has a fleet staged from a bare repo, which has no work tree in which edits
+// would be looked for, and gives the repo that can be pushed to it from.
+func (s *site) stagedFleet(ctx context.Context, n int) (w *world, work *lab.Repo, err error) {
+	if w, err = s.fleet(ctx, n); err != nil {
+		return nil, nil, err
+	}
+	bare := w.stage + ".git"
+	if _, err := w.repo.Git(ctx, "clone", "--quiet", "--bare", w.repo.Dir, bare); err != nil {
+		return nil, nil, err
+	}
+	work, w.repo = w.repo, &lab.Repo{Dir: bare}
+	_, err = w.reconcile(ctx)
+	return w, work, err
 }
 
 func (s *site) compareFleets(ctx context.Context, r row, words string, args func(*world) []string) (result, error) {

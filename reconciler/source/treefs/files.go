@@ -16,6 +16,8 @@ import (
 const (
 	lfsHead = "version https://git-lfs.github.com/spec/"
 	lfsMax  = 1024
+	// maxBuffer bounds what is read ahead of a file; most config files are far smaller.
+	maxBuffer = 4 << 10
 )
 
 // Open implements fs.FS.
@@ -43,7 +45,7 @@ func (f *Files) stream(n Node) (*openFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := bufio.NewReader(r)
+	buf := bufio.NewReaderSize(r, int(min(size, maxBuffer)))
 	if head, _ := buf.Peek(len(lfsHead)); size < lfsMax && string(head) == lfsHead {
 		return nil, errors.Join(ErrLFS, r.Close())
 	}
