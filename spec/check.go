@@ -42,7 +42,7 @@ some:
 		}
 	}
 	f.checkSecrets(ctx, &all, machines)
-	return all.Err()
+	return f.judged(all.Err())
 }
 
 // A checked machine is what is wrong with it, and what it took to know.

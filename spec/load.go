@@ -82,7 +82,8 @@ func WrongText(is, s string) string {
 func Lines(document string) map[string]int { return position.Lines(document, bounds.MaxKeys) }
 
 // Load reads a config repo, by several goroutines, and checks all of it. Its error is
-// Problems, or the context's.
+// Problems, the context's, or, where the files tell it by a method Failure, that of a
+// machine that failed to give them.
 func Load(ctx context.Context, fsys fs.FS) (*Fleet, error) { return load(newLoader(ctx, fsys)) }
 
 // LoadToSeal reads a config repo for who is about to encrypt its secrets: their
@@ -115,10 +116,20 @@ func load(l *loader) (*Fleet, error) {
 	if err := l.Ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading the config repo: %w", err)
 	}
-	if err := l.Err(); err != nil {
+	if err := l.fleet.judged(l.Err()); err != nil {
 		return nil, err
 	}
 	return l.fleet, nil
+}
+
+// judged is what is wrong with the files. Of files that know that the machine failed to
+// give them it is that: what was found wrong may be right.
+func (f *Fleet) judged(wrong error) error {
+	files, ok := f.fsys.(interface{ Failure() error })
+	if !ok || files.Failure() == nil {
+		return wrong
+	}
+	return fmt.Errorf("reading the config repo: %w", files.Failure())
 }
 
 // Repo returns what the repo calls itself, "" if nothing.

@@ -31,7 +31,7 @@ func (f *Fleet) Resolve(ctx context.Context, machine string) (*Wants, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("resolving machine %s: %w", machine, err)
 	}
-	if err := r.Err(); err != nil {
+	if err := f.judged(r.Err()); err != nil {
 		return nil, err
 	}
 	return w, nil

@@ -58,7 +58,7 @@ func (f *Fleet) Foreign(ctx context.Context, machine, ref string) (Image, error)
 	if err := ctx.Err(); err != nil {
 		return image, fmt.Errorf("resolving %s for machine %s: %w", ref, machine, err)
 	}
-	return image, r.Err()
+	return image, f.judged(r.Err())
 }
 
 // A ReferenceError says that what somebody named is no image's reference.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -23,12 +24,26 @@ func Failing(dir string, err error) error {
 	switch {
 	case errors.As(err, &known):
 		return err
-	case errors.Is(err, syscall.EIO):
+	case is(err, syscall.EIO, syscall.EUCLEAN):
 		return &failingError{err, "the disk of " + at + " fails"}
 	case errors.Is(err, syscall.EROFS):
 		return &failingError{err, "the file system of " + at + " cannot be written: it is mounted read-only, or became so because its disk fails"}
 	}
 	return err
+}
+
+// OfMachine reports whether an error is the machine's, which cannot give now what it
+// has: its disk fails, or something is Scarce. What was to be read may be right.
+func OfMachine(err error) bool {
+	return Scarce(err) || is(err, syscall.EIO, syscall.EUCLEAN, syscall.ESTALE)
+}
+
+// Scarce reports whether the machine had no memory or descriptors left: what it could
+// not read is no worse for it.
+func Scarce(err error) bool { return is(err, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE) }
+
+func is(err error, some ...syscall.Errno) bool {
+	return slices.ContainsFunc(some, func(no syscall.Errno) bool { return errors.Is(err, no) })
 }
 
 // Met returns the file with which an error was met, if it was with one.

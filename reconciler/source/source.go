@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/internal/proxy"
@@ -308,6 +309,9 @@ func (o Options) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) 
 	c, err := at.Commit(plumbing.NewHash(hash))
 	if form := (*FormError)(nil); errors.As(err, &form) {
 		return nil, err
+	}
+	if durable.OfMachine(err) {
+		return nil, fmt.Errorf("reading revision %s from %s: %w", hash, o.Dir, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading revision %s from %s: %w; if it was fetched before, remove that folder and fetch again", hash, o.Dir, err)

@@ -37,7 +37,11 @@ func Open(dir string, log *slog.Logger, show progress.Sink) (*Clone, error) {
 	if !ours {
 		return c, nil
 	}
-	if err := c.readTip(); err != nil {
+	err = c.readTip()
+	if durable.Scarce(err) {
+		return nil, fmt.Errorf("opening the clone %s: %w", dir, err)
+	}
+	if err != nil {
 		return c, c.moveAside(err)
 	}
 	return c, nil
@@ -46,8 +50,8 @@ func Open(dir string, log *slog.Logger, show progress.Sink) (*Clone, error) {
 // isOurs reports whether the folder is a clone of ours; a folder with other
 // content is an error, as it would be written to.
 func isOurs(dir string) (bool, error) {
-	if _, err := os.Stat(filepath.Join(dir, marker)); err == nil {
-		return true, nil
+	if _, err := os.Stat(filepath.Join(dir, marker)); !errors.Is(err, fs.ErrNotExist) {
+		return err == nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -133,9 +137,16 @@ func (c *Clone) Leftovers() ([]string, error) {
 	}
 	for path := range names {
 		base := strings.TrimSuffix(path, filepath.Ext(path))
-		if !names[base+".idx"] || !names[base+".pack"] || checkPack(base) != nil {
-			left = append(left, path)
+		if names[base+".idx"] && names[base+".pack"] {
+			err := checkPack(base)
+			if durable.Scarce(err) {
+				return nil, err
+			}
+			if err == nil {
+				continue
+			}
 		}
+		left = append(left, path)
 	}
 	slices.Sort(left)
 	return left, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 	"github.com/gitboot/gitboot/reconciler/source/treefs"
@@ -193,6 +194,9 @@ func (r blobReader) Read(p []byte) (int, error) {
 }
 
 func damaged(h plumbing.Hash, err error) error {
+	if durable.OfMachine(err) {
+		return fmt.Errorf("reading object %s: %w", h, err)
+	}
 	return fmt.Errorf("reading object %s: %w; the clone is damaged, remove it and fetch again", h, err)
 }
 

@@ -28,7 +28,7 @@ const (
 // those that lie in a folder. Symlinks are followed, to anywhere in the repo
 // (also outside of subdir), and nowhere else.
 type Files struct {
-	store  Store
+	store  *watched
 	root   Node
 	subdir string
 }
@@ -68,7 +68,7 @@ func ByName(a, b Node) int { return strings.Compare(a.Name, b.Name) }
 // New gives the files below subdir.
 func New(s Store, root Node, subdir string) (*Files, error) {
 	root.Name, root.Mode = ".", filemode.Dir
-	f := &Files{store: s, root: root, subdir: strings.Trim(path.Clean("/"+subdir), "/")}
+	f := &Files{store: &watched{Store: s}, root: root, subdir: strings.Trim(path.Clean("/"+subdir), "/")}
 	n, err := f.walk(f.subdir, true)
 	if err == nil && n.Mode != filemode.Dir {
 		err = errNotDir
