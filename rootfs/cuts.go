@@ -32,6 +32,10 @@ func (r *Reader) Cuts(size int64) ([]int64, error) {
 	return slices.Compact(c.at), nil
 }
 
+// Tables returns where the tables begin that say what there is and where it lies; files'
+// content lies before them.
+func (r *Reader) Tables() int64 { return int64(r.super.InodeTable) }
+
 // A cutter finds the places at which a file is cut.
 type cutter struct {
 	*Reader

@@ -197,7 +197,7 @@ func (what Fetched) join(ctx context.Context, s *Stage, f *durable.File, seen io
 	if err := s.HasRoom(what.Object.Size); err != nil {
 		return err
 	}
-	if err := what.Blocks.Join(ctx, f, seen); err != nil {
+	if err := what.Blocks.Join(ctx, f.File, seen); err != nil {
 		return err
 	}
 	switch o, err := syncHashed(ctx, f.File); {

@@ -25,7 +25,7 @@ const (
 	// gap is how many bytes that are here are fetched all the same where that spares
 	// a request, maxRequests how many requests there may be, and requestsAtOnce how
 	// many side by side: most of the time of a small one is the way there and back.
-	gap            = 16 << 10
+	gap            = 4 << 10
 	maxRequests    = 512
 	requestsAtOnce = 4
 )
@@ -168,11 +168,12 @@ func (f Finder) way(made *image.Made, m blockmap.Map, places []blockmap.Place) *
 	if m == nil {
 		return nil
 	}
-	j := &joiner{blocks: m, places: places, missing: m.Missing(places, gap, maxRequests), part: made.Part, log: f.Log}
+	j := &joiner{blocks: m, places: places, stage: f.Stage, part: made.Part, log: f.Log}
+	j.look()
 	for _, o := range f.Older {
 		j.files = append(j.files, f.Stage.ObjectPath(o))
 	}
-	way := &squash.Blocks{Fetch: made.Blocks.Size + lengthOf(j.missing), Join: j.join}
+	way := &squash.Blocks{Fetch: made.Blocks.Size + lengthOf(j.missing), Join: j.join, Spared: func() int64 { return j.spared }}
 	for _, p := range made.Patches {
 		if fetch := made.Blocks.Size + p.Size + p.Rest; fetch < way.Fetch && !f.Unpatched && f.has(p.From) {
 			way.Fetch, way.Patch, j.patch = fetch, &squash.Patch{Room: mostPatched(m), Unfit: func() bool { return j.unfit }}, &patch{f.Stage, p}

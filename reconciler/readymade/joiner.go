@@ -8,26 +8,24 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/rootfs/blockmap"
+	"github.com/gitboot/gitboot/stage"
 )
 
-const (
-	// tries is how often a run is asked for where several sources give wrong blocks.
-	tries = 3
-	// maxWrong is how many blocks that are here may be damaged.
-	maxWrong = 64
-)
+// maxWrong is how many blocks that are here may be damaged.
+const maxWrong = 64
 
 // A joiner puts an object together.
 type joiner struct {
 	blocks  blockmap.Map
 	places  []blockmap.Place
 	missing []blockmap.Run
+	stage   *stage.Stage
 	part    func(ctx context.Context, off, n int64) (image.Part, error)
 	// files are those that places number.
 	files []string
@@ -35,32 +33,56 @@ type joiner struct {
 	patch *patch
 	// unfit says that it was not worth fetching.
 	unfit bool
-	log   *slog.Logger
+	// spared is how much of what is missing was packed here.
+	spared int64
+	log    *slog.Logger
 }
 
 // join puts together what is here, what is made of it and what is fetched.
-func (j *joiner) join(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+func (j *joiner) join(ctx context.Context, to *os.File, fetched io.Writer) error {
+	fetched = &oneByOne{Writer: fetched}
+	with, made, err := j.patched(ctx, fetched)
+	if err != nil {
+		return err
+	}
+	if made != nil {
+		defer made.Discard()
+	}
+	left, packed, err := with.repacked(ctx, to, fetched)
+	if err != nil {
+		return err
+	}
+	if packed != nil {
+		defer packed.Discard()
+	}
+	j.spared = with.spared
+	return left.merge(ctx, to, fetched)
+}
+
+// patched returns a joiner that has the blocks that the patch makes, and the file that they
+// are in, nil if there is none.
+func (j *joiner) patched(ctx context.Context, fetched io.Writer) (*joiner, *durable.File, error) {
 	if j.patch == nil {
-		return j.merge(ctx, to, fetched)
+		return j, nil, nil
 	}
 	made, err := j.patch.make(ctx, j.blocks, fetched)
 	if err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		j.log.Warn("blocks are fetched: a patch that would make them is of no use here", "error", err)
-		return j.merge(ctx, to, fetched)
+		return j, nil, nil
 	}
-	defer made.Discard()
 	with, err := j.with(ctx, made.Name())
 	if err != nil {
-		return err
+		made.Discard()
+		return nil, nil, err
 	}
 	if spared := lengthOf(j.missing) - lengthOf(with.missing); spared <= j.patch.Size {
 		j.unfit = true
 		j.log.Info("blocks are fetched: what a patch makes comes out otherwise here, and none is fetched of the next images", "patch", j.patch.Size, "spared", spared)
 	}
-	return with.merge(ctx, to, fetched)
+	return with, made, nil
 }
 
 // with returns a joiner that finds blocks in one file more.
@@ -78,14 +100,54 @@ func (j *joiner) with(ctx context.Context, path string) (*joiner, error) {
 			w.places[i] = at
 		}
 	}
-	w.missing = j.blocks.Missing(w.places, gap, maxRequests)
+	w.look()
 	return &w, nil
 }
 
-// merge copies what is here while it fetches what is not.
-func (j *joiner) merge(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+// look finds out what is missing.
+func (j *joiner) look() {
+	j.blocks.Repeated(j.places)
+	j.missing = j.blocks.Missing(j.places, gap, maxRequests)
+}
+
+// but returns a joiner that leaves blocks as they are which are there, or come later.
+func (j *joiner) but(there func(i int) bool) *joiner {
+	w, off := *j, int64(0)
+	w.places = slices.Clone(j.places)
+	for i, b := range j.blocks {
+		if there(i) {
+			w.places[i] = blockmap.Place{File: blockmap.Itself, Offset: off}
+		} else if w.places[i].File == blockmap.Itself {
+			w.places[i] = blockmap.Nowhere // the other one may come later
+		}
+		off += int64(b.Length)
+	}
+	w.look()
+	return &w
+}
+
+// merge copies what is here while it fetches what is not, and then what is there twice.
+func (j *joiner) merge(ctx context.Context, to *os.File, fetched io.Writer) error {
+	if err := j.mergeOnce(ctx, to, fetched); err != nil {
+		return err
+	}
+	buf, off := make([]byte, blockmap.MaxBlock), int64(0)
+	for i, b := range j.blocks {
+		if at := j.places[i]; at.File == blockmap.Itself && at.Offset != off {
+			if _, err := to.ReadAt(buf[:b.Length], at.Offset); err != nil {
+				return err
+			}
+			if _, err := to.WriteAt(buf[:b.Length], off); err != nil {
+				return err
+			}
+		}
+		off += int64(b.Length)
+	}
+	return nil
+}
+
+func (j *joiner) mergeOnce(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
-	fetched = &oneByOne{Writer: fetched}
 	group.Go(func() error { return j.copyFound(ctx, to, fetched) })
 	group.Go(func() error {
 		fetching, ctx := errgroup.WithContext(ctx)
@@ -114,7 +176,7 @@ func (j *joiner) copyFound(ctx context.Context, to io.WriterAt, fetched io.Write
 		for len(missing) > 0 && missing[0].End <= i {
 			missing = missing[1:]
 		}
-		if at := j.places[i]; len(missing) == 0 || i < missing[0].First {
+		if at := j.places[i]; at.File != blockmap.Itself && (len(missing) == 0 || i < missing[0].First) {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -140,62 +202,4 @@ func (j *joiner) copyFound(ctx context.Context, to io.WriterAt, fetched io.Write
 		off += int64(b.Length)
 	}
 	return nil
-}
-
-// fetch fetches blocks that follow upon each other, those again that were wrong from
-// somebody else.
-func (j *joiner) fetch(ctx context.Context, run blockmap.Run, to io.WriterAt, fetched io.Writer) error {
-	for try := 1; ; try++ {
-		part, err := j.part(ctx, run.Offset, run.Length)
-		if err != nil {
-			return err
-		}
-		run, err = j.take(part, run, to, fetched)
-		if errors.Is(err, errWrongBlock) {
-			part.Reject()
-		}
-		if err = errors.Join(err, part.Close()); err == nil || !errors.Is(err, errWrongBlock) || try == tries {
-			return err
-		}
-	}
-}
-
-// errWrongBlock says that a block is not what the map says.
-var errWrongBlock = errors.New("is not what its map says")
-
-// take writes the blocks of a run that a part gives, and returns what is left of the
-// run.
-func (j *joiner) take(part io.Reader, run blockmap.Run, to io.WriterAt, fetched io.Writer) (blockmap.Run, error) {
-	buf := make([]byte, blockmap.MaxBlock)
-	for run.First < run.End {
-		b := j.blocks[run.First]
-		data := buf[:b.Length]
-		n, err := io.ReadFull(part, data)
-		if _, told := fetched.Write(data[:n]); told != nil {
-			return run, told
-		}
-		if err != nil {
-			return run, err
-		}
-		if !b.Is(data) {
-			return run, fmt.Errorf("block %d, at %d, %w", run.First, run.Offset, errWrongBlock)
-		}
-		if _, err := to.WriteAt(data, run.Offset); err != nil {
-			return run, err
-		}
-		run.First, run.Offset, run.Length = run.First+1, run.Offset+int64(b.Length), run.Length-int64(b.Length)
-	}
-	return run, nil
-}
-
-// oneByOne has several write one after the other.
-type oneByOne struct {
-	mu sync.Mutex
-	io.Writer
-}
-
-func (w *oneByOne) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.Writer.Write(p)
 }

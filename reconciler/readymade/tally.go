@@ -3,6 +3,7 @@ package readymade
 import (
 	"context"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/gitboot/gitboot/reconciler/state"
@@ -77,9 +78,10 @@ func (t *Tally) began(layer string, l fetchedLayer, bytes int64, open func(conte
 
 func (t *Tally) joined(layer string, l fetchedLayer, b squash.Blocks) *squash.Blocks {
 	join := b.Join
-	b.Join = func(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
+	b.Join = func(ctx context.Context, to *os.File, fetched io.Writer) error {
 		t.add(layer, l, b.Fetch)
 		err := join(ctx, to, fetched)
+		t.add(layer, l, -b.Spared())
 		if b.Patch != nil && b.Patch.Unfit() {
 			t.mu.Lock()
 			defer t.mu.Unlock()

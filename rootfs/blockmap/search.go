@@ -12,6 +12,10 @@ type Place struct {
 // Nowhere is the place of a block that was not found.
 var Nowhere = Place{File: -1}
 
+// Itself is the object that is put together, where a block of it lies in another place of
+// it, too.
+const Itself = -2
+
 // A Search looks in files, of which there are maps, for the blocks of a map.
 type Search struct {
 	m      Map
@@ -52,6 +56,22 @@ func (s *Search) Places() []Place {
 		list[i] = s.places[b]
 	}
 	return list
+}
+
+// Repeated changes the places of blocks that were not found, and are the same as one that
+// comes before them in the object, to that one's.
+func (m Map) Repeated(places []Place) {
+	first, off := map[Block]int64{}, int64(0)
+	for i, b := range m {
+		if places[i] == Nowhere {
+			if at, again := first[b]; again {
+				places[i] = Place{Itself, at}
+			} else {
+				first[b] = off
+			}
+		}
+		off += int64(b.Length)
+	}
 }
 
 // A Run is blocks that follow upon each other: those from First on and before End, of

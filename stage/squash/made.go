@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/gitboot/gitboot/deployment"
 )
@@ -35,7 +36,9 @@ type Blocks struct {
 	Patch *Patch
 	// Join writes all of it, in any order, and what it fetches to fetched as well.
 	// Nothing has verified what it writes.
-	Join func(ctx context.Context, to io.WriterAt, fetched io.Writer) error
+	Join func(ctx context.Context, to *os.File, fetched io.Writer) error
+	// Spared reports, after joining, how much of Fetch was not.
+	Spared func() int64
 }
 
 // A Patch makes blocks out of others.
