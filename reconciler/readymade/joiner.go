@@ -117,7 +117,7 @@ func (j *joiner) but(there func(i int) bool) *joiner {
 	for i, b := range j.blocks {
 		if there(i) {
 			w.places[i] = blockmap.Place{File: blockmap.Itself, Offset: off}
-		} else if w.places[i].File == blockmap.Itself {
+		} else if at := w.places[i]; at.File == blockmap.Itself && at.Offset != off {
 			w.places[i] = blockmap.Nowhere // the other one may come later
 		}
 		off += int64(b.Length)
@@ -134,6 +134,9 @@ func (j *joiner) merge(ctx context.Context, to *os.File, fetched io.Writer) erro
 	buf, off := make([]byte, blockmap.MaxBlock), int64(0)
 	for i, b := range j.blocks {
 		if at := j.places[i]; at.File == blockmap.Itself && at.Offset != off {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if _, err := to.ReadAt(buf[:b.Length], at.Offset); err != nil {
 				return err
 			}
@@ -146,6 +149,7 @@ func (j *joiner) merge(ctx context.Context, to *os.File, fetched io.Writer) erro
 	return nil
 }
 
+// mergeOnce leaves out what is there twice.
 func (j *joiner) mergeOnce(ctx context.Context, to io.WriterAt, fetched io.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return j.copyFound(ctx, to, fetched) })
