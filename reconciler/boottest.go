@@ -41,11 +41,12 @@ func newBootTest(r *Reconciler, w *wanted.Wanted, staged machine.Result, req Req
 	return bootTest{Reconciler: r, of: w, terms: *w.Wants.BootTest, trigger: req.Trigger, patient: req.Patient}, true
 }
 
-// converge has the machine make a run, and another when what has to come up in a
-// virtual machine first has done so, or not.
-func converge(ctx context.Context, r *Reconciler, w *wanted.Wanted, req Request) (result machine.Result, err error) {
+// converge has the machine make a run on documents that were read, and another when what
+// has to come up in a virtual machine first has done so, or not.
+func converge(ctx context.Context, r *Reconciler, w *wanted.Wanted, docs state.Documents, req Request) (result machine.Result, err error) {
+	result, err = r.Machine.RunOn(ctx, docs, w, req.machine(nil), nil)
 	for {
-		if result, err = r.Machine.Run(ctx, w, req.machine(nil), nil); err == nil && result.Plan.Asks() {
+		if err == nil && result.Plan.Asks() {
 			result, err = r.Machine.Run(ctx, w, req.machine(nil), nil)
 		}
 		if err != nil || req.Fetch {
@@ -55,9 +56,11 @@ func converge(ctx context.Context, r *Reconciler, w *wanted.Wanted, req Request)
 		if !due {
 			return result, nil
 		}
+		result.State = nil // what came of the tests is noted
 		if known, err := test.all(ctx, result.Plan.Untested); err != nil || !known {
 			return result, err
 		}
+		result, err = r.Machine.Run(ctx, w, req.machine(nil), nil)
 	}
 }
 

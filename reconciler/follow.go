@@ -42,7 +42,7 @@ func (r *Reconciler) Follow(ctx context.Context, asks <-chan Ask, w Watch) {
 		teller: newTeller(w.Tell, r.Machine.Name, r.Machine.Now), journal: newJournal(once.log, r.Machine.Now),
 	}
 	p.teller.remember(r.Machine.Stage.Dir())
-	p.reboot(ctx)
+	p.reboot(ctx, nil)
 	p.watch = w
 	beat := w.beat()
 	for {

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/origin"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/reconciler/verdict"
 	"github.com/gitboot/gitboot/reconciler/wanted"
 	"github.com/gitboot/gitboot/reconciler/workshop"
 )
@@ -156,8 +157,15 @@ func (p *poll) look(ctx context.Context, ask Ask) {
 	p.looking = true
 	known := p.last
 	p.beside(func() func(context.Context) {
-		judged := p.judge(ctx)
-		w, err := p.read(ctx, ask.request(), known)
+		w := &wanted.Wanted{}
+		var judged []verdict.Change
+		doc, err := state.LoadMachine(p.Machine.Stage.Dir())
+		if err == nil {
+			judged, doc, err = p.judge(ctx, doc)
+		}
+		if err == nil {
+			w, err = p.readOn(ctx, doc, ask.request(), known)
+		}
 		unnoted := p.Machine.NoteFailure(ctx, w.Revision.Hash, err)
 		return func(ctx context.Context) {
 			p.journal.unnoted(unnoted)
@@ -233,7 +241,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 		}
 		var testing *state.Failure
 		if err == nil {
-			testing = p.testing(ctx, w, true)
+			result.State, testing = p.testing(ctx, w, result.State, true)
 		}
 		return func(ctx context.Context) {
 			p.journal.unnoted(unnoted)
@@ -244,7 +252,7 @@ func (p *poll) converge(ctx context.Context, ask Ask) {
 				if err == nil {
 					p.teller.tested(testing)
 				}
-				p.reboot(ctx)
+				p.reboot(ctx, result.State)
 			}
 			p.outcome[event.Machine] = errors.Join(err, imageErrors(result.Failed))
 			p.journal.run(ctx, event.Machine, p.Machine.Name, result, err)
@@ -298,10 +306,11 @@ func (p *poll) bootTests(ctx context.Context, w *wanted.Wanted, staged machine.R
 	})
 }
 
-// reboot shows and tells whether a reboot is needed.
-func (p *poll) reboot(ctx context.Context) {
+// reboot shows and tells whether a reboot is needed; doc is the machine's document, nil if
+// it is to be read.
+func (p *poll) reboot(ctx context.Context, doc *state.Machine) {
 	signs := p.signboard()
-	if r, known := signs.show(ctx); known {
+	if r, known := signs.show(ctx, doc); known {
 		p.teller.reboot(r, signs.notices)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/notice"
 	"github.com/gitboot/gitboot/reconciler/report"
+	"github.com/gitboot/gitboot/reconciler/state"
 )
 
 // A signboard shows other programs, and who logs in, whether a reboot is needed.
@@ -21,13 +22,19 @@ func (r *Reconciler) signboard() signboard {
 	return signboard{&r.Machine.Book, notice.Notices{Dir: r.notices}, r.log}
 }
 
-// show finds out whether a reboot is needed, and shows it. That it cannot be
-// shown keeps nothing from converging.
-func (s signboard) show(ctx context.Context) (report.Reboot, bool) {
+// show finds out whether a reboot is needed, and shows it; doc is the machine's document,
+// nil if it is to be read. That it cannot be shown keeps nothing from converging.
+func (s signboard) show(ctx context.Context, doc *state.Machine) (r report.Reboot, known bool) {
 	if s.book.Booted == "" {
 		return report.Reboot{}, false
 	}
-	r, err := report.RebootOf(ctx, s.book)
+	var err error
+	if doc == nil {
+		doc, err = state.LoadMachine(s.book.Stage.Dir())
+	}
+	if err == nil {
+		r, err = report.RebootOf(ctx, s.book, doc)
+	}
 	if err == nil && r.Running == nil {
 		return r, false
 	}

@@ -31,17 +31,18 @@ func (p *poll) restart(ctx context.Context) {
 	if p.watch.Restart == nil || p.latest == nil || ctx.Err() != nil {
 		return
 	}
-	needed, err := report.RebootOf(ctx, &p.Machine.Book)
-	if err == nil && !needed.Needed {
-		p.watch.Restart(Restart{})
-	} else if err == nil {
-		var doc *state.Machine
-		if doc, err = state.LoadMachine(p.Machine.Stage.Dir()); err == nil {
-			p.watch.Restart(p.restartFor(needed, doc))
-		}
+	doc, err := state.LoadMachine(p.Machine.Stage.Dir())
+	var needed report.Reboot
+	if err == nil {
+		needed, err = report.RebootOf(ctx, &p.Machine.Book, doc)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		p.log.Warn("whether the machine is to be restarted is not known", "error", err)
+	case needed.Needed:
+		p.watch.Restart(p.restartFor(needed, doc))
+	default:
+		p.watch.Restart(Restart{})
 	}
 }
 
@@ -61,11 +62,10 @@ func (r *Reconciler) NoteRestart(ctx context.Context, next string) error {
 	if err != nil {
 		return err
 	}
-	doc, err := state.LoadMachine(r.Machine.Stage.Dir())
-	if err == nil {
+	_, err = state.Edit(r.Machine.Stage.Dir(), func(doc *state.Machine) error {
 		doc.Restarted = next
-		err = doc.Save(r.Machine.Stage.Dir())
-	}
+		return nil
+	})
 	return errors.Join(err, lock.Release())
 }
 

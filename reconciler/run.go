@@ -55,6 +55,8 @@ type Result struct {
 	// Failed maps images to why they were left as they were, Unpublished to
 	// why they were not pushed.
 	Failed, Unpublished map[string]error
+	// state is the machine's document as it is after the run, nil if that is not known.
+	state *state.Machine
 }
 
 // Err returns the images' failures as one error, nil without any.
@@ -94,7 +96,7 @@ func (r *Reconciler) Run(ctx context.Context, req Request) (result Result, err e
 		rest, err = once.run(ctx, req)
 		result = result.and(rest)
 	}
-	r.signboard().show(ctx)
+	r.signboard().show(ctx, result.state)
 	return result, err
 }
 
@@ -114,23 +116,31 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	journal := newJournal(r.log, r.Machine.Now)
-	changes := r.judge(ctx)
+	changes, doc, err := r.judge(ctx, doc)
+	if err != nil {
+		return Result{}, err
+	}
 	w, err := r.readOn(ctx, doc, req, nil)
+	var docs state.Documents
+	if err == nil {
+		docs, err = doc.WithWorkshop(r.Machine.Stage.Dir())
+	}
 	if err != nil {
 		journal.unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 		return Result{Plan: plan.Plan{To: w.Revision.Hash}}, err
 	}
-	job, made := r.make(ctx, w, req)
+	job, docs, made := r.make(ctx, w, docs, req)
 	if err := ctx.Err(); err != nil { // the look may have ended before it noticed
 		return Result{}, errors.Join(err, made, job.End())
 	}
-	converged, err := converge(ctx, r, w, req)
+	converged, err := converge(ctx, r, w, docs, req)
 	journal.unnoted(r.Machine.NoteFailure(ctx, w.Revision.Hash, err))
 	if err == nil && !req.Fetch {
-		r.testing(ctx, w, req.Wait)
+		converged.State, _ = r.testing(ctx, w, converged.State, req.Wait)
 	}
 	if len(changes) > 0 || len(state.Pending(doc.Reverts)) > 0 {
 		takeBack(ctx, r, req.Patient)
+		converged.State = nil
 	}
 	var published error
 	if !req.Fetch {
@@ -146,12 +156,16 @@ func (r *Reconciler) run(ctx context.Context, req Request) (Result, error) {
 	return result, failures
 }
 
-// judge notes how the machine was booted. That it cannot keeps nothing from
-// converging: the boot loader falls back by itself.
-func (r *Reconciler) judge(ctx context.Context) []verdict.Change {
-	changes, err := (machine.Bench{Machine: &r.Machine}).Judge(ctx, false)
+// judge notes how the machine was booted whose document was read, and returns that as it
+// is then. That it cannot note it keeps nothing from converging: the boot loader falls
+// back by itself.
+func (r *Reconciler) judge(ctx context.Context, doc *state.Machine) ([]verdict.Change, *state.Machine, error) {
+	changes, doc, err := (machine.Bench{Machine: &r.Machine}).Judge(ctx, doc, false)
 	if err != nil {
 		r.log.Warn("what is on trial is not judged", "error", err)
+		if doc, err = state.LoadMachine(r.Machine.Stage.Dir()); err != nil { // some of it may be noted
+			return nil, nil, err
+		}
 	}
 	found, err := integrity.Ask(ctx, r.Machine.Stage, r.Machine.Book.Booted, r.Machine.BootID)
 	if err != nil {
@@ -160,25 +174,29 @@ func (r *Reconciler) judge(ctx context.Context) []verdict.Change {
 	for _, hash := range found {
 		r.log.Error("what runs was found damaged when it was read", "object", plan.Short(hash))
 	}
-	return changes
+	return changes, doc, nil
 }
 
-// make has the workshop build what there is to be built. The job it returns is
-// never nil.
-func (r *Reconciler) make(ctx context.Context, w *wanted.Wanted, req Request) (*workshop.Job, error) {
-	job, err := r.Shop.Look(ctx, w, req.workshop())
+// make has the workshop build what there is to be built, and returns the documents as
+// they are then. The job it returns is never nil.
+func (r *Reconciler) make(ctx context.Context, w *wanted.Wanted, docs state.Documents, req Request) (*workshop.Job, state.Documents, error) {
+	job, err := r.Shop.LookOn(ctx, docs.Workshop, w, req.workshop())
 	if err != nil || job.Settled() {
-		return job, err
+		return job, docs, err
 	}
-	if err := job.Begin(ctx); err != nil {
-		return job, err
+	if err = job.Begin(ctx); err == nil {
+		err = job.Make(ctx)
 	}
-	return job, job.Make(ctx)
+	now, unread := state.Load(r.Machine.Stage.Dir()) // that may have taken hours
+	if unread == nil {
+		docs = now
+	}
+	return job, docs, errors.Join(err, unread)
 }
 
 // merge is what both parts did.
 func merge(converged machine.Result, job *workshop.Job) Result {
-	result := Result{Plan: converged.Plan, Changed: converged.Changed, Failed: maps.Clone(converged.Failed)}
+	result := Result{Plan: converged.Plan, Changed: converged.Changed, Failed: maps.Clone(converged.Failed), state: converged.State}
 	if result.Failed == nil {
 		result.Failed = map[string]error{}
 	}

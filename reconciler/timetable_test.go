@@ -51,7 +51,7 @@ func TestComing(t *testing.T) {
 	doc.Waiting = &state.Waiting{Revision: "r2", Holds: []plan.Hold{{Why: "for a window", Until: time.Date(2026, 5, 2, 2, 0, 0, 0, time.UTC)}}}
 	made := &state.Workshop{Version: state.Version}
 	made.SetBuild("desktop", &state.Build{Key: recipe.Key{}, Built: now.Add(-12 * time.Hour)})
-	if err := errors.Join(doc.Save(r.Machine.Stage.Dir()), made.Save(r.Machine.Stage.Dir())); err != nil {
+	if err := errors.Join(doc.Save(r.Machine.Stage.Dir(), nil), made.Save(r.Machine.Stage.Dir())); err != nil {
 		t.Fatal(err)
 	}
 	fleet, err := spec.Load(t.Context(), fstest.MapFS{"gitboot.toml": {Data: []byte(scheduled)}})

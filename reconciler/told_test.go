@@ -63,7 +63,7 @@ func TestTheBranchForOneBootIsTold(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := (&state.Machine{Version: state.Version, TestingFailure: &state.Failure{Message: "rebase it"}}).Save(dir); err != nil {
+	if err := (&state.Machine{Version: state.Version, TestingFailure: &state.Failure{Message: "rebase it"}}).Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	again, told := listening()

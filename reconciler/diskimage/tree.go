@@ -115,7 +115,7 @@ func portable(doc *state.Machine, temp string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := doc.Save(dir); err != nil {
+	if err := doc.Save(dir, nil); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(stage.Layout(dir).StateFile())

@@ -72,7 +72,7 @@ func TestClockBehindWhatWasDone(t *testing.T) {
 	}
 	made := time.Date(2026, 3, 4, 5, 6, 0, 0, time.UTC)
 	doc := &state.Machine{Version: state.Version, Images: map[string]*state.Image{"desktop": {Generations: []state.Generation{{N: 1, Created: made, Inputs: plan.Inputs{}}}}}}
-	if err := doc.Save(dir); err != nil {
+	if err := doc.Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	for now, wrong := range map[time.Time]bool{

@@ -80,6 +80,6 @@ func stageOf(t *testing.T, kernel []byte) (dir string) {
 	need.Done(t, err)
 	need.Done(t, lock.Release())
 	doc := &state.Machine{Version: state.Version, Order: []string{"desktop"}, Images: map[string]*state.Image{"desktop": {Generations: []state.Generation{{N: 1, Deployment: id}}}}}
-	need.Done(t, doc.Save(dir))
+	need.Done(t, doc.Save(dir, nil))
 	return dir
 }

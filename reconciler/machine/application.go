@@ -22,6 +22,8 @@ import (
 // An application is one run of apply.
 type application struct {
 	*Job
+	// saved is the machine's document as it is on the stage.
+	saved    *state.Machine
 	stagings []*staging
 	// turns fetch the images' layers; published are those images that did not
 	// wait for the ones that take long.
@@ -53,7 +55,7 @@ type staging struct {
 }
 
 func newApplication(ctx context.Context, j *Job, stop <-chan struct{}) *application {
-	a := &application{Job: j}
+	a := &application{Job: j, saved: j.doc}
 	for _, s := range j.plan.Stagings {
 		one := &staging{Staging: s, image: j.images[s.Image], id: s.Ready}
 		if s.Ready != "" {

@@ -110,7 +110,7 @@ func (h *house) edit(t *testing.T, change func(*state.Generation)) {
 	t.Helper()
 	doc := h.doc(t)
 	change(doc.Images["plain"].Newest())
-	must(t, doc.Save(h.Stage.Dir()))
+	must(t, doc.Save(h.Stage.Dir(), nil))
 }
 
 // What has come to harm on the stage is made again, and what cannot boot goes.

@@ -102,16 +102,16 @@ func (e *PendingError) Error() string {
 // Look finds out what a run would do, and does none of it. Of what failed the
 // job has at least the revision; it is never nil.
 func (m *Machine) Look(ctx context.Context, w *wanted.Wanted, req Request) (*Job, error) {
-	doc, err := state.LoadMachine(m.Stage.Dir())
+	docs, err := state.Load(m.Stage.Dir())
 	if err != nil {
 		return newJob(m, w, req), err
 	}
-	return look(ctx, m, doc, w, req)
+	return look(ctx, m, docs, w, req)
 }
 
-// look goes by a document that was read.
-func look(ctx context.Context, m *Machine, doc *state.Machine, w *wanted.Wanted, req Request) (*Job, error) {
-	j, err := m.open(ctx, doc, w, req)
+// look goes by documents that were read.
+func look(ctx context.Context, m *Machine, docs state.Documents, w *wanted.Wanted, req Request) (*Job, error) {
+	j, err := m.open(ctx, docs, w, req)
 	if err != nil {
 		return j, err
 	}
@@ -121,17 +121,14 @@ func look(ctx context.Context, m *Machine, doc *state.Machine, w *wanted.Wanted,
 	return j, j.compare(ctx)
 }
 
-// open reads what else is known, and finds the boot loader and what the initramfs is
-// made of.
-func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted, req Request) (j *Job, err error) {
+// open finds the boot loader and what the initramfs is made of.
+func (m *Machine) open(ctx context.Context, docs state.Documents, w *wanted.Wanted, req Request) (j *Job, err error) {
 	j = newJob(m, w, req)
-	if j.doc, j.Find.Update = doc, req.Update; j.Book.Location == nil {
+	j.doc, j.made, j.Find.Update = docs.Machine, docs.Workshop, req.Update
+	if j.Book.Location == nil {
 		if err := checkArch(m.Name, w.Wants.Arch); err != nil {
 			return j, err
 		}
-	}
-	if j.made, err = doc.Workshop(m.Stage.Dir()); err != nil {
-		return j, err
 	}
 	j.Find.CheckClock(j.doc.Newest(), j.made.Newest())
 	if j.next, err = j.doc.Clone(); err != nil {
@@ -141,11 +138,11 @@ func (m *Machine) open(ctx context.Context, doc *state.Machine, w *wanted.Wanted
 		return j, err
 	}
 	j.uncounted = j.Book.Uncounted(ctx, j.location, w.Wants.Boot.Mode)
-	if err := boot.Manageable(w.Wants.Boot.Mode, doc.Machine != "", j.uncounted); err != nil {
+	if err := boot.Manageable(w.Wants.Boot.Mode, j.doc.Machine != "", j.uncounted); err != nil {
 		return j, err
 	}
 	j.Init = processor.Program(m.Init, w.Wants.Arch)
-	if j.program, err = summed(j.Init, doc.Init); err != nil {
+	if j.program, err = summed(j.Init, j.doc.Init); err != nil {
 		return j, fmt.Errorf("read gitboot-init: %w; install it beside gitboot, or name it with init in agent.toml", err)
 	}
 	return j, nil

@@ -24,32 +24,36 @@ const maxBoots = 100
 // boot, and again when process 1 has decided of the one that goes on.
 type Bench struct{ *Machine }
 
-// Judge notes what has become known, and writes the menu that follows from it. It
-// takes no lock and writes nothing if nothing has, which costs no more than two
-// small files.
-func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
-	doc, err := state.LoadMachine(b.Stage.Dir())
-	if err != nil || !b.unjudged(doc) {
-		return nil, err
+// Judge notes what has become known since the machine's document was written, which was
+// read, and writes the menu that follows from it. It returns the document as it is then.
+// It takes no lock and writes nothing if nothing has become known, which costs no more
+// than a small file.
+func (b Bench) Judge(ctx context.Context, doc *state.Machine, wait bool) (changes []verdict.Change, now *state.Machine, err error) {
+	if !b.unjudged(doc) {
+		return nil, doc, nil
 	}
-	seen, err := b.look(ctx)
+	seen, err := b.look(ctx, doc)
 	if err != nil {
-		return nil, fmt.Errorf("find out how the machine was booted: %w", err)
+		return nil, doc, fmt.Errorf("find out how the machine was booted: %w", err)
 	}
-	changes := verdict.Judge(doc, seen)
+	next, err := doc.Clone()
+	if err != nil {
+		return nil, doc, err
+	}
+	changes = verdict.Judge(next, seen)
 	if doc.Boot == b.BootID && len(changes) == 0 && !integrity.Unheeded(seen.Boots) {
-		return nil, nil
+		return nil, doc, nil
 	}
 	do := b.Note
 	if len(changes) > 0 {
 		do = b.Change
 	}
 	err = do(ctx, wait, func(doc *state.Machine) error {
-		changes, doc.Boot = verdict.Judge(doc, seen), b.BootID
+		now, changes, doc.Boot = doc, verdict.Judge(doc, seen), b.BootID
 		return b.keepRecords(seen)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("note how the machine was booted: %w", err)
+		return nil, doc, fmt.Errorf("note how the machine was booted: %w", err)
 	}
 	for _, c := range changes {
 		if c.State == boot.Bad {
@@ -58,7 +62,7 @@ func (b Bench) Judge(ctx context.Context, wait bool) ([]verdict.Change, error) {
 			b.Log.Info(c.String(), "deployment", c.Deployment)
 		}
 	}
-	return changes, nil
+	return changes, now, nil
 }
 
 // Foresee has a document that is only shown say what the next run will note of the
@@ -68,7 +72,7 @@ func (b Bench) Foresee(ctx context.Context, doc *state.Machine) {
 	if b.Book.Booted == "" || !b.unjudged(doc) {
 		return
 	}
-	if seen, err := b.look(ctx); err == nil {
+	if seen, err := b.look(ctx, doc); err == nil {
 		verdict.Judge(doc, seen)
 	}
 }
@@ -140,7 +144,7 @@ func (b Bench) Rehearsed(ctx context.Context, of state.Found, key string, test *
 	}, keep)
 }
 
-func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {
+func (b Bench) look(ctx context.Context, doc *state.Machine) (seen verdict.Seen, err error) {
 	seen = verdict.Seen{Booted: b.Book.Booted, Now: b.now()}
 	if seen.Boots, err = deployment.ReadBoots(b.Stage.Dir()); err != nil {
 		return seen, err
@@ -149,7 +153,7 @@ func (b Bench) look(ctx context.Context) (seen verdict.Seen, err error) {
 	if err != nil {
 		return seen, err
 	}
-	if memory, err := b.Book.Memory(ctx, fs); err == nil { // else nothing is counted
+	if memory, err := b.Book.Of(doc).Memory(ctx, fs); err == nil { // else nothing is counted
 		seen.Memory, err = memory.Read()
 		seen.Damaged = err != nil
 	}

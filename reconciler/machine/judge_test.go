@@ -82,8 +82,11 @@ func (f *firmware) later(t *testing.T) {
 // judge judges, and sees what became known.
 func (f *firmware) judge(t *testing.T, want ...string) {
 	t.Helper()
-	changes, err := Bench{f.Machine}.Judge(t.Context(), false)
+	changes, now, err := Bench{f.Machine}.Judge(t.Context(), f.doc(t), false)
 	must(t, err)
+	if !now.Same(f.doc(t)) {
+		t.Errorf("what is handed on is %+v and not what was written: %+v", now, f.doc(t))
+	}
 	var got []string
 	for _, c := range changes {
 		got = append(got, c.String())
@@ -91,7 +94,7 @@ func (f *firmware) judge(t *testing.T, want ...string) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("became known: %q, want %q", got, want)
 	}
-	again, err := Bench{f.Machine}.Judge(t.Context(), false)
+	again, _, err := Bench{f.Machine}.Judge(t.Context(), now, false)
 	if must(t, err); len(again) > 0 {
 		t.Errorf("again: %v", again)
 	}

@@ -94,28 +94,38 @@ type Result struct {
 	Changed bool
 	// Failed maps images to why they were left as they were.
 	Failed map[string]error
+	// State is the machine's document as it is after the run, nil after one that failed.
+	State *state.Machine
 }
 
 // Run makes one run. One that finds nothing to do takes no lock and writes
 // nothing, but what is wanted if that is not remembered. Failures of single images are in the result, not in the error. What
 // comes on stop ends waiting for images that take long. On a machine that is
 // suspended nothing is even looked at: that is a *plan.SuspendedError.
-func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
-	defer func() { err = stage.Failed(m.Stage, err) }()
-	doc, err := state.LoadMachine(m.Stage.Dir())
-	if err == nil {
-		err = doc.Refuse(req.Anyway, m.Now())
-	}
+func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <-chan struct{}) (Result, error) {
+	docs, err := state.Load(m.Stage.Dir())
 	if err != nil {
+		return Result{Plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}, stage.Failed(m.Stage, err)
+	}
+	return m.RunOn(ctx, docs, w, req, stop)
+}
+
+// RunOn is Run on documents that were read. What others have written since is seen where
+// there is something to do.
+func (m *Machine) RunOn(ctx context.Context, docs state.Documents, w *wanted.Wanted, req Request, stop <-chan struct{}) (result Result, err error) {
+	defer func() { err = stage.Failed(m.Stage, err) }()
+	if err := docs.Machine.Refuse(req.Anyway, m.Now()); err != nil {
 		return Result{Plan: plan.Plan{Machine: m.Name, To: w.Revision.Hash}}, err
 	}
-	j, err := look(ctx, m, doc, w, req)
+	j, err := look(ctx, m, docs, w, req)
 	if err != nil {
 		return j.result(nil), err
 	}
 	if j.Settled() {
 		remember(ctx, j)
-		return j.result(nil), nil
+		result = j.result(nil)
+		result.State = j.doc
+		return result, nil
 	}
 	lock, err := m.lock(ctx, req.Wait)
 	if err != nil {
@@ -133,7 +143,9 @@ func (m *Machine) Run(ctx context.Context, w *wanted.Wanted, req Request, stop <
 		req.Begin(j.plan)
 	}
 	failed, err := j.apply(ctx, stop)
-	result = j.result(failed)
+	if result = j.result(failed); err == nil {
+		result.State = j.next
+	}
 	result.Changed = err == nil && !result.Plan.Empty() && !result.Plan.Held()
 	return result, errors.Join(err, j.keepRecord(began, result, err))
 }
@@ -146,11 +158,15 @@ func (j *Job) refresh(ctx context.Context) (*Job, error) {
 	if err != nil || doc.Same(j.doc) && !j.Stuck() {
 		return j, err
 	}
+	docs, err := doc.WithWorkshop(j.Stage.Dir())
+	if err != nil {
+		return j, err
+	}
 	m := j.Machine
 	if j.Stuck() {
 		m.Find.Lookups = nil // what goes on would keep the stage from becoming read-only again
 	}
-	return look(ctx, &m, doc, j.Wanted, j.req)
+	return look(ctx, &m, docs, j.Wanted, j.req)
 }
 
 // result is what is left of the plan, of which some images have failed.
@@ -190,19 +206,14 @@ func (m *Machine) NoteFailure(ctx context.Context, revision string, failure erro
 	}
 	lock, err := m.Stage.Lock(ctx, false)
 	if err == nil {
-		err = errors.Join(m.saveFailure(failure, revision), lock.Release())
+		_, err = state.Edit(m.Stage.Dir(), func(doc *state.Machine) error {
+			doc.Failure = doc.Failure.OfRun(failure, revision, m.now())
+			return nil
+		})
+		err = errors.Join(err, lock.Release())
 	}
 	if errors.Is(err, stage.ErrLocked) {
 		return nil
 	}
 	return err
-}
-
-func (m *Machine) saveFailure(failure error, revision string) error {
-	doc, err := state.LoadMachine(m.Stage.Dir())
-	if err != nil {
-		return err
-	}
-	doc.Failure = doc.Failure.OfRun(failure, revision, m.now())
-	return doc.Save(m.Stage.Dir())
 }

@@ -143,6 +143,9 @@ func (h *house) run(t *testing.T, revision, config string) (printed, done []plan
 	h.now = h.now.Add(time.Minute)
 	result, err = h.Run(t.Context(), w, Request{Trigger: "test"}, nil)
 	must(t, err)
+	if !result.State.Same(h.doc(t)) {
+		t.Errorf("what the run hands on is not what was written: %s", cmp.Diff(result.State, h.doc(t)))
+	}
 	after, err := state.Runs(h.Stage.Dir())
 	must(t, err)
 	if len(after) > len(before) {

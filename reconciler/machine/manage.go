@@ -64,7 +64,7 @@ func (m *Machine) change(ctx context.Context, wait bool, do, after func(*state.M
 func (m *Machine) publish(ctx context.Context, fs boot.Filesystem, doc *state.Machine) error {
 	err := drift.Overwrite(ctx, &m.Book, fs, doc, m.now())
 	if err == nil {
-		err = doc.Save(m.Stage.Dir())
+		err = doc.Save(m.Stage.Dir(), nil)
 	}
 	if err != nil {
 		return err
@@ -88,14 +88,8 @@ func (m *Machine) note(ctx context.Context, wait bool, do, saved func(*state.Mac
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	doc, err := state.LoadMachine(m.Stage.Dir())
+	doc, err := state.Edit(m.Stage.Dir(), do)
 	if err != nil {
-		return err
-	}
-	if err := do(doc); err != nil {
-		return err
-	}
-	if err := doc.Save(m.Stage.Dir()); err != nil {
 		return err
 	}
 	return saved(doc)

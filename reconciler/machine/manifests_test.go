@@ -1,46 +1,15 @@
 package machine
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/tests/lab"
 )
-
-// opened counts how often which file of a folder is opened, until it is asked.
-func opened(t *testing.T, dir string) func() map[string]int {
-	t.Helper()
-	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
-	must(t, err)
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	_, err = unix.InotifyAddWatch(fd, dir, unix.IN_OPEN)
-	must(t, err)
-	return func() map[string]int {
-		count, buf := map[string]int{}, make([]byte, 1<<16)
-		for {
-			n, err := unix.Read(fd, buf)
-			if err == unix.EAGAIN {
-				return count
-			}
-			must(t, err)
-			for rest := buf[:n]; len(rest) > 0; {
-				e := (*unix.InotifyEvent)(unsafe.Pointer(&rest[0]))
-				name, left := rest[unix.SizeofInotifyEvent:][:e.Len], rest[unix.SizeofInotifyEvent+e.Len:]
-				if name, _, _ := bytes.Cut(name, []byte{0}); e.Mask&unix.IN_ISDIR == 0 {
-					count[string(name)]++
-				}
-				rest = left
-			}
-		}
-	}
-}
 
 // reopen is the machine in another process.
 func (h *house) reopen(t *testing.T) {
@@ -61,7 +30,9 @@ func TestManifestsAreReadOnce(t *testing.T) {
 	for n := range 5 {
 		h.run(t, "1", config(fmt.Sprint("n", n)))
 	}
-	count := opened(t, filepath.Join(h.Stage.Dir(), "deployments"))
+	opens, err := lab.CountOpens(filepath.Join(h.Stage.Dir(), "deployments"))
+	must(t, err)
+	defer opens.Close()
 	for _, c := range []struct {
 		what   string
 		before func()
@@ -76,11 +47,13 @@ func TestManifestsAreReadOnce(t *testing.T) {
 	} {
 		c.before()
 		h.reopen(t)
-		count()
+		_, err := opens.Take()
+		must(t, err)
 		w := h.wants(t, "1", config(c.name))
 		result, err := h.Run(t.Context(), w, Request{}, nil)
 		must(t, err)
-		read := count()
+		read, err := opens.Take()
+		must(t, err)
 		for name, n := range read {
 			if !strings.HasSuffix(name, ".json") {
 				delete(read, name) // what is being published

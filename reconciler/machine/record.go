@@ -69,7 +69,7 @@ func (a *application) recordState(ctx context.Context, list []plan.Action) error
 	if err := a.Book.Foresee(ctx, a.location, a.next); err != nil {
 		return err
 	}
-	return a.next.Save(a.Stage.Dir())
+	return keeper{a}.save(a.next)
 }
 
 // try puts a new generation on trial, where boots are counted.
@@ -80,8 +80,16 @@ func (a *application) try(image string, g state.Generation) {
 	}
 }
 
-// A keeper keeps what is staged, for the run that publishes it.
+// A keeper keeps what a run has come to, and what is staged for the one that publishes it.
 type keeper struct{ *application }
+
+// save publishes a document, unless that is what is published already.
+func (a keeper) save(doc *state.Machine) (err error) {
+	if err = doc.Save(a.Stage.Dir(), a.saved); err == nil {
+		a.saved, err = doc.Clone()
+	}
+	return err
+}
 
 // drift notes what others have changed, whatever becomes of the run.
 func (a keeper) drift(_ context.Context, list []plan.Action) error {
@@ -94,7 +102,7 @@ func (a keeper) drift(_ context.Context, list []plan.Action) error {
 	}
 	noted := *a.doc
 	noted.Drift = a.next.Drift
-	return noted.Save(a.Stage.Dir())
+	return a.save(&noted)
 }
 
 // note keeps what is staged and not published, and no more: what is published
@@ -108,7 +116,7 @@ func (a keeper) note(context.Context, []plan.Action) error {
 		}
 	}
 	a.next.Failure, a.next.Init = a.doc.Failure, a.program // the failure until this run has come to its end
-	return a.next.Save(a.Stage.Dir())
+	return a.save(a.next)
 }
 
 // replace removes the deployments that waited to be published and do so no more:
@@ -151,7 +159,7 @@ func (a *application) clear(ctx context.Context, _ []plan.Action) error {
 	}
 	stage.Remember(a.Stage)
 	tellForgotten(a.Job, a.Remember())
-	return a.next.Save(a.Stage.Dir())
+	return keeper{a}.save(a.next)
 }
 
 // remember keeps what the revision applied last wants, where a run that does nothing

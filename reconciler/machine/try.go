@@ -105,12 +105,12 @@ type tryer struct{ *Job }
 func newTryer(ctx context.Context, m *Machine, w *wanted.Wanted, req Request) (tryer, error) {
 	once := *m
 	once.Turn, once.Find.Update = 24*time.Hour, true
-	doc, err := state.LoadMachine(m.Stage.Dir())
+	docs, err := state.Load(m.Stage.Dir())
 	if err != nil {
 		return tryer{}, err
 	}
 	req.Trigger, req.Update = "try", true
-	j, err := once.open(ctx, doc, w, req)
+	j, err := once.open(ctx, docs, w, req)
 	return tryer{j}, err
 }
 

@@ -30,6 +30,15 @@ func declared(b *Book) boot.Choice {
 	return choice(doc)
 }
 
+// Of is the book of a machine whose document was read.
+func (b Book) Of(doc *state.Machine) *Book {
+	if b.Declared == nil {
+		is := choice(doc)
+		b.Declared = &is
+	}
+	return &b
+}
+
 // choice is the boot loader that a document's menu is for.
 func choice(doc *state.Machine) boot.Choice {
 	return boot.Choice{Loader: doc.Loader, SecureBoot: doc.SecureBoot}

@@ -49,7 +49,7 @@ func TestCompare(t *testing.T) {
 		must(t, err)
 		doc.Image("desktop").Add(state.Generation{N: n + 1, Deployment: id})
 	}
-	must(t, doc.Save(st.Dir()))
+	must(t, doc.Save(st.Dir(), nil))
 	for _, c := range []struct {
 		from, to          string
 		shared, new, gone int

@@ -36,15 +36,12 @@ type Reboot struct {
 // Ordinary is the method by firmware and boot loader.
 const Ordinary = "reboot"
 
-// RebootOf finds out whether a reboot is needed.
-func RebootOf(ctx context.Context, book *menu.Book) (Reboot, error) {
+// RebootOf finds out whether a reboot is needed, of a machine whose document was read.
+func RebootOf(ctx context.Context, book *menu.Book, doc *state.Machine) (Reboot, error) {
 	if book.Booted == "" {
 		return Reboot{}, nil
 	}
-	doc, err := state.LoadMachine(book.Stage.Dir())
-	if err != nil {
-		return Reboot{}, err
-	}
+	book = book.Of(doc)
 	shown, err := book.Shown()
 	if err != nil {
 		return Reboot{}, err

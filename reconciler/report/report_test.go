@@ -80,10 +80,10 @@ func TestStatus(t *testing.T) {
 	add(t, book.Stage, doc, "router", 1, "three")
 	doc.Image("router").Failure = &state.Failure{Message: "no network", Since: noon}
 	doc.Image("router").Origin = state.Origin{Digest: "sha256:d", Checked: noon}
-	must(t, doc.Save(book.Stage.Dir()))
+	must(t, doc.Save(book.Stage.Dir(), nil))
 	must(t, book.Publish(t.Context(), *book.Location, doc))
 	add(t, book.Stage, doc, "desktop", 3, "four") // the menu does not have it yet
-	must(t, doc.Save(book.Stage.Dir()))
+	must(t, doc.Save(book.Stage.Dir(), nil))
 	gone := doc.Images["desktop"].Generations[0]
 	must(t, book.Stage.RemoveDeployment(gone.Deployment))
 	book.Booted = doc.Images["desktop"].Generations[1].Deployment
@@ -138,7 +138,7 @@ func TestStatus(t *testing.T) {
 	}
 	// The machine's own failure comes before the workshop's.
 	doc.Failure = &state.Failure{Message: "no repo"}
-	must(t, doc.Save(book.Stage.Dir()))
+	must(t, doc.Save(book.Stage.Dir(), nil))
 	if got, err = Of(t.Context(), book, asNoted); err != nil || got.Failure.Message != "no repo" {
 		t.Errorf("%+v %v", got.Failure, err)
 	}
@@ -171,7 +171,7 @@ func TestCompareNothing(t *testing.T) {
 	doc := &state.Machine{Version: state.Version, Images: map[string]*state.Image{}}
 	add(t, book.Stage, doc, "desktop", 1, "no squashfs")
 	add(t, book.Stage, doc, "desktop", 2, "nor this")
-	must(t, doc.Save(book.Stage.Dir()))
+	must(t, doc.Save(book.Stage.Dir(), nil))
 	for names, want := range map[[2]string]string{
 		{"", "desktop:1"}:          "compare desktop:1: the stage has no generation before it",
 		{"desktp", "desktop"}:      `did you mean "desktop"?`,

@@ -78,7 +78,7 @@ func TestMachineIsKept(t *testing.T) {
 	img := m.Image("desktop")
 	img.Origin = state.Origin{Declared: "d", Digest: "sha256:1", Checked: noon}
 	img.Add(state.Generation{N: 1, Deployment: "one", Revision: "abc", Created: noon, Inputs: plan.Inputs{ImageDigest: "sha256:1"}})
-	if err := m.Save(dir); err != nil {
+	if err := m.Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	again := loadMachine(t, dir)
@@ -86,7 +86,7 @@ func TestMachineIsKept(t *testing.T) {
 		t.Error(diff)
 	}
 	before := stat(t, stage.Layout(dir).StateFile())
-	if err := again.Save(dir); err != nil {
+	if err := again.Save(dir, m); err != nil {
 		t.Fatal(err)
 	}
 	if !os.SameFile(before, stat(t, stage.Layout(dir).StateFile())) {
@@ -174,7 +174,7 @@ func TestBuildsOfAnOlderGitboot(t *testing.T) {
 	check("at first")
 	m := loadMachine(t, dir)
 	m.Revision = "r2"
-	if err := m.Save(dir); err != nil {
+	if err := m.Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	check("after the machine's run")
@@ -185,7 +185,7 @@ func TestBuildsOfAnOlderGitboot(t *testing.T) {
 	}
 	check("after the workshop's run")
 	m.Revision = "r3"
-	if err := m.Save(dir); err != nil {
+	if err := m.Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	check("after both")

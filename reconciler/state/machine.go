@@ -3,13 +3,11 @@ package state
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/rootfs/packages"
-	"github.com/gitboot/gitboot/stage"
 )
 
 // Machine is what is staged on a machine: state.json, written under the stage's
@@ -196,56 +194,6 @@ func (g Generation) From() string {
 		return "imported"
 	}
 	return "revision " + plan.Short(g.Revision)
-}
-
-const (
-	machineWords  = "state"
-	machineRemedy = "move the file away, and the next reconcile stages anew from what is there"
-)
-
-// LoadMachine reads the document of the stage in dir. A stage without one has an
-// empty document.
-func LoadMachine(dir string) (*Machine, error) {
-	path := stage.Layout(dir).StateFile()
-	m := &Machine{}
-	there, err := read(path, machineWords, machineRemedy, m)
-	if err != nil {
-		return nil, err
-	}
-	if !there {
-		m.Version = Version
-	}
-	if err := checkVersion(path, machineWords, m.Version); err != nil {
-		return nil, err
-	}
-	for name, img := range m.Images {
-		if img == nil {
-			return nil, fmt.Errorf("state %s: image %q is null; %s", path, name, machineRemedy)
-		}
-	}
-	for id, v := range m.Verdicts {
-		if v == nil {
-			return nil, fmt.Errorf("state %s: the verdict on %q is null; %s", path, id, machineRemedy)
-		}
-	}
-	if m.Images == nil {
-		m.Images = map[string]*Image{}
-	}
-	return m, nil
-}
-
-// Save publishes the document unless the file says the same already.
-func (m *Machine) Save(dir string) error {
-	m.Verdicts.prune(m.Deployments())
-	old, err := LoadMachine(dir)
-	if err == nil && old.Same(m) {
-		return nil
-	}
-	saved := *m
-	if hasWorkshop(dir) {
-		saved.Builds = nil
-	}
-	return write(stage.Layout(dir).StateFile(), machineWords, &saved)
 }
 
 // Same reports whether two documents say the same of the machine.

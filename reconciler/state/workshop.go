@@ -124,11 +124,6 @@ func LoadWorkshop(dir string) (*Workshop, error) {
 	return loadWorkshop(dir, func() (*Machine, error) { return LoadMachine(dir) })
 }
 
-// Workshop is what LoadWorkshop reads, where the machine's document was read.
-func (m *Machine) Workshop(dir string) (*Workshop, error) {
-	return loadWorkshop(dir, func() (*Machine, error) { return m, nil })
-}
-
 func loadWorkshop(dir string, machine func() (*Machine, error)) (*Workshop, error) {
 	path := stage.Layout(dir).Workshop().StateFile()
 	w := &Workshop{}

@@ -28,7 +28,7 @@ func TestADamagedDocumentIsWrittenOver(t *testing.T) {
 	m := loadMachine(t, dir)
 	m.Revision = "r1"
 	write(t, stage.Layout(dir).StateFile(), "{")
-	if err := m.Save(dir); err != nil || loadMachine(t, dir).Revision != "r1" {
+	if err := m.Save(dir, nil); err != nil || loadMachine(t, dir).Revision != "r1" {
 		t.Error(err)
 	}
 	w := loadWorkshop(t, dir)
@@ -46,10 +46,10 @@ func TestNoPlaceToWrite(t *testing.T) {
 	if err := (&state.Workshop{Version: state.Version, Failure: &state.Failure{}}).Save(dir); err == nil || !strings.HasPrefix(err.Error(), "write the workshop's state: ") {
 		t.Error(err)
 	}
-	if err := (&state.Machine{Version: state.Version}).Save(filepath.Join(dir, "none")); err != nil {
+	if err := (&state.Machine{Version: state.Version}).Save(filepath.Join(dir, "none"), loadMachine(t, filepath.Join(dir, "none"))); err != nil {
 		t.Errorf("nothing has to be written, for nothing is known: %v", err)
 	}
-	if err := (&state.Machine{Version: state.Version, Revision: "r"}).Save(filepath.Join(dir, "none")); err == nil || !strings.HasPrefix(err.Error(), "write state: ") {
+	if err := (&state.Machine{Version: state.Version, Revision: "r"}).Save(filepath.Join(dir, "none"), nil); err == nil || !strings.HasPrefix(err.Error(), "write state: ") {
 		t.Error(err)
 	}
 	write(t, filepath.Join(dir, "runs"), "")
@@ -87,7 +87,7 @@ func TestAllIsKept(t *testing.T) {
 		}},
 	}
 	dir := newDir(t)
-	if err := m.Save(dir); err != nil {
+	if err := m.Save(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(m, loadMachine(t, dir)); diff != "" {
@@ -124,7 +124,7 @@ func TestOlderDocuments(t *testing.T) {
 	}
 	// Read and written again it is the same but for what it never knew.
 	before := stat(t, stage.Layout(dir).StateFile())
-	if err := m.Save(dir); err != nil || !os.SameFile(before, stat(t, stage.Layout(dir).StateFile())) {
+	if err := m.Save(dir, loadMachine(t, dir)); err != nil || !os.SameFile(before, stat(t, stage.Layout(dir).StateFile())) {
 		t.Errorf("nothing has changed, and it is written: %v", err)
 	}
 }

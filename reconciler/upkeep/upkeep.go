@@ -142,11 +142,10 @@ func Unlink(ctx context.Context, cfg reconciler.Config) (file string, err error)
 		return file, nil
 	}
 	return file, locked(ctx, cfg, true, func(st *stage.Stage) error {
-		doc, err := state.LoadMachine(st.Dir())
-		if err != nil {
-			return err
-		}
-		doc.Written = nil // so that nobody else is thought to have done it
-		return doc.Save(st.Dir())
+		_, err := state.Edit(st.Dir(), func(doc *state.Machine) error {
+			doc.Written = nil // so that nobody else is thought to have done it
+			return nil
+		})
+		return err
 	})
 }

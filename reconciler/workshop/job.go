@@ -110,7 +110,7 @@ func (j *Job) Begin(ctx context.Context) (err error) {
 	doc, err := state.LoadWorkshop(j.Stage.Dir())
 	if err == nil && (!doc.Same(j.doc) || j.Stuck()) {
 		var again *Job
-		again, err = j.Look(ctx, j.Wanted, j.req)
+		again, err = j.LookOn(ctx, doc, j.Wanted, j.req)
 		j.doc, j.builds = again.doc, again.builds
 	}
 	if err != nil {

@@ -45,7 +45,7 @@ func (s *testShop) stageGeneration(t *testing.T, name string) {
 	doc, err := state.LoadMachine(s.Stage.Dir())
 	must(t, err)
 	doc.Image(name).Add(state.Generation{N: 1, Deployment: id, Inputs: plan.Inputs{ImageDigest: made.Digest}})
-	must(t, doc.Save(s.Stage.Dir()))
+	must(t, doc.Save(s.Stage.Dir(), nil))
 }
 
 // rebuild has a job give an image of other packages, as if it had built it.

@@ -80,12 +80,17 @@ type Request struct {
 
 // Look finds out what there is to make, and makes none of it. The job is never
 // nil; one that could not look has nothing to do.
-func (s *Shop) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job, err error) {
-	j = &Job{Shop: *s, Wanted: w, req: req, halt: &halt{was: w, running: map[*build]context.CancelCauseFunc{}}}
-	j.Find.Update = req.Update
-	if j.doc, err = state.LoadWorkshop(s.Stage.Dir()); err != nil {
-		return j, err
+func (s *Shop) Look(ctx context.Context, w *wanted.Wanted, req Request) (*Job, error) {
+	doc, err := state.LoadWorkshop(s.Stage.Dir())
+	if err != nil {
+		return newJob(s, w, doc, req), err
 	}
+	return s.LookOn(ctx, doc, w, req)
+}
+
+// LookOn is Look on a document that was read.
+func (s *Shop) LookOn(ctx context.Context, doc *state.Workshop, w *wanted.Wanted, req Request) (*Job, error) {
+	j := newJob(s, w, doc, req)
 	j.Find.CheckClock(j.doc.Newest())
 	look := looker{j}
 	if err := look.observe(ctx); err != nil || len(req.Names) == 0 && !req.All {
@@ -95,6 +100,12 @@ func (s *Shop) Look(ctx context.Context, w *wanted.Wanted, req Request) (j *Job,
 		return j, err
 	}
 	return j, look.observeStores(ctx)
+}
+
+func newJob(s *Shop, w *wanted.Wanted, doc *state.Workshop, req Request) *Job {
+	j := &Job{Shop: *s, Wanted: w, req: req, doc: doc, halt: &halt{was: w, running: map[*build]context.CancelCauseFunc{}}}
+	j.Find.Update = req.Update
+	return j
 }
 
 // CollectCaches brings all engines' stores below the bound and says how many

@@ -40,7 +40,7 @@ func cmdStale(ts *testscript.TestScript, args []string) error {
 	if err := os.WriteFile(manifestPath(dir, g.Deployment), data, 0o600); err != nil {
 		return err
 	}
-	return doc.Save(dir)
+	return doc.Save(dir, nil)
 }
 
 func manifestPath(dir, id string) string { return filepath.Join(dir, "deployments", id+".json") }
