@@ -5,13 +5,17 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/uploadpack"
@@ -159,6 +163,69 @@ func TestGitbootFollowsAClone(t *testing.T) {
 	if _, err := open(t, o).Fetch(t.Context(), last); !errors.As(err, &untrusted) {
 		t.Errorf("an unsigned commit: %v", err)
 	}
+}
+
+// Who was told of a tip gets it though the next one has come meanwhile, as that has it in its
+// history; nobody gets what is no commit of it, nor what is long gone by.
+func TestTipMovesMeanwhile(t *testing.T) {
+	origin := newRepo(t)
+	told := origin.commits(1100)
+	near, far := origin.git("rev-parse", "HEAD^"), origin.git("rev-parse", "HEAD~1050")
+	var h *house
+	var once sync.Once
+	moved := make(chan string, 1)
+	h = newHouse(t, origin.options(), func(handler http.Handler) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				once.Do(func() {
+					next, err := h.Fetch(t.Context(), told)
+					if err != nil {
+						t.Error(err)
+					}
+					moved <- next.Hash
+				})
+			}
+			handler.ServeHTTP(w, r)
+		}))
+	})
+	h.mustFetch(t, "")
+	want := origin.commit("gitboot.toml", "a = 1\n")
+	copied := filepath.Join(t.TempDir(), "copy")
+	runGit(t, t.TempDir(), "clone", "-q", h.url, copied)
+	if next, got := <-moved, runGit(t, copied, "rev-parse", "HEAD"); got != told || next != want {
+		t.Errorf("cloned %s, want %s; meanwhile %s came, want %s", got, told, next, want)
+	}
+	runGit(t, copied, "fetch", "-q")
+	runGit(t, copied, "fsck", "--strict")
+	if got := runGit(t, copied, "rev-parse", "origin/main"); got != want {
+		t.Errorf("fetched %s, want %s", got, want)
+	}
+	tree := origin.git("rev-parse", "HEAD^{tree}")
+	for object, given := range map[string]bool{want: true, told: true, near: true, far: false, tree: false} {
+		if answer := h.ask(t, object); strings.Contains(answer, "PACK") != given || strings.Contains(answer, "not our ref "+object) == given {
+			t.Errorf("of %s: %.200q", object, answer)
+		}
+	}
+}
+
+// ask asks for a commit, whatever refs there are, and returns what is answered.
+func (h *house) ask(t *testing.T, want string) string {
+	t.Helper()
+	var request bytes.Buffer
+	lines := pktline.NewEncoder(&request)
+	if err := errors.Join(lines.EncodeString("want "+want+"\n"), lines.Flush(), lines.EncodeString("done\n")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.Post(h.url+"/git-upload-pack", "application/x-git-upload-pack-request", &request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	answer, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer)
 }
 
 // What a clone lacks because its own server lacked it, its followers lack, too, and know.

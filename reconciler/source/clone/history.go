@@ -17,9 +17,7 @@ type Link struct {
 	Lacking plumbing.Hash // a parent that the clone has not
 }
 
-// History follows the history back from tip, nearest first, as what is looked
-// for is nearly always recent. It ends at what the clone lacks, and at what is
-// old. An error is the last value.
+// History is Ancestry in the clone, as it is now.
 func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing.Hash]bool) iter.Seq2[Link, error] {
 	return func(yield func(Link, error) bool) {
 		own, err := pack.Open(ctx, c.objects())
@@ -28,7 +26,16 @@ func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing
 			return
 		}
 		defer own.Close()
-		w := &walker{from: own, seen: map[plumbing.Hash]bool{tip: true}}
+		Ancestry(own, tip, old)(yield)
+	}
+}
+
+// Ancestry follows the history back from tip, nearest first, as what is looked
+// for is nearly always recent. It ends at what the store lacks, and at what is
+// old. An error is the last value.
+func Ancestry(from *pack.Store, tip plumbing.Hash, old map[plumbing.Hash]bool) iter.Seq2[Link, error] {
+	return func(yield func(Link, error) bool) {
+		w := &walker{from: from, seen: map[plumbing.Hash]bool{tip: true}}
 		for todo := []plumbing.Hash{tip}; len(todo) > 0; todo = todo[1:] {
 			at, err := w.link(todo[0])
 			if err != nil {
@@ -39,7 +46,7 @@ func (c *Clone) History(ctx context.Context, tip plumbing.Hash, old map[plumbing
 				return
 			}
 			for _, p := range at.Parents {
-				if !w.seen[p] && !old[p] && own.Has(p) {
+				if !w.seen[p] && !old[p] && from.Has(p) {
 					todo = append(todo, p)
 				}
 				w.seen[p] = true

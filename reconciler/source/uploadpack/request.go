@@ -15,7 +15,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 
-	"github.com/gitboot/gitboot/reconciler/source/bare"
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 )
@@ -84,23 +83,46 @@ func (r *request) wanted(line string) error {
 
 func (r *request) may(c capability.Capability) bool { return slices.Contains(r.can, c.String()) }
 
-// check refuses what no ref names.
-func (r *request) check(seen bare.View) error {
+// maxMoved is how many commits the tip may have moved on by since somebody was told of it.
+const maxMoved = 1000
+
+// stranger is a commit that is wanted and neither the tip, nor was it a moment ago: who was
+// told of one that has moved since finds it in the history of the present one. It is zero
+// where there is none.
+func (r *request) stranger(tip plumbing.Hash, from *pack.Store) (plumbing.Hash, error) {
+	left := map[plumbing.Hash]bool{}
 	for _, h := range r.wants {
-		if err := isShown(seen, h); err != nil {
-			return err
+		left[h] = true
+	}
+	behind := 0
+	for at, err := range clone.Ancestry(from, tip, nil) {
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		if delete(left, at.Commit); len(left) == 0 {
+			return plumbing.ZeroHash, nil
+		}
+		if behind++; behind > maxMoved {
+			break
 		}
 	}
-	return nil
+	return r.wants[slices.IndexFunc(r.wants, func(h plumbing.Hash) bool { return left[h] })], nil
 }
+
+func notOurs(h plumbing.Hash) error { return fmt.Errorf("upload-pack: not our ref %s", h) }
 
 // answer says which commits both have, and gives the pack if it is waited for. As there is
 // one history, one commit in common is enough to know what is lacking.
-func (r *request) answer(ctx context.Context, w http.ResponseWriter, from *pack.Store) error {
-	head(w, "result")
-	if len(r.wants) == 0 {
+func (r *request) answer(ctx context.Context, w http.ResponseWriter, tip plumbing.Hash, from *pack.Store) error {
+	strange, err := r.stranger(tip, from)
+	if err != nil {
+		return unreadable(w, err)
+	}
+	if !strange.IsZero() {
+		refuse(w, notOurs(strange))
 		return nil
 	}
+	head(w, "result")
 	common := slices.DeleteFunc(slices.Clone(r.haves), func(h plumbing.Hash) bool {
 		_, err := from.Read(h, plumbing.CommitObject)
 		return err != nil
@@ -110,13 +132,18 @@ func (r *request) answer(ctx context.Context, w http.ResponseWriter, from *pack.
 	}
 	objects, err := r.objects(from, common)
 	if err != nil {
-		refuse(w, errors.New("upload-pack: the repo cannot be read"))
-		return err
+		return unreadable(w, err)
 	}
 	if err := r.acknowledge(w, common); err != nil {
 		return err
 	}
 	return r.send(ctx, w, from, objects)
+}
+
+// unreadable hides from others what fails here.
+func unreadable(w http.ResponseWriter, err error) error {
+	refuse(w, errors.New("upload-pack: the repo cannot be read"))
+	return err
 }
 
 // negotiate answers who has more to tell.

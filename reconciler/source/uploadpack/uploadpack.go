@@ -7,22 +7,21 @@
 //
 // What is packed in the clone is copied as it lies there: no git is needed on the machine,
 // no differences are looked for, and nobody who writes to the clone is waited for. What is
-// given is what was admitted last, and all that it comes from. Who wants less than whole
-// histories (depth, filters) is refused.
+// given is what was admitted last, and all that it comes from; who was told of what was
+// admitted before that gets it as well. Who wants less than whole histories (depth, filters)
+// is refused.
 package uploadpack
 
 import (
 	"compress/gzip"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
@@ -133,8 +132,12 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, asked request) {
 		s.fail(w, err)
 		return
 	}
-	if err := asked.check(seen); err != nil {
-		refuse(w, err)
+	if len(asked.wants) == 0 {
+		head(w, "result")
+		return
+	}
+	if seen.Tip.IsZero() {
+		refuse(w, notOurs(asked.wants[0]))
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -148,7 +151,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, asked request) {
 	limit := beginning + time.Duration(from.Packed()/slowest)*time.Second
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 	defer time.AfterFunc(limit, cancel).Stop()
-	if err := asked.answer(ctx, w, from); err != nil && r.Context().Err() == nil {
+	if err := asked.answer(ctx, w, seen.Tip, from); err != nil && r.Context().Err() == nil {
 		s.Log.Warn("the config repo could not be given to another machine", "to", r.RemoteAddr, "error", err)
 	}
 }
@@ -177,14 +180,6 @@ func refuse(w http.ResponseWriter, why error) {
 func (s *server) fail(w http.ResponseWriter, err error) {
 	s.Log.Warn("the config repo cannot be given to other machines", "error", err)
 	http.Error(w, "the repo cannot be read", http.StatusInternalServerError)
-}
-
-// isShown refuses an object that no ref names.
-func isShown(seen bare.View, object plumbing.Hash) error {
-	if seen.Tip.IsZero() || object != seen.Tip {
-		return fmt.Errorf("upload-pack: not our ref %s", object)
-	}
-	return nil
 }
 
 var errWhole = errors.New("histories are given whole: leave out --depth and --filter")
