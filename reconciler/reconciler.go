@@ -96,6 +96,10 @@ type Config struct {
 	// IdentityFile opens the config repo's secrets, "" for the machine's usual
 	// keys.
 	IdentityFile string
+	// Identities open them besides, and Elsewhere says that another machine than this
+	// computer is to boot what is made.
+	Identities []keyring.Key
+	Elsewhere  bool
 	// ObjectsKey is the file of the key that signs what is published of the layers of
 	// pushed images, "" if nothing is.
 	ObjectsKey string
@@ -246,7 +250,7 @@ func (cfg Config) machine(st *stage.Stage, place string) machine.Machine {
 	return machine.Machine{
 		Name: cfg.Machine, BootID: cfg.BootID, Via: cfg.Via, Written: deployment.UpperMount, Stage: st, Find: cfg.find(st.Downloads()), Engine: cfg.engines(st), EngineDir: cfg.buildDir(st), Init: cfg.Init, Programs: cfg.Programs,
 		Book: menu.Book{Stage: st, Place: place, Folder: cfg.Boot, FolderLocation: cfg.BootLocation, Arch: cfg.Arch, SigningKeys: cmp.Or(cfg.SigningKeys, filepath.Join(st.Dir(), stage.KeysDir)), Booted: cfg.Booted, Location: cfg.Location, Log: cfg.Log},
-		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets()},
+		Keys: keyring.Keyring{File: cfg.IdentityFile, Kept: st.Secrets(), Identities: cfg.Identities, Elsewhere: cfg.Elsewhere},
 		Turn: cfg.Turn, Log: cfg.Log, Progress: cfg.Progress, Now: cfg.Now,
 	}
 }

@@ -67,6 +67,9 @@ type Plan struct {
 	Secrets []string
 	// SigningKey says that it holds the private key that signs what it boots.
 	SigningKey bool
+	// LacksKey is the machine's public key, if it does not have the private one and so
+	// cannot open Secrets anew; "" if it can, or there are none.
+	LacksKey string
 	// PrivateKeys are files of what the machine keeps that hold others, sorted.
 	PrivateKeys []string
 	// images are those of them that the machine boots, in the menu's order.
@@ -84,6 +87,10 @@ func Prepare(ctx context.Context, o Order) (_ *Plan, err error) {
 	p := &preparation{Order: o, now: time.Now}
 	p.Config.Now = func() time.Time { return p.now() }
 	p.Config.Booted, p.Config.BootID, p.Config.Notices, p.Config.MachineID = "", "", "", "" // another machine boots it
+	p.Config.Elsewhere = true
+	if len(p.Config.Identities) > 0 {
+		p.Config.IdentityFile = "" // which is this computer's
+	}
 	if p.Config.Stage == "" {
 		p.Config.Stage = filepath.Join(o.Temp, "stage")
 	}
@@ -121,6 +128,9 @@ func (p *preparation) read(ctx context.Context) (err error) {
 		return err
 	}
 	if p.wanted, err = r.Wanted(ctx); err != nil {
+		return err
+	}
+	if err := p.keepKey(); err != nil {
 		return err
 	}
 	if p.place, err = placement.Of(p.wanted.Wants); err != nil {
@@ -267,6 +277,15 @@ func (p *preparation) fill(out *Plan, doc *state.Machine) error {
 	}
 	slices.Sort(out.Secrets)
 	out.Secrets = slices.Compact(out.Secrets)
+	if key, kept := p.machineKey(); key != "" && len(out.Secrets) > 0 {
+		has, err := kept.Has(key)
+		if err != nil {
+			return err
+		}
+		if !has {
+			out.LacksKey = key
+		}
+	}
 	return nil
 }
 

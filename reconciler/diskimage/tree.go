@@ -10,7 +10,6 @@ import (
 	"github.com/gitboot/gitboot/disk"
 	"github.com/gitboot/gitboot/disk/tree"
 	"github.com/gitboot/gitboot/reconciler/state"
-	"github.com/gitboot/gitboot/secret/keyring"
 	"github.com/gitboot/gitboot/stage"
 )
 
@@ -63,28 +62,6 @@ func add(t *disk.Tree, dir, name string) error {
 		}
 		return nil
 	})
-}
-
-// privateKeys are the files of what the machine keeps that hold some, by their paths in
-// that folder.
-func privateKeys(dir string) (names []string, err error) {
-	kept := stage.Layout(dir).Secrets()
-	err = filepath.WalkDir(kept, func(file string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		holds, err := keyring.Holds(file)
-		if err != nil || !holds {
-			return err
-		}
-		rel, err := filepath.Rel(kept, file)
-		names = append(names, filepath.ToSlash(rel))
-		return err
-	})
-	return names, err
 }
 
 // grubTree is what a reconcile has left in GRUB's folder: its menu's link and, where

@@ -1,10 +1,9 @@
 // Package keyring knows where this machine's private keys lie, by which it opens
 // the secrets of the config repo. They are read when something is to be opened,
-// and not kept.
+// and not kept, but for those that somebody has named for once.
 package keyring
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gitboot/gitboot/hooks/kind"
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/secret"
 )
@@ -30,6 +29,11 @@ type Keyring struct {
 	File string
 	// Kept is the folder in which the stage keeps what is made once.
 	Kept string
+	// Identities are private keys that somebody has named besides.
+	Identities []Key
+	// Elsewhere says that what is opened is for a machine that is made here, and this
+	// computer is another.
+	Elsewhere bool
 }
 
 // Own is the identity that gitboot makes where a machine has no other.
@@ -64,7 +68,7 @@ type Key struct {
 func (k Keyring) Keys() (keys []Key, err error) {
 	for _, file := range k.Places() {
 		ids, err := Read(file, nil)
-		if errors.Is(err, fs.ErrNotExist) && k.File == "" {
+		if k.File == "" && (errors.Is(err, fs.ErrNotExist) || k.Elsewhere && errors.Is(err, fs.ErrPermission)) {
 			continue
 		}
 		if err != nil {
@@ -142,41 +146,6 @@ func private(file string) ([]byte, error) {
 	return data[:n], nil
 }
 
-// Lasts reports whether one of the keys is there whatever boots. An ssh host key of the
-// system that runs may be another's in what boots next.
-func (k Keyring) Lasts(keys []Key) bool {
-	return slices.ContainsFunc(keys, func(key Key) bool { return key.File == k.File || filepath.Dir(key.File) == k.Kept })
-}
-
-// Create makes an identity where the machine has none that lasts, and returns the keys
-// that it has then.
-func (k Keyring) Create() ([]Key, error) {
-	if keys, err := k.Keys(); k.Lasts(keys) || err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
-	}
-	_, data, err := secret.NewIdentity()
-	if err != nil {
-		return nil, err
-	}
-	defer secret.Wipe(data)
-	dir := filepath.Dir(k.Own())
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make an identity: %w", err)
-	}
-	f, err := durable.Create(dir, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("make an identity: %w", err)
-	}
-	defer f.Discard()
-	if _, err := io.Copy(f, bytes.NewReader(data)); err != nil {
-		return nil, fmt.Errorf("make an identity: %w", err)
-	}
-	if err := errors.Join(f.Sync(), os.Link(f.Name(), k.Own()), durable.SyncDir(dir)); err != nil { // a link replaces nothing
-		return nil, fmt.Errorf("make an identity: %w", err)
-	}
-	return k.Keys()
-}
-
 // Open opens a secret with this machine's keys. Whatever fails, the error says
 // what to do about it.
 func (k Keyring) Open(s kind.Secret) ([]byte, error) {
@@ -185,6 +154,7 @@ func (k Keyring) Open(s kind.Secret) ([]byte, error) {
 		return nil, fmt.Errorf("open secret %q: %w", s.Name, err)
 	}
 	forgetCores()
+	keys = slices.Concat(k.Identities, keys)
 	ids := make([]secret.Identity, len(keys))
 	for i, key := range keys {
 		ids[i] = key.Identity
@@ -201,6 +171,10 @@ func (k Keyring) Open(s kind.Secret) ([]byte, error) {
 
 // why says which key lacks where a secret cannot be opened.
 func (k Keyring) why(s kind.Secret, keys []Key) error {
+	if k.Elsewhere {
+		return fmt.Errorf("none of the private keys here opens it (%s); name one that does with -i, yours or the machine's own, or make the machine's first: `gitboot secret key --create --stage FOLDER`, write what that prints into the config repo, run `gitboot secret rekey` there, and give --stage FOLDER here",
+			files(keys))
+	}
 	if len(keys) == 0 {
 		return fmt.Errorf("this machine has no private key: %s is not there; give it back the one whose public key is %s, or make one with `gitboot secret key --create`, write what that prints into the config repo, and run `gitboot secret rekey` there",
 			k.Own(), s.Key)
@@ -213,6 +187,18 @@ func (k Keyring) why(s kind.Secret, keys []Key) error {
 	}
 	return fmt.Errorf("the config repo says that this machine's key is %s, and it is %s (%s): write key = \"…\" as `gitboot secret key` prints it, and run `gitboot secret rekey` there",
 		s.Key, keys[0], keys[0].File)
+}
+
+// files says where keys are.
+func files(keys []Key) string {
+	if len(keys) == 0 {
+		return "there are none"
+	}
+	var names []string
+	for _, key := range keys {
+		names = append(names, key.File)
+	}
+	return strings.Join(slices.Compact(names), ", ")
 }
 
 // forgetCores keeps what is opened out of core dumps, and from other processes

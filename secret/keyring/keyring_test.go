@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,78 @@ func TestOpenSaysWhichKeyLacks(t *testing.T) {
 		if plain, err := test.with.Open(test.secret); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %q, %v", name, plain, err)
 		}
+	}
+}
+
+// Who makes what another machine boots opens its secrets with a key of somebody's, and is
+// told to name one.
+func TestOpenElsewhere(t *testing.T) {
+	owners := Keyring{File: filepath.Join(t.TempDir(), "owner")}
+	keys, err := owners.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := kind.Secret{Name: "wifi", Sealed: seal(t, keys[0]), Key: "age1machine"}
+	k := Keyring{Kept: t.TempDir(), Elsewhere: true}
+	if _, err := k.Open(s); err == nil || !strings.Contains(err.Error(), `open secret "wifi": none of the private keys here opens it (`) || !strings.Contains(err.Error(), "name one that does with -i") {
+		t.Error(err)
+	}
+	k.Identities = keys
+	if plain, err := k.Open(s); err != nil || string(plain) != "hunter2" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	if left, err := os.ReadDir(k.Kept); err != nil || len(left) > 0 {
+		t.Errorf("a key was kept: %v, %v", left, err)
+	}
+}
+
+// A key that is kept is there as one that was made: for this user alone, and none that
+// is there is replaced.
+func TestKeep(t *testing.T) {
+	made := Keyring{File: filepath.Join(t.TempDir(), "made")}
+	other := Keyring{File: filepath.Join(t.TempDir(), "other")}
+	keys, err1 := made.Create()
+	others, err2 := other.Create()
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	k := Keyring{Kept: filepath.Join(t.TempDir(), "secrets")}
+	for range 2 {
+		if err := k.Keep(keys[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(k.Own())
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if has, err := k.Has(keys[0].String()); err != nil || !has {
+		t.Errorf("%v, %v", has, err)
+	}
+	if err := k.Keep(others[0]); err == nil || !strings.Contains(err.Error(), k.Own()+" is another; remove it") {
+		t.Error(err)
+	}
+	if holds, err := Holds(k.Own()); err != nil || !holds {
+		t.Errorf("an identity is no private key: %v", err)
+	}
+	public := filepath.Join(k.Kept, "machine-id")
+	if err := os.WriteFile(public, []byte(keys[0].String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := Holds(public); err != nil || holds {
+		t.Errorf("a public key is a private one: %v", err)
+	}
+	// One that asks for a passphrase is nothing for a machine.
+	locked := filepath.Join(t.TempDir(), "locked")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "open sesame", "-f", locked).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	ids, err := Read(locked, func(string) ([]byte, error) { return []byte("open sesame"), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (Keyring{Kept: filepath.Join(t.TempDir(), "secrets")}).Keep(Key{ids[0], locked}); err == nil || !strings.Contains(err.Error(), "protected with a passphrase, which no machine can type") {
+		t.Error(err)
 	}
 }
 

@@ -30,6 +30,9 @@ func tellHeld(c *cobra.Command, made *diskimage.Plan, file string) {
 	if len(made.Secrets) > 0 {
 		all = append(all, "the secrets "+strings.Join(made.Secrets, ", ")+" in the clear; keep it as you would keep them")
 	}
+	if made.LacksKey != "" {
+		all = append(all, "them without the private key of "+made.Machine+" ("+made.LacksKey+"): it boots, and cannot stage what has secrets anew; give the key with -i, or make the machine one when it runs (`gitboot secret key --create`)")
+	}
 	if len(made.PrivateKeys) > 0 {
 		all = append(all, "private keys that "+made.Machine+" keeps: "+strings.Join(made.PrivateKeys, ", ")+"; keep it as you would keep them")
 	}

@@ -31,6 +31,12 @@ once, such as the keys of its ssh server, is made here and is on the disk; who h
 file has those. --stage keeps that, and all that was staged, in a folder: the next disk
 of the machine then takes a fraction of the time.
 
+Secrets of its hooks are on the disk as the machine has them, in the clear. They are
+opened with what --stage keeps (gitboot secret key --create), with keys of this computer,
+or with -i: an age identity or an ssh private key of yours, which is asked for its
+passphrase and stays with you, or the machine's own. That is put on the disk, as the
+machine has to open what is staged there later; a disk without it is told.
+
 Where the machine declares secure_boot = true all that boots is signed by the keys in
 signing_keys of agent.toml, or --keys (gitboot keys create). Firmware in setup mode is
 told to trust them when somebody chooses that in systemd-boot's menu, or at the first
@@ -43,13 +49,14 @@ The file is sparse: without --size it is as large as twice what the stage holds,
 8 GB at least, and takes as much room as is on it.`
 
 const imageExamples = `  gitboot disk image laptop -o laptop.img
+  gitboot disk image laptop -o laptop.img -i ~/.ssh/id_ed25519 -i laptop.key
   gitboot disk image laptop -o laptop.qcow2 --format qcow2 --size 40GB
   gitboot disk image laptop --repo https://git.example/fleet.git -o laptop.img --json`
 
 type imageFlags struct {
 	file diskimage.File
 	size string
-	sign signingFlags
+	keys keyFlags
 	json bool
 }
 
@@ -62,7 +69,7 @@ func newImage(s Site) *cobra.Command {
 	c.Flags().StringVarP(&f.file.Path, "output", "o", "", "the `FILE` to write")
 	c.Flags().StringVar(&f.file.Format, "format", diskimage.Raw, "raw or qcow2")
 	c.Flags().StringVar(&f.size, "size", "", "how large the disk is, such as 40GB")
-	f.sign.add(c)
+	f.keys.add(c)
 	c.Flags().BoolVar(&f.file.Force, "force", false, "replace the file if it is there")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) error { return s.image(c, names[0], f) }
@@ -103,7 +110,7 @@ func (s Site) image(c *cobra.Command, machine string, f imageFlags) (err error) 
 		return errors.Join(err, show.Close())
 	}
 	began := time.Now()
-	made, err := prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }}, f.sign)
+	made, err := f.keys.prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }})
 	if err == nil {
 		err = made.Write(c.Context(), f.file, show.Progress())
 	}

@@ -36,8 +36,8 @@ to. It can be ended at any time, and begun again: the partition table comes last
 until then the disk boots nothing.
 
 The first boot is on trial as any other, where the machine is in mode managed. What
-boots of a machine that declares secure_boot = true is signed, and --keys, --enroll and
---without-signing-key are those of gitboot disk image.
+boots of a machine that declares secure_boot = true is signed, and --keys, --enroll,
+--without-signing-key and -i are those of gitboot disk image.
 
 On an installation medium (gitboot disk iso), --from installs the machine that is on it,
 without the config repo and without a network. --answers has nobody asked: a file says
@@ -53,7 +53,7 @@ const installExamples = `  gitboot install /dev/sdb --machine laptop
 type installFlags struct {
 	yes, json     bool
 	from, answers string
-	sign          signingFlags
+	keys          keyFlags
 }
 
 // Install is the command install.
@@ -63,7 +63,7 @@ func Install(s Site) *cobra.Command {
 		Use: "install [DEVICE]", Short: "Make a machine of the config repo on a disk of this computer", Long: installLong, Example: installExamples,
 		Args: usage.Args(cobra.MaximumNArgs(1)),
 	}
-	f.sign.add(c)
+	f.keys.add(c)
 	c.Flags().BoolVar(&f.yes, "yes", false, "do not ask for the disk's name")
 	c.Flags().StringVar(&f.from, "from", "", "install what is on a medium, whose stage is in this `FOLDER`")
 	c.Flags().StringVar(&f.answers, "answers", deployment.InstallAsk, "what says how: ask, medium, cloud, or a file's `URL`")
@@ -94,8 +94,8 @@ type installer struct {
 
 func (i *installer) run(ctx context.Context) (err error) {
 	defer func() { err = i.ofMedium(err) }()
-	if i.flags.from != "" && i.flags.sign.given() {
-		return usage.Errorf("what a medium installs was signed when it was made: give --keys, --enroll and --without-signing-key to `gitboot disk iso`")
+	if i.flags.from != "" && i.flags.keys.given() {
+		return usage.Errorf("what a medium installs was signed and its secrets opened when it was made: give --keys, --enroll, --without-signing-key and -i to `gitboot disk iso`")
 	}
 	if err := i.answered(ctx); err != nil {
 		return err
@@ -144,7 +144,7 @@ func (i *installer) fromRepo(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, temp.Close()) }()
-	made, err := prepare(ctx, diskimage.Order{Config: cfg, Size: i.size, Temp: temp.Path}, i.flags.sign)
+	made, err := i.flags.keys.prepare(ctx, diskimage.Order{Config: cfg, Size: i.size, Temp: temp.Path})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ are where gitboot disk image has them; the key that signs is on the medium, too,
 there is --without-signing-key. The medium itself is not signed: it starts where Secure
 Boot is off or the firmware in setup mode, as it has to be for --enroll.
 
+Secrets of its hooks are opened as by gitboot disk image, and are on the medium.
+
 With --answers FILE the medium installs by itself, some seconds after it was started:
 the file says which disk is meant, and that all on it may be lost (gitboot install). How
 else answers are found, --how says: at a URL, or in a cloud's user data.`
@@ -64,7 +66,7 @@ func newISO(s Site) *cobra.Command {
 	}
 	c.Flags().StringVarP(&f.image.file.Path, "output", "o", "", "the `FILE` to write")
 	c.Flags().StringVar(&f.image.size, "size", "", "how large the disk is at least that is installed, such as 40GB")
-	f.image.sign.add(c)
+	f.image.keys.add(c)
 	c.Flags().StringVar(&f.answers, "answers", "", "a `FILE` that says how to install, with nobody asked")
 	c.Flags().StringVar(&f.how, "how", "", "what says how to install: ask (default), medium, cloud, or a file's `URL`")
 	c.Flags().BoolVar(&f.image.file.Force, "force", false, "replace the file if it is there")
@@ -119,7 +121,7 @@ func (s Site) iso(c *cobra.Command, machine string, f isoFlags) error {
 	}
 	show := screen.New(c.ErrOrStderr())
 	began := time.Now()
-	made, err := s.medium(c, show, machine, size, order, f.image.sign)
+	made, err := s.medium(c, show, machine, size, order, f.image.keys)
 	if err = errors.Join(err, show.Close()); err != nil {
 		return unmadeError{order.Path, err}
 	}
@@ -163,18 +165,18 @@ func newMediumJSON(made *diskimage.Plan, order diskimage.MediumOrder, size int64
 	return out
 }
 
-func (s Site) medium(c *cobra.Command, show *screen.Display, machine string, size int64, order diskimage.MediumOrder, sign signingFlags) (made *diskimage.Plan, err error) {
+func (s Site) medium(c *cobra.Command, show *screen.Display, machine string, size int64, order diskimage.MediumOrder, keys keyFlags) (made *diskimage.Plan, err error) {
 	cfg, err := s.Config(c, show, machine)
 	if err != nil {
 		return nil, err
 	}
-	cfg.OrImage = order.How == deployment.InstallAsk && size == 0 && !sign.given() // else somebody means a machine to install
+	cfg.OrImage = order.How == deployment.InstallAsk && size == 0 && !keys.given() // else somebody means a machine to install
 	temp, err := diskimage.NewTemp(rehearsal.TempDir())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, temp.Close()) }()
-	made, err = prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }}, sign)
+	made, err = keys.prepare(c.Context(), diskimage.Order{Config: cfg, Temp: temp.Path, Size: func(*layout.Disk) (int64, error) { return size, nil }})
 	if err != nil {
 		return nil, err
 	}

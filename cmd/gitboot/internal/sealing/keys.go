@@ -71,6 +71,25 @@ func (s Site) keys(c *cobra.Command, files []string) (worktree.Keys, error) {
 	}, nil
 }
 
+// IdentitiesFlag is for commands that make what another machine boots.
+func IdentitiesFlag(c *cobra.Command) *[]string {
+	return c.Flags().StringArrayP("identity", "i", nil, "`FILE` of an age identity or an ssh private key that opens the machine's secrets; its own is kept on the disk, another is not (default: what --stage keeps, and this computer's keys)")
+}
+
+// Identities reads files of private keys, and asks for their passphrases.
+func Identities(files []string) (keys []keyring.Key, err error) {
+	for _, file := range files {
+		ids, err := keyring.Read(file, ask)
+		if err != nil {
+			return nil, &usage.Error{Err: err}
+		}
+		for _, id := range ids {
+			keys = append(keys, keyring.Key{Identity: id, File: file})
+		}
+	}
+	return keys, nil
+}
+
 // ask asks for a passphrase on the terminal, wherever standard input and output
 // lead.
 func ask(file string) ([]byte, error) {

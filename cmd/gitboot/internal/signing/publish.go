@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/screen"
+	"github.com/gitboot/gitboot/cmd/gitboot/internal/sealing"
 	"github.com/gitboot/gitboot/cmd/gitboot/internal/usage"
 	"github.com/gitboot/gitboot/disk/layout"
 	"github.com/gitboot/gitboot/reconciler/diskimage"
@@ -42,6 +43,7 @@ func newPublish(s Site) *cobra.Command {
 	c := &cobra.Command{Use: "publish MACHINE", Short: "Sign what a machine boots that has the certificate alone", Args: usage.Args(cobra.ExactArgs(1)), ValidArgsFunction: s.Machines, Long: publishLong,
 		Example: "  gitboot keys publish laptop --keys /root/keys --stage /var/lib/gitboot-laptop\n  gitboot keys publish server --repo https://git.example/fleet.git --stage-location UUID=6e2789dd-2103-4217-97fa-df5508bf737f:/gitboot"}
 	keys := keysFlag(c)
+	identities := sealing.IdentitiesFlag(c)
 	credentials := c.Flags().String("credentials-file", "", "a docker or podman auth.json `FILE` (default: what the images are pulled with)")
 	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) (err error) {
@@ -49,6 +51,9 @@ func newPublish(s Site) *cobra.Command {
 		defer func() { err = errors.Join(err, show.Close()) }()
 		cfg, err := s.Made(c, show, names[0])
 		if err != nil {
+			return err
+		}
+		if cfg.Identities, err = sealing.Identities(*identities); err != nil {
 			return err
 		}
 		temp, err := diskimage.NewTemp(rehearsal.TempDir())
