@@ -23,6 +23,9 @@ func Stream(f *os.File, r io.Reader) (n int64, err error) {
 		return 0, fmt.Errorf("memory to write from: %w", err)
 	}
 	defer func() { err = errors.Join(err, unix.Munmap(memory)) }()
+	// Only a wish: of few large pages, a tenth of a fetch's processor time less goes into
+	// having them, and having them written.
+	_ = unix.Madvise(memory, unix.MADV_HUGEPAGE)
 	past(f, true)
 	defer past(f, false)
 	piece, next := memory[:pieceSize], memory[pieceSize:]

@@ -455,3 +455,21 @@ func TestHooks(t *testing.T) {
 		t.Errorf("%d generations", n)
 	}
 }
+
+// Garbage is left to lie a while only where nothing is packed, and something is fetched.
+func TestStreams(t *testing.T) {
+	staged, made := plan.Layer{Staged: true}, plan.Layer{Made: true}
+	for what, c := range map[string]struct {
+		layers []plan.Layer
+		want   bool
+	}{
+		"nothing lacks":       {[]plan.Layer{staged}, false},
+		"all is ready-made":   {[]plan.Layer{staged, made}, true},
+		"one is packed":       {[]plan.Layer{made, {}}, false},
+		"one is put together": {[]plan.Layer{made, {Made: true, Whole: 7}}, false},
+	} {
+		if got := streams([]plan.Staging{{}, {Layers: c.layers}}); got != c.want {
+			t.Errorf("%s: %t", what, got)
+		}
+	}
+}

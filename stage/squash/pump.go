@@ -29,6 +29,7 @@ type pump struct {
 	toHash chan *chunk
 	toRead chan *chunk
 	hashed chan struct{} // closed when sum is set; nil without hashing
+	made   int           // chunks that there are, of chunkCount
 
 	err   error // how reading ended; set before toRead is closed
 	sum   string
@@ -50,9 +51,6 @@ func startPump(ctx context.Context, body io.Reader, task *progress.Task, hash bo
 		toHash: make(chan *chunk, chunkCount),
 		toRead: make(chan *chunk, chunkCount),
 	}
-	for range chunkCount {
-		p.free <- &chunk{data: make([]byte, 0, chunkSize)}
-	}
 	if hash {
 		p.hashed = make(chan struct{})
 		go p.hash()
@@ -65,10 +63,8 @@ func (p *pump) fill() {
 	defer close(p.toRead)
 	defer close(p.toHash)
 	for {
-		var c *chunk
-		select {
-		case c = <-p.free:
-		case <-p.ctx.Done():
+		c := p.empty()
+		if c == nil {
 			p.err = context.Cause(p.ctx)
 			return
 		}
@@ -86,6 +82,29 @@ func (p *pump) fill() {
 			p.err = err
 			return
 		}
+	}
+}
+
+// empty returns a chunk to read into: a new one only where none is free, so that a small
+// layer takes few. It is nil if the context has ended.
+func (p *pump) empty() *chunk {
+	if p.ctx.Err() != nil {
+		return nil
+	}
+	select {
+	case c := <-p.free:
+		return c
+	default:
+	}
+	if p.made < chunkCount {
+		p.made++
+		return &chunk{data: make([]byte, 0, chunkSize)}
+	}
+	select {
+	case c := <-p.free:
+		return c
+	case <-p.ctx.Done():
+		return nil
 	}
 }
 
