@@ -33,7 +33,8 @@ func newStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show what is staged, what is booted and what failed",
 		Long: `status reads the stage, and asks the agent, if one is running, what it does and
-waits for; it asks neither the config repo nor a registry. It exits with 1 if the
+waits for; it asks neither the config repo nor a registry. The generation that the entry
+without graphics drivers boots, where one is declared, is noted. It exits with 1 if the
 last run failed, or in it an image, or its push.`,
 		Example: "  gitboot status\n  gitboot status --watch\n  gitboot status --json | jq '.images[].failure'",
 		Args:    usage.NoArgs,
@@ -160,7 +161,7 @@ func printStatus(w io.Writer, s control.Status) error {
 			rows = append(rows, []any{img.Name, "-", "-", "-", "-", "not staged yet"})
 		}
 		for _, g := range img.Generations {
-			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(img, g, g.Entry == s.Default)})
+			rows = append(rows, []any{img.Name, g.Generation, plan.Short(g.Deployment), plan.Short(g.Digest), g.Created.Local().Format(minutes), note(s.Status, img, g)})
 		}
 	}
 	return errors.Join(screen.Table(w, "IMAGE\tGENERATION\tDEPLOYMENT\tDIGEST\tCREATED\tNOTE", rows), printPushes(w, s.Pushes), printSigns(w, s.Signs))
@@ -224,7 +225,7 @@ func printSigns(w io.Writer, signs []report.SigningStatus) error {
 
 // note says what is special about a generation. Only the one that boots by itself is
 // on trial: what was replaced before it had proved itself is not tried any more.
-func note(img report.ImageStatus, g report.GenerationStatus, chosen bool) string {
+func note(s report.Status, img report.ImageStatus, g report.GenerationStatus) string {
 	var notes []string
 	if img.Within != "" && img.Digest == g.Digest {
 		notes = append(notes, img.Within+" → "+img.Tag)
@@ -234,7 +235,7 @@ func note(img report.ImageStatus, g report.GenerationStatus, chosen bool) string
 	}
 	switch v := g.Verdict; {
 	case v == nil:
-	case g.State == boot.Trying && !chosen:
+	case g.State == boot.Trying && g.Entry != s.Default:
 		notes = append(notes, "never proved")
 	case g.State == boot.Trying:
 		notes = append(notes, fmt.Sprintf("on trial, %s left", screen.Count(v.Left, "boot")))
@@ -252,10 +253,21 @@ func note(img report.ImageStatus, g report.GenerationStatus, chosen bool) string
 	if g.Hidden != "" {
 		notes = append(notes, g.Hidden)
 	}
+	if safe := s.SafeGraphics; safe != nil && safe.Image == img.Name && safe.Generation == g.Generation {
+		notes = append(notes, safeNote(*safe))
+	}
 	if g.Packages != nil {
 		notes = append(notes, "packages: "+g.Packages.String())
 	}
 	return strings.Join(notes, "; ")
+}
+
+// safeNote is of the generation that the entry without graphics drivers boots.
+func safeNote(safe report.SafeStatus) string {
+	if safe.Hidden {
+		return safe.Entry + " is " + unshown
+	}
+	return "also as " + safe.Entry
 }
 
 // failures are those of the last run, which stand until a run without them.
