@@ -69,6 +69,9 @@ type Config struct {
 	Arch string
 	// SigningKeys is the folder of the keys that sign what boots, "" for the stage's own.
 	SigningKeys string
+	// SigningCredentials are for putting signatures beside images, "" for those by which
+	// these are pulled.
+	SigningCredentials string
 	// Booted is the id of the deployment that is running, empty if this
 	// system was not booted by gitboot.
 	Booted string

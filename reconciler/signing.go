@@ -170,7 +170,7 @@ func (s signer) run(ctx context.Context, doc *state.Signing, update bool) error 
 		if i < 0 || doc.Images[p.Image].Body == p.Body() {
 			continue
 		}
-		at, err := lending.Publish(ctx, &r.Machine.Find, wants.Wants.Images[i], p, "")
+		at, err := lending.Publish(ctx, &r.Machine.Find, wants.Wants.Images[i], p, r.config.SigningCredentials)
 		if err != nil {
 			return err
 		}

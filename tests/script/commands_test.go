@@ -199,7 +199,7 @@ func cmdSmall(ts *testscript.TestScript, args []string) error {
 	return lab.Small(context.Background(), ts.MkAbs(args[0]), start)
 }
 
-// registry fault KIND [N] | refuse STATUS | login USER PASSWORD | forget | ok | stop | log | held
+// registry fault KIND [N] | refuse STATUS | login USER PASSWORD | writer USER PASSWORD | forget | ok | stop | log | held
 func cmdRegistry(ts *testscript.TestScript, args []string) error {
 	r := ts.Value(registryKey{}).(*brokenRegistry)
 	switch args[0] {
@@ -221,7 +221,12 @@ func cmdRegistry(ts *testscript.TestScript, args []string) error {
 	case "login":
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.user, r.password = args[1], args[2]
+		r.reader = loginOf(args)
+		return nil
+	case "writer":
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.writer = loginOf(args)
 		return nil
 	case "forget":
 		r.forget()

@@ -23,14 +23,20 @@ type brokenRegistry struct {
 	left  int // how many more answers are spoilt
 	// refuse is the status that writing is answered with, 0 for none.
 	refuse int
-	// user and password are asked for if they are set.
-	user, password string
+	// reader is asked for by all if it is set, and writer by who writes: the reader is
+	// refused then.
+	reader, writer login
 	blobs          registry.BlobHandler
 	inner          http.Handler
 	log            []string
 	held           chan struct{} // closed when an answer is being held
 	ended          chan struct{} // closed when held answers may go on
 }
+
+// A login is a name and its password, of somebody whom all are if it is empty.
+type login struct{ user, password string }
+
+func loginOf(args []string) login { return login{args[1], args[2]} }
 
 // The faults that `registry fault` knows, besides HTTP statuses.
 const (
@@ -92,11 +98,16 @@ func (r *brokenRegistry) take(req *http.Request) (string, http.Handler) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, strings.TrimSpace(req.Method+" "+req.URL.Path+" "+req.Header.Get("Range")))
-	if user, password, _ := req.BasicAuth(); user != r.user || password != r.password {
+	var who login
+	who.user, who.password, _ = req.BasicAuth()
+	if who != r.reader && (who != r.writer || r.writer == login{}) {
 		return "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusUnauthorized) })
 	}
-	if writes := req.Method != http.MethodGet && req.Method != http.MethodHead; writes && r.refuse != 0 {
-		status := r.refuse
+	status := r.refuse
+	if status == 0 && r.writer != (login{}) && who != r.writer {
+		status = http.StatusForbidden
+	}
+	if writes := req.Method != http.MethodGet && req.Method != http.MethodHead; writes && status != 0 {
 		return r.fault, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, status) })
 	}
 	return r.fault, r.inner

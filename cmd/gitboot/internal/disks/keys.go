@@ -28,7 +28,9 @@ func (f *keyFlags) add(c *cobra.Command) {
 }
 
 // given reports whether anything was said.
-func (f keyFlags) given() bool { return f.keys != "" || f.keepKey || f.enroll || len(*f.identities) > 0 }
+func (f keyFlags) given() bool {
+	return f.keys != "" || f.keepKey || f.enroll || len(*f.identities) > 0
+}
 
 // prepare stages what an order is of, signed and opened as was said.
 func (f keyFlags) prepare(ctx context.Context, o diskimage.Order) (_ *diskimage.Plan, err error) {

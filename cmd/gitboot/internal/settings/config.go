@@ -71,7 +71,9 @@ type Config struct {
 	Signed          string `toml:"signed" is:"signed"`
 	ApproveKeys     string `toml:"approve_keys" is:"path" holds:"public"` // whose tags approve; trusted_keys if absent
 	CredentialsFile string `toml:"credentials_file" is:"path" holds:"secret"`
-	IdentityFile    string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
+	// SigningCredentialsFile is for putting signatures beside images.
+	SigningCredentialsFile string `toml:"signing_credentials_file" is:"path" holds:"secret"`
+	IdentityFile           string `toml:"identity_file" is:"path" holds:"secret"` // opens the config repo's secrets
 	// ObjectsKeyFile signs what images' layers become, which is published with what is
 	// pushed.
 	ObjectsKeyFile string `toml:"objects_key_file" is:"path" holds:"secret"`

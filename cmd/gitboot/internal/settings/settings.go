@@ -95,7 +95,7 @@ func (s Settings) local(cmdline deployment.Cmdline) reconciler.Config {
 	return reconciler.Config{
 		Stage: s.StageDir(), Boot: s.Boot, Booted: cmdline.Deployment, BootID: bootID(), Via: cmdline.Via, Kexec: s.RebootMethod == string(reboot.Kexec), Notices: notice.Run,
 		BuildDir: s.BuildDir, Engine: s.Engine, CacheSize: int64(s.CacheSize), Buildkit: s.Buildkit.find(), DockerSocket: s.Docker.socket(),
-		IdentityFile: s.IdentityFile, SigningKeys: s.SigningKeys,
+		IdentityFile: s.IdentityFile, SigningKeys: s.SigningKeys, SigningCredentials: s.SigningCredentialsFile,
 	}
 }
 

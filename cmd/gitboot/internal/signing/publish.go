@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -44,7 +45,7 @@ func newPublish(s Site) *cobra.Command {
 		Example: "  gitboot keys publish laptop --keys /root/keys --stage /var/lib/gitboot-laptop\n  gitboot keys publish server --repo https://git.example/fleet.git --stage-location UUID=6e2789dd-2103-4217-97fa-df5508bf737f:/gitboot"}
 	keys := keysFlag(c)
 	identities := sealing.IdentitiesFlag(c)
-	credentials := c.Flags().String("credentials-file", "", "a docker or podman auth.json `FILE` (default: what the images are pulled with)")
+	credentials := c.Flags().String("credentials-file", "", "a docker or podman auth.json `FILE` (default: signing_credentials_file of agent.toml, else what the images are pulled with)")
 	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, names []string) (err error) {
 		show := screen.New(c.ErrOrStderr())
@@ -65,7 +66,7 @@ func newPublish(s Site) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		lent, err := made.Lend(c.Context(), *credentials)
+		lent, err := made.Lend(c.Context(), cmp.Or(*credentials, cfg.SigningCredentials))
 		if err != nil {
 			return err
 		}
