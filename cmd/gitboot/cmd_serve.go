@@ -34,7 +34,8 @@ also of an image whose registry asks for a password.
 
 With --with-repo it gives the config repo, too, to whoever reaches the address: git clones
 and fetches it at /repo, as it was fetched here last, and with TLS other machines name that
-as their repo, or as one of several. Nothing can be pushed there.
+as their repo, or as one of several. Nothing can be pushed there. Of tags it has the one
+that is followed here, and those that this machine waits for to approve.
 
 With peers = "lan" in agent.toml, others of the network that have it, too, find this one
 by DNS-SD, and need not name it.

@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
 	"github.com/gitboot/gitboot/reconciler/source/ref"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 	"github.com/gitboot/gitboot/reconciler/source/trust"
 )
@@ -33,6 +34,9 @@ func Approvals(ctx context.Context, s *Source, of string, patterns []string) (ma
 	if c.Keys, c.Doubt = s.opts.approvers(); c.Doubt == nil {
 		if err := c.complete(ctx, patterns); err != nil {
 			return nil, fmt.Errorf("looking for tags that approve of commit %s: %w", of, err)
+		}
+		if err := c.giveOn(patterns); err != nil {
+			return nil, fmt.Errorf("keeping tags that approve of commit %s: %w", of, err)
 		}
 	}
 	verdicts := map[string]approval.Verdict{}
@@ -78,6 +82,22 @@ func (c *inquiry) complete(ctx context.Context, patterns []string) error {
 		c.Lacking[t.Object] = err
 	}
 	return nil
+}
+
+// giveOn keeps those tags for who follows the clone, whatever they say.
+func (c *inquiry) giveOn(patterns []string) error {
+	if c.alone || c.Doubt != nil || c.opts.Look {
+		return nil
+	}
+	var tags []tagged.Tag
+	for _, t := range c.Tags {
+		if !t.Tag() {
+			tags = append(tags, tagged.Tag{Name: t.Name})
+		} else if content, err := c.Kept.Read(t.Object); err == nil {
+			tags = append(tags, tagged.Tag{Name: t.Name, Content: content})
+		}
+	}
+	return tagged.Of(c.opts.Dir, c.Of).Put(tags, func(name string) bool { return ref.IsTag(name, patterns) }, c.clone.Head(), c.applied)
 }
 
 // tagged asks which tags the commit has.

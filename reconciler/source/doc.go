@@ -39,7 +39,8 @@
 // only. Each is received in quarantine, by a process of its own, and renamed
 // into place when its tip is admitted, before HEAD, detached at that tip, is
 // replaced; what is refused leaves nothing. There are no branches, refs of tags or
-// work tree; the file tags says by which tags commits were followed, and the
+// work tree; the file tags says by which tags commits were followed, the
+// folder tagged what those and approving tags say, for who follows the clone, and the
 // folder modules holds submodules' clones. Open removes what a cut left behind
 // and, where the tip cannot be read, moves the clone aside to DIR.broken, so that
 // Fetch makes it anew.

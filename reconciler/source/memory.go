@@ -9,7 +9,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/ref"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 )
 
 // maxRemembered is how many tags are remembered.
@@ -76,6 +78,22 @@ func (m memory) keep(c ref.Chosen) error {
 		b.WriteString(strings.Join(words, " ") + "\n")
 	}
 	return durable.WriteFile(m.path, []byte(b.String()), 0o600)
+}
+
+// onward is the tag that is followed, whoever signed it, for who follows the clone.
+func (c candidate) onward(from *clone.Clone) ([]tagged.Tag, error) {
+	if tagName(c.Name) == "" {
+		return nil, nil
+	}
+	tag := tagged.Tag{Name: c.Name}
+	if c.Tag() {
+		says, err := from.Tag(c.Object)
+		if err != nil {
+			return nil, err
+		}
+		tag.Content = slices.Concat(says.Signed, []byte(says.Signature))
+	}
+	return []tagged.Tag{tag}, nil
 }
 
 // tagName is a tag's short name, "" if the ref is none.

@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/commit"
 	"github.com/gitboot/gitboot/reconciler/source/ref"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 	"github.com/gitboot/gitboot/reconciler/source/transport"
 )
 
@@ -102,6 +103,7 @@ type Source struct {
 	good    plumbing.Hash   // the commit that was verified last
 	tags    []ref.Chosen    // that it has, of those that opts.ApproveTags means
 	alone   bool            // no remote is there to be asked
+	applied plumbing.Hash   // what the caller acted upon last
 }
 
 // A Revision describes a commit.
@@ -181,7 +183,7 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 	if err != nil {
 		return Revision{}, err
 	}
-	s.good, s.tags = found.Commit, found.tags
+	s.good, s.tags, s.applied = found.Commit, found.tags, plumbing.NewHash(applied)
 	if !s.opts.Look {
 		if err := errors.Join(s.collect(ctx, found.Commit, modules), s.keep(ctx, found)); err != nil {
 			return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)
@@ -261,6 +263,13 @@ func (s *Source) keep(ctx context.Context, found candidate) error {
 		if err := s.opts.memory().keep(found.Chosen); err != nil {
 			return err
 		}
+	}
+	followed, err := found.onward(s.clone)
+	if err != nil {
+		return err
+	}
+	if err := tagged.Of(s.opts.Dir, found.Commit).Put(followed, nil, s.clone.Head(), s.applied); err != nil {
+		return err
 	}
 	if err := s.moveHead(ctx, found.Commit); err != nil {
 		return err

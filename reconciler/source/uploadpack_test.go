@@ -129,9 +129,8 @@ func TestGitbootFollowsAClone(t *testing.T) {
 		server = httptest.NewTLSServer(handler)
 		return server
 	})
-	o := origin.options()
-	o.URL, o.TrustedKeys, o.CAFile = h.url, trusting(t, "", pub), filepath.Join(t.TempDir(), "ca.pem")
-	writeFile(t, o.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	o := h.follower(t, server)
+	o.TrustedKeys = trusting(t, "", pub)
 	var empty *EmptyError
 	if _, err := open(t, o).Fetch(t.Context(), ""); !errors.As(err, &empty) {
 		t.Errorf("of an empty clone: %v", err)
@@ -248,5 +247,112 @@ func TestShallowIsToldOn(t *testing.T) {
 	runGit(t, copied, "fsck", "--strict")
 	if got := runGit(t, copied, "rev-parse", "origin/main"); got != next {
 		t.Errorf("fetched %s, want %s", got, next)
+	}
+}
+
+// follower is another gitboot of a house with TLS.
+func (h *house) follower(t *testing.T, server *httptest.Server) Options {
+	t.Helper()
+	o := Options{URL: h.url, Dir: filepath.Join(t.TempDir(), "follower"), CAFile: filepath.Join(t.TempDir(), "ca.pem")}
+	writeFile(t, o.CAFile, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	return o
+}
+
+// Tags by which the clone follows its tip, and those that approve of it, are given on: who
+// trusts nothing but these follows it as any remote.
+func TestTagsAreGivenOn(t *testing.T) {
+	key, pub := newKey(t, "ada")
+	origin := newRepo(t)
+	origin.signing(key)
+	origin.commit("gitboot.toml", "a = 0\n", "--no-gpg-sign")
+	origin.tag("v1.0.0", "-s")
+	o := origin.options()
+	o.Ref, o.ApproveKeys = "v1.*", trusting(t, "", pub)
+	var server *httptest.Server
+	h := newHouse(t, o, func(handler http.Handler) *httptest.Server {
+		server = httptest.NewTLSServer(handler)
+		return server
+	})
+	other := h.follower(t, server)
+	other.Ref, other.TrustedKeys, other.ApproveKeys = o.Ref, o.ApproveKeys, o.ApproveKeys
+	git := func(args ...string) string {
+		return runGit(t, t.TempDir(), append([]string{"-c", "http.sslCAInfo=" + other.CAFile}, args...)...)
+	}
+	const pattern = "approved/*"
+	first := h.mustFetch(t, "").Hash
+	if rev := open(t, other).mustFetch(t, ""); rev.Hash != first || rev.Tag != "v1.0.0" {
+		t.Errorf("followed %+v, want %s", rev, first)
+	}
+	if got, want := git("ls-remote", h.url), origin.git("ls-remote", "."); got != want {
+		t.Errorf("refs: %s, want %s", got, want)
+	}
+
+	// A higher version, which only one of its tags is of, and one that approves.
+	tip := origin.commit("gitboot.toml", "a = 1\n", "--no-gpg-sign")
+	origin.git("tag", "v1.1.0")
+	origin.tag("approved/1", "-s")
+	origin.git("tag", "approved/light")
+	if got := heard(t, o, tip, pattern); got != "approved/1 by Ada" {
+		t.Fatalf("the house hears %q", got)
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	git("clone", "-q", h.url, copied)
+	runGit(t, copied, "fsck", "--strict")
+	if got := runGit(t, copied, "tag", "-l"); got != "approved/1\napproved/light\nv1.1.0" {
+		t.Errorf("cloned tags: %s", got)
+	}
+	var untrusted *UntrustedError
+	if _, err := open(t, other).Fetch(t.Context(), first); !errors.As(err, &untrusted) {
+		t.Errorf("a tag that nobody has signed: %v", err)
+	}
+	other.TrustedKeys = ""
+	if got := heard(t, other, tip, pattern); got != "approved/1 by Ada" {
+		t.Errorf("another hears %q", got)
+	}
+
+	// What is taken away is given on no more.
+	origin.git("tag", "-d", "approved/1")
+	heard(t, o, tip, pattern)
+	if got := heard(t, other, tip, pattern); !strings.Contains(got, "approved/1, which approved of it, was moved or removed") {
+		t.Errorf("another hears %q", got)
+	}
+	was := listing(t, o.Dir)
+	heard(t, o, tip, pattern)
+	if is := listing(t, o.Dir); is != was {
+		t.Errorf("nothing new is written:\n%s%s", was, is)
+	}
+}
+
+// Who was told of a tag gets it though another is followed by now, but not for ever.
+func TestATagThatMovedOnIsGiven(t *testing.T) {
+	origin := newRepo(t)
+	o := origin.options()
+	o.Ref = "v1.*"
+	h := newHouse(t, o, httptest.NewServer)
+	told, last := "", ""
+	for i, given := range []bool{true, true, false} {
+		origin.commit("gitboot.toml", fmt.Sprintf("a = %d\n", i))
+		origin.tag(fmt.Sprintf("v1.%d.0", i))
+		last = h.mustFetch(t, last).Hash
+		if i == 0 {
+			told = origin.git("rev-parse", "v1.0.0")
+		}
+		if answer := h.ask(t, told); strings.Contains(answer, "PACK") != given || strings.Contains(answer, "not our ref "+told) == given {
+			t.Errorf("after %d versions: %.200q", i, answer)
+		}
+	}
+}
+
+// A name that is a tag is no branch besides.
+func TestATagIsNoBranch(t *testing.T) {
+	origin := newRepo(t)
+	origin.commit("gitboot.toml", "a = 0\n")
+	origin.git("tag", "stable")
+	o := origin.options()
+	o.Ref = "stable"
+	h := newHouse(t, o, httptest.NewServer)
+	tip := h.mustFetch(t, "").Hash
+	if got := runGit(t, t.TempDir(), "ls-remote", h.url); got != tip+"\tHEAD\n"+tip+"\trefs/heads/main\n"+tip+"\trefs/tags/stable" {
+		t.Errorf("refs: %s", got)
 	}
 }

@@ -73,7 +73,7 @@ func (c *Case) approves(t ref.Chosen) (*commit.Tag, error) {
 	if !t.Tag() {
 		return nil, errors.New("it is not annotated; make it with git tag --sign")
 	}
-	raw, err := c.Kept.read(t.Object)
+	raw, err := c.Kept.Read(t.Object)
 	if err != nil {
 		if why := c.Lacking[t.Object]; why != nil {
 			err = why

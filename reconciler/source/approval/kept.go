@@ -23,11 +23,12 @@ func Of(dir string, commit plumbing.Hash) Kept { return Kept(filepath.Join(dir, 
 
 // Has reports whether a tag is kept.
 func (k Kept) Has(tag plumbing.Hash) bool {
-	_, err := k.read(tag)
+	_, err := k.Read(tag)
 	return err == nil
 }
 
-func (k Kept) read(tag plumbing.Hash) ([]byte, error) {
+// Read gives a tag that is kept.
+func (k Kept) Read(tag plumbing.Hash) ([]byte, error) {
 	raw, err := os.ReadFile(filepath.Join(string(k), tag.String()))
 	if err == nil && plumbing.ComputeHash(plumbing.TagObject, raw) != tag {
 		err = fmt.Errorf("what is kept of tag %s is damaged", tag)
@@ -39,7 +40,7 @@ func (k Kept) read(tag plumbing.Hash) ([]byte, error) {
 func (k Kept) all() (tags [][]byte) {
 	entries, _ := os.ReadDir(string(k)) // there may be none yet
 	for _, e := range entries {
-		if raw, err := k.read(plumbing.NewHash(e.Name())); err == nil {
+		if raw, err := k.Read(plumbing.NewHash(e.Name())); err == nil {
 			tags = append(tags, raw)
 		}
 	}

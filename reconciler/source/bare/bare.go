@@ -2,6 +2,7 @@
 package bare
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,10 +15,13 @@ import (
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/reconciler/source/clone"
+	"github.com/gitboot/gitboot/reconciler/source/gitdir"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 )
 
 // Copy makes one of the clone in a folder: the history of a commit that is in it, on the
-// branch that is followed, ref, or main where that has no name of its own.
+// branch that is followed, ref, or main where that has no name of its own, and the tags by
+// which the commit was followed or approved of.
 func Copy(ctx context.Context, dir, ref, revision, to string, log *slog.Logger) error {
 	c, err := clone.Open(dir, log, nil)
 	if err != nil {
@@ -35,16 +39,43 @@ func Copy(ctx context.Context, dir, ref, revision, to string, log *slog.Logger) 
 	if err := copyObjects(ctx, c, to); err != nil {
 		return fmt.Errorf("copying the config repo: %w", err)
 	}
-	for _, f := range []struct{ name, text string }{{branch(ref), revision + "\n"}, {"HEAD", "ref: " + branch(ref) + "\n"}, {"config", config}} {
-		path := filepath.Join(to, filepath.FromSlash(f.name))
+	tags, err := tagged.Of(dir, commit).All()
+	if err != nil {
+		return err
+	}
+	on := branch(ref, tags)
+	files := map[string][]byte{on: []byte(revision + "\n"), "HEAD": []byte("ref: " + on + "\n"), "config": []byte(config), packedRefs: refs(commit, tags)}
+	for _, t := range tags {
+		if t.Content == nil {
+			continue
+		}
+		name, data, err := gitdir.Loose(plumbing.TagObject, t.Content)
+		if err != nil {
+			return err
+		}
+		files[name] = data
+	}
+	for name, data := range files {
+		path := filepath.Join(to, filepath.FromSlash(name))
 		if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		if err := durable.WriteFile(path, []byte(f.text), 0o600); err != nil {
+		if err := durable.WriteFile(path, data, 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// packedRefs is a file of refs, whatever names the stick's file system takes.
+const packedRefs = "packed-refs"
+
+func refs(of plumbing.Hash, tags []tagged.Tag) []byte {
+	var b bytes.Buffer
+	for _, t := range tags {
+		fmt.Fprintf(&b, "%s %s\n", t.Object(of), t.Name)
+	}
+	return b.Bytes()
 }
 
 const config = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n"

@@ -42,17 +42,25 @@ func (r *Repo) Create(common string, branch plumbing.ReferenceName, commit []byt
 		return fmt.Errorf("who owns %s is not known", common)
 	}
 	m := maker{root, int(owner.Uid), int(owner.Gid)}
-	name := hash.String()
+	name, data, err := Loose(plumbing.CommitObject, commit)
+	if err != nil {
+		return err
+	}
+	if err := m.file(name, data, 0o444); err != nil {
+		return err
+	}
+	return m.file(branch.String(), []byte(hash.String()+"\n"), 0o644)
+}
+
+// Loose is the file of an object that has one of its own, by its name in a repo (git's
+// Documentation/gitrepository-layout).
+func Loose(kind plumbing.ObjectType, content []byte) (name string, data []byte, err error) {
+	hex := plumbing.ComputeHash(kind, content).String()
 	var packed bytes.Buffer
 	z := zlib.NewWriter(&packed)
-	_, err = fmt.Fprintf(z, "commit %d\x00%s", len(commit), commit)
-	if err := errors.Join(err, z.Close()); err != nil {
-		return err
-	}
-	if err := m.file(path.Join("objects", name[:2], name[2:]), packed.Bytes(), 0o444); err != nil {
-		return err
-	}
-	return m.file(branch.String(), []byte(name+"\n"), 0o644)
+	_, err = fmt.Fprintf(z, "%s %d\x00%s", kind, len(content), content)
+	err = errors.Join(err, z.Close())
+	return path.Join("objects", hex[:2], hex[2:]), packed.Bytes(), err
 }
 
 // A maker makes files of a repo's owner.

@@ -29,6 +29,15 @@ type Store struct {
 	meter    meter // from: the packs
 	inflater *inflater
 	buf      *bufio.Reader
+	lent     map[plumbing.Hash][]byte // annotated tags
+}
+
+// Lend has the store give an annotated tag that lies elsewhere.
+func (s *Store) Lend(tag []byte) {
+	if s.lent == nil {
+		s.lent = map[plumbing.Hash][]byte{}
+	}
+	s.lent[plumbing.ComputeHash(plumbing.TagObject, tag)] = tag
 }
 
 // Folders are those that objects are read from.
@@ -79,7 +88,7 @@ func (s *Store) find(name plumbing.Hash) (*stored, int64) {
 }
 
 // A located object is in a pack, or has a file of its own, which was read as far as its
-// content.
+// content, as one that is lent has.
 type located struct {
 	pack *stored
 	at   int64
@@ -90,6 +99,10 @@ type located struct {
 // locate finds an object. One that is nowhere may have gone into a pack since packs were
 // looked for, as git gc does it while somebody reads: they are looked for again.
 func (s *Store) locate(name plumbing.Hash) (o located, err error) {
+	if tag, ok := s.lent[name]; ok {
+		o.file, o.head = io.NopCloser(bytes.NewReader(tag)), head{kind: plumbing.TagObject, size: int64(len(tag))}
+		return o, nil
+	}
 	if o.pack, o.at = s.find(name); o.pack != nil {
 		return o, nil
 	}

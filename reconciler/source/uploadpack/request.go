@@ -2,6 +2,7 @@ package uploadpack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/source/clone"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 )
 
 // A request is one of a conversation, all of which it repeats.
@@ -83,16 +85,28 @@ func (r *request) wanted(line string) error {
 
 func (r *request) may(c capability.Capability) bool { return slices.Contains(r.can, c.String()) }
 
+// roots are what is wanted: commits, and tags with what they are of.
+func (r *request) roots(tags map[plumbing.Hash]tagged.Annotated) (roots []clone.Root) {
+	for _, h := range r.wants {
+		root := clone.Root{Commit: h}
+		if tag, ok := tags[h]; ok {
+			root = clone.Root{Commit: tag.Of, Tag: h}
+		}
+		roots = append(roots, root)
+	}
+	return roots
+}
+
 // maxMoved is how many commits the tip may have moved on by since somebody was told of it.
 const maxMoved = 1000
 
-// stranger is a commit that is wanted and neither the tip, nor was it a moment ago: who was
-// told of one that has moved since finds it in the history of the present one. It is zero
-// where there is none.
-func (r *request) stranger(tip plumbing.Hash, from *pack.Store) (plumbing.Hash, error) {
+// stranger is what is wanted of a commit that neither is the tip, nor was it a moment ago:
+// who was told of one that has moved since finds it in the history of the present one. It
+// is zero where there is none.
+func stranger(roots []clone.Root, tip plumbing.Hash, from *pack.Store) (plumbing.Hash, error) {
 	left := map[plumbing.Hash]bool{}
-	for _, h := range r.wants {
-		left[h] = true
+	for _, root := range roots {
+		left[root.Commit] = true
 	}
 	behind := 0
 	for at, err := range clone.Ancestry(from, tip, nil) {
@@ -106,15 +120,16 @@ func (r *request) stranger(tip plumbing.Hash, from *pack.Store) (plumbing.Hash, 
 			break
 		}
 	}
-	return r.wants[slices.IndexFunc(r.wants, func(h plumbing.Hash) bool { return left[h] })], nil
+	strange := roots[slices.IndexFunc(roots, func(root clone.Root) bool { return left[root.Commit] })]
+	return cmp.Or(strange.Tag, strange.Commit), nil
 }
 
 func notOurs(h plumbing.Hash) error { return fmt.Errorf("upload-pack: not our ref %s", h) }
 
 // answer says which commits both have, and gives the pack if it is waited for. As there is
 // one history, one commit in common is enough to know what is lacking.
-func (r *request) answer(ctx context.Context, w http.ResponseWriter, tip plumbing.Hash, from *pack.Store) error {
-	strange, err := r.stranger(tip, from)
+func (r *request) answer(ctx context.Context, w http.ResponseWriter, tip plumbing.Hash, roots []clone.Root, from *pack.Store) error {
+	strange, err := stranger(roots, tip, from)
 	if err != nil {
 		return unreadable(w, err)
 	}
@@ -130,7 +145,7 @@ func (r *request) answer(ctx context.Context, w http.ResponseWriter, tip plumbin
 	if !r.done {
 		return r.negotiate(w, common)
 	}
-	objects, err := r.objects(from, common)
+	objects, err := clone.Wanting(from, roots, common, r.ends)
 	if err != nil {
 		return unreadable(w, err)
 	}
@@ -180,14 +195,6 @@ func (r *request) acknowledge(w io.Writer, common []plumbing.Hash) error {
 		}
 	}
 	return out.Encodef("ACK %s\n", common[len(common)-1])
-}
-
-func (r *request) objects(from *pack.Store, common []plumbing.Hash) ([]plumbing.Hash, error) {
-	var roots []clone.Root
-	for _, h := range r.wants {
-		roots = append(roots, clone.Root{Commit: h})
-	}
-	return clone.Wanting(from, roots, common, r.ends)
 }
 
 // send sends a pack, in the form that was asked for.

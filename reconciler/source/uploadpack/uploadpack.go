@@ -7,9 +7,9 @@
 //
 // What is packed in the clone is copied as it lies there: no git is needed on the machine,
 // no differences are looked for, and nobody who writes to the clone is waited for. What is
-// given is what was admitted last, and all that it comes from; who was told of what was
-// admitted before that gets it as well. Who wants less than whole histories (depth, filters)
-// is refused.
+// given is what was admitted last, all that it comes from, and its tags; who was told of
+// what was admitted before that gets it as well. Who wants less than whole histories (depth,
+// filters) is refused.
 package uploadpack
 
 import (
@@ -29,6 +29,7 @@ import (
 
 	"github.com/gitboot/gitboot/reconciler/source/bare"
 	"github.com/gitboot/gitboot/reconciler/source/pack"
+	"github.com/gitboot/gitboot/reconciler/source/tagged"
 )
 
 const (
@@ -93,6 +94,12 @@ func advertised(seen bare.View) *packp.AdvRefs {
 	_ = refs.Capabilities.Set(capability.SymRef, "HEAD:"+seen.Branch)
 	refs.Head = &seen.Tip
 	refs.References[seen.Branch] = seen.Tip
+	for _, t := range seen.Tags {
+		refs.References[t.Name] = t.Object(seen.Tip)
+		if t.Content != nil {
+			refs.Peeled[t.Name] = seen.Tip
+		}
+	}
 	refs.Shallows = seen.Shallow
 	return refs
 }
@@ -140,6 +147,11 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, asked request) {
 		refuse(w, notOurs(asked.wants[0]))
 		return
 	}
+	tags, err := tagged.All(s.Dir)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	from, err := pack.Open(ctx, filepath.Join(s.Dir, "objects"))
@@ -148,10 +160,13 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, asked request) {
 		return
 	}
 	defer from.Close()
+	for _, t := range tags {
+		from.Lend(t.Content)
+	}
 	limit := beginning + time.Duration(from.Packed()/slowest)*time.Second
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 	defer time.AfterFunc(limit, cancel).Stop()
-	if err := asked.answer(ctx, w, seen.Tip, from); err != nil && r.Context().Err() == nil {
+	if err := asked.answer(ctx, w, seen.Tip, asked.roots(tags), from); err != nil && r.Context().Err() == nil {
 		s.Log.Warn("the config repo could not be given to another machine", "to", r.RemoteAddr, "error", err)
 	}
 }
