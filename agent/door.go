@@ -75,6 +75,7 @@ func (a *Agent) open(ctx context.Context, d door) error {
 	if err != nil {
 		return err
 	}
+	a.Log.Info("listening for "+d.what, "address", l.Addr().String())
 	if d.announced {
 		defer lan.Beside(ctx, l.Addr(), d.at.Cert != "", a.Log)()
 	}

@@ -285,6 +285,7 @@ func (a *app) patient(c *cobra.Command) (doctor.Patient, error) {
 		p.Config, err = set.Reconciler()
 		how := set.Restarts()
 		p.Restarts, p.Kexec = how.ByItself(), how.ByKexec()
+		p.Serve = doctor.Served{Address: set.Serve.Listen, TLS: set.Serve.TLSCert != "", Repo: set.Serve.Repo}
 		for _, f := range set.Named() {
 			p.Named = append(p.Named, doctor.NamedFile(f))
 		}

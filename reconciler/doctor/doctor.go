@@ -55,6 +55,8 @@ type Patient struct {
 	Restarts bool
 	// Kexec says that it does so by kexec.
 	Kexec bool
+	// Serve is what other machines are to find here.
+	Serve Served
 	// Offline asks nobody on a network.
 	Offline bool
 	// Variables are the firmware's, "" for where the kernel shows them.
@@ -92,6 +94,7 @@ func checks() []check {
 		{name: "config-repo", look: checkConfigRepo},
 		{name: "registry", look: checkRegistries, online: true},
 		{name: "peers", look: checkPeers},
+		{name: "serve", look: checkServe},
 		{name: "engine", look: checkEngines},
 		{name: "stage", look: checkStage},
 		{name: "space", look: checkSpace},

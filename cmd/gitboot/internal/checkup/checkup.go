@@ -23,9 +23,10 @@ func New(look func(*cobra.Command) (doctor.Patient, error)) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look whether this machine can follow its config repo and boot, and say what to do if not",
 		Long: `doctor makes every check that a careful operator would: settings and who can read
-their secrets, programs, clock, kernel, config repo and registries, engines, the
-stage and its space, the boot loader and its menu, Secure Boot, the service, and
-what failed last. All are made side by side, and what is wrong comes with a remedy.
+their secrets, programs, clock, kernel, config repo and registries, what is given to
+other machines, engines, the stage and its space, the boot loader and its menu, Secure
+Boot, the service, and what failed last. All are made side by side, and what is wrong
+comes with a remedy.
 
 It changes nothing, but fetches the config repo as plan does. It exits with 1 if a
 check failed; warnings are no failure.`,
