@@ -52,6 +52,8 @@ func rows() []row {
 		{"clone-commits", "the same, of 20,000 commits", "`git clone --bare`, by git's protocol", 5, clone(manyCommits, false)},
 		{"clone-files-https", "the same over https, of 200 MB", "`git clone --bare`", 5, clone(packedFiles, true)},
 		{"clone-commits-https", "the same over https, of 20,000 commits", "`git clone --bare`", 5, clone(manyCommits, true)},
+		{"clone-served", "`git clone --bare` of 20,000 commits from `gitboot serve`", "from git's own server", 5, cloneServed((*cloning).byGit)},
+		{"clone-served-gitboot", "a first fetch of them from `gitboot serve`", "`git clone --bare` from git's own server", 5, cloneServed((*cloning).byGitboot)},
 		{"generations", "disk of ten generations, each with a new 100 KB layer", "disk of one", 1, generations},
 		{"history-idle", "nothing changed, 181 generations of 481 layers", "one generation of them", 11, historyIdle},
 		{"history-new", "a changed hook, 181 generations of 481 layers", "one generation of them", 11, historyNew},

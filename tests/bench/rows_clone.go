@@ -26,50 +26,71 @@ func clone(make func(context.Context, *lab.Repo) error, https bool) func(context
 		if err := make(ctx, w.repo); err != nil {
 			return result{}, err
 		}
-		from, git, settings := "file://"+w.repo.Dir, []string{"git"}, ""
+		from := gitServer{url: "file://" + w.repo.Dir}
 		if https {
-			server, err := s.serve(ctx, w.repo)
-			if err != nil {
+			if from, err = s.serve(ctx, w.repo); err != nil {
 				return result{}, err
 			}
-			// git's TLS library takes no certificate for its own authority
-			from, git, settings = server.url, append(git, "-c", "http.sslVerify=false"), fmt.Sprintf("ca_file = %q\n", server.ca)
 		}
-		return s.compareClones(ctx, r, from, git, settings)
+		c := &cloning{site: s, dir: s.path("clones")}
+		ours := c.byGitboot(from)
+		res, err := timed(ctx, r, ours, c.byGit(from), func(ratio float64) check { return atMost(ratio, 2) })
+		if err != nil {
+			return res, err
+		}
+		if err := ours.prepare(ctx, 0); err != nil {
+			return res, err
+		}
+		peak, err := withPeak(ctx, c.gitboot(from)...)
+		if err != nil {
+			return res, err
+		}
+		res.Checks = append(res.Checks, check{"under 100 MB of memory", megabytes(peak.Peak.Self), peak.Peak.Self < 100e6})
+		return res, os.RemoveAll(c.dir)
 	}
 }
 
-func (s *site) compareClones(ctx context.Context, r row, from string, git []string, settings string) (result, error) {
-	dir := s.path("clones")
-	agent, tmp := filepath.Join(dir, "agent.toml"), filepath.Join(dir, "tmp")
-	empty := func(context.Context, int) error {
-		if err := fresh(tmp); err != nil {
-			return err
-		}
-		return os.WriteFile(agent, []byte(settings), 0o600)
+// A cloning makes clones in a folder, one after the other.
+type cloning struct {
+	site *site
+	dir  string
+}
+
+func (c *cloning) agent() string { return filepath.Join(c.dir, "agent.toml") }
+func (c *cloning) tmp() string   { return filepath.Join(c.dir, "tmp") }
+
+// gitboot is the command. Where there is no stage, the clone is made in a temporary folder,
+// and removed at the end.
+func (c *cloning) gitboot(from gitServer) []string {
+	return []string{"env", "TMPDIR=" + c.tmp(), c.site.gitboot, "hook", "list", "--config", c.agent(), "--repo", from.url, "--machine", "bench", "--stage", filepath.Join(c.dir, "none")}
+}
+
+func (c *cloning) byGitboot(from gitServer) side {
+	return side{
+		command: "gitboot hook list --repo URL --machine bench",
+		prepare: func(context.Context, int) error {
+			if err := fresh(c.tmp()); err != nil {
+				return err
+			}
+			settings := ""
+			if from.ca != "" {
+				settings = fmt.Sprintf("ca_file = %q\n", from.ca)
+			}
+			return os.WriteFile(c.agent(), []byte(settings), 0o600)
+		},
+		run: func(ctx context.Context, _ int) (usage, error) { return command(ctx, c.gitboot(from)...) },
 	}
-	// Where there is no stage, the clone is made in a temporary folder, and
-	// removed at the end.
-	args := []string{"env", "TMPDIR=" + tmp, s.gitboot, "hook", "list", "--config", agent, "--repo", from, "--machine", "bench", "--stage", filepath.Join(dir, "none")}
-	ours := side{command: "gitboot hook list --repo URL --machine bench", prepare: empty, run: func(ctx context.Context, _ int) (usage, error) {
-		return command(ctx, args...)
-	}}
-	theirs := side{command: "git clone --bare URL", prepare: empty, run: func(ctx context.Context, _ int) (usage, error) {
-		return command(ctx, append(git, "clone", "--quiet", "--bare", from, filepath.Join(tmp, "clone"))...)
-	}}
-	res, err := timed(ctx, r, ours, theirs, func(ratio float64) check { return atMost(ratio, 2) })
-	if err != nil {
-		return res, err
+}
+
+// byGit trusts any server: git's TLS library takes no certificate for its own authority.
+func (c *cloning) byGit(from gitServer) side {
+	return side{
+		command: "git clone --bare URL",
+		prepare: func(context.Context, int) error { return fresh(c.tmp()) },
+		run: func(ctx context.Context, _ int) (usage, error) {
+			return command(ctx, "git", "-c", "http.sslVerify=false", "clone", "--quiet", "--bare", from.url, filepath.Join(c.tmp(), "clone"))
+		},
 	}
-	if err := empty(ctx, 0); err != nil {
-		return res, err
-	}
-	peak, err := withPeak(ctx, args...)
-	if err != nil {
-		return res, err
-	}
-	res.Checks = append(res.Checks, check{"under 100 MB of memory", megabytes(peak.Peak.Self), peak.Peak.Self < 100e6})
-	return res, os.RemoveAll(dir)
 }
 
 // largeFiles commits 200 MB that nothing compresses: pictures, and a program.
@@ -135,9 +156,10 @@ func manyCommits(ctx context.Context, repo *lab.Repo) error {
 	return err
 }
 
-// A gitServer is git's own http-backend behind TLS.
+// A gitServer is where a repo is, and the authority of its certificate, if it has one.
 type gitServer struct{ url, ca string }
 
+// serve has git's own http-backend, behind TLS, give out a repo.
 func (s *site) serve(ctx context.Context, repo *lab.Repo) (gitServer, error) {
 	path, err := lab.Run(ctx, "git", "--exec-path")
 	if err != nil {
