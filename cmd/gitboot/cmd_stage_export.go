@@ -210,23 +210,16 @@ func toOutput(c *cobra.Command, path string, write func(io.Writer) error) error 
 }
 
 // toFile leaves no file behind unless it is whole.
-func toFile(path string, write func(io.Writer) error) (err error) {
-	if path, err = filepath.Abs(path); err != nil {
-		return err
-	}
-	defer func() { err = notWritten(filepath.Dir(path), err) }()
-	f, err := durable.Create(filepath.Dir(path), 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &usage.Error{Err: err}
-	}
+func toFile(path string, write func(io.Writer) error) error {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	defer f.Discard()
-	if err := write(f); err != nil {
-		return err
+	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return &usage.Error{Err: err}
 	}
-	return f.Publish(path)
+	return notWritten(dir, durable.Output(path, 0o600, write))
 }
 
 // notWritten adds what to do to an error of a disk that is full or fails on which a

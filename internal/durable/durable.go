@@ -48,7 +48,11 @@ func (f *File) Publish(path string) error {
 	if err := f.Close(); err != nil {
 		return errors.Join(fmt.Errorf("close %s: %w", path, err), os.Remove(f.Name()))
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	err := mayReplace(path)
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return SyncDir(filepath.Dir(path))

@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func names(t *testing.T, dir string) []string {
@@ -139,5 +142,56 @@ func TestFailing(t *testing.T) {
 	}
 	if err := Failing("/stage", nil); err != nil {
 		t.Errorf("no error becomes %v", err)
+	}
+}
+
+// What is no file is written to, or refused; nothing is put in its place.
+func TestOutput(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(unix.Mkfifo(at("pipe"), 0o600), os.WriteFile(at("file"), []byte("old"), 0o600), os.Symlink("file", at("link")), os.Symlink("pipe", at("stdout"))); err != nil {
+		t.Fatal(err)
+	}
+	say := func(w io.Writer) error {
+		_, err := io.WriteString(w, "new")
+		return err
+	}
+	if err := Output(at("link"), 0o600, func(w io.Writer) error { return errors.Join(say(w), io.ErrShortWrite) }); err == nil {
+		t.Error("what is not whole is written")
+	}
+	if data, err := os.ReadFile(at("file")); err != nil || string(data) != "old" {
+		t.Errorf("the file says %q, %v", data, err)
+	}
+	for name, in := range map[string]string{"link": "file", "fresh": "fresh"} {
+		if err := Output(at(name), 0o600, say); err != nil {
+			t.Error(name, err)
+		}
+		if data, err := os.ReadFile(at(in)); err != nil || string(data) != "new" {
+			t.Errorf("%s says %q, %v", in, data, err)
+		}
+	}
+	for _, name := range []string{"pipe", "stdout"} {
+		reader, err := os.OpenFile(at("pipe"), os.O_RDWR, 0) // both, so that nobody waits
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 3)
+		if err := Output(at(name), 0o600, say); err != nil {
+			t.Error(name, err)
+		} else if _, err := io.ReadFull(reader, got); err != nil || string(got) != "new" {
+			t.Errorf("%s gives %q, %v", name, got, err)
+		}
+		if err := WriteFile(at("pipe"), nil, 0o600); err == nil || !strings.Contains(err.Error(), "name another file") {
+			t.Errorf("a file is put in the place of a pipe: %v", err)
+		}
+		reader.Close()
+	}
+	for name, mode := range map[string]fs.FileMode{"link": fs.ModeSymlink, "stdout": fs.ModeSymlink, "pipe": fs.ModeNamedPipe} {
+		if info, err := os.Lstat(at(name)); err != nil || info.Mode().Type() != mode {
+			t.Errorf("%s is %v, %v", name, info, err)
+		}
+	}
+	if left := names(t, dir); len(left) != 5 {
+		t.Errorf("left: %q", left)
 	}
 }

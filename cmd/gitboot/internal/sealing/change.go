@@ -158,7 +158,10 @@ func newDecrypt(s Site) *cobra.Command {
 		}
 		defer secret.Wipe(plain)
 		if out != "-" {
-			return durable.WriteFile(out, plain, 0o600)
+			return durable.Output(out, 0o600, func(w io.Writer) error {
+				_, err := w.Write(plain)
+				return err
+			})
 		}
 		_, err = screen.Document(c.OutOrStdout()).Write(plain)
 		return err
