@@ -53,6 +53,9 @@ func (p *Plan) WriteMedium(ctx context.Context, o MediumOrder, sink progress.Sin
 	if err := o.Check(); err != nil {
 		return err
 	}
+	if p.MBR {
+		return fmt.Errorf("write %s: no Raspberry Pi starts a medium like this; make the disk of machine %s (gitboot disk image), and write that onto its card (gitboot disk write)", o.Path, p.Machine)
+	}
 	if p.Arch != runtime.GOARCH {
 		return fmt.Errorf("write %s: a medium holds gitboot itself, which is here for %s, and machine %s is %s; make its medium on such a computer, or its disk (gitboot disk image) here", o.Path, runtime.GOARCH, p.Machine, p.Arch)
 	}

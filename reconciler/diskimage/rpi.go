@@ -95,11 +95,16 @@ const maxFirmware = 256 << 20
 
 // firmwareFolders are where packages have what the boards' processors start: Debian's and
 // Raspberry Pi OS' raspi-firmware, Ubuntu's linux-firmware-raspi, Alpine's
-// raspberrypi-bootloader. deviceTrees are where those of kernels have device trees.
-var (
-	firmwareFolders = []string{"usr/lib/raspi-firmware", "usr/lib/linux-firmware-raspi", "boot"}
-	deviceTrees     = []string{"usr/lib/linux-image-%s/broadcom", "usr/lib/firmware/%s/device-tree/broadcom", "boot"}
-)
+// raspberrypi-bootloader.
+var firmwareFolders = []string{"usr/lib/raspi-firmware", "usr/lib/linux-firmware-raspi", "boot"}
+
+// deviceTrees are where packages of kernels have device trees: Debian's, Ubuntu's, Alpine's
+// of all boards (linux-lts), which are called by what the kernel's version ends with, and
+// its own for these (linux-rpi).
+func deviceTrees(kernel string) []string {
+	flavour := kernel[strings.LastIndexByte(kernel, '-')+1:]
+	return []string{"usr/lib/linux-image-" + kernel + "/broadcom", "usr/lib/firmware/" + kernel + "/device-tree/broadcom", "boot/dtbs-" + flavour + "/broadcom", "boot"}
+}
 
 // boardFiles are the names of files on the partition, and where in an image each is found:
 // firmware, device trees for a kernel, and overlays of these.
@@ -109,11 +114,7 @@ func boardFiles(tree *rootfs.Tree, kernel string) (map[string]string, error) {
 		return nil, err
 	}
 	boots := startedBy(files)
-	var dirs []string
-	for _, dir := range deviceTrees {
-		dirs = append(dirs, strings.ReplaceAll(dir, "%s", kernel))
-	}
-	if err := firstOf(tree, dirs, files, "", "bcm2[78]*.dtb"); err != nil {
+	if err := firstOf(tree, deviceTrees(kernel), files, "", "bcm2[78]*.dtb"); err != nil {
 		return nil, err
 	}
 	for to := range files {
