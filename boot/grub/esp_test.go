@@ -69,8 +69,12 @@ func TestFindsESP(t *testing.T) {
 	g, err := Open(dir, t.TempDir())
 	must(t, err)
 	at := boot.Filesystem{UUID: ext4.UUID, Type: "btrfs", Path: "/gitboot"}
-	if _, err := g.Memory(t.Context(), at); err == nil || !strings.Contains(err.Error(), "no EFI system partition") {
+	if _, err := g.Memory(t.Context(), at); err == nil || !strings.Contains(err.Error(), "nor to an EFI system partition: there is none below") {
 		t.Errorf("there is none: %v", err)
+	}
+	must(t, os.MkdirAll(filepath.Join(mounted, "EFI"), 0o755))
+	if _, err := g.Memory(t.Context(), at); err == nil || !strings.Contains(err.Error(), "nor to an EFI system partition: GRUB cannot write to btrfs") {
+		t.Errorf("it lies where GRUB cannot write: %v", err)
 	}
 	need.Filesystem(t, mounted, 16<<20, "defaults", "mkfs.ext4", "-q") // vfat's stand-in: not all kernels have that
 	must(t, os.Mkdir(filepath.Join(mounted, "EFI"), 0o755))

@@ -3,6 +3,7 @@ package grub
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -82,16 +83,19 @@ func (g *GRUB) block(ctx context.Context, s site) (*envFile, error) {
 	if beside, err := g.findBeside(ctx); err == nil && beside.UUID != at.UUID && Writable(*beside) == nil {
 		return &envFile{File: block.File(filepath.Join(g.beside().Dir, blockFile)), folder: *beside}, nil
 	}
+	esp := errors.New("there is none below /boot/efi, /efi or /boot")
 	for _, dir := range g.espDirs() {
-		if b := blockIn(ctx, dir); b != nil {
+		b, err := blockIn(ctx, dir)
+		if err == nil {
 			return b, nil
 		}
+		esp = err
 	}
-	return nil, fmt.Errorf("%w, nor to %s, and there is no EFI system partition below /boot/efi, /efi or /boot; put /boot on a plain partition with ext4", unwritten, g.dir)
+	return nil, fmt.Errorf("%w, nor to %s, nor to an EFI system partition: %w; put /boot on a plain partition with ext4", unwritten, g.dir, esp)
 }
 
-// blockIn is the block in a folder that may come, nil if GRUB could not write it.
-func blockIn(ctx context.Context, dir string) *envFile {
+// blockIn is the block in a folder that may come, if GRUB could write it.
+func blockIn(ctx context.Context, dir string) (*envFile, error) {
 	base := dir
 	for {
 		if _, err := os.Stat(base); err == nil {
@@ -100,15 +104,18 @@ func blockIn(ctx context.Context, dir string) *envFile {
 		base = filepath.Dir(base)
 	}
 	at, err := place.Of(ctx, base)
-	if err != nil || at.Check() != nil || Writable(at) != nil {
-		return nil
+	if err == nil {
+		err = errors.Join(at.Check(), Writable(at))
+	}
+	if err != nil {
+		return nil, err
 	}
 	rest, err := filepath.Rel(base, dir)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	at.Path = path.Join(at.Path, rest)
-	return &envFile{File: block.File(filepath.Join(dir, blockFile)), folder: at}
+	return &envFile{File: block.File(filepath.Join(dir, blockFile)), folder: at}, nil
 }
 
 // espDirs are the folders of ours on EFI system partitions that are mounted where

@@ -25,11 +25,15 @@ type names struct {
 	folder boot.Filesystem
 }
 
-// Memory finds the entries, in whose names boots are counted.
+// Memory finds the entries, in whose names boots are counted. The firmware, which does
+// not know of arrays, would count on one half of a mirror alone.
 func (l *Loader) Memory(ctx context.Context, _ boot.Filesystem) (loader.Memory, error) {
 	at, err := l.where(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if at.Assembly != "" {
+		return nil, fmt.Errorf("%s is on an array or a volume (%s), and systemd-boot would count on one of the disks of that alone; have it on a plain partition", l.boot, at.Assembly)
 	}
 	switch always, err := l.vars.get(defaultVar); {
 	case err != nil:

@@ -238,9 +238,15 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// Where the firmware was told to boot something always, no fallback would come.
+// Where the firmware was told to boot something always, no fallback would come; and on an
+// array it would count on one disk.
 func TestUncounted(t *testing.T) {
 	l := open(t)
+	l.at.Assembly = "raid:0b8e2ff4-8dcf-4a9b-a0b5-6b2f4f1a2c3d"
+	if _, err := l.Memory(t.Context(), suite.Stage); err == nil || !strings.Contains(err.Error(), "one of the disks of that alone; have it on a plain partition") {
+		t.Errorf("%v", err)
+	}
+	l.at.Assembly = ""
 	must(t, l.vars.set(defaultVar, "arch.conf"))
 	if _, err := l.Memory(t.Context(), suite.Stage); err == nil || !strings.Contains(err.Error(), "bootctl set-default") {
 		t.Errorf("%v", err)

@@ -138,7 +138,7 @@ func checkBootBlock(ctx context.Context, v *visit) []Finding {
 		return skip("GRUB's folder was not found")
 	}
 	if err := counts(ctx, v, g); err != nil {
-		return warn("boots of what is new cannot be counted: "+err.Error(), "leave the machine's boot mode at menu, or have /boot on a plain ext4 partition, or an EFI system partition below it")
+		return warn("boots of what is new cannot be counted: "+err.Error(), "leave the machine's boot mode at menu, or have /boot on a plain ext4 partition, or a plain EFI system partition below it")
 	}
 	const once = "entries cannot be booted once (grub-reboot); choose them in the menu, or put /boot on a plain ext4 partition"
 	at, err := place.Find(ctx, g.Dir())
