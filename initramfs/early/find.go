@@ -31,14 +31,22 @@ type devices struct {
 // find waits for a device: after looking at all that are there, at each that a uevent
 // reports.
 func (d *devices) find(what, name string) (blockdev.Device, error) {
+	return d.findUnless(what, name, nil)
+}
+
+// findUnless is find of a device that, after a while, is done without if there is enough
+// else. Then it has no path.
+func (d *devices) findUnless(what, name string, enough func() bool) (found blockdev.Device, err error) {
 	s := blockdev.Find(name)
-	var found blockdev.Device
-	err := d.await(quest{what: what + " " + name, seen: s.Summary, look: func(name string) (ok bool) {
+	err = d.await(quest{what: what + " " + name, seen: s.Summary, enough: enough, look: func(name string) bool {
 		if d.member(name) {
 			return false
 		}
-		found, ok = s.Look(name)
-		return ok && d.whole(found)
+		device, ok := s.Look(name)
+		if ok = ok && d.whole(device); ok {
+			found = device
+		}
+		return ok
 	}})
 	return found, err
 }
@@ -167,7 +175,7 @@ func (q quest) without(l *log) bool {
 	if q.enough == nil || !q.enough() {
 		return false
 	}
-	l.warn("going on without the rest of %s: %s", q.what, q.seen())
+	l.warn("going on without %s: %s", q.what, q.seen())
 	return true
 }
 

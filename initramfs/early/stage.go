@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,11 +35,14 @@ func (b *boot) findStage() (blockdev.Device, error) {
 	if b.cmd.Assembly == "" {
 		return b.devices.find("the stage's device", b.cmd.Stage.Device)
 	}
-	made := ""
-	for _, step := range b.cmd.Assembly.Steps() {
+	made, steps := "", b.cmd.Assembly.Steps()
+	for i, step := range steps {
 		var err error
-		if made, err = b.assemble(step); err != nil {
+		if made, err = b.assemble(step, twins(steps, i)); err != nil {
 			return blockdev.Device{}, fmt.Errorf("assembling %s, which the stage is on: %w", step, err)
+		}
+		if made == "" {
+			continue
 		}
 		if err := assemble.Announce(made); err != nil {
 			b.log.warn("the image may not know %s by its name: %v", made, err)
@@ -69,8 +73,25 @@ type part interface {
 	Make() (path string, err error)
 }
 
-// assemble makes a device of those that a step is about.
-func (b *boot) assemble(step deployment.Step) (made string, err error) {
+// twins are the other encrypted disks of the array that the one of a step may be of, none
+// if there is no array above it.
+func twins(steps []deployment.Step, at int) (others []deployment.Step) {
+	array := slices.IndexFunc(steps[at:], func(s deployment.Step) bool { return s.Kind == deployment.AssembleRAID })
+	if array < 0 {
+		return nil
+	}
+	for i, s := range steps[:at+array] {
+		if i != at && s.Kind == deployment.AssembleLUKS {
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
+// assemble makes a device of those that a step is about. It makes none of an encrypted
+// disk that does not come while one of its twins is there: the array above will tell
+// whether it can do without.
+func (b *boot) assemble(step deployment.Step, twins []deployment.Step) (made string, err error) {
 	var p part
 	switch step.Kind {
 	case deployment.AssembleLVM:
@@ -78,7 +99,7 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 	case deployment.AssembleRAID:
 		p = assemble.NewArray(step.ID)
 	default:
-		return encrypted{b}.open(step)
+		return encrypted{b}.open(step, twins)
 	}
 	if err := b.modules.loadNamed(p.Modules()...); err != nil {
 		return "", err
@@ -86,7 +107,7 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 	offer := func(name string) bool {
 		return !blockdev.Skip(name, "") && (step.Kind == deployment.AssembleRAID || !b.devices.member(name)) && p.Offer(name)
 	}
-	if err := b.devices.await(quest{what: "its parts", look: offer, seen: p.String, enough: p.Enough}); err != nil {
+	if err := b.devices.await(quest{what: "the rest of its parts", look: offer, seen: p.String, enough: p.Enough}); err != nil {
 		return "", err
 	}
 	if made, err = p.Make(); err == nil {
@@ -98,18 +119,24 @@ func (b *boot) assemble(step deployment.Step) (made string, err error) {
 // encrypted is what the stage is on that takes a key.
 type encrypted struct{ *boot }
 
-// open opens the one that a step is about.
-func (b encrypted) open(step deployment.Step) (made string, err error) {
+// open opens the one that a step is about, unless it does not come and a twin is there.
+func (b encrypted) open(step deployment.Step, twins []deployment.Step) (made string, err error) {
 	how, err := deployment.ParseUnlock(b.cmd.Unlock)
 	if err != nil {
 		return "", err
 	}
-	device, err := b.devices.find("the encrypted disk", "UUID="+step.ID)
-	if err != nil {
+	device, err := b.devices.findUnless("the encrypted disk", "UUID="+step.ID, func() bool { return slices.ContainsFunc(twins, b.there) })
+	if err != nil || device.Path == "" {
 		return "", err
 	}
 	opener := unlock.Opener{How: how, Say: b.log.notice, Attend: b.devices.attend, Load: b.modules.loadThere, Find: b.devices.findMountable}
 	return opener.Open(context.Background(), device)
+}
+
+// there reports whether the disk of a step has come.
+func (b encrypted) there(step deployment.Step) bool {
+	s := blockdev.Find("UUID=" + step.ID)
+	return slices.ContainsFunc(blockdev.Names(), func(name string) bool { _, ok := s.Look(name); return ok })
 }
 
 // findMountable finds a device, and has its file system's driver loaded.

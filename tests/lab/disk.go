@@ -164,6 +164,33 @@ func (d *Disk) MoveBoot(ctx context.Context, m *Mirror) error {
 	return errors.Join(err, f.Close())
 }
 
+// Carry makes the last partition the half of an array that is in a file.
+func (d *Disk) Carry(ctx context.Context, half string) error {
+	from, err := os.Open(half)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	info, err := from.Stat()
+	if err == nil && info.Size() > d.rootSize() {
+		err = fmt.Errorf("the half has %d bytes, and the partition %d", info.Size(), d.rootSize())
+	}
+	if err != nil {
+		return err
+	}
+	to, err := os.OpenFile(d.Path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.NewOffsetWriter(to, d.rootStart()*sector), from)
+	if err := errors.Join(err, to.Close()); err != nil {
+		return err
+	}
+	const raid = "A19D880F-05FC-4D3B-A006-743F0F84911E" // Linux RAID
+	_, err = Run(ctx, "sfdisk", "--quiet", "--part-type", d.Path, "3", raid)
+	return err
+}
+
 // Remove unmounts the disk and deletes its file.
 func (d *Disk) Remove() error {
 	return errors.Join(d.Unmount(), os.Remove(d.Path))

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
@@ -76,16 +78,24 @@ func TestLongMirrors(t *testing.T) {
 // to be booted from a disk.
 func (s *site) mirror(t *testing.T, o lab.MirrorOptions, disk *lab.Disk, encrypted bool) *lab.Mirror {
 	t.Helper()
+	if encrypted {
+		return s.mirrorOf(t, o, disk, nil, []deployment.Step{{Kind: deployment.AssembleLUKS, ID: luksUUID}})
+	}
+	return s.mirrorOf(t, o, disk, nil, nil)
+}
+
+// mirrorOf is mirror for a stage whose array needs some steps below it and some above,
+// for which there is room. One above is an encrypted disk.
+func (s *site) mirrorOf(t *testing.T, o lab.MirrorOptions, disk *lab.Disk, below, above []deployment.Step) *lab.Mirror {
+	t.Helper()
 	dir := t.TempDir()
 	m, err := lab.NewMirror(s.ctx, o, filepath.Join(dir, "a"), filepath.Join(dir, "b"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const header = 32 << 20
-	a, size, on := &assembledStage{image: filepath.Join(dir, "image")}, m.Size, "raid:"+m.UUID
-	if encrypted {
-		size, on = size-header, on+",luks:"+luksUUID
-	}
+	a, size := &assembledStage{image: filepath.Join(dir, "image")}, m.Size-int64(len(above))*header
+	on := deployment.NewAssembly(slices.Concat(below, []deployment.Step{{Kind: deployment.AssembleRAID, ID: m.UUID}}, above)...)
 	a.location = fmt.Sprintf("%s@UUID=%s:/gitboot", on, assembledUUID)
 	if err := errors.Join(os.WriteFile(a.image, nil, 0o600), os.Truncate(a.image, size)); err != nil {
 		t.Fatal(err)
@@ -94,7 +104,7 @@ func (s *site) mirror(t *testing.T, o lab.MirrorOptions, disk *lab.Disk, encrypt
 		t.Fatal(err)
 	}
 	a.stage(t, s, disk)
-	if encrypted {
+	if len(above) > 0 {
 		encrypt(t, a.image)
 	}
 	in, err := os.Open(a.image)
