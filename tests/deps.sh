@@ -85,7 +85,7 @@ table() {
 	test   curl                  asks the agent's addresses, as senders of webhooks do
 	test   chromium-headless-shell  looks at the agent's page
 	test   fonts-dejavu-core     what it writes there with
-	test   docker-registry       tells webhooks of what is pushed and pulled
+	test   docker-registry       asks who pushes and pulls, and tells webhooks of it
 	test   prometheus            promtool, a second opinion on metrics and alerts
 	test   strace                shows that an unchanged run writes nothing
 	test   systemd-container     systemd-nspawn boots a system with the package in it

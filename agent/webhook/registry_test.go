@@ -1,15 +1,9 @@
 package webhook
 
 import (
-	"bufio"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
@@ -17,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/gitboot/gitboot/tests/lab"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -24,40 +19,17 @@ import (
 // returns its address.
 func distribution(t *testing.T, url, token string) string {
 	t.Helper()
-	program, dir := need.Program(t, "docker-registry"), t.TempDir()
-	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf(`version: 0.1
-storage: {filesystem: {rootdirectory: %s/data}}
-http: {addr: "127.0.0.1:0"}
-notifications:
-  endpoints:
-    - {name: gitboot, url: "%s", headers: {Authorization: ["Bearer %s"]}, timeout: 5s, threshold: 3, backoff: 1s}
-`, dir, url, token)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program, "serve", config)
-	out, err := cmd.StderrPipe()
+	need.Program(t, "docker-registry")
+	addr, stop, err := lab.StartDistribution(t.Context(), t.TempDir(), lab.DistributionOptions{Notify: url, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // killed as the test's context ends
-	listening := regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			go func() {
-				for lines.Scan() {
-				}
-			}()
-			return m[1]
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
 		}
-	}
-	t.Fatal("the registry does not listen")
-	return ""
+	})
+	return addr
 }
 
 // A real registry's push asks for a look at digests; what the look reads, of

@@ -62,6 +62,25 @@ func runDaemon(ts *testscript.TestScript, section string, start func(dir, socket
 	return err
 }
 
+// cmdDistribution starts docker's own registry, which one user may enter and who ends with
+// the script: distribution USER PASSWORD. $DISTRIBUTION is its address.
+func cmdDistribution(ts *testscript.TestScript, args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: distribution USER PASSWORD")
+	}
+	dir := ts.MkAbs("distribution")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	addr, stop, err := lab.StartDistribution(context.Background(), dir, lab.DistributionOptions{User: args[0], Password: args[1]})
+	if err != nil {
+		return err
+	}
+	ts.Defer(func() { ts.Check(stop()) })
+	ts.Setenv("DISTRIBUTION", addr)
+	return nil
+}
+
 // cmdSSHD starts an OpenSSH server that ends with the script. $SSHD is its address,
 // $HOSTKEY the fingerprint of its key; who is in the file authorized may log in.
 func cmdSSHD(ts *testscript.TestScript, args []string) error {
