@@ -34,6 +34,9 @@ type Made struct {
 	Part     func(ctx context.Context, off, n int64) (Part, error)
 	// Patches are those that were published, which need the block map, too.
 	Patches []MadePatch
+
+	// blockMap is what BlockMap has fetched.
+	blockMap []byte
 }
 
 // A MadePatch makes blocks of an object out of older ones.
@@ -135,7 +138,11 @@ func madeOf(a registry.Artifact, d objects.Description, l objects.Layer) *Made {
 		return m
 	}
 	if blocks, ok := a.File(l.Blocks.SHA256, l.Blocks.Size); ok {
-		m.BlockMap = func(ctx context.Context) ([]byte, error) { return a.Read(ctx, blocks, blocks.Size) }
+		m.BlockMap = func(ctx context.Context) (data []byte, err error) {
+			data, err = a.Read(ctx, blocks, blocks.Size)
+			m.blockMap = data
+			return data, err
+		}
 		m.Part = a.Parts(object)
 		m.Patches = patchesOf(a, l.Patches)
 	}

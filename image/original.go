@@ -30,7 +30,8 @@ func Repository(ref string) (repository, tag string, err error) {
 
 // Belonging fetches what was published about an image that was opened at a digest: its
 // signatures, and what others have made of it, but for the objects themselves. Each is
-// bounded, and nothing says whether it is worth anything. Nothing is asked twice.
+// bounded, and nothing says whether it is worth anything. Nothing is asked twice, and block
+// maps that were fetched are not fetched again.
 func Belonging(ctx context.Context, ref, named string, img *Image, opts Options) ([]Original, error) {
 	var subjects []v1.Hash
 	for _, digest := range []string{img.Digest, named} {
@@ -42,7 +43,13 @@ func Belonging(ctx context.Context, ref, named string, img *Image, opts Options)
 	}
 	opts = opts.withDefaults()
 	opts.Timing.Attempts = 1
-	found, err := registry.Belonging(ctx, ref, subjects, small, opts.registry())
+	here := map[string][]byte{}
+	for _, l := range img.Layers {
+		if l.Made != nil && l.Made.blockMap != nil {
+			here[l.Made.Blocks.SHA256] = l.Made.blockMap
+		}
+	}
+	found, err := registry.Belonging(ctx, ref, subjects, registry.Documents{Wanted: small, Here: here}, opts.registry())
 	if err != nil {
 		return nil, fmt.Errorf("what belongs to %s: %w", untrusted.CleanText(ref), err)
 	}

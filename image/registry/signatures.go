@@ -207,17 +207,25 @@ type Original struct {
 	Data []byte
 }
 
+// Documents are which files of an artifact are wanted.
+type Documents struct {
+	// Wanted reports that of a media type.
+	Wanted func(mediaType string) bool
+	// Here are those that need not be fetched, by their sha256.
+	Here map[string][]byte
+}
+
 // Belonging fetches what others have published about manifests of an image: signatures,
-// and what refers to them, with those of its files that are wanted by their media type.
+// and what refers to them, with those of its files that are documents.
 // Mirrors are asked, too; the first of the sources that has any is the one that counts.
-func Belonging(ctx context.Context, ref string, subjects []v1.Hash, wanted func(mediaType string) bool, opts Options) ([]Original, error) {
+func Belonging(ctx context.Context, ref string, subjects []v1.Hash, documents Documents, opts Options) ([]Original, error) {
 	_, s, err := NewSources(ctx, ref, opts)
 	if err != nil {
 		return nil, err
 	}
 	var found []Original
 	err = s.each(ctx, s.list, func(e *endpoint) error {
-		g := &gathering{endpoint: e, wanted: wanted, seen: map[v1.Hash]bool{}}
+		g := &gathering{endpoint: e, documents: documents, seen: map[v1.Hash]bool{}}
 		for _, subject := range subjects {
 			if err := g.about(ctx, subject, 1); err != nil {
 				return err
@@ -237,7 +245,7 @@ func Belonging(ctx context.Context, ref string, subjects []v1.Hash, wanted func(
 // A gathering is of one source.
 type gathering struct {
 	*endpoint
-	wanted    func(mediaType string) bool
+	documents Documents
 	seen      map[v1.Hash]bool
 	manifests int
 	found     []Original
@@ -295,10 +303,14 @@ func (g *gathering) add(ctx context.Context, o Original) error {
 	}
 	g.found = append(g.found, o)
 	for _, d := range append([]v1.Descriptor{m.Config}, m.Layers...) {
-		if g.seen[d.Digest] || d.Size < 0 || d.Size > maxOriginal || !g.wanted(string(d.MediaType)) {
+		if g.seen[d.Digest] || d.Size < 0 || d.Size > maxOriginal || !g.documents.Wanted(string(d.MediaType)) {
 			continue
 		}
 		g.seen[d.Digest] = true
+		if data, here := g.documents.Here[d.Digest.Hex]; here {
+			g.found = append(g.found, Original{Data: data})
+			continue
+		}
 		data, err := g.small(ctx, d, "document "+d.Digest.String())
 		if lacks(err) {
 			continue

@@ -2,11 +2,16 @@ package readymade
 
 import (
 	"bytes"
+	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/image/cosign"
 	"github.com/gitboot/gitboot/rootfs/blockmap"
 	"github.com/gitboot/gitboot/stage/contents"
 )
@@ -85,5 +90,31 @@ func TestKeptMaps(t *testing.T) {
 	must(t, os.WriteFile(f.ObjectPath(newest), bytes.Repeat([]byte{1}, len(data)), 0o600))
 	if got, _ := f.follow(t, third, newest); got != want {
 		t.Errorf("became %v, want %v", got, want)
+	}
+}
+
+// A block map that was fetched is among what belongs to the image, and is not fetched again.
+func TestMapFetchedOnce(t *testing.T) {
+	s := newShelf(t)
+	_, signer, trust := newKey(t)
+	ref := s.publishFiles(t, "desktop:1", signer)
+	opened, err := image.Open(t.Context(), ref, "", options())
+	must(t, err)
+	_, err = image.FindMade(t.Context(), ref, opened, []cosign.Policy{trust}, options())
+	must(t, err)
+	made := opened.Layers[0].Made
+	var asked atomic.Int32
+	s.before(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "/blobs/sha256:"+made.Blocks.SHA256) {
+			asked.Add(1)
+		}
+		next.ServeHTTP(w, r)
+	})
+	data, err := made.BlockMap(t.Context())
+	must(t, err)
+	list, err := image.Belonging(t.Context(), ref, opened.Digest, opened, options())
+	must(t, err)
+	if !slices.ContainsFunc(list, func(o image.Original) bool { return bytes.Equal(o.Data, data) }) || asked.Load() != 1 {
+		t.Errorf("%d documents, asked %d times for the map", len(list), asked.Load())
 	}
 }
