@@ -133,8 +133,8 @@ func (a *adding) join(ctx context.Context) (deployment.Object, error) {
 	joined := *a
 	joined.Open, joined.Blob = a.Partial.Open, "" // the tar itself is hashed
 	o, err := joined.add(ctx)
-	if errors.Is(err, squash.ErrDearer) {
-		a.stage.log().Info("a layer is pulled whole: that is sooner done than putting it together of its parts", "layer", a.Tar.String())
+	if dearer := new(squash.DearerError); errors.As(err, &dearer) {
+		a.stage.log().Info("a layer is pulled whole: that is sooner done than putting it together of its parts", "layer", a.Tar.String(), "fetched in vain", dearer.Spent)
 		return deployment.Object{}, nil
 	}
 	if err != nil {

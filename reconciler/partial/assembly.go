@@ -105,7 +105,7 @@ func (a *assembly) pieces() pieces {
 	return p
 }
 
-// open starts putting it together, or says squash.ErrDearer.
+// open starts putting it together, or says *squash.DearerError.
 func (a *assembly) open(ctx context.Context) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	j, err := a.begin(ctx)
@@ -117,9 +117,11 @@ func (a *assembly) open(ctx context.Context) (io.ReadCloser, error) {
 	group.Go(func() error { return j.fetchLacking(joining, a.layer.Chunked.Part) })
 	if a.layer.Size >= a.measuredFrom && j.dearer(joining, a.layer.Size) {
 		cancel()
+		j.gauge.decide()
 		_ = group.Wait() // it was told to stop
-		return nil, j.end(squash.ErrDearer)
+		return nil, j.end(&squash.DearerError{Spent: a.layer.Chunked.TarSplit.Length + j.gauge.bytes})
 	}
+	j.gauge.decide()
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {

@@ -16,6 +16,8 @@ const (
 	// measuredFrom is the size of layers of which that is measured: of smaller ones
 	// neither way takes long.
 	measuredFrom = 64 << 20
+	// mostInVain is how many bytes come at most before it is known that they are wanted.
+	mostInVain = 16 << 20
 	// fewest is how many bytes must have come for their speed to mean anything.
 	fewest = 256 << 10
 )
@@ -41,28 +43,45 @@ func dearer(whole, content int64, coming, reading speed) bool {
 	return coming.of(whole) < reading.of(content)
 }
 
-// A gauge tells how fast bytes come that are written to it.
+// A gauge tells how fast bytes come that are written to it, and holds up whoever writes
+// many before it is decided whether they are wanted.
 type gauge struct {
 	io.Writer
-	began time.Time
+	began   time.Time
+	enough  chan struct{}
+	decided chan struct{}
 
-	mu     sync.Mutex
-	bytes  int64
-	enough chan struct{}
+	mu    sync.Mutex
+	bytes int64
+	// reached is how long it took until enough had come.
+	reached speed
 }
 
 func newGauge(to io.Writer) *gauge {
-	return &gauge{Writer: to, began: time.Now(), enough: make(chan struct{})}
+	return &gauge{Writer: to, began: time.Now(), enough: make(chan struct{}), decided: make(chan struct{})}
 }
 
+// decide lets all come, or nobody wait any longer. It is called once.
+func (m *gauge) decide() { close(m.decided) }
+
 func (m *gauge) Write(p []byte) (int, error) {
+	n, many, err := m.write(p)
+	if many {
+		<-m.decided
+	}
+	return n, err
+}
+
+func (m *gauge) write(p []byte) (n int, many bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.bytes
 	if m.bytes += int64(len(p)); before < measured && m.bytes >= measured {
+		m.reached = speed{m.bytes, time.Since(m.began)}
 		close(m.enough)
 	}
-	return m.Writer.Write(p)
+	n, err = m.Writer.Write(p)
+	return n, m.bytes >= mostInVain, err
 }
 
 // speed waits until enough has come, or all, or long enough.
@@ -76,6 +95,9 @@ func (m *gauge) speed(ctx context.Context, all <-chan struct{}) speed {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.reached.bytes > 0 {
+		return m.reached
+	}
 	return speed{m.bytes, time.Since(m.began)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gitboot/gitboot/image"
@@ -44,7 +45,7 @@ func TestGauge(t *testing.T) {
 		_, err := g.Write(make([]byte, 1<<20))
 		must(t, err)
 	}
-	if s := g.speed(t.Context(), all); s.bytes != 9<<20 || s.took <= 0 {
+	if s := g.speed(t.Context(), all); s.bytes != measured || s.took <= 0 {
 		t.Errorf("enough: %+v", s)
 	}
 	g = newGauge(io.Discard)
@@ -57,6 +58,31 @@ func TestGauge(t *testing.T) {
 	if s := newGauge(io.Discard).speed(t.Context(), all); s.bytes != 0 || s.took >= measuring {
 		t.Errorf("nothing lacks: %+v", s)
 	}
+}
+
+// Who writes is held up when as much has come as may come in vain, until it is decided.
+func TestGaugeHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGauge(io.Discard)
+		for n := 1; n <= 20; n++ {
+			if _, many, err := g.write(make([]byte, 1<<20)); err != nil || many != (n >= 16) {
+				t.Errorf("after %d MiB: many %v, %v", n, many, err)
+			}
+		}
+		written := make(chan error)
+		go func() {
+			_, err := g.Write(make([]byte, 1<<20))
+			written <- err
+		}()
+		synctest.Wait()
+		select {
+		case <-written:
+			t.Error("more was written before it was decided")
+		default:
+		}
+		g.decide()
+		must(t, <-written)
+	})
 }
 
 // What is fetched over a slow link comes in parts, though it is measured.
@@ -88,11 +114,11 @@ func TestSoonerWhole(t *testing.T) {
 	l := img.Layers[0]
 	var tally readymade.Tally
 	src := tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Open: l.Open, Partial: &squash.Partial{Fetch: 1000,
-		Open: func(context.Context) (io.ReadCloser, error) { return nil, squash.ErrDearer }}}, l.Size)
+		Open: func(context.Context) (io.ReadCloser, error) { return nil, &squash.DearerError{Spent: 700} }}}, l.Size)
 	o, err := m.AddLayer(t.Context(), src)
 	must(t, err)
 	must(t, stage.Intact(t.Context(), m.Stage, o))
-	if f := tally.Fetched(); f.Bytes != l.Size || f.Layers != 1 || f.Parts != 0 {
+	if f := tally.Fetched(); f.Bytes != l.Size+700 || f.Vain != 700 || f.Layers != 1 || f.Parts != 0 {
 		t.Errorf("fetched %+v", f)
 	}
 	if log := m.log.String(); !strings.Contains(log, "level=INFO msg=\"a layer is pulled whole: that is sooner done") || strings.Contains(log, "WARN") {

@@ -2,6 +2,7 @@ package readymade
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
@@ -13,8 +14,8 @@ import (
 
 // A Tally counts what is fetched of an image's layers.
 type Tally struct {
-	mu    sync.Mutex
-	bytes int64
+	mu          sync.Mutex
+	bytes, vain int64
 	// layers are those of which something was fetched, by their diff ids: the last way
 	// that was taken, and what all of it is.
 	layers map[string]fetchedLayer
@@ -71,6 +72,10 @@ func (t *Tally) began(layer string, l fetchedLayer, bytes int64, open func(conte
 		r, err := open(ctx)
 		if err == nil {
 			t.add(layer, l, bytes)
+		} else if dearer := new(squash.DearerError); errors.As(err, &dearer) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.bytes, t.vain = t.bytes+dearer.Spent, t.vain+dearer.Spent
 		}
 		return r, err
 	}
@@ -109,7 +114,7 @@ func (t *Tally) Fetched() *state.Fetched {
 	if len(t.layers) == 0 {
 		return nil
 	}
-	f := &state.Fetched{Bytes: t.bytes, Unfit: t.unfit}
+	f := &state.Fetched{Bytes: t.bytes, Vain: t.vain, Unfit: t.unfit}
 	for _, l := range t.layers {
 		f.Whole += l.whole
 		switch l.way {

@@ -177,6 +177,8 @@ type Fetched struct {
 	Blocks  int `json:"blocks,omitempty"`
 	Patches int `json:"patches,omitempty"`
 	Parts   int `json:"parts,omitempty"`
+	// Vain is how many of Bytes were fetched to find out that a layer comes sooner whole.
+	Vain int64 `json:"vain,omitempty"`
 	// Unfit says that a patch came out otherwise here than where it was made, and was not
 	// worth fetching.
 	Unfit bool `json:"unfit,omitempty"`

@@ -2,7 +2,6 @@ package squash
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 
@@ -45,13 +44,18 @@ type Partial struct {
 	// Fetch is how many bytes are fetched, and Room how much may lie beside what becomes
 	// of the layer.
 	Fetch, Room int64
-	// Open gives the tar as Tar.Open does, but nothing has verified it. It says ErrDearer
-	// where Tar.Open is found to be the cheaper way.
+	// Open gives the tar as Tar.Open does, but nothing has verified it. It says
+	// *DearerError where Tar.Open is found to be the cheaper way.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 }
 
-// ErrDearer says that a layer comes sooner whole.
-var ErrDearer = errors.New("it comes sooner whole")
+// A DearerError says that a layer comes sooner whole.
+type DearerError struct {
+	// Spent is how many bytes were fetched in vain to find that out.
+	Spent int64
+}
+
+func (e *DearerError) Error() string { return "it comes sooner whole" }
 
 // String names the layer in messages.
 func (src Tar) String() string {
