@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/program"
 	"github.com/gitboot/gitboot/reconciler"
 )
@@ -37,12 +38,8 @@ func (r *restarter) overtake(ctx context.Context) {
 		r.ordinary(errors.New("the init of this system does not say when it is"))
 		return
 	}
-	timer := time.NewTimer(time.Until(at) - overtakes)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if ctxio.Sleep(ctx, time.Until(at)-overtakes) != nil {
 		return
-	case <-timer.C:
 	}
 	if still, known := program.RebootAt(); known && still.Equal(at) {
 		r.kexec(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/integrity"
 )
@@ -24,13 +25,13 @@ func (a *Agent) verify(ctx context.Context, set Setup) {
 		if next.IsZero() {
 			return
 		}
-		if !pause(ctx, min(max(next.Sub(a.Now()), 0), clockLook)) {
+		if ctxio.Sleep(ctx, min(max(next.Sub(a.Now()), 0), clockLook)) != nil {
 			return
 		}
 		if a.Now().Before(next) {
 			continue
 		}
-		if !a.verifyNow(ctx, dir) && !pause(ctx, clockLook) {
+		if !a.verifyNow(ctx, dir) && ctxio.Sleep(ctx, clockLook) != nil {
 			return
 		}
 	}
@@ -54,16 +55,4 @@ func (a *Agent) verifyNow(ctx context.Context, dir string) bool {
 		a.ask(ctx, reconciler.Ask{Trigger: verifyAsk})
 	}
 	return true
-}
-
-// pause reports whether ctx goes on after it.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/vishvananda/netlink"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/rescue/folder"
 )
 
@@ -103,7 +104,7 @@ func keepLease(ctx context.Context, link netlink.Link, log *slog.Logger) {
 			said = err.Error()
 			log.Warn("no address by DHCP yet", "error", err)
 		}
-		sleep(ctx, pause)
+		_ = ctxio.Sleep(ctx, pause)
 	}
 }
 
@@ -131,19 +132,10 @@ func lease(ctx context.Context, link netlink.Link, log *slog.Logger) error {
 		}
 		log.Info("the machine is reached at "+addr.IP.String(), "by", "DHCP")
 		// renewed as RFC 2131, 4.4.5 has it: after half of its time
-		if sleep(ctx, max(ack.IPAddressLeaseTime(time.Hour)/2, pause)); ctx.Err() != nil {
+		if ctxio.Sleep(ctx, max(ack.IPAddressLeaseTime(time.Hour)/2, pause)) != nil {
 			return nil
 		}
 		got, err = client.Renew(ctx, got)
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gitboot/gitboot/agent/live"
 	"github.com/gitboot/gitboot/agent/outbound"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/report"
 )
@@ -66,18 +67,7 @@ func (r *Reporter) wait(ctx context.Context, wake <-chan struct{}) bool {
 	case <-ctx.Done():
 		return false
 	case <-wake:
-		return sleep(ctx, r.settle)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+		return ctxio.Sleep(ctx, r.settle) == nil
 	}
 }
 
@@ -93,7 +83,7 @@ func (r *Reporter) pass(ctx context.Context, look Look, pause *time.Duration) (d
 			r.Log.Warn("the forge was not told how this machine gets on; it is tried again", "revision", s.Revision, "error", err)
 			wait := max(*pause, later.After)
 			*pause = min(2**pause, r.client.Most)
-			return !sleep(ctx, wait)
+			return ctxio.Sleep(ctx, wait) != nil
 		case err != nil && !r.settled(err):
 			r.Log.Error("the forge does not take how this machine gets on", "revision", s.Revision, "error", err)
 		}

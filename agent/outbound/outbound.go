@@ -23,6 +23,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/plain"
 	"github.com/gitboot/gitboot/internal/proxy"
 )
@@ -94,12 +95,8 @@ func (c Client) Send(ctx context.Context, doc Document) error {
 		if c.Now().Add(wait).Sub(began) > c.Give {
 			return fmt.Errorf("given up after %s: %w", c.Now().Sub(began).Round(time.Second), err)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := ctxio.Sleep(ctx, wait); err != nil {
+			return err
 		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package ctxio has copying end with a context, which package io does not know.
+// Package ctxio has copying and waiting end with a context, which packages io and time do
+// not know.
 package ctxio
 
 import (

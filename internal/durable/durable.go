@@ -71,6 +71,10 @@ func (f *File) Discard() {
 
 // WriteFile publishes data as path.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return writeFile(path, data, perm, (*File).Publish)
+}
+
+func writeFile(path string, data []byte, perm fs.FileMode, publish func(*File, string) error) error {
 	f, err := Create(filepath.Dir(path), perm)
 	if err != nil {
 		return err
@@ -79,7 +83,7 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if _, err := f.Write(data); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return f.Publish(path)
+	return publish(f, path)
 }
 
 // SyncDir makes the entries of dir durable.

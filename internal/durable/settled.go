@@ -64,13 +64,5 @@ func (f *File) exchange(path string) (old bool, err error) {
 
 // WriteSettled is WriteFile for what a boot loader reads.
 func WriteSettled(path string, data []byte, perm fs.FileMode) error {
-	f, err := Create(filepath.Dir(path), perm)
-	if err != nil {
-		return err
-	}
-	defer f.Discard()
-	if _, err := f.Write(data); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return f.PublishSettled(path)
+	return writeFile(path, data, perm, (*File).PublishSettled)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // A Pace is how many bytes are read in a second; 0 reads as any program does.
@@ -52,14 +54,8 @@ func (r *reader) chunk() int64 { return max(4<<10, min(1<<20, int64(r.pace)/4)) 
 
 func (r *reader) Read(p []byte) (int, error) {
 	due := time.Duration(float64(r.read) / float64(r.pace) * float64(time.Second))
-	if wait := due - time.Since(r.began); wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-r.ctx.Done():
-			return 0, context.Cause(r.ctx)
-		}
+	if wait := due - time.Since(r.began); wait > 0 && ctxio.Sleep(r.ctx, wait) != nil {
+		return 0, context.Cause(r.ctx)
 	}
 	n, err := r.f.Read(p[:min(int64(len(p)), r.chunk())])
 	_ = unix.Fadvise(int(r.f.Fd()), r.read, int64(n), unix.FADV_DONTNEED)

@@ -15,6 +15,7 @@ import (
 	"github.com/gitboot/gitboot/agent/trigger"
 	"github.com/gitboot/gitboot/boot"
 	"github.com/gitboot/gitboot/image"
+	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/reconciler"
 	"github.com/gitboot/gitboot/reconciler/event"
 	"github.com/gitboot/gitboot/reconciler/source"
@@ -72,7 +73,7 @@ func agents(ctx context.Context, s *site, _ row) (res result, err error) {
 			follow(running, r, looks, &staged)
 		})
 	}
-	if err := wait(ctx, pollEvery); err != nil { // until each has looked once
+	if err := ctxio.Sleep(ctx, pollEvery); err != nil { // until each has looked once
 		return res, err
 	}
 	return watchThem(ctx, at, repo, &staged)
@@ -139,24 +140,13 @@ func follow(ctx context.Context, r *reconciler.Reconciler, looks <-chan string, 
 	}})
 }
 
-func wait(ctx context.Context, long time.Duration) error {
-	timer := time.NewTimer(long)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // watchThem watches them at rest, and then through a commit.
 func watchThem(ctx context.Context, at servers, repo *lab.Repo, staged *atomic.Int64) (res result, err error) {
 	before, err := at.traffic(ctx)
 	if err != nil {
 		return res, err
 	}
-	if err := wait(ctx, watchAgents); err != nil {
+	if err := ctxio.Sleep(ctx, watchAgents); err != nil {
 		return res, err
 	}
 	rest, err := at.traffic(ctx)
@@ -171,7 +161,7 @@ func watchThem(ctx context.Context, at servers, repo *lab.Repo, staged *atomic.I
 	}
 	began := time.Now()
 	for staged.Load() < manyAgents && time.Since(began) < 5*time.Minute {
-		if err := wait(ctx, 100*time.Millisecond); err != nil {
+		if err := ctxio.Sleep(ctx, 100*time.Millisecond); err != nil {
 			return res, err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 // Stride is how many bytes a connection must bring for its failure to be a first
@@ -34,14 +36,7 @@ func (s Patience) Pause(ctx context.Context, round int, cause error) error {
 		}
 	}
 	s.Log.Info("trying again", "in", wait.Round(time.Millisecond), "why", Why(cause))
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return ctxio.Sleep(ctx, wait)
 }
 
 // Timing bounds how long faults are endured. Zero fields mean the defaults.

@@ -10,6 +10,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/early/kmsg"
 	"github.com/gitboot/gitboot/initramfs/early/ledger"
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 const (
@@ -161,22 +162,10 @@ func (w *watcher) untilConfirmed(ctx context.Context) error {
 
 // pause waits for d, ctx's end, or that nothing is left to be judged.
 func (w *watcher) pause(ctx context.Context, d time.Duration) error {
-	if !sleep(ctx, d) {
-		return ctx.Err()
+	if err := ctxio.Sleep(ctx, d); err != nil {
+		return err
 	}
 	return w.decided()
-}
-
-// sleep waits for d, and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // warnings are what should be well and is not.

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/initramfs/early/kmsg"
 	"github.com/gitboot/gitboot/initramfs/early/ledger"
+	"github.com/gitboot/gitboot/internal/ctxio"
 )
 
 const (
@@ -87,7 +88,7 @@ func (w *watcher) good(ctx context.Context) {
 			return
 		}
 		w.log.Say(kmsg.Error, "noting that this boot is good: %v", err)
-		if try == goodTries-1 || !sleep(ctx, goodPause) {
+		if try == goodTries-1 || ctxio.Sleep(ctx, goodPause) != nil {
 			return
 		}
 	}
