@@ -33,6 +33,22 @@ func Of(ctx context.Context, dir string) (boot.Filesystem, error) {
 	return find(ctx, dir, false)
 }
 
+// Top is Of for a directory that has to be the top of a partition, which another program
+// finds by itself. said, if not nil, is where it will lie, of one that is none yet.
+func Top(ctx context.Context, dir string, said *boot.Filesystem) (boot.Filesystem, error) {
+	if said == nil {
+		fs, err := Of(ctx, dir)
+		if err != nil {
+			return fs, err
+		}
+		said = &fs
+	}
+	if said.Path != "/" {
+		return *said, fmt.Errorf("%s is not the top of a partition, but %s on it; give the folder where it is mounted", dir, said.Path)
+	}
+	return *said, said.Check()
+}
+
 func find(ctx context.Context, dir string, early bool) (boot.Filesystem, error) {
 	m, dir, err := mountOf(dir)
 	if err == nil {

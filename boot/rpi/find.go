@@ -105,20 +105,14 @@ func (m memory) Location() deployment.Location {
 
 // Memory finds the block, which gitboot counts in for the firmware.
 func (l *Loader) Memory(ctx context.Context, _ boot.Filesystem) (loader.Memory, error) {
-	if l.at == nil {
-		at, err := place.Of(ctx, l.dir)
-		if err != nil {
-			return nil, err
-		}
-		l.at = &at
+	at, err := place.Top(ctx, l.dir, l.at)
+	if err == nil {
+		l.at, err = &at, l.tries()
 	}
-	if l.at.Path != "/" {
-		return nil, fmt.Errorf("%s is not the top of a partition, but %s on it; give the folder where it is mounted", l.dir, l.at.Path)
-	}
-	if err := errors.Join(l.at.Check(), l.tries()); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return memory{l.block(), l.at.UUID}, nil
+	return memory{l.block(), at.UUID}, nil
 }
 
 func (l *Loader) block() block.File { return block.File(l.path(deployment.TrybootBlock)) }

@@ -100,17 +100,11 @@ func (l *Loader) copies() copies.Folder {
 
 // where finds the partition with the entries, as the boot loader and process 1 do.
 func (l *Loader) where(ctx context.Context) (boot.Filesystem, error) {
-	if l.at == nil {
-		fs, err := place.Of(ctx, l.boot)
-		if err != nil {
-			return fs, err
-		}
-		l.at = &fs
+	at, err := place.Top(ctx, l.boot, l.at)
+	if err == nil {
+		l.at = &at
 	}
-	if l.at.Path != "/" {
-		return *l.at, fmt.Errorf("%s is not the top of a partition, but %s on it; give the folder where it is mounted", l.boot, l.at.Path)
-	}
-	return *l.at, l.at.Check()
+	return at, err
 }
 
 // Check finds out whether what the menu names can be copied to where the firmware

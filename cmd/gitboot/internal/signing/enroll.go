@@ -47,11 +47,7 @@ where NAME is auto and secure-boot-enroll in loader.conf, or a virtual machine, 
 		if others := o.Defaults || len(o.Certificates) > 0; others == mine {
 			return usage.Errorf("say whose else programs are to be trusted: --keep-defaults, --trust FILE, or --only-mine")
 		}
-		cfg, err := s.Config(c)
-		if err != nil {
-			return err
-		}
-		at, err := folder(cfg, *keys)
+		cfg, at, err := folder(s, c, *keys)
 		if err != nil {
 			return err
 		}

@@ -41,10 +41,13 @@ func keysFlag(c *cobra.Command) *string {
 	return c.Flags().String("keys", "", "`FOLDER` of the keys (default: signing_keys of agent.toml, else keys on the stage)")
 }
 
-// folder is where the keys are.
-func folder(cfg reconciler.Config, named string) (secureboot.Folder, error) {
+// folder reads the settings, and says where the keys are.
+func folder(s Site, c *cobra.Command, named string) (cfg reconciler.Config, at secureboot.Folder, err error) {
+	if cfg, err = s.Config(c); err != nil {
+		return cfg, at, err
+	}
 	path, err := filepath.Abs(cmp.Or(named, cfg.SigningKeys, filepath.Join(cfg.Stage, stage.KeysDir)))
-	return secureboot.Folder(path), err
+	return cfg, secureboot.Folder(path), err
 }
 
 func newCreate(s Site) *cobra.Command {
@@ -66,11 +69,7 @@ nobody else reads them. Nothing changes for the next boot: see gitboot keys enro
 		if (key == "") != (certificate == "") {
 			return usage.Errorf("--key and --certificate belong together")
 		}
-		cfg, err := s.Config(c)
-		if err != nil {
-			return err
-		}
-		at, err := folder(cfg, *keys)
+		cfg, at, err := folder(s, c, *keys)
 		if err != nil {
 			return err
 		}
@@ -92,11 +91,7 @@ stay. A file is replaced as a whole; one that is signed by the key already is le
 		Example: "  gitboot keys sign /efi/EFI/systemd/systemd-bootx64.efi /efi/EFI/BOOT/BOOTX64.EFI"}
 	keys := keysFlag(c)
 	c.RunE = func(c *cobra.Command, files []string) error {
-		cfg, err := s.Config(c)
-		if err != nil {
-			return err
-		}
-		at, err := folder(cfg, *keys)
+		_, at, err := folder(s, c, *keys)
 		if err != nil {
 			return err
 		}

@@ -64,11 +64,7 @@ yet, these keys. It exits with 1 if a program is not signed so.`,
 	variables := c.Flags().String("variables", "", "`FOLDER` of the firmware's variables (default "+string(efivar.System)+")")
 	asJSON := c.Flags().Bool("json", false, "print JSON with stable fields")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := s.Config(c)
-		if err != nil {
-			return err
-		}
-		at, err := folder(cfg, *keys)
+		cfg, at, err := folder(s, c, *keys)
 		if err != nil {
 			return err
 		}
