@@ -95,7 +95,12 @@ func run(ctx context.Context, cmd *exec.Cmd, at time.Time, stdin string) (stdout
 	cmd.WaitDelay = grace
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err = cmd.Run()
+	if err = cmd.Run(); told(err) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(grace):
+		}
+	}
 	switch {
 	case ctx.Err() != nil:
 		return "", "", context.Cause(ctx)
@@ -105,6 +110,17 @@ func run(ctx context.Context, cmd *exec.Cmd, at time.Time, stdin string) (stdout
 		return "", "", &failedError{name, said(complaint.String()), err}
 	}
 	return out.String(), complaint.String(), nil
+}
+
+// told reports whether a program was told to end by somebody else: who has told all that a
+// terminal, or a service, runs has told this one, which may hear it later.
+func told(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && (status.Signal() == syscall.SIGINT || status.Signal() == syscall.SIGTERM)
 }
 
 // A failedError is a program's that ended otherwise than well.
