@@ -35,15 +35,17 @@ func (b *boot) findStage() (blockdev.Device, error) {
 	if b.cmd.Assembly == "" {
 		return b.devices.find("the stage's device", b.cmd.Stage.Device)
 	}
-	made, steps := "", b.cmd.Assembly.Steps()
+	made, steps, came := "", b.cmd.Assembly.Steps(), []deployment.Step(nil)
 	for i, step := range steps {
+		twin := func(s deployment.Step) bool { return slices.Contains(came, s) || closed(s) }
 		var err error
-		if made, err = b.assemble(step, twins(steps, i)); err != nil {
+		if made, err = b.assemble(step, func() bool { return slices.ContainsFunc(twins(steps, i), twin) }); err != nil {
 			return blockdev.Device{}, fmt.Errorf("assembling %s, which the stage is on: %w", step, err)
 		}
 		if made == "" {
 			continue
 		}
+		came = append(came, step)
 		if err := assemble.Announce(made); err != nil {
 			b.log.warn("the image may not know %s by its name: %v", made, err)
 		}
@@ -88,10 +90,16 @@ func twins(steps []deployment.Step, at int) (others []deployment.Step) {
 	return others
 }
 
+// closed reports whether the encrypted disk of a step is there, and not open.
+func closed(step deployment.Step) bool {
+	_, there := blockdev.Find("UUID=" + step.ID).All()
+	return there
+}
+
 // assemble makes a device of those that a step is about. It makes none of an encrypted
-// disk that does not come while one of its twins is there: the array above will tell
-// whether it can do without.
-func (b *boot) assemble(step deployment.Step, twins []deployment.Step) (made string, err error) {
+// disk that does not come while there is a twin: the array above will tell whether it can
+// do without.
+func (b *boot) assemble(step deployment.Step, twin func() bool) (made string, err error) {
 	var p part
 	switch step.Kind {
 	case deployment.AssembleLVM:
@@ -99,7 +107,7 @@ func (b *boot) assemble(step deployment.Step, twins []deployment.Step) (made str
 	case deployment.AssembleRAID:
 		p = assemble.NewArray(step.ID)
 	default:
-		return encrypted{b}.open(step, twins)
+		return encrypted{b}.open(step, twin)
 	}
 	if err := b.modules.loadNamed(p.Modules()...); err != nil {
 		return "", err
@@ -119,24 +127,18 @@ func (b *boot) assemble(step deployment.Step, twins []deployment.Step) (made str
 // encrypted is what the stage is on that takes a key.
 type encrypted struct{ *boot }
 
-// open opens the one that a step is about, unless it does not come and a twin is there.
-func (b encrypted) open(step deployment.Step, twins []deployment.Step) (made string, err error) {
+// open opens the one that a step is about, unless it does not come and there is a twin.
+func (b encrypted) open(step deployment.Step, twin func() bool) (made string, err error) {
 	how, err := deployment.ParseUnlock(b.cmd.Unlock)
 	if err != nil {
 		return "", err
 	}
-	device, err := b.devices.findUnless("the encrypted disk", "UUID="+step.ID, func() bool { return slices.ContainsFunc(twins, b.there) })
+	device, err := b.devices.findUnless("the encrypted disk", "UUID="+step.ID, twin)
 	if err != nil || device.Path == "" {
 		return "", err
 	}
 	opener := unlock.Opener{How: how, Say: b.log.notice, Attend: b.devices.attend, Load: b.modules.loadThere, Find: b.devices.findMountable}
 	return opener.Open(context.Background(), device)
-}
-
-// there reports whether the disk of a step has come.
-func (b encrypted) there(step deployment.Step) bool {
-	s := blockdev.Find("UUID=" + step.ID)
-	return slices.ContainsFunc(blockdev.Names(), func(name string) bool { _, ok := s.Look(name); return ok })
 }
 
 // findMountable finds a device, and has its file system's driver loaded.
