@@ -78,6 +78,7 @@ func TestServerFaults(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait, most of the time
 			r := newRepo(t)
 			applied := r.commit("a", "1")
 			good, w := serve(t, r)

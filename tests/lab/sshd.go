@@ -17,7 +17,8 @@ type SSHServer struct {
 }
 
 // StartSSHServer starts one with a host key and a file of keys that may log in. Its
-// settings go into dir; more are lines for them.
+// settings go into dir; more are lines for them. Whoever logs in has no home: Debian's bash
+// reads ~/.bashrc for a command that comes by SSH, and git its settings.
 func StartSSHServer(dir, hostKey, authorized string, more ...string) (*SSHServer, error) {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
@@ -30,7 +31,7 @@ func StartSSHServer(dir, hostKey, authorized string, more ...string) (*SSHServer
 		}
 	}
 	config := filepath.Join(dir, "sshd_config")
-	text := fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n%s\n", hostKey, authorized, strings.Join(more, "\n"))
+	text := fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv HOME=/nonexistent\n%s\n", hostKey, authorized, strings.Join(more, "\n"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
