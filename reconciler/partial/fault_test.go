@@ -123,6 +123,36 @@ func TestPartsFaults(t *testing.T) {
 	}
 }
 
+// A mirror that lies about chunks, or about the table as well, costs asking the registry for
+// what was wrong.
+func TestPartsLyingMirror(t *testing.T) {
+	first, second := layerTar(t), layerTar(t, 3, 11)
+	for what, from := range map[string]int{"about chunks": 10_000, "about all": 0} {
+		t.Run(what, func(t *testing.T) {
+			s, mirror, m, other := newShelf(t), newShelf(t), newMachine(t), newMachine(t)
+			m.pull(t, s.push(t, first))
+			ref := s.push(t, second)
+			other.pull(t, ref)
+			mirror.push(t, second)
+			mirror.before = func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if n, part := rangeOf(r); part && n > from {
+					w = &spoiler{ResponseWriter: w, at: n / 2}
+				}
+				next.ServeHTTP(w, r)
+			}
+			m.mirrors = []string{"http://" + mirror.Addr}
+			s.sent.Store(0)
+			promised, sent := m.pull(t, ref), s.sent.Load()
+			if m.had[0] != other.had[0] || promised == 0 || sent == 0 || sent > promised+documents {
+				t.Errorf("it became %+v instead of %+v; %d bytes were promised, %d sent by the registry; told %s", m.had[0], other.had[0], promised, sent, &m.log)
+			}
+			if mirror.sent.Load() == 0 || strings.Contains(m.log.String(), "pulled whole") {
+				t.Errorf("the mirror has sent %d bytes; told %s", mirror.sent.Load(), &m.log)
+			}
+		})
+	}
+}
+
 // What is on the stage is no better than a stranger: what was told of an object, and the
 // object itself, may be damaged.
 func TestPartsOfDamaged(t *testing.T) {

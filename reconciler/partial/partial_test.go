@@ -133,6 +133,8 @@ type machine struct {
 	size int64
 	// measuredFrom is the Finder's.
 	measuredFrom int64
+	// mirrors are asked before the registry.
+	mirrors []string
 }
 
 func newMachine(t *testing.T) *machine {
@@ -148,7 +150,7 @@ func newMachine(t *testing.T) *machine {
 // of it.
 func (m *machine) pull(t *testing.T, ref string) (promised int64) {
 	t.Helper()
-	img, err := image.Open(t.Context(), ref, "", image.Options{Insecure: true, Log: m.Log, Timing: image.Timing{Attempts: 2, Backoff: time.Millisecond}})
+	img, err := image.Open(t.Context(), ref, "", image.Options{Insecure: true, Mirrors: m.mirrors, Log: m.Log, Timing: image.Timing{Attempts: 2, Backoff: time.Millisecond}})
 	must(t, err)
 	l := img.Layers[0]
 	if m.size = l.Size; l.Chunked == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gitboot/gitboot/tests/lab"
 )
 
-// slowLink is 20 Mbit/s, in bytes.
-const slowLink = 20_000_000 / 8
+// slowLink is 50 Mbit/s, in bytes.
+const slowLink = 50_000_000 / 8
 
 // updateNote says of what system the figures are.
 const updateNote = "Debian 12 with kernel, servers and libraries (`systemPackages` in tests/bench/update.go), from its last point release to all updates since; bytes are those of blobs that the registry has sent."
@@ -101,7 +101,7 @@ func (s *site) alone() (string, error) {
 	return path, nil
 }
 
-// updateChunked counts what an update of somebody else's image takes over 20 Mbit/s, and
+// updateChunked counts what an update of somebody else's image takes over 50 Mbit/s, and
 // compares the time with that of a whole pull.
 func updateChunked(ctx context.Context, s *site, _ row) (result, error) {
 	c, err := s.chunkedUpdate(ctx)
@@ -127,7 +127,7 @@ func updateChunked(ctx context.Context, s *site, _ row) (result, error) {
 		return result{}, err
 	}
 	time := atMost(parts.Wall.Seconds()/whole.Wall.Seconds(), 0.8)
-	time.Target = "time over 20 Mbit/s: " + time.Target + " the whole layer's"
+	time.Target = "time over 50 Mbit/s: " + time.Target + " the whole layer's"
 	return result{
 		Ours:     fmt.Sprintf("%s in %s", megabytes(sent), seconds(parts.Wall.Seconds())),
 		Theirs:   fmt.Sprintf("%s; all of it %s in %s", megabytes(c.u.changedStream), megabytes(c.u.link.Sent()), seconds(whole.Wall.Seconds())),
