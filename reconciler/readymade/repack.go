@@ -18,14 +18,14 @@ const (
 	maxEnds, mostOlder, maxRepacked = 1 << 18, 4, 256 << 20
 )
 
-// repacked fetches the object's tables, and returns a joiner for what they are not. They say
-// which ends of files a block has that is missing: where older objects have files of the
-// same names and lengths, it may only be that others share it now. Then it is packed anew,
-// as a patch's pieces are, and is in the file that is returned. Whether the content is the
-// same is found out by that: the map says what a block has to be.
+// repacked fetches the object's tables, and returns a joiner for the rest. The tables say
+// which ends of files are in a block that is missing: where older objects have files of the
+// same names and lengths, it may only be that these ends lie together otherwise than they
+// did. Then the block is packed anew, as a patch's pieces are, into the file that is
+// returned. Whether the content is the same is found out by that: the map says what a block
+// has to be.
 func (j *joiner) repacked(ctx context.Context, to *os.File, fetched io.Writer) (*joiner, *durable.File, error) {
-	missing := lengthOf(j.missing)
-	if missing < worthRepacking {
+	if lengthOf(j.missing) < worthRepacking {
 		return j, nil, nil
 	}
 	object, rest, err := j.tables(ctx, to, fetched)

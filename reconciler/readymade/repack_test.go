@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gitboot/gitboot/image/cosign"
@@ -152,3 +154,37 @@ func TestBlockTwice(t *testing.T) {
 
 // withoutEnd is a tar that another may follow.
 func withoutEnd(tar []byte) []byte { return tar[:len(tar)-1024] }
+
+// Where the object's tables cannot be had, or are wrong, the object is fetched whole; where
+// that was once, they are asked for again.
+func TestTablesFaults(t *testing.T) {
+	s := newShelf(t)
+	_, signer, trust := newKey(t)
+	first, second := s.publishTar(t, "desktop:1", signer, smallTar(t, false)), s.publishTar(t, "desktop:2", signer, smallTar(t, true))
+	want, _ := newFollower(t, trust).follow(t, second)
+	for what, c := range map[string]struct {
+		// until is how many answers for a part are spoiled.
+		until  int32
+		blocks int
+	}{"once": {1, 1}, "always": {1 << 20, 0}} {
+		t.Run(what, func(t *testing.T) {
+			s.before(nil)
+			f := newFollower(t, trust)
+			old, _ := f.follow(t, first)
+			var asked atomic.Int32
+			s.before(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				if r.Header.Get("Range") != "" && asked.Add(1) <= c.until {
+					w = &twisted{w}
+				}
+				next.ServeHTTP(w, r)
+			})
+			got, promised := f.follow(t, second, old)
+			if got != want || promised == 0 || f.fetched.Blocks != c.blocks {
+				t.Errorf("became %v, want %v; fetched %+v; %s", got, want, f.fetched, &f.log)
+			}
+			if left, err := os.ReadDir(f.Temp()); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v %v", left, err)
+			}
+		})
+	}
+}
