@@ -84,14 +84,17 @@ func pushSmall(t *testing.T, registry *lab.Registry, dir, version string) (ref s
 // folders stay what they are, for they are named in the menu.
 func keepFor(t *testing.T, m machine) (before func(t *testing.T)) {
 	t.Helper()
-	kept := map[string]string{m.stage(): filepath.Join(m.dir, "kept"), m.grub(): filepath.Join(m.boot, "kept")}
+	beside := t.TempDir()
+	kept := map[string]string{m.stage(): filepath.Join(beside, "stage"), m.grub(): filepath.Join(beside, "boot")}
 	copyTo := func(t *testing.T, from, to string) {
 		t.Helper()
-		if err := os.RemoveAll(to); err != nil {
+		if err := os.MkdirAll(to, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := lab.Run(t.Context(), "cp", "-a", from, to); err != nil {
-			t.Fatal(err)
+		for _, command := range [][]string{{"find", to, "-mindepth", "1", "-delete"}, {"cp", "-a", from + "/.", to}} {
+			if _, err := lab.Run(t.Context(), command[0], command[1:]...); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	for folder, to := range kept {

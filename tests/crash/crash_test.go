@@ -35,10 +35,17 @@ type machine struct {
 	origin string
 	// boot is the file system that GRUB reads, if it cannot read the stage.
 	boot string
+	// esp says that systemd-boot reads it, which wants it whole.
+	esp bool
 }
 
 func (m machine) stage() string { return filepath.Join(m.dir, "stage") }
-func (m machine) grub() string  { return filepath.Join(cmp.Or(m.boot, m.dir), "grub") }
+func (m machine) grub() string {
+	if m.esp {
+		return m.boot
+	}
+	return filepath.Join(cmp.Or(m.boot, m.dir), "grub")
+}
 
 func (m machine) menu() string {
 	if m.boot != "" {
@@ -111,20 +118,26 @@ var deploymentArg = regexp.MustCompile(deployment.ParamDeployment + `=([0-9a-f]{
 func (m machine) checkBootable(t *testing.T) {
 	t.Helper()
 	for _, match := range deploymentArg.FindAllStringSubmatch(m.readMenu(t), -1) {
-		data, err := os.ReadFile(filepath.Join(m.stage(), "deployments", match[1]+".json"))
-		if err != nil {
-			t.Errorf("the menu names a deployment that is not there: %v", err)
-			continue
-		}
-		manifest, err := deployment.ParseManifest(data, match[1])
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		for _, obj := range manifest.Objects() {
-			if err := m.verify(obj); err != nil {
-				t.Errorf("deployment %.12s: %v", match[1], err)
-			}
+		m.checkDeployment(t, match[1])
+	}
+}
+
+// checkDeployment verifies a deployment, and all that it names.
+func (m machine) checkDeployment(t *testing.T, id string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(m.stage(), "deployments", id+".json"))
+	if err != nil {
+		t.Errorf("what boots names a deployment that is not there: %v", err)
+		return
+	}
+	manifest, err := deployment.ParseManifest(data, id)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, obj := range manifest.Objects() {
+		if err := m.verify(obj); err != nil {
+			t.Errorf("deployment %.12s: %v", id, err)
 		}
 	}
 }
