@@ -29,6 +29,7 @@ type application struct {
 	// wait for the ones that take long.
 	turns     *turns
 	published []*staging
+	garbage   collector
 }
 
 // A staging is one image on its way to a new deployment.

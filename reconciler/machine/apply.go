@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/gitboot/gitboot/internal/fault"
 	"github.com/gitboot/gitboot/reconciler/plan"
@@ -21,10 +22,11 @@ import (
 //
 // The images' failures are returned by name; a failed image keeps what it has.
 func (j *Job) apply(ctx context.Context, stop <-chan struct{}) (map[string]error, error) {
-	if !streams(j.plan.Stagings) {
-		defer frugal()()
-	}
 	a := newApplication(ctx, j, stop)
+	defer a.garbage.asUsual()
+	if !streams(j.plan.Stagings) {
+		a.garbage.often()
+	}
 	defer a.turns.end()
 	err := walk(ctx, a.way(), j.plan.MachineActions())
 	if err == nil {
@@ -120,13 +122,29 @@ func streams(list []plan.Staging) bool {
 	return lacks
 }
 
-// frugal has garbage collected twice as often until it is undone: what streams
-// through needs little of the collector and leaves much behind. It takes a
-// sixth off a pull's peak of memory, and no time that can be measured.
-func frugal() (undo func()) {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
+// A collector is how often garbage is collected in a run.
+type collector struct {
+	mu    sync.Mutex
+	usual *int // nil while it is
+}
+
+// often has it collected twice as often: what streams through needs little of the
+// collector and leaves much behind. It takes a sixth off a pull's peak of memory, and no
+// time that can be measured.
+func (c *collector) often() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.usual == nil && os.Getenv("GOGC") == "" {
+		usual := debug.SetGCPercent(50)
+		c.usual = &usual
 	}
-	before := debug.SetGCPercent(50)
-	return func() { debug.SetGCPercent(before) }
+}
+
+func (c *collector) asUsual() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.usual != nil {
+		debug.SetGCPercent(*c.usual)
+		c.usual = nil
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/gitboot/gitboot/build/engine"
@@ -80,7 +81,11 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	for i, l := range list {
 		sources[i] = tally.Count(stage.Tar{
 			Made: a.made(s, l, early), Partial: s.image.part(l.DiffID),
-			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Open: l.Open, Progress: a.Progress,
+			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Progress: a.Progress,
+			Open: func(ctx context.Context) (io.ReadCloser, error) {
+				a.garbage.often() // it is packed, though it may have been thought to be ready-made
+				return l.Open(ctx)
+			},
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}, l.Size)
 	}

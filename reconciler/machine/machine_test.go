@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -470,6 +471,25 @@ func TestStreams(t *testing.T) {
 	} {
 		if got := streams([]plan.Staging{{}, {Layers: c.layers}}); got != c.want {
 			t.Errorf("%s: %t", what, got)
+		}
+	}
+}
+
+// Garbage is collected as before when a run has ended, however many layers it packed, and
+// as who runs it has said if he has.
+func TestCollector(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(70))
+	for said, want := range map[string]int{"": 50, "70": 70} {
+		t.Setenv("GOGC", said)
+		var c collector
+		c.asUsual()
+		c.often()
+		c.often()
+		packing := debug.SetGCPercent(70)
+		debug.SetGCPercent(packing)
+		c.asUsual()
+		if after := debug.SetGCPercent(70); packing != want || after != 70 {
+			t.Errorf("GOGC=%s: %d, then %d", said, packing, after)
 		}
 	}
 }

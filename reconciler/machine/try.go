@@ -146,6 +146,7 @@ func (j tryer) stage(ctx context.Context, want spec.Image, source string, last f
 	j.images[want.Name] = img
 	j.plan = plan.Plan{Machine: j.Name, Stagings: []plan.Staging{plan.Trying(want.Name, img.inputs, img.layers)}, Failed: map[string]error{}}
 	a := newApplication(ctx, j.Job, nil)
+	defer a.garbage.asUsual()
 	defer a.turns.end()
 	s = a.stagings[0]
 	err = walk(ctx, slices.Concat([]step{
