@@ -34,10 +34,16 @@ func (a *Agent) doors(set Setup) []door {
 		}},
 		{what: "metrics", at: set.Metrics, connections: 16, handler: func(context.Context) (http.Handler, error) { return a.metrics.Handler(), nil }},
 		{what: "other machines", at: set.Mirror, connections: mirror.Connections, announced: set.Announced, handler: func(context.Context) (http.Handler, error) {
-			return mirror.New(mirror.Options{Stage: set.Reconciler.Machine.Stage, Repo: set.MirrorRepo, Ref: set.Reconciler.Repo.Source.Ref, Served: a.metrics.Served, Log: a.Log}), nil
+			return mirror.New(mirror.Options{Stage: set.Reconciler.Machine.Stage, Repo: set.MirrorRepo, Ref: set.Reconciler.Repo.Source.Ref, Served: a.served, Log: a.Log}), nil
 		}},
 		{what: "the page", at: set.Page, connections: 256, handler: func(context.Context) (http.Handler, error) { return a.page.Handler(), nil }},
 	}
+}
+
+// served counts what another machine was given.
+func (a *Agent) served(kind string, bytes int64) {
+	a.metrics.Served(kind, bytes)
+	a.Board.Served(kind, bytes)
 }
 
 // hook asks for a look without waiting for whoever takes the wish.

@@ -3,10 +3,12 @@ package image
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gitboot/gitboot/image/archive"
@@ -107,6 +109,22 @@ type Image struct {
 	Env []string
 	// Created is zero when the image does not say.
 	Created time.Time
+
+	given *registry.Counter // nil of an archive, and of what this process has itself
+}
+
+// Given is how many bytes of blobs, or of parts of them, came of whom.
+type Given = registry.Given
+
+// Given is what of the image, and of what was published of it, came of whom until now; nil
+// of an archive.
+func (img *Image) Given() Given { return img.given.Now() }
+
+// Misled reports of an error that another than the image's registry gave other bytes. Asked
+// again, it is not the first to be asked.
+func (img *Image) Misled(err error) bool {
+	var lied *DigestError
+	return errors.As(err, &lied) && !strings.HasPrefix(lied.From, img.Registry+"/")
 }
 
 // A Layer is one tar of an image, not yet read.

@@ -73,7 +73,9 @@ func FindMade(ctx context.Context, ref string, img *Image, trust []cosign.Policy
 		return nil, fmt.Errorf("find objects of %s: digest %q is not sha256:<64 hex digits>", untrusted.CleanText(ref), untrusted.Printable(img.Digest, 90))
 	}
 	opts = opts.withDefaults()
-	list, err := registry.Artifacts(ctx, ref, subject, objects.Type, opts.registry())
+	asked := opts.registry()
+	asked.Given = img.given
+	list, err := registry.Artifacts(ctx, ref, subject, objects.Type, asked)
 	if err != nil {
 		return nil, fmt.Errorf("find objects of %s: %w", untrusted.CleanText(ref), err)
 	}

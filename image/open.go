@@ -41,7 +41,11 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: digest %q is not sha256:<64 hex digits>", untrusted.CleanText(ref), untrusted.Printable(digest, 90))
 	}
-	parsed, s, err := registry.NewSources(ctx, ref, opts.registry())
+	asked := opts.registry()
+	if opts.Local == nil {
+		asked.Given = &registry.Counter{}
+	}
+	parsed, s, err := registry.NewSources(ctx, ref, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +55,7 @@ func Open(ctx context.Context, ref, digest string, opts Options) (*Image, error)
 		return nil, fmt.Errorf("open %s at %s: %w", parsed.Name(), digest, err)
 	}
 	img.Originals = append(img.Originals, from.originals...)
-	img.Registry = parsed.Context().RegistryStr()
+	img.Registry, img.given = parsed.Context().RegistryStr(), asked.Given
 	return img, nil
 }
 

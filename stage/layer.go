@@ -106,7 +106,7 @@ func (a *adding) take(ctx context.Context) (deployment.Object, error) {
 // fetchMade makes what was made elsewhere an object of the stage, if it is what it
 // should be: by blocks if there is such a way, and whole if that fails.
 func (a *adding) fetchMade(ctx context.Context) error {
-	what := Fetched{Object: a.Made.Object, Open: a.Made.Open, Soon: a.Made.Soon, Blocks: a.Made.Blocks, Check: squash.CheckForm}
+	what := Fetched{Object: a.Made.Object, Open: a.Made.Open, Soon: a.Made.Soon, Blocks: a.Made.Blocks, Again: a.Made.Again, Check: squash.CheckForm}
 	if what.Blocks != nil {
 		err := a.fetch(ctx, what, what.Blocks.Fetch)
 		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {

@@ -129,9 +129,15 @@ type Fetched struct {
 	Soon bool
 	// Blocks, if it is not nil, is used instead of Open.
 	Blocks *squash.Blocks
+	// Again says of an error that somebody gave other bytes, and that others are asked
+	// first from then on; nil of none.
+	Again func(error) bool
 	// Check refuses one by its first bytes and its length; nil takes any.
 	Check func(head []byte, size int64) error
 }
+
+// maxLiars is how many may give other bytes until an object is given up.
+const maxLiars = 3
 
 // Fetch stores what was made elsewhere, unless it is there. What is read is written to
 // seen, too.
@@ -139,6 +145,17 @@ func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
 	if there, err := s.has(what.Object); err != nil || there {
 		return err
 	}
+	for liars := 1; ; liars++ {
+		err := what.store(ctx, s, seen)
+		if err == nil || ctx.Err() != nil || what.Again == nil || !what.Again(err) || liars == maxLiars {
+			return err
+		}
+		s.log().Warn("an object is fetched once more, of another: it came with other bytes", "object", what.Object.Path(), "error", err)
+	}
+}
+
+// store writes it into a file of its own, which is the object if it is what it should be.
+func (what Fetched) store(ctx context.Context, s *Stage, seen io.Writer) error {
 	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func (b *Board) Snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
-	s.Conditions, s.Next = slices.Clone(s.Conditions), slices.Clone(s.Next)
+	s.Conditions, s.Next, s.Served = slices.Clone(s.Conditions), slices.Clone(s.Next), slices.Clone(s.Served)
 	s.Failures = []Failure{}
 	for _, name := range slices.Sorted(maps.Keys(b.failed)) {
 		s.Failures = append(s.Failures, b.failed[name])
@@ -203,6 +203,19 @@ func (b *Board) fail(e event.Event) {
 func (b *Board) touch() {
 	close(b.changed)
 	b.changed = make(chan struct{})
+}
+
+// Served counts what was given to another machine. Who looks next sees it; it is no change
+// that anybody waits for.
+func (b *Board) Served(kind string, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i, found := slices.BinarySearchFunc(b.status.Served, kind, func(s Served, kind string) int { return cmp.Compare(s.Kind, kind) })
+	if !found {
+		b.status.Served = slices.Insert(b.status.Served, i, Served{Kind: kind})
+	}
+	b.status.Served[i].Requests++
+	b.status.Served[i].Bytes += bytes
 }
 
 // Progress takes how far work is; it is a progress.Sink.

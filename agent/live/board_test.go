@@ -3,6 +3,7 @@ package live_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,4 +163,19 @@ func TestChanged(t *testing.T) {
 	}
 	b.Progress(progress.Event{Task: "pull x", Err: errors.New("later")})
 	<-changed
+}
+
+// What others are given is summed up by kinds.
+func TestServed(t *testing.T) {
+	b := live.New("v1", time.Now)
+	b.Served("repo", 5)
+	b.Served("object", 10)
+	before := b.Snapshot().Served
+	b.Served("object", 1)
+	if got, want := b.Snapshot().Served, []live.Served{{Kind: "object", Requests: 2, Bytes: 11}, {Kind: "repo", Requests: 1, Bytes: 5}}; !slices.Equal(got, want) {
+		t.Errorf("served %v, want %v", got, want)
+	}
+	if before[0].Bytes != 10 {
+		t.Errorf("a snapshot has changed: %v", before)
+	}
 }

@@ -4,8 +4,10 @@
 package live
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/reconciler/plan"
 )
 
@@ -35,6 +37,8 @@ type Status struct {
 	Restart string `json:"restart,omitempty"`
 	// Next are what is going to be done by itself, soonest first.
 	Next []plan.Coming `json:"next"`
+	// Served are what was given to other machines since the agent started, by their kinds.
+	Served []Served `json:"served,omitempty"`
 	// LastEvent is the id of the newest event.
 	LastEvent uint64 `json:"lastEvent"`
 }
@@ -97,6 +101,25 @@ type Task struct {
 	// At says which step of a build is done, Line what it printed last.
 	At   string `json:"at,omitempty"`
 	Line string `json:"line,omitempty"`
+}
+
+// A Served is how much was given of one kind: object, document or repo.
+type Served struct {
+	Kind     string `json:"kind"`
+	Requests int64  `json:"requests"`
+	Bytes    int64  `json:"bytes"`
+}
+
+func (s Served) String() string {
+	what := "of " + s.Kind + "s"
+	if s.Kind == "repo" {
+		what = "of the config repo"
+	}
+	answers := "1 answer"
+	if s.Requests != 1 {
+		answers = fmt.Sprintf("%d answers", s.Requests)
+	}
+	return fmt.Sprintf("%s %s, in %s since the agent started", progress.Bytes(s.Bytes), what, answers)
 }
 
 // A Failure is what fails, since when and why.

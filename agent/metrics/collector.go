@@ -143,6 +143,9 @@ func collectStaged(set setter, s report.Status) {
 		set("gitboot_image_outdated", outdated, img.Name)
 		set("gitboot_image_bad", truth(img.Bad() != nil), img.Name)
 		set("gitboot_image_trying", truth(len(img.Generations) > 0 && img.Generations[0].State == boot.Trying), img.Name)
+		for from, bytes := range fetched(img) {
+			set("gitboot_image_fetched_bytes", float64(bytes), img.Name, from)
+		}
 		if len(img.Generations) > 0 {
 			set("gitboot_image_staged_timestamp_seconds", seconds(img.Generations[0].Created), img.Name)
 		}
@@ -163,6 +166,18 @@ func collectStaged(set setter, s report.Status) {
 			set("gitboot_build_timestamp_seconds", seconds(b.Built), b.Image)
 		}
 	}
+}
+
+// fetched is what of an image's newest generation came of whom, by kinds.
+func fetched(img report.ImageStatus) map[string]int64 {
+	if len(img.Generations) == 0 || img.Generations[0].Fetched == nil || len(img.Generations[0].Fetched.From) == 0 {
+		return nil
+	}
+	from := map[string]int64{"peer": 0, "mirror": 0, "registry": 0}
+	for _, g := range img.Generations[0].Fetched.From {
+		from[g.Kind] += g.Bytes
+	}
+	return from
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

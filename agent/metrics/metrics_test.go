@@ -44,7 +44,7 @@ func busy() Options {
 		},
 		Report: func(context.Context) (report.Status, error) {
 			return report.Status{
-				Images: []report.ImageStatus{{Name: "desktop", Checked: at, Generations: []report.GenerationStatus{{Created: at, Damaged: "gone"}, {Booted: true}}}},
+				Images: []report.ImageStatus{{Name: "desktop", Checked: at, Generations: []report.GenerationStatus{{Created: at, Damaged: "gone", Fetched: &state.Fetched{From: []state.Giver{{Kind: "peer", Host: "a", Bytes: 5}, {Kind: "peer", Host: "b", Bytes: 2}}}}, {Booted: true}}}},
 				Drift:  []plan.Drift{{Path: "boot/gitboot.cfg", How: "is missing", Noticed: at}},
 				Builds: []report.BuildStatus{{Image: "desktop", Built: at}},
 				Signs:  []report.SigningStatus{{Machine: "till", Time: at, Failure: &state.Failure{Since: at.Add(time.Hour)}}},
@@ -166,6 +166,8 @@ func TestFigures(t *testing.T) {
 		{"gitboot_image_booted", []string{"image=desktop"}, 1},
 		{"gitboot_image_outdated", []string{"image=desktop"}, 1},
 		{"gitboot_image_damaged_generations", []string{"image=desktop"}, 1},
+		{"gitboot_image_fetched_bytes", []string{"from=peer", "image=desktop"}, 7},
+		{"gitboot_image_fetched_bytes", []string{"from=registry", "image=desktop"}, 0},
 	} {
 		if got, ok := value(served[c.name], c.labels...); !ok || got != c.want {
 			t.Errorf("%s%v = %v, %v; want %v", c.name, c.labels, got, ok, c.want)

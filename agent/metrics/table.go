@@ -37,6 +37,7 @@ func Table() []Metric {
 		{"gitboot_image_bad", gauge, "image", "1 if its newest generation is known to be bad, else 0."},
 		{"gitboot_image_trying", gauge, "image", "1 if its newest generation is on trial, else 0."},
 		{"gitboot_image_outdated", gauge, "image", "1 if the system that runs is of this image and not of its newest generation, else 0."},
+		{"gitboot_image_fetched_bytes", gauge, "image, from", "What of its newest generation came of whom: peer, mirror, registry. Absent if all was on the stage, or it comes of none of these."},
 		{"gitboot_build_timestamp_seconds", gauge, "image", "When an image was last built here with success."},
 		{"gitboot_signed_timestamp_seconds", gauge, "machine", "When all that another machine boots was signed here at a new revision. Absent until it is."},
 		{"gitboot_signing_failure_since_timestamp_seconds", gauge, "machine", "Since when signing what another machine boots fails. Absent while it does not."},

@@ -259,6 +259,9 @@ func note(s report.Status, img report.ImageStatus, g report.GenerationStatus) st
 	if g.Packages != nil {
 		notes = append(notes, "packages: "+g.Packages.String())
 	}
+	if near := g.Fetched.Near(); near != "" {
+		notes = append(notes, "fetched: "+near)
+	}
 	return strings.Join(notes, "; ")
 }
 

@@ -41,6 +41,9 @@ func printAgent(w io.Writer, s live.Status, now time.Time) {
 	if s.Restart != "" {
 		fmt.Fprintf(w, "the restart to it: %s\n", s.Restart)
 	}
+	for _, g := range s.Served {
+		fmt.Fprintf(w, "given to other machines: %s\n", g)
+	}
 	for _, r := range s.Runs {
 		for _, t := range r.Tasks {
 			fmt.Fprintf(w, "  %s: %s\n", r.Part, describe(t, now))

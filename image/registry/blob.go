@@ -97,6 +97,18 @@ func (r *blobReader) source() string {
 	return r.order[0].String()
 }
 
+// giver is who it is read of now.
+func (r *blobReader) giver() Giver {
+	list := r.blob.from.list
+	switch {
+	case len(r.peers) > 0:
+		return Giver{Peer, r.peers[0].repo.RegistryStr()}
+	case r.order[0] == list[len(list)-1]:
+		return Giver{Own, r.order[0].repo.RegistryStr()}
+	}
+	return Giver{Mirror, r.order[0].repo.RegistryStr()}
+}
+
 func (r *blobReader) Read(p []byte) (int, error) {
 	for {
 		if r.off >= r.until {
@@ -105,6 +117,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 		p = p[:min(int64(len(p)), r.until-r.off)]
 		n, err := r.body.Read(p)
 		r.off += int64(n)
+		r.blob.from.given.add(r.giver(), n)
 		if n > 0 || err == nil {
 			return n, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -91,6 +92,7 @@ func newHouse(t *testing.T, size int, peer *giver, change func(*Options)) *house
 		Insecure: true, CredentialsFile: file, Connections: &exchange.Connections{}, Log: slog.New(slog.DiscardHandler),
 		Timing: exchange.Timing{Attempts: 1, Idle: 5 * time.Second}.WithDefaults(),
 		Peers:  &Peers{Look: func(context.Context) ([]string, error) { h.looks++; return []string{peer.URL}, nil }},
+		Given:  &Counter{},
 	}
 	if change != nil {
 		change(&opts)
@@ -195,6 +197,9 @@ func TestPeerIsContinuedByTheRegistry(t *testing.T) {
 	last := h.registry.asked[len(h.registry.asked)-1]
 	if want := fmt.Sprintf(" bytes=%d-%d ", 1<<20, large-1); !strings.Contains(last, want) {
 		t.Errorf("the registry was asked %q, not from%s", last, want)
+	}
+	if given, want := h.file.from.given.Now(), (Given{{Peer, peer.host()}: 1 << 20, {Own, h.registry.host()}: large - 1<<20}); !maps.Equal(given, want) {
+		t.Errorf("given: %v, want %v", given, want)
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -28,6 +30,8 @@ type Options struct {
 	Progress        progress.Sink
 	// Peers, if set, are asked first for files of artifacts.
 	Peers *Peers
+	// Given counts what comes of whom, if it is set.
+	Given *Counter
 	// Local, if set, is asked in place of all mirrors and registries.
 	Local http.Handler
 }
@@ -39,7 +43,63 @@ type Sources struct {
 	mirrorTags bool
 	// peers, if there are, may have what artifacts hold.
 	peers *Peers
+	given *Counter
 	exchange.Patience
+}
+
+// A Giver is one who gives what has a digest: a peer, a mirror or the registry.
+type Giver struct {
+	// Kind is one of the kinds below, and Host HOST[:PORT].
+	Kind, Host string
+}
+
+// The kinds.
+const (
+	Peer   = "peer"
+	Mirror = "mirror"
+	Own    = "registry"
+)
+
+// Given is how many bytes of blobs, or of parts of them, came of whom.
+type Given map[Giver]int64
+
+// Since is what has come since before.
+func (g Given) Since(before Given) Given {
+	since := Given{}
+	for by, n := range g {
+		if n -= before[by]; n > 0 {
+			since[by] = n
+		}
+	}
+	return since
+}
+
+// A Counter counts what comes of whom. Its zero value has nothing yet; nil counts nothing.
+type Counter struct {
+	mu    sync.Mutex
+	given Given
+}
+
+func (c *Counter) add(by Giver, n int) {
+	if c == nil || n == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.given == nil {
+		c.given = Given{}
+	}
+	c.given[by] += int64(n)
+}
+
+// Now is what has come until now, what turned out to be wrong included.
+func (c *Counter) Now() Given {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.given)
 }
 
 // each asks the endpoints in order until one serves. When none does, those
@@ -98,7 +158,7 @@ func NewSources(ctx context.Context, ref string, opts Options) (Reference, *Sour
 	if opts.Local != nil {
 		peers = nil
 	}
-	return parsed, &Sources{list, opts.TrustMirrorTags, peers, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
+	return parsed, &Sources{list, opts.TrustMirrorTags, peers, opts.Given, exchange.Patience{Timing: opts.Timing, Log: opts.Log}}, nil
 }
 
 // tags lists who may say what a tag means. Whoever says it decides what boots,

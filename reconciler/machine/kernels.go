@@ -151,7 +151,7 @@ type headStart struct {
 func (a fetcher) newHeadStart(ctx context.Context, s *staging, layers int) *headStart {
 	h := &headStart{kernelMaker: kernelMaker{a.Job}, s: s, layers: make([]*os.File, layers), lacking: layers}
 	if !s.image.rebuilds() {
-		h.offer = readymade.Offered(ctx, a.Stage, s.image.opened.Kernels, readymade.Wish{Image: s.Image, Pick: s.Inputs.Kernel, Options: h.makes(s), Sum: a.program.Sum, Log: a.Log, Progress: a.Progress})
+		h.offer = readymade.Offered(ctx, a.Stage, s.image.opened.Kernels, readymade.Wish{Image: s.Image, Pick: s.Inputs.Kernel, Options: h.makes(s), Sum: a.program.Sum, Again: s.image.opened.Misled, Log: a.Log, Progress: a.Progress})
 	}
 	return h
 }

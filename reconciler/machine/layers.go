@@ -89,7 +89,8 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}, l.Size)
 	}
-	defer func() { s.fetched = tally.Fetched() }()
+	before := s.image.opened.Given()
+	defer func() { s.fetched = tally.Fetched(s.image.opened.Given().Since(before)) }()
 	if s.layers, err = a.Stage.AddLayers(ctx, sources, plan.LayersAtOnce); err == nil && s.image.rebuilds() {
 		err = compareMade(a.Stage, list)
 	}
@@ -120,7 +121,7 @@ func (a fetcher) made(s *staging, l image.Layer, early *headStart) *squash.Made 
 	}
 	made := readymade.Take(l.Made)
 	if made != nil {
-		made.Blocks = s.image.blocks[l.DiffID]
+		made.Blocks, made.Again = s.image.blocks[l.DiffID], s.image.opened.Misled
 		made.Soon = early.offer == nil || s.Inputs.Verity != ""
 	}
 	return made

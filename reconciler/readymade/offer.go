@@ -22,7 +22,9 @@ type Wish struct {
 	Pick string
 	initramfs.Options
 	// Sum is the checksum of gitboot-init.
-	Sum      string
+	Sum string
+	// Again is as stage.Fetched has it.
+	Again    func(error) bool
 	Log      *slog.Logger
 	Progress progress.Sink
 }
@@ -74,7 +76,7 @@ func fetchKernel(ctx context.Context, st *stage.Stage, k image.MadeKernel, w Wis
 	r := recordOf(k)
 	task := progress.Start(w.Progress, "fetch kernel and initramfs of "+w.Image, r.Kernel.Size+r.Initramfs.Size)
 	group, ctx := errgroup.WithContext(ctx)
-	for _, what := range []stage.Fetched{{Object: r.Kernel, Open: k.OpenKernel}, {Object: r.Initramfs, Open: k.OpenInitramfs}} {
+	for _, what := range []stage.Fetched{{Object: r.Kernel, Open: k.OpenKernel, Again: w.Again}, {Object: r.Initramfs, Open: k.OpenInitramfs, Again: w.Again}} {
 		group.Go(func() error { return stage.Fetch(ctx, st, what, task) })
 	}
 	err := group.Wait()

@@ -1,12 +1,15 @@
 package readymade
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
+	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/squash"
@@ -107,14 +110,18 @@ func (t *Tally) add(layer string, l fetchedLayer, bytes int64) {
 	t.bytes += bytes
 }
 
-// Fetched is what was counted, nil of nothing.
-func (t *Tally) Fetched() *state.Fetched {
+// Fetched is what was counted, nil of nothing, and of whom it came.
+func (t *Tally) Fetched(given image.Given) *state.Fetched {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.layers) == 0 {
 		return nil
 	}
 	f := &state.Fetched{Bytes: t.bytes, Vain: t.vain, Unfit: t.unfit}
+	for by, n := range given {
+		f.From = append(f.From, state.Giver{Kind: by.Kind, Host: by.Host, Bytes: n})
+	}
+	slices.SortFunc(f.From, func(a, b state.Giver) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Host, b.Host)) })
 	for _, l := range t.layers {
 		f.Whole += l.whole
 		switch l.way {

@@ -163,27 +163,6 @@ type Generation struct {
 	Pin *Pin `json:"pin,omitempty"`
 }
 
-// Fetched is how layers came to the stage: so many each way, Bytes in all. Whole is what
-// they would have been without what was on the stage. Bytes are more where something was
-// fetched in vain.
-type Fetched struct {
-	Bytes int64 `json:"bytes"`
-	Whole int64 `json:"whole"`
-	// Layers were made here of what the image has, Objects had been made by others, and
-	// of Blocks only parts were fetched; of Patches these were made out of older ones; of
-	// Parts only files were that the stage had not, and they were made here.
-	Layers  int `json:"layers,omitempty"`
-	Objects int `json:"objects,omitempty"`
-	Blocks  int `json:"blocks,omitempty"`
-	Patches int `json:"patches,omitempty"`
-	Parts   int `json:"parts,omitempty"`
-	// Vain is how many of Bytes were fetched to find out that a layer comes sooner whole.
-	Vain int64 `json:"vain,omitempty"`
-	// Unfit says that a patch came out otherwise here than where it was made, and was not
-	// worth fetching.
-	Unfit bool `json:"unfit,omitempty"`
-}
-
 // Pin is somebody's wish that a generation stays, with a word of why.
 type Pin struct {
 	Label string    `json:"label,omitempty"`

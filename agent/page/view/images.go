@@ -34,6 +34,8 @@ type Generation struct {
 	// the first of it each.
 	Packages string
 	Changes  []string
+	// Near is what of it came of others than registries, "" if nothing did.
+	Near string
 }
 
 // A Mark is a word about a generation, and its colour.
@@ -99,6 +101,7 @@ func generation(image string, g report.GenerationStatus, newest, isDefault bool)
 	}
 	mark(g.Damaged != "", "damaged", Bad, g.Damaged)
 	mark(g.Hidden != "", "not in the menu", Busy, g.Hidden)
+	out.Near = plain.Line(g.Fetched.Near())
 	if g.Packages != nil {
 		out.Packages, out.Changes = g.Packages.Count.String(), changes(*g.Packages)
 	}

@@ -57,7 +57,9 @@ type Page struct {
 	Next            []Coming
 	// Signs are the machines of which this one signs what they boot.
 	Signs []Signing
-	Days  []Day
+	// Served are what was given to other machines since the agent began, a line each.
+	Served []string
+	Days   []Day
 }
 
 // A Revision is a commit and what it is to this machine.
@@ -118,6 +120,9 @@ func Of(f Facts) Page {
 		p.Suspended = plain.Line(s.Words())
 	}
 	p.Signs = signs(f)
+	for _, s := range f.Live.Served {
+		p.Served = append(p.Served, s.String())
+	}
 	p.Notices, p.Waiting = notices(f.Staged), waiting(f.Staged.Waiting)
 	for _, c := range f.Live.Next {
 		p.Next = append(p.Next, Coming{What: coming(c), At: At(c.Time)})
