@@ -63,17 +63,6 @@ const (
 // Given is how many bytes of blobs, or of parts of them, came of whom.
 type Given map[Giver]int64
 
-// Since is what has come since before.
-func (g Given) Since(before Given) Given {
-	since := Given{}
-	for by, n := range g {
-		if n -= before[by]; n > 0 {
-			since[by] = n
-		}
-	}
-	return since
-}
-
 // A Counter counts what comes of whom. Its zero value has nothing yet; nil counts nothing.
 type Counter struct {
 	mu    sync.Mutex

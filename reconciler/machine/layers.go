@@ -89,8 +89,7 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 			Readable: func(path string) { early.complete(ctx, i, path) },
 		}, l.Size)
 	}
-	before := s.image.opened.Given()
-	defer func() { s.fetched = tally.Fetched(s.image.opened.Given().Since(before)) }()
+	defer func() { s.fetched = tally.Fetched() }()
 	if s.layers, err = a.Stage.AddLayers(ctx, sources, plan.LayersAtOnce); err == nil && s.image.rebuilds() {
 		err = compareMade(a.Stage, list)
 	}

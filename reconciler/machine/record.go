@@ -12,6 +12,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/lending"
 	"github.com/gitboot/gitboot/reconciler/library"
 	"github.com/gitboot/gitboot/reconciler/plan"
+	"github.com/gitboot/gitboot/reconciler/readymade"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
@@ -139,8 +140,12 @@ func (a keeper) replace(ctx context.Context, _ []plan.Action) error {
 	return err
 }
 
-// generation is what a staged image becomes.
+// generation is what a staged image becomes. Of whom it came is known now, as the kernel is
+// fetched beside the layers.
 func (s *staging) generation(revision string, now time.Time) state.Generation {
+	if s.Ready == "" && s.fetched != nil && s.image.opened != nil {
+		s.fetched.From = readymade.Givers(s.image.opened.Given())
+	}
 	return state.Generation{N: s.Generation, Deployment: s.id, Revision: revision, Created: now, Inputs: s.Inputs, Packages: s.packages, Fetched: s.fetched, Test: s.test}
 }
 

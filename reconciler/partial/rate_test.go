@@ -118,7 +118,7 @@ func TestSoonerWhole(t *testing.T) {
 	o, err := m.AddLayer(t.Context(), src)
 	must(t, err)
 	must(t, stage.Intact(t.Context(), m.Stage, o))
-	if f := tally.Fetched(nil); f.Bytes != l.Size+700 || f.Vain != 700 || f.Layers != 1 || f.Parts != 0 {
+	if f := tally.Fetched(); f.Bytes != l.Size+700 || f.Vain != 700 || f.Layers != 1 || f.Parts != 0 {
 		t.Errorf("fetched %+v", f)
 	}
 	if log := m.log.String(); !strings.Contains(log, "level=INFO msg=\"a layer is pulled whole: that is sooner done") || strings.Contains(log, "WARN") {

@@ -130,7 +130,7 @@ func (f *follower) follow(t *testing.T, ref string, older ...deployment.Object) 
 	var tally Tally
 	o, err := f.AddLayer(t.Context(), tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: made, Open: l.Open}, l.Size))
 	must(t, err)
-	f.fetched = tally.Fetched(nil)
+	f.fetched = tally.Fetched()
 	must(t, learned.Keep(f.Stage))
 	must(t, stage.Intact(t.Context(), f.Stage, o))
 	return o, promised

@@ -186,8 +186,8 @@ func TestWrongPatch(t *testing.T) {
 	l := opened.Layers[0]
 	got, err := f.AddLayer(t.Context(), tally.Count(stage.Tar{DiffID: l.DiffID, Blob: l.Digest, Made: take, Open: l.Open}, l.Size))
 	must(t, err)
-	if got.SHA256 != made.SHA256 || tally.Fetched(nil).Objects != 0 || !tally.Fetched(nil).Unfit {
-		t.Errorf("became %v, want %s; fetched %+v", got, made.SHA256, tally.Fetched(nil))
+	if got.SHA256 != made.SHA256 || tally.Fetched().Objects != 0 || !tally.Fetched().Unfit {
+		t.Errorf("became %v, want %s; fetched %+v", got, made.SHA256, tally.Fetched())
 	}
 }
 

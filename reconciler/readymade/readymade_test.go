@@ -172,7 +172,7 @@ func stageIt(t *testing.T, ref string, trust ...cosign.Policy) (became []deploym
 	}
 	became, err = st.AddLayers(t.Context(), layers, 2)
 	must(t, err)
-	if f := tally.Fetched(nil); f.Whole == 0 || f.Bytes < f.Whole || f.Layers+f.Objects != len(layers) || len(trust) == 0 && f.Objects > 0 {
+	if f := tally.Fetched(); f.Whole == 0 || f.Bytes < f.Whole || f.Layers+f.Objects != len(layers) || len(trust) == 0 && f.Objects > 0 {
 		t.Errorf("fetched %+v of %d layers", f, len(layers))
 	}
 	for _, o := range became {

@@ -110,18 +110,14 @@ func (t *Tally) add(layer string, l fetchedLayer, bytes int64) {
 	t.bytes += bytes
 }
 
-// Fetched is what was counted, nil of nothing, and of whom it came.
-func (t *Tally) Fetched(given image.Given) *state.Fetched {
+// Fetched is what was counted, nil of nothing.
+func (t *Tally) Fetched() *state.Fetched {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.layers) == 0 {
 		return nil
 	}
 	f := &state.Fetched{Bytes: t.bytes, Vain: t.vain, Unfit: t.unfit}
-	for by, n := range given {
-		f.From = append(f.From, state.Giver{Kind: by.Kind, Host: by.Host, Bytes: n})
-	}
-	slices.SortFunc(f.From, func(a, b state.Giver) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Host, b.Host)) })
 	for _, l := range t.layers {
 		f.Whole += l.whole
 		switch l.way {
@@ -138,4 +134,13 @@ func (t *Tally) Fetched(given image.Given) *state.Fetched {
 		}
 	}
 	return f
+}
+
+// Givers are those of whom something came, in their order.
+func Givers(given image.Given) (from []state.Giver) {
+	for by, n := range given {
+		from = append(from, state.Giver{Kind: by.Kind, Host: by.Host, Bytes: n})
+	}
+	slices.SortFunc(from, func(a, b state.Giver) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Host, b.Host)) })
+	return from
 }
