@@ -148,7 +148,7 @@ func TestEncrypted(t *testing.T) {
 	if err := vm.Type(s.ctx, passphrase+"\r"); err != nil {
 		t.Fatal(err)
 	}
-	s.follow(t, vm, `Passphrase for the disk /dev/vdb`, `That was wrong: it opens no key slot; tries left: 2. Passphrase for the disk`,
+	s.follow(t, vm, `Passphrase for the disk /dev/vd[ab] \(`+luksUUID+`\)`, `That was wrong: it opens no key slot; tries left: 2. Passphrase for the disk`,
 		`lab: BOOT_IMAGE=/grub/gitboot/[0-9a-f]{64} .*gitboot.trying=1 .* gitboot.assemble=`+assembly+` `, `lab: /bin/busybox started small on overlay`, `Power down`)
 	if err := vm.Wait(s.ctx); err != nil {
 		t.Fatal(err)
