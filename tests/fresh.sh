@@ -74,6 +74,9 @@ mmdebstrap --variant=minbase --quiet --include=ca-certificates,git,make "$suite"
 # Names and authorities as this computer has them: its network may have its own.
 cp /etc/resolv.conf "$dir/root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$dir/root/etc/ssl/certs/ca-certificates.crt"
+# Packages that are installed there make the list anew, of what is added here.
+mkdir -p "$dir/root/usr/local/share/ca-certificates"
+find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$dir/root/usr/local/share/ca-certificates" {} +
 git clone --quiet "$here" "$dir/root/root/gitboot"
 git -C "$dir/root/root/gitboot" checkout --quiet "$(git -C "$here" rev-parse HEAD)"
 
