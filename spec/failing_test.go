@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"io/fs"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -11,14 +12,17 @@ import (
 // failingFS are files of a machine that fails to give some.
 type failingFS struct {
 	fstest.MapFS
-	name string
-	err  error
+	name   string
+	failed atomic.Bool // files are read by several goroutines
 }
+
+// errDisk is what it fails with.
+var errDisk = &fs.PathError{Op: "read", Path: "/stage/repo/objects/pack", Err: syscall.EIO}
 
 func (f *failingFS) Open(name string) (fs.File, error) {
 	if name == f.name {
-		f.err = &fs.PathError{Op: "read", Path: "/stage/repo/objects/pack", Err: syscall.EIO}
-		return nil, f.err
+		f.failed.Store(true)
+		return nil, errDisk
 	}
 	return f.MapFS.Open(name)
 }
@@ -32,7 +36,12 @@ func (f *failingFS) Stat(name string) (fs.FileInfo, error) {
 	return file.Stat()
 }
 
-func (f *failingFS) Failure() error { return f.err }
+func (f *failingFS) Failure() error {
+	if f.failed.Load() {
+		return errDisk
+	}
+	return nil
+}
 
 // Where the machine fails to give a file, nothing is said of the config repo but that.
 func TestMachineFails(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -406,35 +407,36 @@ func TestVanishedSource(t *testing.T) {
 	}
 }
 
-// openOnce fails the test if a file is opened that Resolve has no use for.
+// openOnce notes which files are opened, by several goroutines.
 type openOnce struct {
 	fstest.MapFS
-	opened map[string]int
+	opened *sync.Map
 }
 
 func (o openOnce) Open(name string) (fs.File, error) {
-	o.opened[name]++
+	o.opened.Store(name, true)
 	return o.MapFS.Open(name)
 }
 
 func (o openOnce) ReadFile(name string) ([]byte, error) {
-	o.opened[name]++
+	o.opened.Store(name, true)
 	return o.MapFS.ReadFile(name)
 }
 
 func TestResolveReadsNoConfig(t *testing.T) {
-	o := openOnce{MapFS: big(100, 1), opened: map[string]int{}}
+	o := openOnce{MapFS: big(100, 1), opened: &sync.Map{}}
 	f, err := Load(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(o.opened)
+	o.opened.Clear()
 	if _, err := f.Resolve(t.Context(), "m7"); err != nil {
 		t.Fatal(err)
 	}
-	if len(o.opened) > 0 {
-		t.Errorf("opened %v", o.opened)
-	}
+	o.opened.Range(func(name, _ any) bool {
+		t.Errorf("opened %v", name)
+		return true
+	})
 }
 
 // A profile's windows hold for a machine that says nothing, or says that there are
