@@ -14,6 +14,13 @@ import (
 	"github.com/gitboot/gitboot/tests/need"
 )
 
+// publishing are those of a run's points where it writes what the boot loader reads.
+func publishing(points []string) []string {
+	return slices.DeleteFunc(points, func(name string) bool {
+		return !strings.HasPrefix(name, "boot.") && name != "apply.menu" && name != "apply.link"
+	})
+}
+
 // TestCutCopies cuts a run that has another kernel to copy for a GRUB that
 // cannot read the stage, where that and what belongs to it is done.
 func TestCutCopies(t *testing.T) {
@@ -22,9 +29,7 @@ func TestCutCopies(t *testing.T) {
 	before := keepFor(t, m)
 	oldMenu := m.readMenu(t)
 	m.checkCopies(t)
-	names := slices.DeleteFunc(points(t, m), func(name string) bool {
-		return !strings.HasPrefix(name, "boot.") && name != "apply.menu" && name != "apply.link"
-	})
+	names := publishing(points(t, m))
 	newMenu := m.readMenu(t)
 	if oldMenu == "" || oldMenu == newMenu || len(names) < 8 {
 		t.Fatalf("of these points there is nothing to test: %v", names)

@@ -22,9 +22,7 @@ func TestCutPrograms(t *testing.T) {
 	m := preparePrograms(t)
 	before := keepFor(t, m)
 	old := m.checkPrograms(t)
-	names := slices.DeleteFunc(points(t, m), func(name string) bool {
-		return !strings.HasPrefix(name, "boot.") && name != "apply.menu" && name != "apply.link"
-	})
+	names := publishing(points(t, m))
 	comes := m.checkPrograms(t)
 	if len(old) != 1 || len(comes) != 1 || old[0] == comes[0] || len(names) < 8 {
 		t.Fatalf("of these there is nothing to test: %v, %v, %v", old, comes, names)
