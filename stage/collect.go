@@ -20,6 +20,12 @@ type Collected struct {
 	Bytes   int64
 }
 
+// Add counts one more object.
+func (c *Collected) Add(size int64) {
+	c.Objects++
+	c.Bytes += size
+}
+
 // Freed is what Collect would remove if these deployments were gone.
 func Freed(ctx context.Context, s *Stage, gone map[string]bool) (Collected, error) {
 	c := collection{stage: s, dry: true, gone: gone}
@@ -53,11 +59,11 @@ func (c *collection) run(ctx context.Context) error {
 		return err
 	}
 	if !c.dry {
-		if err := dropRecords(c.stage.Layout, func(o deployment.Object) bool { return live[o.SHA256] }); err != nil {
+		if err := record.DropAll(c.stage.Dir(), func(o deployment.Object) bool { return live[o.SHA256] }); err != nil {
 			return err
 		}
 	}
-	entries, err := os.ReadDir(c.stage.objects())
+	entries, err := os.ReadDir(c.stage.Objects())
 	if err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (c *collection) run(ctx context.Context) error {
 	if c.dry || c.Objects == 0 {
 		return nil
 	}
-	return durable.SyncDir(c.stage.objects())
+	return durable.SyncDir(c.stage.Objects())
 }
 
 func (c *collection) object(e fs.DirEntry) error {
@@ -84,15 +90,14 @@ func (c *collection) object(e fs.DirEntry) error {
 		return err
 	}
 	if !c.dry {
-		if err := os.Remove(filepath.Join(c.stage.objects(), e.Name())); err != nil {
+		if err := os.Remove(filepath.Join(c.stage.Objects(), e.Name())); err != nil {
 			return err
 		}
 		if err := fault.Point("stage.object.removed"); err != nil {
 			return err
 		}
 	}
-	c.Objects++
-	c.Bytes += info.Size()
+	c.Add(info.Size())
 	return nil
 }
 
@@ -109,20 +114,4 @@ func reachable(s *Stage, gone map[string]bool) (map[string]bool, error) {
 		return nil, fmt.Errorf("%w; remove the deployment first", err)
 	}
 	return live, nil
-}
-
-// dropRecords removes the records of objects that are not live, before the
-// objects, so that no record ever names what is gone.
-func dropRecords(l Layout, live func(deployment.Object) bool) error {
-	err := record.Drop(l.layers(), func(r *record.Layer) (left, changed bool) { return r.Keep(live) })
-	if err != nil {
-		return err
-	}
-	if err := record.DropTrees(record.Trees(l.Dir()), live); err != nil {
-		return err
-	}
-	if err := record.DropContents(record.Contents(l.Dir()), live); err != nil {
-		return err
-	}
-	return record.Drop(l.kernels(), func(r *record.Kernel) (left, changed bool) { return live(r.Kernel) && live(r.Initramfs), false })
 }

@@ -43,8 +43,8 @@
 //
 // # Damage
 //
-// An object that Verify finds damaged keeps its place: what needs it may be running,
-// or be all that there is to boot. Mark has everybody treat it as one that is not
+// An object that package damage finds keeps its place: what needs it may be running,
+// or be all that there is to boot. A mark has everybody treat it as one that is not
 // there, so that it is fetched or made again. What comes takes its place in one
 // rename, and the damaged one lies in quarantine from before that; nothing that may
 // be read by a running system is ever unlinked.

@@ -204,6 +204,6 @@ func syncHashed(ctx context.Context, f *os.File) (deployment.Object, error) {
 	if err != nil {
 		return deployment.Object{}, errors.Join(err, <-synced)
 	}
-	o, err := hashFile(ctx, io.NewSectionReader(f, 0, info.Size()))
+	o, err := CopyHashed(ctx, io.Discard, io.NewSectionReader(f, 0, info.Size()))
 	return o, errors.Join(err, <-synced)
 }

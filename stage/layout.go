@@ -2,16 +2,12 @@ package stage
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/internal/durable"
-	"github.com/gitboot/gitboot/internal/owned"
-	"github.com/gitboot/gitboot/stage/lock"
 )
 
 // A Layout is a stage's directory, and knows where everything lies in it,
@@ -27,6 +23,9 @@ func (l Layout) path(parts ...string) string {
 
 // ObjectPath returns where an object lies.
 func (l Layout) ObjectPath(o deployment.Object) string { return l.path(filepath.FromSlash(o.Path())) }
+
+// Objects is the folder in which all objects lie.
+func (l Layout) Objects() string { return l.path("objects", "sha256") }
 
 // StateFile holds what is known of images and generations.
 func (l Layout) StateFile() string { return l.path("state.json") }
@@ -77,127 +76,15 @@ const DocumentsDir = "documents"
 // BootTestsDir is the name of the folder with the logs of boot tests.
 const BootTestsDir = "boottests"
 
-// marks holds a file for each object that is known to be damaged.
-func marks(l Layout) string { return l.path("damaged") }
-
-// quarantine holds damaged objects in whose place others have come.
-func quarantine(l Layout) string { return l.path("quarantine") }
-
 // Temp holds what is of no use after a run.
 func (l Layout) Temp() string { return l.path("tmp") }
 
-func (l Layout) objects() string             { return l.path("objects", "sha256") }
 func (l Layout) layers() string              { return l.path("layers") }
 func (l Layout) kernels() string             { return l.path("kernels") }
 func (l Layout) deployments() string         { return l.path("deployments") }
 func (l Layout) boot() string                { return l.path("boot") }
 func (l Layout) lockFile() string            { return l.path("lock") }
 func (l Layout) deployment(id string) string { return l.path("deployments", id+".json") }
-
-// folders are those that each stage has, parents first.
-func folders() []string {
-	return []string{"objects", "objects/sha256", "layers", "kernels", "deployments", "boot", "tmp"}
-}
-
-// own are the names that must lie in the stage itself, not behind a link: what
-// boots, what is cleaned up, and what locks.
-func own() []string { return append(folders(), "lock", "state.json", "workshop") }
-
-// known are the names that a stage's directory may hold.
-func known() []string {
-	return append(own(), "trees", "contents", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, DocumentsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
-}
-
-// used reports whether the directory is a stage, whatever it lacks: the lock is
-// made last, and the state by the first run.
-func (l Layout) used() bool {
-	return slices.ContainsFunc([]string{l.lockFile(), l.StateFile()}, func(path string) bool {
-		_, err := os.Lstat(path)
-		return err == nil
-	})
-}
-
-// lacking returns the first of a stage's folders, or its lock, that is not
-// there, "" if all are.
-func (l Layout) lacking() (string, error) {
-	for _, name := range append(folders(), "lock") {
-		_, err := os.Stat(l.path(name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	return "", nil
-}
-
-// make makes the folders and the lock, as far as they are not there.
-func (l Layout) make() error {
-	for _, folder := range append([]string{""}, folders()...) {
-		if err := durable.MkdirAll(l.path(folder), 0o700); err != nil {
-			return err
-		}
-	}
-	if err := makeWorkshop(l); err != nil {
-		return err
-	}
-	return makeLock(l)
-}
-
-// makeLock makes what a lock needs.
-func makeLock(l Layout) error {
-	if err := durable.MkdirAll(gate(l), 0o700); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(l.lockFile()); err == nil {
-		return nil
-	}
-	return lock.Create(l.lockFile())
-}
-
-func (l Layout) refuseForeign() error {
-	entries, err := os.ReadDir(l.Dir())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !slices.Contains(known(), e.Name()) {
-			return fmt.Errorf("the directory holds %q, which is not gitboot's; name the right one, or an empty or a new one, with --stage", e.Name())
-		}
-	}
-	return nil
-}
-
-// refuseOthers accepts a stage of which nothing can have been made or replaced
-// by another user.
-func (l Layout) refuseOthers() error {
-	if err := owned.Check(l.Dir()); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(l.Dir())
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		check := owned.Check
-		if slices.Contains(own(), e.Name()) {
-			check = owned.Entry
-		}
-		if err := check(l.path(e.Name())); err != nil {
-			return err
-		}
-	}
-	for _, path := range []string{l.objects(), l.Workshop().lockFile()} {
-		if err := owned.Entry(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
 
 // A Workshop is the folder of what making images leaves, and what takes a lock of
 // its own. It knows where everything lies in it, whether or not it is there.

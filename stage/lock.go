@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/stage/lock"
 )
 
@@ -46,11 +45,3 @@ func locks(l Layout) lock.Place { return lock.Place{Dir: l.Dir(), Gate: gate(l)}
 
 // gate is what lock.Place wants one to be. No stage was ever without this.
 func gate(l Layout) string { return filepath.Join(l.Dir(), "objects") }
-
-// makeWorkshop needs no lock, as it can be made by several at once.
-func makeWorkshop(l Layout) error {
-	if err := durable.MkdirAll(l.Workshop().Dir(), 0o700); err != nil {
-		return err
-	}
-	return lock.Create(l.Workshop().lockFile())
-}

@@ -104,17 +104,3 @@ func TestAddFileOnAFullStage(t *testing.T) {
 		t.Errorf("left %v", left)
 	}
 }
-
-func TestImportOnAFullStage(t *testing.T) {
-	from, to := newStage(t), smallStage(t, "2m")
-	m := manifest(t, from, strings.Repeat("layer", 1<<20))
-	var carried bytes.Buffer
-	if err := from.Export(context.Background(), publish(t, from, m), &carried, nil); err != nil {
-		t.Fatal(err)
-	}
-	_, err := to.Import(context.Background(), &carried, anything, nil)
-	var full *NoSpaceError
-	if !errors.As(err, &full) || full.Need != total(m.Objects()) {
-		t.Errorf("error %v", err)
-	}
-}

@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/gitboot/gitboot/internal/durable"
-	"github.com/gitboot/gitboot/internal/gentle"
 	"github.com/gitboot/gitboot/internal/owned"
 	"github.com/gitboot/gitboot/stage/internal/manifests"
 )
@@ -37,8 +36,6 @@ type Stage struct {
 	Reserve int64
 	// Entries bounds how many names a layer may have; 0 means tarfs's default.
 	Entries int
-	// Pace is how Verify reads, 0 as fast as it can.
-	Pace gentle.Pace
 
 	Layout
 
@@ -56,13 +53,13 @@ func Create(dir string) (*Stage, error) {
 		return nil, fmt.Errorf("create stage: %w", err)
 	}
 	l := Layout(dir)
-	if l.used() {
+	if used(l) {
 		return Open(dir)
 	}
-	if err := errors.Join(owned.Check(dir), l.refuseForeign()); err != nil {
+	if err := errors.Join(owned.Check(dir), refuseForeign(l)); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
-	if err := l.make(); err != nil {
+	if err := furnish(l); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
@@ -79,20 +76,20 @@ func Open(dir string) (*Stage, error) {
 		return nil, fmt.Errorf("open stage: %w", err)
 	}
 	l := Layout(dir)
-	lacking, err := l.lacking()
+	absent, err := lacking(l)
 	if err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
-	if lacking != "" && !l.used() {
-		return nil, absent(l, lacking)
+	if absent != "" && !used(l) {
+		return nil, notThere(l, absent)
 	}
-	if err := l.refuseOthers(); err != nil {
+	if err := refuseOthers(l); err != nil {
 		return nil, fmt.Errorf("open stage %s: %w", dir, err)
 	}
 	s := &Stage{Layout: l, manifests: manifests.In(l.deployments(), l.path(manifestsFile))}
-	if lacking != "" {
+	if absent != "" {
 		if err := adopt(s); err != nil {
-			return nil, fmt.Errorf("open stage %s, which has no %s: %w", dir, lacking, err)
+			return nil, fmt.Errorf("open stage %s, which has no %s: %w", dir, absent, err)
 		}
 	}
 	return s, nil
@@ -109,12 +106,12 @@ func adopt(s *Stage) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	return s.make()
+	return furnish(s.Layout)
 }
 
-// absent says what is there instead of a stage.
-func absent(l Layout, lacking string) error {
-	if err := l.refuseForeign(); err != nil {
+// notThere says what is there instead of a stage.
+func notThere(l Layout, lacking string) error {
+	if err := refuseForeign(l); err != nil {
 		return fmt.Errorf("open %s: %w (it has no %s, and %w)", l, ErrNotStage, lacking, err)
 	}
 	return fmt.Errorf("open %s: %w (it has no %s); `gitboot reconcile --once` makes one, or name another folder with --stage", l, ErrNone, lacking)
@@ -143,7 +140,7 @@ func (s *Stage) Clean() error {
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
 	}
-	for _, dir := range []string{s.Dir(), s.objects()} {
+	for _, dir := range []string{s.Dir(), s.Objects()} {
 		if err := durable.Roomy(dir); err != nil { // where it has no room, what boots has it still
 			s.log().Debug("a folder will grow while the boot loader may read it", "folder", dir, "error", err)
 		}
@@ -163,4 +160,19 @@ func removeEntries(root *os.Root, folder, prefix string) error {
 		}
 	}
 	return err
+}
+
+// Settle makes the boot loader see what was written, which replays no journal.
+func (s *Stage) Settle(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	left, err := durable.Settle(s.boot())
+	if err != nil {
+		return s.full(fmt.Errorf("settle stage %s: %w", s.Dir(), err), 1)
+	}
+	if left != nil {
+		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.Dir(), "error", left)
+	}
+	return nil
 }

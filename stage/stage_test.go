@@ -1,12 +1,10 @@
 package stage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +60,7 @@ func TestOpenAdopts(t *testing.T) {
 			t.Errorf("without %s: %v", lost, err)
 			continue
 		}
-		if lacking, err := again.lacking(); lacking != "" || err != nil {
+		if lacking, err := lacking(again.Layout); lacking != "" || err != nil {
 			t.Errorf("it lacks %s still, %v", lacking, err)
 		}
 		if data, err := os.ReadFile(s.StateFile()); err != nil || string(data) != "{}" {
@@ -100,7 +98,7 @@ func TestEverythingIsKnown(t *testing.T) {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.refuseForeign(); err != nil {
+		if err := refuseForeign(l); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -232,14 +230,14 @@ func TestCollect(t *testing.T) {
 			t.Errorf("collected %v, %v (dry %v)", c, err, dry)
 		}
 	}
+	if lacking, err := Lacking(s, kept); err != nil || len(lacking) > 0 {
+		t.Errorf("what is kept lacks %v, %v", lacking, err)
+	}
 	if _, ok, err := s.Kernel("kept"); !ok || err != nil {
 		t.Errorf("the kept kernel record: %v, %v", ok, err)
 	}
 	if got := files(t, s, "kernels"); len(got) != 1 {
 		t.Errorf("kernel records %v", got)
-	}
-	if damage, err := s.Verify(ctx, nil); err != nil || len(damage) > 0 {
-		t.Errorf("damage %v, %v", damage, err)
 	}
 }
 
@@ -255,139 +253,5 @@ func TestCollectTouchesNothingIfAManifestIsDamaged(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, files(t, s, "objects/sha256")); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestVerify(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "one", "two", "three", "four")
-	id := publish(t, s, m)
-	if damage, err := s.Verify(context.Background(), nil); err != nil || len(damage) > 0 {
-		t.Fatalf("damage %v, %v", damage, err)
-	}
-	flip := func(o deployment.Object, content string) {
-		if err := os.WriteFile(s.ObjectPath(o), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	flip(m.Layers[0], "One")
-	flip(m.Layers[1], "tw")
-	if err := os.Remove(s.ObjectPath(m.Layers[2])); err != nil {
-		t.Fatal(err)
-	}
-	damage, err := s.Verify(context.Background(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := make(map[string]string)
-	for _, d := range damage {
-		found[d.Path] += d.What + "; "
-		if len(d.Deployments) != 1 || d.Deployments[0] != id || d.Remedy == "" {
-			t.Errorf("%s: deployments %v, remedy %q", d.Path, d.Deployments, d.Remedy)
-		}
-	}
-	for i, want := range []string{"the content has the sha256 " + digest([]byte("One")), "2 bytes long instead of 3", "missing"} {
-		if got := found[m.Layers[i].Path()]; !strings.Contains(got, want) {
-			t.Errorf("layer %d: %q, want %q", i, got, want)
-		}
-	}
-	if len(found) != 3 {
-		t.Errorf("found %v", found)
-	}
-}
-
-func TestVerifyFindsDamagedManifests(t *testing.T) {
-	s := newStage(t)
-	id := publish(t, s, manifest(t, s, "layer"))
-	if err := os.WriteFile(s.deployment(id), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	damage, err := s.Verify(context.Background(), nil)
-	if err != nil || len(damage) != 1 || damage[0].Path != "deployments/"+id+".json" {
-		t.Errorf("damage %v, %v", damage, err)
-	}
-}
-
-func TestExportAndImport(t *testing.T) {
-	ctx := context.Background()
-	from, to := newStage(t), newStage(t)
-	m := manifest(t, from, "one", "two")
-	id := publish(t, from, m)
-	var carried, again bytes.Buffer
-	for _, w := range []*bytes.Buffer{&carried, &again} {
-		if err := from.Export(ctx, id, w, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !bytes.Equal(carried.Bytes(), again.Bytes()) {
-		t.Error("two exports differ")
-	}
-	addFile(t, to, "one")
-	got, err := to.Import(ctx, bytes.NewReader(carried.Bytes()), anything, nil)
-	if err != nil || got != id {
-		t.Fatalf("imported %s, %v", got, err)
-	}
-	if damage, err := to.Verify(ctx, nil); err != nil || len(damage) > 0 {
-		t.Errorf("damage %v, %v", damage, err)
-	}
-}
-
-func anything(string, *deployment.Manifest) error { return nil }
-
-// What is refused for what its manifest says is not read any further.
-func TestImportKeepsNothingOfWhatIsRefused(t *testing.T) {
-	from, to := newStage(t), newStage(t)
-	var carried bytes.Buffer
-	if err := from.Export(context.Background(), publish(t, from, manifest(t, from, "one")), &carried, nil); err != nil {
-		t.Fatal(err)
-	}
-	refusal := errors.New("no")
-	_, err := to.Import(context.Background(), &carried, func(string, *deployment.Manifest) error { return refusal }, nil)
-	if !errors.Is(err, refusal) {
-		t.Errorf("import: %v", err)
-	}
-	if got := slices.Concat(files(t, to, "deployments"), files(t, to, "objects/sha256")); got != nil {
-		t.Errorf("left %v", got)
-	}
-}
-
-func TestImportRefuses(t *testing.T) {
-	ctx := context.Background()
-	from := newStage(t)
-	m := manifest(t, from, "one", "two")
-	var carried bytes.Buffer
-	if err := from.Export(ctx, publish(t, from, m), &carried, nil); err != nil {
-		t.Fatal(err)
-	}
-	good := carried.Bytes()
-	for name, data := range map[string][]byte{
-		"nothing":          nil,
-		"a cut file":       good[:len(good)-3000],
-		"a flipped layer":  bytes.Replace(good, []byte("two\x00"), []byte("tWo\x00"), 1),
-		"a flipped kernel": bytes.Replace(good, []byte("kernel\x00"), []byte("kErnel\x00"), 1),
-		"another manifest": bytes.Replace(good, []byte(`"6.1"`), []byte(`"6.2"`), 1),
-		"no tar":           bytes.Repeat([]byte("x"), 4096),
-	} {
-		t.Run(name, func(t *testing.T) {
-			to := newStage(t)
-			if id, err := to.Import(ctx, bytes.NewReader(data), anything, nil); err == nil {
-				t.Errorf("imported %s", id)
-			}
-			if got := slices.Concat(files(t, to, "deployments"), files(t, to, "tmp"), files(t, to, "objects/sha256")); got != nil {
-				t.Errorf("left %v", got)
-			}
-		})
-	}
-}
-
-func TestExportFindsDamage(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "one")
-	id := publish(t, s, m)
-	if err := os.WriteFile(s.ObjectPath(m.Layers[0]), []byte("One"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Export(context.Background(), id, &bytes.Buffer{}, nil); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Errorf("error %v", err)
 	}
 }

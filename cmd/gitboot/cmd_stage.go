@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/upkeep"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 func newStage(a *app) *cobra.Command {
@@ -172,11 +173,11 @@ A running agent verifies the stage by itself, see verify in agent.toml.`,
 	return c
 }
 
-func printDamage(w io.Writer, damage []stage.Damage, asJSON bool) error {
+func printDamage(w io.Writer, found []damage.Found, asJSON bool) error {
 	if asJSON {
-		return screen.JSON(w, append([]stage.Damage{}, damage...))
+		return screen.JSON(w, append([]damage.Found{}, found...))
 	}
-	for _, d := range damage {
+	for _, d := range found {
 		line := d.Path + ": " + d.What
 		for i, id := range d.Deployments {
 			line += map[bool]string{true: "; needed by ", false: ", "}[i == 0] + id[:min(len(id), 12)]
@@ -188,17 +189,17 @@ func printDamage(w io.Writer, damage []stage.Damage, asJSON bool) error {
 	return nil
 }
 
-func damageError(damage []stage.Damage, mend upkeep.Mending) error {
+func damageError(found []damage.Found, mend upkeep.Mending) error {
 	switch {
-	case len(damage) == 0:
+	case len(found) == 0:
 		return nil
 	case mend != upkeep.Leave:
 		return errors.New("the stage was damaged; reconcile to make again what is wanted")
 	}
-	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --quarantine` has the next reconcile put others in their place", screen.Count(len(damage), "place"))
+	return fmt.Errorf("the stage is damaged in %s; `gitboot stage verify --quarantine` has the next reconcile put others in their place", screen.Count(len(found), "place"))
 }
 
-func printMended(w io.Writer, mended []stage.Mended) {
+func printMended(w io.Writer, mended []damage.Mended) {
 	for _, m := range mended {
 		if m.Kept {
 			fmt.Fprintf(w, "kept %s: the running system needs it; boot another entry first\n", m.Path)

@@ -22,7 +22,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/report"
 	"github.com/gitboot/gitboot/reconciler/revert"
 	"github.com/gitboot/gitboot/reconciler/state"
-	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 // minutes is how times are shown to people.
@@ -335,9 +335,9 @@ func times(n int) string {
 }
 
 // damageFound says how much was damaged when the stage was verified.
-func damageFound(damage []stage.Damage) string {
-	if len(damage) == 0 {
+func damageFound(found []damage.Found) string {
+	if len(found) == 0 {
 		return "nothing was damaged"
 	}
-	return fmt.Sprintf("it was damaged in %s, first %s (%s)", screen.Count(len(damage), "place"), damage[0].Path, damage[0].What)
+	return fmt.Sprintf("it was damaged in %s, first %s (%s)", screen.Count(len(found), "place"), found[0].Path, found[0].What)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/internal/dm"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 // Heed has what boots have come across be damaged for the next reconcile, once for each
@@ -19,7 +20,7 @@ func Heed(st *stage.Stage, boots []deployment.Boot) error {
 	for _, b := range boots {
 		found := b.Unmarked()
 		for _, hash := range found {
-			if _, err := stage.MarkFound(st, hash, "it was found to be damaged when it was booted"); err != nil {
+			if err := damage.MarkOne(st, hash, "it was found to be damaged when it was booted"); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/internal/progress"
 	"github.com/gitboot/gitboot/schedule"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 const (
@@ -31,7 +32,7 @@ type Look struct {
 	Began time.Time `json:"began"`
 	Ended time.Time `json:"ended"`
 	// Damage is what was found; Marked is how much of it was not known.
-	Damage []stage.Damage `json:"damage"`
+	Damage []damage.Found `json:"damage"`
 	Marked int            `json:"marked"`
 }
 
@@ -69,8 +70,8 @@ func Verify(ctx context.Context, dir string, pace gentle.Pace, now func() time.T
 	if err != nil {
 		return l, err
 	}
-	st.Pace, l.Began = pace, now().UTC()
-	if l.Damage, err = st.Verify(ctx, sink); err != nil {
+	l.Began = now().UTC()
+	if l.Damage, err = damage.Find(ctx, st, pace, sink); err != nil {
 		return l, err
 	}
 	lock, err := st.Lock(ctx, true)
@@ -78,7 +79,7 @@ func Verify(ctx context.Context, dir string, pace gentle.Pace, now func() time.T
 		return l, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	if l.Marked, err = stage.Mark(st, l.Damage); err != nil {
+	if l.Marked, err = damage.Mark(st, l.Damage); err != nil {
 		return l, err
 	}
 	l.Ended = now().UTC()

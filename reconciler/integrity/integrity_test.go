@@ -9,6 +9,7 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 var noon = time.Date(2026, time.November, 26, 12, 0, 0, 0, time.UTC)
@@ -84,7 +85,7 @@ func TestHeed(t *testing.T) {
 	if err != nil || len(b.Unmarked()) > 0 {
 		t.Fatalf("%+v, %v", b, err)
 	}
-	if _, err := stage.Mark(st, nil); err != nil { // it was read whole
+	if _, err := damage.Mark(st, nil); err != nil { // it was read whole
 		t.Fatal(err)
 	}
 	if err := Heed(st, []deployment.Boot{b}); err != nil || st.Damaged(o) {

@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage/damage"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
@@ -148,8 +149,8 @@ func TestDamage(t *testing.T) {
 		if diff := cmp.Diff(c.want, h.numbers(t, "plain")); diff != "" || len(done) == 0 {
 			t.Errorf("%s: %s", what, diff)
 		}
-		if damage, err := h.Stage.Verify(t.Context(), nil); err != nil || len(damage) > 0 {
-			t.Errorf("%s: the stage has %v: %v", what, damage, err)
+		if found, err := damage.Find(t.Context(), h.Stage, 0, nil); err != nil || len(found) > 0 {
+			t.Errorf("%s: the stage has %v: %v", what, found, err)
 		}
 		if again, _, result := h.run(t, "2", oneImage); len(again) > 0 || result.Changed {
 			t.Errorf("%s: the next run has %s", what, kinds(again))

@@ -19,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/rootfs/packages"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/bundle"
 )
 
 // Note runs do under the stage's lock with the state, and saves that; then what comes
@@ -121,7 +122,7 @@ func (m *Machine) Export(ctx context.Context, name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return stage.Failed(m.Stage, m.Stage.Export(ctx, found.Deployment, w, m.Progress))
+	return stage.Failed(m.Stage, bundle.Export(ctx, m.Stage, found.Deployment, w, m.Progress))
 }
 
 // Import puts an exported deployment on the stage and into the menu, as a new
@@ -135,7 +136,7 @@ func (m *Machine) Import(ctx context.Context, file io.Reader, wait bool) (found 
 		if doc.Machine == "" {
 			doc.Machine = m.Name
 		}
-		id, err := m.Stage.Import(ctx, file, func(id string, manifest *deployment.Manifest) error {
+		id, err := bundle.Import(ctx, m.Stage, file, func(id string, manifest *deployment.Manifest) error {
 			return checkImported(id, manifest, doc.Machine, fs)
 		}, m.Progress)
 		if err != nil {

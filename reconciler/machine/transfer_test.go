@@ -11,6 +11,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
+	"github.com/gitboot/gitboot/stage/bundle"
 )
 
 // A file that says what no config repo may is refused, and nothing of it is in the
@@ -24,7 +25,7 @@ func TestImportIsRefused(t *testing.T) {
 	id, err := from.Stage.Publish(m)
 	must(t, err)
 	var file bytes.Buffer
-	must(t, from.Stage.Export(t.Context(), id, &file, nil))
+	must(t, bundle.Export(t.Context(), from.Stage, id, &file, nil))
 	before, menu := to.doc(t), to.menu(t)
 	_, err = to.Import(t.Context(), &file, false)
 	if err == nil || !strings.Contains(err.Error(), "set by gitboot itself") {

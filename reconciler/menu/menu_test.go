@@ -16,6 +16,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/spec"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 var (
@@ -270,10 +271,10 @@ func TestDamagedIsNotDefault(t *testing.T) {
 		}
 	}
 	boots(newest)
-	_, err = stage.Mark(s.Stage, []stage.Damage{{Path: layer.Path()}})
+	_, err = damage.Mark(s.Stage, []damage.Found{{Path: layer.Path()}})
 	must(t, err)
 	boots(older)
-	_, err = stage.Mark(s.Stage, nil)
+	_, err = damage.Mark(s.Stage, nil)
 	must(t, err)
 	boots(newest)
 	must(t, os.Remove(s.Stage.ObjectPath(layer)))

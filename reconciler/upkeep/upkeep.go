@@ -13,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/menu"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/stage/damage"
 )
 
 // Collected says what was, or would be, removed.
@@ -34,10 +35,10 @@ func Collect(ctx context.Context, cfg reconciler.Config, wait, dry bool) (c Coll
 			return err
 		}
 		if dry {
-			c.Quarantine, err = stage.Quarantined(st.Layout)
+			c.Quarantine, err = damage.Quarantined(st)
 			return err
 		}
-		if c.Quarantine, err = stage.Release(st, cfg.Booted); err != nil {
+		if c.Quarantine, err = damage.Release(st, cfg.Booted); err != nil {
 			return err
 		}
 		r, err := reconciler.Existing(cfg)
@@ -52,8 +53,8 @@ func Collect(ctx context.Context, cfg reconciler.Config, wait, dry bool) (c Coll
 
 // A Finding is what a stage's verification has found, and what became of it.
 type Finding struct {
-	Damage []stage.Damage
-	Mended []stage.Mended
+	Damage []damage.Found
+	Mended []damage.Mended
 }
 
 // What becomes of damaged objects.
@@ -74,14 +75,14 @@ const (
 // error is there, too.
 func Verify(ctx context.Context, cfg reconciler.Config, wait bool, mend Mending) (found Finding, err error) {
 	look := func(st *stage.Stage) error {
-		if found.Damage, err = st.Verify(ctx, cfg.Progress); err != nil {
+		if found.Damage, err = damage.Find(ctx, st, 0, cfg.Progress); err != nil {
 			return err
 		}
 		switch mend {
 		case Quarantine:
-			_, err = stage.Mark(st, found.Damage)
+			_, err = damage.Mark(st, found.Damage)
 		case Remove:
-			found.Mended, err = st.RemoveDamaged(found.Damage, cfg.Booted)
+			found.Mended, err = damage.Remove(st, found.Damage, cfg.Booted)
 		}
 		return err
 	}

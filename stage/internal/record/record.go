@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
 )
 
@@ -83,4 +84,20 @@ func Drop[T any](dir string, keep func(*T) (left, changed bool)) error {
 		return nil
 	}
 	return durable.SyncDir(dir)
+}
+
+// DropAll removes what a stage remembers of objects that are not live. It is done before
+// these are removed, so that no record ever names what is gone.
+func DropAll(stage string, live func(deployment.Object) bool) error {
+	err := Drop(filepath.Join(stage, "layers"), func(r *Layer) (left, changed bool) { return r.Keep(live) })
+	if err != nil {
+		return err
+	}
+	if err := DropTrees(Trees(stage), live); err != nil {
+		return err
+	}
+	if err := DropContents(Contents(stage), live); err != nil {
+		return err
+	}
+	return Drop(filepath.Join(stage, "kernels"), func(r *Kernel) (left, changed bool) { return live(r.Kernel) && live(r.Initramfs), false })
 }

@@ -1,39 +1,46 @@
-package stage
+package damage
 
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
+	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/tests/need"
 )
 
-func folderLayer(t *testing.T, name string) Tar {
+func folderLayer(t *testing.T, name string) stage.Tar {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755}), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return source(b.Bytes())
+	return stage.Tar{
+		DiffID: "sha256:" + digest(b.Bytes()), Name: "test", Size: int64(b.Len()),
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil },
+	}
 }
 
 // A damaged object goes together with the record that would have it taken for a
 // layer that is there; what is intact, or runs, stays.
-func TestRemoveDamaged(t *testing.T) {
+func TestRemove(t *testing.T) {
 	need.Programs(t, "tar2sqfs")
 	for _, running := range []bool{false, true} {
 		s := newStage(t)
 		hurt, whole := folderLayer(t, "hurt/"), folderLayer(t, "whole/")
 		var objects []deployment.Object
-		for _, layer := range []Tar{hurt, whole} {
+		for _, layer := range []stage.Tar{hurt, whole} {
 			o, err := s.AddLayer(t.Context(), layer)
 			if err != nil {
 				t.Fatal(err)
@@ -49,23 +56,23 @@ func TestRemoveDamaged(t *testing.T) {
 		if err := os.WriteFile(s.ObjectPath(objects[0]), bytes.Repeat([]byte("x"), int(objects[0].Size)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		damage, err := s.Verify(t.Context(), nil)
-		if err != nil || len(damage) != 1 {
-			t.Fatalf("damage %v, %v", damage, err)
+		found, err := Find(t.Context(), s, 0, nil)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("found %v, %v", found, err)
 		}
-		mended, err := s.RemoveDamaged(damage, id)
+		mended, err := Remove(s, found, id)
 		if err != nil || len(mended) != 1 || mended[0] != (Mended{objects[0].Path(), running}) {
 			t.Errorf("mended %v, %v", mended, err)
 		}
-		record, err := s.records().Read(hurt.DiffID)
-		if err != nil || (record != nil) != running {
-			t.Errorf("running %t: the record is %v, %v", running, record, err)
+		record := filepath.Join(s.Dir(), "layers", strings.TrimPrefix(hurt.DiffID, "sha256:")+".json")
+		if _, err := os.Stat(record); errors.Is(err, fs.ErrNotExist) == running {
+			t.Errorf("running %t: the record: %v", running, err)
 		}
 		if _, err := os.Stat(s.ObjectPath(objects[0])); errors.Is(err, fs.ErrNotExist) == running {
 			t.Errorf("running %t: the object: %v", running, err)
 		}
-		if got := staged(t, s, LayerID{DiffID: whole.DiffID}); got != objects[1] {
-			t.Errorf("the other layer is %v", got)
+		if got, err := s.Layers([]stage.LayerID{{DiffID: whole.DiffID}}); err != nil || got[0] != objects[1] {
+			t.Errorf("the other layer is %v (%v)", got, err)
 		}
 	}
 }
@@ -87,16 +94,16 @@ func TestMark(t *testing.T) {
 	if err := os.WriteFile(s.ObjectPath(o), []byte("A layer"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	damage, err := s.Verify(t.Context(), nil)
-	if err != nil || len(damage) != 1 {
-		t.Fatal(damage, err)
+	found, err := Find(t.Context(), s, 0, nil)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
 	}
 	for _, want := range []int{1, 0} {
-		if n, err := Mark(s, damage); err != nil || n != want {
+		if n, err := Mark(s, found); err != nil || n != want {
 			t.Errorf("%d are noted anew (%v), want %d", n, err, want)
 		}
 	}
-	if lacking, err := Lacking(s, m); err != nil || len(lacking) != 1 || lacking[0] != o {
+	if lacking, err := stage.Lacking(s, m); err != nil || len(lacking) != 1 || lacking[0] != o {
 		t.Errorf("lacking %v (%v)", lacking, err)
 	}
 	if data, err := os.ReadFile(s.ObjectPath(o)); err != nil || string(data) != "A layer" {
@@ -106,10 +113,10 @@ func TestMark(t *testing.T) {
 	if got := addFile(t, s, "a layer"); got != o || s.Damaged(o) {
 		t.Errorf("%+v took its place, damaged: %t", got, s.Damaged(o))
 	}
-	if damage, err := s.Verify(t.Context(), nil); err != nil || len(damage) > 0 {
-		t.Error(damage, err)
+	if found, err := Find(t.Context(), s, 0, nil); err != nil || len(found) > 0 {
+		t.Error(found, err)
 	}
-	aside, err := Quarantined(s.Layout)
+	aside, err := Quarantined(s)
 	if err != nil || aside.Objects != 1 {
 		t.Errorf("in quarantine: %+v %v", aside, err)
 	}
@@ -133,7 +140,7 @@ func TestMark(t *testing.T) {
 func TestMarkForgets(t *testing.T) {
 	s := newStage(t)
 	o := addFile(t, s, "x")
-	if n, err := Mark(s, []Damage{{Path: o.Path()}, {Path: "deployments/" + o.SHA256 + ".json"}, {Path: "objects/sha256/rubbish"}}); n != 1 || err != nil {
+	if n, err := Mark(s, []Found{{Path: o.Path()}, {Path: "deployments/" + o.SHA256 + ".json"}, {Path: "objects/sha256/rubbish"}}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
 	if _, err := Mark(s, nil); err != nil || s.Damaged(o) {
@@ -145,9 +152,8 @@ func TestMarkForgets(t *testing.T) {
 }
 
 // A disk that gives errors instead of content is what verifying is for.
-func TestVerifyUnreadable(t *testing.T) {
+func TestFindUnreadable(t *testing.T) {
 	s := newStage(t)
-	s.Pace = 100 << 20
 	m := manifest(t, s, "a layer")
 	id, err := s.Publish(m)
 	if err != nil {
@@ -157,11 +163,11 @@ func TestVerifyUnreadable(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.Symlink("/proc/self/mem", path)); err != nil { // reading its beginning is EIO
 		t.Fatal(err)
 	}
-	damage, err := s.Verify(t.Context(), nil)
+	found, err := Find(t.Context(), s, 100<<20, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := fmt.Sprint(damage)
+	said := fmt.Sprint(found)
 	if !strings.Contains(said, "cannot be read: ") || !strings.Contains(said, "input/output error") || !strings.Contains(said, id) {
 		t.Error(said)
 	}

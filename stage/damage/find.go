@@ -1,4 +1,6 @@
-package stage
+// Package damage finds what is not as it should be on a stage, has it treated as
+// missing, and takes it away.
+package damage
 
 import (
 	"context"
@@ -16,12 +18,14 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/internal/durable"
+	"github.com/gitboot/gitboot/internal/gentle"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/internal/manifests"
 )
 
-// A Damage is something on the stage that is not as it should be.
-type Damage struct {
+// A Found is something on the stage that is not as it should be.
+type Found struct {
 	// Path is below the stage.
 	Path string `json:"path"`
 	// What is wrong.
@@ -32,67 +36,69 @@ type Damage struct {
 	Remedy string `json:"remedy"`
 }
 
-// Verify reads everything on the stage and compares it with its names. What
-// is wrong is returned sorted by path; an error means that Verify could not
-// look.
-func (s *Stage) Verify(ctx context.Context, sink progress.Sink) ([]Damage, error) {
-	v := verification{stage: s, users: make(map[deployment.Object][]string)}
-	if err := v.manifests(); err != nil {
-		return nil, fmt.Errorf("verify stage %s: %w", s.Dir(), err)
+// Find reads everything on the stage, at a pace, and compares it with its names. What is
+// wrong is returned sorted by path; an error means that it could not look.
+func Find(ctx context.Context, st *stage.Stage, pace gentle.Pace, sink progress.Sink) ([]Found, error) {
+	s := search{stage: st, pace: pace, sink: sink, users: make(map[deployment.Object][]string)}
+	err := s.manifests()
+	if err == nil {
+		err = s.objects(ctx)
 	}
-	if err := v.objects(ctx, sink); err != nil {
-		return nil, fmt.Errorf("verify stage %s: %w", s.Dir(), err)
+	if err != nil {
+		return nil, fmt.Errorf("verify stage %s: %w", st.Dir(), err)
 	}
-	slices.SortFunc(v.found, func(a, b Damage) int { return strings.Compare(a.Path, b.Path) })
-	return v.found, nil
+	slices.SortFunc(s.found, func(a, b Found) int { return strings.Compare(a.Path, b.Path) })
+	return s.found, nil
 }
 
-type verification struct {
-	stage *Stage
+type search struct {
+	stage *stage.Stage
+	pace  gentle.Pace
+	sink  progress.Sink
 	users map[deployment.Object][]string // deployments by object
 
 	mu    sync.Mutex
-	found []Damage
+	found []Found
 }
 
-func (v *verification) damage(d Damage) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (s *search) add(d Found) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if d.Deployments == nil {
 		d.Deployments = []string{}
 	}
-	v.found = append(v.found, d)
+	s.found = append(s.found, d)
 }
 
-func (v *verification) manifests() error {
-	ids, err := v.stage.Deployments()
+func (s *search) manifests() error {
+	ids, err := s.stage.Deployments()
 	if err != nil {
 		return err
 	}
-	onDisk := manifests.In(v.stage.deployments(), "")
+	onDisk := manifests.In(filepath.Join(s.stage.Dir(), "deployments"), "")
 	for _, id := range ids {
 		m, err := onDisk.Read(id)
 		if err != nil {
-			v.damage(Damage{
+			s.add(Found{
 				Path: "deployments/" + id + ".json", What: err.Error(), Deployments: []string{id},
 				Remedy: "remove it with `gitboot stage remove " + id + "`; the next reconcile publishes what is wanted",
 			})
 			continue
 		}
 		for _, o := range m.Objects() {
-			v.users[o] = append(v.users[o], id)
+			s.users[o] = append(s.users[o], id)
 		}
 	}
-	v.missing()
+	s.missing()
 	return nil
 }
 
 // missing finds the objects that manifests name and that are not there, or
 // not in their full length.
-func (v *verification) missing() {
-	for o, ids := range v.users {
-		info, err := os.Stat(v.stage.ObjectPath(o))
-		d := Damage{Path: o.Path(), Deployments: ids, Remedy: "reconcile: it is made again"}
+func (s *search) missing() {
+	for o, ids := range s.users {
+		info, err := os.Stat(s.stage.ObjectPath(o))
+		d := Found{Path: o.Path(), Deployments: ids, Remedy: "reconcile: it is made again"}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			d.What = "missing"
@@ -103,23 +109,23 @@ func (v *verification) missing() {
 		default:
 			continue
 		}
-		v.damage(d)
+		s.add(d)
 	}
 }
 
 // objects hashes every file among the objects, as many at once as there are
 // processors.
-func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
-	entries, err := os.ReadDir(v.stage.objects())
+func (s *search) objects(ctx context.Context) error {
+	entries, err := os.ReadDir(s.stage.Objects())
 	if err != nil {
 		return err
 	}
 	hurt := make(map[string][]string)
-	for o, ids := range v.users {
+	for o, ids := range s.users {
 		hurt[o.SHA256] = append(hurt[o.SHA256], ids...)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	if g.SetLimit(runtime.GOMAXPROCS(0)); v.stage.Pace > 0 {
+	if g.SetLimit(runtime.GOMAXPROCS(0)); s.pace > 0 {
 		g.SetLimit(1)
 	}
 	for _, e := range entries {
@@ -127,23 +133,23 @@ func (v *verification) objects(ctx context.Context, sink progress.Sink) error {
 			continue
 		}
 		g.Go(func() error {
-			v.stage.Pace.Begin()
-			return v.object(ctx, e.Name(), hurt[e.Name()], sink)
+			s.pace.Begin()
+			return s.object(ctx, e.Name(), hurt[e.Name()])
 		})
 	}
 	return g.Wait()
 }
 
-func (v *verification) object(ctx context.Context, name string, hurt []string, sink progress.Sink) error {
-	d := Damage{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
-	path := filepath.Join(v.stage.objects(), name)
+func (s *search) object(ctx context.Context, name string, hurt []string) error {
+	d := Found{Path: "objects/sha256/" + name, Deployments: slices.Compact(slices.Sorted(slices.Values(hurt)))}
+	path := filepath.Join(s.stage.Objects(), name)
 	if !deployment.IsHash(name) {
 		d.What, d.Remedy = "this is not the name of an object", "remove "+path+" if it is not needed"
-		v.damage(d)
+		s.add(d)
 		return nil
 	}
 	d.Remedy = "`gitboot stage verify --quarantine`, then reconcile: it is made again"
-	got, err := v.hash(ctx, path, "verify "+name[:12], sink)
+	got, err := s.hash(ctx, path, "verify "+name[:12])
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -157,12 +163,12 @@ func (v *verification) object(ctx context.Context, name string, hurt []string, s
 	default:
 		return nil
 	}
-	v.damage(d)
+	s.add(d)
 	return nil
 }
 
 // hash reads an object, from the disk itself where that is to be looked at.
-func (v *verification) hash(ctx context.Context, path, what string, sink progress.Sink) (got deployment.Object, err error) {
+func (s *search) hash(ctx context.Context, path, what string) (got deployment.Object, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return got, err
@@ -172,7 +178,7 @@ func (v *verification) hash(ctx context.Context, path, what string, sink progres
 	if err != nil {
 		return got, err
 	}
-	task := progress.Start(sink, what, info.Size())
+	task := progress.Start(s.sink, what, info.Size())
 	defer func() { task.End(err) }()
-	return copyHashed(ctx, task, v.stage.Pace.Reader(ctx, f))
+	return stage.CopyHashed(ctx, task, s.pace.Reader(ctx, f))
 }
