@@ -18,13 +18,19 @@ func folders() []string {
 	return []string{"objects", "objects/sha256", "layers", "kernels", "deployments", "boot", "tmp"}
 }
 
+// beside are folders that a stage may have in which others write, too, than who holds its
+// lock.
+func beside() []string {
+	return []string{"trees", "contents", SignedDir, KeysDir, "damaged", "quarantine", BootTestsDir, DocumentsDir, DocumentsDir + "/sha256", "secrets", "downloads", "runs", "workshop", deployment.BootsDir}
+}
+
 // own are the names that must lie in the stage itself, not behind a link: what
 // boots, what is cleaned up, and what locks.
 func own() []string { return append(folders(), "lock", "state.json", "workshop") }
 
 // known are the names that a stage's directory may hold.
 func known() []string {
-	return append(own(), "trees", "contents", SignedDir, KeysDir, "damaged", "quarantine", manifestsFile, WantsFile, VerifiedFile, BootTestsDir, DocumentsDir, "repo", "repo.broken", "builds", "engine", "secrets", "downloads", "runs", deployment.BootsDir, "lost+found")
+	return slices.Concat(own(), beside(), []string{manifestsFile, WantsFile, VerifiedFile, "repo", "repo.broken", "builds", "engine", "lost+found"})
 }
 
 // used reports whether the directory is a stage, whatever it lacks: the lock is

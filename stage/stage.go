@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/owned"
@@ -124,18 +125,27 @@ func (s *Stage) log() *slog.Logger {
 	return s.Log
 }
 
+// unfinished is how old a file is without having got its name that nobody writes any
+// more.
+const unfinished = 24 * time.Hour
+
 // Clean removes what a cut run left unfinished, and has room for what is to come in
 // the folders that the boot loader reads. The caller holds the lock and has nothing
-// under way.
+// under way; where others write without that lock, only what is old is removed.
 func (s *Stage) Clean() error {
 	root, err := os.OpenRoot(s.Dir()) // nothing outside of the stage is removed, whatever links there are
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
 	}
 	defer root.Close()
-	err = removeEntries(root, "tmp", "")
+	err = removeEntries(root, "tmp", "", 0)
 	for _, folder := range append([]string{"."}, folders()...) {
-		err = errors.Join(err, removeEntries(root, folder, durable.TempPrefix))
+		err = errors.Join(err, removeEntries(root, folder, durable.TempPrefix, 0))
+	}
+	for _, folder := range beside() {
+		if lerr := removeEntries(root, folder, durable.TempPrefix, unfinished); !errors.Is(lerr, fs.ErrNotExist) {
+			err = errors.Join(err, lerr)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("clean stage %s: %w", s.Dir(), err)
@@ -148,16 +158,21 @@ func (s *Stage) Clean() error {
 	return nil
 }
 
-// removeEntries removes what is in a folder and has a name that begins so.
-func removeEntries(root *os.Root, folder, prefix string) error {
+// removeEntries removes what is in a folder, has a name that begins so, and is as old as
+// that, or from so far ahead: a clock may have been put right.
+func removeEntries(root *os.Root, folder, prefix string, age time.Duration) error {
 	entries, err := fs.ReadDir(root.FS(), folder)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
-			err = errors.Join(err, root.RemoveAll(path.Join(folder, e.Name())))
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
 		}
+		if info, ierr := e.Info(); ierr != nil || time.Since(info.ModTime()).Abs() < age {
+			continue // it is gone, or may get its name yet
+		}
+		err = errors.Join(err, root.RemoveAll(path.Join(folder, e.Name())))
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -132,6 +133,33 @@ func TestCleanRemovesWhatACutLeft(t *testing.T) {
 	}
 	if _, err := s.Deployment(id); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCleanRemovesWhatWasLeftBeside has files without their names in folders where others
+// write at any time: what may get its name yet stays.
+func TestCleanRemovesWhatWasLeftBeside(t *testing.T) {
+	s := newStage(t)
+	for _, folder := range beside() {
+		if err := os.MkdirAll(s.path(folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, age := range map[string]time.Duration{"old": 48 * time.Hour, "ahead": -48 * time.Hour, "young": 0} {
+			file := s.path(folder, durable.TempPrefix+name)
+			when := time.Now().Add(-age)
+			if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, when, when)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.Clean(); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range beside() {
+		left, err := filepath.Glob(s.path(folder, durable.TempPrefix+"*"))
+		if err != nil || len(left) != 1 || filepath.Base(left[0]) != durable.TempPrefix+"young" {
+			t.Errorf("%s: left are %v, %v", folder, left, err)
+		}
 	}
 }
 
