@@ -123,6 +123,28 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// What an image is kept of at once is not all that its registry may tell; that it was asked
+// stays known when a tag moves.
+func TestWhole(t *testing.T) {
+	s := Store(t.TempDir() + "/documents")
+	img, list, _ := kept(t, "registry.example/desktop", "stable", noon)
+	for _, whole := range []bool{false, true} {
+		img.Whole = whole
+		must(t, s.Put(img, list))
+		if got, err := s.Whole(img.Repository, img.Named); err != nil || got != whole {
+			t.Errorf("%v %v, want %v", got, err, whole)
+		}
+	}
+	_, err := s.Saw(img.Repository, img.Named, "newer", noon)
+	must(t, err)
+	if got, err := s.Whole(img.Repository, img.Named); err != nil || !got {
+		t.Errorf("%v %v", got, err)
+	}
+	if got, err := s.Whole("registry.example/other", img.Named); err != nil || got {
+		t.Errorf("another's: %v %v", got, err)
+	}
+}
+
 // A tag means what it meant last, though it moved and moved back within a second.
 func TestTagMoves(t *testing.T) {
 	s := Store(t.TempDir() + "/documents")

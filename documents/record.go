@@ -38,6 +38,8 @@ type Image struct {
 	Tag   string    `json:"tag,omitempty"`
 	Named string    `json:"named"`
 	Seen  time.Time `json:"seen"`
+	// Whole: its registry was asked for all that belongs to it.
+	Whole bool `json:"whole,omitempty"`
 	// Documents are those that belong to it.
 	Documents []Entry `json:"documents"`
 }

@@ -113,6 +113,12 @@ func (s Store) Saw(repository, named, tag string, now time.Time) (bool, error) {
 	return true, s.tagged(list[at])
 }
 
+// Whole reports whether all is kept of an image that its registry has told.
+func (s Store) Whole(repository, named string) (bool, error) {
+	list, err := s.Images()
+	return slices.ContainsFunc(list, func(i Image) bool { return i.Repository == repository && i.Named == named && i.Whole }), err
+}
+
 // Images are all of which something is kept, those that were seen last first. A record
 // that cannot be read is none.
 func (s Store) Images() ([]Image, error) {

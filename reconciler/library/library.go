@@ -33,24 +33,52 @@ type Book struct {
 	Opened *image.Image
 }
 
-// Keep keeps what a registry says of an image. What is not known of it is asked for: what
-// of that cannot be had is in the error, and the rest is kept.
-func Keep(ctx context.Context, to documents.Store, find *origin.Finder, b Book, now time.Time) error {
+// record is what is kept of it.
+func (b Book) record(now time.Time) (documents.Image, error) {
 	repository, tag, err := image.Repository(b.Pull.Ref)
+	kept := documents.Image{Repository: repository, Named: b.Origin.Digest, Tag: cmp.Or(tag, b.Origin.Tag), Seen: now}
+	if b.Opened != nil {
+		kept.Digest = b.Opened.Digest
+	}
+	return kept, err
+}
+
+// Keep keeps what is known of an image since it was opened, and by which tag it was found:
+// nobody is asked.
+func Keep(to documents.Store, b Book, now time.Time) error {
+	kept, err := b.record(now)
 	if err != nil {
 		return err
 	}
-	kept := documents.Image{Repository: repository, Named: b.Origin.Digest, Tag: cmp.Or(tag, b.Origin.Tag), Seen: now}
-	if there, err := to.Saw(repository, kept.Named, kept.Tag, now); err != nil || there || b.Opened == nil {
+	if there, err := to.Saw(kept.Repository, kept.Named, kept.Tag, now); err != nil || there || b.Opened == nil {
 		return err
 	}
-	kept.Digest = b.Opened.Digest
-	belonging, asked := image.Belonging(ctx, b.Pull.Ref, kept.Named, b.Opened, find.PullOptions(b.Pull))
-	var list []documents.Document
-	for _, o := range slices.Concat(b.Opened.Originals, belonging) {
+	return to.Put(kept, known(b.Opened))
+}
+
+// Complete keeps what else belongs to an image, for which its registry is asked, unless it
+// was before.
+func Complete(ctx context.Context, to documents.Store, find *origin.Finder, b Book, now time.Time) error {
+	kept, err := b.record(now)
+	if err != nil || b.Opened == nil {
+		return err
+	}
+	if whole, err := to.Whole(kept.Repository, kept.Named); err != nil || whole {
+		return err
+	}
+	belonging, err := image.Belonging(ctx, b.Pull.Ref, kept.Named, b.Opened, find.PullOptions(b.Pull))
+	if err != nil {
+		return err
+	}
+	kept.Whole = true
+	return to.Put(kept, known(b.Opened, belonging...))
+}
+
+func known(opened *image.Image, more ...image.Original) (list []documents.Document) {
+	for _, o := range slices.Concat(opened.Originals, more) {
 		list = append(list, documents.Document(o))
 	}
-	return errors.Join(asked, to.Put(kept, list))
+	return list
 }
 
 // Collect removes what belongs to images of which there is no generation any more.

@@ -55,11 +55,12 @@ func (a *application) way() []step {
 	}
 	publish := slices.Concat(stage, []step{
 		{"signatures", "", borrower{a.Job}.get(a)},    // of who has the key, where that is not here
+		{"documents", "", librarian{a}.keep},          // what registries have said, for other machines
 		{"state", plan.RecordRevision, a.recordState}, // generations, revision, failures
 		{"menu", plan.WriteMenu, a.publishMenu},       // one rename: from here on the new one boots
 		{"link", plan.LinkMenu, a.linkMenu},           // GRUB's own menu reads ours
 		{"settle-menu", "", a.settle},
-		{"documents", "", librarian{a}.keep}, // what registries say, for other machines
+		{"belonging", "", librarian{a}.complete}, // what they have to say besides
 	})
 	after := []step{
 		{"replace", "", keeper{a}.replace},          // what waited before
@@ -67,7 +68,11 @@ func (a *application) way() []step {
 		{"collect", plan.CollectGarbage, a.collect}, // objects that nothing reaches
 	}
 	if a.plan.Held() {
-		publish = slices.Concat(stage, []step{{"note", "", keeper{a}.note}, {"documents", "", librarian{a}.keep}}) // what is staged, for the run that publishes it
+		publish = slices.Concat(stage, []step{
+			{"documents", "", librarian{a}.keep},
+			{"note", "", keeper{a}.note}, // what is staged, for the run that publishes it
+			{"belonging", "", librarian{a}.complete},
+		})
 		after = after[:1]
 	}
 	late := step{"late", "", func(ctx context.Context, _ []plan.Action) error { // images that took longer, in the same way

@@ -247,15 +247,25 @@ const askDocuments = 20 * time.Second
 // cannot fails nothing.
 type librarian struct{ *application }
 
+// keep keeps what is known already, before what is staged counts: no later run would.
 func (a librarian) keep(ctx context.Context, _ []plan.Action) error {
+	return a.books(ctx, func(b library.Book) error { return library.Keep(library.On(a.Stage), b, a.now()) })
+}
+
+// complete asks for the rest, when nothing waits for it any more.
+func (a librarian) complete(ctx context.Context, _ []plan.Action) error {
 	asking, cancel := context.WithTimeout(ctx, askDocuments)
 	defer cancel()
+	return a.books(ctx, func(b library.Book) error { return library.Complete(asking, library.On(a.Stage), &a.Find, b, a.now()) })
+}
+
+func (a librarian) books(ctx context.Context, do func(library.Book) error) error {
 	for _, s := range a.stagings {
 		if s.err != nil || s.image.want.Pull == nil {
 			continue
 		}
-		book := library.Book{Pull: s.image.want.Pull, Origin: s.image.origin, Opened: s.image.opened}
-		if err := library.Keep(asking, library.On(a.Stage), &a.Find, book, a.now()); err != nil && ctx.Err() == nil {
+		err := do(library.Book{Pull: s.image.want.Pull, Origin: s.image.origin, Opened: s.image.opened})
+		if err != nil && ctx.Err() == nil {
 			a.Log.Warn("what its registry says of an image is not kept for other machines", "image", s.Image, "error", err)
 		}
 	}

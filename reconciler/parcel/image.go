@@ -3,6 +3,7 @@ package parcel
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -35,7 +36,8 @@ func (e *exporter) image(ctx context.Context, want spec.Image, files fs.FS) erro
 	}
 	in := Image{Ref: want.Pull.Ref, Digest: from.Digest}
 	if !e.done[in] {
-		if err := library.Keep(ctx, e.to.documents(), &find, library.Book{Pull: want.Pull, Origin: from, Opened: opened}, e.out.Made); err != nil {
+		book := library.Book{Pull: want.Pull, Origin: from, Opened: opened}
+		if err := errors.Join(library.Keep(e.to.documents(), book, e.out.Made), library.Complete(ctx, e.to.documents(), &find, book, e.out.Made)); err != nil {
 			return err
 		}
 		if err := e.makeObjects(ctx, want, from, opened, opts); err != nil {

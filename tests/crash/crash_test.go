@@ -172,6 +172,21 @@ func (m machine) checkConverged(t *testing.T, newMenu string) {
 	}
 }
 
+// checkDocuments expects all that another machine has to give of its images, for those in
+// the house: a cut after which nothing is left to do has cost nothing of that.
+func (m machine) checkDocuments(t *testing.T, whole machine) {
+	t.Helper()
+	want, err := filepath.Glob(filepath.Join(whole.stage(), "documents/sha256/*"))
+	if err != nil || len(want) == 0 {
+		t.Fatalf("a run that is not cut keeps no documents: %v", err)
+	}
+	for _, document := range want {
+		if _, err := os.Stat(filepath.Join(m.stage(), "documents/sha256", filepath.Base(document))); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // checkNext makes the next run and expects it to end with the same menu as a run
 // without a cut.
 func (m machine) checkNext(t *testing.T, newMenu string) {
@@ -222,6 +237,7 @@ func TestCutAtEveryPoint(t *testing.T) {
 			}
 			m.checkBootable(t)
 			m.checkConverged(t, newMenu)
+			m.checkDocuments(t, whole)
 		})
 	}
 	for _, name := range names {
