@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,6 +138,31 @@ func (l *fileChecks) hookFiles(h *hookDecl) {
 		l.body(h.AtBoot[i].where, &h.AtBoot[i].bodyDecl)
 	}
 	l.builtinFiles(h)
+}
+
+// builtinFiles checks the repo's files that a built-in hook names, and its
+// settings if no template is among them: what templates make of them is
+// known for one machine only.
+func (l *fileChecks) builtinFiles(h *hookDecl) {
+	name, settings, err := h.Builtin.One()
+	if err != nil {
+		return // the decoder has reported it
+	}
+	templates, wrong := false, l.Told()
+	p := h.where.At(name)
+	table.EachField(p, reflect.ValueOf(settings).Elem(), func(p position.Place, v, _ reflect.Value, f *table.Field) {
+		if f.Lines != "" {
+			for i := range v.Len() {
+				l.file(p.Item(i), v.Index(i).String(), false)
+			}
+		}
+		table.EachText(p, v, f, func(_ position.Place, s reflect.Value) { templates = templates || strings.Contains(s.String(), "{{") })
+	})
+	if !templates && l.Told() == wrong && !l.Reported(p) {
+		for _, problem := range settings.Check() {
+			l.AddBuiltin(p, problem, "")
+		}
+	}
 }
 
 func (l *fileChecks) body(p position.Place, b *bodyDecl) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gitboot/gitboot/spec/bounds"
 	"github.com/gitboot/gitboot/spec/position"
 	"github.com/gitboot/gitboot/spec/render"
+	"github.com/gitboot/gitboot/spec/table"
 )
 
 // A view is what templates see: plain values, so that they print the same
@@ -110,12 +112,47 @@ func (r *onImage) body(p position.Place, b *bodyDecl) []byte {
 
 // read returns the content of a file of the repo, which is read once for all
 // that want it.
-func (r *resolver) read(p position.Place, name string) []byte {
+func (r *onImage) read(p position.Place, name string) []byte {
 	file := r.files.Open(r.fsys, path.Clean(name))
 	if file.Err != nil {
 		r.Add(p, name, "cannot be read: "+bounds.Reason(file.Err), "add it to the repo")
 	}
 	return file.Content
+}
+
+// addLines adds the lines of files to another field, as if they were declared.
+func (r *onImage) addLines(p position.Place, files, settings reflect.Value, field string) {
+	into := settings.FieldByName(field)
+	declared, _ := settings.Type().FieldByName(field)
+	c := table.Of(declared.Tag.Get("is"))
+	for i := range files.Len() {
+		name := files.Index(i).String()
+		for _, line := range r.lines(p.Item(i), name) {
+			if message, hint := c.Text(line); message != "" {
+				// The line is not shown: it may be a private key.
+				r.Add(p.Item(i), name, "has a line that "+message, hint)
+			}
+			into.Set(reflect.Append(into, reflect.ValueOf(line)))
+		}
+	}
+	if into.Len() > 0 {
+		files.SetZero() // which says no more than the lines, and is in no JSON
+	}
+}
+
+// lines reads a file with one value a line; comments and empty lines are left
+// out.
+func (r *onImage) lines(p position.Place, name string) (lines []string) {
+	for line := range strings.Lines(string(r.read(p, name))) {
+		if !r.spend(2 + len(line)/64) {
+			return nil
+		}
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // render executes a template.
@@ -150,7 +187,7 @@ func (r *onImage) executed(p position.Place, file, s string, execute func(spend 
 }
 
 // explain turns a template's failure into a message and a remedy.
-func (r *resolver) explain(file string, err error) (message, hint string) {
+func (r *onImage) explain(file string, err error) (message, hint string) {
 	message = "cannot be rendered for machine " + r.name
 	at := (*render.Error)(nil)
 	if !errors.As(err, &at) {

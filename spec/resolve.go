@@ -3,7 +3,6 @@ package spec
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -160,7 +159,7 @@ func (r *resolver) image(name string) Image {
 	if s.Keep != nil {
 		image.Keep = *s.Keep
 	}
-	r.source(decl, &image)
+	(&sourcing{r, decl}).of(&image)
 	image.Tag = "latest"
 	if image.Pull != nil {
 		image.Tag = tagOf(image.Pull.Ref)
@@ -212,87 +211,6 @@ func (r *resolver) kernelArgs(image Image) {
 	if err := deployment.CheckArgs(r.name, image.Name, image.KernelArgs); err != nil {
 		r.Add(r.decl.where.At("images"), image.Name, "its kernel arguments on machine "+r.name+" "+err.Error(), "leave some out, here, in the machine's profiles, or in the image")
 	}
-}
-
-// source says where an image comes from. A machine builds the images that it
-// lists in builds and those that are pushed nowhere; it pulls the others.
-func (r *resolver) source(decl *imageDecl, image *Image) {
-	image.LayerSize = size(r.fetching(&decl.registrySettings).LayerSize)
-	switch {
-	case decl.Pull != nil:
-		image.Pull = r.pull(decl, *decl.Pull)
-	case decl.Archive != nil:
-		image.Archive = newArchive(*decl.Archive, text(decl.SHA256), decl.Strip)
-		image.Archive.Platform = platformFor(r, r.fetching(&decl.registrySettings).Platform)
-	case decl.Build.Push != nil && !r.builds[image.Name]:
-		image.Pull = r.pull(decl, *decl.Build.Push)
-	default:
-		image.Build = r.build(decl)
-	}
-}
-
-func (r *resolver) pull(decl *imageDecl, ref string) *Pull {
-	return r.pulled(&decl.registrySettings, ref)
-}
-
-func (r *resolver) fetching(own *registrySettings) registrySettings {
-	layers := []*registrySettings{own}
-	if d := r.defaults.Image; d != nil {
-		layers = []*registrySettings{&d.registrySettings, own}
-	}
-	return table.Merge(layers...)
-}
-
-func (r *resolver) pulled(own *registrySettings, ref string) *Pull {
-	s := r.fetching(own)
-	return objects(&Pull{
-		Ref:              ref,
-		Mirrors:          slices.Clone(s.Mirrors),
-		TrustMirrorTags:  s.TrustMirrorTags != nil && *s.TrustMirrorTags,
-		Insecure:         s.Insecure != nil && *s.Insecure,
-		CredentialsFile:  text(s.CredentialsFile),
-		Platform:         platformFor(r, s.Platform),
-		CosignKey:        keyFile(text(s.CosignKey)),
-		CosignRepository: text(s.CosignRepo),
-		Update:           text(s.Update),
-	}, text(r.merged.Objects), s.ObjectsFrom, r.machines)
-}
-
-// keyFile is where keys are, "" for nowhere.
-func keyFile(declared string) string {
-	if declared == noKeys {
-		return ""
-	}
-	return declared
-}
-
-// noKeys is what an image says that needs no signature, whatever the defaults
-// say.
-const noKeys = "none"
-
-// tagOf returns the tag of a reference that was checked.
-func tagOf(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndexByte(ref, ':'); i > strings.LastIndexByte(ref, '/') && i > 0 {
-		return ref[i+1:]
-	}
-	return "latest"
-}
-
-func newArchive(name, sha256 string, strip *int) *Archive {
-	a := &Archive{SHA256: sha256, InRepo: inRepo(name)}
-	if strip != nil {
-		a.Strip = *strip
-	}
-	switch {
-	case table.IsURL(name):
-		a.URL = name
-	case a.InRepo:
-		a.Path = path.Clean(name)
-	default:
-		a.Path = name
-	}
-	return a
 }
 
 func copyOf[T any](p *T) *T {

@@ -138,6 +138,38 @@ func (r *onImage) hook(name string, decl *hookDecl) kind.Hook {
 	return h
 }
 
+// builtin resolves a hook's built-in, nil if it has none.
+func (r *onImage) builtin(decl *hookDecl) *kind.Builtin {
+	if decl.Builtin == (kind.Builtin{}) {
+		return nil
+	}
+	b := table.Copy(reflect.ValueOf(decl.Builtin)).Interface().(kind.Builtin)
+	name, settings, _ := b.One()
+	p, wrong := decl.where.At(name), r.Told()
+	table.EachField(p, reflect.ValueOf(settings).Elem(), func(p position.Place, value, owner reflect.Value, f *table.Field) {
+		table.EachText(p, value, f, func(p position.Place, s reflect.Value) { r.renderText(p, s) })
+		if f.Lines != "" {
+			r.addLines(p, value, owner, f.Lines)
+		}
+	})
+	if r.Told() > wrong {
+		return &b
+	}
+	settings.Complete(kind.Machine{Name: r.name, ID: text(r.decl.MachineID)})
+	for _, problem := range settings.Check() {
+		r.AddBuiltin(p, problem, ", for machine "+r.name)
+	}
+	return &b
+}
+
+func (r *onImage) renderText(p position.Place, s reflect.Value) {
+	template, problems := s.String(), r.Told()
+	s.SetString(r.render(p, template))
+	if template != "" && s.String() == "" && r.Told() == problems {
+		r.Add(p, template, "comes out empty, for machine "+r.name, "leave the key out if that is meant")
+	}
+}
+
 // once are the paths that have a declaration which matches the image.
 type once map[string]bool
 
@@ -193,7 +225,7 @@ func (r *onImage) file(decl *fileDecl) kind.File {
 
 // mode is the declared one, else 0600 for a file with secrets, 0755 for a source
 // that is executable in the repo, else 0644.
-func (r *resolver) mode(decl *fileDecl, secret bool) fs.FileMode {
+func (r *onImage) mode(decl *fileDecl, secret bool) fs.FileMode {
 	switch {
 	case decl.Mode != nil && secret && worldReadable(parseMode(*decl.Mode)):
 		r.Add(decl.where.At("mode"), *decl.Mode, "lets everybody read a secret", modeHint)

@@ -46,7 +46,7 @@ func (l *fileChecks) secretFile(name string, s *secretDecl) {
 }
 
 // inserts are the secrets that a template, or the whole of a file, asks for.
-func (r *resolver) inserts(p position.Place, secrets []render.Secret, whole bool) (out []kind.Insert) {
+func (r *onImage) inserts(p position.Place, secrets []render.Secret, whole bool) (out []kind.Insert) {
 	for _, s := range secrets {
 		if !r.spend(2) {
 			return nil
@@ -59,7 +59,7 @@ func (r *resolver) inserts(p position.Place, secrets []render.Secret, whole bool
 }
 
 // secret returns a secret that the machine uses at p, if it can read it.
-func (r *resolver) secret(p position.Place, name string) (kind.Secret, bool) {
+func (r *onImage) secret(p position.Place, name string) (kind.Secret, bool) {
 	decl := r.Fleet.secrets[name]
 	switch {
 	case decl == nil:
