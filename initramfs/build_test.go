@@ -3,7 +3,11 @@ package initramfs_test
 import (
 	"bytes"
 	"compress/gzip"
+	"io/fs"
+	"maps"
+	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -152,6 +156,42 @@ func TestBuild(t *testing.T) {
 	again, _, err := build(t, tree, initramfs.Options{Modules: []string{"nfs"}})
 	if err != nil || !bytes.Equal(packed, again) {
 		t.Errorf("a second build differs: %v", err)
+	}
+}
+
+// Modules that have no room in memory are read again when they are written, and are the same.
+func TestBuildOfLargeModules(t *testing.T) {
+	need.Programs(t, "cpio")
+	modules := func(nfs string) map[string]string {
+		above := entry{name: "usr/lib/modules/" + version + "/kernel/fs/nfs/nfs.ko", data: nfs}
+		packed, _, err := build(t, openTree(t, image(t), []entry{above}), initramfs.Options{Modules: []string{"nfs"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		cmd := exec.Command("cpio", "-idm", "--quiet", "--no-absolute-filenames", "lib/*")
+		cmd.Dir, cmd.Stdin = dir, bytes.NewReader(unzstd(t, packed))
+		run(t, cmd)
+		out := make(map[string]string)
+		err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				out[path.Base(name)] = read(t, filepath.Join(dir, name))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	large := ko(nil) + strings.Repeat("debugging information ", 1<<20)
+	kept, again := modules(ko(nil)), modules(large)
+	if again["nfs.ko"] != large {
+		t.Error("the large module is another one")
+	}
+	kept["nfs.ko"] = large
+	if len(kept) != 11 || !maps.Equal(kept, again) {
+		t.Errorf("%d modules kept in memory differ from %d read again", len(kept), len(again))
 	}
 }
 

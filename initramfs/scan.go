@@ -28,6 +28,7 @@ type module struct {
 	err      error
 	write    func(io.Writer) error // writes the file, expanded
 	size     int64                 // of that
+	kept     []byte                // the same, if it is in memory
 	imports  []string
 	depends  []string
 	softPre  []string
@@ -42,6 +43,10 @@ type moduleSet struct {
 	tree    *rootfs.Tree
 	byName  map[string]*module
 	builtIn map[string]bool
+
+	mu       sync.Mutex
+	inMemory int64     // bytes of what was read
+	kept     []*module // whose content is in memory
 }
 
 // openModules lists a kernel's modules.
