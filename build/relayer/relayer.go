@@ -23,7 +23,7 @@ import (
 )
 
 // Version changes when the same image would get other layers.
-const Version = "2"
+const Version = "3"
 
 // A Store keeps the images that were made, for whoever reads them as an engine's.
 type Store struct{ blobs.Store }

@@ -7,7 +7,7 @@ import (
 
 // FuzzRPM changes bytes of good files; nothing may panic or go on for ever.
 func FuzzRPM(f *testing.F) {
-	good := map[string][]byte{"rpmdb.sqlite": testdata(f, "rpmdb.sqlite.gz"), "Packages": testdata(f, "Packages.gz"), "Packages.db": makeNDB(f)}
+	good := map[string][]byte{"rpmdb.sqlite": testdata(f, "rpmdb.sqlite.gz"), "Packages": testdata(f, "Packages.gz"), "Packages.db": testdata(f, "Packages.db.gz")}
 	for name := range good {
 		f.Add(name, uint32(0), []byte{0xff}, uint32(1<<30))
 		f.Add(name, uint32(4096+3), []byte{0xff, 0xff}, uint32(8192))

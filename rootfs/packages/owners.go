@@ -130,7 +130,7 @@ func ownersApk(root Root, do func(Owner, string)) error {
 	}
 	o, dir := Owner{Package: Package{System: Apk}}, ""
 	for line := range strings.Lines(string(data)) {
-		key, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
+		key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
 		switch {
 		case !ok:
 			o, dir = Owner{Package: Package{System: Apk}}, ""
@@ -152,7 +152,7 @@ func ownersApk(root Root, do func(Owner, string)) error {
 }
 
 // ownersPacman reads the files "desc" and "files" in each package's folder: values stand
-// on the lines below their %NAME%.
+// on the lines below their %NAME%, up to an empty one (libalpm, lib/libalpm/be_local.c).
 func ownersPacman(root Root, do func(Owner, string)) error {
 	for _, dir := range pacmanDirs() {
 		names, err := list(root, dir)
@@ -180,11 +180,11 @@ func ownersPacman(root Root, do func(Owner, string)) error {
 func eachValue(text, key string, do func(string)) {
 	at := ""
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
+		line = strings.TrimSuffix(line, "\n")
 		switch {
-		case strings.HasPrefix(line, "%"):
+		case line == "" || at == "":
 			at = line
-		case at == key && line != "":
+		case at == key:
 			do(line)
 		}
 	}

@@ -61,7 +61,7 @@ func TestOwners(t *testing.T) {
 func TestOwnersRPM(t *testing.T) {
 	var all [][]string
 	for path, data := range map[string][]byte{
-		"usr/lib/sysimage/rpm/rpmdb.sqlite": testdata(t, "rpmdb.sqlite.gz"), "var/lib/rpm/Packages": testdata(t, "Packages.gz"), "var/lib/rpm/Packages.db": makeNDB(t),
+		"usr/lib/sysimage/rpm/rpmdb.sqlite": testdata(t, "rpmdb.sqlite.gz"), "var/lib/rpm/Packages": testdata(t, "Packages.gz"), "var/lib/rpm/Packages.db": testdata(t, "Packages.db.gz"),
 	} {
 		lines := owned(t, fsRoot{files(path, string(data))})
 		if len(lines) != 109 || !slices.Contains(lines, "rpm large large 2:2.5~rc1-3.fc38 usr/share/large/file-number-100") {

@@ -1,9 +1,7 @@
 package packages
 
 import (
-	"bytes"
 	"compress/gzip"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
@@ -175,7 +173,7 @@ func TestRPM(t *testing.T) {
 	for path, data := range map[string][]byte{
 		"usr/lib/sysimage/rpm/rpmdb.sqlite": testdata(t, "rpmdb.sqlite.gz"),
 		"var/lib/rpm/Packages":              testdata(t, "Packages.gz"),
-		"var/lib/rpm/Packages.db":           makeNDB(t),
+		"var/lib/rpm/Packages.db":           testdata(t, "Packages.db.gz"),
 	} {
 		got, err := Read(fsRoot{files(path, string(data))})
 		if err != nil {
@@ -199,36 +197,6 @@ func TestRPMLog(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// makeNDB writes the headers of the other fixtures as rpm's ndb does.
-func makeNDB(t testing.TB) []byte {
-	t.Helper()
-	out := make([]byte, 4096)
-	u32 := func(at int, n int) { binary.LittleEndian.PutUint32(out[at:], uint32(n)) }
-	copy(out, "RpmP")
-	u32(12, 1) // pages of slots
-	for at := 32; at < 4096; at += 16 {
-		copy(out[at:], "Slot")
-	}
-	slot := 32
-	err := bdbBlobs(testdata(t, "Packages.gz"), func(header []byte) error {
-		start := len(out)
-		out = append(out, bytes.Repeat([]byte{0}, (16+len(header)+12+15)/16*16)...)
-		copy(out[start:], "BlbS")
-		u32(start+4, slot/16)
-		u32(start+12, len(header))
-		copy(out[start+16:], header)
-		u32(slot+4, slot/16)
-		u32(slot+8, start/16)
-		u32(slot+12, (len(out)-start)/16)
-		slot += 16
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 // What dpkg says of this machine is the real thing.

@@ -6,14 +6,19 @@ import (
 	"strings"
 )
 
-// Tags about files: each has a name, and the number of its folder's (rpmtag.h).
+// Tags about files: each has a name, the number of its folder's, and a state (rpmtag.h,
+// rpmfiles.h).
 const (
+	tagFileStates = 1029
 	tagSourceRPM  = 1044
 	tagDirIndexes = 1116
 	tagBaseNames  = 1117
 	tagDirNames   = 1118
 
+	typeChar    = 1
 	typeStrings = 8
+
+	stateNormal = 0
 )
 
 // ownersRPM reads the lists of files in rpm's headers.
@@ -23,9 +28,11 @@ func ownersRPM(root Root, do func(Owner, string)) error {
 		if err != nil {
 			return err
 		}
-		var source, bases, dirs, indexes headerEntry
+		var source, states, bases, dirs, indexes headerEntry
 		err = eachTag(header, func(tag uint32, e headerEntry) error {
 			switch tag {
+			case tagFileStates:
+				states = e
 			case tagSourceRPM:
 				source = e
 			case tagBaseNames:
@@ -40,7 +47,11 @@ func ownersRPM(root Root, do func(Owner, string)) error {
 		if err != nil {
 			return err
 		}
-		return eachFile(bases, dirs, indexes, func(file string) { do(Owner{p, sourceRPM(source)}, file) })
+		return eachFile(bases, dirs, indexes, func(i int, file string) {
+			if states.isNormal(i) {
+				do(Owner{p, sourceRPM(source)}, file)
+			}
+		})
 	})
 }
 
@@ -56,7 +67,15 @@ func sourceRPM(e headerEntry) string {
 	return file
 }
 
-func eachFile(bases, dirs, indexes headerEntry, do func(string)) error {
+// isNormal reports whether a package has its i-th file itself: what was not installed, or
+// what another package's file has replaced since, stays in its list with another state.
+// Where there are no states, as in packages themselves, all are.
+func (e headerEntry) isNormal(i int) bool {
+	at := e.offset + int64(i)
+	return e.kind != typeChar || int64(i) >= e.count || at >= int64(len(e.data)) || e.data[at] == stateNormal
+}
+
+func eachFile(bases, dirs, indexes headerEntry, do func(int, string)) error {
 	names, err := headerStrings(bases)
 	if err != nil {
 		return err
@@ -77,7 +96,7 @@ func eachFile(bases, dirs, indexes headerEntry, do func(string)) error {
 		if int64(n) >= int64(len(folders)) {
 			return errHeader
 		}
-		do(folders[n] + name)
+		do(i, folders[n]+name)
 	}
 	return nil
 }
