@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -267,25 +266,4 @@ func ours(text string) string {
 		}
 	}
 	return out.String()
-}
-
-// What dashboard and alerts show, there is.
-func TestExamplesNameWhatThereIs(t *testing.T) {
-	name := regexp.MustCompile(`gitboot_[a-z_]+`)
-	for _, file := range []string{"alerts.yml", "dashboard.json"} {
-		text, err := os.ReadFile(filepath.Join("../../examples/monitoring", file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := name.FindAllString(string(text), -1)
-		if len(found) == 0 {
-			t.Errorf("%s names no metric", file)
-		}
-		for _, n := range found {
-			n = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(n, "_bucket"), "_sum"), "_count")
-			if !slices.ContainsFunc(Table(), func(m Metric) bool { return m.Name == n }) {
-				t.Errorf("%s names %s, which there is not", file, n)
-			}
-		}
-	}
 }

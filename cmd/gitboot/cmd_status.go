@@ -259,8 +259,8 @@ func note(s report.Status, img report.ImageStatus, g report.GenerationStatus) st
 	if g.Packages != nil {
 		notes = append(notes, "packages: "+g.Packages.String())
 	}
-	if near := g.Fetched.Near(); near != "" {
-		notes = append(notes, "fetched: "+near)
+	if words := g.Fetched.Words(); words != "" {
+		notes = append(notes, "fetched: "+words)
 	}
 	return strings.Join(notes, "; ")
 }

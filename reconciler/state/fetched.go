@@ -30,8 +30,9 @@ type Fetched struct {
 	From []Giver `json:"from,omitempty"`
 }
 
-// Near says what came of others than registries, "" if nothing did.
-func (f *Fetched) Near() string {
+// Words says what of it is not as usual: what came of others than registries, and what
+// was fetched in vain; "" if nothing is.
+func (f *Fetched) Words() string {
 	if f == nil {
 		return ""
 	}
@@ -40,6 +41,12 @@ func (f *Fetched) Near() string {
 		if g.Kind != registry {
 			words = append(words, fmt.Sprintf("%s of %s %s", progress.Bytes(g.Bytes), g.Kind, g.Host))
 		}
+	}
+	if f.Vain > 0 {
+		words = append(words, progress.Bytes(f.Vain)+" in vain")
+	}
+	if f.Unfit {
+		words = append(words, "a patch in vain")
 	}
 	return strings.Join(words, ", ")
 }

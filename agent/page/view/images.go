@@ -34,8 +34,8 @@ type Generation struct {
 	// the first of it each.
 	Packages string
 	Changes  []string
-	// Near is what of it came of others than registries, "" if nothing did.
-	Near string
+	// Fetched is what is not as usual of how it was fetched, "" if nothing is.
+	Fetched string
 }
 
 // A Mark is a word about a generation, and its colour.
@@ -101,7 +101,7 @@ func generation(image string, g report.GenerationStatus, newest, isDefault bool)
 	}
 	mark(g.Damaged != "", "damaged", Bad, g.Damaged)
 	mark(g.Hidden != "", "not in the menu", Busy, g.Hidden)
-	out.Near = plain.Line(g.Fetched.Near())
+	out.Fetched = plain.Line(g.Fetched.Words())
 	if g.Packages != nil {
 		out.Packages, out.Changes = g.Packages.Count.String(), changes(*g.Packages)
 	}

@@ -90,18 +90,18 @@ func TestPast(t *testing.T) {
 	}
 }
 
-// What came of others than the registry is told, and what others got.
+// What came of others than the registry is told, what in vain, and what others got.
 func TestGivenAndTaken(t *testing.T) {
 	from := []state.Giver{{Kind: "mirror", Host: "den:8376", Bytes: 1500}, {Kind: "registry", Host: "r", Bytes: 7}}
 	p := view.Of(view.Facts{
 		Live:   live.Status{Served: []live.Served{{Kind: "object", Requests: 2, Bytes: 3_000_000}, {Kind: "repo", Requests: 1, Bytes: 20}}},
-		Staged: report.Status{Images: []report.ImageStatus{{Name: "a", Generations: []report.GenerationStatus{{Fetched: &state.Fetched{From: from}}, {Fetched: &state.Fetched{From: from[1:]}}, {}}}}},
+		Staged: report.Status{Images: []report.ImageStatus{{Name: "a", Generations: []report.GenerationStatus{{Fetched: &state.Fetched{From: from}}, {Fetched: &state.Fetched{From: from[1:]}}, {}, {Fetched: &state.Fetched{From: from, Vain: 16 << 20, Unfit: true}}}}}},
 	})
 	if d := cmp.Diff([]string{"3.0 MB of objects, in 2 answers since the agent started", "20 B of the config repo, in 1 answer since the agent started"}, p.Served); d != "" {
 		t.Error(d)
 	}
-	for i, want := range []string{"1.5 kB of mirror den:8376", "", ""} {
-		if got := p.Images[0].Generations[i].Near; got != want {
+	for i, want := range []string{"1.5 kB of mirror den:8376", "", "", "1.5 kB of mirror den:8376, 16.8 MB in vain, a patch in vain"} {
+		if got := p.Images[0].Generations[i].Fetched; got != want {
 			t.Errorf("generation %d: %q, want %q", i, got, want)
 		}
 	}
