@@ -45,7 +45,7 @@ func (s *Stage) PutKernel(key string, r KernelRecord) error {
 		return nil
 	}
 	if err := record.Write(path, r); err != nil {
-		return s.full(fmt.Errorf("kernel record %s: %w", key, err), 1)
+		return s.full(fmt.Errorf("kernel record %s: %w", key, err), 0)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (a *adding) take(ctx context.Context) (deployment.Object, error) {
 		a.Readable(a.stage.ObjectPath(o))
 	}
 	if err := a.remember(taken, o); err != nil {
-		return deployment.Object{}, a.stage.full(fmt.Errorf("stage layer %s: %w", a.Tar, err), 1)
+		return deployment.Object{}, a.stage.full(fmt.Errorf("stage layer %s: %w", a.Tar, err), 0)
 	}
 	return o, fault.Point("stage.layer.taken")
 }
@@ -148,7 +148,7 @@ func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 	s := a.stage
 	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
-		return deployment.Object{}, s.full(err, max(a.Size/2, 1))
+		return deployment.Object{}, s.full(err, max(a.Size/2, 0))
 	}
 	defer f.Discard()
 	l := &squash.Job{Tar: a.Tar, Entries: s.Entries, Into: f.File, Reserve: s.Reserve, Below: a.files, Log: s.log()}
@@ -173,7 +173,7 @@ func (a *adding) add(ctx context.Context) (deployment.Object, error) {
 		return deployment.Object{}, s.full(err, o.Size)
 	}
 	if err := a.remember(l.Taken(), o); err != nil {
-		return deployment.Object{}, s.full(err, 1)
+		return deployment.Object{}, s.full(err, 0)
 	}
 	return o, fault.Point("stage.layer.recorded")
 }

@@ -64,7 +64,7 @@ func whole(s *Stage, o deployment.Object) (bool, error) {
 func (s *Stage) AddFile(ctx context.Context, r io.Reader) (deployment.Object, error) {
 	f, err := durable.Create(s.Temp(), 0o600)
 	if err != nil {
-		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 1)
+		return deployment.Object{}, s.full(fmt.Errorf("add file to stage: %w", err), 0)
 	}
 	defer f.Discard()
 	o, err := CopyHashed(ctx, f, r)

@@ -15,7 +15,8 @@ type NoSpaceError struct {
 	Dir string
 	// Need is what the work wants to write, Free what can be written without
 	// touching the reserve, and Collectable what collecting garbage would free;
-	// all in bytes. Need may be an estimate.
+	// all in bytes. Need may be an estimate; it is 0 where a write has failed of which
+	// nobody knows how much it wanted.
 	Need, Free, Collectable int64
 	// NoInodes says that no file can be made, whatever is free.
 	NoInodes bool
@@ -29,7 +30,11 @@ func (e *NoSpaceError) Error() string {
 	if e.NoInodes {
 		return fmt.Sprintf("the file system of the stage %s has no inodes left, so that no file can be made there: remove files, or make it anew with more of them; %s", e.Dir, remedy)
 	}
-	if e.Free <= 0 && e.Need <= 1 { // something has found out, and how much it wanted is not known
+	switch {
+	case e.Need > 0:
+	case e.Free > 0: // as what did not fit has been removed
+		return fmt.Sprintf("the stage %s had no room for a file, and has %s free: it was larger than that, or inodes or a quota were used up; %s", e.Dir, progress.Bytes(e.Free), remedy)
+	default:
 		return fmt.Sprintf("the stage %s has no space left; %s", e.Dir, remedy)
 	}
 	return fmt.Sprintf("the stage %s has too little space: %s needed, %s free, %s missing; %s",
@@ -64,17 +69,17 @@ func noSpace(s *Stage, need, free int64) error {
 // something was done with the stage. Errors of other files are told as theirs.
 func Failed(s *Stage, err error) error {
 	if file, met := durable.Met(err); met && durable.Below(s.Dir(), file) {
-		err = s.full(err, 1)
+		err = s.full(err, 0)
 	}
 	return durable.Failing(s.Dir(), err)
 }
 
 // Full turns the error of a full file system, met while something was written below
 // the stage, into a *NoSpaceError.
-func Full(s *Stage, err error) error { return s.full(err, 1) }
+func Full(s *Stage, err error) error { return s.full(err, 0) }
 
 // full turns the error of a full file system into a *NoSpaceError; need is
-// what the work at least wanted. Other errors are returned as they are.
+// what the work at least wanted, 0 if that is not known. Other errors are returned as they are.
 func (s *Stage) full(err error, need int64) error {
 	var known *NoSpaceError
 	if errors.As(err, &known) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
@@ -84,5 +89,17 @@ func (s *Stage) full(err error, need int64) error {
 	if ferr != nil {
 		return errors.Join(err, ferr)
 	}
-	return fmt.Errorf("%w (%v)", noSpace(s, max(need, free+1), free), err)
+	if need > 0 {
+		need = max(need, free+1)
+	}
+	return fmt.Errorf("%w (%v)", noSpace(s, need, free), err)
+}
+
+// Unwritable says why nothing can be written on the stage, nil if something can. No run
+// can note that it failed there.
+func Unwritable(s *Stage) error {
+	if durable.Full(s.Dir()) {
+		return noSpace(s, 0, 0)
+	}
+	return nil
 }

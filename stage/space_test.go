@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -71,6 +73,36 @@ func TestNoSpaceErrorSaysWhatToDo(t *testing.T) {
 	if !strings.Contains(err.Error(), "nothing there is garbage") {
 		t.Errorf("%q", err)
 	}
+}
+
+// Of a write that has failed nobody may know what it wanted: no figure is made up.
+func TestFull(t *testing.T) {
+	s := smallStage(t, "4m")
+	err := Full(s, fmt.Errorf("write: %w", syscall.ENOSPC))
+	if text := err.Error(); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(text, "had no room for a file, and has") || strings.Contains(text, "missing") {
+		t.Error(err)
+	}
+	if err := Unwritable(s); err != nil {
+		t.Error(err)
+	}
+	filler, err := os.Create(filepath.Join(s.Dir(), "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	if _, err := io.Copy(filler, zeros{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := Unwritable(s); err == nil || !strings.Contains(err.Error(), "has no space left; nothing there is garbage") {
+		t.Errorf("%v", err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestAddLayerOnAFullStage(t *testing.T) {

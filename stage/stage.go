@@ -61,7 +61,7 @@ func Create(dir string) (*Stage, error) {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
 	}
 	if err := furnish(l); err != nil {
-		return nil, fmt.Errorf("create stage %s: %w", dir, err)
+		return nil, fmt.Errorf("create stage %s: %w", dir, Full(&Stage{Layout: l}, err))
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create stage %s: %w", dir, err)
@@ -184,7 +184,7 @@ func (s *Stage) Settle(ctx context.Context) error {
 	}
 	left, err := durable.Settle(s.boot())
 	if err != nil {
-		return s.full(fmt.Errorf("settle stage %s: %w", s.Dir(), err), 1)
+		return s.full(fmt.Errorf("settle stage %s: %w", s.Dir(), err), 0)
 	}
 	if left != nil {
 		s.log().Debug("stage is synced, its journal is left as it is", "stage", s.Dir(), "error", left)

@@ -28,8 +28,28 @@ func Room(path string, reserve int64) (int64, error) {
 // NoInodes reports that no more files can be made on path's file system, whatever
 // room it has. Some, such as btrfs, have no such bound.
 func NoInodes(path string) bool {
-	var st unix.Statfs_t
-	return unix.Statfs(path, &st) == nil && st.Files > 0 && st.Ffree == 0
+	st, grows := growing(path)
+	return grows && st.Files > 0 && st.Ffree == 0
+}
+
+// Full reports that nothing can be written on path's file system: it has no room, for
+// nobody, or no inodes.
+func Full(path string) bool {
+	st, grows := growing(path)
+	return grows && st.Blocks > 0 && st.Bfree == 0 || NoInodes(path)
+}
+
+// growing looks at a file system, if it is of a kind that is written to: those that are
+// made once are full, and lack nothing.
+func growing(path string) (st unix.Statfs_t, grows bool) {
+	if unix.Statfs(path, &st) != nil {
+		return st, false
+	}
+	switch uint32(st.Type) {
+	case unix.ISOFS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.EROFS_SUPER_MAGIC_V1:
+		return st, false
+	}
+	return st, true
 }
 
 func space(path string) (free, total int64, err error) {

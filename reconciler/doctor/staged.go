@@ -66,6 +66,9 @@ func checkSpace(_ context.Context, v *visit) []Finding {
 	if skipped != nil {
 		return skipped
 	}
+	if durable.NoInodes(st.Dir()) {
+		return fail("no file can be made on the stage: its file system has no inodes left", "remove files there, or make it anew with more of them (`mkfs.ext4 -N`)")
+	}
 	free, err := durable.Room(st.Dir(), v.Config.Reserve)
 	if err != nil {
 		return fail(err.Error(), "")

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/gitboot/gitboot/reconciler/plan"
 	"github.com/gitboot/gitboot/reconciler/state"
 	"github.com/gitboot/gitboot/rootfs/packages"
+	"github.com/gitboot/gitboot/stage"
 )
 
 // Status is what `gitboot status` shows. The JSON fields are stable.
@@ -42,7 +44,8 @@ type Status struct {
 	Uncounted string `json:"uncounted,omitempty"`
 	// Reboot says whether and why this machine needs one.
 	Reboot Reboot `json:"reboot"`
-	// Failure is why the last run ended without having looked at all images.
+	// Failure is why the last run ended without having looked at all images, or would have
+	// to and could not note it.
 	Failure *state.Failure `json:"failure,omitempty"`
 	// Suspension says that nothing changes by itself, absent if all may.
 	Suspension *plan.Suspension `json:"suspension,omitempty"`
@@ -73,6 +76,20 @@ type Status struct {
 	Pushes []PushStatus `json:"pushes"`
 	// Signs is what this machine has signed for others, by their names; absent if nothing.
 	Signs []SigningStatus `json:"signs,omitempty"`
+}
+
+// unnoted is the failure that no run can note: that nothing can be written on the stage,
+// since when it was written last.
+func unnoted(st *stage.Stage) *state.Failure {
+	err := stage.Unwritable(st)
+	if err == nil {
+		return nil
+	}
+	f := &state.Failure{Message: err.Error()}
+	if info, err := os.Stat(st.StateFile()); err == nil {
+		f.Since = info.ModTime().UTC().Truncate(time.Second)
+	}
+	return f
 }
 
 // SigningStatus is what was signed for another machine: all of the revision, at that time.
@@ -264,7 +281,7 @@ func Of(ctx context.Context, book *menu.Book, foresee func(context.Context, *sta
 	}
 	s := Status{
 		Machine: doc.Machine, Revision: doc.Revision, Stage: book.Place, Booted: book.Booted,
-		Default: book.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure),
+		Default: book.Default(doc, shown), Mode: cmp.Or(doc.Mode, "menu"), Failure: cmp.Or(doc.Failure, made.Failure, unnoted(book.Stage)),
 		Images: []ImageStatus{}, Builds: builds(made), Pushes: pushes(made),
 	}
 	s.Loader, _ = menu.Which(book)
