@@ -8,16 +8,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 )
 
 const (
-	// afresh is how often it is looked whether there are other links.
-	afresh = time.Minute
 	// pause is how long nothing is said twice (RFC 6762, 6).
 	pause = time.Second
 	// maxLabel leaves room for what host puts before it.
@@ -47,19 +45,51 @@ func Announce(ctx context.Context, at net.Addr, tls bool, log *slog.Logger) erro
 	listened, err := netip.ParseAddrPort(at.String())
 	address := listened.Addr().Unmap()
 	if err != nil || !address.IsUnspecified() && !inside(address) {
-		log.Info("other machines do not find this one: what they look for is an address in a private IPv4 network", "address", at.String())
+		log.Info("other machines do not find this one: what they look for is a private or link-local address", "address", at.String())
 		return nil
 	}
-	s, err := open(ctx)
-	if err != nil {
-		return fmt.Errorf("answer other machines in the network: %w", err)
-	}
-	defer s.Close()
-	a := announcer{socket: s, is: service{label(), listened.Port(), tls}, at: address, limits: map[int]*rate.Limiter{}}
-	if err := a.run(); ctx.Err() == nil {
+	if err := announce(ctx, service{label(), listened.Port(), tls}, address, log); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("answer other machines in the network: %w", err)
 	}
 	return nil
+}
+
+func announce(ctx context.Context, is service, at netip.Addr, log *slog.Logger) error {
+	// All that this machine has, or that one.
+	reached := func(a netip.Addr) bool { return at.IsUnspecified() || a == at }
+	var ways []family
+	for _, f := range families() {
+		if at.IsUnspecified() || f.of(at) {
+			ways = append(ways, f)
+		}
+	}
+	sockets, err := openAll(ctx, ways)
+	defer closeAll(sockets)
+	if len(sockets) == 0 {
+		return err
+	}
+	if err != nil {
+		log.Warn("some other machines cannot find this one", "error", err)
+	}
+	news, err := listen()
+	if err != nil {
+		return fmt.Errorf("listen for changes of its networks: %w", err)
+	}
+	defer news.Close()
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return watch(ctx, news, func() { renew(sockets) }) })
+	for _, s := range sockets {
+		a := announcer{s, is, reached, map[int]*spoken{}}
+		all.Go(func() error { return a.run(ctx) })
+	}
+	return all.Wait()
+}
+
+// renew has sockets look again which links there are.
+func renew(sockets []*socket) {
+	for _, s := range sockets {
+		_ = s.SetReadDeadline(time.Unix(1, 0)) // it is closed otherwise
+	}
 }
 
 // label is what this machine is called, as a part of a name.
@@ -71,24 +101,36 @@ func label() string {
 
 type announcer struct {
 	*socket
-	is     service
-	at     netip.Addr // unspecified for all that the machine has
-	limits map[int]*rate.Limiter
+	is      service
+	reached func(netip.Addr) bool // whether it is listened at an address
+	spoken  map[int]*spoken
 }
 
-// run answers, and listens on links that come.
-func (a announcer) run() error {
+// spoken is what has been said on a link.
+type spoken struct {
+	limit *rate.Limiter
+	last  statement
+}
+
+// A statement is made on a link from an address there.
+type statement struct {
+	on   link
+	from netip.Addr
+	all  []netip.Addr // at which it is reached
+}
+
+// run answers until ctx ends, and takes its word back then.
+func (a announcer) run(ctx context.Context) error {
 	buf := make([]byte, maxPacket)
 	for {
+		// From here on a change of links ends hearing.
+		if err := a.until(ctx, time.Time{}); err != nil {
+			a.takeBack()
+			return err
+		}
 		list, err := a.join()
-		if err != nil {
-			return err
-		}
-		if err := a.SetReadDeadline(time.Now().Add(afresh)); err != nil {
-			return err
-		}
 		for err == nil {
-			err = a.hear(buf, list)
+			err = a.hearOne(buf, list)
 		}
 		if !isTimeout(err) {
 			return err
@@ -96,51 +138,57 @@ func (a announcer) run() error {
 	}
 }
 
-// hear waits for a packet, and answers it if it asks.
-func (a announcer) hear(buf []byte, list []link) error {
-	n, about, _, err := a.ReadFrom(buf)
-	if err != nil || !a.is.asked(buf[:n]) {
+// hearOne waits for a packet, and answers it if it asks.
+func (a announcer) hearOne(buf []byte, list []link) error {
+	packet, by, _, err := a.next(buf, list)
+	if err != nil || !a.is.asked(packet) {
 		return err
 	}
-	i := slices.IndexFunc(list, func(l link) bool { return cameBy(l, about) })
-	if i < 0 {
-		return nil
+	s := statement{on: by, all: by.own(a.reached)}
+	for _, own := range s.all {
+		if a.of(own) {
+			s.from = own
+			return a.answer(s)
+		}
 	}
-	at, reached := a.reachedAt(list[i])
-	if !reached {
-		return nil
-	}
-	packet, err := a.is.answer(at)
-	if err != nil {
-		return err
-	}
-	a.answer(packet, list[i], at)
 	return nil
 }
 
 // answer says it on a link at once, or when a second has passed since it was said there
 // last: whoever asked in between hears it, too.
-func (a announcer) answer(packet []byte, on link, at netip.Addr) {
-	limit := a.limits[on.index]
-	if limit == nil {
-		limit = rate.NewLimiter(rate.Every(pause), 1)
-		a.limits[on.index] = limit
+func (a announcer) answer(s statement) error {
+	packet, err := a.is.answer(s.all, lifetime)
+	if err != nil {
+		return err
 	}
-	turn := limit.Reserve()
-	if wait := turn.Delay(); wait > pause {
-		turn.Cancel() // it is going to be said
-	} else {
+	said := a.spoken[s.on.index]
+	if said == nil {
+		said = &spoken{limit: rate.NewLimiter(rate.Every(pause), 1)}
+		a.spoken[s.on.index] = said
+	}
+	said.last = s
+	if wait, due := turn(said.limit, time.Now()); due {
 		// What cannot be sent is not heard: who looks does without.
-		time.AfterFunc(wait, func() { _ = a.say(packet, on, at) })
+		time.AfterFunc(wait, func() { _ = a.say(packet, s.on.index, s.from, a.to()) })
 	}
+	return nil
 }
 
-// reachedAt is the address at which this machine is reached from a link.
-func (a announcer) reachedAt(l link) (netip.Addr, bool) {
-	for _, p := range l.nets {
-		if a.at.IsUnspecified() || p.Addr() == a.at {
-			return p.Addr(), true
+// turn is how long is waited until something is said, if it is not going to be anyway.
+func turn(limit *rate.Limiter, now time.Time) (wait time.Duration, due bool) {
+	next := limit.ReserveN(now, 1)
+	if wait = next.DelayFrom(now); wait > pause {
+		next.CancelAt(now)
+		return 0, false
+	}
+	return wait, true
+}
+
+// takeBack tells all who were told of this machine that it is there no more.
+func (a announcer) takeBack() {
+	for _, said := range a.spoken {
+		if packet, err := a.is.answer(said.last.all, 0); err == nil {
+			_ = a.say(packet, said.last.on.index, said.last.from, a.to())
 		}
 	}
-	return netip.Addr{}, false
 }

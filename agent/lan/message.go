@@ -52,8 +52,9 @@ func (s service) asked(packet []byte) bool {
 	return false
 }
 
-// answer is all that there is to say, at an address.
-func (s service) answer(at netip.Addr) ([]byte, error) {
+// answer is all that there is to say, at addresses, and for how many seconds others may
+// keep it: none if it is not so any more.
+func (s service) answer(at []netip.Addr, seconds uint32) ([]byte, error) {
 	var names [2]dnsmessage.Name
 	for i, name := range []string{s.instance(), s.host()} {
 		var err error
@@ -63,20 +64,27 @@ func (s service) answer(at netip.Addr) ([]byte, error) {
 	}
 	instance, host := names[0], names[1]
 	about := func(name dnsmessage.Name) dnsmessage.ResourceHeader {
-		return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: lifetime}
+		return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: seconds}
 	}
 	text := "tls=0"
 	if s.tls {
 		text = overTLS
 	}
 	m := dnsmessage.Message{
-		Header:  dnsmessage.Header{Response: true, Authoritative: true},
-		Answers: []dnsmessage.Resource{{Header: about(dnsmessage.MustNewName(Service)), Body: &dnsmessage.PTRResource{PTR: instance}}},
-		Additionals: []dnsmessage.Resource{
+		Header: dnsmessage.Header{Response: true, Authoritative: true},
+		// It answers whatever was asked of these.
+		Answers: []dnsmessage.Resource{
+			{Header: about(dnsmessage.MustNewName(Service)), Body: &dnsmessage.PTRResource{PTR: instance}},
 			{Header: about(instance), Body: &dnsmessage.SRVResource{Port: s.port, Target: host}},
 			{Header: about(instance), Body: &dnsmessage.TXTResource{TXT: []string{text}}},
-			{Header: about(host), Body: &dnsmessage.AResource{A: at.As4()}},
 		},
+	}
+	for _, a := range at {
+		is := dnsmessage.Resource{Header: about(host), Body: &dnsmessage.AAAAResource{AAAA: a.As16()}}
+		if a.Is4() {
+			is.Body = &dnsmessage.AResource{A: a.As4()}
+		}
+		m.Answers = append(m.Answers, is)
 	}
 	return m.Pack()
 }
@@ -92,7 +100,7 @@ func read(packet []byte) (found service, ok bool) {
 	for _, r := range records {
 		name := r.Header.Name.String()
 		machine, ours := strings.CutSuffix(strings.ToLower(name), "."+Service)
-		if srv, is := r.Body.(*dnsmessage.SRVResource); is && ours && srv.Port != 0 {
+		if srv, is := r.Body.(*dnsmessage.SRVResource); is && ours && srv.Port != 0 && r.Header.TTL != 0 {
 			instance, found = name, service{machine: machine, port: srv.Port}
 			break
 		}

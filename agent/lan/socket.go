@@ -7,111 +7,176 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
-// port is the one of multicast DNS, group where everybody listens.
+// port is the one of multicast DNS.
 const port = 5353
 
-func group() *net.UDPAddr { return &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: port} }
+// A family is a version of IP.
+type family struct {
+	network string
+	group   net.IP // where everybody listens
+	of      func(netip.Addr) bool
+	take    func(net.PacketConn) (conn, error)
+}
 
-// A socket hears what is said in the group, beside the system's own responder. It ends
-// with its context.
+func families() []family {
+	return []family{
+		{"udp4", net.IPv4(224, 0, 0, 251), netip.Addr.Is4, takeIPv4},
+		{"udp6", net.ParseIP("ff02::fb"), netip.Addr.Is6, takeIPv6},
+	}
+}
+
+// A conn tells, and is told, by which link a packet comes and goes.
+type conn interface {
+	hear(buf []byte) (n, link int, from net.Addr, err error)
+	// say sends from an address or, if that is none, from the link's first.
+	say(packet []byte, link int, from netip.Addr, to net.Addr) error
+	JoinGroup(*net.Interface, net.Addr) error
+	SetReadDeadline(time.Time) error
+	Close() error
+}
+
+// A socket hears what is said in the group, beside the system's own responder.
 type socket struct {
-	*ipv4.PacketConn
+	conn
+	family
 	release func() bool
 }
 
-func open(ctx context.Context) (*socket, error) {
-	shared := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var wrong error
-		err := raw.Control(func(fd uintptr) { wrong = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
-		return errors.Join(err, wrong)
+// open opens a socket that hears nothing any more once its context has ended.
+func (f family) open(ctx context.Context) (*socket, error) {
+	shared := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		wrong := raw.Control(func(fd uintptr) {
+			// Some responders share it by the one, some by the other.
+			err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+		})
+		return errors.Join(wrong, err)
 	}}
-	conn, err := shared.ListenPacket(ctx, "udp4", fmt.Sprintf(":%d", port))
-	if err != nil {
+	packets, err := shared.ListenPacket(ctx, f.network, fmt.Sprintf(":%d", port))
+	switch {
+	case errors.Is(err, unix.EAFNOSUPPORT):
+		return nil, errNowhere
+	case errors.Is(err, unix.EADDRINUSE):
+		return nil, fmt.Errorf("%w: a program has the port of multicast DNS to itself; `ss -ulpn sport = :%d` says which: end it, or have it share the port", err, port)
+	case err != nil:
 		return nil, err
 	}
-	s := &socket{ipv4.NewPacketConn(conn), context.AfterFunc(ctx, func() { conn.Close() })}
-	// RFC 6762, 11: all is sent with a TTL of 255.
-	if err := errors.Join(s.SetControlMessage(ipv4.FlagInterface, true), s.SetMulticastTTL(255)); err != nil {
-		return nil, errors.Join(err, s.Close())
+	c, err := f.take(packets)
+	if err != nil {
+		return nil, errors.Join(err, packets.Close())
 	}
-	return s, nil
+	return &socket{c, f, context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })}, nil
 }
 
-func (s *socket) Close() error {
-	s.release()
-	return s.PacketConn.Close()
+// openAll opens a socket for each family that this machine has.
+func openAll(ctx context.Context, of []family) (list []*socket, err error) {
+	for _, f := range of {
+		s, wrong := f.open(ctx)
+		if wrong == nil {
+			list = append(list, s)
+		} else if !errors.Is(wrong, errNowhere) {
+			err = errors.Join(err, wrong)
+		}
+	}
+	if len(list) == 0 && err == nil {
+		err = errNowhere
+	}
+	return list, err
+}
+
+func closeAll(list []*socket) {
+	for _, s := range list {
+		s.release()
+		_ = s.Close() // nothing is written that this could lose
+	}
+}
+
+// until sets when hearing ends, which it does with ctx in any case.
+func (s *socket) until(ctx context.Context, t time.Time) error {
+	if err := s.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // join listens on all links that there are now, and gives them.
 func (s *socket) join() ([]link, error) {
-	list, err := links()
+	list, err := links(s.of)
 	if err != nil {
 		return nil, err
 	}
 	for _, l := range list {
 		// One that it listens on already is no error; on one where it cannot, nobody is found.
-		_ = s.JoinGroup(&net.Interface{Index: l.index}, group())
+		_ = s.JoinGroup(&net.Interface{Index: l.index}, s.to())
 	}
 	return list, nil
 }
 
-// say sends a packet to the group on a link, from an address there or, if that is none,
-// from the first.
-func (s *socket) say(packet []byte, on link, from netip.Addr) error {
-	_, err := s.WriteTo(packet, &ipv4.ControlMessage{IfIndex: on.index, Src: from.AsSlice()}, group())
+func (s *socket) to() *net.UDPAddr { return &net.UDPAddr{IP: s.group, Port: port} }
+
+// next waits for a packet that came by one of the links from a machine there.
+func (s *socket) next(buf []byte, list []link) (packet []byte, by link, from netip.Addr, err error) {
+	for {
+		n, index, sender, err := s.hear(buf)
+		if err != nil {
+			return nil, link{}, netip.Addr{}, err
+		}
+		udp, ok := sender.(*net.UDPAddr)
+		if !ok || udp.Port != port {
+			continue
+		}
+		from := udp.AddrPort().Addr().Unmap().WithZone("")
+		for _, l := range list {
+			if l.index == index && l.near(from) {
+				return buf[:n], l, from, nil
+			}
+		}
+	}
+}
+
+type overIPv4 struct{ *ipv4.PacketConn }
+
+func takeIPv4(c net.PacketConn) (conn, error) {
+	p := ipv4.NewPacketConn(c)
+	// RFC 6762, 11: all is sent with a TTL of 255.
+	return overIPv4{p}, errors.Join(p.SetControlMessage(ipv4.FlagInterface, true), p.SetMulticastTTL(255))
+}
+
+func (c overIPv4) hear(buf []byte) (n, link int, from net.Addr, err error) {
+	n, about, from, err := c.ReadFrom(buf)
+	if about != nil {
+		link = about.IfIndex
+	}
+	return n, link, from, err
+}
+
+func (c overIPv4) say(packet []byte, link int, from netip.Addr, to net.Addr) error {
+	_, err := c.WriteTo(packet, &ipv4.ControlMessage{IfIndex: link, Src: from.AsSlice()}, to)
 	return err
 }
 
-// A link is a network that this machine is in, with its own addresses there.
-type link struct {
-	index int
-	nets  []netip.Prefix
+type overIPv6 struct{ *ipv6.PacketConn }
+
+func takeIPv6(c net.PacketConn) (conn, error) {
+	p := ipv6.NewPacketConn(c)
+	return overIPv6{p}, errors.Join(p.SetControlMessage(ipv6.FlagInterface, true), p.SetMulticastHopLimit(255))
 }
 
-// links are the networks in which there may be others: private ones.
-func links() ([]link, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, err
+func (c overIPv6) hear(buf []byte) (n, link int, from net.Addr, err error) {
+	n, about, from, err := c.ReadFrom(buf)
+	if about != nil {
+		link = about.IfIndex
 	}
-	var list []link
-	for _, i := range all {
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagMulticast == 0 || i.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0 || len(list) == maxLinks {
-			continue
-		}
-		addrs, err := i.Addrs()
-		if err != nil {
-			continue // it has gone
-		}
-		l := link{index: i.Index}
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && inside(p.Addr()) {
-				l.nets = append(l.nets, p)
-			}
-		}
-		if len(l.nets) > 0 {
-			list = append(list, l)
-		}
-	}
-	return list, nil
+	return n, link, from, err
 }
 
-// inside reports whether an address is one of a house.
-func inside(a netip.Addr) bool { return a.Is4() && (a.IsPrivate() || a.IsLinkLocalUnicast()) }
-
-// has reports whether an address is another machine's on this link.
-func (l link) has(a netip.Addr) bool {
-	within := false
-	for _, p := range l.nets {
-		if p.Addr() == a {
-			return false
-		}
-		within = within || p.Contains(a)
-	}
-	return within && inside(a)
+func (c overIPv6) say(packet []byte, link int, from netip.Addr, to net.Addr) error {
+	_, err := c.WriteTo(packet, &ipv6.ControlMessage{IfIndex: link, Src: from.AsSlice()}, to)
+	return err
 }

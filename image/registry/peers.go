@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,8 +42,9 @@ type Peers struct {
 }
 
 type peer struct {
-	at   *url.URL
-	base *exchange.Transport
+	// called is HOST:PORT, without a zone, which names of registries do not have.
+	called string
+	base   *exchange.Transport
 }
 
 // now are those that there are, looked for if that was not done lately.
@@ -66,21 +68,31 @@ func (p *Peers) now(ctx context.Context, log *slog.Logger) []*peer {
 			continue
 		}
 		log.Info("another machine of this network is asked first for what has a digest", "address", address)
-		p.found = append(p.found, &peer{at, exchange.Near(at)})
+		called := zoneless(at.Host)
+		p.found = append(p.found, &peer{called, exchange.Near(called, at)})
 	}
 	return slices.Clone(p.found)
+}
+
+// zoneless is a host without the link that a link-local address is on.
+func zoneless(host string) string {
+	at, err := netip.ParseAddrPort(host)
+	if err != nil {
+		return host
+	}
+	return netip.AddrPortFrom(at.Addr().WithZone(""), at.Port()).String()
 }
 
 // drop asks the one no more by whom a source is.
 func (p *Peers) drop(source string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.found = slices.DeleteFunc(p.found, func(o *peer) bool { return strings.HasPrefix(source, o.at.Host+"/") })
+	p.found = slices.DeleteFunc(p.found, func(o *peer) bool { return strings.HasPrefix(source, o.called+"/") })
 }
 
 // endpoint is a repository as a peer has it. Nobody logs in.
 func (p *peer) endpoint(repo name.Repository, timing exchange.Timing) (*endpoint, error) {
-	r, err := name.NewRepository(p.at.Host+"/"+repo.RepositoryStr(), name.Insecure)
+	r, err := name.NewRepository(p.called+"/"+repo.RepositoryStr(), name.Insecure)
 	if err != nil {
 		return nil, err
 	}

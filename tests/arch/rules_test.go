@@ -288,7 +288,7 @@ var rules = []rule{
 	{folder: "agent", layer: runs, why: "the long-running program around a reconciler",
 		ours: []string{"agent/control", "agent/fleetlock", "agent/forge", "agent/lan", "agent/listen", "agent/live", "agent/metrics", "agent/mirror", "agent/notify", "agent/outbox", "agent/page", "agent/reboot", "agent/systemd", "agent/trigger", "agent/webhook", "boot", "reconciler", "reconciler/event", "reconciler/integrity", "reconciler/operate", "reconciler/plan", "reconciler/report", "reconciler/state"}},
 	{folder: "agent/systemd", layer: leaves, why: "one service manager; knows nothing of what is told", third: []string{"github.com/coreos/go-systemd/v22", "golang.org/x/sys"}},
-	{folder: "agent/lan", layer: leaves, why: "who is near is found in one way by both sides, and believed nothing", third: []string{"golang.org/x/net", "golang.org/x/sys", "golang.org/x/time"}},
+	{folder: "agent/lan", layer: leaves, why: "who is near is found in one way by both sides, and believed nothing", third: []string{"golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/time"}},
 	{folder: "agent/listen", layer: leaves, why: "what is reached over HTTP is opened and bounded in one way", third: []string{"golang.org/x/net/netutil", "golang.org/x/sys", "golang.org/x/time"}},
 	{folder: "agent/metrics", layer: runs, why: "only shows what live and report say", ours: []string{"agent/live", "boot", "reconciler/event", "reconciler/plan", "reconciler/report"},
 		third: []string{"github.com/prometheus/client_golang", "golang.org/x/sys"}},
