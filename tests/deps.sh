@@ -82,6 +82,8 @@ table() {
 	test   iproute2              ip, a network of its own for systemd-networkd
 	test   systemd               systemctl, which the test of units asks; busctl, which tells desktops
 	test   dbus-daemon           a desktop's message bus
+	test   avahi-daemon          finds machines of a network its own way, and is found by ours
+	test   avahi-utils           asks it
 	test   curl                  asks the agent's addresses, as senders of webhooks do
 	test   chromium-headless-shell  looks at the agent's page
 	test   fonts-dejavu-core     what it writes there with
@@ -142,6 +144,9 @@ install_packages() {
 	if command -v systemctl >/dev/null; then
 		if [[ " $* " == *" openssh-server "* ]]; then
 			systemctl disable --quiet ssh.service ssh.socket 2>/dev/null || true
+		fi
+		if [[ " $* " == *" avahi-daemon "* ]]; then
+			systemctl disable --quiet avahi-daemon.service avahi-daemon.socket 2>/dev/null || true
 		fi
 		if [[ " $* " == *" docker-registry "* ]]; then
 			systemctl disable --quiet docker-registry.service 2>/dev/null || true
