@@ -12,8 +12,6 @@ package parcel
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,9 +26,9 @@ import (
 
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/documents"
-	"github.com/gitboot/gitboot/internal/ctxio"
 	"github.com/gitboot/gitboot/internal/durable"
 	"github.com/gitboot/gitboot/internal/progress"
+	"github.com/gitboot/gitboot/stage"
 )
 
 const (
@@ -83,7 +81,7 @@ func (f Folder) read() (l Listing, err error) {
 		err = json.Unmarshal(data, &l)
 	}
 	if err == nil && l.Version != version {
-		err = fmt.Errorf("it is of version %d, and this gitboot knows %d", l.Version, version)
+		err = fmt.Errorf("it is of version %d, and this gitboot knows %d; make it by the gitboot that takes it", l.Version, version)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s cannot be read: %w", f.listing(), err)
@@ -149,7 +147,7 @@ func (f Folder) has(ctx context.Context, o deployment.Object) bool {
 		return false
 	}
 	defer file.Close()
-	got, err := hashed(ctx, io.Discard, file)
+	got, err := stage.CopyHashed(ctx, io.Discard, file)
 	return err == nil && got == o
 }
 
@@ -172,7 +170,7 @@ func (f Folder) add(ctx context.Context, o deployment.Object, open func() (io.Re
 	}
 	defer to.Discard()
 	task := progress.Start(sink, "export "+o.SHA256[:12], o.Size)
-	got, err := hashed(ctx, io.MultiWriter(to, task), from)
+	got, err := stage.CopyHashed(ctx, io.MultiWriter(to, task), from)
 	if err == nil && got != o {
 		err = fmt.Errorf("object %s has become %s; see `gitboot stage verify`", o.SHA256, got.SHA256)
 	}
@@ -194,13 +192,6 @@ func (f Folder) fits(size int64) error {
 		err = fmt.Errorf("the next object has %s, and %s is free: %w; make room in %s, or name a folder elsewhere", progress.Bytes(size), progress.Bytes(free), syscall.ENOSPC, f)
 	}
 	return err
-}
-
-func hashed(ctx context.Context, to io.Writer, from io.Reader) (o deployment.Object, err error) {
-	sum := sha256.New()
-	o.Size, err = io.Copy(io.MultiWriter(to, sum), ctxio.Reader(ctx, from))
-	o.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return o, err
 }
 
 // finish removes what is not of this parcel, and says what is in it.

@@ -60,7 +60,7 @@ func (a *assembly) way() *Way {
 	return &Way{squash.Partial{Fetch: fetch, Room: p.spool, Open: a.open}, a.table}
 }
 
-// Pieces are what a layer is put together of.
+// pieces are what a layer is put together of.
 type pieces struct {
 	// of are those of each file, by its name.
 	of map[string][]*piece
