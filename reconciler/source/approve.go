@@ -35,7 +35,7 @@ func Approvals(ctx context.Context, s *Source, of string, patterns []string) (ma
 		if err := c.complete(ctx, patterns); err != nil {
 			return nil, fmt.Errorf("looking for tags that approve of commit %s: %w", of, err)
 		}
-		if err := c.giveOn(patterns); err != nil {
+		if err := c.giveOn(ctx, patterns); err != nil {
 			return nil, fmt.Errorf("keeping tags that approve of commit %s: %w", of, err)
 		}
 	}
@@ -85,7 +85,7 @@ func (c *inquiry) complete(ctx context.Context, patterns []string) error {
 }
 
 // giveOn keeps those tags for who follows the clone, whatever they say.
-func (c *inquiry) giveOn(patterns []string) error {
+func (c *inquiry) giveOn(ctx context.Context, patterns []string) error {
 	if c.alone || c.Doubt != nil || c.opts.Look {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (c *inquiry) giveOn(patterns []string) error {
 			tags = append(tags, tagged.Tag{Name: t.Name, Content: content})
 		}
 	}
-	return tagged.Of(c.opts.Dir, c.Of).Put(tags, func(name string) bool { return ref.IsTag(name, patterns) }, c.clone.Head(), c.applied)
+	return tell(ctx, c.Source, c.Of, tags, func(name string) bool { return ref.IsTag(name, patterns) })
 }
 
 // tagged asks which tags the commit has.
@@ -143,5 +143,10 @@ func (c *inquiry) fetch(ctx context.Context, t ref.Chosen) error {
 	case len(content) > commit.MaxSize || plumbing.ComputeHash(plumbing.TagObject, content) != t.Object:
 		return errors.New("fetching it: the server sent something else")
 	}
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return c.Kept.Keep(content)
 }

@@ -3,11 +3,18 @@ package source
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// unpublished are files of which a cut leaves the like.
+var unpublished = []string{
+	"objects/pack/tmp_pack_1", "objects/pack/.gitboot-tmp-1", "objects/tmp_obj_1", ".gitboot-tmp-2", "HEAD.lock", "packed-refs.lock",
+	"tagged/.gitboot-tmp-3", "approvals/1111111111111111111111111111111111111111/.gitboot-tmp-4",
+}
 
 // TestHealing damages a real clone in the ways that a cut does. In each case
 // Open succeeds, Fetch brings the tip again, and git finds nothing amiss.
@@ -40,7 +47,7 @@ func TestHealing(t *testing.T) {
 			write(t, filepath.Join(dir, "objects/pack/pack-1111.pack"), "PACK")
 		}},
 		"unpublished files and locks": {do: func(t *testing.T, dir string) {
-			for _, name := range []string{"objects/pack/tmp_pack_1", "objects/pack/.gitboot-tmp-1", "objects/tmp_obj_1", ".gitboot-tmp-2", "HEAD.lock", "packed-refs.lock"} {
+			for _, name := range unpublished {
 				write(t, filepath.Join(dir, name), "PACK")
 			}
 		}},
@@ -73,6 +80,11 @@ func TestHealing(t *testing.T) {
 			runGit(t, o.Dir, "fsck", "--strict")
 			if left, err := s.clone.Leftovers(); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
+			}
+			for _, name := range unpublished {
+				if _, err := os.Lstat(filepath.Join(o.Dir, name)); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s is still there: %v", name, err)
+				}
 			}
 			_, err := os.Stat(o.Dir + ".broken")
 			if moved := err == nil; moved != damage.newClone {

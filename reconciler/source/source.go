@@ -268,7 +268,7 @@ func (s *Source) keep(ctx context.Context, found candidate) error {
 	if err != nil {
 		return err
 	}
-	if err := tagged.Of(s.opts.Dir, found.Commit).Put(followed, nil, s.clone.Head(), s.applied); err != nil {
+	if err := tell(ctx, s, found.Commit, followed, nil); err != nil {
 		return err
 	}
 	if err := s.moveHead(ctx, found.Commit); err != nil {
@@ -278,6 +278,21 @@ func (s *Source) keep(ctx context.Context, found candidate) error {
 		return nil
 	}
 	return s.opts.proof(found.Commit).keep()
+}
+
+// tell keeps tags of a commit for who follows the clone, in place of those that are stale.
+func tell(ctx context.Context, s *Source, of plumbing.Hash, tags []tagged.Tag, stale func(name string) bool) error {
+	kept := tagged.Of(s.opts.Dir, of)
+	now, changed := kept.With(tags, stale)
+	if !changed {
+		return nil
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return kept.Put(now, s.clone.Head(), s.applied)
 }
 
 func (s *Source) moveHead(ctx context.Context, tip plumbing.Hash) error {

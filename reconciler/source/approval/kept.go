@@ -48,7 +48,7 @@ func (k Kept) all() (tags [][]byte) {
 }
 
 // Keep keeps a tag, and none of other commits any more; nor others of its own, if
-// they have become too many.
+// they have become too many. Nobody else may write to the clone meanwhile.
 func (k Kept) Keep(raw []byte) error {
 	if entries, err := os.ReadDir(string(k)); err == nil && len(entries) >= maxKept {
 		if err := os.RemoveAll(string(k)); err != nil {

@@ -116,11 +116,33 @@ func (c *Clone) sweep() error {
 	return nil
 }
 
+// folders are those that files are published in: the clone's own, and those of packages
+// tagged and approval.
+func folders(clone string) ([]string, error) {
+	list := []string{clone}
+	for _, name := range []string{"refs", "objects", "objects/pack", "tagged"} {
+		list = append(list, filepath.Join(clone, name))
+	}
+	approvals := filepath.Join(clone, "approvals")
+	commits, err := os.ReadDir(approvals)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, of := range commits {
+		list = append(list, filepath.Join(approvals, of.Name()))
+	}
+	return list, nil
+}
+
 // Leftovers lists unpublished files, what is in quarantine, locks, and packs that are not whole.
 func (c *Clone) Leftovers() ([]string, error) {
 	var left []string
 	names := map[string]bool{}
-	for _, dir := range []string{c.dir, filepath.Join(c.dir, "refs"), filepath.Join(c.dir, "objects"), c.packDir()} {
+	folders, err := folders(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range folders {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

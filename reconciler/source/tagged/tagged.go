@@ -115,18 +115,22 @@ func All(clone string) (map[plumbing.Hash]Annotated, error) {
 	return all, nil
 }
 
-// Put has tags take the place of those whose names stale reports (nil: of their own). Of
-// other commits than those of still nothing is kept any more.
-func (c Commit) Put(tags []Tag, stale func(name string) bool, still ...plumbing.Hash) error {
+// With are its tags once others have taken the place of those whose names stale reports
+// (nil: of their own), and whether these are not the ones that there are.
+func (c Commit) With(tags []Tag, stale func(name string) bool) (now []Tag, changed bool) {
 	was, err := c.All() // what cannot be read is made anew
-	now := slices.DeleteFunc(slices.Clone(was), func(t Tag) bool {
+	now = slices.DeleteFunc(slices.Clone(was), func(t Tag) bool {
 		return stale != nil && stale(t.Name) || slices.ContainsFunc(tags, func(n Tag) bool { return n.Name == t.Name })
 	})
 	now = bounded(slices.DeleteFunc(slices.Concat(tags, now), c.unfit))
-	if err == nil && slices.EqualFunc(was, now, func(a, b Tag) bool { return a.Name == b.Name && bytes.Equal(a.Content, b.Content) }) {
-		return nil
-	}
-	data, err := json.Marshal(now)
+	same := slices.EqualFunc(was, now, func(a, b Tag) bool { return a.Name == b.Name && bytes.Equal(a.Content, b.Content) })
+	return now, err != nil || !same
+}
+
+// Put keeps its tags. Of other commits than those of still nothing is kept any more.
+// Nobody else may write to the clone meanwhile.
+func (c Commit) Put(tags []Tag, still ...plumbing.Hash) error {
+	data, err := json.Marshal(tags)
 	if err != nil {
 		return err
 	}
