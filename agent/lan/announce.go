@@ -45,7 +45,7 @@ func Announce(ctx context.Context, at net.Addr, tls bool, log *slog.Logger) erro
 	listened, err := netip.ParseAddrPort(at.String())
 	address := listened.Addr().Unmap()
 	if err != nil || !address.IsUnspecified() && !inside(address) {
-		log.Info("other machines do not find this one: what they look for is a private or link-local address", "address", at.String())
+		log.Warn("other machines do not find this one: none of a house reaches what is listened to; listen on 0.0.0.0, or on a private or link-local address that it has", "address", at.String())
 		return nil
 	}
 	if err := announce(ctx, service{label(), listened.Port(), tls}, address, log); err != nil && ctx.Err() == nil {

@@ -101,7 +101,7 @@ func checkPeers(ctx context.Context, v *visit) []Finding {
 	case err != nil:
 		return warn(err.Error(), "all comes from registries until that is put right; without peers in "+v.File+" nobody is looked for")
 	case len(found) == 0:
-		return ok("nobody answers, and all comes from registries")
+		return ok("nobody answers within two seconds, and all comes from registries; who gives has peers and [serve] in agent.toml, and multicast (UDP port 5353) reaches it from here")
 	}
 	return ok("%s: asked before registries", strings.Join(found, ", "))
 }
