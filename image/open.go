@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -139,14 +138,7 @@ func readConfig(ctx context.Context, from store, d v1.Descriptor) (config *v1.Co
 	if d.Size > untrusted.MaxDocument {
 		return nil, nil, untrusted.TooBig(what)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	rc, err := from.Blob(d.Digest, d.Size)(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	original, err = io.ReadAll(rc)
-	if err := errors.Join(err, rc.Close()); err != nil {
+	if original, err = untrusted.ReadAll(ctx, from.Blob(d.Digest, d.Size)); err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	config, err = parseConfig(original, what)

@@ -61,3 +61,44 @@ func TestFetchedOnceMore(t *testing.T) {
 		})
 	}
 }
+
+// So it is with a layer that is packed here, whatever its tar looks like by then.
+func TestLayerOnceMore(t *testing.T) {
+	needTar2sqfs(t)
+	lied := errors.New("other bytes")
+	content := noise(t, 300_000)
+	for what, c := range map[string]struct {
+		lies  [][]byte // in turn, each ending with the error
+		alone bool
+		asked int
+	}{
+		"an honest one":      {nil, false, 1},
+		"the half of it":     {[][]byte{content[:150_000]}, false, 2},
+		"what is no tar":     {[][]byte{bytes.Repeat([]byte{7}, 100_000)}, false, 2},
+		"liars":              {[][]byte{content[:1000], content[:2000], content[:3000], content[:4000]}, false, 3},
+		"no others to ask":   {[][]byte{content[:1000]}, true, 1},
+		"no tar, and nobody": {[][]byte{bytes.Repeat([]byte{7}, 100_000)}, true, 1},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s, src, asked := newStage(t), source(content), 0
+			src.Again = func(err error) bool { return errors.Is(err, lied) && !c.alone }
+			src.Open = func(context.Context) (io.ReadCloser, error) {
+				asked++
+				if asked > len(c.lies) {
+					return io.NopCloser(bytes.NewReader(content)), nil
+				}
+				return io.NopCloser(io.MultiReader(bytes.NewReader(c.lies[asked-1]), iotest.ErrReader(lied))), nil
+			}
+			o, err := s.AddLayer(t.Context(), src)
+			if fails := len(c.lies) >= c.asked; asked != c.asked || fails != errors.Is(err, lied) || !fails && err != nil {
+				t.Errorf("%v, after %d questions", err, asked)
+			}
+			if _, serr := os.Stat(s.ObjectPath(o)); err == nil && serr != nil {
+				t.Error(serr)
+			}
+			if left := files(t, s, "tmp"); left != nil {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}

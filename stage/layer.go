@@ -56,7 +56,13 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 	if r != nil && r.Blob != a.Blob {
 		a.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
-	o, err = a.add(ctx)
+	for liars := 1; ; liars++ {
+		o, err = a.add(ctx)
+		if err == nil || ctx.Err() != nil || a.Again == nil || !a.Again(err) || liars == maxLiars {
+			break
+		}
+		a.stage.log().Warn("a layer is pulled once more, of another: it came with other bytes", "layer", a.Tar.String(), "error", err)
+	}
 	if err != nil {
 		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Tar, err)
 	}
@@ -106,7 +112,7 @@ func (a *adding) take(ctx context.Context) (deployment.Object, error) {
 // fetchMade makes what was made elsewhere an object of the stage, if it is what it
 // should be: by blocks if there is such a way, and whole if that fails.
 func (a *adding) fetchMade(ctx context.Context) error {
-	what := Fetched{Object: a.Made.Object, Open: a.Made.Open, Soon: a.Made.Soon, Blocks: a.Made.Blocks, Again: a.Made.Again, Check: squash.CheckForm}
+	what := Fetched{Object: a.Made.Object, Open: a.Made.Open, Soon: a.Made.Soon, Blocks: a.Made.Blocks, Again: a.Again, Check: squash.CheckForm}
 	if what.Blocks != nil {
 		err := a.fetch(ctx, what, what.Blocks.Fetch)
 		if err == nil || ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) {

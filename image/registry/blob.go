@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,7 +42,7 @@ func (b *remoteBlob) open(ctx context.Context) (io.ReadCloser, error) {
 	if err := r.reopen(); err != nil {
 		return nil, fmt.Errorf("pull %s: %w", b.what(), err)
 	}
-	return untrusted.NewVerifier(r, b.digest, b.size, b.what(), r.source, b.mismatch), nil
+	return untrusted.NewVerifier(r, b.digest, b.size, b.what(), r.givers, r.lied), nil
 }
 
 func (b *remoteBlob) order() []*endpoint {
@@ -82,6 +83,8 @@ type blobReader struct {
 	body  io.ReadCloser
 	off   int64
 	until int64 // where it ends
+	// gave are those of whom some of it came, by their names.
+	gave []string
 	// part: the rest of the blob is of no use, and is not asked for.
 	part bool
 	// failedAt is off at the last failure, failures how many there were
@@ -95,6 +98,25 @@ func (r *blobReader) source() string {
 		return r.peers[0].String()
 	}
 	return r.order[0].String()
+}
+
+// givers are all of whom it came.
+func (r *blobReader) givers() string {
+	if len(r.gave) == 0 {
+		return r.source()
+	}
+	return strings.Join(r.gave, " and ")
+}
+
+// lied notes that it is not what was promised. Of several that gave some of it, who is not
+// the image's own registry may have given the rest otherwise.
+func (r *blobReader) lied() {
+	own := r.blob.from.list[len(r.blob.from.list)-1].String()
+	for _, source := range r.gave {
+		if source != own || len(r.gave) == 1 {
+			r.blob.mismatch(source)
+		}
+	}
 }
 
 // giver is who it is read of now.
@@ -118,6 +140,9 @@ func (r *blobReader) Read(p []byte) (int, error) {
 		n, err := r.body.Read(p)
 		r.off += int64(n)
 		r.blob.from.given.add(r.giver(), n)
+		if source := r.source(); n > 0 && !slices.Contains(r.gave, source) {
+			r.gave = append(r.gave, source)
+		}
 		if n > 0 || err == nil {
 			return n, nil
 		}
@@ -280,4 +305,4 @@ func (b *remoteBlob) openPart(ctx context.Context, off, n int64) (Part, error) {
 }
 
 // Reject notes who has lied.
-func (r *blobReader) Reject() { r.blob.mismatch(r.source()) }
+func (r *blobReader) Reject() { r.lied() }

@@ -188,14 +188,7 @@ func (a Artifact) Read(ctx context.Context, d v1.Descriptor, limit int64) (data 
 	if d.Size < 0 || d.Size > limit {
 		return nil, fmt.Errorf("document %s of artifact %s has %d bytes, of which %d are allowed", d.Digest, a.Digest, d.Size, limit)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r, err := a.Open(d)(ctx)
-	if err != nil {
-		return nil, err
-	}
-	data, err = io.ReadAll(r)
-	if err := errors.Join(err, r.Close()); err != nil {
+	if data, err = untrusted.ReadAll(ctx, a.Open(d)); err != nil {
 		return nil, fmt.Errorf("read document %s of artifact %s: %w", d.Digest, a.Digest, err)
 	}
 	return data, nil

@@ -80,7 +80,7 @@ func (a fetcher) addLayers(ctx context.Context, s *staging) (err error) {
 	var tally readymade.Tally
 	for i, l := range list {
 		sources[i] = tally.Count(stage.Tar{
-			Made: a.made(s, l, early), Partial: s.image.part(l.DiffID),
+			Made: a.made(s, l, early), Partial: s.image.part(l.DiffID), Again: s.image.opened.Misled,
 			DiffID: l.DiffID, Blob: l.Digest, Name: s.Image, Largest: l.Largest(), Progress: a.Progress,
 			Open: func(ctx context.Context) (io.ReadCloser, error) {
 				a.garbage.often() // it is packed, though it may have been thought to be ready-made
@@ -120,7 +120,7 @@ func (a fetcher) made(s *staging, l image.Layer, early *headStart) *squash.Made 
 	}
 	made := readymade.Take(l.Made)
 	if made != nil {
-		made.Blocks, made.Again = s.image.blocks[l.DiffID], s.image.opened.Misled
+		made.Blocks = s.image.blocks[l.DiffID]
 		made.Soon = early.offer == nil || s.Inputs.Verity != ""
 	}
 	return made

@@ -1,6 +1,8 @@
 package squash
 
 import (
+	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +115,8 @@ func (l *Job) readThrough(ctx context.Context, task *progress.Task, rewrite func
 	p := startPump(ctx, &durable.Reserving{Reader: body, Dir: filepath.Dir(l.Into.Name()), Reserve: l.Reserve}, task, l.Blob == "")
 	if err = rewrite(p); err == nil {
 		err = errors.Join(p.drain(), p.check(l.DiffID))
+	} else if errors.Is(err, tar.ErrHeader) {
+		err = cmp.Or(p.drain(), err) // of other bytes than were promised that is told
 	}
 	l.read = p.count
 	if err != nil {

@@ -22,9 +22,6 @@ type Made struct {
 	// Open streams it. Reading must end with an error when ctx ends, and with io.EOF
 	// only after what was read has been found to be Object.
 	Open func(context.Context) (io.ReadCloser, error)
-	// Again says of an error that somebody gave other bytes, and that others are asked
-	// first from then on; nil of none.
-	Again func(error) bool
 	// Soon says that much of it is read before long.
 	Soon bool
 	// Blocks is a cheaper way to it, nil if there is none.

@@ -22,10 +22,13 @@ type Tar struct {
 	Size int64
 	// Largest is how much the layer may hold, in bytes; 0 means tarfs's default.
 	Largest int64
-	// Open gives the uncompressed tar. It may be called twice. Reading
+	// Open gives the uncompressed tar. It may be called several times. Reading
 	// must end with an error when ctx ends, and never with io.EOF before
 	// all that is to be verified has been.
 	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Again says of an error of Open's, or Made's, that somebody gave other bytes, and that
+	// others are asked first from then on; nil of none.
+	Again func(error) bool
 	// Made is what somebody else has made of the layer, nil if nobody has. What
 	// cannot be had of it is made here.
 	Made *Made

@@ -1,8 +1,10 @@
 package untrusted
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -20,13 +22,13 @@ type verifier struct {
 	n        int64
 	what     string
 	source   func() string
-	mismatch func(source string)
+	mismatch func()
 	err      error
 }
 
-// NewVerifier verifies a stream; mismatch, if it is set, is told who gave a false
-// one. A size of -1 is not known.
-func NewVerifier(r io.ReadCloser, want v1.Hash, size int64, what string, source func() string, mismatch func(string)) *verifier {
+// NewVerifier verifies a stream that came of source; mismatch, if it is set, is called for
+// a false one. A size of -1 is not known.
+func NewVerifier(r io.ReadCloser, want v1.Hash, size int64, what string, source func() string, mismatch func()) *verifier {
 	return &verifier{ReadCloser: r, hash: sha256.New(), want: want, size: size, what: what, source: source, mismatch: mismatch}
 }
 
@@ -54,9 +56,34 @@ func (v *verifier) check() error {
 		return io.EOF
 	}
 	if v.mismatch != nil {
-		v.mismatch(v.source())
+		v.mismatch()
 	}
 	return &DigestError{v.what, v.source(), want, got}
+}
+
+// maxLiars is how many may give other bytes until a document is given up.
+const maxLiars = 3
+
+// ReadAll reads a small stream that is verified, once more where somebody gave other bytes:
+// opened again, it is of another, if there is one.
+func ReadAll(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) ([]byte, error) {
+	for liars := 1; ; liars++ {
+		data, err := readOnce(ctx, open)
+		if err == nil || !errors.As(err, new(*DigestError)) || liars == maxLiars {
+			return data, err
+		}
+	}
+}
+
+func readOnce(ctx context.Context, open func(context.Context) (io.ReadCloser, error)) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
 }
 
 // SHA256 is the digest of a document.
