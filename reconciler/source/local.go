@@ -171,14 +171,19 @@ func (s *localSession) fetch(ctx context.Context, what ref.Chosen, into *clone.I
 	if err := s.mayRead(from.Folders()...); err != nil {
 		return err
 	}
+	if err := judgeFirst(from, into.Tip); err != nil {
+		return s.explain(err)
+	}
+	return s.explain(into.AddMissing(ctx, from, rootOf(what), whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
+}
+
+// rootOf is a commit with the annotated tag that was followed to it, if one was.
+func rootOf(what ref.Chosen) clone.Root {
 	root := clone.Root{Commit: what.Commit}
 	if what.Tag() {
 		root.Tag = what.Object
 	}
-	if err := judgeFirst(from, into.Tip); err != nil {
-		return s.explain(err)
-	}
-	return s.explain(into.AddMissing(ctx, from, root, whole, func(h plumbing.Hash) bool { return slices.Contains(shallow, h) }))
+	return root
 }
 
 // judgeFirst judges the tip before anything that it names is read.

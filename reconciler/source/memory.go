@@ -58,12 +58,13 @@ func (m memory) nameOf(commit string) string {
 	return ""
 }
 
-// tagOf is the annotated tag by which a commit was followed, zero for none.
-func (m memory) tagOf(commit plumbing.Hash) plumbing.Hash {
+// root is a commit with the annotated tag by which it was followed, if it was by one.
+func (m memory) root(commit plumbing.Hash) clone.Root {
+	root := clone.Root{Commit: commit}
 	if words := m.of(commit.String()); words != nil && words[1] != words[0] {
-		return plumbing.NewHash(words[1])
+		root.Tag = plumbing.NewHash(words[1])
 	}
-	return plumbing.ZeroHash
+	return root
 }
 
 // keep remembers a tag.

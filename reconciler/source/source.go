@@ -184,10 +184,13 @@ func (s *Source) Fetch(ctx context.Context, applied string) (Revision, error) {
 		return Revision{}, err
 	}
 	s.good, s.tags, s.applied = found.Commit, found.tags, plumbing.NewHash(applied)
-	if !s.opts.Look {
-		if err := errors.Join(s.collect(ctx, found.Commit, modules), s.keep(ctx, found)); err != nil {
-			return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)
-		}
+	if s.opts.Look {
+		err = s.tidy(ctx, found)
+	} else {
+		err = errors.Join(s.collect(ctx, found.Commit, modules), s.keep(ctx, found))
+	}
+	if err != nil {
+		return Revision{}, fmt.Errorf("recording %s in %s: %w", found.Commit, s.opts.Dir, err)
 	}
 	rev, err := s.Revision(ctx, found.Commit.String())
 	rev.Tag = transport.Printable(tagName(found.Name))
@@ -316,15 +319,27 @@ func (s *Source) moveHead(ctx context.Context, tip plumbing.Hash) error {
 	if err := fault.Point("source.head.moved"); err != nil {
 		return err
 	}
-	err = s.clone.Compact(ctx, s.opts.memory().tagOf(tip))
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		s.opts.Log.Warn("the clone lacks a part of the history, which the next fetch brings", "dir", s.opts.Dir, "reason", err)
-		return nil
-	}
-	return err
+	return s.clone.Compact(ctx, s.opts.memory().root(tip))
 }
 
-func (s *Source) commit(hash string) (*commit.Commit, error) { return s.opts.commitAt(s.clone, hash) }
+// tidy keeps the packs few where nothing is recorded of what was found.
+func (s *Source) tidy(ctx context.Context, found candidate) error {
+	if found.in == nil {
+		return nil // nothing was fetched
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	roots := []clone.Root{rootOf(found.Chosen)}
+	if tip := s.clone.Head(); !tip.IsZero() {
+		roots = append(roots, s.opts.memory().root(tip))
+	}
+	return s.clone.Compact(ctx, roots...)
+}
+
+func (j *judge) commit(hash string) (*commit.Commit, error) { return j.opts.commitAt(j.clone, hash) }
 
 func (o Options) commitAt(at *clone.Clone, hash string) (*commit.Commit, error) {
 	if !plumbing.IsHash(hash) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,6 +206,44 @@ func TestCompact(t *testing.T) {
 	s.mustFetch(t, first)
 	if got := s.mustRead(t, first, "n"); got != "0" {
 		t.Errorf("first commit's file = %q", got)
+	}
+}
+
+// TestLooksAreCompacted looks often at what is never followed, and expects few packs, of
+// what is new alone, and what was followed beside what was looked at.
+func TestLooksAreCompacted(t *testing.T) {
+	r := newRepo(t)
+	o := r.options()
+	random := make([]byte, 1<<20)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(random); err != nil {
+		t.Fatal(err)
+	}
+	applied := r.commit("n", string(random))
+	open(t, o).mustFetch(t, "")
+	o.Look = true
+	for i := range 2 * clone.MaxPacks {
+		tip := r.commit("n", fmt.Sprint(i))
+		s := open(t, o)
+		s.mustFetch(t, applied)
+		if got := s.mustRead(t, tip, "n"); got != fmt.Sprint(i) {
+			t.Fatalf("look %d reads %q", i, got)
+		}
+	}
+	packs := packFiles(t, o.Dir, ".pack")
+	var size int64
+	for _, path := range packs {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	if len(packs) > clone.MaxPacks || size > 2*int64(len(random)) {
+		t.Errorf("%d packs of %d bytes", len(packs), size)
+	}
+	runGit(t, o.Dir, "fsck", "--strict", "--full")
+	if got := open(t, o).mustRead(t, applied, "n"); got != string(random) {
+		t.Errorf("what was followed is not there any more: %d bytes", len(got))
 	}
 }
 

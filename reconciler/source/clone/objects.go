@@ -23,18 +23,23 @@ type walker struct {
 // A Root is a commit, and the annotated tag of it that goes along, if one does.
 type Root struct{ Commit, Tag plumbing.Hash }
 
-// missing lists the objects that a root needs, in from, and that to lacks (nil =
+// missing lists the objects that roots need, in from, and that to lacks (nil =
 // all). Parents of a shallow commit may be missing.
-func missing(from, to *pack.Store, root Root, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
+func missing(from, to *pack.Store, roots []Root, shallow func(plumbing.Hash) bool) ([]plumbing.Hash, error) {
 	w := &walker{from: from, to: to, seen: map[plumbing.Hash]bool{}}
-	if !root.Tag.IsZero() {
-		w.add(root.Tag)
+	for _, root := range roots {
+		if !root.Tag.IsZero() {
+			w.add(root.Tag)
+		}
+		trees, _, err := w.commits(root.Commit, nil, func(h, parent plumbing.Hash) bool { return !shallow(h) || from.Find(parent) == nil })
+		if err == nil {
+			err = w.trees(trees)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	trees, _, err := w.commits(root.Commit, nil, func(h, parent plumbing.Hash) bool { return !shallow(h) || from.Find(parent) == nil })
-	if err == nil {
-		err = w.trees(trees)
-	}
-	return w.found, err
+	return w.found, nil
 }
 
 // Wanting lists the objects that roots need and that somebody lacks who has some commits
@@ -168,7 +173,7 @@ func (in *Intake) AddMissing(ctx context.Context, from *pack.Store, root Root, w
 	if whole {
 		to = nil
 	}
-	lacking, err := missing(from, to, root, shallow)
+	lacking, err := missing(from, to, []Root{root}, shallow)
 	if err != nil || len(lacking) == 0 {
 		return err
 	}

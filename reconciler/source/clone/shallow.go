@@ -72,9 +72,9 @@ func record(path string, lines []string) error {
 	return durable.WriteFile(path, []byte(data), 0o600)
 }
 
-// Compact joins the packs into one when they have become many. What is not
-// reachable from HEAD is left out, but for a tag of it (zero = none).
-func (c *Clone) Compact(ctx context.Context, tag plumbing.Hash) error {
+// Compact joins the packs into one when they have become many. What roots do not need is
+// left out. Where they lack something they stay as they are.
+func (c *Clone) Compact(ctx context.Context, roots ...Root) error {
 	old, err := c.Packs()
 	if err != nil || len(old) <= MaxPacks {
 		return err
@@ -84,7 +84,11 @@ func (c *Clone) Compact(ctx context.Context, tag plumbing.Hash) error {
 		return err
 	}
 	defer from.Close()
-	all, err := missing(from, nil, Root{Commit: c.tip, Tag: tag}, func(plumbing.Hash) bool { return true })
+	all, err := missing(from, nil, roots, func(plumbing.Hash) bool { return true })
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		c.log.Warn("the clone lacks a part of the history, which the next fetch brings", "dir", c.dir, "reason", err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("joining %d packs: %w", len(old), err)
 	}
