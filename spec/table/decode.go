@@ -23,7 +23,8 @@ import (
 // value that doesn't fit, going on after each.
 type Decoder struct {
 	problem.List
-	Ctx context.Context // what is decoded once it has ended is not complete
+	Ctx   context.Context // what is decoded once it has ended is not complete
+	words words
 }
 
 // A Field is one key of a declaring struct.
@@ -224,7 +225,7 @@ func (d *Decoder) text(p position.Place, v any, into reflect.Value, f *Field) {
 		d.mistyped(p, v, "a string")
 		return
 	}
-	into.SetString(s)
+	into.SetString(d.words.own(s))
 	if f.Is != "" {
 		c := checks[f.Is]
 		if message, hint := c.Text(s); message != "" {
@@ -285,7 +286,7 @@ func (d *Decoder) names(p position.Place, v any, into reflect.Value, f *Field) {
 		return
 	}
 	if f.Names == "" { // vars: anything goes
-		into.Set(reflect.ValueOf(table))
+		into.Set(reflect.ValueOf(d.words.table(table)))
 		return
 	}
 	out := reflect.MakeMapWithSize(into.Type(), len(table))
@@ -299,7 +300,7 @@ func (d *Decoder) names(p position.Place, v any, into reflect.Value, f *Field) {
 		}
 		elem := reflect.New(into.Type().Elem()).Elem()
 		d.value(p.At(key), item, elem, f)
-		out.SetMapIndex(reflect.ValueOf(key), elem)
+		out.SetMapIndex(reflect.ValueOf(d.words.own(key)), elem)
 	}
 	into.Set(out)
 }

@@ -57,6 +57,20 @@ func runPairs(ctx context.Context, n int, ours, theirs side) ([]pair, error) {
 	return pairs, nil
 }
 
+// runAlone runs one side several times.
+func runAlone(ctx context.Context, n int, ours side) ([]pair, error) {
+	var pairs []pair
+	for round := range n {
+		u, err := ours.once(ctx, round)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Printf("    %2d: %s\n", round+1, u)
+		pairs = append(pairs, pair{Ours: u})
+	}
+	return pairs, nil
+}
+
 // once prepares, lets the disks come to rest, and runs.
 func (s side) once(ctx context.Context, round int) (usage, error) {
 	if s.prepare != nil {

@@ -74,12 +74,14 @@ func fleetValidate(ctx context.Context, s *site, r row) (result, error) {
 // fleetPlan compares plans of a revision that the stage's clone lacks, in which one machine
 // has changed.
 func fleetPlan(ctx context.Context, s *site, r row) (result, error) {
+	var worlds []*world
 	var sides []side
 	for _, n := range []int{largeFleet, smallFleet} {
 		w, work, err := s.stagedFleet(ctx, n)
 		if err != nil {
 			return result{}, err
 		}
+		worlds = append(worlds, w)
 		sides = append(sides, side{
 			command: shown("plan"),
 			prepare: func(ctx context.Context, _ int) error {
@@ -96,8 +98,19 @@ func fleetPlan(ctx context.Context, s *site, r row) (result, error) {
 		})
 	}
 	res, err := timed(ctx, r, sides[0], sides[1], func(ratio float64) check { return atMost(ratio, 11) })
+	if err != nil {
+		return res, err
+	}
 	res.Note = "The repo is a bare one, and the stage has an earlier revision; in each new one another machine's file has changed."
-	return res, err
+	ours := sides[0]
+	ours.run = func(ctx context.Context, _ int) (usage, error) { return withPeak(ctx, worlds[0].args("plan")...) }
+	peaks, err := runAlone(ctx, 3, ours)
+	if err != nil {
+		return res, err
+	}
+	peak := medianOf(peaks, func(p pair) int64 { return p.Ours.Peak.Self })
+	res.Checks = append(res.Checks, check{"under 80 MB of memory", megabytes(int64(peak)), peak < 80e6})
+	return res, nil
 }
 
 // fleetIdle compares runs that have nothing to do.

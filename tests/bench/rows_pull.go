@@ -107,14 +107,9 @@ func memoryGeneric(ctx context.Context, s *site, r row) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	var pairs []pair
-	for round := range r.pairs {
-		ours, err := w.peaking().once(ctx, round)
-		if err != nil {
-			return result{}, err
-		}
-		fmt.Printf("    %2d: %s\n", round+1, ours)
-		pairs = append(pairs, pair{Ours: ours})
+	pairs, err := runAlone(ctx, r.pairs, w.peaking())
+	if err != nil {
+		return result{}, err
 	}
 	peak := medianOf(pairs, func(p pair) int64 { return p.Ours.Peak.Sum })
 	return result{

@@ -29,7 +29,7 @@ type Module struct {
 // Files gives the files of a commit, below subdir, with those of submodules, by
 // their commits, in their places.
 func (c *Clone) Files(of *commit.Commit, subdir string, modules map[plumbing.Hash]Module) (*treefs.Files, error) {
-	t := &tree{c: c, modules: modules, dirs: map[plumbing.Hash]*dir{}}
+	t := &tree{c: c, modules: modules, dirs: map[plumbing.Hash]dir{}}
 	return treefs.New(t, treefs.Node{Hash: of.Tree, Time: of.Committer.When}, subdir)
 }
 
@@ -63,29 +63,30 @@ type tree struct {
 	modules map[plumbing.Hash]Module
 
 	mu   sync.Mutex
-	dirs map[plumbing.Hash]*dir // by Hash: equal folders are read once
+	dirs map[plumbing.Hash]dir // by Hash: equal folders are read once
 }
 
-type dir struct {
-	sorted []treefs.Node
-	byName map[string]treefs.Node
-}
+// A dir is a folder's entries, sorted by name; git sorts folders as if theirs ended in a
+// slash.
+type dir []object.TreeEntry
+
+func byName(e object.TreeEntry, name string) int { return strings.Compare(e.Name, name) }
 
 func (t *tree) Child(parent treefs.Node, name string) (treefs.Node, error) {
 	d, err := t.dir(parent)
 	if err != nil {
 		return treefs.Node{}, err
 	}
-	n, ok := d.byName[name]
+	i, ok := slices.BinarySearchFunc(d, name, byName)
 	if !ok {
 		return treefs.Node{}, fs.ErrNotExist
 	}
-	return t.placed(n, parent), nil
+	return t.placed(d[i], parent), nil
 }
 
 // placed is an entry as it is in its folder: a submodule that is read is one, too.
-func (t *tree) placed(n, parent treefs.Node) treefs.Node {
-	n.Time = parent.Time
+func (t *tree) placed(e object.TreeEntry, parent treefs.Node) treefs.Node {
+	n := treefs.Node{Name: e.Name, Mode: e.Mode, Hash: e.Hash, Time: parent.Time}
 	if m, ok := t.modules[n.Hash]; ok && n.Mode == filemode.Submodule {
 		n.Mode, n.Hash = filemode.Dir, m.Tree
 	}
@@ -110,14 +111,14 @@ func (t *tree) List(parent treefs.Node) ([]treefs.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes := slices.Clone(d.sorted)
-	for i := range nodes {
-		nodes[i] = t.placed(nodes[i], parent)
+	nodes := make([]treefs.Node, len(d))
+	for i, e := range d {
+		nodes[i] = t.placed(e, parent)
 	}
 	return nodes, nil
 }
 
-func (t *tree) dir(of treefs.Node) (*dir, error) {
+func (t *tree) dir(of treefs.Node) (dir, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if d, ok := t.dirs[of.Hash]; ok {
@@ -127,20 +128,16 @@ func (t *tree) dir(of treefs.Node) (*dir, error) {
 	if err != nil {
 		return nil, damaged(of.Hash, err)
 	}
-	d := &dir{byName: make(map[string]treefs.Node, len(read.Entries))}
-	for _, e := range read.Entries {
+	d := dir(read.Entries)
+	slices.SortFunc(d, func(a, b object.TreeEntry) int { return byName(a, b.Name) })
+	for i, e := range d {
 		if e.Name == "" || e.Name == "." || e.Name == ".." || strings.ContainsAny(e.Name, "/\x00") {
 			return nil, fmt.Errorf("it holds an entry named %q, which no file can have", e.Name)
 		}
-		if _, twice := d.byName[e.Name]; twice {
+		if i > 0 && e.Name == d[i-1].Name {
 			return nil, fmt.Errorf("it holds two entries named %q", e.Name)
 		}
-		n := treefs.Node{Name: e.Name, Mode: e.Mode, Hash: e.Hash}
-		d.byName[e.Name] = n
-		d.sorted = append(d.sorted, n)
 	}
-	// git sorts folders as if their names ended in a slash
-	slices.SortFunc(d.sorted, treefs.ByName)
 	t.dirs[of.Hash] = d
 	return d, nil
 }

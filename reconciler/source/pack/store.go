@@ -331,8 +331,10 @@ type place struct {
 }
 
 const (
-	maxRecent  = 4 << 20 // bytes of a generation
-	recentCost = 128     // of what is remembered beside the content
+	maxRecent = 4 << 20 // bytes of a generation
+	// recentCost is what an object counts for besides its content: of small ones few
+	// are kept, as a difference is from one of the last.
+	recentCost = 2 << 10
 )
 
 func (r *recent) get(p *stored, at int64) (unpacked, bool) {
