@@ -25,6 +25,7 @@ type endpoint struct {
 	base   *exchange.Transport
 	guard  *guard // around base
 	timing exchange.Timing
+	mirror bool
 
 	mu     sync.Mutex
 	client *http.Client
@@ -40,8 +41,8 @@ func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint
 		return nil, err
 	}
 	var list []*endpoint
-	for _, repo := range append(append([]string{}, opts.Mirrors...), "") {
-		r, err := mirrorRepository(repo, ref.Context(), opts.Insecure)
+	for _, mirror := range append(append([]string{}, opts.Mirrors...), "") {
+		r, err := mirrorRepository(mirror, ref.Context(), opts.Insecure)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +51,7 @@ func newEndpoints(ctx context.Context, ref Reference, opts Options) ([]*endpoint
 			return nil, err
 		}
 		opts.Log.Debug("credentials", "repository", r.Name(), "from", creds.Note)
-		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), timing: opts.Timing})
+		list = append(list, &endpoint{repo: r, creds: creds, scope: transport.PullScope, base: base, guard: newGuard(base, r.RegistryStr(), opts.TokenServers), timing: opts.Timing, mirror: mirror != ""})
 	}
 	return list, nil
 }

@@ -136,7 +136,7 @@ func (e *endpoint) refused(status int, r request, err *exchange.StatusError) err
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return &exchange.AuthError{Repository: e.repo.Name(), Status: status, Credentials: e.creds.Note, Reason: err.Reason}
 	case status == http.StatusNotFound && !r.sends:
-		return &exchange.NotFoundError{Repository: e.repo.Name(), What: r.what}
+		return &exchange.NotFoundError{Repository: e.repo.Name(), What: r.what, Mirror: e.mirror}
 	case status == http.StatusTooManyRequests:
 		// Registries count by who asks, and everybody on an address as one.
 		return fmt.Errorf("%s with credentials: %s: %w", e.doing(r), e.creds.Note, err)

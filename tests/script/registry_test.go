@@ -67,8 +67,11 @@ func (r *brokenRegistry) forget() {
 
 func (r *brokenRegistry) addr() string { return strings.TrimPrefix(r.server.URL, "http://") }
 
-// stop lets go of held answers and ends the registry.
+// stop ends the registry, and lets go of held answers: whoever they are cut for and comes
+// again is answered no more.
 func (r *brokenRegistry) stop() {
+	r.server.Listener.Close()
+	r.server.CloseClientConnections()
 	r.mu.Lock()
 	select {
 	case <-r.ended:
@@ -76,7 +79,6 @@ func (r *brokenRegistry) stop() {
 		close(r.ended)
 	}
 	r.mu.Unlock()
-	r.server.CloseClientConnections()
 	r.server.Close()
 }
 

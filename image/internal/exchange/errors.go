@@ -27,9 +27,14 @@ func (e *AuthError) Error() string {
 type NotFoundError struct {
 	Repository string
 	What       string // "tag stable", "manifest sha256:…", "blob sha256:…"
+	// Mirror: it is not where the image is pushed, and others are asked besides.
+	Mirror bool
 }
 
 func (e *NotFoundError) Error() string {
+	if e.Mirror {
+		return fmt.Sprintf("mirror %s has no %s", e.Repository, e.What)
+	}
 	return fmt.Sprintf("%s has no %s; check the image's name and tag, or push it", e.Repository, e.What)
 }
 
