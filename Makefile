@@ -65,7 +65,7 @@ test: ## every test; as root also the disks and the machines that boot
 
 test-long: ## what make test leaves out, because it takes long
 	tests/deps.sh test
-	$(GO) run ./tests/noskip -count=1 -timeout 180m -tags long -run '^TestLong' ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo
+	$(GO) run ./tests/noskip -count=1 -timeout 180m -tags long -run '^TestLong' ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo ./tests/script
 
 test-short: ## no root, no QEMU, under a minute
 	$(GO) test -short -timeout 5m ./...
@@ -76,7 +76,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) vet -tags faults ./...
 	$(GO) vet -tags docs ./cmd/gitboot
-	$(GO) vet -tags long ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo
+	$(GO) vet -tags long ./initramfs ./boot/sdboot ./tests/vm ./tests/cut ./tests/crash ./tests/diskboot ./tests/demo ./tests/script
 	$(GO) tool staticcheck ./...
 
 # The database is a module, too: the module proxy has all that this needs. It is
