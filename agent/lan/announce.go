@@ -63,7 +63,8 @@ func announce(ctx context.Context, is service, at netip.Addr, log *slog.Logger) 
 			ways = append(ways, f)
 		}
 	}
-	sockets, err := openAll(ctx, ways)
+	all, ctx := errgroup.WithContext(ctx)
+	sockets, err := openAll(ctx, ways) // so that the end of one part is that of all
 	defer closeAll(sockets)
 	if len(sockets) == 0 {
 		return err
@@ -76,7 +77,6 @@ func announce(ctx context.Context, is service, at netip.Addr, log *slog.Logger) 
 		return fmt.Errorf("listen for changes of its networks: %w", err)
 	}
 	defer news.Close()
-	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return watch(ctx, news, func() { renew(sockets) }) })
 	for _, s := range sockets {
 		a := announcer{s, is, reached, map[int]*spoken{}}
