@@ -10,6 +10,7 @@ import (
 
 	"github.com/gitboot/gitboot/image"
 	"github.com/gitboot/gitboot/reconciler"
+	"github.com/gitboot/gitboot/reconciler/source"
 )
 
 // Import makes a run as the config repo and the registries would have it that a parcel
@@ -36,10 +37,28 @@ func Import(ctx context.Context, cfg reconciler.Config, dir string, req reconcil
 	r.Shop.Find.Options.Local = from.handler()
 	req.Update = true
 	result, err := r.Run(ctx, req)
+	err = from.unread(err, cfg.Source.Ref)
 	for name, failed := range result.Failed {
 		result.Failed[name] = lacking(l, failed)
 	}
 	return result, err
+}
+
+// unread is the error of a run whose config repo could not be read at all: that is not for
+// who names a repo to mend, unless it names a ref that nobody followed who made the parcel.
+// Other errors are returned as they are.
+func (f Folder) unread(err error, ref string) error {
+	var repo *source.UnreachableError
+	var none *source.NoRefError
+	switch {
+	case errors.As(err, &repo):
+		err = repo.Err
+	case ref == "" && errors.As(err, &none):
+		err = errors.New(none.What)
+	default:
+		return err
+	}
+	return fmt.Errorf("reading the config repo in %s: %w; the parcel is not what it was when it was made: make it again", f, err)
 }
 
 // lacking says why something may not be in a parcel.
