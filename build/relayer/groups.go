@@ -41,11 +41,11 @@ func (r root) ReadDir(name string) (names []string, err error) {
 	return names, nil
 }
 
-// A grouping knows the group of each file.
+// A grouping knows the group of each file. A name's mark is the number of the group of the
+// package that owns it, plus one.
 type grouping struct {
 	names  []string // of groups
 	number map[string]int32
-	owners map[*unpacked.Node]int32
 	// linked are the groups of files of several names: they have one all the same.
 	linked map[*unpacked.File]int32
 	// packages say which versions of what a group is of.
@@ -58,7 +58,7 @@ var errNoPackages = errors.New(`no package in the image is known to own a file (
 // group finds out who owns what.
 func group(t *unpacked.Tree) (*grouping, error) {
 	g := &grouping{
-		number: map[string]int32{}, owners: map[*unpacked.Node]int32{}, linked: map[*unpacked.File]int32{}, packages: map[string]map[string]bool{},
+		number: map[string]int32{}, linked: map[*unpacked.File]int32{}, packages: map[string]map[string]bool{},
 	}
 	err := packages.Owners(root{t}, func(o packages.Owner, name string) {
 		n := t.Lookup(name)
@@ -66,22 +66,26 @@ func group(t *unpacked.Tree) (*grouping, error) {
 			return
 		}
 		number := g.called(o.Source)
-		if before, ok := g.owners[n]; !ok || g.names[before] > o.Source {
-			g.owners[n] = number
+		if before, owned := owner(n); !owned || g.names[before] > o.Source {
+			n.Mark = number + 1
 		}
 		if g.packages[o.Source] == nil {
 			g.packages[o.Source] = map[string]bool{}
 		}
 		g.packages[o.Source][o.Name+":"+o.Arch+"="+o.Version] = true
 	})
-	if err == nil && len(g.owners) == 0 {
+	if err == nil && len(g.names) == 0 {
 		err = errNoPackages
 	}
 	if err != nil {
 		return nil, err
 	}
+	t.Forget() // the databases are read
 	return g, nil
 }
+
+// owner is the number of the group of the package that owns a name, if one does.
+func owner(n *unpacked.Node) (number int32, owned bool) { return n.Mark - 1, n.Mark > 0 }
 
 // called is the number of a group.
 func (g *grouping) called(name string) int32 {
@@ -139,11 +143,11 @@ func (g *grouping) of(n *unpacked.Node) int32 {
 	if !deep || slices.Contains([]string{"etc", "var", "root", "run", "tmp"}, top) || isState(name) {
 		return g.called(rest)
 	}
-	if number, owned := g.owners[n]; owned {
+	if number, owned := owner(n); owned {
 		return number
 	}
 	if source := compiledFrom(n); source != nil {
-		if number, owned := g.owners[source]; owned {
+		if number, owned := owner(source); owned {
 			return number
 		}
 	}

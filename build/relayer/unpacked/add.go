@@ -88,7 +88,7 @@ func (t *Tree) add(layer, entry int, h *tar.Header, content io.Reader) error {
 		if f.Type != typeDir {
 			return errors.New("the root of a layer must be a folder")
 		}
-		t.root.File, t.root.layer = f, layer
+		t.root.File, t.root.layer = f, int32(layer)
 		return nil
 	}
 	n, err := t.put(layer, name, f)
@@ -130,13 +130,13 @@ func (t *Tree) put(layer int, name string, f *File) (*Node, error) {
 		return t.attach(dir, base, f, layer)
 	}
 	if n.IsDir() && f.Type == typeDir {
-		if n.layer == layer {
+		if int(n.layer) == layer {
 			f.merge(n.File)
 		}
 	} else {
 		n.release()
 	}
-	n.File, n.layer = f, layer
+	n.File, n.layer = f, int32(layer)
 	return n, nil
 }
 
@@ -181,7 +181,7 @@ func (t *Tree) link(layer int, name, target string, whole bool) error {
 	switch {
 	case name == "" || there != nil && there.IsDir():
 		return fmt.Errorf("hard link to the folder %q", clip(target))
-	case there == nil, there.layer < layer && !whole:
+	case there == nil, int(there.layer) < layer && !whole:
 		t.waiting = append(t.waiting, waiting{strings.Clone(name), strings.Clone(target)})
 		t.memory += len(name) + len(target) + 100
 		return nil
