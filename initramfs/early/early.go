@@ -97,6 +97,7 @@ func (b *boot) run() error {
 	base := make(chan error, 1)
 	go func() {
 		err := b.modules.loadNamed("loop", "squashfs", "overlay")
+		b.modules.loadAhead(verifying[:]...)
 		b.loadPstore()
 		base <- err
 	}()

@@ -37,12 +37,15 @@ func (b *boot) reports() bool {
 	return b.manifest.Verity != nil && b.manifest.Verity.Mode == deployment.VerityReport
 }
 
+// verifying are the modules that verify layers.
+var verifying = [...]string{"dm_mod", "dm_verity"}
+
 // loadVerity loads what layers are verified with, if they are.
 func (b *boot) loadVerity() error {
 	if b.manifest.Verity == nil {
 		return nil
 	}
-	err := b.modules.loadNamed("dm_mod", "dm_verity")
+	err := b.modules.loadNamed(verifying[:]...)
 	if err != nil && b.reports() {
 		b.log.error("layers are not verified: %v", err)
 		return nil

@@ -63,6 +63,16 @@ func (m *modules) loadNamed(names ...string) error {
 	return nil
 }
 
+// loadAhead loads those of the modules that the initramfs carries, while there is time.
+// Why one fails is told to who cannot do without it, and asks for it again.
+func (m *modules) loadAhead(names ...string) {
+	for _, name := range names {
+		if m.index.Find(name) >= 0 {
+			_ = m.loadNamed(name)
+		}
+	}
+}
+
 // loadThere loads those of the modules that the kernel has.
 func (m *modules) loadThere(names ...string) {
 	for _, name := range names {
