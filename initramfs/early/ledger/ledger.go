@@ -64,10 +64,7 @@ func uptime() time.Duration {
 
 // Alone writes a record while nobody else can be writing to the stage.
 func (l Ledger) Alone(b deployment.Boot) error {
-	if !l.mounted() {
-		return l.apart(l.Device, l.onDevice(b))
-	}
-	return l.alone(func(dir string) error { return write(dir, b) })
+	return l.stage(l.alone, func(dir string) error { return write(dir, b) })
 }
 
 // alone does something while the mounted stage is writable, and nobody else writes.
@@ -83,15 +80,10 @@ func (l Ledger) alone(do func(dir string) error) error {
 // Crashed notes what another boot's kernel kept of its log when it ended, while nobody
 // else can be writing. It returns that boot's id.
 func (l Ledger) Crashed(c deployment.Crash) (id string, err error) {
-	note := func(stage string) (err error) {
-		id, err = crashed(stage, c, l.Root+randomDir)
+	err = l.stage(l.alone, func(dir string) (err error) {
+		id, err = crashed(dir, c, l.Root+randomDir)
 		return err
-	}
-	if l.mounted() {
-		err = l.alone(note)
-	} else {
-		err = l.apart(l.Device, func(dir string) error { return note(filepath.Join(dir, l.Cmdline.Stage.Path)) })
-	}
+	})
 	return id, err // which the call has set
 }
 
@@ -136,30 +128,28 @@ func (l Ledger) FallBack() error {
 }
 
 // block does something with the boot loader's block, which may lie on the mounted stage,
-// where that is made writable by shared.
-func (l Ledger) block(shared func(func(dir string) error) error, do func(file string) error) error {
+// where that is made writable by way.
+func (l Ledger) block(way writable, do func(file string) error) error {
 	at := l.Cmdline.Block
-	switch {
-	case at != deployment.Location{}:
-		device, ok := blockdev.Find(at.Device).All()
-		if !ok {
-			return fmt.Errorf("writing the boot loader's block: there is no %s", at.Device)
-		}
-		return l.apart(device, func(dir string) error { return do(filepath.Join(dir, at.Path)) })
-	case !l.mounted():
-		return l.apart(l.Device, func(dir string) error {
-			return do(filepath.Join(dir, l.Cmdline.Stage.Path, deployment.BlockFile))
-		})
+	if at == (deployment.Location{}) {
+		return l.stage(way, func(dir string) error { return do(filepath.Join(dir, deployment.BlockFile)) })
 	}
-	return shared(func(dir string) error { return do(filepath.Join(dir, deployment.BlockFile)) })
+	device, ok := blockdev.Find(at.Device).All()
+	if !ok {
+		return fmt.Errorf("writing the boot loader's block: there is no %s", at.Device)
+	}
+	return l.apart(device, func(dir string) error { return do(filepath.Join(dir, at.Path)) })
+}
+
+// Begin writes the first record of this boot as Write does, with fewer flushes of the disk:
+// the image's init waits for it.
+func (l Ledger) Begin(ctx context.Context, b deployment.Boot) error {
+	return l.stage(beside(ctx), func(dir string) error { return begin(dir, b) })
 }
 
 // Write writes a record beside whoever else writes to the stage.
 func (l Ledger) Write(ctx context.Context, b deployment.Boot) error {
-	if !l.mounted() {
-		return l.apart(l.Device, l.onDevice(b))
-	}
-	return shared(ctx, func(dir string) error { return write(dir, b) })
+	return l.stage(beside(ctx), func(dir string) error { return write(dir, b) })
 }
 
 // MarkGood tells the boot loader that the entry needs no more to be counted, as
@@ -169,8 +159,7 @@ func (l Ledger) MarkGood(ctx context.Context) error {
 	if entry == "" {
 		return nil
 	}
-	writable := func(do func(dir string) error) error { return shared(ctx, do) }
-	return l.block(writable, func(file string) error { return good(l.Cmdline.Block, file, entry) })
+	return l.block(beside(ctx), func(file string) error { return good(l.Cmdline.Block, file, entry) })
 }
 
 // good has what counts boots at a place, which is file now, say that an entry is good. Where
@@ -188,23 +177,41 @@ func good(at deployment.Location, file, entry string) error {
 	return markGood(file, entry)
 }
 
+// writable does something in the folder of the mounted stage while that is writable.
+type writable func(do func(dir string) error) error
+
+// stage does something in the stage's folder: where it is mounted, by way; else apart.
+func (l Ledger) stage(way writable, do func(dir string) error) error {
+	if l.mounted() {
+		return way(do)
+	}
+	return l.apart(l.Device, func(dir string) error { return do(filepath.Join(dir, l.Cmdline.Stage.Path)) })
+}
+
 // mounted reports whether the stage is where the running system finds it.
 func (l Ledger) mounted() bool {
 	_, err := os.Stat(filepath.Join(l.Root+deployment.StageMount, "objects"))
 	return err == nil
 }
 
-func (l Ledger) onDevice(b deployment.Boot) func(dir string) error {
-	return func(dir string) error { return write(filepath.Join(dir, l.Cmdline.Stage.Path), b) }
-}
-
-// shared does something while the mounted stage is writable.
-func shared(ctx context.Context, do func(dir string) error) error {
+// beside is writable while others may be writing, too.
+func beside(ctx context.Context) writable {
 	const dir = deployment.StageMount
-	return lock.Place{Dir: dir, Gate: filepath.Join(dir, "objects")}.Make(ctx, func() error { return do(dir) })
+	return func(do func(dir string) error) error {
+		return lock.Place{Dir: dir, Gate: filepath.Join(dir, "objects")}.Make(ctx, func() error { return do(dir) })
+	}
 }
 
+// write replaces a boot's record, if there is one.
 func write(stage string, b deployment.Boot) error {
+	return put(stage, b, func(path string, data []byte) error { return durable.WriteFile(path, data, 0o600) })
+}
+
+// begin writes a record where there is none. What a cut leaves of it counts as not there,
+// so that it is not written aside: a journal is committed once then, and not twice.
+func begin(stage string, b deployment.Boot) error { return put(stage, b, writeInPlace) }
+
+func put(stage string, b deployment.Boot, how func(path string, data []byte) error) error {
 	data, err := b.Encode()
 	if err != nil {
 		return err
@@ -213,5 +220,5 @@ func write(stage string, b deployment.Boot) error {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return durable.WriteFile(path, data, 0o600)
+	return how(path, data)
 }

@@ -94,6 +94,12 @@ func disk(t *testing.T) blockdev.Device {
 	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-d", filepath.Join(dir, "top"), image, "8M").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return attach(t, image)
+}
+
+// attach makes a loop device of an image.
+func attach(t *testing.T, image string) blockdev.Device {
+	t.Helper()
 	out, err := exec.Command("losetup", "--find", "--show", image).Output()
 	need.Done(t, err, out)
 	device := strings.TrimSpace(string(out))
@@ -103,6 +109,53 @@ func disk(t *testing.T) blockdev.Device {
 		}
 	})
 	return blockdev.Device{Path: device, FS: probe.Filesystem{Type: "ext4"}}
+}
+
+// mounted mounts a device until the test ends.
+func mounted(t *testing.T, device blockdev.Device, flags uintptr) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := device.Mount(dir, flags); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, 0) })
+	return dir
+}
+
+// Of a machine whose power is cut as soon as a record is written, the disk has it, the
+// first of a boot and the one that replaces it.
+func TestRecordsOutliveCuts(t *testing.T) {
+	device := disk(t)
+	image, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(device.Path), "loop/backing_file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Ledger{}.Record("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage := filepath.Join(mounted(t, device, 0), "stage")
+	for _, c := range []struct {
+		verdict string
+		write   func(string, deployment.Boot) error
+	}{{"", begin}, {deployment.BootGood, write}} {
+		b.Verdict = c.verdict
+		if err := c.write(stage, b); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(strings.TrimSpace(string(image)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := filepath.Join(t.TempDir(), "cut")
+		if err := os.WriteFile(cut, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		found, err := deployment.ReadBoot(filepath.Join(mounted(t, attach(t, cut), 0), "stage"), b.ID)
+		if err != nil || found.Verdict != c.verdict || !found.Started.Equal(b.Started) {
+			t.Errorf("with the verdict %q there is %+v, %v", c.verdict, found, err)
+		}
+	}
 }
 
 // A stage that is not mounted, as after a copy to memory, or mounted read-only
@@ -128,11 +181,7 @@ func TestWriteApart(t *testing.T) {
 		t.Errorf("it stays mounted, %v", err)
 	}
 
-	mnt := t.TempDir()
-	if err := device.Mount(mnt, unix.MS_RDONLY); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Unmount(mnt, 0)
+	mnt := mounted(t, device, unix.MS_RDONLY)
 	stage := filepath.Join(mnt, "stage")
 	if now, err := deployment.ReadBoot(stage, b.ID); err != nil || now.Warnings[0] != "first" {
 		t.Errorf("%+v, %v", now, err)

@@ -43,7 +43,7 @@ func (w *watcher) begin(ctx context.Context) {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, noteLimit)
 		defer cancel()
-		err = w.ledger.Write(ctx, b)
+		err = w.ledger.Begin(ctx, b)
 	}
 	if err != nil {
 		w.log.Say(kmsg.Warning, "noting that this boot began: %v", err)

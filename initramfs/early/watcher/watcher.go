@@ -92,8 +92,10 @@ func Start(t Task) (noted func(), err error) {
 		return nil, err
 	}
 	defer told.Close()
-	p, err := os.StartProcess("/proc/self/exe", []string{Name}, &os.ProcAttr{
-		Dir: "/", Env: []string{"PATH=" + child.Path}, Files: []*os.File{null, null, null, task, told},
+	// Nobody waits for it, as the image's init will be its parent; os.StartProcess would
+	// start another process first, to see what the kernel has for those who wait.
+	_, err = syscall.ForkExec("/proc/self/exe", []string{Name}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{"PATH=" + child.Path}, Files: []uintptr{null.Fd(), null.Fd(), null.Fd(), task.Fd(), told.Fd()},
 		Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
@@ -104,7 +106,6 @@ func Start(t Task) (noted func(), err error) {
 		_ = ready.SetReadDeadline(time.Now().Add(readyLimit))
 		_, _ = ready.Read(make([]byte, 1)) // ends when the watcher closes its end
 		ready.Close()
-		_ = p.Release() // the image's init will be its parent
 	}, nil
 }
 
