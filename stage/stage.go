@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gitboot/gitboot/internal/durable"
@@ -143,7 +144,8 @@ func (s *Stage) Clean() error {
 		err = errors.Join(err, removeEntries(root, folder, durable.TempPrefix, 0))
 	}
 	for _, folder := range beside() {
-		if lerr := removeEntries(root, folder, durable.TempPrefix, unfinished); !errors.Is(lerr, fs.ErrNotExist) {
+		lerr := removeEntries(root, folder, durable.TempPrefix, unfinished)
+		if !errors.Is(lerr, fs.ErrNotExist) && !errors.Is(lerr, syscall.ENOTDIR) { // who needs it finds out
 			err = errors.Join(err, lerr)
 		}
 	}

@@ -51,6 +51,9 @@ func TestHealing(t *testing.T) {
 				write(t, filepath.Join(dir, name), "PACK")
 			}
 		}},
+		"a file among folders": {do: func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "approvals/stray"), "")
+		}},
 		"HEAD empty": {newClone: true, do: func(t *testing.T, dir string) { truncate(t, filepath.Join(dir, "HEAD"), 0) }},
 		"HEAD names no object": {newClone: true, do: func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "HEAD"), strings.Repeat("ab", 20)+"\n")

@@ -124,14 +124,23 @@ func folders(clone string) ([]string, error) {
 		list = append(list, filepath.Join(clone, name))
 	}
 	approvals := filepath.Join(clone, "approvals")
-	commits, err := os.ReadDir(approvals)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	commits, err := entries(approvals)
+	if err != nil {
 		return nil, err
 	}
 	for _, of := range commits {
 		list = append(list, filepath.Join(approvals, of.Name()))
 	}
 	return list, nil
+}
+
+// entries lists a folder; what is none holds nothing.
+func entries(dir string) ([]os.DirEntry, error) {
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil, nil
+	}
+	return list, err
 }
 
 // Leftovers lists unpublished files, what is in quarantine, locks, and packs that are not whole.
@@ -143,11 +152,11 @@ func (c *Clone) Leftovers() ([]string, error) {
 		return nil, err
 	}
 	for _, dir := range folders {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		list, err := entries(dir)
+		if err != nil {
 			return nil, err
 		}
-		for _, e := range entries {
+		for _, e := range list {
 			path := filepath.Join(dir, e.Name())
 			quarantined := dir == c.dir && strings.HasPrefix(e.Name(), quarantinePrefix)
 			if quarantined || isTemp(e.Name()) && !e.IsDir() {
