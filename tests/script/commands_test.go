@@ -330,6 +330,8 @@ func cmdUntil(ts *testscript.TestScript, args []string) error {
 			return nil
 		}
 	}
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Logf("[%s, %v]\n%s", args[0], err, data[max(0, len(data)-4000):])
 	return fmt.Errorf("%s does not come to hold %q", args[0], args[1])
 }
 

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -120,9 +121,16 @@ func (t *traces) look(data []byte, name string) {
 }
 
 // [!] remembers TEXT PIDFILE looks for a text in all memory that a process could
-// have written to, as a core dump would hold it.
+// have written to, as a core dump would hold it. That it has it no more is waited for: what
+// is at work forgets when it is done.
 func cmdRemembers(ts *testscript.TestScript, neg bool, args []string) {
-	places, err := remembered(strings.TrimSpace(ts.ReadFile(args[1])), []byte(args[0]))
+	pid, text := strings.TrimSpace(ts.ReadFile(args[1])), []byte(args[0])
+	places, err := remembered(pid, text)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(patience); neg && len(places) > 0 && err == nil && time.Now().Before(end); <-tick.C {
+		places, err = remembered(pid, text)
+	}
 	ts.Check(err)
 	if neg && len(places) > 0 {
 		ts.Fatalf("it remembers %q:\n%s", args[0], strings.Join(places, "\n"))
