@@ -28,10 +28,11 @@ type Lookups struct {
 
 type lookup struct {
 	found
-	stop  context.CancelFunc
-	done  chan struct{} // closed when it has found
-	late  chan struct{} // closed when its turn is over
-	asked bool          // by this run
+	stop    context.CancelFunc
+	done    chan struct{} // closed when it has found
+	late    chan struct{} // closed when its turn is over
+	asked   bool          // by this run
+	waiting int           // who wait for it now, as several parts of a run may
 }
 
 // What is found of an image: what it is now, and the image where it was opened.
@@ -63,6 +64,7 @@ func (l *Lookups) do(ctx context.Context, key string, look func(context.Context)
 		return look(ctx)
 	}
 	one := l.begin(key, look)
+	defer l.leave(one)
 	select {
 	case <-one.done:
 	case <-one.late:
@@ -72,7 +74,7 @@ func (l *Lookups) do(ctx context.Context, key string, look func(context.Context)
 	if !one.through() { // what was found after its turn is taken all the same
 		return found{err: &ComingError{}}
 	}
-	l.forget(key)
+	l.forget(key, one)
 	return one.found
 }
 
@@ -102,24 +104,34 @@ func (l *Lookups) begin(key string, look func(context.Context) found) *lookup {
 		l.running[key] = one
 	}
 	one.asked = true
+	one.waiting++
 	return one
 }
 
-func (l *Lookups) forget(key string) {
+func (l *Lookups) leave(one *lookup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if one := l.running[key]; one != nil {
-		one.stop()
+	one.waiting--
+}
+
+// forget takes away what is through. Another who waited for it may have done so before,
+// and a third have begun anew since.
+func (l *Lookups) forget(key string, one *lookup) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one.stop()
+	if l.running[key] == one {
 		delete(l.running, key)
 	}
 }
 
-// sweep ends those that the run before did not ask for, and returns the others.
+// sweep ends those that the run before did not ask for and nobody waits for, and returns
+// the others.
 func (l *Lookups) sweep() (left []*lookup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, one := range l.running {
-		if !one.asked {
+		if !one.asked && one.waiting == 0 {
 			one.stop()
 			delete(l.running, key)
 			continue

@@ -3,8 +3,11 @@ package origin
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gitboot/gitboot/reconciler/state"
 )
@@ -119,4 +122,30 @@ func TestFirst(t *testing.T) {
 	}
 	close(a)
 	<-came
+}
+
+// What one part of a run has done with, or has not asked for, does not end what another
+// waits for.
+func TestLookupsAreShared(t *testing.T) {
+	l := NewLookups(t.Context(), time.Hour)
+	defer l.End()
+	var parts errgroup.Group
+	for range 4 {
+		parts.Go(func() error {
+			for range 2000 {
+				got := l.do(t.Context(), "a", func(ctx context.Context) found {
+					runtime.Gosched()
+					return found{err: ctx.Err()}
+				})
+				if got.err != nil {
+					return got.err
+				}
+				l.Sweep()
+			}
+			return nil
+		})
+	}
+	if err := parts.Wait(); err != nil {
+		t.Error(err)
+	}
 }
