@@ -32,7 +32,7 @@ type Fetched struct {
 	Check func(head []byte, size int64) error
 }
 
-// maxLiars is how many may give other bytes until an object is given up.
+// maxLiars is how many may give other bytes until an object or a layer is given up.
 const maxLiars = 3
 
 // Fetch stores what was made elsewhere, unless it is there. What is read is written to
@@ -41,12 +41,20 @@ func Fetch(ctx context.Context, s *Stage, what Fetched, seen io.Writer) error {
 	if there, err := s.has(what.Object); err != nil || there {
 		return err
 	}
+	return pastLiars(ctx, what.Again, func() error { return what.store(ctx, s, seen) }, func(err error) {
+		s.log().Warn("an object is fetched once more, of another: it came with other bytes", "object", what.Object.Path(), "error", err)
+	})
+}
+
+// pastLiars does something once more where somebody gave other bytes for it, which again
+// tells of an error: others are asked then. Each time that is told before.
+func pastLiars(ctx context.Context, again func(error) bool, do func() error, tell func(error)) error {
 	for liars := 1; ; liars++ {
-		err := what.store(ctx, s, seen)
-		if err == nil || ctx.Err() != nil || what.Again == nil || !what.Again(err) || liars == maxLiars {
+		err := do()
+		if err == nil || ctx.Err() != nil || again == nil || !again(err) || liars == maxLiars {
 			return err
 		}
-		s.log().Warn("an object is fetched once more, of another: it came with other bytes", "object", what.Object.Path(), "error", err)
+		tell(err)
 	}
 }
 

@@ -56,13 +56,12 @@ func (a *adding) run(ctx context.Context) (deployment.Object, error) {
 	if r != nil && r.Blob != a.Blob {
 		a.Blob = "" // two blobs claim the diff id: hash the tar, to know
 	}
-	for liars := 1; ; liars++ {
+	err = pastLiars(ctx, a.Again, func() (err error) {
 		o, err = a.add(ctx)
-		if err == nil || ctx.Err() != nil || a.Again == nil || !a.Again(err) || liars == maxLiars {
-			break
-		}
+		return err
+	}, func(err error) {
 		a.stage.log().Warn("a layer is pulled once more, of another: it came with other bytes", "layer", a.Tar.String(), "error", err)
-	}
+	})
 	if err != nil {
 		return deployment.Object{}, fmt.Errorf("stage layer %s: %w", a.Tar, err)
 	}
