@@ -15,55 +15,14 @@ import (
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/stage/damage"
 	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/staged"
 )
-
-func newStage(t *testing.T) *stage.Stage { return stageIn(t, t.TempDir()) }
-
-func stageIn(t *testing.T, dir string) *stage.Stage {
-	t.Helper()
-	st, err := stage.Create(filepath.Join(dir, "stage"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
-}
-
-func addFile(t *testing.T, st *stage.Stage, content string) deployment.Object {
-	t.Helper()
-	o, err := st.AddFile(t.Context(), strings.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-// manifest makes a deployment of objects that hold the given words.
-func manifest(t *testing.T, st *stage.Stage, words ...string) *deployment.Manifest {
-	t.Helper()
-	m := &deployment.Manifest{
-		Version: deployment.Version, Image: "test", KernelVersion: "6.1",
-		Kernel: addFile(t, st, "kernel"), Initramfs: addFile(t, st, "initramfs"),
-	}
-	for _, word := range words {
-		m.Layers = append(m.Layers, addFile(t, st, word))
-	}
-	return m
-}
-
-func publish(t *testing.T, st *stage.Stage, m *deployment.Manifest) string {
-	t.Helper()
-	id, err := st.Publish(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
 
 func TestExportAndImport(t *testing.T) {
 	ctx := t.Context()
-	from, to := newStage(t), newStage(t)
-	m := manifest(t, from, "one", "two")
-	id := publish(t, from, m)
+	from, to := staged.New(t), staged.New(t)
+	m := staged.Manifest(t, from, "one", "two")
+	id := staged.Publish(t, from, m)
 	var carried, again bytes.Buffer
 	for _, w := range []*bytes.Buffer{&carried, &again} {
 		if err := Export(ctx, from, id, w, nil); err != nil {
@@ -73,7 +32,7 @@ func TestExportAndImport(t *testing.T) {
 	if !bytes.Equal(carried.Bytes(), again.Bytes()) {
 		t.Error("two exports differ")
 	}
-	addFile(t, to, "one")
+	staged.File(t, to, "one")
 	got, err := Import(ctx, to, bytes.NewReader(carried.Bytes()), anything, nil)
 	if err != nil || got != id {
 		t.Fatalf("imported %s, %v", got, err)
@@ -87,9 +46,9 @@ func anything(string, *deployment.Manifest) error { return nil }
 
 // What is refused for what its manifest says is not read any further.
 func TestImportKeepsNothingOfWhatIsRefused(t *testing.T) {
-	from, to := newStage(t), newStage(t)
+	from, to := staged.New(t), staged.New(t)
 	var carried bytes.Buffer
-	if err := Export(t.Context(), from, publish(t, from, manifest(t, from, "one")), &carried, nil); err != nil {
+	if err := Export(t.Context(), from, staged.Publish(t, from, staged.Manifest(t, from, "one")), &carried, nil); err != nil {
 		t.Fatal(err)
 	}
 	refusal := errors.New("no")
@@ -104,10 +63,10 @@ func TestImportKeepsNothingOfWhatIsRefused(t *testing.T) {
 
 func TestImportRefuses(t *testing.T) {
 	ctx := t.Context()
-	from := newStage(t)
-	m := manifest(t, from, "one", "two")
+	from := staged.New(t)
+	m := staged.Manifest(t, from, "one", "two")
 	var carried bytes.Buffer
-	if err := Export(ctx, from, publish(t, from, m), &carried, nil); err != nil {
+	if err := Export(ctx, from, staged.Publish(t, from, m), &carried, nil); err != nil {
 		t.Fatal(err)
 	}
 	good := carried.Bytes()
@@ -120,7 +79,7 @@ func TestImportRefuses(t *testing.T) {
 		"no tar":           bytes.Repeat([]byte("x"), 4096),
 	} {
 		t.Run(name, func(t *testing.T) {
-			to := newStage(t)
+			to := staged.New(t)
 			if id, err := Import(ctx, to, bytes.NewReader(data), anything, nil); err == nil {
 				t.Errorf("imported %s", id)
 			}
@@ -132,9 +91,9 @@ func TestImportRefuses(t *testing.T) {
 }
 
 func TestExportFindsDamage(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "one")
-	id := publish(t, s, m)
+	s := staged.New(t)
+	m := staged.Manifest(t, s, "one")
+	id := staged.Publish(t, s, m)
 	if err := os.WriteFile(s.ObjectPath(m.Layers[0]), []byte("One"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -144,10 +103,10 @@ func TestExportFindsDamage(t *testing.T) {
 }
 
 func TestImportOnAFullStage(t *testing.T) {
-	from, to := newStage(t), stageIn(t, smallDisk(t))
-	m := manifest(t, from, strings.Repeat("layer", 1<<20))
+	from, to := staged.New(t), staged.In(t, smallDisk(t))
+	m := staged.Manifest(t, from, strings.Repeat("layer", 1<<20))
 	var carried bytes.Buffer
-	if err := Export(t.Context(), from, publish(t, from, m), &carried, nil); err != nil {
+	if err := Export(t.Context(), from, staged.Publish(t, from, m), &carried, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Import(t.Context(), to, &carried, anything, nil)

@@ -9,53 +9,13 @@ import (
 	"testing"
 
 	"github.com/gitboot/gitboot/deployment"
-	"github.com/gitboot/gitboot/stage"
+	"github.com/gitboot/gitboot/tests/staged"
 )
 
-func newStage(t *testing.T) *stage.Stage {
-	t.Helper()
-	st, err := stage.Create(filepath.Join(t.TempDir(), "stage"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
-}
-
-func addFile(t *testing.T, st *stage.Stage, content string) deployment.Object {
-	t.Helper()
-	o, err := st.AddFile(t.Context(), strings.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-// manifest makes a deployment of objects that hold the given words.
-func manifest(t *testing.T, st *stage.Stage, words ...string) *deployment.Manifest {
-	t.Helper()
-	m := &deployment.Manifest{
-		Version: deployment.Version, Image: "test", KernelVersion: "6.1",
-		Kernel: addFile(t, st, "kernel"), Initramfs: addFile(t, st, "initramfs"),
-	}
-	for _, word := range words {
-		m.Layers = append(m.Layers, addFile(t, st, word))
-	}
-	return m
-}
-
-func publish(t *testing.T, st *stage.Stage, m *deployment.Manifest) string {
-	t.Helper()
-	id, err := st.Publish(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
 func TestFind(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "one", "two", "three", "four")
-	id := publish(t, s, m)
+	s := staged.New(t)
+	m := staged.Manifest(t, s, "one", "two", "three", "four")
+	id := staged.Publish(t, s, m)
 	if found, err := Find(t.Context(), s, 0, nil); err != nil || len(found) > 0 {
 		t.Fatalf("found %v, %v", found, err)
 	}
@@ -91,8 +51,8 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindDamagedManifest(t *testing.T) {
-	s := newStage(t)
-	id := publish(t, s, manifest(t, s, "layer"))
+	s := staged.New(t)
+	id := staged.Publish(t, s, staged.Manifest(t, s, "layer"))
 	if err := os.WriteFile(filepath.Join(s.Dir(), "deployments", id+".json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gitboot/gitboot/deployment"
 	"github.com/gitboot/gitboot/stage"
 	"github.com/gitboot/gitboot/tests/need"
+	"github.com/gitboot/gitboot/tests/staged"
 )
 
 func folderLayer(t *testing.T, name string) stage.Tar {
@@ -37,7 +38,7 @@ func folderLayer(t *testing.T, name string) stage.Tar {
 func TestRemove(t *testing.T) {
 	need.Programs(t, "tar2sqfs")
 	for _, running := range []bool{false, true} {
-		s := newStage(t)
+		s := staged.New(t)
 		hurt, whole := folderLayer(t, "hurt/"), folderLayer(t, "whole/")
 		var objects []deployment.Object
 		for _, layer := range []stage.Tar{hurt, whole} {
@@ -47,9 +48,9 @@ func TestRemove(t *testing.T) {
 			}
 			objects = append(objects, o)
 		}
-		m := manifest(t, s)
+		m := staged.Manifest(t, s)
 		m.Layers = objects
-		id := publish(t, s, m)
+		id := staged.Publish(t, s, m)
 		if !running {
 			id = "another"
 		}
@@ -80,8 +81,8 @@ func TestRemove(t *testing.T) {
 // What is known to be damaged is treated as not there and keeps its place, until
 // another takes it in one rename; the damaged one is in quarantine from then on.
 func TestMark(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "a layer", "another")
+	s := staged.New(t)
+	m := staged.Manifest(t, s, "a layer", "another")
 	if _, err := s.Publish(m); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestMark(t *testing.T) {
 		t.Errorf("the damaged object was touched: %q, %v", data, err)
 	}
 
-	if got := addFile(t, s, "a layer"); got != o || s.Damaged(o) {
+	if got := staged.File(t, s, "a layer"); got != o || s.Damaged(o) {
 		t.Errorf("%+v took its place, damaged: %t", got, s.Damaged(o))
 	}
 	if found, err := Find(t.Context(), s, 0, nil); err != nil || len(found) > 0 {
@@ -138,8 +139,8 @@ func TestMark(t *testing.T) {
 
 // What can be read again is not damaged any more; a manifest is not an object.
 func TestMarkForgets(t *testing.T) {
-	s := newStage(t)
-	o := addFile(t, s, "x")
+	s := staged.New(t)
+	o := staged.File(t, s, "x")
 	if n, err := Mark(s, []Found{{Path: o.Path()}, {Path: "deployments/" + o.SHA256 + ".json"}, {Path: "objects/sha256/rubbish"}}); n != 1 || err != nil {
 		t.Error(n, err)
 	}
@@ -153,8 +154,8 @@ func TestMarkForgets(t *testing.T) {
 
 // A disk that gives errors instead of content is what verifying is for.
 func TestFindUnreadable(t *testing.T) {
-	s := newStage(t)
-	m := manifest(t, s, "a layer")
+	s := staged.New(t)
+	m := staged.Manifest(t, s, "a layer")
 	id, err := s.Publish(m)
 	if err != nil {
 		t.Fatal(err)
